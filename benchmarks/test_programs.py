@@ -6,7 +6,7 @@ from typing import Any
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from gpusim.runtime import Policy
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import RuntimeFactory
 
@@ -16,7 +16,7 @@ _PROGRAMS = 20
 def test_programs(benchmark: BenchmarkFixture, device_name: str, policy: Policy) -> None:
     """20 programs a round, other ones every round."""
     factory = RuntimeFactory(device_name)
-    setting = Setting(device=device_name, limits=factory.limits, presets=(policy.name,))
+    setting = CaseSettings(device=device_name, limits=factory.limits, presets=(policy.name,))
     numbers = count()
 
     def round_of_programs() -> list[Any]:

@@ -37,7 +37,7 @@ _RUNTIME_DIR = "XDG_RUNTIME_DIR"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adapter:
-    """One adapter: its name here, what it is, and wgpu's object (None: simulated)."""
+    """One adapter: its name here, a description, and wgpu's object (None: simulated)."""
 
     name: str
     description: str
@@ -86,7 +86,7 @@ def open_device(name: str = BEST) -> Any:
 
 
 def open_adapter(adapter: Adapter) -> Any:
-    """A device of ``adapter``; NoDevice where it gives none."""
+    """A device of ``adapter``; NoDevice if it gives none."""
     if adapter.native is None:
         from gpusim import simulated
 
@@ -109,7 +109,7 @@ def what_is_missing() -> str:
 
 
 def what_dawn_misses() -> str:
-    """The reason why there is no adapter of Dawn, and the remedy; empty where there is one."""
+    """The reason why there is no adapter of Dawn, and the remedy; empty if there is one."""
     found, why = _ask_dawn()
     if why:
         return why
@@ -141,7 +141,7 @@ def _dawn_adapters() -> list[Adapter]:
 
 
 def _numbered(found: Sequence[tuple[str, Any]]) -> list[Adapter]:
-    """An adapter of each pair of a name and wgpu's object, the second of a name with ``:1``."""
+    """An adapter for each pair of a name and wgpu's object; the second of a name gets ``:1``."""
     seen: Counter[str] = Counter()
     named = []
     for name, native in found:
@@ -152,14 +152,14 @@ def _numbered(found: Sequence[tuple[str, Any]]) -> list[Adapter]:
 
 
 def _enumerate() -> list[Any]:
-    """wgpu's adapters of the backends known here; empty where wgpu cannot be used."""
+    """wgpu's adapters of the backends known here; empty if wgpu cannot be used."""
     found, _ = _ask_wgpu()
     return [native for native in found if native.info["backend_type"] in _BACKENDS]
 
 
 @cache
 def _ask_wgpu() -> tuple[list[Any], str]:
-    """wgpu's adapters; empty where wgpu cannot be used, and why.
+    """wgpu's adapters; empty if wgpu cannot be used, and why.
 
     They are enumerated once in a process.  wgpu has one GL context, and each enumeration gives
     new adapters of it, each with its own lock.  So two devices of different enumerations, used on
@@ -177,9 +177,9 @@ def _ask_wgpu() -> tuple[list[Any], str]:
 
 
 def _ask_dawn() -> tuple[list[Any], str]:
-    """Dawn's adapters of the backends known here; empty where there is no Dawn, and why.
+    """Dawn's adapters of the backends known here; empty if there is no Dawn, and why.
 
-    They are new ones each time, since an adapter of Dawn gives one device (specification, section
+    They are new each time, since an adapter of Dawn gives only one device (specification, section
     4.3 "GPUAdapter": it is consumed then).
     """
     with _a_runtime_dir():
@@ -209,7 +209,7 @@ def _a_runtime_dir() -> Iterator[None]:
 
 
 def _preference(native: Any) -> tuple[bool, int, int]:
-    """GL last, then by what the hardware is, then by backend; stable within."""
+    """The sort key of adapters: GL last, then the kind of hardware, then the backend."""
     backend, kind = native.info["backend_type"], native.info["adapter_type"]
     rank = _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
     return backend == "OpenGL", rank, list(_BACKENDS).index(backend)

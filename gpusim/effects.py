@@ -1,8 +1,8 @@
 """Which bytes an op reads and which it writes, by the table of ops.
 
-A dispatch reads what it binds, a buffer or a part of one, and writes what its kernel writes of
-that; an indirect dispatch reads its grid too.  A replay does what the commands of its capture do.
-Nothing here knows whether an op is accepted.
+A dispatch reads the buffers and parts that it binds, and writes those of them that its kernel
+writes.  An indirect dispatch reads its grid too.  A replay does what the commands of its capture
+do.  Nothing here knows whether an op is accepted.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def accesses(
 def written_by(
     op: Op, kernels: Mapping[str, Kernel], captures: Captures = _NO_CAPTURES
 ) -> list[str]:
-    """The buffers that ``op`` writes, in order; none where its kernel is unknown."""
+    """The buffers that ``op`` writes, in order; none if its kernel is unknown."""
     if isinstance(op, AnyDispatch):
         known = op.kernel in kernels
         return list(map(name_of, compress(op.buffers, kernels[op.kernel].writes))) if known else []

@@ -25,7 +25,7 @@ class Raised:
 class Outcome:
     """What one op showed: the error class it raised, or the bytes it read.
 
-    ``error``: None where the op was accepted; otherwise the name of a ``Refused`` or a
+    ``error``: None if the op was accepted; otherwise the name of a ``Refused`` or a
     ``DeviceFault``, or ``CRASH`` and the name of any other class.
     ``data``: the value of an accepted read; for a ``sync`` that returned, the names
     of the results delivered by then, in order, joined by commas; None for other ops.
@@ -45,12 +45,16 @@ class Outcome:
     raised: Raised | None = field(default=None, compare=False)
 
 
+ACCEPTED = Outcome()
+"""The outcome of an accepted op without a value; executors share it, so that one look tells it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
     """The outcomes of a program's ops, and its results in the order of delivery.
 
     ``closing`` is the outcome of the sync that every executor makes after a
-    program that does not end with one; None where the program does.
+    program that does not end with one; None if the program does.
     """
 
     outcomes: tuple[Outcome, ...]

@@ -1,4 +1,4 @@
-"""The limits of a device and of the policy on it.
+"""Limits: what a device allows, and the policy's memory budget.
 
 Data only.  The runtime and the oracle share the numbers, so that both refuse the
 same ops; each has its own checks.

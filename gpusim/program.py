@@ -1,4 +1,4 @@
-"""A Program: a well-formed sequence of ops; and the names in ops.  Nothing here runs an op."""
+"""Programs: well-formed sequences of ops; and the names that ops use.  Nothing here runs an op."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -183,7 +183,7 @@ class Program(Sequence[Op]):
         return "".join(write_op(op) + "\n" for op in self.ops)
 
     def __repr__(self) -> str:
-        """The call that makes it of its text form, to be pasted into a test."""
+        """The Python call that makes it from its text form, to be pasted into a test."""
         return f'Program.parse("""\n{self}""")'
 
     @classmethod

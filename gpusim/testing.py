@@ -102,7 +102,7 @@ def check(
             target and device are run first.
 
     Raises:
-        TargetFailed: says of the smallest program that fails what the command line says of it.
+        TargetFailed: with the smallest failing program, and what the command line says of it.
         NoDevice: there is no such device.
         ProgramError: the target, the kernels or a saved finding cannot be loaded.
         ValueError: an argument has a value that it cannot have.
@@ -369,7 +369,7 @@ def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
-    """The place of the kernels; or, where objects are given, these and the built-in ones."""
+    """The place of the kernels; or, if objects are given, these and the built-in ones."""
     if isinstance(kernels, str):
         return kernels, None
     given = tuple(kernels)

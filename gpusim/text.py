@@ -14,13 +14,12 @@
     replay g * -
     replay g 7,9 a=c,b=a
 
-Lists are joined by commas.  ``-`` is an empty list or no data; data is
-hexadecimal; a float has Python's shortest form; ``#`` starts a comment.  A dispatch
-binds a buffer whole, or from one byte up to another.  A replay gives the scalars of
-each dispatch, separated by semicolons, ``_`` where the capture's are kept, or ``*``
-to keep all of them; then pairs ``OLD=NEW`` of buffers.
-Reading what was written gives the same op.  The kind of an operand says how it is
-written, so no op has code of its own here.  Nothing here runs anything.
+Lists are joined by commas.  ``-`` is an empty list or no data; data is hexadecimal; a float has
+Python's shortest form; ``#`` starts a comment.  A dispatch binds a buffer whole, or from one byte
+up to another.  A replay first gives the scalars of each dispatch, separated by semicolons: ``_``
+keeps the capture's, and a single ``*`` keeps all of them.  Then come pairs ``OLD=NEW`` of buffers.
+Reading what was written gives the same op.  The kind of an operand says how it is written, so no op
+has code of its own here.  Nothing here runs anything.
 """
 
 from collections.abc import Callable
@@ -51,7 +50,7 @@ class _Form:
     write: Callable[[Any], str]
     read: Callable[..., Any]
     shown: str = ""
-    """Its name where the form of an op is shown; by default the name of the field."""
+    """Its name when the form of an op is shown; by default the name of the field."""
     words: int = 1
 
 
@@ -61,7 +60,7 @@ def write_op(op: Op) -> str:
 
 
 def parse_op(line: str) -> Op:
-    """The op of one line; earlier lines do not matter.  ProgramError where the line is no op."""
+    """The op of one line; earlier lines do not matter.  ProgramError if the line is no op."""
     op = parse_line(1, line)
     if op is None:
         raise ProgramError("cannot read an op because the line is empty (probably a stray newline)")
@@ -69,7 +68,7 @@ def parse_op(line: str) -> Op:
 
 
 def parse_line(number: int, line: str) -> Op | None:
-    """The op on line ``number``, None where the line is empty; ProgramError names the line."""
+    """The op on line ``number``, None if the line is empty; ProgramError names the line."""
     words = line.partition("#")[0].split()
     return _parse(number, words) if words else None
 

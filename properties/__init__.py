@@ -1,1 +1,1 @@
-"""The judge: it makes programs, runs them on a runtime, and holds the results to oracles."""
+"""The judge: it makes programs, runs them on a runtime, and checks the results with oracles."""

@@ -63,7 +63,7 @@ def read_device(text: str) -> str:
 
 
 def read_choice(names: Collection[str], known: str) -> Callable[[str], str]:
-    """A reader of one of ``names``, of which an error says that they are ``known``."""
+    """A reader of one of ``names``; an error lists them as ``known``."""
 
     def read(text: str) -> str:
         if text not in names:

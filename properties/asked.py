@@ -1,6 +1,7 @@
-"""What the options of pytest ask of every check: a device, a policy, a scheduler.
+"""The options of pytest for every check: a device, a policy, a scheduler.
 
-The plugin writes it and ``gpusim.testing`` reads it, so that neither loads the other.  Data only.
+The plugin writes them here and ``gpusim.testing`` reads them, so that neither loads the other.
+Data only.
 """
 
 ASKED: dict[str, str] = {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
-from gpusim.history import CRASH, History, Outcome, Raised
+from gpusim.history import ACCEPTED, CRASH, History, Outcome, Raised
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
@@ -70,7 +70,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
 
 
 def _closed(target: Target) -> Exception | None:
-    """Close ``target``; the error that this raises."""
+    """Close ``target``; the error that the close raises."""
     try:
         target.close()
     except Exception as error:
@@ -108,7 +108,6 @@ class Unwatched:
 
 
 _UNWATCHED = Unwatched()
-_ACCEPTED = Outcome()
 
 
 def run(
@@ -120,7 +119,7 @@ def run(
 ) -> History:
     """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
 
-    ``watch`` is told of each op with its position.  The closing sync has the position after the
+    ``watch`` is called for each op, with its position.  The closing sync has the position after the
     last op.  ``beside`` takes a step after each op.  Whatever the target raises ends up in the
     history, with its message: under its name if it is a Refused or a DeviceFault, and as a crash
     otherwise.
@@ -129,10 +128,10 @@ def run(
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
     """
     running = _Running(program, target, watch)
-    while not running.is_over:
+    while beside is not None and not running.is_over:
         running.step()
-        if beside is not None:
-            beside.step()
+        beside.step()
+    running.finish()
     return running.history()
 
 
@@ -155,14 +154,22 @@ class _Running:
         position = len(self._outcomes)
         self._outcomes.append(self._recorder.perform(position, self._ops[position]))
 
+    def finish(self) -> None:
+        """Issue every op that is left."""
+        perform, note = self._recorder.perform, self._outcomes.append
+        for position in range(len(self._outcomes), len(self._ops)):
+            note(perform(position, self._ops[position]))
+
     def history(self) -> History:
         """What the run has shown; only once it is over."""
         recorder, size = self._recorder, len(self._program)
         deliveries = tuple(recorder.deliveries)
-        pairs = zip(self._program, self._outcomes[:size], strict=True)
-        values = tuple([recorder.value(op, outcome) for op, outcome in pairs])
+        values = self._outcomes[:size]
+        for position, (op, outcome) in enumerate(zip(self._program, values, strict=True)):
+            if type(op) is Read and outcome.error is None:
+                values[position] = recorder.value(op.result)
         closing = self._outcomes[size] if len(self._outcomes) > size else None
-        return History(outcomes=values, deliveries=deliveries, closing=closing)
+        return History(outcomes=tuple(values), deliveries=deliveries, closing=closing)
 
 
 class _Beside:
@@ -190,8 +197,7 @@ class _Beside:
 
     def execution(self, limits: Limits) -> Execution:
         """What the second runtime has shown, once it is closed."""
-        while not self._running.is_over:
-            self._running.step()
+        self._running.finish()
         if self._history is None:
             self._end()
         assert self._history is not None
@@ -223,27 +229,29 @@ class _Recorder:
         self.deliveries: list[str] = []
 
     def perform(self, position: int, op: Op) -> Outcome:
-        """Issue one op, and tell the watch."""
+        """Issue one op, and call the watch."""
         self._watch.began(position, op)
         outcome = self._perform(op)
         self._watch.ended(position, outcome)
         return outcome
 
     def _perform(self, op: Op) -> Outcome:
-        """Issue one op; refuse it here where it names something that was never made."""
+        """Issue one op; refuse it here if it names something that was never made."""
         if self._unmade and self._names_nothing(op):
             self._unmake(op)
             return Outcome(error="InvalidHandle")
         try:
-            self._issue(op)
+            delivery = self._target.perform(op)
+            if delivery is not None and isinstance(op, Read):
+                self._expect(op.result, delivery)
         except InvalidKernel:
-            # Only the oracle raises it; the target is not to blame.
+            # Only the oracle raises InvalidKernel; the target is not to blame.
             raise
         except Exception as error:
             self._unmake(op)
             failed = failed_with(error)
             return replace(failed, data=self._delivered_names()) if type(op) is Sync else failed
-        return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
+        return self._after_sync() if type(op) is Sync else ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
         """Whether the op names something whose alloc or capture failed."""
@@ -258,20 +266,15 @@ class _Recorder:
             kind = "graph " if field == "graph" else ""
             self._unmade.add(kind + getattr(op, field))
 
-    def value(self, op: Op, outcome: Outcome) -> Outcome:
-        """The outcome of ``op`` at the end of the program, when every read has its value."""
-        if not isinstance(op, Read) or outcome.error is not None:
-            return outcome
-        return self._reads[op.result].outcome()
+    def value(self, result: str) -> Outcome:
+        """The outcome of an accepted read at the end of the program, when it has its value."""
+        return self._reads[result].outcome()
 
-    def _issue(self, op: Op) -> None:
-        delivery = self._target.perform(op)
-        if delivery is None or not isinstance(op, Read):
-            return
+    def _expect(self, result: str, delivery: Delivery) -> None:
         value = _Value(delivery)
-        self._reads[op.result] = value
+        self._reads[result] = value
         self._waiting.append(value)
-        delivery.add_done_callback(lambda _: self._delivered(op.result, value))
+        delivery.add_done_callback(lambda _: self._delivered(result, value))
 
     def _delivered(self, result: str, value: "_Value") -> None:
         self.deliveries.append(result)
@@ -279,7 +282,7 @@ class _Recorder:
         value.take()
 
     def _after_sync(self) -> Outcome:
-        """What was delivered when the sync returned; only then the values are asked for."""
+        """What was delivered when the sync returned; the values are asked for only after that."""
         delivered = self._delivered_names()
         for value in self._waiting:
             value.take()
@@ -305,7 +308,7 @@ class _Value:
         return self._first
 
     def outcome(self) -> Outcome:
-        """The value; CHANGED where it, or the object that held it, has changed since."""
+        """The value; CHANGED if it, or the object that held it, has changed since."""
         first = self.take()
         kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
         if kept_as_it_was and self._ask() == first:
@@ -324,7 +327,7 @@ class _Value:
 
 
 def name_of(error: Exception) -> str:
-    """The class of an exception in a history; a crash where the contract does not have it."""
+    """The class of an exception in a history; a crash if the contract does not have it."""
     if isinstance(error, Refused | DeviceFault):
         return type(error).__name__
     return CRASH + (error.name if isinstance(error, TargetRaised) else type(error).__name__)

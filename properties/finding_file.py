@@ -19,12 +19,12 @@
     alloc a 4
     read a 0 4 -> r0
 
-The number on the first line is the version of this format.  Headers come in any order, each at
-most once.  ``target`` and ``device`` are required; ``policy`` is too, where our own runtime was
-judged, since other targets follow none.  The lines of ``details`` follow its header, each behind
-a bar.  After the blank line comes the program in its text form.  A file of version 1 can be read
-as well: it names no target, and ``caller`` is its header of the client.  Nothing here runs a
-program, loads what a file names, or says what a failure means.
+The number on the first line is the version of this format.  Headers come in any order, each at most
+once.  ``target`` and ``device`` are required.  ``policy`` is required if our own runtime was
+judged, since other targets follow none.  The lines of ``details`` follow its header, each behind a
+bar.  After the blank line comes the program in its text form.  A file of version 1 can be read as
+well: it names no target, and ``caller`` is its header of the client.  Nothing here runs a program,
+loads what a file names, or says what a failure means.
 """
 
 from collections.abc import Callable
@@ -148,7 +148,7 @@ def parse_finding(text: str) -> FindingFile:
 
 
 def _headers(finding: FindingFile) -> list[tuple[str, str]]:
-    """Every header with its value, empty where it is left out."""
+    """Every header with its value, empty if it is left out."""
     case = finding.case
     return [
         ("target", case.target),
@@ -169,7 +169,7 @@ def _version_of(line: str) -> int:
     name, _, version = line.strip().rpartition(" ")
     if name != _MAGIC or not version.isdecimal():
         raise _malformed(1, f"{line!r} is not '{_MAGIC} {FORMAT_VERSION}'", "another kind of file")
-    # Python refuses to make a number of thousands of digits.
+    # Python refuses to read a number of thousands of digits.
     number = int(version) if len(version) < 19 else -1
     if number not in _HEADERS:
         known = " and ".join(map(str, _HEADERS))

@@ -45,7 +45,7 @@ class ContractMachine(RuleBasedStateMachine):
     live = Bundle("live")
     """Live buffers; some were never written, and some are smaller than a word."""
     freed = Bundle("freed")
-    """Freed buffers, which must be refused for ever."""
+    """Freed buffers, which must be refused from then on."""
     graphs = Bundle("graphs")
     """Captures, over buffers that may be freed by now."""
 
@@ -66,7 +66,7 @@ class ContractMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self._live) < _MOST_LIVE)
     @rule(target=live, size_bytes=_sizes)
     def alloc(self, size_bytes: int) -> object:
-        """A new buffer reads as zeros, even where it reuses freed memory."""
+        """A new buffer reads as zeros, even if it reuses freed memory."""
         name = f"b{self._made}"
         self._made += 1
         accepted = self._both(lambda side: side.alloc(name, size_bytes))

@@ -97,7 +97,7 @@ def _device(asked: dict[str, str]) -> str:
 
 
 def _check(given: dict[str, str]) -> None:
-    """Raise UsageError of pytest where a value means nothing."""
+    """Raise pytest's UsageError if a value means nothing."""
     from properties.arguments import UsageError
     from properties.fuzz.settings import read_setting
 

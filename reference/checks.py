@@ -1,4 +1,4 @@
-"""When an op is refused, and with which error: the second half of the contract.
+"""The reference's checks: when an op is refused, and with which error.
 
 Each function looks for refusals in the order of ``docs/CONTRACT.md`` and changes
 nothing.  Nothing here knows what an accepted op does.
@@ -54,7 +54,7 @@ def check_handle(buffer: str, blocks: Mapping[str, Block]) -> Block:
 
 
 def check_range(buffer: str, block: Block, offset: int, size_bytes: int) -> None:
-    """Refuse bytes outside the buffer; no bytes at its very end are inside."""
+    """Refuse bytes outside the buffer; a range of no bytes at the buffer's end is inside."""
     if offset < 0 or size_bytes < 0 or offset + size_bytes > block.size_bytes:
         raise OutOfRange(
             f"cannot reach {size_bytes} bytes at {offset} of <{buffer}> because it holds "
@@ -175,7 +175,7 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
-    """All bindings of a buffer write it, or none does; bindings that write share no word."""
+    """Check that all bindings of a buffer write it or none, and that writes share no word."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     pairs = ((before, each) for at, each in enumerate(bindings) for before in bindings[:at])
     for (one, first, block), (other, second, further) in pairs:

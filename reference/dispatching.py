@@ -80,7 +80,7 @@ def _meaningless(
 
 
 def grid_at(block: Block, offset: int) -> Grid | None:
-    """The three u32 at ``offset``; None where one of their bytes is not exact."""
+    """The three u32 at ``offset``; None if one of their bytes is not exact."""
     end = offset + GRID_BYTES
     if block.error_bound is not None and block.error_bound[offset:end].any():
         return None
@@ -89,7 +89,7 @@ def grid_at(block: Block, offset: int) -> Grid | None:
 
 
 def spoil_written(kernel: Kernel, blocks: Sequence[Block]) -> None:
-    """Promise nothing of what the kernel writes."""
+    """Make the error bounds of everything that the kernel writes infinite."""
     for block, written in zip(blocks, kernel.writes, strict=True):
         if written:
             _bounds_by_word(block)[:] = np.inf
@@ -107,9 +107,9 @@ def _error_bound_before(
 ) -> float:
     """The error bound of what the kernel writes, from what it binds: 0 means exact.
 
-    The bound is infinite where integer arithmetic gets an input that is not exact, and
-    where WGSL lets an implementation flush a subnormal to zero, or assume that NaN and
-    infinities do not occur (WGSL specification, "Floating Point Evaluation").
+    The bound is infinite in two cases: integer arithmetic gets an input that is not exact; or WGSL
+    lets an implementation flush a subnormal to zero, or assume that NaN and infinities do not occur
+    (WGSL specification, "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)
@@ -153,7 +153,7 @@ def _mark_written(
 ) -> None:
     """Give every word of the written buffers the error bound.
 
-    Every word, because only the kernel knows which of them this grid reaches.
+    It is every word because only the kernel knows which words this grid reaches.
     """
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":

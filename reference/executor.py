@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.errors import DeviceFault, InvalidHandle, InvalidKernel, Refused
-from gpusim.history import History, Outcome, Raised
+from gpusim.history import ACCEPTED, History, Outcome, Raised
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.ops import (
@@ -43,9 +43,6 @@ from reference.checks import (
 )
 from reference.dispatching import apply_kernel, grid_at, spoil_written
 
-_ACCEPTED = Outcome()
-"""The outcome of an accepted op without a value."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ReferenceDelivery:
@@ -66,10 +63,9 @@ class ReferenceDelivery:
 class Reference:
     """Runs ops one by one, by the names a program gives its buffers.
 
-    Each method does its op whole, or raises a class of ``gpusim.errors`` and
-    changes nothing.  Where an ``alloc`` was refused, every op on its name is
-    refused with InvalidHandle, before any other check.  Past ``dispatch_limit``
-    a dispatch is checked, and not run.
+    Each method does its op whole, or raises a class of ``gpusim.errors`` and changes nothing.  If
+    an ``alloc`` was refused, every op on its name is refused with InvalidHandle, before any other
+    check.  Past ``dispatch_limit`` a dispatch is checked, and not run.
     """
 
     def __init__(
@@ -112,7 +108,7 @@ class Reference:
     ) -> None:
         """Run a kernel.  InvalidHandle, InvalidBinding, LimitExceeded, InvalidScalar.
 
-        Raises ProgramError where no kernel of that name is registered.
+        Raises ProgramError if no kernel of that name is registered.
         """
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
@@ -145,7 +141,8 @@ class Reference:
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
         """Keep commands for later.  Raises the error of the first that would be refused now."""
         capture = Capture(graph=graph, commands=tuple(commands))
-        self._check_unbound(buffers_of(capture))
+        if self._unbound:
+            self._check_unbound(buffers_of(capture))
         for command in capture.commands:
             self._check(command)
         self._graphs[graph] = capture
@@ -162,7 +159,8 @@ class Reference:
         """
         entries = None if scalars is None else tuple(scalars)
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
-        self._check_unbound(buffers_of(replay))
+        if self._unbound:
+            self._check_unbound(buffers_of(replay))
         capture = check_replay(replay, self._graphs)
         commands = replayed(capture, replay)
         for command in commands:
@@ -178,7 +176,7 @@ class Reference:
         return ReferenceDelivery(data=data, error_bound=error_bound)
 
     def free(self, buffer: str) -> None:
-        """The buffer is gone.  InvalidHandle."""
+        """Drop the buffer.  InvalidHandle."""
         check_handle(buffer, self._blocks)
         del self._blocks[buffer]
 
@@ -192,7 +190,7 @@ class Reference:
         """There is nothing to release."""
 
     def grid_in(self, block: memory.Block, offset: int) -> Grid | None:
-        """The grid that stands in a buffer; None where its bytes are not known."""
+        """The grid that stands in a buffer; None if its bytes are not known."""
         return grid_at(block, offset)
 
     def _may_run(self) -> bool:
@@ -209,7 +207,7 @@ class Reference:
         blocks: Sequence[memory.Block],
         scalars: Sequence[int | float],
     ) -> None:
-        """Run a kernel over a grid that nobody checked.
+        """Run a kernel over a grid that was read from a buffer, and so not checked.
 
         A grid past the limit of a dimension does nothing.  With more workgroups
         than the kernel can count, what it writes is unknown.
@@ -245,12 +243,11 @@ class Reference:
     def _check_bound_to(
         self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float], *counts: str
     ) -> tuple[memory.Block, ...]:
-        self._check_unbound((*map(name_of, buffers), *counts))
+        if self._unbound:
+            self._check_unbound((*map(name_of, buffers), *counts))
         return check_bound(kernel, buffers, scalars, self._blocks, self.limits)
 
     def _check_unbound(self, buffers: Iterable[str]) -> None:
-        if not self._unbound:
-            return
         for buffer in buffers:
             if buffer in self._unbound:
                 raise InvalidHandle(
@@ -297,7 +294,7 @@ def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
     if isinstance(op, Read) and delivery is not None:
         deliveries.append(op.result)
         return Outcome(data=delivery.data, error_bound=delivery.error_bound)
-    return Outcome(data=",".join(deliveries).encode()) if isinstance(op, Sync) else _ACCEPTED
+    return Outcome(data=",".join(deliveries).encode()) if isinstance(op, Sync) else ACCEPTED
 
 
 def _dispatch(

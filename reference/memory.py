@@ -59,7 +59,7 @@ def take(block: Block, offset: int, size_bytes: int) -> tuple[bytes, ErrorBounds
 
 
 def move(source: Block, source_offset: int, target: Block, target_offset: int, size: int) -> None:
-    """Copy ``size`` bytes; where the ranges overlap, as memmove does."""
+    """Copy ``size`` bytes; if the ranges overlap, as memmove does."""
     data = source.data[source_offset : source_offset + size].copy()
     error_bound = _take_error_bound(source, source_offset, size)
     if error_bound is not None and (source_offset - target_offset) % WORD_BYTES:

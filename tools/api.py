@@ -1,7 +1,7 @@
-"""Write docs/API.md from the docstrings of what gpusim lists as public.
+"""Write docs/API.md and the list of files in docs/ARCHITECTURE.md, from the docstrings.
 
-    python -m tools.api            # write the page
-    python -m tools.api --check    # say whether the page is current
+    python -m tools.api            # write both
+    python -m tools.api --check    # say whether both are current
 
 Names, signatures and docstrings are read from the sources; nothing is imported, so that the page
 is the same on every machine.  A name is public where ``__all__`` of its module lists it.
@@ -20,6 +20,8 @@ from textwrap import dedent, indent
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "API.md"
+ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
+PACKAGES = ("gpusim", "reference", "properties")
 MODULES = ("gpusim", "gpusim.testing", "gpusim.kernels")
 _INTRODUCTION = """\
 # The public interface
@@ -27,28 +29,64 @@ _INTRODUCTION = """\
 `python -m tools.api` writes this page from the docstrings. What it does not list may change at any
 time.
 """
+_FILES = """\
+## Every file
+
+`python -m tools.api` writes this section from the first sentence of each file.
+"""
 _MOST_COLUMNS = 100
 _SECTIONS = ("Args:", "Raises:")
 Definition = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the page, or with ``--check`` exit with 1 where it is not current."""
+    """Write both pages, or with ``--check`` exit with 1 if one is not current."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="write nothing")
+    pages = {PAGE: page(), ARCHITECTURE: architecture()}
     if not parser.parse_args(words).check:
-        PAGE.write_text(page(), encoding="utf-8")
+        for path, text in pages.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
-        return 0
-    print("docs/API.md is not current: python -m tools.api", file=sys.stderr)
-    return 1
+    old = [
+        path.name
+        for path, text in pages.items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+    if old:
+        print(f"not current: {', '.join(old)} (write with python -m tools.api)", file=sys.stderr)
+    return 1 if old else 0
+
+
+def architecture() -> str:
+    """docs/ARCHITECTURE.md, with the list of files as its last section."""
+    written = ARCHITECTURE.read_text(encoding="utf-8").partition(_FILES)[0]
+    lines = [written + _FILES]
+    for package in PACKAGES:
+        paths = [path for kind in ("*.py", "*.js") for path in (ROOT / package).rglob(kind)]
+        paths.sort(key=lambda path: (path.parent, path.name))
+        for folder, files in groupby(paths, key=lambda path: path.parent):
+            items = [f"- `{file.name}`: {_first_sentence(file)}" for file in files]
+            lines += [f"### {folder.relative_to(ROOT).as_posix()}\n", *items, ""]
+    return "\n".join(lines)
+
+
+def _first_sentence(path: Path) -> str:
+    """The first paragraph of a file's docstring, or of the comment that a script begins with."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".js":
+        comment = re.match(r"(?:// .*\n)+", text)
+        docstring = comment.group().replace("// ", "") if comment else ""
+        docstring = re.split(r"(?<=\.)\s", docstring)[0]
+    else:
+        docstring = ast.get_docstring(ast.parse(text)) or ""
+    return " ".join(docstring.partition("\n\n")[0].replace("``", "`").split())
 
 
 def page() -> str:
-    """The whole page."""
+    """The whole of docs/API.md."""
     text = "\n".join([_INTRODUCTION, *(block for each in MODULES for block in _module(each))])
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -204,7 +242,7 @@ def _find(tree: ast.Module, name: str) -> Definition | None:
 
 
 def _text_below(body: Sequence[ast.stmt], node: ast.stmt) -> str:
-    """The string that stands under a field or a constant; empty where none does."""
+    """The string that stands under a field or a constant; empty if none does."""
     after = body[body.index(node) + 1 :][:1]
     match after:
         case [ast.Expr(value=ast.Constant(value=str(text)))]:

@@ -51,7 +51,7 @@ class Result:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, in words; empty where all is well."""
+        """What is wrong, in words; empty if all is well."""
         found = {
             "tests not run": not self.tests_ran,
             "tests failed": self.failed > 0,

@@ -1,6 +1,6 @@
-"""The helper of tests that a kernel has no mistake, and what it raises.
+"""A helper for tests: it raises if a kernel has a mistake.
 
-``gpusim.testing`` shows both.  Nothing here looks at a shader.
+``gpusim.testing`` exports the helper and its error.  Nothing here looks at a shader.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ShaderMistaken(AssertionError):
-    """A kernel has mistakes; ``reports`` are they."""
+    """A kernel has mistakes; ``reports`` lists them."""
 
     def __init__(self, reports: "tuple[ShaderReport, ...]") -> None:
         super().__init__("\n".join(map(str, reports)))
@@ -27,13 +27,14 @@ def check_kernel(
     *,
     grid: int | tuple[int, int, int] = 1,
     arithmetic: bool = False,
+    orders: int = 16,
     warnings: bool = True,
 ) -> None:
     """Check the WGSL of a kernel in one dispatch; return if it has no mistake.
 
     Args:
         kernel: a kernel, or WGSL with one entry point.
-        buffers, scalars, grid, arithmetic: as for ``Kernel.check``.
+        buffers, scalars, grid, arithmetic, orders: as for ``Kernel.check``.
         warnings: fail for warnings too.
 
     Raises:
@@ -42,7 +43,7 @@ def check_kernel(
     """
     __tracebackhide__ = True  # pytest shows the line of the test
     kernel = Kernel.from_wgsl(kernel) if isinstance(kernel, str) else kernel
-    reports = kernel.check(buffers, scalars, grid=grid, arithmetic=arithmetic)
+    reports = kernel.check(buffers, scalars, grid=grid, arithmetic=arithmetic, orders=orders)
     found = tuple(each for each in reports if warnings or each.severity == "error")
     if found:
         raise ShaderMistaken(found)

@@ -1,10 +1,9 @@
 """The kernels that come with gpusim, for programs to name, and registries of kernels.
 
-The integer kernels are exact, and no two of them commute.  Each is a bijection or
-a mix of its written buffer, so a dispatch that is reordered, lost, doubled or given
-wrong scalars changes the answer.  A float kernel states the relative error of one
-application.  A registry is a value: adding a kernel makes a new registry, so no test
-leaves anything behind for the next.
+The integer kernels are exact, and no two of them commute.  Each is a bijection or a mix of its
+written buffer, so a dispatch that is reordered, lost, doubled or given wrong scalars changes the
+answer.  A float kernel states the relative error of one application.  A registry is a value: adding
+a kernel makes a new registry, so no test changes what the next one sees.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -244,7 +243,7 @@ BLEND = Kernel(
     meaning=_blend,
     tolerance=2.0**-21,
 )
-"""y <- |a|*|x| + |y|/2: both terms have one sign, so nothing cancels and errors add up."""
+"""y <- |a|*|x| + |y|/2: both terms have the same sign, so errors add up and do not cancel."""
 
 
 class Kernels(Mapping[str, Kernel]):
@@ -279,15 +278,15 @@ class Kernels(Mapping[str, Kernel]):
         return len(self._by_name)
 
     def adding(self, *kernels: Kernel) -> "Kernels":
-        """These kernels and ``kernels``; ProgramError where a name is taken."""
+        """These kernels and ``kernels``; ProgramError if a name is taken."""
         return Kernels(*self._by_name.values(), *kernels)
 
     def only(self, names: Collection[str]) -> "Kernels":
-        """Those of these kernels that have one of ``names``."""
+        """The kernels that have one of ``names``."""
         return Kernels(*(kernel for kernel in self._by_name.values() if kernel.name in names))
 
     def promised(self, names: Collection[str]) -> "Kernels":
-        """Those of ``names``; without any, all but those that are described by an operation."""
+        """The kernels of these names; without names, all that have no ``operation``."""
         every = self._by_name.values()
         return self.only(names or [each.name for each in every if each.operation is None])
 

@@ -22,6 +22,7 @@ def check(
     grid: int | tuple[int, int, int],
     *,
     arithmetic: bool,
+    orders: int,
 ) -> tuple[ShaderReport, ...]:
     """As ``Kernel.check``."""
     groups = (grid, 1, 1) if isinstance(grid, int) else grid
@@ -39,7 +40,7 @@ def check(
         slots = {number: each for number, each in enumerate(bound)}
         slots[len(bound)] = np.frombuffer(payload, np.uint8)
         used = [slots[each.binding] for each in points]
-        return check_dispatch(text, _MAIN, used, groups, arithmetic=arithmetic)
+        return check_dispatch(text, _MAIN, used, groups, arithmetic=arithmetic, orders=orders)
     except ShaderError as error:
         raise ProgramError(f"cannot check {kernel.name} because {error}") from error
 

@@ -1,8 +1,8 @@
-"""Described kernels, for runtimes that take no WGSL and have operations of their own.
+"""Kernels described as one operation, for runtimes that take no WGSL but have such operations.
 
 Each adds or multiplies, word by word: a scalar to a buffer, or one buffer to another.  It covers
 the first words of the last buffer, 64 for each workgroup, and no more than each buffer has.
-Integers are modulo 2^32.  A program draws them only where a target promises them by name.
+Integers are modulo 2^32.  Programs have these kernels only if the target promises them by name.
 """
 
 from collections.abc import Callable
@@ -73,6 +73,6 @@ ELEMENTWISE = Kernels(
     *(_scalar_kernel(op, dtype) for op in _OPS for dtype in _DTYPES),
     *(_tensor_kernel(op, dtype) for op in _OPS for dtype in _DTYPES),
 )
-"""``add_scalar_u32`` to ``mul_tensor_f32``: each has its ``operation``."""
+"""``add_scalar_u32`` to ``mul_tensor_f32``, each with its ``operation``."""
 OFFERED = BUILTIN.adding(*ELEMENTWISE.values())
 """The kernels that a target may promise."""

@@ -42,7 +42,7 @@ _UNORDERED = (str, bytes, bytearray, memoryview, Set)
 class Binding:
     """One buffer parameter: its WGSL name, element type, and how it is used.
 
-    ``least_bytes``: no smaller buffer can be bound, as where an element is a vector.
+    ``least_bytes``: no smaller buffer can be bound, for instance because an element is a vector.
     """
 
     name: str
@@ -75,8 +75,8 @@ class Scalar:
 class Operation:
     """What a kernel computes, for a runtime that takes no WGSL: y <- y ``op`` x, word by word.
 
-    ``op`` is ``add`` or ``mul``.  ``of`` is ``scalar``, where x is the kernel's scalar and y its
-    buffer, or ``tensor``, where x is its first buffer and y its second.
+    ``op`` is ``add`` or ``mul``.  ``of`` is ``scalar`` if x is the kernel's scalar and y its
+    buffer, or ``tensor`` if x is its first buffer and y its second.
     """
 
     op: Literal["add", "mul"]
@@ -110,10 +110,10 @@ class Kernel:
 
     ``operation``: what it computes, as data, for runtimes that take no WGSL and have it built in.
 
-    ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.
-    ``varied`` is a second meaning, which decides differently what WGSL leaves open, such as the
-    order of invocations: words in which the two differ are not compared.
-    ``takes_grid``: the third argument of the meaning is the grid, three numbers of workgroups.
+    ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.  ``varied`` is
+    a second meaning.  It decides differently what WGSL leaves open, such as the order of
+    invocations; words in which the two differ are not compared.  ``takes_grid``: the third argument
+    of the meaning is the grid, three numbers of workgroups.
     """
 
     name: str
@@ -164,16 +164,16 @@ class Kernel:
     ) -> "Kernel":
         """A kernel of a whole WGSL text: bindings, access, uniforms and workgroup size are read.
 
-        ``entry_point`` may be left out where there is one.  A storage binding of floats has floats,
-        and one of vectors, structs or half floats has words; a uniform buffer becomes scalars
-        ``word0``, ``word1`` and so on, padding among them.
-        Without a ``meaning`` it means what the WGSL says, compiled to NumPy: then a session on the
-        simulated device judges orders, and not arithmetic.  ``tolerance`` is 2^-20 for floats.
+        ``entry_point`` may be left out if there is only one.  A storage binding of floats has
+        floats, and one of vectors, structs or half floats has words; a uniform buffer becomes
+        scalars ``word0``, ``word1`` and so on, padding among them.  Without a ``meaning`` it means
+        what the WGSL says, compiled to NumPy.  Then a session on the simulated device judges
+        orders, and not arithmetic.  ``tolerance`` is 2^-20 for floats.
 
         Raises:
             ProgramError: the text is not valid, or a binding is of another kind.
         """
-        # Here, so that only who makes such a kernel loads the compiler.
+        # Imported here, so that the compiler is loaded only if such a kernel is made.
         from gpusim.kernels import shaders
 
         fields = shaders.fields_of(text, entry_point, name, meaning, tolerance)
@@ -188,7 +188,7 @@ class Kernel:
 
     @property
     def cancels(self) -> bool:
-        """Whether a small error of what it binds may be a large one of its result."""
+        """Whether a small error of an input may become a large error of the result."""
         return self.operation is not None and self.operation.op == "add"
 
     @cached_property
@@ -228,7 +228,7 @@ class Kernel:
         try:
             return tuple(scalars)
         except TypeError:
-            # An array without a dimension.
+            # A NumPy array without dimensions.
             return self.in_order(None)
 
     def check_scalars(self, scalars: Sequence[int | float]) -> None:
@@ -248,8 +248,8 @@ class Kernel:
     def pack(self, scalars: Sequence[int | float], groups: int) -> bytes:
         """Check ``scalars`` and pack the uniform payload: little-endian, no padding.
 
-        Plain ints and floats are checked by packing them: it refuses an integer out of
-        range and a wrong number of values.
+        Plain ints and floats are checked by packing, which refuses an integer out of range and a
+        wrong number of values.
         """
         if self._float_positions:
             if [*map(type, scalars)] != self._plain_types or not self._floats_fit(scalars):
@@ -277,8 +277,9 @@ class Kernel:
         *,
         grid: int | tuple[int, int, int] = 1,
         arithmetic: bool = False,
+        orders: int = 16,
     ) -> "tuple[ShaderReport, ...]":
-        """The mistakes in its WGSL that one dispatch shows, each with its lines; none is good.
+        """The mistakes in its WGSL that one dispatch shows, each with its lines; empty if none.
 
         The WGSL runs in NumPy, on no device.  docs/SHADERS.md says what is found.
 
@@ -287,15 +288,18 @@ class Kernel:
             scalars: as for ``Runtime.dispatch``.
             grid: the number of workgroups, or those in x, y and z.
             arithmetic: warn of divisions by zero, wide shifts and the like, too.
+            orders: how many other orders of workgroups and atomics to try, if the result of an
+                atomic decides what the shader does.  A small dispatch is tried in all its orders,
+                if these are not more.
 
         Raises:
             InvalidScalar: a scalar does not fit the signature.
             ProgramError: ``buffers`` are too few or too small, or the WGSL is not valid.
         """
-        # Here, so that only who checks a kernel loads the compiler.
+        # Imported here, so that the compiler is loaded only if a kernel is checked.
         from gpusim.kernels import checking
 
-        return checking.check(self, buffers, scalars, grid, arithmetic=arithmetic)
+        return checking.check(self, buffers, scalars, grid, arithmetic=arithmetic, orders=orders)
 
     def wgsl(self) -> str:
         """The whole shader: declarations, the guard, and the body."""

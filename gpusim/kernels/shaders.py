@@ -1,8 +1,8 @@
 """Kernels made of WGSL alone: a shader's interface becomes a kernel's signature.
 
-The runtime binds a kernel's buffers in group 0 from 0 on, its scalars behind them, and calls
-``main``; so the numbers and the name in the text are changed to these, and nothing else is.
-What the kernel means is the compiled WGSL, unless a meaning is given.
+The runtime binds a kernel's buffers in group 0 from number 0 on, then its scalars, and calls
+``main``.  So the numbers and the name in the text are changed to these, and nothing else is
+changed.  The compiled WGSL is the kernel's meaning, unless a meaning is given.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _MAIN = "main"
 
 
 def compiled(text: str, entry_point: str | None) -> tuple[Module, Entry]:
-    """The module of a text and its entry point; ProgramError where there is none to take."""
+    """The module of a text and its entry point; ProgramError if no entry point can be chosen."""
     try:
         module = compile_module(text)
     except ShaderError as error:
@@ -163,7 +163,7 @@ def fields_of(
     meaning: Any,
     tolerance: float | None,
 ) -> dict[str, Any]:
-    """The fields of a kernel made of WGSL, but for its buffers' and scalars' classes."""
+    """The fields of a kernel made of WGSL; its buffers and scalars are still plain values."""
     module, entry = compiled(text, entry_point)
     buffers, scalars = buffers_of(entry), scalars_of(entry)
     x, y, z = entry.point.workgroup_size

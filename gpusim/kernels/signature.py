@@ -1,4 +1,4 @@
-"""Checks of a kernel's fields, so that its WGSL can be written and its uniforms packed.
+"""Checks of a kernel's fields: whether its WGSL can be written and its uniforms can be packed.
 
 Pure checks over the fields of a kernel, a binding or a scalar; ``ProgramError`` names the field.
 The body is not checked here; the device refuses a wrong one.
@@ -69,7 +69,7 @@ def check_least(what: str, least_bytes: object) -> None:
 
 
 def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any, ...]:
-    """The bindings or the scalars of a kernel as a tuple; raise where two share a name."""
+    """The bindings or the scalars of a kernel as a tuple; raise if two share a name."""
     entries = tuple(given) if isinstance(given, list | tuple) else None
     if entries is None or not all(isinstance(entry, kind) for entry in entries):
         raise ProgramError(

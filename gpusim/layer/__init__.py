@@ -1,7 +1,7 @@
 """A layer between a WebGPU program and its device.
 
-It tells every call of the program as an event, with the line that made it.  Rules over these
-events find mistakes that the device does not tell.  It knows neither the runtime nor the judge.
+It turns every call of the program into an event, with the line that made it.  Rules over these
+events find mistakes that the device does not report.  It knows neither the runtime nor the judge.
 """
 
 from gpusim.layer.adversary import Adversary

@@ -1,12 +1,11 @@
 """The adversary: settles maps and work-dones in an order of its own, and fails calls on request.
 
-What it may disturb is in the specification's "Promise Ordering": maps settle in any order among
-themselves; a work-done settles after the maps and the work-dones that were asked for before it.
-Nothing more is promised.  So it holds each of these promises, and settles those held one by one, in
-an order that follows from a seed.  It waits for the device's own promises first, so that the speed
-of the device decides nothing.  Until then the buffer is pending.
-
-A planned failure is counted by the calls of its kind.  Nothing here watches or judges.
+The specification's "Promise Ordering" says what it may disturb.  Maps settle in any order among
+themselves.  A work-done settles after the maps and the work-dones that were asked for before it.
+Nothing more is promised.  So the adversary holds each of these promises, and settles them one by
+one, in an order that follows from a seed.  Before that it waits for the device's own promise, so
+that the device's speed decides nothing.  Until then the buffer is pending.  A planned failure is
+given by the number of the call of its kind.  Nothing here watches or judges.
 """
 
 from collections.abc import Callable, Collection
@@ -18,7 +17,7 @@ import wgpu
 
 _STYLES = ("any", "last", "first")
 _LOOKS = 4
-"""Every so many looks at a held promise settle one, so that a caller that polls sees an end."""
+"""After this many looks at a held promise one is settled, so that a polling caller sees an end."""
 MAP, WORK_DONE = "map", "work_done"
 
 
@@ -29,9 +28,9 @@ class Adversary:
         self._held: list[HeldPromise] = []
         self._is_advancing = False
         self.has_lost_device = False
-        """Whether it has destroyed the device, as it was asked to."""
+        """Whether it has destroyed the device, as planned."""
         self._pumped_by: Callable[..., Any] | None = None
-        """How the event loop that settles held promises is asked for its next turn."""
+        """Schedules a call in the event loop that settles held promises."""
         self.begin(None)
 
     def begin(
@@ -65,7 +64,7 @@ class Adversary:
         return native if around is None else wraps(native)(partial_method(around, self, native))
 
     def fails(self, kind: str) -> bool:
-        """Whether this call of a kind is one of those that are to fail."""
+        """Whether this call of a kind is planned to fail."""
         number = self._calls[kind]
         self._calls[kind] += 1
         return number in self._failing[kind]
@@ -73,7 +72,7 @@ class Adversary:
     def hold(
         self, kind: str, promise: Any, of: Any, error: Exception | None = None
     ) -> "HeldPromise":
-        """A promise in the place of the device's, or, with ``error``, one that is to fail."""
+        """A promise in the place of the device's; with ``error`` it will fail."""
         held = HeldPromise.by(self, kind, promise, of, error)
         self._held.append(held)
         self._begin_pumping(held._call_soon_threadsafe)
@@ -112,7 +111,7 @@ class Adversary:
             self.advance()
 
     def cancel(self, of: Any, because: str) -> None:
-        """Reject the held promises of buffer ``of``; all of them where it is None."""
+        """Reject the held promises of buffer ``of``; if that is None, all held promises."""
         for each in list(self._held):
             if of is None or each.of is of:
                 each.error = RuntimeError(f"Could not map buffer because {because}.")
@@ -227,7 +226,9 @@ def _create_buffer(adversary: Adversary, native: Any, device: Any, **named: Any)
 def _submit(adversary: Adversary, native: Any, queue: Any, command_buffers: Any) -> Any:
     if adversary.fails("submit"):
         adversary.has_lost_device = True
-        getattr(queue, "_owner", queue._device).destroy()  # The simulated one knows its state only.
+        getattr(
+            queue, "_owner", queue._device
+        ).destroy()  # The simulated queue knows its device by _owner.
         raise wgpu.GPUInternalError("cannot submit because the device is lost: it was planned")
     return native(command_buffers)
 

@@ -1,8 +1,8 @@
-"""What a watched call says, and the calls of the device and of its buffers.
+"""The event of each watched call; here for the calls of the device and of its buffers.
 
-A ``Call`` has an ``about``, which takes the arguments as the method does and gives the details of
-the event, and an ``after``, which remembers what the call made or set.  Arguments that ``about``
-cannot read are the device's to refuse.  Nothing here calls a device.
+A ``Call`` has an ``about``, which takes the method's arguments and gives the details of the event.
+Its ``after`` remembers what the call made or set.  Arguments that ``about`` cannot read are left
+for the device to refuse.  Nothing here calls a device.
 """
 
 import sys
@@ -32,7 +32,7 @@ class Call:
     """How one method is watched."""
 
     kind: str = ""
-    """The kind of its event; empty where it makes none."""
+    """The kind of its event; empty if it makes none."""
     about: About = _nothing
     """Makes the event's details: ``about(watch, self, *arguments)``."""
     after: After | None = None
@@ -231,7 +231,7 @@ def keep_view(
 
 
 def end_views(watch: Watch, buffer: Any, about: dict[str, Any], result: Any) -> None:
-    """Tell which views of a mapping that has ended somebody still holds."""
+    """Emit an event for each view of an ended mapping that somebody still holds."""
     for site, handed, holder in watch.views.pop(buffer.uid, ()):
         with suppress(BufferError):
             handed.release()

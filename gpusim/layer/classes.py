@@ -1,9 +1,9 @@
-"""Stands between a program and its device: gives each object a class that tells its calls.
+"""Stands between a program and its device: gives each object a class that reports its calls.
 
-The object stays what it is.  Only its class becomes a subclass, made here for one device, whose
-methods tell the call as an event and then make it.  So ``isinstance`` holds, wgpu's own code finds
-its fields, and nothing is wrapped or unwrapped.  No class of wgpu's is changed.
-What the calls say is in ``calls.py``.  Nothing here decides what is wrong.
+The object stays the same.  Only its class becomes a subclass, made here for one device.  The
+subclass's methods emit the call as an event and then make it.  So ``isinstance`` holds, wgpu's own
+code finds its fields, and nothing is wrapped or unwrapped.  No class of wgpu's is changed.  What
+the calls say is in ``calls.py``.  Nothing here decides what is wrong.
 """
 
 from collections.abc import Callable
@@ -20,9 +20,9 @@ Disturb = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 """Gives the native method ``Class.method``, or another in its place."""
 
 _UNREADABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
-"""What ``about`` raises over arguments that the device will refuse itself."""
+"""The errors that ``about`` raises for arguments that the device will refuse itself."""
 _FORGOTTEN_EARLY = ("GPUComputePassEncoder", "GPURenderPassEncoder")
-"""Passes: their end forgets them, so their collection is no event."""
+"""Passes, which are forgotten at their end, so that their collection is no event."""
 _device_numbers = count(1)
 
 
@@ -52,7 +52,7 @@ def stand_between(device: Any, watch: Watch, disturb: Disturb = undisturbed) -> 
 
 
 def when_fulfilled(promise: Any, take: Callable[[Any], None]) -> None:
-    """Call ``take`` with a promise's value before anybody else has it."""
+    """Call ``take`` with a promise's value before anyone else gets it."""
     native = promise._handler
 
     def handler(value: Any) -> Any:
@@ -88,13 +88,13 @@ class Between:
         return thing
 
     def number_of(self, thing: Any) -> int:
-        """The number of an object; one that was made unseen gets it now."""
+        """The number of an object; an object whose making was not seen gets one now."""
         seen = getattr(type(thing), "_watch", None) is self.watch
         number: int | None = self.watch.numbers.get(thing.uid) if seen else None
         return self._adopt(thing) if number is None else number
 
     def settles(self, promise: Any, kind: str, about: dict[str, Any]) -> None:
-        """Tell when a promise settles."""
+        """Emit an event when a promise settles."""
         promise._handler = Settle(self.watch, kind, about, promise._handler)
         self.stand(promise)
 
@@ -150,7 +150,7 @@ class Between:
 
 
 def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[..., Any]:
-    """The method that tells a call, if ``is_told``, makes it, and remembers what it made."""
+    """The method that emits a call, if ``is_told``, makes it, and remembers what it made."""
     kind, about_of, after = call.kind, call.about, call.after
 
     @wraps(native)
@@ -164,7 +164,7 @@ def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[
         try:
             result = native(self, *arguments, **named)
         except Exception as error:
-            # What wgpudawn's frames hold can end the process when Python collects it.
+            # Objects held by wgpudawn's frames can end the process when Python collects them.
             clear_frames(error.__traceback__)
             if is_told:
                 watch.failed(error, number)
@@ -221,7 +221,7 @@ class Settle:
         return result
 
     def tell(self, error: Exception | None) -> None:
-        """Tell, once, that the promise has settled."""
+        """Emit, once, that the promise has settled."""
         if not self._is_told:
             self._is_told = True
             said = None if error is None else f"{kind_of(error)}: {error}"
@@ -229,7 +229,7 @@ class Settle:
 
 
 def _settling(native: Callable[..., Any]) -> Callable[..., Any]:
-    """The step of a promise that takes its value, and tells where that is an error."""
+    """The step of a promise that takes its value, and emits an event if that is an error."""
 
     @wraps(native)
     def step(self: Any) -> Any:

@@ -1,8 +1,8 @@
 """``gpusim sanitize``: runs a wgpu-py program, and looks at every device that it is given.
 
-The program runs in this process, as ``python SCRIPT`` or ``python -m MODULE`` would run it.
-wgpu's entry point gets a class of ours, so that each adapter that it hands out is watched, and
-each device of that adapter.  No class of wgpu's is changed.  Nothing here judges.
+The program runs in this process, as ``python SCRIPT`` or ``python -m MODULE`` would run it. wgpu's
+entry point object gets a class of ours.  So each adapter that it hands out is watched, and each
+device of that adapter.  No class of wgpu's is changed.  Nothing here judges.
 """
 
 import json
@@ -19,7 +19,7 @@ from gpusim.layer.report import Report
 from gpusim.layer.sanitizer import Sanitizer
 
 NOTHING, REPORTS, _, PROGRAM_FAILED = range(4)
-"""The exit status: it is 2 for wrong usage, which is told before anything runs."""
+"""The exit status; 2 means wrong usage, which is reported before anything runs."""
 
 Take = Callable[[Any], None]
 
@@ -33,12 +33,12 @@ def run(
 ) -> int:
     """Run a program with its arguments under the sanitizer; the exit status.
 
-    ``others`` are called with what is to get each device that is not wgpu's.
+    ``others`` are called with a function that takes each device that is not wgpu's.
 
     Reports go to stderr as they are found, past any capture of the program's; with ``as_json``
     each is one line of JSON on stdout once the program has ended.
     """
-    # The program may put another stream in the place of stderr, and pytest does.
+    # The program may replace stderr, as pytest does.
     with os.fdopen(os.dup(2), "w") as out:
         sanitizer = Sanitizer(_ignore if as_json else _printer(out))
         for each in (watch_all_devices, *others):
@@ -58,7 +58,7 @@ def run(
 def watch_all_devices(take: Take) -> None:
     """Call ``take`` with each device that wgpu hands out from now on, before the program has it.
 
-    wgpudawn's devices too, where it is installed.
+    The same for wgpudawn's devices, if it is installed.
     """
     from wgpu.backends.auto import gpu
 
@@ -87,7 +87,7 @@ def _take(device: Any, take: Take) -> None:
 
 
 def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take: Take) -> None:
-    """Give an object a subclass whose named methods show what their promises bring."""
+    """Give an object a subclass whose named methods show ``take`` what they hand out."""
     base = type(thing)
     if hasattr(base, "_shows"):
         return
@@ -131,7 +131,7 @@ def run_program(words: Sequence[str], is_module: bool) -> bool:
 
 
 def _ignore(report: Report) -> None:
-    """It is shown at the end."""
+    """Do nothing: the report is shown at the end."""
 
 
 def _printer(out: TextIO) -> Callable[[Report], None]:

@@ -1,6 +1,6 @@
 """The calls of encoders, passes and the queue; and the table of all watched calls.
 
-A draw's event names its buffers whole, not the parts it uses, since no rule needs them.
+A draw's event names whole buffers; no rule needs the parts that the draw uses.
 Nothing here calls a device.
 """
 
@@ -340,4 +340,7 @@ KINDS_OF_CLASSES = {
     "GPUCommandEncoder": "encoder",
     "GPUCommandBuffer": "command_buffer",
 }
-"""The classes whose collection by Python is an event, each with the name of its objects in it."""
+"""The classes whose objects' collection by Python is an event.
+
+Each has the name of its objects in that event.
+"""

@@ -1,6 +1,6 @@
-"""What a program holds: buffers neither destroyed nor collected, and writes that wait for a submit.
+"""Counts what a program holds: live buffers, and bytes of writes that wait for a submit.
 
-It judges nothing, except that writes are queued without end.
+It judges nothing, except writes that are queued without end.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Memory:
         self._sanitizer(event)
 
     def begin(self) -> None:
-        """Forget what was found."""
+        """Start anew: forget earlier reports."""
         self._sanitizer.begin()
 
     @property

@@ -1,4 +1,4 @@
-"""A report: what a rule has found, the call sites, and what to do; as text and as plain data.
+"""A report of a rule: the finding, its call sites, and the remedy; as text and as plain data.
 
 The text is one paragraph, the finding first.  Nothing here decides what is a finding.
 """
@@ -14,7 +14,7 @@ class Place:
     doing: str
     """What it does, such as ``the dispatch is recorded``."""
     site: str
-    """``file:line``; empty where it is unknown."""
+    """``file:line``; empty if it is unknown."""
 
     def __str__(self) -> str:
         return f"{self.doing} at {self.site or 'an unknown place'}"

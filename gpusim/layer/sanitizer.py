@@ -1,6 +1,6 @@
 """The sanitizer: hands each event to the rules, and gathers what they report.
 
-A mistake that is made again at the same lines is one report.  Nothing here knows a rule.
+A mistake that is repeated at the same lines is one report.  Nothing here knows a rule.
 """
 
 import atexit
@@ -39,7 +39,7 @@ class Sanitizer:
         self._look(Scene())
 
     def begin(self) -> None:
-        """Begin another program: nothing of earlier ones is known, and what was found is gone."""
+        """Begin another program: forget everything of earlier ones, and their reports."""
         self._watch.tell_gone()
         self.reports, self.times = [], {}
         self._look(Scene(told=self._scene.told))
@@ -56,7 +56,7 @@ class Sanitizer:
         stand_between(device, self._watch, disturb)
 
     def __call__(self, event: Event) -> str | None:
-        """Take an event; why its call is refused, or None."""
+        """Take an event; the reason if its call is refused, else None."""
         kind = event.kind
         if kind in RECORDED:
             self._scene.apply(event)
@@ -71,7 +71,7 @@ class Sanitizer:
         return refusal
 
     def finish(self) -> list[Report]:
-        """Look for what shows only at the end; every report."""
+        """Look for what shows only at the end; gives every report."""
         if not self._is_finished:
             self._is_finished = True
             self._watch.tell_gone()

@@ -1,8 +1,8 @@
-"""What the events so far say about buffers, encoders and command buffers; the rules look at it.
+"""The state of buffers, encoders and command buffers after the events so far; the rules look at it.
 
-The scene follows the three clocks of a command: recorded, submitted, done.  It judges nothing.
-An event is applied after the rules have seen it, so that they see the scene before the call; a
-recorded command is applied before, so that they see it in its encoder.
+The scene follows the three clocks of a command: recorded, submitted, done.  It judges nothing.  An
+event is applied after the rules have seen it, so that they see the scene before the call.  A
+recorded command is applied first, so that they see it in its encoder.
 """
 
 from collections import deque
@@ -39,7 +39,7 @@ _MOST_NESTED = 16
 
 
 class Buffer:
-    """A buffer, as the events tell it; ``destroyed_site`` and the like are empty at first."""
+    """A buffer, as the events show it; the sites are empty at first."""
 
     __slots__ = (
         "created_site",
@@ -106,7 +106,7 @@ class Command:
                 yield buffer, offset, offset + size
 
     def overwrites(self) -> Iterator[tuple[int, int, int]]:
-        """The ranges that it writes whole, whatever they hold."""
+        """The ranges that it overwrites whole."""
         event = self.event
         if event.kind in ("copy", "clear"):
             name, at = ("target", "target_offset") if event.kind == "copy" else ("buffer", "offset")
@@ -144,7 +144,7 @@ class Encoder:
         self.submitted_site = ""
         self.commands: list[Command] = []
         self.bound: object = None
-        """What its last dispatch has bound: most dispatches bind the same again."""
+        """What its last dispatch bound; most dispatches bind the same again."""
         self.used: dict[int, Command] = {}
         """The first command that uses each buffer."""
         self.overwritten: dict[int, list[tuple[int, int]]] = {}
@@ -184,9 +184,9 @@ class Scene:
             handler(event)
 
     def call(self, number: int | None) -> Event | None:
-        """The event of that number, counted from 1; None where it was long ago.
+        """The event of that number, counted from 1; None if it was long ago.
 
-        An error that is told later, as JavaScript tells them, has no number.
+        An error that comes later, as in JavaScript, has no number.
         """
         if number is None:
             return None

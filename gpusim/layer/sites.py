@@ -1,8 +1,8 @@
 """Call sites: which line of the program made a call, as ``file:line``.
 
-The line is that of the innermost frame which is neither the layer's nor the WebGPU
-implementation's.  It is found on every call, so this walks bare frames and asks for no traceback.
-Nothing here knows what the call was.
+It is the line of the innermost frame that belongs neither to the layer nor to an implementation of
+WebGPU.  It is found for every call, so this walks bare frames and makes no traceback.  Nothing here
+knows what the call was.
 """
 
 import os
@@ -39,7 +39,7 @@ def _written(filename: str, line: int) -> str:
 
 
 def call_site() -> str:
-    """``file:line`` of the program's call that is being carried out; empty where there is none."""
+    """``file:line`` of the program's call that is being carried out; empty if there is none."""
     frame = sys._getframe(2)  # The caller and its caller are the layer's own.
     while frame is not None:
         filename = frame.f_code.co_filename

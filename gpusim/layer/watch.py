@@ -1,9 +1,9 @@
-"""The watch over a device: it numbers the device's objects and tells every call as an event.
+"""The watch over a device: it numbers the device's objects and emits every call as an event.
 
 The form of the events is in docs/SANITIZE.md.  An object has one number, counted from 1 in its
-class, and is found again by wgpu-py's ``uid``.  An object that Python collects is only noted
-then, and told before the next event, since it may be collected while an event is told.
-Nothing here knows which calls there are, or what is wrong with any.
+class, and is found again by wgpu-py's ``uid``.  The collection of an object by Python is emitted
+before the next event, since it may happen in the middle of one.  Nothing here knows which calls
+there are, or what is wrong with any.
 """
 
 import threading
@@ -18,7 +18,7 @@ from gpusim.layer.sites import call_site
 from gpusim.trace import Event
 
 Sink = Callable[[Event], str | None]
-"""Receives every event, before the call is made; a text refuses a submit, and is the reason."""
+"""Receives every event, before the call is made; returns None, or the reason to refuse a submit."""
 
 Range = tuple[int, int, int]
 """A buffer's number, an offset and a size in bytes."""
@@ -27,7 +27,7 @@ Bound = tuple[int, int, int, str]
 
 
 FINISHED = "finished"
-"""The state of an encoder that has been finished: nothing is told of it any more."""
+"""The state of an encoder that was finished; it has no further events."""
 
 
 class PassState:
@@ -45,7 +45,7 @@ class PassState:
         self.used: list[Bound] = []
         """What the draws of a bundle use."""
         self.bound: tuple[Bound, ...] | None = None
-        """What the next dispatch or draw uses; None until it is worked out again."""
+        """What the next dispatch or draw uses; None if it must be worked out anew."""
 
 
 class Pipeline:
@@ -82,7 +82,7 @@ class Watch:
         self.states: dict[int, Any] = {}
         """What must be remembered of an object, by its uid: a layout, group, pipeline or pass."""
         self.views: dict[int, list[tuple[str, memoryview, Callable[[], object]]]] = {}
-        """By the uid of a buffer: views of its mapped memory that were handed out, and where."""
+        """For each buffer's uid: the views of its mapped memory that were handed out, and where."""
         self._counts: Counter[str] = Counter()
         self._gone: deque[tuple[str, int]] = deque()
         self._lock = threading.RLock()
@@ -93,7 +93,7 @@ class Watch:
         return self._wanted is None or kind in self._wanted
 
     def emit(self, kind: str, about: dict[str, Any]) -> int:
-        """Tell an event of the call that is being carried out; the event's number.
+        """Emit an event of the call that is being carried out; gives the event's number.
 
         Raises:
             GPUValidationError: the sink refuses the call.
@@ -111,7 +111,7 @@ class Watch:
         return number
 
     def failed(self, error: BaseException, call: int) -> None:
-        """Tell that the call whose event has this number has raised."""
+        """Emit that the call with this event number has raised."""
         self.emit("error", {"call": call, "type": kind_of(error), "message": str(error)})
 
     def next_number(self, kind: str) -> int:
@@ -127,11 +127,11 @@ class Watch:
             self.states[uid] = state
 
     def collected(self, kind: str, uid: int) -> None:
-        """An object is being collected, perhaps in the middle of anything."""
+        """Note that an object is being collected; this may happen at any moment."""
         self._gone.append((kind, uid))
 
     def tell_gone(self) -> None:
-        """Tell what was collected since the last event."""
+        """Emit what was collected since the last event."""
         with self._lock:
             while self._gone:
                 kind, uid = self._gone.popleft()

@@ -1,6 +1,6 @@
-"""Makes the collaborators of a runtime, and hands each of them those that it needs.
+"""Makes the collaborators of a runtime, and gives each of them the others that it needs.
 
-No op lives here, and nothing is decided: the policy decides, and ``parts`` makes.
+No op lives here, and nothing is decided here: the policy decides, and ``parts`` has the makers.
 """
 
 from gpusim.limits import Limits

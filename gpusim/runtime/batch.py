@@ -5,9 +5,9 @@ themselves.  The uniform ring and the upload buffer gather bytes on the host.  E
 once, from its start, right before the submit.  After the submit it is free again: it is on the
 *submitted* clock.
 
-A host write and a destroy act on the queue at once, while recorded commands
-still wait.  TVM 18871 therefore submits before every host write, readback, free
-and sync; a policy may do so only where a recorded command touches the same bytes.
+A host write and a destroy act on the queue at once, while recorded commands still wait.  TVM 18871
+therefore submits before every host write, readback, free and sync.  A policy may do so only if a
+recorded command touches the same bytes.
 """
 
 import math
@@ -53,18 +53,18 @@ class Batch:
         self.upload_data = bytearray()
         self.size_bytes = 0
         self.groups = 0
-        self._plans: dict[DispatchPlan, None] = {}
+        self.plans: dict[DispatchPlan, None] = {}
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        """Append a dispatch of ``plan``, and count its uniform slot."""
+        """Append a dispatch of ``plan``, and count its uniform slot, as a pool has one for each."""
         self.commands.append(command)
         self.groups += plan.launched
         if plan.uniform_bytes:
             self.uniform_slots += 1
             self.size_bytes += plan.uniform_bytes
-        if plan not in self._plans:
-            self._plans[plan] = None
+        if plan not in self.plans:
+            self.plans[plan] = None
             for touched, offset, size_bytes in plan.touches:
                 self._touch(touched, offset, offset + size_bytes)
             for buffer in plan.written:
@@ -141,8 +141,8 @@ class FlushRules:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._most_commands = math.inf if policy.batch_commands is None else policy.batch_commands
-        self._most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
-        self._most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
+        self.most_bytes = math.inf if policy.batch_bytes is None else policy.batch_bytes
+        self.most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
         queued_bytes = policy.queued_write_bytes
         self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
         """Bytes of host writes that may wait for a submit; twice as many may be unfinished."""
@@ -152,21 +152,21 @@ class FlushRules:
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit where a limit is reached; limits of 0 and 1 always are."""
+        """The reason to submit if a limit is reached; limits of 0 and 1 always are."""
         count = len(batch.commands)
         if (
-            count < self._soonest
-            and batch.size_bytes < self._most_bytes
-            and batch.groups < self._most_groups
+            count < self.soonest
+            and batch.size_bytes < self.most_bytes
+            and batch.groups < self.most_groups
         ):
             return None
         if self._policy.debug_submit_each:
             return FlushReason.DEBUG
         if count >= self._most_commands:
             return FlushReason.COMMANDS
-        if batch.size_bytes >= self._most_bytes:
+        if batch.size_bytes >= self.most_bytes:
             return FlushReason.BYTES
-        if batch.groups >= self._most_groups:
+        if batch.groups >= self.most_groups:
             return FlushReason.GROUPS
         self._set_early(2 * self._early)
         return FlushReason.EARLY
@@ -174,9 +174,9 @@ class FlushRules:
     def room(self, batch: Batch) -> tuple[float, float, float]:
         """Commands, bytes and workgroups that may still be recorded before a limit submits."""
         return (
-            self._soonest - len(batch.commands),
-            self._most_bytes - batch.size_bytes,
-            self._most_groups - batch.groups,
+            self.soonest - len(batch.commands),
+            self.most_bytes - batch.size_bytes,
+            self.most_groups - batch.groups,
         )
 
     def after_sync(self) -> None:
@@ -187,7 +187,7 @@ class FlushRules:
     def _set_early(self, commands: float) -> None:
         self._early = commands
         each = 0 if self._policy.debug_submit_each else math.inf
-        self._soonest = min(each, self._most_commands, commands)
+        self.soonest = min(each, self._most_commands, commands)
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
@@ -198,7 +198,7 @@ class FlushRules:
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """The reason to submit before a host write, where too many bytes would wait otherwise."""
+        """The reason to submit before a host write, if too many bytes would wait otherwise."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 
@@ -214,7 +214,7 @@ class FlushRules:
 
 
 class RingUniforms:
-    """One buffer: a batch's payloads gather on the host and are written once, at its submit.
+    """One buffer: the payloads of a batch are gathered on the host and written once, at its submit.
 
     Every batch starts at offset 0: the batch before it is submitted already, so the queue writes
     after it.  A payload larger than the ring makes it grow, before anything is taken from it.
@@ -264,7 +264,7 @@ class RingUniforms:
         return [] if ring is None else [ring]
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring; a larger one is made only where the batch has taken nothing yet."""
+        """The ring; a larger one is made only if the batch has taken nothing yet."""
         ring = self._ring
         if ring is None or ring.size_bytes < size_bytes:
             ring = self._make_ring(size_bytes + self._rest & self._mask, batch)

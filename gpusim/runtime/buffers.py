@@ -46,7 +46,7 @@ class Buffer(Handle):
         self.size_bytes = size_bytes
         self.label = label
         self.lost = False
-        """Whether a failed batch would have written it, and it was not overwritten since."""
+        """Whether a failed batch would have written it; it is not until it is overwritten whole."""
 
     @property
     def nbytes(self) -> int:
@@ -131,7 +131,7 @@ class BufferTable:
         self._uids = count(1)
 
     def count_from(self, uid: int) -> None:
-        """Number the buffers from ``uid`` on, before the first."""
+        """Number the buffers from ``uid`` on; call this before the first one."""
         self._uids = count(uid)
 
     def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
@@ -150,7 +150,7 @@ class BufferTable:
         return buffer
 
     def check_new(self, native: object) -> None:
-        """Raise InvalidHandle where ``native`` has a live handle already."""
+        """Raise InvalidHandle if ``native`` has a live handle already."""
         for buffer in self:
             device_buffer = buffer._lent or buffer._device_buffer
             if device_buffer is not None and device_buffer.native is native:
@@ -195,7 +195,7 @@ class BufferTable:
         return new_tuple(Range, (self.device_buffer(buffer), offset, size_bytes // 4 * 4))
 
     def remove(self, buffer: Buffer) -> DeviceBuffer:
-        """End a handle's life; the device buffer it stood for."""
+        """End a handle's life; gives the device buffer that it stood for."""
         device_buffer = buffer._lent or self.device_buffer(buffer)
         buffer._device_buffer = buffer._lent = None
         del self._live[buffer.uid]
@@ -208,12 +208,12 @@ class BufferTable:
         return buffer._lent
 
     def take_back(self, buffer: Buffer) -> None:
-        """End a loan; do nothing where the buffer was freed meanwhile."""
+        """End a loan; do nothing if the buffer was freed meanwhile."""
         if buffer._lent is not None:
             buffer._device_buffer, buffer._lent = buffer._lent, None
 
     def describe_left(self) -> str:
-        """The warning of a runtime that closes now; empty where no buffer is left."""
+        """The warning of a runtime that closes now; empty if no buffer is left."""
         if not self._live:
             return ""
         return (

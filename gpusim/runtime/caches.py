@@ -44,7 +44,7 @@ class BoundedCache(Generic[K, V]):
         self._entries: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """The value of ``key``, counted as reused; None where it has none."""
+        """The value of ``key``, counted as reused; None if it has none."""
         value = self._entries.get(key)
         if value is None:
             return None
@@ -138,7 +138,7 @@ class BindGroupStore(Protocol):
         ...
 
     def clear(self) -> None:
-        """Give up every entry."""
+        """Drop every entry."""
         ...
 
 
@@ -150,7 +150,7 @@ class FreshBindGroups:
         self._driver = driver
 
     def get(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
-        """A new one."""
+        """A new bind group."""
         group = self._driver.create_bind_group(pipeline, ranges)
         self.counts.created += 1
         return group
@@ -171,7 +171,7 @@ class CachedBindGroups:
         self.counts = self._cache.counts
 
     def get(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
-        """The one made before for this pipeline and these ranges, or a new one."""
+        """The bind group made before for this pipeline and these ranges, or a new one."""
         key = bind_group_key(pipeline, ranges)
         group = self._cache.get(key)
         if group is None:
@@ -184,7 +184,7 @@ class CachedBindGroups:
         self._cache.invalidate(lambda key: mentions(key, buffer))
 
     def clear(self) -> None:
-        """Give up every entry."""
+        """Drop every entry."""
         self._cache.clear()
 
 

@@ -81,7 +81,7 @@ def short(value: object) -> str:
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
-    """Raise OutOfRange, LimitExceeded or OutOfMemory where no such buffer can be made."""
+    """Raise OutOfRange, LimitExceeded or OutOfMemory if no such buffer can be made."""
     if size_bytes < 0:
         raise OutOfRange(
             f"cannot alloc {size_bytes} bytes because a size is not negative "
@@ -110,7 +110,7 @@ def check_range(what: str, offset: int, size_bytes: int, buffer_bytes: int) -> N
 
 
 def check_not_lost(what: str, buffer: Buffer) -> None:
-    """Raise DataLost where the buffer's bytes were lost."""
+    """Raise DataLost if the buffer's bytes were lost."""
     if buffer.lost:
         raise DataLost(
             f"cannot {what} {buffer!r} because a batch that would have written it failed "
@@ -152,7 +152,7 @@ def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
 
 
 def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
-    """Raise InvalidBinding or LimitExceeded where the kernel cannot bind so many buffers."""
+    """Raise InvalidBinding or LimitExceeded if the kernel cannot bind so many buffers."""
     check_is_kernel(kernel)
     if buffer_count != len(kernel.buffers):
         raise InvalidBinding(
@@ -246,7 +246,7 @@ def written(kernel: Kernel, bound: Sequence[Bound]) -> list[Buffer]:
 
 
 def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offset: int) -> None:
-    """InvalidBinding or OutOfRange where no grid can be read at ``offset`` of ``counts``.
+    """InvalidBinding or OutOfRange if no grid can be read at ``offset`` of ``counts``.
 
     WebGPU specification, "dispatchWorkgroupsIndirect": the offset is a multiple of
     four, and the buffer is bound writable nowhere in the dispatch.
@@ -265,7 +265,7 @@ def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offs
 
 
 def check_holds_grids(kernel: Kernel, counts: Buffer, device_buffer: DeviceBuffer) -> None:
-    """InvalidBinding where the GPU may not read a grid from a buffer, which was adopted."""
+    """InvalidBinding if the GPU may not read a grid from a buffer, which was adopted."""
     if not device_buffer.holds_grids:
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} over a grid in {counts!r} because that was adopted "

@@ -10,8 +10,11 @@ from gpusim.kernels import Kernel
 from gpusim.ops import Grid
 
 new_tuple = tuple.__new__
-"""Makes a command from its class and a tuple of its fields.  It is used for what every dispatch
-makes: calling the class goes through a Python function, and costs twice as much."""
+"""Makes a command from its class and a tuple of its fields.
+
+It is used for objects that every dispatch makes.  Calling the class would go through a Python
+function, and cost twice as much.
+"""
 
 
 class Role(StrEnum):
@@ -83,7 +86,7 @@ class BindGroup:
 
 
 class StagingMap:
-    """A map of a staging buffer's first ``size_bytes`` bytes that was not taken yet."""
+    """A map of a staging buffer's first ``size_bytes`` bytes, which were not taken yet."""
 
     __slots__ = ("buffer", "native", "size_bytes")
 
@@ -107,7 +110,7 @@ fifth of a ``Range``."""
 
 
 UNKNOWN_GROUPS = 2**32 - 1
-"""Stands for the number of workgroups where the GPU reads the grid.  It is the most there can
+"""Stands for the number of workgroups if the GPU reads the grid.  It is the most there can
 be, so a guarded kernel takes no workgroup for a surplus one."""
 
 

@@ -1,8 +1,8 @@
 """Graphs: dispatches and copies that are captured once, and replayed any number of times.
 
-Here are the checked calls that a graph keeps, the caller's handle of it, and the open
-capture.  Calls name handles and not device buffers, so that a replay can replace them.
-``replays`` replays a graph; nothing here does.
+Here are the checked calls that a graph keeps, the handle that the caller has, and the open
+capture.  Calls name handles and not device buffers, so that a replay can replace them.  ``replays``
+replays a graph; nothing here does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -119,7 +119,7 @@ class Graph(Handle):
             InvalidScalar: not as many entries as dispatches.
             Refused: the error of its first call that is refused; nothing is changed.
             DataLost: a buffer that it reads was lost.
-            DeviceFault: if a part of it was submitted by then, all that it writes is lost.
+            DeviceFault: if a part of it was submitted by then, everything that it writes is lost.
         """
         self._play(self, scalars, bindings)
 
@@ -168,7 +168,7 @@ class Captures:
         self.open = None
 
     def refuse(self, what: str) -> None:
-        """Raise InvalidCapture where a capture is open."""
+        """Raise InvalidCapture if a capture is open."""
         if self.open is not None:
             raise InvalidCapture(
                 f"cannot {what} while a capture is open because a graph holds dispatches and "

@@ -1,9 +1,9 @@
-"""The guard of a runtime: which thread may call it, and when; the first checks of every op.
+"""The guard of a runtime: the first checks of every op, such as which thread may call, and when.
 
-A runtime belongs to the thread and process that made it.  A fault is raised by the call
-that waits for it; a fault that no call waits for is raised once, by the next op.  The guard
-refers to the runtime's parts and never to the runtime, which would make a reference
-cycle and keep all of it alive until the garbage collector runs.
+A runtime belongs to the thread and process that made it.  A fault is raised by the call that waits
+for it; a fault that no call waits for is raised once, by the next op.  The guard refers to the
+runtime's parts, never to the runtime.  That would make a reference cycle, and keep everything alive
+until the garbage collector runs.
 """
 
 import os
@@ -44,7 +44,7 @@ class Guard:
         self._captures = captures
 
     def check(self) -> None:
-        """Raise the error that forbids an op, where a capture may hold such an op."""
+        """Raise the error that forbids an op of a kind that a capture may hold."""
         if not self.is_open:
             raise checks.runtime_closed()
         if get_ident() != self._thread or _forks != self._forks:
@@ -53,12 +53,12 @@ class Guard:
             self.raise_fault()
 
     def check_op(self, what: str) -> None:
-        """Raise the error that forbids an op, where no capture can hold such an op."""
+        """Raise the error that forbids an op of a kind that no capture can hold."""
         self.check()
         self._captures.refuse(what)
 
     def check_sync(self) -> None:
-        """The same for a sync, which raises a fault once every read is settled."""
+        """The same for a sync, which raises a fault only after every read is settled."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()
@@ -87,7 +87,7 @@ class Guard:
     def keep(self, fault: DeviceFault) -> None:
         """Keep a fault that does not belong to this op; the next op raises it.
 
-        One of a failed map gives way, since its reads tell of that one too.
+        A failed map's fault is replaced by another, since its reads report it as well.
         """
         unseen = self._readbacks.unseen
         if unseen is None or isinstance(unseen, MapFailed):

@@ -27,7 +27,7 @@ _HINTS = {
 }
 """The probable meaning of data by its type; ``a`` for all others."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
-"""The dtype of words, or of pairs of them, for arrays of each kind."""
+"""For each kind of array, the dtype of one word that is probably meant."""
 
 
 def plain_bytes(data: Any) -> memoryview:

@@ -54,17 +54,17 @@ class QueueClock:
         done."""
 
     def count_from(self, act: int) -> None:
-        """Number the acts of a new clock from ``act`` on; nothing depends on where it starts."""
+        """Number the acts of a new clock from ``act`` on; nothing depends on the first number."""
         self.acts = self.done = self._submitted = act
 
     def wrote(self, size_bytes: int) -> None:
-        """The queue was given a write."""
+        """Count a write that the queue was given."""
         self.acts += 1
         self.waiting_bytes += size_bytes
         self.held_bytes += size_bytes
 
     def submitted(self) -> None:
-        """The queue was given a command buffer; every write before it starts too."""
+        """Count a submit; it also starts every write before it."""
         self.acts += 1
         self.submits += 1
         self._submitted = self.acts
@@ -73,7 +73,7 @@ class QueueClock:
             self.waiting_bytes = 0
 
     def finished(self, act: int) -> None:
-        """Everything up to ``act`` is done: the queue works in order."""
+        """Note that everything up to ``act`` is done, since the queue works in order."""
         self.done = max(self.done, act)
         while self._started and self._started[0][0] <= act:
             self.held_bytes -= self._started.popleft()[1]
@@ -120,7 +120,7 @@ class HostWrites:
             self._make_room(int(min(size_bytes, self._most_bytes)), submit)
 
     def write(self, write: HostWrite, submit: Submit) -> None:
-        """Queue a write, in pieces where it is long; a failure half way loses the buffer."""
+        """Queue a write, in pieces if it is long; a failure half way loses the buffer."""
         target, offset, words, written, _ = write
         if len(words) <= self._most_bytes:
             self._queue(target, offset, words)
@@ -137,7 +137,7 @@ class HostWrites:
         self._clock.wrote(max(len(words), self._least_bytes))
 
     def _make_room(self, size_bytes: int, submit: Submit) -> None:
-        """Wait where too many writes are unfinished, then submit those that wait.
+        """Wait if too many writes are unfinished; then submit those that wait.
 
         The GPU works on these while the host fills the next ones.
         """

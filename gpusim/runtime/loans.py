@@ -1,7 +1,7 @@
 """Loans: the caller uses a buffer of the runtime in queue work of its own.
 
-Only the queue orders a loan.  Earlier calls are submitted when it begins, and nothing of the
-runtime touches the buffer until it ends.  So the caller's queue work comes after the earlier
+A loan is ordered by the queue alone.  Earlier calls are submitted when it begins, and nothing of
+the runtime touches the buffer until it ends.  So the caller's queue work comes after the earlier
 calls and before the later ones.  Nothing is waited for.
 """
 

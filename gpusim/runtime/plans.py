@@ -1,9 +1,9 @@
 """Makes the plan of a call from its arguments, with every check in the contract's order.
 
-A plan is made once and found again.  Then only what may have changed is checked: the
-scalars, and whether a buffer was lost.  A plan is valid as long as its buffers live,
-and is dropped when one of them is freed.  A plan is on no clock:
-a batch that records it keeps alive what it binds.
+A plan is made once and then found again.  When it is found, only what may have changed is checked:
+the scalars, and whether a buffer was lost.  A plan is valid as long as its buffers live, and is
+dropped when one of them is freed.  A plan is on no clock: a batch that records it keeps alive what
+it binds.
 
 Nothing here records.  The only call of a device is for the pipeline (``Pipelines``),
 after all checks.
@@ -127,7 +127,7 @@ class Plans(Generic[AnyPlan]):
         self.get = self._plans.get
 
     def put(self, key: Hashable, plan: AnyPlan) -> None:
-        """Add a plan; drop the oldest where there is no room; do nothing at a capacity of 0."""
+        """Add a plan, and drop the oldest if there is no room; do nothing at a capacity of 0."""
         if not self._capacity:
             return
         while len(self._plans) >= self._capacity:
@@ -162,7 +162,7 @@ class Shapes:
         self._max_groups_per_dimension = max_groups_per_dimension
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
-        """The launch; LimitExceeded where the grid cannot be dispatched."""
+        """The launch; LimitExceeded if the grid cannot be dispatched."""
         key = shape_key(kernel, grid)
         launch = self._cache.get(key)
         if launch is None:
@@ -211,7 +211,7 @@ class Planner:
         try:
             plan = None if key is None else self._plans.get(key)
         except TypeError:
-            # An argument cannot be hashed, so it is no kernel or no buffer.
+            # An argument cannot be hashed, so it is not a kernel or buffer.
             key = plan = None
         if plan is None:
             plan = self._make(kernel, buffers, scalars, grid)
@@ -233,7 +233,7 @@ class Planner:
         """A checked dispatch; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
         if isinstance(grid, Iterator):
-            # It gives its numbers once, and is asked twice here.
+            # An iterator gives its numbers once, and they are needed twice here.
             grid = tuple(grid)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
         kept = grid if isinstance(grid, GridIn) else checks.grid_of(kernel, grid)
@@ -293,7 +293,7 @@ class Planner:
 
 
 def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | None:
-    """The key of a dispatch whose grid is no plain int; None where its parts are no plain ints.
+    """The key of a dispatch whose grid is no plain int; None if its parts are no plain ints.
 
     1.0 and True equal 1, and must not find the plan of 1.
     """
@@ -305,7 +305,7 @@ def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | 
 
 
 def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
-    """Check ``grid`` for ``kernel`` and spread it; LimitExceeded where it cannot be.
+    """Check ``grid`` for ``kernel`` and spread it; LimitExceeded if it cannot be.
 
     A guarded grid may exceed the device's limit in a dimension.  It is spread over three
     dimensions, and the kernel drops the surplus groups.  TVM drops them by blockIdx.x; here the

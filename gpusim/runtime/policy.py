@@ -49,8 +49,7 @@ class Policy:
     """Every batching decision of a runtime.
 
     A limit of None means "no limit" and a limit of 0 means "submit after every
-    command"; a capacity is at least 1.  ``ProgramError`` where a value is out of
-    its range.
+    command"; a capacity is at least 1.  ``ProgramError`` if a value is out of its range.
     """
 
     name: str = "custom"
@@ -60,24 +59,24 @@ class Policy:
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
-    """Workgroups launched after which a batch is submitted: a GPU's watchdog resets the device
-    where one submission works for too long, and nobody else can use the GPU before it ends.  A grid
-    that the GPU reads counts as no workgroups."""
+    """Workgroups launched after which a batch is submitted.  A GPU's watchdog resets the device if
+    one submission works for too long, and nobody else can use the GPU before it ends.  A grid that
+    the GPU reads counts as no workgroups."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
     ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of one each."""
     flush_on_conflict: bool = True
-    """A host write submits the batch only where a command touches its bytes; if False, always."""
+    """A host write submits the batch only if a command touches its bytes; if False, always."""
     staged_write_bytes: int = 4096
     """Conflicting host writes up to this size are copied at their place in the batch."""
     upload_bytes: int = 1 << 16
-    """Size of the buffer for such writes of a batch; where it is full, they submit instead."""
+    """Size of the buffer for such writes of a batch; when it is full, they submit instead."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps them in host memory until the GPU
-    has them.  A write that would exceed it submits first, and waits where twice as many bytes would
-    be unfinished.  A longer write is split into pieces of this size.  A short one counts as at
+    has them.  A write that would exceed it submits first, and waits if twice as many bytes would be
+    unfinished.  A longer write is split into pieces of this size.  A short one counts as at
     least a 4096th of it."""
     defer_frees: bool = True
     """A freed buffer that the batch touches waits for the submit, and does not force one."""
@@ -154,7 +153,7 @@ class Policy:
             self._at_least(name, 0)
 
     def check_fits(self, max_buffer_bytes: int) -> None:
-        """Raise ProgramError where it asks for a larger buffer than a device can have."""
+        """Raise ProgramError if it asks for a larger buffer than a device can have."""
         for name in ("uniform_ring_bytes", "upload_bytes", "staging_page_bytes"):
             if getattr(self, name) > max_buffer_bytes:
                 raise ProgramError(
@@ -201,7 +200,7 @@ class Policy:
 
 
 def _tvm(name: str, **decisions: Any) -> Policy:
-    """A policy with the rules of TVM 18871: a pass a dispatch, and a flush before each host act."""
+    """A policy with TVM 18871's rules: a pass for each dispatch, a flush before each host act."""
     rules: dict[str, Any] = {
         "batch_commands": None,
         "batch_groups": None,
@@ -236,7 +235,7 @@ PRESETS: Mapping[str, Policy] = {
 
 
 def policy_of(policy: object) -> Policy:
-    """``policy`` itself, or the one that it names in the form of ``str(policy)``.
+    """``policy`` itself, or the policy that this text names, in the form of ``str(policy)``.
 
     Raises:
         ProgramError: no preset has that name, or it is neither a Policy nor a name.
@@ -252,7 +251,7 @@ def policy_of(policy: object) -> Policy:
 
 
 def parse_policy(text: str) -> Policy:
-    """Read what ``str(policy)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(policy)`` wrote; ProgramError if a word is unknown."""
     if not text.split():
         raise ProgramError(
             f"cannot read a policy because it has no name (probably one of {', '.join(PRESETS)})"

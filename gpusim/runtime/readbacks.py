@@ -73,7 +73,7 @@ class Ticket(Handle):
         return self._outcome()
 
     def add_done_callback(self, callback: Callable[["Ticket"], object]) -> None:
-        """Call ``callback(self)`` once the ticket is settled, or now where it is already.
+        """Call ``callback(self)`` once the ticket is settled, or now if it already is.
 
         Callbacks run in the thread of the runtime, inside the call that settles the
         ticket, and may use the runtime.  An exception of a callback is logged.  A running
@@ -102,7 +102,7 @@ class Ticket(Handle):
         return self._outcome()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        """Wait for the value, as an array; of bytes where the read has no dtype."""
+        """Wait for the value, as an array; an array of bytes if the read has no dtype."""
         value = self.result()
         array = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else np.asarray(value)
         made = array.astype(dtype or array.dtype, copy=bool(copy))
@@ -244,7 +244,7 @@ class Readbacks:
 
     @property
     def last_ticket(self) -> Ticket | None:
-        """The ticket of the last issued read; None where all are delivered."""
+        """The ticket of the last issued read; None if all are delivered."""
         return self._queue[-1].ticket if self._queue else None
 
     def covers(self, act: int) -> bool:
@@ -253,7 +253,7 @@ class Readbacks:
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
-        """Wait for every read up to that of ``ticket``, and deliver them; all are submitted.
+        """Wait for every read up to that of ``ticket``, and deliver them; all must be submitted.
 
         WaitTimedOut after ``seconds``; None means those of the policy.  Reads that were delivered
         by then stay delivered.
@@ -267,7 +267,7 @@ class Readbacks:
             self._deliver(readback)
 
     def poll(self) -> int:
-        """Deliver, in order, the reads that have arrived, without waiting; how many are pending."""
+        """Deliver, in order, the reads that have arrived, without waiting; the number pending."""
         while self._is_under_way:
             readback = self._queue[0]
             if not self._has_arrived(readback, 0):
@@ -338,7 +338,7 @@ class Readbacks:
         readback.ticket.settle(value, None if page is None else page.error)
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:
-        """The value of a read, None where its page has an error.
+        """The value of a read, None if its page has an error.
 
         A read that is alone on its page copies its bytes from the map.  The bytes of a
         shared page are kept, since each read's destination may be written only when its
@@ -355,7 +355,7 @@ class Readbacks:
     def _take(
         self, page: StagingPage, mapping: StagingMap, receive: Receive[Value]
     ) -> Value | None:
-        """The value that ``receive`` makes of a page's bytes; None where the map failed."""
+        """The value that ``receive`` makes of a page's bytes; None if the map failed."""
         try:
             value = self._driver.take(mapping, receive)
         except (MapFailed, DeviceLost) as fault:

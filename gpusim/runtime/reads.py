@@ -97,7 +97,7 @@ class Reads:
     def wait_for_all(self, seconds: float | None = None) -> None:
         """Return when every earlier call is done; nothing is pending then.
 
-        Where a fault leaves no fence, it is raised once every read is settled.
+        If a fault prevents the fence, it is raised after every read is settled.
         """
         goal, fault = self._goal_or_fault()
         try:
@@ -116,7 +116,7 @@ class Reads:
         except WaitTimedOut as late:
             raise fault or late from None
         except asyncio.CancelledError:
-            # Nobody waits for this call any more, so that the next one tells of its fault.
+            # Nobody waits for this call any more, so the next call raises its fault.
             if fault is not None:
                 self._guard.keep(fault)
             raise
@@ -158,7 +158,7 @@ class Reads:
             self._recorder.submit(FlushReason.READ)
 
     def _goal_or_fault(self) -> tuple[Ticket | None, DeviceFault | None]:
-        """The goal of a sync; the last read, and the fault, where that leaves no fence."""
+        """The goal of a sync; or, if a fault prevents the fence, the last read and the fault."""
         try:
             return self.goal_of_sync(), None
         except DeviceFault as fault:

@@ -73,7 +73,27 @@ class Recorder:
         dispatch reaches a limit, the batch is submitted afterwards.  A failure before the
         dispatch is recorded leaves neither it nor its scalars in the batch.
         """
-        self._record_dispatch(self._prepare(plan, payload), plan)
+        batch, uniforms, rules = self._batch, self._uniforms, self._rules
+        if plan.ring is None or plan not in batch.plans:
+            self._record_dispatch(self._prepare(plan, payload), plan)
+            return
+        # The common case, in one call: the batch has a dispatch of this plan already.  So what it
+        # touches is noted, its group is bound, and the ring that it binds stays until the submit.
+        if uniforms.is_full(batch, len(payload)):
+            self.submit(FlushReason.UNIFORMS)
+            self._record_dispatch(self._prepare(plan, payload), plan)
+            return
+        _, offset, size_bytes = uniforms.take(payload, batch)
+        fields = plan.pipeline, plan.group, plan.spread, offset
+        batch.commands.append(new_tuple(DispatchCommand, fields))
+        batch.size_bytes += size_bytes
+        batch.groups += plan.launched
+        if (
+            len(batch.commands) >= rules.soonest
+            or batch.size_bytes >= rules.most_bytes
+            or batch.groups >= rules.most_groups
+        ):
+            self._submit_for(rules.after_recording(batch))
 
     def write_and_patch(self, words: HostWrite | None, patch: DispatchPlan, payload: bytes) -> None:
         """Write whole words, if any, and record the dispatch that patches bytes beside them.
@@ -124,8 +144,8 @@ class Recorder:
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
         """Take back what the block has recorded, if it fails.
 
-        ``written``, the buffers that it writes, are lost if part of it was submitted.  Those that
-        were lost before are lost again: what would have overwritten them is taken back.
+        ``written``, the buffers that it writes, are lost if part of it was submitted.  Buffers that
+        were lost before are lost again, since what would have overwritten them is taken back.
         """
         batch, kept = self._batch, self._batch.copy()
         lost = [buffer for buffer in written if buffer.lost]
@@ -136,7 +156,7 @@ class Recorder:
                 kept, lost = Batch(), [*written]
             for buffer in lost:
                 buffer.lost = True
-            # Buffers that the batch retired may have left their cache already.
+            # Buffers that the batch retired may already have left their cache.
             kept.retired = self._batch.retired
             self._batch = kept
             raise
@@ -155,8 +175,8 @@ class Recorder:
     def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
         """Before a write of bytes ``start`` to ``end``: submit the commands that it would overtake.
 
-        True where the write is staged instead, and copied at its place in the batch.
-        Where it is False, the queue has room for the bytes, or for the first of their pieces.
+        True if the write is staged instead, and copied at its place in the batch.  If False, the
+        queue has room for the bytes, or for the first of their pieces.
         """
         reason = self._rules.before_write(self._batch, target, start, end)
         if reason is not None and self._uploads.accepts(self._batch, end - start):
@@ -176,17 +196,20 @@ class Recorder:
             self._host_writes.write(write, self.submit)
 
     def after_write(self) -> None:
-        """Submit where a staged write has filled the batch."""
+        """Submit if a staged write has filled the batch."""
         if self._batch.commands:
             self._submit_for(self._rules.after_recording(self._batch))
 
     def before_free(self, buffer: DeviceBuffer) -> None:
-        """Submit a batch that uses an adopted buffer, which its owner may destroy, or by policy."""
+        """Submit the batch if the policy says so, or if it uses an adopted buffer.
+
+        The owner of an adopted buffer may destroy it.
+        """
         is_wanted = buffer.is_adopted and self._batch.touches(buffer)
         self._submit_for(FlushReason.FREE if is_wanted else self._rules.before_free(self._batch))
 
     def after_sync(self) -> None:
-        """All is done: start again with small batches."""
+        """Start again with small batches, since everything is done."""
         self._rules.after_sync()
 
     @property
@@ -205,7 +228,7 @@ class Recorder:
         return bool(self._batch.pages)
 
     def submit(self, reason: FlushReason) -> None:
-        """Submit the open batch, or an empty one where queued writes wait for a submit.
+        """Submit the open batch, or an empty one if queued writes wait for a submit.
 
         Raises:
             SubmitFailed, DeviceLost: the batch is dropped, every buffer that it would have
@@ -237,15 +260,15 @@ class Recorder:
             self._driver.destroy_buffer(buffer)
 
     def retired(self) -> list[DeviceBuffer]:
-        """Drop the buffers that wait for a submit that will not come; the caller destroys them."""
+        """Drop the buffers that wait for a submit that never comes; the caller destroys them."""
         retired, self._batch.retired = self._batch.retired, []
         return retired
 
     def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
         """Take the uniforms of a dispatch; gives its command, which is not recorded yet.
 
-        Submits the open batch first where it has no room for the uniforms.  A failure
-        leaves no uniforms in the batch.
+        Submits the open batch first if it has no room for the uniforms.  A failure leaves no
+        uniforms in the batch.
         """
         if not payload:
             return self._without_uniforms(plan)
@@ -303,7 +326,7 @@ class Recorder:
         return stop
 
     def _end_of_part(self, run: Run, start: int) -> int:
-        """The end of a part: after the step that reaches a limit, or where uniforms run out."""
+        """The end of a part: after the step that reaches a limit, or when uniforms run out."""
         commands, moved_bytes, groups = self._rules.room(self._batch)
         stop = int(min(len(run), start + max(1, commands)))
         stop = min(stop, bisect_left(run.moved, run.moved[start] + moved_bytes, start + 1))

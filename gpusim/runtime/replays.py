@@ -1,8 +1,8 @@
 """Replays graphs: the calls of a graph are checked and planned once for each set of buffers.
 
-The plan is found again by graph and buffers, and dropped when one of these goes.  Under a
-uniform ring the calls are recorded as one run.  Under other uniforms, and in the debug
-modes, which treat calls and the steps of replays alike, they are recorded one by one.
+The plan is found again by graph and buffers, and dropped when one of these is gone.  Under a
+uniform ring the calls are recorded as one run.  Under other uniforms, and in the debug modes, they
+are recorded one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _IN_ORDER = {tuple, list}
 class BoundGraph:
     """A graph over certain buffers, checked except for its scalars and for lost bytes.
 
-    ``run`` is None where its steps must be recorded one by one.
+    ``run`` is None if its steps must be recorded one by one.
     """
 
     __slots__ = ("buffers", "dispatches", "healed", "needed", "run", "steps", "uniforms", "written")
@@ -57,7 +57,7 @@ class DebugModes:
 
     @classmethod
     def of(cls, policy: Policy, reads: Reads, guard: Guard, done: dict[str, int]) -> Self | None:
-        """The debug modes of ``policy``; None where it has none."""
+        """The debug modes of ``policy``; None if it has none."""
         is_on = policy.debug_submit_each or policy.debug_dispatch_limit is not None
         return cls(policy, reads, guard, done) if is_on else None
 
@@ -71,7 +71,7 @@ class DebugModes:
     def after_dispatch(self) -> None:
         """Wait as ``sync`` does.
 
-        The next op raises what the wait meets, since this dispatch has already succeeded.
+        If the wait meets a fault, the next op raises it, since this dispatch has already succeeded.
         """
         if self._waits_each:
             try:
@@ -135,7 +135,7 @@ class Replays:
         try:
             bound = self._plans.get(key)
         except TypeError:
-            # One of them cannot be hashed, so it is no buffer; binding it raises the error.
+            # One of these cannot be hashed, so it is no buffer; binding it raises the error.
             bound = None
         if bound is None:
             bound = self._bind(graph, buffers, entries)
@@ -195,7 +195,7 @@ class Replays:
                 self._play_step(step, values)
 
     def _go_on(self, bound: BoundGraph) -> None:
-        """Check between two steps."""
+        """Check that the replay can go on, between two steps."""
         self._guard.check_op("replay")
         if self._debug is None:
             return  # Only a debug mode runs callbacks between two steps, which may free a buffer.

@@ -1,8 +1,8 @@
 """A run: a planned sequence of dispatches and word copies.
 
-It knows the place of each command's uniforms and the bytes that each command moves, so
-that it can be split where a batch is full.  It packs the scalars of all commands at
-once.  Pure data over plans; ``recorder`` records it.
+It knows the place of each command's uniforms and the bytes that each command moves, so it can be
+split when a batch is full.  It packs the scalars of all commands at once.  Pure data over plans;
+``recorder`` records it.
 """
 
 import math
@@ -84,9 +84,9 @@ class Run:
 class RunUniforms:
     """Packs the scalars of all dispatches of a run, each padded to its stride in bytes.
 
-    They are packed at once where every scalar has its plain type.  Otherwise they are
-    packed kernel by kernel, which refuses wrong scalars and takes unusual types.
-    A dispatch over no groups has scalars to check, but no uniforms.
+    They are packed at once if every scalar has its plain type.  Otherwise they are packed kernel by
+    kernel, which refuses wrong scalars and takes unusual types.  A dispatch over no groups has
+    scalars to check, but no uniforms.
     """
 
     def __init__(self, plans: Sequence[DispatchPlan], alignment_bytes: int) -> None:
@@ -154,5 +154,5 @@ def _written(steps: Iterable[DispatchPlan | WordCopy]) -> Iterator[Buffer]:
 
 
 def _is_special(plan: DispatchPlan) -> bool:
-    """Whether the uniforms hold more, or less, than the scalars."""
+    """Whether the uniforms differ from the plain scalars."""
     return plan.kernel.guarded or not plan.groups

@@ -221,9 +221,9 @@ class Runtime(Assembly):
     ) -> Ticket:
         """GPU to host: a ticket for the value at this point of the program.
 
-        The value is bytes; an array of its own where ``dtype`` or ``shape`` is given; or ``out``,
-        a writable contiguous buffer of just that size, which is filled at delivery.  Without
-        ``size_bytes`` it is the rest of the buffer.
+        The value is bytes; a new array if ``dtype`` or ``shape`` is given; or ``out``, a writable
+        contiguous buffer of exactly that size, which is filled at delivery.  Without ``size_bytes``
+        it is the rest of the buffer.
 
         Raises:
             InvalidHandle, OutOfRange, InvalidData, DataLost: and no read is issued.
@@ -242,7 +242,7 @@ class Runtime(Assembly):
         return ticket
 
     def free(self, buffer: Buffer) -> None:
-        """Free a buffer, on a lost device too.  InvalidHandle if it was freed before."""
+        """Free a buffer; this works on a lost device too.  InvalidHandle if it was freed before."""
         self._guard.check_free()
         device_buffer = self._buffers.device_buffer(buffer)
         if not self._driver.lost:
@@ -279,9 +279,9 @@ class Runtime(Assembly):
     def poll(self) -> int:
         """Deliver the reads that have arrived, in order, and call back; it never waits.
 
-        Gives the number of pending reads; recorded ones need a ``flush`` first.  A
-        running asyncio loop polls by itself where there are done callbacks; otherwise
-        this is for callers that neither wait nor sync.
+        Gives the number of pending reads; recorded ones need a ``flush`` first.  A running asyncio
+        loop polls by itself if there are done callbacks.  Otherwise this is for callers that
+        neither wait nor sync.
         """
         self._guard.check_op("poll")
         return self._readbacks.poll()
@@ -316,7 +316,7 @@ class Runtime(Assembly):
         has the error WaitTimedOut.
 
         Raises:
-            DeviceFault: one that no call has raised yet; everything is given back all the same.
+            DeviceFault: one that no call has raised yet; everything is released all the same.
         """
         if not self._guard.is_open:
             return

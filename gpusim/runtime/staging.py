@@ -17,8 +17,8 @@ class StagingPage:
     """A staging buffer in use, shared by reads of one batch.
 
     It is recorded, then submitted (``mapping``), then taken.  Or it ends with an ``error``, which
-    is then the error of every read on it.  ``act`` is the number of its submit.  ``data`` keeps
-    its bytes where more than one read shares it.
+    is then the error of every read on it.  ``act`` is the number of its submit.  ``data`` keeps its
+    bytes if more than one read shares it.
     """
 
     __slots__ = ("act", "buffer", "data", "error", "is_taken", "mapping", "reads", "used_bytes")
@@ -81,7 +81,7 @@ class StagingPool:
         return buffer
 
     def give_back(self, buffer: DeviceBuffer) -> None:
-        """Take back an unmapped buffer; destroys the smallest where there is no room."""
+        """Take back an unmapped buffer; destroys the smallest if there is no room."""
         self._free.append(buffer)
         if len(self._free) > self._capacity:
             smallest = min(self._free, key=lambda buffer: buffer.size_bytes)

@@ -1,4 +1,4 @@
-"""Decorators that trace what happens inside collaborators, without changing it.
+"""Decorators that trace what happens inside pools and caches, without changing it.
 
 Every rise of a count of a pool or cache becomes an event, ``<part>.<count>``.  ``drivers.traced``
 traces what reaches the device.
@@ -46,7 +46,7 @@ def _watched(
 
 @cache
 def _rises_of(name: str) -> list[Event]:
-    """One event for each count; it can be shared, since nobody changes an event."""
+    """One event for each count; events are shared, since nobody changes them."""
     return [Event(f"{name}.{count}", {}) for count in RISING]
 
 

@@ -117,7 +117,7 @@ class Transfers:
             self._recorder.after_write()
 
     def _write_in_parts(self, write: ByteWrite) -> None:
-        """The same in parts, for far edges or long writes; a failure half way loses the buffer."""
+        """Write in parts, if its edges are far apart or it is long; a failure loses the buffer."""
         self._write_words(write)
         with Losing(write.buffer):
             self._recorder.after_write()
@@ -131,7 +131,7 @@ class Transfers:
             self._recorder.write(words)
 
     def _words_of(self, write: ByteWrite) -> HostWrite | None:
-        """The whole words of a write, None where it has none."""
+        """The whole words of a write, None if it has none."""
         buffer, target, plan, offset, data, staged = write
         if plan.start == plan.end:
             return None

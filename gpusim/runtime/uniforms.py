@@ -22,7 +22,7 @@ class UniformStore(Protocol):
 
     counts: Counts
     is_dynamic: bool
-    """Whether ranges share one binding and differ in their dynamic offset."""
+    """Whether all ranges share one binding, and differ only in their dynamic offset."""
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
         """Whether the batch must be submitted before ``size_bytes`` more can be taken."""
@@ -48,12 +48,12 @@ class DynamicUniforms(UniformStore, Protocol):
     """
 
     capacity_bytes: int
-    """The bytes that one batch may take; it grows where a single payload needs more."""
+    """The bytes that one batch may take; it grows if a single payload needs more."""
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
         """The bound buffer, with room for ``size_bytes``; OutOfMemory.
 
-        More than the capacity is possible only where the batch has taken nothing.
+        More than the capacity is possible only if the batch has taken nothing.
         """
         ...
 

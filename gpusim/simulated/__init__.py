@@ -1,4 +1,4 @@
-"""A WebGPU device in pure Python: strict, adversarial, deterministic.
+"""A WebGPU device in pure Python: strict, adversarial and deterministic.
 
 It has the interface of wgpu-py's device and needs no driver: shaders are compiled to
 NumPy.  It refuses what the specification refuses.  A Scheduler decides what

@@ -71,7 +71,7 @@ DEFAULT_LIMITS: Mapping[str, int] = {
 
 
 on_device: list[Callable[[GPUDevice], None]] = []
-"""Called with each device that is made; who watches every device of a process adds to it."""
+"""Called with each device that is made; add a function here to watch every device."""
 
 
 class GPUAdapter:
@@ -103,7 +103,7 @@ class GPUAdapter:
         required_limits: Mapping[str, int | None] | None = None,
         default_queue: Any = None,
     ) -> GPUDevice:
-        """A device; without another schedule it does everything as late as is allowed.
+        """A device; by default its schedule does everything as late as is allowed.
 
         Raises:
             KeyError: no limit has that name.
@@ -205,7 +205,7 @@ def open_device(
     ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, as
     ``gpusim.trace.Trace.emit``.  ``poison_staging`` overwrites mapped bytes that were read when
     the mapping ends.  That is against the specification, and shows a stale read of a pooled
-    staging buffer.  ``checks`` takes the mistakes in shaders that dispatches show.
+    staging buffer.  ``checks`` receives the mistakes in shaders that dispatches show.
     """
     adapter = make_adapter(profile=profile, limits=limits, emit=emit, checks=checks)
     return adapter.make(

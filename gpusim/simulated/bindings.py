@@ -151,7 +151,7 @@ def make_layout(device: DeviceState, label: str, entries: Iterable[Any]) -> GPUB
 def make_pipeline_layout(
     device: DeviceState, label: str, layouts: Sequence[Any], immediate_size: int
 ) -> GPUPipelineLayout:
-    """A checked pipeline layout; GPUValidationError where it exceeds a limit."""
+    """A checked pipeline layout; GPUValidationError if it exceeds a limit."""
     doing = "create this pipeline layout"
     for layout in layouts:
         if layout is None and device.profile.unsets_bind_groups:
@@ -276,7 +276,7 @@ def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str
 
 
 def _bind_entry(device: DeviceState, given: Any) -> Given:
-    """One entry of the caller's, before it is checked."""
+    """One entry as the caller gave it, before it is checked."""
     if len(given) != 2 or "binding" not in given or "resource" not in given:
         check_keys("BindGroupEntry", given, ("binding", "resource"))
     resource = given["resource"]

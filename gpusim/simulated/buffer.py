@@ -1,7 +1,7 @@
 """A buffer: its memory, and the three states of its mapping.
 
 Source: WebGPU specification, section 5 "Buffers" and 5.2 "Buffer Mapping".
-Memory that may no longer be read is overwritten with POISON, so that a late read shows.
+Memory that may no longer be read is overwritten with POISON, so that a late read is noticed.
 """
 
 from functools import lru_cache, partial
@@ -39,7 +39,7 @@ class Mapping:
             try:
                 view.release()
             except BufferError:
-                # An array still holds the view, so it reads poison.
+                # An array still holds the view, so the array reads poison.
                 continue
         self.data[:] = bytes([POISON]) * len(self.data)
 
@@ -96,6 +96,7 @@ class GPUBuffer:
         Raises:
             ValueError: a range that is not inside the buffer, or not aligned.
             GPUValidationError: a wrong mode or usage, or a destroyed buffer.
+            GPUInternalError: a fault was planned.
         """
         number = self._device.count("map")
         bits = _mode_bits(mode)
@@ -108,6 +109,8 @@ class GPUBuffer:
                 )
             )
         self._check_map(bits, asks_submit=mode != "READ_NOSYNC")
+        if number in self._device.timeline.faults.refused_maps and not self._device.timeline.lost:
+            raise wgpu.GPUInternalError("cannot map this buffer because a fault was planned")
         promise = Promise(
             self._device.timeline,
             name,
@@ -174,11 +177,11 @@ class GPUBuffer:
             self._device.timeline.enqueue(self._poison())
 
     def lose(self) -> None:
-        """The device was destroyed: nothing stays mapped."""
+        """End any mapping, since the device was destroyed."""
         self._end_mapping("the device is lost", keep_written=False)
 
     def _poison(self) -> Operation:
-        # It holds the memory alone, so the queue keeps no buffer alive.
+        # The operation holds only the memory, so the queue keeps no buffer alive.
         return partial(self.memory.fill, POISON)
 
     def _check_map(self, bits: int, *, asks_submit: bool) -> None:
@@ -221,7 +224,7 @@ class GPUBuffer:
             because = "a fault was planned"
         if because is None:
             if self._device.timeline.lost:
-                # The map goes well, and its bytes are gone with the device.
+                # The map succeeds, but its bytes are gone with the device.
                 self.state = DESTROYED
             return bytearray(self.memory[start : start + length])
         if not self._device.timeline.lost:
@@ -233,7 +236,7 @@ class GPUBuffer:
         raise _map_error(because)
 
     def _take_map(self, mode: int, start: int, data: bytearray) -> None:
-        """Begin the mapping on the caller's side; a cancelled map never gets here."""
+        """Begin the mapping on the caller's side; a cancelled map is never passed here."""
         self._pending = None
         self._begin_mapping(Mapping(mode, start, data))
 
@@ -310,7 +313,7 @@ def _mode_bits(mode: int | str) -> int:
 
 
 def flag_bits(flags: Any, text: str) -> int:
-    """The bits that ``A|B`` names, in any case; ValueError where a name is none of ``flags``."""
+    """The bits that ``A|B`` names, in any case; ValueError if a name is none of ``flags``."""
     bits = 0
     for name in text.replace(" ", "").upper().split("|"):
         value = getattr(flags, name, None)

@@ -1,4 +1,4 @@
-"""Compute passes: they set state and check dispatches against it; and the owner of a pass.
+"""Compute passes, which set state and check dispatches against it; and the owner of a pass.
 
 Every dispatch is a usage scope of its own; dispatches run one after the other.
 Source: WebGPU specification, section 15 "Compute Passes" and 13 "Programmable Passes".
@@ -16,13 +16,15 @@ from gpusim.simulated.bindings import GPUBindGroup
 from gpusim.simulated.buffer import GPUBuffer
 from gpusim.simulated.pipeline import BoundGroup, GPUComputePipeline, Plan, Refusal, plan
 from gpusim.simulated.profile import invalid, unsigned
+from gpusim.simulated.scheduler import ORDERS
 from gpusim.simulated.sites import call_site
 from gpusim.simulated.state import DeviceState, next_uid
+from gpusim.wgsl.checks.orders import Order, numbered
 
 _INDIRECT = wgpu.BufferUsage.INDIRECT
 _INDIRECT_BYTES = 12
 EncodedCommand = Callable[[], None]
-"""What the queue calls when it reaches the command."""
+"""The function that the queue calls when it reaches the command."""
 
 
 class DebugGroups:
@@ -60,7 +62,7 @@ class DebugGroups:
 
 
 class PassOwner(DebugGroups):
-    """A command encoder as its pass sees it: locked by the pass, and given its commands."""
+    """A command encoder as its pass sees it: the pass locks it, and gives it its commands."""
 
     __slots__ = ("_commands", "_error", "_state", "_used")
 
@@ -189,7 +191,7 @@ class GPUComputePassEncoder(DebugGroups):
     ) -> None:
         """Set bytes of the immediates for the dispatches that follow; offsets are in bytes.
 
-        ValueError where ``data`` has no such bytes.
+        ValueError if ``data`` has no such bytes.
         """
         view = memoryview(data).cast("B")
         offset, start = unsigned(int(range_offset), 32), int(data_offset)
@@ -252,15 +254,21 @@ class GPUComputePassEncoder(DebugGroups):
         )
 
     def _runner(self, planned: Plan) -> Callable[[int, int, int], None]:
-        """What runs a plan with the immediates as they are now."""
+        """A function that runs the plan with the immediates as they are now."""
         size = len(planned.immediates)
         run: Callable[..., None] = planned.run
         if size:
             run = partial(_run_with, planned, bytes(self._immediates[:size]))
-        return run if self._device.checks is None else partial(run, call=call_site())
+        if self._device.checks is None:
+            return run
+        return partial(run, call=call_site(), orders=self._orders)
+
+    def _orders(self) -> tuple[Order, ...]:
+        """The further order under which a checked shader that depends on atomics is run."""
+        return (numbered(self._device.timeline.choose(ORDERS)),)
 
     def end(self) -> None:
-        """End the pass; GPUValidationError where the pass or its encoder has ended before."""
+        """End the pass; GPUValidationError if the pass or its encoder has ended before."""
         doing = "end this compute pass"
         if self._device.timeline.lost and self._device.profile.loss_is_silent:
             self._open = False
@@ -293,7 +301,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._error = self._error or invalid(doing, because, probably)
 
     def _ready(self, doing: str) -> Plan | None:
-        """The plan of a dispatch now; None where it is not valid, which makes the pass invalid."""
+        """The plan of a dispatch now; None if it is not valid, which makes the pass invalid."""
         if not self._open and not self._check_open(doing):
             return None
         planned = self._plan
@@ -349,7 +357,7 @@ def _offsets(data: Sequence[int], start: int | None, length: int | None) -> tupl
     return tuple(unsigned(offset, 32) for offset in data)
 
 
-def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: str) -> None:
+def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: Any) -> None:
     planned.immediates[:] = np.frombuffer(immediates, np.uint8)
     planned.run(x, y, z, **told)
 

@@ -96,9 +96,9 @@ class GPUDevice:
     def restart(self, scheduler: Scheduler) -> None:
         """Reset the device: nothing is queued, pending, mapped, counted or planned any more.
 
-        Layouts, modules and pipelines stay.  Every other object made before is
-        refused from now on, as if another device had made it.  ``scheduler`` decides
-        from now on.  Real devices lack this method.  ProgramError on a lost device.
+        Layouts, modules and pipelines stay.  Every other object made before is refused from now on,
+        as if another device had made it.  ``scheduler`` decides from now on.  Real devices lack
+        this method.  ProgramError if the device is lost.
         """
         if self._state.timeline.lost:
             raise ProgramError(
@@ -126,7 +126,9 @@ class GPUDevice:
         else:
             _check_buffer(state, length, bits, bool(mapped_at_creation))
             if number in state.timeline.faults.out_of_memory:
-                raise wgpu.GPUOutOfMemoryError(f"cannot create buffer {number}: planned")
+                raise wgpu.GPUOutOfMemoryError(
+                    f"cannot create buffer {number} because a fault was planned for it"
+                )
         buffer = GPUBuffer(state, label, length, bits)
         if mapped_at_creation:
             buffer.map_at_creation()
@@ -154,7 +156,7 @@ class GPUDevice:
         view_formats: Sequence[str] = (),
         texture_binding_view_dimension: str | None = None,
     ) -> GPUTexture:
-        """A texture without content, which nothing can use; errors as ``texture.make_texture``."""
+        """A texture without content, which commands refuse; errors as ``texture.make_texture``."""
         self._made("texture")
         about = {
             "mip_level_count": mip_level_count,
@@ -181,7 +183,9 @@ class GPUDevice:
         """
         number = self._made("bind group")
         if number in self._state.timeline.faults.failed_bind_groups:
-            raise wgpu.GPUOutOfMemoryError(f"cannot create bind group {number}: planned")
+            raise wgpu.GPUOutOfMemoryError(
+                f"cannot create bind group {number} because a fault was planned for it"
+            )
         return make_bind_group(self._state, label, layout, entries)
 
     def create_pipeline_layout(
@@ -194,7 +198,7 @@ class GPUDevice:
     def create_shader_module(
         self, *, label: str = "", code: str, compilation_hints: Sequence[Any] = ()
     ) -> GPUShaderModule:
-        """The module of a WGSL text; GPUValidationError where it is not valid or not supported."""
+        """The module of a WGSL text; GPUValidationError if it is not valid or not supported."""
         self._made("shader module")
         return make_module(self._state, self.features, label, code)
 
@@ -205,7 +209,9 @@ class GPUDevice:
         number = self._made("pipeline")
         pipeline = make_pipeline(self._state, label, layout, compute)
         if number in self._state.timeline.faults.internal_errors:
-            raise wgpu.GPUInternalError(f"cannot create pipeline {number}: a fault was planned")
+            raise wgpu.GPUInternalError(
+                f"cannot create pipeline {number} because a fault was planned for it"
+            )
         return pipeline
 
     def create_compute_pipeline_async(

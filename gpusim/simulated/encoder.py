@@ -60,7 +60,7 @@ class GPUCommandEncoder(PassOwner):
         return GPUComputePassEncoder(self._device, self, label, opened)
 
     def clear_buffer(self, buffer: GPUBuffer, offset: int = 0, size: int | None = None) -> None:
-        """Fill a range with zeros; ValueError where it is not aligned or not inside."""
+        """Fill a range with zeros; ValueError if it is not aligned or not inside."""
         offset = int(offset)
         if offset % 4:
             raise ValueError("offset must be a multiple of 4")
@@ -88,7 +88,7 @@ class GPUCommandEncoder(PassOwner):
         destination_offset: int,
         size: int | None = None,
     ) -> None:
-        """Copy between two buffers; ValueError where an offset or the size is not aligned."""
+        """Copy between two buffers; ValueError if an offset or the size is not aligned."""
         _check_alignment(source_offset, destination_offset, size)
         if not isinstance(source, GPUBuffer):
             raise TypeError("copy_buffer_to_buffer() source must be a GPUBuffer.")
@@ -123,7 +123,7 @@ class GPUCommandEncoder(PassOwner):
             GPUInternalError: a planned fault.
         """
         device = self._device
-        # A driver asks with an empty encoder whether its device lives, which no plan counts.
+        # A driver uses an empty encoder to ask whether its device is lost; plans do not count that.
         number = device.made("finish" if self._commands else "finish of nothing")
         state, self._state = self._state, "ended"
         doing = "finish this command encoder"
@@ -139,7 +139,9 @@ class GPUCommandEncoder(PassOwner):
         elif self._debug_depth:
             raise invalid(doing, "a debug group is open", "pop_debug_group() is missing")
         elif self._commands and number in device.timeline.faults.failed_encodes:
-            raise wgpu.GPUInternalError(f"cannot {doing}: a fault was planned at {number}")
+            raise wgpu.GPUInternalError(
+                f"cannot {doing} because a fault was planned for encoder {number}"
+            )
         return GPUCommandBuffer(device, label, self._commands, self._used)
 
     def _check_open(self, doing: str) -> bool:
@@ -183,7 +185,7 @@ class GPUCommandEncoder(PassOwner):
     def _check_copy(
         self, source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int
     ) -> str | None:
-        """Why a copy is not valid; None where it is."""
+        """Why a copy is not valid; None if it is."""
         because = self._misuse(source, _COPY_SRC) or self._misuse(target, _COPY_DST)
         if because:
             return because

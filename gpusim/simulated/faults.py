@@ -1,12 +1,13 @@
 """Faults: a plan of what goes wrong on a device, and when, as data.
 
-A plan counts the calls of each verb and says which of them fail, so that a further call of
-one verb moves no fault of another.  It does nothing by itself; the default plan is empty.
+A plan counts the calls of each verb and says which of them fail.  So one more call of a verb does
+not move the faults of other verbs.  It does nothing by itself; the default plan is empty.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from gpusim.errors import ProgramError
 
@@ -20,12 +21,14 @@ MOST_IN_A_ROW = 4
 class FaultPlan:
     """Which calls fail; every number counts from 0.
 
-    ``ProgramError`` where a plan is not well formed, or no runtime could survive
-    it: more than MOST_FAULTS faults, or more than MOST_IN_A_ROW of one kind in a row.
+    ``ProgramError`` if a plan is not well formed, or no runtime could survive it: more than
+    MOST_FAULTS faults, or more than MOST_IN_A_ROW of one kind in a row.
     """
 
     failed_maps: tuple[int, ...] = ()
     """Calls of ``map_async`` whose promise is rejected."""
+    refused_maps: tuple[int, ...] = ()
+    """Calls of ``map_async`` that raise GPUInternalError, as wgpu-py may."""
     out_of_memory: tuple[int, ...] = ()
     """Calls of ``create_buffer`` that raise GPUOutOfMemoryError."""
     internal_errors: tuple[int, ...] = ()
@@ -67,8 +70,8 @@ class FaultPlan:
 
     def __len__(self) -> int:
         """How many faults the plan holds."""
-        many = sum(len(getattr(self, name)) for name in _MANY)
-        return many + sum(getattr(self, name) is not None for name in _ONE)
+        single = _single(self)
+        return sum(map(len, _many(self))) + len(single) - single.count(None)
 
     def __str__(self) -> str:
         """One line that ``parse_faults`` reads back; ``none`` for the empty plan."""
@@ -92,10 +95,11 @@ _LOST_AT = {
 }
 _ONE = tuple(_LOST_AT)
 _MANY = tuple(field.name for field in fields(FaultPlan) if field.name not in _ONE)
+_many, _single = attrgetter(*_MANY), attrgetter(*_ONE)
 
 
 def parse_faults(text: str) -> FaultPlan:
-    """Read what ``str(plan)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(plan)`` wrote; ProgramError if a word is unknown."""
     values: dict[str, object] = {}
     for word in text.split():
         if word == "none":

@@ -2,10 +2,9 @@
 
 A module runs as its WGSL says, compiled to NumPy by ``gpusim.wgsl``; no kernel's meaning is used.
 A Plan is made once for a pipeline and its bind groups: the bindings are checked, and their bytes
-found.  It says how to run; a Refusal says why not.
-Source: WebGPU specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline",
-"Validate encoder bind groups", "usage scope validation" and "Encoder bind groups
-alias a writable resource".
+are found.  A plan says how to run; a Refusal says why the dispatch cannot run.  Source: WebGPU
+specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline", "Validate encoder bind
+groups", "usage scope validation" and "Encoder bind groups alias a writable resource".
 """
 
 import math
@@ -105,7 +104,7 @@ def bindings_of(entry: Entry) -> tuple[tuple[LayoutEntry, ...], ...]:
 def make_module(
     device: DeviceState, features: Collection[str], label: str, code: Any
 ) -> GPUShaderModule:
-    """The module of a WGSL text; TypeError, or GPUValidationError where it is not valid."""
+    """The module of a WGSL text; TypeError, or GPUValidationError if it is not valid."""
     if not isinstance(code, str):
         raise TypeError("Shader code must be str for WGSL or GLSL, or bytes for SpirV.")
     try:
@@ -121,7 +120,7 @@ def make_module(
 
 
 def _check_profile(profile: Profile, module: Module) -> None:
-    """ShaderError where devices of this profile refuse what others take."""
+    """Raise ShaderError if devices of this profile refuse what the other profile allows."""
     if profile.refuses_missed_barriers and module.missed_barriers:
         because = "not every invocation of a workgroup may come to this barrier"
         raise ShaderError(because, module.missed_barriers[0])
@@ -134,7 +133,7 @@ def _check_profile(profile: Profile, module: Module) -> None:
 
 
 def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) -> GPUComputePipeline:
-    """A checked pipeline; GPUValidationError where shader and layout do not match."""
+    """A checked pipeline; GPUValidationError if shader and layout do not match."""
     check_keys("ProgrammableStage", compute, _STAGE_KEYS)
     module = compute["module"]
     doing = "create this compute pipeline"
@@ -212,7 +211,7 @@ def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
 def _mismatch(
     layouts: tuple[GPUBindGroupLayout | None, ...], wanted: Iterable[Iterable[LayoutEntry]]
 ) -> str | None:
-    """Why a layout does not fit a shader; None where it does."""
+    """Why a layout does not fit a shader; None if it does."""
     for group, entries in enumerate(wanted):
         layout = layouts[group] if group < len(layouts) else None
         known = layout.entries if layout else {}
@@ -318,10 +317,10 @@ def _too_small(pipeline: GPUComputePipeline, ranges: Slots) -> str | None:
 
 
 def _conflict(ranges: list[BoundRange], refuses_aliases: bool) -> str | None:
-    """Why the ranges may not be used together; None where they may.
+    """Why the ranges may not be used together; None if they may.
 
-    A usage scope takes buffers as wholes: a writable use of one excludes every use
-    that only reads.  Writable uses may go together where they do not overlap.
+    A usage scope takes buffers as wholes: a writable use of one excludes every use that only
+    reads.  Writable uses may go together if they do not overlap.
     """
     if len({bound.buffer for bound in ranges}) == len(ranges):
         return None

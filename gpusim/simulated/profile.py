@@ -1,4 +1,4 @@
-"""The differences of wgpu-native from the specification, a field each; and the errors.
+"""The two profiles of a device: what wgpu-native does otherwise than the specification; and errors.
 
 ``SPEC`` is what the WebGPU specification says, ``WGPU_NATIVE`` what wgpu-py 0.32
 over wgpu-native does.  ``docs/simulated.md`` gives, for each field, the sentence of the
@@ -46,7 +46,7 @@ class Profile:
     tells_work_done: bool
     """``on_submitted_work_done`` works."""
     finish_tells_all: bool
-    """``finish`` reports a mistake even where a buffer of an earlier command was destroyed."""
+    """``finish`` reports a mistake even if a buffer of an earlier command was destroyed."""
     ends_nested_passes: bool
     """While the outer pass is open, ending a nested pass raises no error."""
     submit_raises: bool
@@ -66,7 +66,7 @@ class Profile:
     refuses_missed_barriers: bool
     """A shader whose barrier some invocations of a workgroup may miss is refused."""
     refuses_aliased_pointers: bool
-    """A call is refused whose pointers reach one variable in two ways, of which one writes."""
+    """A call with two pointers to one variable is refused if the function writes one of them."""
     extends_the_language: bool
     """Shaders may pass pointers to buffers and workgroup memory, and pack uniform buffers."""
 
@@ -87,7 +87,7 @@ def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:
 
 
 def aborting(error: wgpu.GPUValidationError, raises: bool) -> wgpu.GPUValidationError:
-    """``error``; unless ``raises``, one that says that wgpu-native aborts the process."""
+    """``error`` if it ``raises``; otherwise one that says that wgpu-native aborts the process."""
     if raises:
         return error
     return wgpu.GPUValidationError(f"wgpu-native aborts the process here: {error}")
@@ -99,7 +99,7 @@ def device_lost(what: str) -> wgpu.GPUValidationError:
 
 
 def submit_lost(profile: Profile) -> wgpu.GPUValidationError:
-    """The error of a submit to a lost device, where wgpu-native aborts the process."""
+    """The error of a submit to a lost device; wgpu-native aborts the process there."""
     return aborting(device_lost("submit"), profile.submit_raises)
 
 

@@ -1,9 +1,9 @@
 """Promises, with the interface of wgpu-py's.
 
-A promise settles in two steps, as in wgpu-py.  First the device timeline gives it a
-value or an error ("pending-fulfilled").  Then the content timeline takes it, when
-somebody waits or the event loop comes round ("fulfilled").  The timeline decides
-when a promise settles; nothing here does.
+A promise settles in two steps, as in wgpu-py.  First the device timeline gives it a value or an
+error ("pending-fulfilled").  Then the content timeline takes that, when somebody waits or in the
+next round of the event loop ("fulfilled").  The timeline decides when a promise settles; nothing
+here does.
 """
 
 import sys
@@ -30,7 +30,7 @@ class Settled:
         return self._promise._state != "pending"
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the promise has settled; with a timeout, only let one thing happen."""
+        """Wait until the promise has settled; with a timeout, let one thing happen and return."""
         promise = self._promise
         if timeout is None:
             promise.timeline.wait(promise)
@@ -140,7 +140,7 @@ class Promise:
         error_callback: Callable[[Exception], Any] | None = None,
         title: str | None = None,
     ) -> "Promise":
-        """Call ``callback`` with the result, in the event loop; a promise of what that returns."""
+        """Call ``callback`` with the result, in the event loop; a promise of what it returns."""
         if not callable(callback):
             raise TypeError(f"GPUPromise.then() got a callback that is not callable: {callback!r}")
         chained = self._chain(callback, title or f"{self.name} -> then", self._callbacks)
@@ -224,7 +224,7 @@ class Promise:
 
 
 def _running_loop_call() -> Callable[..., Any] | None:
-    """Schedules a call in the running event loop; None where no loop runs."""
+    """Schedules a call in the running event loop; None if no loop runs."""
     hook = sys.get_asyncgen_hooks()[0]
     loop = getattr(hook, "__self__", None)
     return getattr(loop, "call_soon_threadsafe", None)

@@ -9,13 +9,14 @@ from typing import Any
 
 import wgpu
 
-from gpusim.simulated.buffer import AVAILABLE, GPUBuffer
+from gpusim.simulated.buffer import AVAILABLE, DESTROYED, UNAVAILABLE, GPUBuffer
 from gpusim.simulated.encoder import GPUCommandBuffer
 from gpusim.simulated.profile import aborting, device_lost, invalid, submit_lost
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.state import DeviceState, next_uid
 
 _COPY_DST = wgpu.BufferUsage.COPY_DST
+_STATES = {UNAVAILABLE: "mapped, or about to be", DESTROYED: "destroyed"}
 
 
 class GPUQueue:
@@ -30,7 +31,7 @@ class GPUQueue:
         self.uid = next_uid()
 
     def serve(self, device: DeviceState) -> None:
-        """Serve the next life of the device; called when the device is reset."""
+        """Use the new state of the device; called when the device is reset."""
         self._device = device
 
     def submit(self, command_buffers: Sequence[GPUCommandBuffer]) -> None:
@@ -38,7 +39,8 @@ class GPUQueue:
 
         Raises:
             GPUValidationError: a command buffer was submitted before, or refers to a
-                mapped or destroyed buffer.  None can be submitted again then.
+                mapped or destroyed buffer.  After that, none of the command buffers can be
+                submitted.
             GPUInternalError: a planned fault.
         """
         device = self._device
@@ -56,7 +58,9 @@ class GPUQueue:
             error = invalid("submit", because, "it is used too early, too late or twice")
             raise aborting(error, device.profile.submit_raises)
         if number in device.timeline.faults.failed_submits:
-            raise wgpu.GPUInternalError(f"cannot submit because a fault was planned at {number}")
+            raise wgpu.GPUInternalError(
+                f"cannot submit because a fault was planned for submit {number}"
+            )
         self._enqueue(buffers)
 
     def write_buffer(
@@ -94,7 +98,9 @@ class GPUQueue:
             because = _write_refusal(device, buffer, start, length)
             raise invalid("write to a buffer", because, "a wrong buffer, offset or size")
         if number in device.timeline.faults.failed_writes:
-            raise wgpu.GPUInternalError(f"cannot write to a buffer: planned at write {number}")
+            raise wgpu.GPUInternalError(
+                f"cannot write to a buffer because a fault was planned for write {number}"
+            )
         taken = source[skip : skip + length].tobytes()
         write = partial(_write, buffer.contents, start, taken)
         buffer.last_use = device.timeline.enqueue(write, length)
@@ -102,7 +108,7 @@ class GPUQueue:
     def read_buffer(
         self, buffer: GPUBuffer, buffer_offset: int = 0, size: int | None = None
     ) -> memoryview:
-        """Read a range and wait for it; as in wgpu-py, a size of 0 means all."""
+        """Read a range and wait for its bytes; as in wgpu-py, a size of 0 means all."""
         length = int(size) if size else buffer.size - buffer_offset
         if not 0 <= buffer_offset < buffer.size:
             raise ValueError("Invalid buffer_offset")
@@ -170,7 +176,7 @@ def _write_refusal(device: DeviceState, buffer: GPUBuffer, start: int, length: i
     if buffer._device is not device:
         return "the buffer is another device's"
     if buffer.state is not AVAILABLE:
-        return f"the buffer is {buffer.state}: mapped, or destroyed"
+        return f"the buffer is {_STATES[buffer.state]}"
     if not buffer.usage & _COPY_DST:
         return f"usage {buffer.usage} lacks COPY_DST"
     return f"offset {start} and size {length} are not multiples of 4"
@@ -184,7 +190,7 @@ def _submit_refusal(buffers: list[GPUCommandBuffer], foreign: list[GPUCommandBuf
             return "a command buffer was submitted before"
         for buffer in command_buffer.used:
             if buffer.state is not AVAILABLE:
-                return f"a buffer it uses is {buffer.state}: mapped, or destroyed"
+                return f"a buffer it uses is {_STATES[buffer.state]}"
     return None
 
 

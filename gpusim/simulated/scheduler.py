@@ -1,7 +1,7 @@
 """Schedulers: they choose what happens next, where WebGPU leaves that open.
 
-A Scheduler only chooses; the timeline acts.  A schedule is data: recorded, written, replayed,
-or one of all those of a small program.  Nothing here knows a device.
+A Scheduler only chooses; the timeline acts.  A schedule is data, which can be recorded, written,
+replayed, or enumerated for a small program.  Nothing here knows a device.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +15,9 @@ STOP = "stop"
 RUN = "run"
 """The queue executes its next operation."""
 
+ORDERS = tuple(f"order {number}" for number in range(16))
+"""The orders of workgroups and atomics under which a checked shader can be run."""
+
 
 class Scheduler(Protocol):
     """Decides how far the queue has got and which promises settle.
@@ -23,8 +26,8 @@ class Scheduler(Protocol):
     has got, and settling one executes what it waits for.  So a strategy that
     enumerates schedules does without RUN.
 
-    ``defers`` is an optional attribute.  A strategy that stops wherever it may sets it, and is
-    then asked only where somebody waits.
+    ``defers`` is an optional attribute.  A strategy that always stops if it may sets it, and is
+    then asked only when somebody waits.
     """
 
     runs: bool
@@ -32,9 +35,9 @@ class Scheduler(Protocol):
     def choose(self, options: tuple[str, ...]) -> int:
         """The index of what happens next.
 
-        The options are STOP, the names of the promises that may settle, and RUN, in
-        this order.  Where somebody waits, STOP is missing, and the first option is
-        the shortest way to what they wait for.
+        The options are STOP, the names of the promises that may settle, and RUN, in this order.  If
+        somebody waits, STOP is missing, and the first option is the shortest way to what they wait
+        for.
         """
         ...
 
@@ -91,7 +94,7 @@ class Drawn:
         self._draw = draw
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """Draw where there is more than one option."""
+        """Draw if there is more than one option."""
         return self._draw(len(options)) if len(options) > 1 else 0
 
 
@@ -117,7 +120,7 @@ def strategy(name: str, seed: int = 0) -> Scheduler:
 T = TypeVar("T")
 
 Schedule = tuple[int, ...]
-"""The choices made, in order; where there is one option, nothing is recorded."""
+"""The choices made, in order; nothing is recorded if there is only one option."""
 
 
 class Recording:
@@ -149,9 +152,8 @@ class Recording:
 class Replaying:
     """Replays a schedule.
 
-    Past its end every choice is 0, and a number beyond the options wraps round, so that a
-    schedule stays usable while its program shrinks.  ``runs`` is the one of the recorded
-    strategy.
+    Past its end every choice is 0, and a number beyond the options wraps round, so that a schedule
+    stays usable while its program shrinks.  ``runs`` is that of the recorded strategy.
     """
 
     def __init__(self, schedule: Iterable[int], *, runs: bool) -> None:
@@ -171,7 +173,7 @@ def write_schedule(schedule: Schedule, *, runs: bool) -> str:
 
 
 def parse_schedule(text: str) -> Replaying:
-    """Read a line of ``write_schedule``; ProgramError where it is none."""
+    """Read a line of ``write_schedule``; ProgramError if it is none."""
     kind, *numbers = text.split() or [""]
     if kind not in ("runs", "late") or not all(number.isdigit() for number in numbers):
         raise ProgramError(

@@ -1,4 +1,4 @@
-"""Who called a dispatch: the line of the program that a report on a shader names."""
+"""Call sites of dispatches: the line of the program that a report on a shader names."""
 
 import os
 import sys

@@ -18,10 +18,10 @@ next_uid = count(1).__next__
 
 
 class DeviceState:
-    """The state of one life of a device, from its opening or reset to the next reset.
+    """The state of a device from its opening, or a reset, to the next reset.
 
-    A reset device has a new state, which treats objects of an earlier life as another
-    device's.  Only what is compiled stays: it belongs to ``home``, which all lives share.
+    A reset device has a new state, which treats objects from before the reset as another device's.
+    Only what is compiled stays: it belongs to ``home``, which all these states share.
     """
 
     __slots__ = (
@@ -50,7 +50,7 @@ class DeviceState:
         self.profile = profile
         self.poisons_staging = poisons_staging
         self.checks = checks
-        """What takes the mistakes in shaders; None where none are looked for."""
+        """Receives the mistakes in shaders; None if nobody looks for them."""
         self.limits = dict(limits)
         self.timeline = timeline
         self.calls: dict[str, int] = {}
@@ -74,8 +74,8 @@ class DeviceState:
     def made(self, kind: str) -> int:
         """Count a call that makes an object; its number among its kind, from 0.
 
-        The scheduler is not asked here: such a call touches no promise and nothing that a promise
-        waits for.  So it makes no difference whether a promise settles before it or after it.
+        The scheduler is not asked here.  Such a call touches no promise and nothing that a promise
+        waits for, so it makes no difference whether a promise settles before or after it.
         """
         timeline = self.timeline
         number = self.calls[kind] = self.calls.get(kind, -1) + 1
@@ -86,7 +86,7 @@ class DeviceState:
         return number
 
     def count(self, kind: str) -> int:
-        """Count a call of the queue or a mapping; the scheduler is asked before it."""
+        """Count a call of the queue or of a mapping; before that the scheduler is asked."""
         if not self.timeline.defers:
             self.timeline.look()
         return self.made(kind)

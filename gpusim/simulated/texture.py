@@ -1,7 +1,7 @@
-"""Textures: they can be created and viewed, so that a program that has one and computes can run.
+"""Textures can be created and viewed, so that compute programs which have one can run.
 
-They have no content.  Whatever would use one is refused where it is asked for: a layout of
-textures, a copy, a render pass.  Source: WebGPU specification, section 6 "Textures".
+They have no content.  Everything that would use one is refused: a layout of textures, a copy, a
+render pass.  Source: WebGPU specification, section 6 "Textures".
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class GPUTexture:
         return GPUTextureView(self, label)
 
     def destroy(self) -> None:
-        """Give the memory back, of which there is none."""
+        """Do nothing: there is no memory to give back."""
 
 
 class GPUTextureView:
@@ -55,7 +55,7 @@ class GPUTextureView:
 
 
 def make_texture(device: DeviceState, label: str, size: Any, about: dict[str, Any]) -> GPUTexture:
-    """A checked texture; GPUValidationError where its size or usage is not valid."""
+    """A checked texture; GPUValidationError if its size or usage is not valid."""
     doing = "create a texture"
     extent = _extent(size)
     usage = about["usage"]

@@ -1,10 +1,11 @@
 """The three timelines of the specification, and the choices between them.
 
-Content: the caller's calls.  Device: the steps that a call issues at once, in
-the order of the calls.  Queue: operations, executed
-in order, each at the latest when somebody could see its effect.  Only this file asks a
-Scheduler what happens next.
-Source: WebGPU specification, section 3.4.1 "Timelines" and "GPUQueue".
+- Content: the caller's calls.
+- Device: the steps that a call issues at once, in the order of the calls.
+- Queue: operations, executed in order, each at the latest when somebody could see its effect.
+
+Only this file asks a Scheduler what happens next.  Source: WebGPU specification, section
+3.4.1 "Timelines" and "GPUQueue".
 
 Nothing here validates, and nothing here knows what an operation does.
 """
@@ -113,7 +114,7 @@ class Timeline:
             self._take(options[choice - 1])
 
     def glance(self, promise: Awaited) -> None:
-        """A caller looks at ``promise`` without waiting for it.
+        """Note that a caller looks at ``promise`` without waiting for it.
 
         A promise that does not wait for the queue, such as the promise of a loss, is ignored.
         """
@@ -140,6 +141,10 @@ class Timeline:
         while wanted in self.pending:
             self.progress(wanted)
 
+    def choose(self, options: tuple[str, ...]) -> int:
+        """What an operation leaves to the scheduler: the index of one of its options."""
+        return self._scheduler.choose(options)
+
     def lose(self) -> None:
         """Drop all operations that have not been executed; promises no longer wait for them."""
         self.lost = True
@@ -160,7 +165,7 @@ class Timeline:
         self.executed = self.enqueued
 
     def _options(self) -> list[Awaited | None]:
-        """The promises that may settle, then None for RUN where it is offered."""
+        """The promises that may settle, then None for RUN if that is offered."""
         options: list[Awaited | None] = [
             promise
             for place, promise in enumerate(self.pending)

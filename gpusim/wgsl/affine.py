@@ -1,4 +1,4 @@
-"""Integer expressions as polynomials modulo 2^32, to find those that count the lanes.
+"""Integer expressions as polynomials modulo 2^32, to find indices that are linear in the lane.
 
 The lanes of a block have numbers in a row: lane k of workgroup w has number S * w + k, where S is
 the size of a workgroup.  An index that is a step times this number, plus what all lanes share,
@@ -48,7 +48,7 @@ def add(left: Polynomial, right: Polynomial, sign: int = 1) -> Polynomial:
 
 
 def multiply(left: Polynomial, right: Polynomial) -> Polynomial | None:
-    """The product; None where it is too long to be of use."""
+    """The product; None if it is too long to be of use."""
     if len(left) * len(right) > _MOST:
         return None
     total: Polynomial = {}
@@ -66,7 +66,7 @@ def linear_workgroup(x_count: str, y_count: str) -> Polynomial:
 
 
 def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | None:
-    """The polynomial by the number of the lane; None where it is not.
+    """The polynomial as a linear function of the lane's number; None if it is not linear.
 
     ``linear``: how the number of the workgroup is written by X, Y and Z, if it can be.
     """

@@ -1,9 +1,9 @@
-"""Calls whose pointers reach a variable in two ways, of which one writes.
+"""Finds calls with two pointers to one variable, where the function writes through one of them.
 
 A pointer has a root: the variable or the parameter that it was made of.  For each function it is
-found which of its parameters and of the module's variables it reads and writes, in what it calls
-too.  A call is wrong where two roots are one, and one of the two is written.
-Source: WGSL specification, 11.4 "Alias Analysis".
+found which of its parameters and of the module's variables it reads and writes, including in the
+functions that it calls.  A call is wrong if two roots are the same variable, and one of the two is
+written.  Source: WGSL specification, 11.4 "Alias Analysis".
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from gpusim.wgsl.types import Pointer
 
 @dataclass(slots=True)
 class _Reach:
-    """What a function reads and writes, by the roots; and its first wrong call."""
+    """The roots that a function reads and writes, and its first wrong call."""
 
     reads: dict[Symbol, None] = field(default_factory=dict)
     writes: dict[Symbol, None] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class _Reach:
 
 
 class Aliases:
-    """The wrong calls of functions; what is found of a function is kept."""
+    """Finds the wrong calls of functions, and keeps the result for each function."""
 
     def __init__(self) -> None:
         self._known: dict[Function, _Reach] = {}
@@ -43,7 +43,7 @@ class Aliases:
         return found
 
     def called(self, made: typed.Invoke, roots: list[Symbol | None], caller: _Reach) -> None:
-        """What a call reads and writes for who calls; ``roots`` are those of its arguments."""
+        """Add what a call reads and writes to its caller; ``roots`` are those of its arguments."""
         reach = self._reach(made.function)
         own = made.function.parameters
         for symbols, there in ((caller.reads, reach.reads), (caller.writes, reach.writes)):

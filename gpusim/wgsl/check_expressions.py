@@ -1,4 +1,4 @@
-"""The types of expressions: overloads, conversions, references, and the values of constants.
+"""Checks expressions: overloads, conversions, references, calls, and the values of constants.
 
 What is constant is computed here at once.  A reference becomes a value where a value is wanted.
 Source: WGSL specification, 8 "Expressions", 6.1 "Type Checking", 6.4 "Memory Views".
@@ -107,9 +107,10 @@ class Expressions(Constructors):
     def _binary(self, node: syntax.Binary) -> Expr:
         left, right = self.value(node.left), self.value(node.right)
         if node.sign in ("&&", "||") and isinstance(left, Constant) and left.type == BOOL:
-            self.apply(node.sign, [left, right], node.place)
-            decided = bool(left.value) == (node.sign == "||")
-            return left if decided else right
+            made = self.apply(node.sign, [left, right], node.place)
+            if bool(left.value) != (node.sign == "||"):
+                return right
+            return left if isinstance(right, Constant) else made
         return self.apply(node.sign, [left, right], node.place)
 
     def apply(self, name: str, operands: list[Expr], place: Place) -> Expr:

@@ -1,4 +1,4 @@
-"""Operations on values component by component, and the small parts that functions are made of.
+"""Operations on values component by component, and building blocks of the built-in functions.
 
 A value here is a scalar expression, or a tuple of its parts' values.  A Builder makes operations;
 one that folds constants makes constants of them.

@@ -64,7 +64,7 @@ _ABSTRACT_OPS: dict[str, Callable[..., Any]] = {
 
 
 def literal(node: Literal) -> tuple[Scalar, Any]:
-    """The type and the value of a literal; ShaderError where its type cannot hold it."""
+    """The type and the value of a literal; ShaderError if its type cannot hold it."""
     if node.kind == "bool":
         return BOOL, node.text == "true"
     if node.kind == "int":
@@ -97,7 +97,7 @@ def _in_range(value: int, kind: Scalar, place: Place) -> int:
 
 
 def convert(value: Any, given: Type, wanted: Type, place: Place) -> Any:
-    """A constant of one type as another to which it converts by itself."""
+    """A constant converted to a type to which WGSL converts it implicitly."""
     if given == wanted:
         return value
     parts = parts_of(wanted)
@@ -116,7 +116,7 @@ def convert(value: Any, given: Type, wanted: Type, place: Place) -> Any:
 
 
 def rounded(value: float, name: str, place: Place) -> Any:
-    """A number rounded to f32 or f16; ShaderError where it is too large."""
+    """A number rounded to f32 or f16; ShaderError if it is too large."""
     with np.errstate(all="ignore"):
         made = _NUMPY[name](value)
     if not np.isfinite(made):
@@ -138,10 +138,12 @@ def zero(kind: Type) -> Any:
 
 
 def fold(name: str, kind: str, operands: tuple[Const, ...], place: Place | None) -> Const | None:
-    """The value of an operation on constants; None where only a run can tell.
+    """The value of an operation on constants; None if only a run can tell.
+
+    ``place`` is given only for a const-expression.
 
     Raises:
-        ShaderError: the value is an error in a const-expression, which has a ``place``.
+        ShaderError: the value is an error in a const-expression.
     """
     of = operands[0].type
     values = [operand.value for operand in operands]

@@ -1,6 +1,6 @@
-"""Values of expressions: loads, conversions to the type that is wanted, and constants.
+"""Turns expressions into values: loads, conversions to the wanted type, and constants.
 
-What is constant is computed here at once, by the same lines that a run is made of.
+Constants are computed here at once, by the same code that a run is made of.
 Source: WGSL specification, 6.1.2 "Conversion Rank", 6.4.4 "Load Rule", 8.1 "Early Evaluation".
 """
 
@@ -23,7 +23,7 @@ from gpusim.wgsl.types import (
 
 
 class Folder:
-    """A builder that computes constants; ``place`` where errors are to be told."""
+    """A builder that computes constants; errors are reported at ``place``, if it is given."""
 
     def __init__(self, place: Place | None) -> None:
         self._place = place
@@ -67,7 +67,7 @@ class Conversions(Names):
         )
 
     def as_type(self, made: Expr, wanted: Type, what: str) -> Expr:
-        """A value, converted to the type that is wanted; ShaderError where it does not."""
+        """A value, converted to the type that is wanted; ShaderError if it does not."""
         if made.type == wanted:
             return made
         if not convertible(made.type, wanted):

@@ -1,8 +1,8 @@
-"""Statements as the Python of one entry point, over blocks of whole workgroups.
+"""Writes statements as the Python of one entry point, over blocks of whole workgroups.
 
-The text is a function ``make(**memories)`` that returns ``run(x, y, z)``.  Lanes that part get a
-frame of their own (``frames.py``); a branch so small that both sides cost less than parting is
-computed by all, and the values are blended.
+The text is a function ``make(**memories)`` that returns ``run(x, y, z)``.  If only some lanes take
+a branch, they get a frame of their own (``frames.py``).  If both sides of a branch cost less than
+that, all lanes compute both, and the values are blended.
 """
 
 from typing import Any
@@ -150,7 +150,7 @@ class Writer(LoopWriter):
             self.lines.append(f"{self.frame.declare(before)} = {call}")
 
     def _wait(self, statement: Barrier) -> None:
-        """Nothing: a frame's lanes do every statement before any does the next."""
+        """Write nothing: all lanes of a frame finish a statement before any begins the next."""
 
     def _clear(self, statement: Clear) -> None:
         memory = statement.memory

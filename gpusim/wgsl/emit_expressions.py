@@ -1,7 +1,7 @@
-"""Scalar expressions as Python, for one value that all lanes share or for arrays.
+"""Writes scalar expressions as Python: for one value that all lanes share, or for arrays.
 
-What the lanes share is computed once, by plain Python.  Memory is read through a slice where the
-index counts the lanes, and gathered elsewhere.
+What the lanes share is computed once, by plain Python.  Memory is read through a slice if the index
+is linear in the lane, and gathered otherwise.
 """
 
 from itertools import count
@@ -120,7 +120,7 @@ class ExpressionWriter:
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
         """An expression whose result goes to an array that exists, that ``of`` has.
 
-        None where no single ufunc computes it.
+        None if no single ufunc computes it.
         """
         if not isinstance(value, Op) or not varies(value) or value.name in _COMPARISONS:
             return None
@@ -151,7 +151,8 @@ class ExpressionWriter:
         if memory.space == "private":
             return self._load_private(array, memory, address, value.type)
         if memory.space == "workgroup":
-            return f"{array}.take({self.workgroup_index(memory, address, value.type)})"
+            base, row = self.workgroup_place(memory, address, value.type)
+            return f"{array}{row and f'[{row}:]'}.take({base}, mode='clip')"
         whole = self.shared_index(address, value.type)
         if whole is not None:
             return self._load_one(array, whole, memory, value.type)
@@ -160,8 +161,9 @@ class ExpressionWriter:
             return where
         where = self.span_of(memory, address, value.type)
         if where is not None:
-            return f"load({array}, {where})"
-        return f"{array}.take({self.index(address, value.type)}, mode=past_end)"
+            row = self._row_of(array, memory, address, value.type)
+            return f"({row}load({array}, {where}))"
+        return f"gather({array}, {self.index(address, value.type)})"
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
         is_float = kind in ("f32", "f16")
@@ -182,23 +184,26 @@ class ExpressionWriter:
 
     def workgroup_index(self, memory: Memory, address: Address, kind: str) -> str:
         """Where each lane finds an element of workgroup memory."""
+        base, row = self.workgroup_place(memory, address, kind)
+        return f"({base} + {row})" if row else base
+
+    def workgroup_place(self, memory: Memory, address: Address, kind: str) -> tuple[str, str]:
+        """The index of each lane in two parts: its own, and what all share, or nothing."""
         units = memory.size // unit_of(kind)
         if units == self.size and self.polynomial_of(address, kind) == affine.atom(affine.LOCAL):
-            return self.frame.read(self.lane)
+            return self.frame.read(self.lane), ""
         fixed = [term for term in address.terms if self._is_built_in(term[1])]
         rest = Address(address.constant, tuple(each for each in address.terms if each not in fixed))
         most = self.most_index(Address(0, tuple(fixed)), kind)
         base = self.frame.read(self._base(units, fixed, kind))
         whole = self.shared_index(rest, kind)
-        if whole == "0" and most < units:
-            return base
         if whole is not None and most < units:
             row = whole if whole.isdigit() else f"min({whole}, {units - 1 - most})"
-            return f"({base} + {row})"
+            return base, "" if row == "0" else row
         index = self.index(address, kind)
         if self.most_index(address, kind) >= units:
             index = f"minimum({index}, {units - 1})"
-        return f"({self.frame.read(self._base(units, [], kind))} + {index})"
+        return f"({self.frame.read(self._base(units, [], kind))} + {index})", ""
 
     def _is_built_in(self, index: Scalar) -> bool:
         return isinstance(index, Get) and index.variable in self.built_ins
@@ -231,7 +236,7 @@ class ExpressionWriter:
         return total
 
     def shared_index(self, address: Address, kind: str) -> str | None:
-        """The index that all lanes share; None where they do not."""
+        """The index that all lanes share; None if they do not."""
         if any(varies(index) for _, index in address.terms):
             return None
         return self._sum(address, kind, wrap=True)
@@ -328,6 +333,15 @@ class ExpressionWriter:
         start, rest = self.frame.first_lane(), affine.python_of(counted.rest)
         size = f"len({self.view(memory, kind)})"
         return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
+
+    def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
+        """A slice from the lane's own number on, if it exists: nothing is called for it."""
+        counted = self.counted(address, kind)
+        if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
+            return ""
+        first = self.frame.first_lane()
+        end = f"{first} + {self.frame.count}"
+        return f"{array}[{first}:{end}] if {end} <= len({array}) else "
 
     def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
         """The name of a slice of memory that surely exists, an element a lane."""

@@ -1,7 +1,7 @@
-"""Loops as Python: rounds of all lanes, or of those that have not left.
+"""Writes loops as Python: rounds of all lanes, or of those that have not left yet.
 
-Where lanes leave a loop at different rounds, those that go on move together, and what the others
-changed goes back to the frame around.  So no round computes for a lane that has left.
+If lanes leave a loop at different rounds, the remaining lanes move together, and what the others
+changed is put back into the outer frame.  So no round computes for a lane that has left.
 """
 
 from gpusim.wgsl.emit_expressions import ExpressionWriter

@@ -1,9 +1,9 @@
-"""Takes the exits out of statements, so that only branches, loops and ``Leave`` remain.
+"""Removes exits from statements, so that only branches, loops and ``Leave`` remain.
 
-What follows a branch that always exits moves into the other branch.  Where that is not enough, an
-exit raises a flag, and what it skips is done only where no flag is raised.  In a loop, lanes whose
-flag is raised leave at the end of the statement that raised it.
-So lanes part only at branches and at ``Leave``.  Nothing here knows which lanes there are.
+If one side of a branch always exits, what follows moves into the other side.  If that is not
+enough, an exit sets a flag, and what it skips is done only if no flag is set.  In a loop, lanes
+whose flag is set leave at the end of the statement that set it.  So lanes separate only at branches
+and at ``Leave``.  Nothing here knows which lanes there are.
 """
 
 from collections.abc import Iterable
@@ -83,7 +83,7 @@ class _Cleaner:
         return out
 
     def _moved(self, statement: If, rest: list[Statement]) -> If | None:
-        """A branch that always exits, with the rest in the other; None where neither does."""
+        """A branch that always exits, with the rest in the other; None if neither does."""
         then, other = _always_exits(statement.then), _always_exits(statement.other)
         if then and other:
             return statement

@@ -1,10 +1,10 @@
 """Frames: which lanes run a piece of the Python, and the names of variables there.
 
-A frame has exactly the lanes that run its statements, so nothing in it needs a mask.  Where lanes
-part, a frame inside takes its part of each array that it needs, and puts back what it changed.
-A part is a slice where its lanes stand in a row, and an array of positions elsewhere.
-Lines are strings or lists of lines, which are indented; a function that
-returns lines is called when all is known.
+A frame has exactly the lanes that run its statements, so nothing in it needs a mask.  If lanes
+separate, an inner frame takes its part of each array that it needs, and puts back what it changed.
+A part is a slice if its lanes stand in a row, and otherwise an array of positions.  Lines are
+strings or lists of lines, which are indented; a function that returns lines is called when all is
+known.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The built-in functions and operators: which operands each takes, and the type of its result.
 
-One table: a name, the rule by which its operands become one type (``overloads.py``), the elements
-that it allows, and how many operands it takes.  What a function means stands in ``expand.py``.
+One table: a name, the rule for the types of its operands (``overloads.py``), the elements that it
+allows, and how many operands it takes.  What a function means is in ``expand.py``.
 Source: WGSL specification, 8 "Expressions", 17 "Built-in Functions".
 """
 

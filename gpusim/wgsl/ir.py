@@ -1,9 +1,9 @@
 """Statements over scalars: what a checked entry point becomes before it becomes Python.
 
-Calls are gone (every function stands where it was called), and so are composites: a vector is its
-components, and what lies in memory is a root memory with an address.  An Address is in bytes: a
-constant, and for each index a stride and an expression.  Expressions have no effects; loads
-happen where the statement that holds them stands.  Nothing here computes.
+There are no calls, since every function is inlined where it was called.  There are no composites: a
+vector is its components, and a value in memory is a root memory with an address.  An Address is in
+bytes: a constant, and for each index a stride and an expression.  Expressions have no effects;
+loads happen where the statement that holds them stands.  Nothing here computes.
 """
 
 from dataclasses import dataclass, field
@@ -26,8 +26,6 @@ class Variable:
     region: Any = None
     fixed: bool = False
     """Whether it has one value for good once it has one."""
-    whole: "tuple[Variable, ...]" = ()
-    """All the scalars of the vector, matrix or struct of which it is one."""
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __str__(self) -> str:
@@ -48,8 +46,6 @@ class Memory:
     written: bool = False
     writable: bool = False
     """Whether a binding may be written by any shader."""
-    varying: bool = False
-    """Whether invocations may see different values at one index of it; found out later."""
     grows: bool = False
     """Whether the binding decides the size."""
     data: Any = None
@@ -115,8 +111,6 @@ class Load:
     type: str
     memory: Memory
     address: Address
-    shared: bool = False
-    """Whether all invocations of a workgroup see one value (``workgroupUniformLoad``)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -211,8 +205,6 @@ class Exit:
 @dataclass(slots=True, eq=False)
 class Barrier:
     """Where the invocations of a workgroup wait for each other."""
-
-    place: Any
 
 
 Statement = Assign | Store | Modify | Clear | If | Loop | Leave | Label | Exit | Barrier

@@ -1,4 +1,4 @@
-"""What a uniform buffer may hold where arrays and structs must begin at multiples of 16 bytes.
+"""The layout rule of uniform buffers: arrays and structs begin at multiples of 16 bytes.
 
 The language extension ``uniform_buffer_standard_layout`` lifts the rule; not every implementation
 has it.  Source: WGSL specification, 14.4.5 "Address Space Layout Constraints".

@@ -1,9 +1,9 @@
-"""A checked entry point as statements over scalars.
+"""Lowers a checked entry point to statements over scalars.
 
-Each call is replaced by the body of what it calls, with its pointers known, so a pointer is a
-place and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that
-holds an array lies in a private memory; any other is scalar variables.
-Expressions are evaluated from left to right: what stands before something with effects is held.
+Each call is replaced by the body of what it calls, with its pointers known, so a pointer is a place
+and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that holds an
+array lies in a private memory; any other is scalar variables.  Expressions are evaluated from left
+to right, so a value is held if something with effects comes after it.
 """
 
 from typing import Any
@@ -48,7 +48,6 @@ class Lowered:
         self.memories = lowering.memories
         self.bound: dict[Symbol, Memory] = lowering.bound
         self.waits = lowering.waits
-        self.private = lowering.private
         self.shares = self.waits or any(memory.space == "workgroup" for memory in self.memories)
         """Whether the invocations of a workgroup need each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
@@ -63,8 +62,6 @@ class Lowering(StatementLowering):
         self.memories: list[Memory] = []
         self.built_ins: dict[str, Any] = {}
         self.waits = False
-        self.private: list[ir.Variable] = []
-        """The scalars of the module's private variables."""
         self._expressions = 0
         self._tables: dict[int, Memory] = {}
         for symbol in function.uses:
@@ -92,10 +89,6 @@ class Lowering(StatementLowering):
             value = symbol.value
             tree = zero(kind) if value is None else value.value
             self.initialize(place, kind, tree)
-            if isinstance(place, Cells):
-                self.private += leaves_in(place.tree)
-            elif isinstance(place, Spot):
-                place.memory.varying = True
             return place
         memory = self._memory(symbol.name, symbol.space, kind)
         if symbol.space != "workgroup":
@@ -227,7 +220,7 @@ class Lowering(StatementLowering):
             return self._atomic(made)
         if name == "workgroupUniformLoad":
             self._wait(made)
-            return held(self, _shared(self.load(self.place(made.operands[0]))))
+            return held(self, self.load(self.place(made.operands[0])))
         if name.endswith("Barrier"):
             self._wait(made)
             return None
@@ -239,7 +232,7 @@ class Lowering(StatementLowering):
 
     def _wait(self, made: typed.Apply) -> None:
         self.waits = True
-        self.out.append(ir.Barrier(made.place))
+        self.out.append(ir.Barrier())
 
     def _length(self, place: Spotted) -> Scalar:
         assert isinstance(place, Spot)
@@ -320,17 +313,6 @@ class Lowering(StatementLowering):
             result = None if place is None else held(self, self.load(place))
         self.jumps = outer
         return result
-
-
-def _shared(value: Value) -> Value:
-    """A value loaded for all invocations of a workgroup."""
-    if isinstance(value, tuple):
-        return tuple(_shared(each) for each in value)
-    if isinstance(value, Op):
-        return Op(value.type, value.name, tuple(_shared(each) for each in value.operands))
-    if isinstance(value, ir.Load):
-        return ir.Load(value.type, value.memory, value.address, True)
-    return value
 
 
 def _returns(body: list[Any]) -> int:

@@ -1,4 +1,4 @@
-"""Statements of the typed tree as statements over scalars.
+"""Lowers statements of the typed tree to statements over scalars.
 
 A switch is a chain of branches; every loop is rounds without end with exits.  Jumps become exits
 of labels here; ``exits.py`` removes them.

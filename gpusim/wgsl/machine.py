@@ -1,4 +1,4 @@
-"""What compiled shaders call: arithmetic that NumPy lacks, and how lanes reach memory.
+"""The functions that compiled shaders call: arithmetic that NumPy lacks, on arrays of lanes.
 
 Every function takes arrays with one element an invocation, and most take single values too.
 Floats are computed in double precision and rounded once.  ``NAMES`` is all that the Python of a

@@ -1,4 +1,4 @@
-"""The public face: a text is compiled once, and its entry points run over bytes.
+"""The compiler's public interface: a text is compiled once, and its entry points run over bytes.
 
 ``compile_module(text)`` checks a text; ``Module.entry(name, constants)`` compiles an entry point,
 and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
@@ -13,17 +13,15 @@ import numpy as np
 
 from gpusim.wgsl import syntax
 from gpusim.wgsl.aliases import Aliases
+from gpusim.wgsl.barriers import missed_barriers
 from gpusim.wgsl.check import Checked, check
-from gpusim.wgsl.componentwise import leaves_in
 from gpusim.wgsl.exits import without_exits
-from gpusim.wgsl.ir import Variable
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
 from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.syntax import TOO_DEEP, Place, ShaderError
 from gpusim.wgsl.typed import Function, Symbol, override_key
 from gpusim.wgsl.types import Type, size_of
-from gpusim.wgsl.uniformity import parted_barrier
 
 Made = TypeVar("Made")
 
@@ -79,7 +77,7 @@ class Entry:
         return self._shallow(lambda: without_exits(self._lowered.body))
 
     def _shallow(self, make: Callable[[], Made]) -> Made:
-        """What is made; ShaderError where the nesting is too deep to make it, or for Python."""
+        """What is made; ShaderError if the nesting is too deep to make it, or for Python."""
         try:
             return make()
         except (RecursionError, MemoryError, SyntaxError) as error:
@@ -87,29 +85,18 @@ class Entry:
                 raise
             raise ShaderError(TOO_DEEP, self.function.place) from None
 
-    @cached_property
-    def missed_barrier(self) -> Place | None:
-        """Where a barrier stands that some invocations of a workgroup may miss; None without."""
-        return self._shallow(self._missed_barrier) if self._lowered.waits else None
-
-    def _missed_barrier(self) -> Place | None:
-        local: list[Variable] = [*self._lowered.private]
-        for name, cells in self._lowered.built_ins.items():
-            variables = list(leaves_in(cells.tree))
-            for variable in variables:
-                variable.varying = False
-            if name.startswith(("local", "global")):
-                local += variables
-        barrier = parted_barrier(self._body, local)
-        return None if barrier is None else barrier.place
+    @property
+    def missed_barriers(self) -> tuple[Place, ...]:
+        """The places of barriers that some invocations may miss, of it and what it calls."""
+        return missed_barriers([self.function])
 
     def compile(self) -> None:
-        """Do now what the first use would; ShaderError where the nesting is too deep."""
+        """Do now what the first use would; ShaderError if the nesting is too deep."""
         _ = self.flat
 
     @cached_property
     def flat(self) -> Program:
-        """The Python for grids of one dimension; ShaderError where it is nested too deep."""
+        """The Python for grids of one dimension; ShaderError if it is nested too deep."""
         return self._shallow(lambda: Program(self._lowered, self._body, flat=True))
 
     @cached_property
@@ -142,9 +129,10 @@ class Entry:
         return run
 
     def _run_varied(self, arrays: list[Any], grid: tuple[int, int, int]) -> None:
-        """Run with what is open decided otherwise, in two ways where atomics return values.
+        """Run with other decisions where WGSL leaves something open.
 
-        Where those disagree, a byte becomes a third value, so that it differs from a plain run.
+        If atomics return values, this is done in two ways.  If the two ways disagree about a byte,
+        it gets a third value, so that it differs from a plain run.
         """
         program = self.flat if grid[1:] == (1, 1) else self.solid
         inward = program.make_inward
@@ -187,9 +175,8 @@ class Module:
 
     @cached_property
     def missed_barriers(self) -> tuple[Place, ...]:
-        """The places of barriers that some invocations of a workgroup may miss, one an entry."""
-        found = [entry.missed_barrier for entry in self._plain.values()]
-        return tuple(place for place in found if place is not None)
+        """The places of barriers that some invocations of a workgroup may miss, one a function."""
+        return missed_barriers(self.checked.functions)
 
     @cached_property
     def aliased_calls(self) -> tuple[Place, ...]:

@@ -1,4 +1,4 @@
-"""Names: scopes, the declarations of the module, and which type an expression names.
+"""Names: scopes, the declarations of the module, and the types that expressions name or may not.
 
 Declarations of the module may stand in any order; each is looked at when it is first named.
 Source: WGSL specification, 5 "Declaration and Scope", 6.9 "Predeclared Types and Type-Generators".
@@ -84,7 +84,7 @@ class Names:
         return symbol
 
     def lookup(self, name: str, place: Place) -> typed.Symbol | None:
-        """What a name stands for; None where it is predeclared or unknown."""
+        """What a name stands for; None if it is predeclared or unknown."""
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]

@@ -1,10 +1,10 @@
-"""The scalar operations: what each is in Python, for one value and for an array of them.
+"""The scalar operations: the Python of each, for a single value and for an array.
 
 A value that every invocation shares is a Python int (u32, i32), a Python bool, or a NumPy scalar
 (f32, f16).  Integers are kept in their range.  A value that varies is an array, one element an
-invocation.  Each row has an expression for both; ``{0}`` is the first operand.  Where one ufunc
-does it, its name lets the result go to memory that exists.
-Constants are folded by the first of the two, so a constant and a run mean the same.
+invocation.  Each row has an expression for both; ``{0}`` is the first operand.  If a single ufunc
+does it, the row has its name, so that the result can go into an existing array.  Constants are
+folded with the expression for one value, so a constant and a run mean the same.
 """
 
 from collections.abc import Callable
@@ -137,7 +137,7 @@ _row("bits_of", "f16", "half_bits({0})")
 
 
 def row_of(name: str, kind: str) -> Row:
-    """The row of an operation on a type; KeyError where there is none."""
+    """The row of an operation on a type; KeyError if there is none."""
     return _ROWS[name, kind]
 
 

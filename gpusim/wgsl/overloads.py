@@ -1,4 +1,4 @@
-"""How operands of built-in functions become of one type: one rule for each kind of function.
+"""Rules that convert the operands of built-in functions: one rule for each kind of function.
 
 A rule takes the types of the operands and the elements that the function allows.  It says to what
 the operands are converted, and the type of the result.  Which function has which rule stands in

@@ -42,7 +42,7 @@ _ASSIGNMENTS = ("+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=")
 
 
 def parse(text: str) -> Unit:
-    """The syntax tree of a shader; ShaderError where its form is wrong."""
+    """The syntax tree of a shader; ShaderError if its form is wrong."""
     parser = _Parser(tokens_of(text))
     try:
         return parser.unit()

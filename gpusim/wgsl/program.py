@@ -1,9 +1,8 @@
 """An entry point as a Python function: its blocks, its built-in values, and its memories.
 
 A block is as many whole workgroups as have at most ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
-shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the
-grid shorter.
-A grid of one dimension and others have Python of their own, as the built-in values differ.
+shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the grid
+shorter.  Grids of one dimension have Python of their own, since their built-in values are simpler.
 """
 
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from gpusim.wgsl.uniformity import assigned, find_varying
 BLOCK = 16_384
 LONG_BLOCK = 65_536
 _SHORT = 8
-"""Calls of a shader that is short, so that the cost of a block is what counts."""
+"""A shader with at most this many calls is short; then the cost of each block matters most."""
 MOST_ROUNDS = 1 << 22
 _VARIED_BLOCKS = 128
 """Blocks of a run that is varied, at most."""
@@ -67,19 +66,20 @@ class Program:
         lasts, and reads past the end find another element.
         """
         together = self._size if self._lowered.shares else 1
+        return self._made(VARIED, lambda stop: self.smallest_block(stop, together))
 
-        def block(stop: int) -> int:
-            return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
-
-        return self._made(VARIED, block)
+    @staticmethod
+    def smallest_block(stop: int, together: int) -> int:
+        """The lanes of a block that parts a grid as far as it pays."""
+        return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """The same with atomics in a third order; None where nobody asks for what they return."""
+        """The same with atomics in a third order; None if nobody asks for what they return."""
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
-        space = {**names, **self._constants, "block_of": block}
+        space = {**self._constants, **names, "block_of": block}
         exec(self._code, space)
         made: Callable[..., Run] = space["make"]
         return made
@@ -121,7 +121,12 @@ class Program:
             *before,
             "block = block_of(stop)",
             f"for {root.start} in walk(0, stop, block):",
-            [f"{root.count} = min(block, stop - {root.start})", *inner],
+            # A call of min costs as much as a small array's arithmetic.
+            [
+                f"{root.count} = stop - {root.start}",
+                f"if {root.count} > block: {root.count} = block",
+                *inner,
+            ],
         ]
         if writer.floats:
             loop = ["with errstate(all='ignore'):", loop]
@@ -152,7 +157,7 @@ class Program:
             return [], body
         writer.statements(shared)
         before, writer.lines = writer.lines, []
-        before.append(f"stop = min(stop, {bound[1]})")
+        before += [f"bound = {bound[1]}", "if bound < stop: stop = bound"]
         root.below = bound[2]
         return before, [*kept, *guard.then]
 

@@ -1,4 +1,4 @@
-"""How large a u32 expression can be, so that shifts and indices need no check.
+"""Upper bounds of u32 expressions, so that small shifts and indices need no check.
 
 Only what the expression itself says is used: masks, remainders, shifts and constants.
 """

@@ -1,4 +1,4 @@
-"""The syntax tree: what a text says, before anything is known of its types.
+"""The syntax tree of a text, before its types are known.
 
 Every node is frozen and has the place where it begins.  Nothing here is checked but the form.
 Source: WGSL specification, sections 5 to 11 (declarations, expressions, statements, functions).
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 TOO_DEEP = "this is nested too deep"
-"""Why a text is refused that no real shader comes near to."""
+"""Why a text is refused that is nested far deeper than any real shader."""
 
 
 class Place(NamedTuple):

@@ -1,4 +1,4 @@
-"""Text to tokens, and which ``<`` and ``>`` are the brackets of template lists.
+"""Turns text into tokens, and finds which ``<`` and ``>`` are brackets of template lists.
 
 A ``>`` is always a token of its own at first, since ``a<b<c>>`` ends two lists.  Once the lists
 are found, the others are joined to ``>>``, ``>=`` and ``>>=`` where nothing stands between.

@@ -1,4 +1,4 @@
-"""The typed tree: what a text means, with every type, overload and constant known.
+"""The typed tree of a text, in which every type, overload and constant is known.
 
 An expression whose value is known is a Constant, however it was written.  A reference names a
 place in memory; LoadOf is its value.  Nothing here is computed or checked.

@@ -1,12 +1,9 @@
-"""Which variables every invocation sees alike, so that one Python value stands for all.
+"""Finds variables that are equal in all invocations, so that one Python value is enough.
 
-A value varies if something in it does.  A variable varies if it is given a varying value, or is
-given any in a place that only some of the lanes reach that hold the variable: a branch on a
-varying condition, or a loop that lanes leave at different rounds.  What is found grows until
-nothing changes.  The same marks, among the invocations of one workgroup, find a barrier that some
-of them may miss.  There a variable of a vector or struct varies as a whole, and the module's
-private variables always do.  Source: WGSL specification, 15.2 "Uniformity"; unlike there, values
-that are no variable's are followed by their parts, and functions that nobody calls are not read.
+A value varies if something in it varies.  A variable varies if it is given a varying value.  It
+also varies if it is given any value where only some of its lanes are: in a branch on a varying
+condition, or in a loop that lanes leave at different rounds.  This is repeated until nothing
+changes.  Whether a barrier is valid is another question: see ``barriers.py``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +12,6 @@ from typing import Any
 
 from gpusim.wgsl.ir import (
     Assign,
-    Barrier,
     Const,
     Get,
     If,
@@ -27,7 +23,6 @@ from gpusim.wgsl.ir import (
     Op,
     Scalar,
     Statement,
-    Store,
     Variable,
 )
 
@@ -41,114 +36,65 @@ class Region:
     """Whether only some of the parent's lanes may be here."""
 
 
-def varies(value: Scalar, *, among_groups: bool = True) -> bool:
-    """Whether invocations may see different values: those of a block, or of one workgroup."""
+def varies(value: Scalar) -> bool:
+    """Whether invocations of a block may see different values."""
     if isinstance(value, Get):
         return value.variable.varying
     if isinstance(value, Op):
-        return any(varies(each, among_groups=among_groups) for each in value.operands)
+        return any(varies(each) for each in value.operands)
     if isinstance(value, Load):
-        if _memory_differs(value, among_groups):
-            return True
-        return any(varies(index, among_groups=among_groups) for _, index in value.address.terms)
+        apart = value.memory.space in ("private", "workgroup")
+        return apart or any(varies(index) for _, index in value.address.terms)
     assert isinstance(value, Const | Length)
     return False
 
 
-def _memory_differs(value: Load, among_groups: bool) -> bool:
-    memory = value.memory
-    if among_groups:
-        return memory.space in ("private", "workgroup")
-    if memory.space == "private":
-        return memory.varying
-    return not value.shared and (memory.space == "workgroup" or memory.writable)
-
-
 def find_varying(body: list[Statement], varying: Iterable[Variable]) -> None:
     """Mark every variable of the statements; ``varying`` are those that vary from the start."""
-    _Marker(among_groups=True).find(body, varying)
+    seeds = [*varying]
+    for variable in assigned(body):
+        variable.varying = False
+    for variable in seeds:
+        variable.varying = True
+    while _mark(body, Region(None, False)):
+        pass
 
 
-def parted_barrier(body: list[Statement], varying: Iterable[Variable]) -> Barrier | None:
-    """A barrier that some invocations of a workgroup may miss; ``varying`` as above."""
-    return _Marker(among_groups=False).find(body, varying)
+def parts(loop: Loop) -> bool:
+    """Whether lanes of a block may leave a loop at different rounds."""
+    return any(isinstance(each, Leave) and varies(each.condition) for each in loop.body)
 
 
-def parts(loop: Loop, *, among_groups: bool = True) -> bool:
-    """Whether lanes of a block, or of one workgroup, may leave a loop at different rounds."""
-    return any(
-        isinstance(each, Leave) and varies(each.condition, among_groups=among_groups)
-        for each in loop.body
-    )
+def _mark(body: list[Statement], region: Region) -> bool:
+    """Mark what varies as far as is known; whether that marked anything new."""
+    changed = False
+    for statement in body:
+        if isinstance(statement, Assign):
+            changed |= _assign(statement, region)
+        elif isinstance(statement, Modify) and statement.before is not None:
+            changed |= not statement.before.varying
+            statement.before.varying = True
+            statement.before.region = region
+        elif isinstance(statement, If):
+            apart = varies(statement.condition)
+            changed |= _mark(statement.then, Region(region, apart))
+            changed |= _mark(statement.other, Region(region, apart))
+        elif isinstance(statement, Loop):
+            inner = Region(region, parts(statement))
+            for variable in statement.owned:
+                variable.region = inner
+            changed |= _mark(statement.body, inner)
+    return changed
 
 
-class _Marker:
-    """Marks variables until nothing changes, among the lanes of a block or of a workgroup."""
-
-    def __init__(self, *, among_groups: bool) -> None:
-        self._among_groups = among_groups
-        self._barrier: Barrier | None = None
-
-    def find(self, body: list[Statement], varying: Iterable[Variable]) -> Barrier | None:
-        seeds = [*varying]
-        for variable in assigned(body):
-            variable.varying = False
-        for variable in seeds:
-            variable.varying = True
-        while self._mark(body, Region(None, False)):
-            pass
-        return self._barrier
-
-    def _differs(self, value: Scalar) -> bool:
-        return varies(value, among_groups=self._among_groups)
-
-    def _mark(self, body: list[Statement], region: Region) -> bool:
-        changed = False
-        for statement in body:
-            if isinstance(statement, Assign):
-                changed |= self._assign(statement, region)
-            elif isinstance(statement, Store) and not self._among_groups:
-                changed |= self._store(statement, region)
-            elif isinstance(statement, Modify) and statement.before is not None:
-                changed |= not statement.before.varying
-                statement.before.varying = True
-                statement.before.region = region
-            elif isinstance(statement, Barrier):
-                if _is_parted(region, None):
-                    self._barrier = self._barrier or statement
-            elif isinstance(statement, If):
-                apart = self._differs(statement.condition)
-                changed |= self._mark(statement.then, Region(region, apart))
-                changed |= self._mark(statement.other, Region(region, apart))
-            elif isinstance(statement, Loop):
-                inner = Region(region, parts(statement, among_groups=self._among_groups))
-                for variable in statement.owned:
-                    variable.region = inner
-                changed |= self._mark(statement.body, inner)
-        return changed
-
-    def _assign(self, statement: Assign, region: Region) -> bool:
-        variable = statement.variable
-        if statement.first:
-            variable.region = region
-        if variable.varying:
-            return False
-        apart = _is_parted(region, variable.region)
-        variable.varying = self._differs(statement.value) or apart
-        if variable.varying and not self._among_groups:
-            for part in variable.whole:
-                part.varying = True
-        return variable.varying
-
-    def _store(self, statement: Store, region: Region) -> bool:
-        memory = statement.memory
-        if memory.varying or memory.space != "private":
-            return False
-        indices = [index for _, index in statement.address.terms]
-        memory.varying = _is_parted(region, None) or any(
-            self._differs(each) for each in (statement.value, *indices)
-        )
-        return memory.varying
+def _assign(statement: Assign, region: Region) -> bool:
+    variable = statement.variable
+    if statement.first:
+        variable.region = region
+    if variable.varying:
+        return False
+    variable.varying = varies(statement.value) or _is_parted(region, variable.region)
+    return variable.varying
 
 
 def _is_parted(region: Region, home: Region | None) -> bool:

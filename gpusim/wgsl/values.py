@@ -1,4 +1,4 @@
-"""Values and places while an entry point is lowered, and the builder of scalar operations.
+"""Values and places during the lowering of an entry point, and the builder of scalar operations.
 
 A value is a scalar expression, or a tuple of its parts' values.  A place is where a value can be
 stored: variables (Cells), memory (Spot), or one of several places by an index (Picked).
@@ -7,7 +7,7 @@ stored: variables (Cells), memory (Spot), or one of several places by an index (
 from dataclasses import dataclass
 from typing import Any
 
-from gpusim.wgsl.componentwise import Value, held, leaves_in
+from gpusim.wgsl.componentwise import Value, held
 from gpusim.wgsl.constants import fold
 from gpusim.wgsl.ir import (
     Address,
@@ -224,11 +224,7 @@ class Emitter:
 
     def cells(self, kind: Type, name: str) -> Cells:
         """New variables for a type."""
-        tree = _variables(kind, name)
-        whole = tuple(leaves_in(tree))
-        for variable in whole:
-            variable.whole = whole
-        return Cells(kind, tree)
+        return Cells(kind, _variables(kind, name))
 
 
 def _variables(kind: Type, name: str) -> Any:

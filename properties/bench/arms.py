@@ -4,14 +4,16 @@ A chain of dependent dispatches is data: the kernel, how often it runs, and how 
 computes in between.
 
 Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py submits
-each dispatch, in the way an expert would write it: pipeline, layout, bind group and uniform
-buffer are made once; each dispatch takes a queue write of its scalars and a command buffer.
+each dispatch, as an expert would write it.  Pipeline, layout, bind group and uniform buffer are
+made once; each dispatch takes a queue write of its scalars and a command buffer.
 """
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 from time import perf_counter as now
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,9 @@ from wgpu import BufferUsage
 from gpusim.errors import InternalError
 from gpusim.kernels import AFFINE, Binding, Kernel, Scalar
 from gpusim.kernels.kernel import Array
-from gpusim.runtime import Driver, Policy, Runtime
+from gpusim.runtime import Buffer, Driver, Policy, Runtime
 from properties.bench.bare import bare
-from properties.bench.timing import Sample, Watch
+from properties.bench.timing import BARE, Sample, Watch
 
 _GROUP = 64
 
@@ -55,10 +57,15 @@ SPIN = Kernel(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chain:
-    """``dispatches`` dispatches in a row on one buffer, each with scalars of its own."""
+    """``dispatches`` dispatches in a row, each with scalars of its own.
+
+    Each depends on the one before.  With several ``buffers``, which take turns, it depends on the
+    last dispatch over the same buffer.
+    """
 
     name: str
     dispatches: int
+    buffers: int = 1
     kernel: Kernel = AFFINE
     words: int = 64
     turns: int | None = None
@@ -90,13 +97,16 @@ class Arm:
         self._play = play
 
     def __call__(self) -> Sample:
+        start = process_time()
         sample, self.words = self._play()
-        return sample
+        return replace(sample, process_seconds=process_time() - start)
 
 
 def bare_arm(device: Any, chain: Chain) -> Arm:
     """The floor."""
-    play_bare = bare(device, chain.kernel.wgsl(), chain.words, chain.scalars, chain.groups)
+    play_bare = bare(
+        device, chain.kernel.wgsl(), chain.words, chain.scalars, chain.groups, chain.buffers
+    )
 
     def play() -> tuple[Sample, bytes]:
         record, cpu, total, words = play_bare()
@@ -105,35 +115,48 @@ def bare_arm(device: Any, chain: Chain) -> Arm:
     return Arm(play)
 
 
+def with_floor(device: Any, chain: Chain) -> dict[str, Arm]:
+    """The floor by its name, if the device is wgpu-native's, since it makes native calls."""
+    if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
+        return {BARE: bare_arm(device, chain)}
+    return {}
+
+
 def plain_arm(device: Any, chain: Chain) -> Arm:
     """Eager wgpu-py."""
-    return Arm(Plain(device, chain.kernel.wgsl(), chain.words, chain.scalars, chain.groups).play)
+    return Arm(Plain(device, chain).play)
 
 
 def runtime_arm(driver: Driver, policy: Policy, chain: Chain) -> Arm:
     """The runtime with a policy."""
     runtime = Runtime(driver=driver, policy=policy)
-    x = runtime.alloc(4 * chain.words)
-    kernel, groups, scalars = chain.kernel, chain.groups, chain.scalars
-    buffers, caller_seconds = [x], chain.caller_us / 1e6
+    places = [runtime.alloc(4 * chain.words) for _ in range(chain.buffers)]
+    kernel, groups, caller_seconds = chain.kernel, chain.groups, chain.caller_us / 1e6
+    steps = list(zip(cycle([place] for place in places), chain.scalars, strict=False))
 
     def play() -> tuple[Sample, bytes]:
         watch = Watch()
-        for values in scalars:
+        for buffers, values in steps:
             if caller_seconds:
                 _spend(caller_seconds)
             runtime.dispatch(kernel, buffers, values, groups)
-        ticket = runtime.read(x)
-        runtime.flush()
-        watch.pause()
-        runtime.sync()
-        return watch.stop(), ticket.result()
+        return _read_all(runtime, places, watch)
 
     def close() -> None:
-        runtime.free(x)
+        for place in places:
+            runtime.free(place)
         runtime.close()
 
     return Arm(play, close)
+
+
+def _read_all(runtime: Runtime, places: list[Buffer], watch: Watch) -> tuple[Sample, bytes]:
+    """The sample, which ends when the host has the buffers' bytes; and these bytes."""
+    tickets = [runtime.read(place) for place in places]
+    runtime.flush()
+    watch.pause()
+    runtime.sync()
+    return watch.stop(), b"".join(ticket.result() for ticket in tickets)
 
 
 def play_for(seconds: float, arm: Arm) -> None:
@@ -144,29 +167,27 @@ def play_for(seconds: float, arm: Arm) -> None:
 
 
 def replay_arm(driver: Driver, chain: Chain) -> Arm:
-    """The chain captured once, and replayed with other scalars and another buffer in each round."""
+    """The chain captured once, and replayed with other scalars and other buffers in each round."""
     runtime = Runtime(driver=driver)
-    here, there = runtime.alloc(4 * chain.words), runtime.alloc(4 * chain.words)
+    here, there = ([runtime.alloc(4 * chain.words) for _ in range(chain.buffers)] for _ in range(2))
     # Zeros: a replay that does not replace a scalar gives other words.
     nothing = (0,) * len(chain.kernel.scalars)
     with runtime.capture() as graph:
-        for _ in range(chain.dispatches):
-            runtime.dispatch(chain.kernel, [here], nothing, chain.groups)
-    places, scalars = [here, there], chain.scalars
+        for n in range(chain.dispatches):
+            runtime.dispatch(chain.kernel, [here[n % chain.buffers]], nothing, chain.groups)
+    sides, scalars = [here, there], chain.scalars
 
     def play() -> tuple[Sample, bytes]:
         watch = Watch()
-        places.reverse()
-        runtime.copy(places[1], places[0])
-        graph.replay(scalars, {here: places[0]})
-        ticket = runtime.read(places[0])
-        runtime.flush()
-        watch.pause()
-        runtime.sync()
-        return watch.stop(), ticket.result()
+        sides.reverse()
+        new, old = sides
+        for source, target in zip(old, new, strict=True):
+            runtime.copy(source, target)
+        graph.replay(scalars, dict(zip(here, new, strict=True)))
+        return _read_all(runtime, new, watch)
 
     def close() -> None:
-        for buffer in places:
+        for buffer in here + there:
             runtime.free(buffer)
         runtime.close()
 
@@ -192,50 +213,56 @@ def _spend(seconds: float) -> None:
 
 
 class Plain:
-    """A chain of dispatches over one buffer."""
+    """A chain of dispatches in eager wgpu-py."""
 
-    def __init__(
-        self, device: Any, wgsl: str, words: int, scalars: list[tuple[int, ...]], groups: int
-    ) -> None:
-        self._device, self._scalars, self._groups = device, scalars, groups
+    def __init__(self, device: Any, chain: Chain) -> None:
+        self._device, self._groups, scalars = device, chain.groups, chain.scalars
         self._pack = struct.Struct(f"<{len(scalars[0])}I").pack
-        self._x = device.create_buffer(
-            size=4 * words, usage=BufferUsage.STORAGE | BufferUsage.COPY_SRC
-        )
+        self._xs = [
+            device.create_buffer(
+                size=4 * chain.words, usage=BufferUsage.STORAGE | BufferUsage.COPY_SRC
+            )
+            for _ in range(chain.buffers)
+        ]
         self._uniform = device.create_buffer(
             size=4 * len(scalars[0]), usage=BufferUsage.UNIFORM | BufferUsage.COPY_DST
         )
         self._out = device.create_buffer(
-            size=4 * words, usage=BufferUsage.MAP_READ | BufferUsage.COPY_DST
+            size=4 * chain.words * chain.buffers,
+            usage=BufferUsage.MAP_READ | BufferUsage.COPY_DST,
         )
+        module = device.create_shader_module(code=chain.kernel.wgsl())
         self._pipeline = device.create_compute_pipeline(
-            layout="auto",
-            compute={"module": device.create_shader_module(code=wgsl), "entry_point": "main"},
+            layout="auto", compute={"module": module, "entry_point": "main"}
         )
-        self._group = device.create_bind_group(
-            layout=self._pipeline.get_bind_group_layout(0),
-            entries=[
-                {"binding": number, "resource": {"buffer": buffer}}
-                for number, buffer in enumerate((self._x, self._uniform))
-            ],
-        )
+        bound = [self._bound(x) for x in self._xs]
+        self._steps = list(zip(cycle(bound), scalars, strict=False))
+
+    def _bound(self, x: Any) -> Any:
+        entries = [
+            {"binding": number, "resource": {"buffer": buffer}}
+            for number, buffer in enumerate((x, self._uniform))
+        ]
+        layout = self._pipeline.get_bind_group_layout(0)
+        return self._device.create_bind_group(layout=layout, entries=entries)
 
     def play(self) -> tuple[Sample, bytes]:
-        """One round, and the buffer it left."""
+        """One round, and the buffers it left."""
         watch = Watch()
         device, queue = self._device, self._device.queue
-        for values in self._scalars:
+        for group, values in self._steps:
             queue.write_buffer(self._uniform, 0, self._pack(*values))
             encoder = device.create_command_encoder()
             compute_pass = encoder.begin_compute_pass()
             compute_pass.set_pipeline(self._pipeline)
-            compute_pass.set_bind_group(0, self._group)
+            compute_pass.set_bind_group(0, group)
             compute_pass.dispatch_workgroups(self._groups)
             compute_pass.end()
             queue.submit([encoder.finish()])
         watch.pause()
         encoder = device.create_command_encoder()
-        encoder.copy_buffer_to_buffer(self._x, 0, self._out, 0, self._out.size)
+        for number, x in enumerate(self._xs):
+            encoder.copy_buffer_to_buffer(x, 0, self._out, number * x.size, x.size)
         queue.submit([encoder.finish()])
         self._out.map_async("READ_NOSYNC").sync_wait()
         value = bytes(self._out.read_mapped(copy=False))

@@ -17,13 +17,23 @@ from properties.arguments import (
     read_file_to_write,
     read_whole,
 )
-from properties.bench.timing import Report, Row, write_report
+from properties.bench.timing import Report, Results, write_report
 
-_ROUNDS = {"decode": 1, "dispatch": 3, "readback": 15, "fuzz": 3, "scale": 1}
+_ROUNDS = {
+    "decode": 1,
+    "dispatch": 3,
+    "launch": 5,
+    "parts": 5,
+    "readback": 15,
+    "fuzz": 3,
+    "scale": 1,
+}
 """Rounds that are counted, without ``--rounds``."""
 _IGNORED = {
     "dispatch": ("small",),
     "fuzz": ("small",),
+    "launch": ("small",),
+    "parts": ("small",),
     "scale": ("rounds",),
 }
 """The arguments that a benchmark has no use for."""
@@ -33,6 +43,8 @@ _SECONDS = {
     ("decode", False): (60, 300),
     ("dispatch", False): (60, 160),
     ("fuzz", False): (2, 4),
+    ("launch", False): (5, 60),
+    ("parts", False): (10, 15),
     ("readback", True): (2, 1),
     ("readback", False): (3, 3),
     ("scale", True): (6, 0),
@@ -87,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     rounds = arguments.rounds or _ROUNDS[arguments.benchmark]
     tell(announcement(arguments.benchmark, rounds, small=arguments.small))
-    rows = _BENCHMARKS[arguments.benchmark](
+    results = _BENCHMARKS[arguments.benchmark](
         adapter.name, open_device(adapter.name), rounds, arguments.small, tell
     )
     report = Report(
@@ -95,7 +107,8 @@ def run(arguments: argparse.Namespace) -> None:
         device=adapter.name,
         description=adapter.description,
         command=_command(arguments, adapter.name, rounds),
-        rows=rows,
+        rows=results.rows,
+        notes=results.notes,
     )
     print(f"{text_of(report)}\n\n{legend_of(report)}")
     if arguments.json is not None:
@@ -117,40 +130,54 @@ def announcement(benchmark: str, rounds: int, *, small: bool) -> str:
     return f"{benchmark}, {counted}: about {taken} on a software adapter, less on a GPU"
 
 
-def _dispatch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:
+def _dispatch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
     from properties.bench.dispatch import bench_dispatch
 
     return bench_dispatch(device, rounds, tell)
 
 
-def _decode(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:
+def _decode(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
     from properties.bench.decode import bench_decode
 
     return bench_decode(device, rounds, small=small, tell=tell)
 
 
-def _readback(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:
+def _launch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
+    from properties.bench.launch import bench_launch
+
+    return bench_launch(device, rounds, tell)
+
+
+def _parts(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
+    from properties.bench.parts import bench_parts
+
+    return bench_parts(device, rounds, tell)
+
+
+def _readback(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
     from properties.bench.readback import bench_readback
 
-    return bench_readback(device, rounds, small=small, tell=tell)
+    return Results(rows=bench_readback(device, rounds, small=small, tell=tell))
 
 
-def _fuzz(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:
+def _fuzz(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
     from properties.bench.fuzz import bench_fuzz
 
-    return bench_fuzz(name, rounds, tell)
+    return Results(rows=bench_fuzz(name, rounds, tell))
 
 
-def _scale(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> list[Row]:
+def _scale(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
     from properties.bench.scale import bench_scale
 
-    return bench_scale(device, small=small, tell=tell)
+    return Results(rows=bench_scale(device, small=small, tell=tell))
 
 
-_BENCHMARKS: dict[str, Callable[[str, Any, int, bool, Tell], list[Row]]] = {
+_BENCHMARKS: dict[str, Callable[[str, Any, int, bool, Tell], Results]] = {
     "decode": _decode,
     "dispatch": _dispatch,
     "fuzz": _fuzz,
+    "launch": _launch,
+    "parts": _parts,
     "readback": _readback,
     "scale": _scale,
 }

@@ -1,5 +1,7 @@
 """``bench decode``: tokens a second of a small decoder, policy by policy and part by part.
 
+Beside them, where PyTorch has a CUDA device, the same decoder in PyTorch.
+
 A prompt goes through the decoder token by token.  The tokens after it are timed; each is read
 back before the next one starts.  Each arm has long turns, because a GPU that waits for a slow arm
 lowers its clocks, and that slows the next arm.
@@ -7,13 +9,14 @@ lowers its clocks, and that slows the next arm.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from gpusim.errors import InternalError
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
 from gpusim.runtime.policy import Uniforms
+from properties.bench.cuda import obstacle
 from properties.bench.decoder.model import Decoder, ReplayingDecoder
 from properties.bench.decoder.shape import (
     FULL,
@@ -24,7 +27,8 @@ from properties.bench.decoder.shape import (
     logits_after,
     random_weights,
 )
-from properties.bench.timing import Row, Sample, Watch, interleave, rows_of
+from properties.bench.decoder.torch_decoder import TorchDecoding
+from properties.bench.timing import Results, Row, Sample, Watch, interleave, rows_of
 
 _TURNS = 2
 MOST_ERROR = 1e-3
@@ -68,8 +72,20 @@ def ablation() -> dict[str, Variant]:
     return {str(variant): variant for variant in variants}
 
 
+class Text(Protocol):
+    """One arm: a decoder, and the text that it has made."""
+
+    tokens: list[int]
+
+    @property
+    def submits_per_token(self) -> float | None: ...
+    def start(self) -> Floats: ...
+    def play(self) -> Sample: ...
+    def close(self) -> None: ...
+
+
 class Decoding:
-    """One arm: a decoder on a runtime of its own, and the text that it has made."""
+    """A decoder on a runtime of its own, and the text that it has made."""
 
     def __init__(
         self,
@@ -123,20 +139,20 @@ class Decoding:
         self._runtime.close()
 
 
-def bench_decode(
-    device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]
-) -> list[Row]:
+def bench_decode(device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]) -> Results:
     """A row an arm; a sample is a token, and the arms take turns of half a text each."""
     shape = SMALL if small else FULL
     tell(f"random weights for {shape}")
     weights = random_weights(shape)
     driver = driver_for(device)
-    arms = {}
+    arms: dict[str, Text] = {}
     for name, variant in ablation().items():
         tell(f"{name}: weights to the device")
         arms[name] = Decoding(driver, variant, shape, weights)
     tell("the prompt's logits in float64")
     expected = logits_after(shape, weights, shape.prompt)
+    foreign, notes = torch_arms(shape, weights, expected)
+    arms |= foreign
     samples: dict[str, list[Sample]] = {name: [] for name in arms}
     for number in range(rounds):
         start(arms, expected, tell)
@@ -145,18 +161,53 @@ def bench_decode(
         turn = shape.new_tokens // _TURNS
         for name, taken in interleave(plays, _TURNS, warm_rounds=0, turn=turn).items():
             samples[name] += taken
-        check_tokens(arms)
-    rows = [_with_rates(row, arms[row.arm]) for row in rows_of("decode", samples, 1)]
+        check_tokens({name: arms[name] for name in arms if name not in foreign})
+    notes += left_out(arms, foreign)
+    kept = {name: taken for name, taken in samples.items() if name in arms}
+    rows = [_with_rates(row, arms[row.arm]) for row in rows_of("decode", kept, 1)]
     for arm in arms.values():
         arm.close()
-    return rows
+    return Results(rows=rows, notes=notes)
 
 
-def start(arms: Mapping[str, Decoding], expected: Doubles, tell: Callable[[str], None]) -> None:
+def torch_arms(
+    shape: Shape, weights: Mapping[str, Floats], expected: Doubles
+) -> tuple[dict[str, Text], list[str]]:
+    """The arms in PyTorch whose logits are right, and for each other why it is left out."""
+    arms: dict[str, Text] = {}
+    notes = []
+    for name, graph in (("torch, eager", False), ("torch, CUDA graph", True)):
+
+        def works(name: str = name, graph: bool = graph) -> bool:
+            arms[name] = TorchDecoding(shape, weights, graph=graph)
+            return error_of(arms[name], expected) <= MOST_ERROR
+
+        reason = obstacle(("torch",), works, f"a logit is more than {MOST_ERROR} off")
+        if reason:
+            arms.pop(name, None)
+            notes.append(f"{name}: not run: {reason}")
+    return arms, notes
+
+
+def left_out(arms: dict[str, Text], foreign: Mapping[str, Text]) -> list[str]:
+    """Remove the foreign arms whose text is not ours, which rounding may change; says so."""
+    ours = next(arm.tokens for name, arm in arms.items() if name not in foreign)
+    others = [name for name in foreign if name in arms and arms[name].tokens != ours]
+    for name in others:
+        arms.pop(name).close()
+    return [f"{name}: left out: it made other tokens" for name in others]
+
+
+def error_of(arm: Text, expected: Doubles) -> float:
+    """Give an arm the prompt; the largest error of a logit."""
+    return float(np.max(np.abs(arm.start() - expected)))
+
+
+def start(arms: Mapping[str, Text], expected: Doubles, tell: Callable[[str], None]) -> None:
     """Give every arm the prompt; InternalError unless its logits are those of float64 NumPy."""
     for name, arm in arms.items():
         tell(f"{name}: the prompt")
-        error = float(np.max(np.abs(arm.start() - expected)))
+        error = error_of(arm, expected)
         if not error <= MOST_ERROR:
             raise InternalError(
                 f"cannot compare the arms of decode because a logit of {name!r} is {error:.2g} "
@@ -164,7 +215,7 @@ def start(arms: Mapping[str, Decoding], expected: Doubles, tell: Callable[[str],
             )
 
 
-def check_tokens(arms: Mapping[str, Decoding]) -> None:
+def check_tokens(arms: Mapping[str, Text]) -> None:
     """InternalError unless every arm has made the same tokens."""
     first, *others = arms
     for other in others:
@@ -175,9 +226,8 @@ def check_tokens(arms: Mapping[str, Decoding]) -> None:
             )
 
 
-def _with_rates(row: Row, arm: Decoding) -> Row:
-    rates: dict[str, float] = {
-        "tokens_per_second": 1e6 / row.median_us,
-        "submits_per_token": arm.submits_per_token,
-    }
+def _with_rates(row: Row, arm: Text) -> Row:
+    rates = {"tokens_per_second": 1e6 / row.median_us}
+    if arm.submits_per_token is not None:
+        rates["submits_per_token"] = arm.submits_per_token
     return replace(row, more=rates)

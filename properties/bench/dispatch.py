@@ -15,14 +15,15 @@ from properties.bench.arms import (
     SPIN,
     Arm,
     Chain,
-    bare_arm,
     check_same,
     plain_arm,
     play_for,
     replay_arm,
     runtime_arm,
+    with_floor,
 )
-from properties.bench.timing import BARE, Row, Sample, interleave, rows_of
+from properties.bench.cuda import cuda_arms
+from properties.bench.timing import Results, Row, Sample, interleave, rows_of
 
 RATIOS = (0.1, 1.0, 10.0)
 """GPU time divided by host time of a dispatch, in the overlap workloads."""
@@ -58,14 +59,15 @@ class Speeds:
         return max(1, round((gpu_us - self.least_gpu_us) / self.turn_us))
 
 
-def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
+def bench_dispatch(device: Any, rounds: int, tell: Tell) -> Results:
     """The rows of every workload; ``tell`` is called with what runs next."""
     driver = driver_for(device)
     tell("probing the adapter's speed")
     speeds = probe(driver)
     timing = Timing(driver, speeds, rounds)
     tell("chain of 1,000 dependent dispatches")
-    rows = timing.rows(_CHAIN, arms_of(device, driver, _CHAIN))
+    foreign, missing = cuda_arms(_CHAIN)
+    rows = timing.rows(_CHAIN, arms_of(device, driver, _CHAIN) | foreign)
     slowest_us = max(row.median_us for row in rows)
     bound = Chain(
         name="gpu-bound",
@@ -80,7 +82,7 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> list[Row]:
         tell(f"{chain.name}: {chain.turns or 0} turns, {chain.caller_us:.0f} us of the caller's")
         rows += timing.rows(chain, overlap_arms(driver, chain))
     timing.close()
-    return rows
+    return Results(rows=rows, notes=missing)
 
 
 class Timing:
@@ -99,12 +101,16 @@ class Timing:
 
     def rows(self, chain: Chain, arms: Mapping[str, Arm]) -> list[Row]:
         """The rows of a chain; its arms are closed."""
-        samples = interleave(arms, self._rounds, turn=_TURN, settle=1, before=self._wake)
+        samples = self.samples(arms)
         check_same(chain.name, arms)
         for arm in arms.values():
             arm.close()
         rows = rows_of(chain.name, samples, chain.dispatches)
         return [replace(row, more=to_best_fixed(row.arm, samples)) for row in rows]
+
+    def samples(self, arms: Mapping[str, Arm]) -> dict[str, list[Sample]]:
+        """So many turns of each arm as there are rounds, of three plays each."""
+        return interleave(arms, self._rounds, turn=_TURN, settle=1, before=self._wake)
 
     def close(self) -> None:
         """Free what the GPU works on before each turn."""
@@ -160,10 +166,7 @@ def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
     """Every policy, replay, plain wgpu-py, and the floor where the device is wgpu-native's."""
     arms = {name: runtime_arm(driver, policy, chain) for name, policy in PRESETS.items()}
     arms["replay"] = replay_arm(driver, chain)
-    arms["plain"] = plain_arm(device, chain)
-    if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
-        arms[BARE] = bare_arm(device, chain)
-    return arms
+    return arms | {"plain": plain_arm(device, chain)} | with_floor(device, chain)
 
 
 def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
@@ -179,7 +182,7 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
     """An arm's time divided by the time of the best fixed limit in the same round, as a median.
 
-    Empty where no arm has a fixed limit.
+    Empty if no arm has a fixed limit.
     """
     totals = {name: [one.total_seconds for one in taken] for name, taken in samples.items()}
     fixed = [name for name in totals if name.startswith("fixed")]

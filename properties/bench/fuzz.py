@@ -16,7 +16,7 @@ from gpusim.kernels import BUILTIN
 from properties.bench.timing import Row, Sample, Watch, rows_of
 from properties.fuzz.tally import MEASURED_FIRST, Tally, is_measured
 from properties.fuzz.worker import spare_collector
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.oracles.compare import compare
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.judge import Oracles, judge
@@ -68,7 +68,7 @@ class _Judging:
     def __init__(self, device: str) -> None:
         self.ops = 0
         self._factory = factory = RuntimeFactory(device)
-        self._setting = Setting(device=device, limits=factory.limits, small=factory.small)
+        self._setting = CaseSettings(device=device, limits=factory.limits, small=factory.small)
         self._numbers = count(MEASURED_FIRST)
         self._tally = Tally()
 

@@ -8,6 +8,14 @@ from collections.abc import Callable, Sequence
 from properties.bench.timing import Report, Row, by_workload
 
 _MORE = {
+    "adds_cpu_us": ("adds CPU µs", "adds\nCPU µs"),
+    "calls": ("calls", "calls"),
+    "adds_us": ("adds µs", "adds\nµs"),
+    "least_us": ("least µs", "least\nµs"),
+    "most_us": ("most µs", "most\nµs"),
+    "process_us": ("process µs", "process\nµs"),
+    "paired_to_bare": ("÷ bare, paired", "÷ bare,\npaired"),
+    "paired_to_cupy": ("÷ cupy, paired", "÷ cupy,\npaired"),
     "ratio_to_best_fixed": ("÷ best fixed", "÷ best\nfixed"),
     "ratio_to_read_buffer": ("÷ read_buffer", "÷ read_\nbuffer"),
     "tokens_per_second": ("tokens/s", "tokens\n/s"),
@@ -29,6 +37,14 @@ _EXPLAINED = {
     "CPU": "what the calling thread computed until then",
     "÷ bare": "the median, divided by that of wgpu-py without a runtime",
     "÷ eager": "the median, divided by that of the policy that submits each command",
+    "least µs": "the least of the blocks",
+    "most µs": "the most of the blocks",
+    "process µs": "what all threads computed until the results were in host memory",
+    "÷ bare, paired": "the median of the times divided by those of bare in the same block",
+    "÷ cupy, paired": "the median of the times divided by those of CuPy in the same block",
+    "calls": "of this function for one dispatch",
+    "adds CPU µs": "what the part adds to the CPU time of the arm without it, turn by turn",
+    "adds µs": "what it adds until the results are in host memory",
     "÷ best fixed": "the median, divided by that of the best batch of a fixed size",
     "÷ read_buffer": "the median, divided by that of wgpu's own queue.read_buffer",
     "tokens/s": "tokens that were generated in a second",
@@ -48,10 +64,12 @@ Column = tuple[str, Callable[[Row], str]]
 
 
 def text_of(report: Report) -> str:
-    """A table for each workload, as wide as its cells need."""
+    """A table for each workload, as wide as its cells need, and the notes."""
     lines = [f"{report.benchmark} on {report.device}", report.description]
     for workload, rows in by_workload(report.rows).items():
         lines += ["", workload, *_aligned(_narrow(rows), rows)]
+    if report.notes:
+        lines += ["", *report.notes]
     return "\n".join(lines)
 
 

@@ -25,6 +25,8 @@ class Sample:
     """The part of it that this thread computed; steady even on a busy machine."""
     total_seconds: float
     """Until the last result is in host memory."""
+    process_seconds: float = 0.0
+    """What all threads of the process computed until then, the driver's included."""
 
 
 Play = Callable[[], Sample]
@@ -128,7 +130,7 @@ class Row:
     ``median_us`` ends when the results are in host memory; ``low_us`` and ``high_us`` are
     the quartiles.  ``record_us`` ends when the last submit has returned; ``cpu_us`` is
     the CPU time of the calling thread until then.
-    Ratios are of medians, None where the workload lacks the other arm.
+    Ratios are of medians, None if the workload lacks the other arm.
     """
 
     workload: str
@@ -146,14 +148,23 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """What a benchmark measured; a note is a line below the tables."""
+
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """The rows of one run, and what they were measured on."""
+    """The results of one run, and what they were measured on."""
 
     benchmark: str
     device: str
     description: str
     command: str
     rows: Sequence[Row]
+    notes: Sequence[str] = ()
 
 
 def rows_of(
@@ -202,6 +213,7 @@ def write_report(report: Report, file: Path) -> None:
         "device": report.device,
         "description": report.description,
         "command": report.command,
+        "notes": list(report.notes),
     }
     rows = [_to_json(row) for row in report.rows]
     file.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The clients by name: how often each is drawn, and the target through which it drives."""
+"""The clients by name: how often each is drawn, and how each wraps a target."""
 
 from collections.abc import Callable, Mapping
 
@@ -55,17 +55,17 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "wrong_thread": lambda target, program: WrongThreadClient(target),
     BESIDE: lambda target, program: BesideClient(target),
 }
-"""The clients of our own runtime; each makes the target through which it drives a program."""
+"""The clients of our own runtime.  Each wraps the target that carries out the program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
 _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
-"""Those that may meet a fault of a driver which no op of the program shows."""
+"""Clients that may meet a fault which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("awaiting",)
-"""Those whose op may meet several faults, of which it shows the first."""
-_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2}
+"""Clients for which one op may meet several faults; it shows only the first."""
+_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
-_WAITING = {"asking": 3, "awaiting": 4}
+_WAITING = {"asking": 3, "awaiting": 4, "dropping": 3}
 _MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name != PLAIN))
 
 
@@ -75,14 +75,14 @@ def draw_client(choices: Choices) -> str:
 
 
 def draw_caller(choices: Choices) -> str:
-    """The same of one that is not the plain one."""
+    """The name of a client of our runtime other than the plain one."""
     return choices.weighted(_CALLERS)
 
 
 def draw_meeting(choices: Choices) -> str:
-    """The same of one that meets faults; more often one that waits in ways of its own.
+    """The name of a client for a case with faults; more often one that waits in ways of its own.
 
-    Most faults are told to who waits.
+    Most faults are reported to a caller that waits.
     """
     return choices.weighted(_MEETING)
 

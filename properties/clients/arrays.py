@@ -1,4 +1,4 @@
-"""Clients that pass, and read into, their own objects of every legal form.
+"""Clients that pass objects of every legal form, or read into objects of their own.
 
 The form follows from the op alone, so it stays the same when other ops are deleted.
 Clients that pass plain bytes and tuples are in ``client``.
@@ -130,7 +130,7 @@ class MutatingClient(Client):
 
 
 def _grid(op: Dispatch, choices: SeededChoices) -> dict[str, Any]:
-    """The grid as it is passed; it may be left out where it is one workgroup."""
+    """The grid as it is passed; a grid of one workgroup may be left out."""
     grid = choices.pick(forms.grid_forms(op.grid))
     return {} if op.grid == (1, 1, 1) and choices.chance(1, 2) else {"grid": grid}
 
@@ -286,24 +286,27 @@ class _IntoMiddle(_Given):
     def result(self) -> Any:
         """What is in the client's object, which must not change after the delivery.
 
-        A read whose submit or map fails leaves it as it was.
+        A read whose submit or map fails leaves the object as it was.
         """
         try:
             value = self._ticket.result()
         except (MapFailed, SubmitFailed):
             if memoryview(self._out).tobytes() != self._before:
-                raise BrokenPromise("a read that fails changes the array of its caller") from None
+                raise BrokenPromise("a read that failed changed the array of its caller") from None
             raise
         if value is not self._out:
-            raise BrokenPromise("a read with out gives another object")
+            raise BrokenPromise("a read with ``out=`` returned another object")
         edges = self._base[:_EDGE_BYTES], self._base[-_EDGE_BYTES:]
         if any((edge != _EDGE).any() for edge in edges):
-            raise BrokenPromise("a read into an array changes bytes beside its place")
+            raise BrokenPromise("a read into an array changed bytes beside its place")
         return memoryview(self._out)
 
 
 class _Shared(_Given):
-    """Two reads into one array, one after the other; ``same`` reads the first's bytes apart."""
+    """Two reads into one array, one after the other.
+
+    ``same`` reads the bytes of the first once more, on its own.
+    """
 
     def __init__(self, same: Ticket, out: bytearray) -> None:
         super().__init__(same)
@@ -311,26 +314,26 @@ class _Shared(_Given):
         self._broken = ""
 
     def follow(self, ticket: Ticket) -> None:
-        """The second read was issued."""
+        """Call when the second read was issued."""
         self._ticket = ticket
 
     def compare(self, first: Ticket) -> None:
-        """The first has arrived."""
+        """Call when the first read has arrived."""
         with suppress(DeviceFault):
             if first.result() is not self._out or self._same.result() != self._out:
-                self._broken = "the first of two reads into one array does not fill it"
+                self._broken = "the first of two reads into one array did not fill it"
 
     def result(self) -> Any:
         value = self._ticket.result()
         if value is not self._out:
-            raise BrokenPromise("the second of two reads into one array gives another object")
+            raise BrokenPromise("the second of two reads into one array returned another object")
         if self._broken:
             raise BrokenPromise(self._broken)
         return value
 
 
 class _Spoilt(_Given):
-    """A read as an array, which the client then overwrites: the array is the client's alone."""
+    """A read as an array, which the client then overwrites: nobody else may see that."""
 
     def __init__(self, ticket: Ticket, dtype: np.dtype[Any], shape: Iterable[int]) -> None:
         super().__init__(ticket)

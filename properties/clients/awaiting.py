@@ -12,16 +12,16 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _TASKS = 2
 _SYNCS = 4
-"""The first of them is cancelled."""
+"""How many syncs begin at once; the first of them is cancelled."""
 _TURNS = 5
-"""One in so many ops comes after a sync that was cancelled."""
+"""One op in this many comes after a sync that was cancelled."""
 
 
 class AwaitingClient(Client):
     """Uses an event loop: two tasks await a read, and four tasks sync at once.
 
-    Now and then an op comes right after a sync that was cancelled while it waited.  The op tells
-    of a fault that only the cancelled sync has met.
+    Now and then an op comes right after a sync that was cancelled while it waited.  That op raises
+    a fault that only the cancelled sync has met.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -34,7 +34,7 @@ class AwaitingClient(Client):
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``."""
-        # A free tells of no fault.
+        # A free never raises a fault.
         self._ops += type(op) is not Free
         if self._ops % _TURNS == 0 and type(op) is not Free:
             self._loop.run_until_complete(self._cancel_a_sync())
@@ -44,8 +44,8 @@ class AwaitingClient(Client):
     def read(self, op: Read) -> Ticket:
         """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
 
-        What is left alone is submitted and delivered by the next sync, or with a later read.
-        Before every second sync all reads are left alone.
+        A read that is left alone is submitted and delivered by the next sync, or with a later
+        read.  Before every second sync all reads are left alone.
         """
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
         self._tickets.append(ticket)
@@ -84,7 +84,7 @@ class AwaitingClient(Client):
             self._loop.close()
 
     def _raise_fault(self) -> None:
-        """Raise what a task met that is not the error of its read: it belongs to this op."""
+        """Raise the error of a task if it is not that of its read: then it belongs to this op."""
         for at, (_, task) in enumerate(self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 del self._tasks[at]
@@ -106,8 +106,8 @@ class AwaitingClient(Client):
         ends = await asyncio.gather(*others, return_exceptions=True)
         (end,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
-        # The first may have ended before it was cancelled.  Where several raise, its fault tells
-        # most: it made the submit.
+        # The first may have ended before it was cancelled.  If several raise, its fault counts,
+        # because it made the submit.
         for error in [None if first.cancelled() else end, *ends]:
             if error is not None:
                 raise _blamed(error)

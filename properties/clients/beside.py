@@ -1,8 +1,8 @@
 """The client beside: a second runtime on the same driver runs another program in between.
 
-The other program follows from that of the case, so that both shrink together: it has the same
-buffers, with other data, other scalars, and every other dispatch of a kernel's twin.  Each runtime
-is judged by its own program.  ``execute`` drives both.
+The other program follows from the case's program, so that both shrink together.  It has the same
+buffers with other data and other scalars, and every second dispatch is of the kernel's twin.  Each
+runtime is judged by its own program.  ``execute`` drives both.
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ BESIDE = "beside"
 
 
 class BesideClient(Client):
-    """Forwards the ops of the program; the other program is another client's."""
+    """Forwards the ops of the program; ``execute`` drives the other program."""
 
 
 def other_program(program: Program, kernels: Mapping[str, Kernel]) -> Program:
     """The program that runs beside ``program``, over ``kernels`` with their twins.
 
-    It ends earlier, and has no grid that the GPU reads, since other data would be other grids.
+    It ends earlier.  It has no indirect dispatches, since other data would give other grids.
     """
     graphs = {
         op.graph

@@ -22,7 +22,7 @@ _MOST_CALLBACKS = 24
 class ReentrantClient(Client):
     """Each delivery starts work on a new buffer that is not in the program.
 
-    A callback before that one raises, which no other callback notices.
+    Before that, another callback raises; no other callback may notice.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -37,7 +37,7 @@ class ReentrantClient(Client):
         return _Answered(ticket, self._answer)
 
     def close(self) -> None:
-        """Close, and raise BrokenPromise where a callback's work was lost.
+        """Close, and raise BrokenPromise if a callback's work was lost.
 
         A fault that only callbacks have met is raised too, since no op could show it.
         """
@@ -56,9 +56,9 @@ class ReentrantClient(Client):
             raise self._fault
 
     def _answer(self, ticket: Ticket) -> None:
-        """One callback: write, dispatch, read, and something that settles reads.
+        """One callback: write, dispatch, read, and a call that settles reads.
 
-        Each has its own buffer, since it may deliver a read, which calls the next callback.
+        Each callback has its own buffer, since it may deliver a read and so call the next callback.
         """
         number, runtime = next(self._numbers), self.target.runtime
         has_room = runtime.policy.memory_budget_bytes is None
@@ -70,7 +70,7 @@ class ReentrantClient(Client):
         except DeviceFault as fault:
             self._fault = self._fault or fault
         except Exception as error:
-            # A runtime only logs what a callback raises.
+            # The runtime only logs an error of a callback, so it is kept here.
             self._broken.append(f"a call inside a callback ended with {error!r}")
 
     def _work(self, number: int) -> None:
@@ -116,7 +116,7 @@ class _Answered:
 
 
 class _Meant(Exception):
-    """A callback raised on purpose."""
+    """Raised by a callback on purpose."""
 
 
 def _raise(_: Ticket) -> None:

@@ -8,6 +8,7 @@ runtime in done callbacks.  A client has a method for each verb that it treats o
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,13 +16,14 @@ from gpusim.errors import (
     DeviceFault,
     DeviceLost,
     InvalidHandle,
+    Refused,
     RuntimeClosed,
     WaitTimedOut,
     WrongThread,
 )
-from gpusim.ops import Dispatch, Flush, Op, Read, Sync
-from gpusim.program import Program
-from gpusim.runtime import Ticket
+from gpusim.ops import Capture, Dispatch, Flush, Op, Read, Replay, Sync
+from gpusim.program import Program, buffers_of, replayed
+from gpusim.runtime import Graph, Ticket
 from properties.clients.forbidden import METHODS
 from properties.model.target import Delivery, Target
 from properties.targets.runtime_target import RuntimeTarget
@@ -61,7 +63,7 @@ class Client(Forwarding):
 
 _TURNS = 4
 _SOON = (0, 1e-9, 1e-6)
-"""Timeouts in seconds that are over before the device can answer."""
+"""Timeouts in seconds that end before the device can answer."""
 
 
 class AskingClient(Client):
@@ -113,7 +115,7 @@ class AskingClient(Client):
             self.target.perform(op)
 
     def _ask(self, position: int) -> None:
-        """Ask for a value; for every other read, wait for it hardly or not at all first."""
+        """Ask for a value; for every second read, first wait with a timeout that is too short."""
         ticket = self._tickets[position]
         try:
             if position % 2:
@@ -131,13 +133,13 @@ class AskingClient(Client):
 
 @contextmanager
 def told_seconds(seconds: float) -> Iterator[None]:
-    """Ends where a wait of so many seconds times out, which must tell how long it has waited."""
+    """A block that a timed-out wait may end; the error must say how long it has waited."""
     try:
         yield
     except WaitTimedOut as late:
         if f" {seconds} s " not in str(late):
             raise BrokenPromise(
-                f"a wait of {seconds} s that times out tells another: {late}"
+                f"a wait of {seconds} s timed out, and its error gives another time: {late}"
             ) from None
 
 
@@ -216,14 +218,43 @@ class ClosingClient(Client):
 
 
 class DroppingClient(Client):
-    """Issues a further read before and after each, and drops those tickets.
+    """Issues one more read before and after each read, and drops those tickets.
 
-    Before each sync it begins another, and does not wait for its end.
+    Before each sync it begins another sync, and does not wait for it to end.  For each replay it
+    captures the commands again, as a function would at each call, and drops the graph before it,
+    whose address Python then uses again.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
         self._tickets: list[Ticket] = []
+        self._captures: dict[str, Capture] = {}
+        self._graph: Graph | None = None
+
+    def capture(self, op: Capture) -> None:
+        self.target.perform(op)
+        self._captures[op.graph] = op
+
+    def replay(self, op: Replay) -> None:
+        if self._captured_again(op) and self._graph is not None:
+            self._graph.replay(op.scalars)
+        else:
+            self.target.perform(op)
+
+    def _captured_again(self, op: Replay) -> bool:
+        """Capture a graph over the buffers of a replay; False where these are refused."""
+        captured = self._captures[op.graph]
+        named = {name for command in captured.commands for name in buffers_of(command)}
+        if not named.issuperset(old for old, _ in op.bindings):
+            return False
+        try:
+            self._graph = None
+            with self.target.runtime.capture() as self._graph:
+                for command in replayed(captured, replace(op, scalars=None)):
+                    self.target.perform(command)
+        except Refused:
+            return False
+        return True
 
     def read(self, op: Read) -> Delivery:
         self.target.perform(op)
@@ -237,7 +268,8 @@ class DroppingClient(Client):
             with told_seconds(0):
                 self.target.runtime.sync(timeout=0)
         except DeviceFault:
-            # Its fault is this op's.  It had no time to settle the reads before it.
+            # A fault of that sync belongs to this op.  It had no time to settle the reads before
+            # it.
             for ticket in self._tickets:
                 ended(ticket)
             raise

@@ -1,6 +1,7 @@
 """What every method refuses: a closed runtime, a foreign thread, an open capture, a dead handle.
 
-Rows as in ``misuses``, made of one table of calls, so that no method is left out.
+The rows are like those in ``misuses``.  They are made from one table of calls, so that no method is
+left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from gpusim.kernels import AFFINE, FOLD
 
 Row = tuple[str, Callable[[Any], object], type[GpusimError], str]
 Call = Callable[[Any, Any], object]
-"""A call of a method of a runtime, which is the second argument, in a scene, which is the first."""
+"""A call of a runtime's method: the first argument is the scene, the second the runtime."""
 
 
 def _entered(context: Any) -> None:

@@ -1,4 +1,4 @@
-"""Clients of targets that are not our runtime: each drives what its target promises, and no more.
+"""Clients of foreign targets: each uses what its target promises, and no more.
 
 A client wraps a target, and its history must be that of the plain client.  It reaches host arrays
 and overlapping syncs through the target's doors.  Clients of our own runtime are in ``client``.
@@ -67,7 +67,7 @@ class _First:
         self._data: bytes | None = None
 
     def result(self) -> bytes:
-        """Ask, unless that was done before."""
+        """The value; the target is asked once."""
         if self._data is None:
             self._data = self._delivery.result()
         return self._data
@@ -105,12 +105,12 @@ class OneArrayClient(ForeignClient):
 
 
 class _Twice:
-    """A read into an array of its own, and into one that a later read may go into."""
+    """A read into an array of its own, and into the shared one, which a later read may fill."""
 
     def __init__(self, own: Delivery, shared: Delivery) -> None:
         self._own = own
         self.shared: Delivery | None = shared
-        """None where a later read has replaced it in the array."""
+        """None if a later read has replaced it in the array."""
         self._data: bytes | None = None
 
     def result(self) -> bytes:
@@ -127,8 +127,8 @@ class _Twice:
 class ReclaimingClient(ForeignClient):
     """Issues each read once more, into an array that it takes back when a sync has ended.
 
-    Whether the sync raised or not, nothing may be stored there afterwards.  The client looks at the
-    syncs that follow, and tells at the close.
+    Whether the sync raised or not, nothing may be stored there afterwards.  The client looks during
+    the syncs that follow, and raises at the close.
     """
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
@@ -157,7 +157,7 @@ class ReclaimingClient(ForeignClient):
             self._take_back()
 
     def close(self) -> None:
-        """Close, after a last look; raises where something was stored late."""
+        """Close, after a last look; raises if something was stored late."""
         with suppress(Exception):
             self.target.perform(Sync())
         self._take_back()
@@ -178,7 +178,7 @@ class ReclaimingClient(ForeignClient):
 
 
 class OverlappingClient(ForeignClient):
-    """Begins a sync before every read, and by turns another right before the program's own.
+    """Begins a sync before every read, and before every second sync of the program another one.
 
     The program's own sync begins last, and ends first.
     """
@@ -202,7 +202,7 @@ class OverlappingClient(ForeignClient):
         return self.target.perform(op)
 
     def sync(self, op: Sync) -> None:
-        """Sync; all syncs that began before are still under way when this returns."""
+        """Sync; all syncs that began earlier are still under way when this one returns."""
         if next(self._syncs) % 2:
             self.target.perform(op)
         else:
@@ -260,7 +260,7 @@ class StaleClient(ForeignClient):
             self._freed.append(op.buffer)
 
     def sync(self, op: Sync) -> None:
-        """Sync; once more if it raises what may be the error of this client's own op."""
+        """Sync; sync once more if it raises what may be the error of this client's own op."""
         may_tell, self._may_tell = self._may_tell, False
         try:
             self.target.perform(op)
@@ -292,7 +292,7 @@ class StaleClient(ForeignClient):
 
 
 STALE = "stale"
-"""The one that makes invalid calls of its own."""
+"""The name of the client that makes invalid calls of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -306,7 +306,7 @@ class Caller:
 
 
 def _says_late(promises: Capabilities) -> bool:
-    """Whether a sync tells of refused ops; then the client's own sync could take such an error."""
+    """Whether a sync reports refused ops; then the client's own sync could take such an error."""
     return Refusal.NEXT_SYNC in promises.refusals
 
 
@@ -359,7 +359,7 @@ def suiting(promises: Capabilities) -> tuple[str, ...]:
 
 
 def not_asked(promises: Capabilities) -> list[str]:
-    """What no client asks of such a target, each with the missing promise."""
+    """What no client asks of such a target, each with the promise that is missing."""
     return [
         f"{caller.asks_for} ({caller.needs})"
         for caller in FOREIGN_CLIENTS.values()

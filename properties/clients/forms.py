@@ -21,11 +21,11 @@ _EE = 0xEE
 
 
 def _nothing() -> None:
-    """What cannot be overwritten stays as it is."""
+    """Do nothing: this form cannot be overwritten."""
 
 
 def _filled(owner: np.ndarray[Any, Any], passed: Any = None) -> Passed:
-    """An array, or what shares its memory, that is filled with other bytes."""
+    """``passed``, which shares the memory of ``owner``, and a function that overwrites that."""
 
     def fill() -> None:
         owner.reshape(-1).view(np.uint8).fill(_EE)
@@ -55,7 +55,7 @@ def _array(code: str) -> Callable[[bytes], Passed]:
 
 
 def _view_of(code: Literal["H", "I"]) -> Callable[[bytes], Passed]:
-    """A memoryview of elements wider than a byte: its length is no number of bytes."""
+    """A memoryview of elements wider than a byte, so that its length is not its number of bytes."""
 
     def made(data: bytes) -> Passed:
         owner = _owned(data)
@@ -83,7 +83,7 @@ def _backwards(data: bytes) -> Passed:
 
 
 def _columns(data: bytes) -> Passed:
-    """Words in Fortran's order: their order in memory is not that of the array."""
+    """Words in Fortran's order: their order in memory is not the array's order."""
     owner = np.frombuffer(data, dtype="u4").reshape(2, -1).T.copy()
     return _filled(owner, owner.T)
 
@@ -103,7 +103,7 @@ def _read_only(data: bytes) -> Passed:
 
 
 def _of(dtype: Any, *shape: int) -> Callable[[bytes], Passed]:
-    """An array of that dtype, and of that shape where one is given."""
+    """An array of that dtype and, if one is given, of that shape."""
 
     def made(data: bytes) -> Passed:
         owner = _owned(data, dtype)
@@ -141,7 +141,7 @@ DATA: Sequence[tuple[int, int | None, Callable[[bytes], Passed]]] = (
     (8, None, _cut),
     (16, None, _of("u4", 2, 2, -1)),
 )
-"""Forms of data: the length is a multiple of the first number, and the second if there is one."""
+"""Forms of data, each with what its length must be a multiple of and, if given, must be."""
 
 
 def data_forms(data: bytes) -> list[Callable[[bytes], Passed]]:
@@ -197,7 +197,7 @@ def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
     names = [parameter.name for parameter in kernel.scalars]
     if len(names) == len(scalars):
         forms.append(dict(zip(names, scalars, strict=True)))
-        # The order of a mapping says nothing.
+        # The order of a mapping has no meaning.
         forms.append(dict(reversed([*zip(names, scalars, strict=True)])))
         forms.append(dict(zip(names, scalars, strict=True)).values())
     dtypes = [parameter.dtype for parameter in kernel.scalars]
@@ -222,7 +222,7 @@ def sequence_forms(items: Sequence[Any]) -> list[Any]:
 
 
 def overwrite(form: Any) -> None:
-    """Put other numbers into a form of scalars, buffers or bindings that can be changed."""
+    """Change the contents of a form of scalars, buffers or bindings, if it can be changed."""
     if isinstance(form, list | deque):
         form.extend([0] * (len(form) + 1))
         form.reverse()

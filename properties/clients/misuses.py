@@ -1,8 +1,8 @@
 """Misuses of a runtime and of what it hands out, one row each.
 
-The columns: a name, the call, the error class, and what its sentence must say, where ``{x}`` is
-the buffer x.  ``at`` has what is misused: a client of the judge makes one beside each program.
-What every method refuses alike is in ``forbidden``.
+The columns are a name, the call, the error class, and what its message must say; ``{x}`` there is
+the buffer x.  A call gets ``at``, which holds what can be misused; the misusing client makes it.
+What every method refuses is in ``forbidden``.
 """
 
 import array
@@ -35,7 +35,7 @@ def captured_twice(at: Any) -> None:
 
 
 def _past_the_last(dtype: Any) -> Iterator[Row]:
-    """Eight bytes of which the first has the last multiple of 4 that a type of NumPy holds.
+    """Ops over eight bytes at the last multiple of 4 that a type of NumPy holds.
 
     Their end does not fit into the type.
     """
@@ -95,7 +95,7 @@ _VIEWED = {
     "?": "kernel's numbers",
     "O": "conversion",
 }
-"""Element types of memoryviews that no kernel reads, and what the sentence says of each."""
+"""Element types of memoryviews that no kernel reads, and what the message says of each."""
 DATA: list[Row] = [
     ("floats of NumPy", lambda at: at.runtime.write(at.x, np.zeros(2)), InvalidData, "np.float32"),
     ("ints of NumPy", lambda at: at.runtime.write(at.x, np.arange(2)), InvalidData, "np.int32"),

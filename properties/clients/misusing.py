@@ -1,8 +1,8 @@
 """A client that misuses the runtime between the ops of a program.
 
-Each misuse must be refused with its class and a sentence that names the remedy, and must change
-nothing: what the program shows is the same, and so are its commands.  The table of misuses is in
-``misuses``; what is misused are the buffers and reads of the program.
+Each misuse must be refused with its error class and a message that names the remedy.  It must
+change nothing: the program shows the same, and has the same commands.  The table of misuses is in
+``misuses``.  The buffers and reads of the program are misused.
 """
 
 import re
@@ -24,7 +24,7 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _LEAST_BYTES = 16
 _MOST_BYTES = 1 << 13
-"""A larger buffer makes a misuse slow where it is not refused."""
+"""With a larger buffer, a misuse that is not refused would take long."""
 
 
 _TELLING = ("free", "sync")
@@ -36,7 +36,7 @@ class _Missing(Exception):
 
 
 class _Scene:
-    """What can be misused now: ``at`` in the table."""
+    """What can be misused now; the table calls it ``at``."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -68,7 +68,7 @@ class _Scene:
 
     @property
     def ticket(self) -> Ticket:
-        """A read that is under way; one that is done may be asked from anywhere."""
+        """A read that is under way, since a finished read may be asked from any thread."""
         if self.read is None or self.read.done():
             raise _Missing
         return self.read
@@ -103,7 +103,7 @@ class _Scene:
         return closed
 
     def close(self) -> None:
-        """Release what belongs to no program."""
+        """Release what this client made itself."""
         if "foreign" in vars(self):
             self._elsewhere.free(self.foreign)
             self._elsewhere.close()
@@ -154,7 +154,7 @@ class MisusingClient(Client):
         else:
             raise BrokenPromise(f"{name} is not refused")
         if _counted(self.target.runtime) != before:
-            raise BrokenPromise(f"{name} is refused, and changes something all the same")
+            raise BrokenPromise(f"{name} was refused, and changed something all the same")
 
     def _judge(self, name: str, raised: Exception, error: type[GpusimError], says: str) -> None:
         if type(raised) is not error:

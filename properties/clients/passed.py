@@ -1,4 +1,4 @@
-"""What each client does, and in which forms it passes what a dispatch is given, in words."""
+"""Descriptions for people: what each client does, and in which forms it passes arguments."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ def does(client: str) -> str:
 
 
 def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
-    """The forms in which the mutating client passes what ``op`` is given; empty for others."""
+    """The forms in which the mutating client passes the arguments of ``op``; else empty."""
     if client != "mutating" or not isinstance(op, Dispatch) or op.kernel not in kernels:
         return ""
     kernel = kernels[op.kernel]

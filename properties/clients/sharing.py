@@ -1,8 +1,8 @@
 """A client with buffers and queue work of its own, which it shares with the runtime.
 
-It adopts buffers and borrows the runtime's, and puts its own work into the same queue.  The
-program shows the same, since a loan puts that work exactly where the op was.  Where the device
-fails the client, the client leaves the op to the runtime.
+It adopts buffers and borrows the runtime's, and puts its own work into the same queue.  The program
+shows the same, since a loan puts that work exactly where the op was.  If the device refuses the
+client's work, the client leaves the op to the runtime.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _UNFIT: Sequence[tuple[int, type[Refused], bool]] = (
     (BufferUsage.COPY_DST, InvalidBinding, False),
     (0, InvalidHandle, True),
 )
-"""The usage that a buffer lacks, the class with which it is refused, and whether it is mapped."""
+"""The usage that a buffer lacks, the error class that refuses it, and whether it is mapped."""
 
 
 class SharingClient(Client):
@@ -68,7 +68,7 @@ class SharingClient(Client):
         raise BrokenPromise(f"a buffer without usage {lacks}, or that is mapped, is adopted")
 
     def dispatch_indirect(self, op: DispatchIndirect) -> None:
-        """Ask for a grid in an adopted buffer that may hold none before; it must be refused."""
+        """First ask for a grid in an adopted buffer without INDIRECT usage, in vain."""
         if self.target.limits.memory_budget_bytes is None:
             self._ask_for_unfit_grid(op)
         self.target.perform(op)
@@ -91,7 +91,7 @@ class SharingClient(Client):
         raise BrokenPromise("a grid is taken from a buffer without INDIRECT usage")
 
     def _made(self, size_bytes: int, usage: int, *, is_mapped: bool = False) -> Any:
-        """A buffer of the client's own; None where the device fails."""
+        """A buffer of the client's own; None if the device fails."""
         make = self.target.runtime.device.create_buffer
         try:
             return make(size=size_bytes, usage=usage, mapped_at_creation=is_mapped)
@@ -100,7 +100,7 @@ class SharingClient(Client):
             return None
 
     def write(self, op: Write) -> None:
-        """Whole words by the client itself, in a loan."""
+        """Write; the client writes whole words itself, in a loan."""
         buffer = self._lendable(op.buffer, op.offset, len(op.data))
         if buffer is None or next(self._turns) % 2:
             self.target.perform(op)
@@ -113,7 +113,7 @@ class SharingClient(Client):
             self.target.perform(op)
 
     def copy(self, op: Copy) -> None:
-        """Whole words between two buffers by the client itself, in two loans."""
+        """Copy; the client copies whole words between two buffers itself, in two loans."""
         source = self._lendable(op.source, op.source_offset, op.size_bytes)
         target = self._lendable(op.target, op.target_offset, op.size_bytes)
         if source is None or target is None or source is target or next(self._turns) % 2:
@@ -132,7 +132,7 @@ class SharingClient(Client):
             self.target.perform(op)
 
     def free(self, op: Free) -> None:
-        """Free; a buffer of the client's own is alive after that, and nothing writes it."""
+        """Free; a buffer of the client's own must stay alive and unchanged after that."""
         self.target.perform(op)
         native = self._mine.pop(op.buffer, None)
         if native is None:
@@ -149,7 +149,7 @@ class SharingClient(Client):
         native.destroy()
 
     def close(self) -> None:
-        """The client's buffers outlive the runtime."""
+        """Close; the client's own buffers must outlive the runtime."""
         device = self.target.runtime.device
         try:
             self.target.close()

@@ -1,8 +1,8 @@
-"""Every fault of a small program: each call on the device fails once, alone and after a lost batch.
+"""Every fault of a small program: each device call fails once, by itself and after a lost batch.
 
-A random plan seldom fails just the call at which a part of the runtime changes its state: the
-first submit of a replay, say, or the buffer of a ring that grows.  Here each call of a sketch that
-leaves an event fails in turn, and each pair of a failed submit and a later failure.
+A random plan seldom hits the call at which a part of the runtime changes its state, such as the
+first submit of a replay, or the new buffer of a ring that grows.  Here each call of a sketch fails
+in turn, if it leaves an event.  So does each pair of a submit and a later call.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ dispatch affine a 19,21 1x1x1
 read a 0 64 -> r1
 sync
 """
-"""Scalars that need a larger ring, then many that need none."""
+"""Scalars that need a larger ring, and then many that do not."""
 _RESETTING = """\
 alloc a 16
 alloc b 16
@@ -51,7 +51,7 @@ sync
 read c 0 16 -> r2
 sync
 """
-"""A graph that resets the state which the work before it has changed, and goes on from there."""
+"""A graph that resets the state which earlier work has changed, and goes on from there."""
 _PIECEMEAL = """\
 alloc a 16
 alloc b 16
@@ -76,7 +76,7 @@ SKETCHES: Mapping[str, str] = {
 
 
 def _policies() -> Iterator[Policy]:
-    """The presets; and those that submit for each command, or have a ring that must grow."""
+    """The presets, and variants that submit each command or have a ring that must grow."""
     yield from PRESETS.values()
     ring = replace(PRESETS["ring"], uniform_ring_bytes=40)
     yield ring
@@ -95,7 +95,7 @@ def cases(name: str) -> Iterator[Case]:
 
 
 def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
-    """Each plan of one call that fails, and of a submit that fails with one call of any verb."""
+    """Each plan in which one call fails, or a submit and one call of any verb."""
     kinds = judge(case, factory, MEANING_ONLY).execution.trace.kinds()
     calls = [(field, at) for kind, field in FIELD_OF_CALL.items() for at in range(kinds[kind])]
     for field, at in calls:
@@ -109,7 +109,7 @@ def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
 
 
 def fail_everywhere(case: Case, factory: TargetFactory) -> tuple[int, Failure | None]:
-    """How many plans ``case`` was judged under, and the first failure."""
+    """The number of plans under which ``case`` was judged, and the first failure."""
     for number, plan in enumerate(_every_plan(case, factory)):
         failing = replace(case, device=replace(case.device, faults=plan))
         failure = judge(failing, factory, MEANING_ONLY).failure

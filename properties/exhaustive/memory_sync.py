@@ -46,8 +46,8 @@ _SPANS: Mapping[Part, tuple[int, int]] = {"whole": (0, _SIZE_BYTES), "unaligned"
 class Row:
     """One cell of the table.
 
-    ``swapped`` is the program with the two ops in the other order.  Its result must
-    differ, or the cell could not show a wrong order.
+    ``swapped`` is the program with the two ops in the other order.  Its result must differ;
+    otherwise the cell could not show a wrong order.
     """
 
     name: str
@@ -152,5 +152,5 @@ _BY_NAME: Mapping[str, Row] = {row.name: row for row in ROWS}
 
 
 def row_named(name: str) -> Row:
-    """The row of that name; KeyError where there is none."""
+    """The row of that name; KeyError if there is none."""
     return _BY_NAME[name]

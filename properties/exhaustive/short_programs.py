@@ -241,7 +241,7 @@ class _OverDriver(TargetFactory):
 
 
 class _Bounded:
-    """Asks a scheduler until ``is_over``; then takes the first option, the latest schedule."""
+    """Asks a scheduler until ``is_over``; then takes the first option, which defers most."""
 
     runs = False
 

@@ -77,7 +77,7 @@ def _differs(scene: Scene, at: int, step: Step, case: Case, again: Judge) -> Unl
 
 
 def _program(scene: Scene, at: int, op: Op) -> Iterator[Op]:
-    """The dispatch over what its buffers hold at that step, and a read of each."""
+    """Writes of what the buffers hold at that step, the dispatch over them, and a read of each."""
     names = list(dict.fromkeys(buffers_of(op)))
     for name in names:
         data = scene.states[at].get(name, b"")

@@ -16,7 +16,7 @@ MOST_LINES = 10
 _MOST_BRIEF = 6
 _MOST_SAID = 110
 _LEFT_OUT = ("clock", "free", "inevitable", "or")
-"""What a session does not say of a finding."""
+"""Rows that the report of a session leaves out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +38,7 @@ class ByteStory:
     writer: int
     """The op whose bytes should have been seen; -1 where none wrote it."""
     source: str = ""
-    """What came back instead, where that is known: what which op wrote to which byte."""
+    """Which op wrote what came back instead, and to which byte; empty if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +78,11 @@ class Argument:
     culprit: int = -1
     crossing: Crossing | None = None
     lost: tuple[int, ...] = ()
-    """The ops that had no effect, as far as the bytes tell."""
+    """The ops that had no effect, as far as the bytes show."""
     bytes: tuple[ByteStory, ...] = ()
     reached: tuple[Reached, ...] = ()
     events: tuple[Event, ...] = field(default=(), repr=False)
-    """The trace: the calls on the device, where it is traced, and marks for the ops."""
+    """The trace: marks for the ops and, if the device is traced, the calls on it."""
 
     @property
     def marked(self) -> tuple[int, ...]:
@@ -145,14 +145,14 @@ def _law(rule: Law) -> str:
 
 
 def _shown_by(failure: Failure) -> str:
-    """The op that shows it, and both sides."""
+    """The op that shows the failure, with what was expected and what came."""
     op = f"op {failure.position}: {failure.op}" if failure.position >= 0 else failure.op
     sides = ", ".join(f"{name} {said_shortly(shown)}" for name, shown in failure.sides)
     return "; ".join(part for part in (_without_middle(cut_hex(op)), sides) if part)
 
 
 def said_shortly(message: str) -> str:
-    """A message without its guess and, where it is still long, with its last reason alone."""
+    """A message without its guess; if it is still long, only its last reason."""
     text = " ".join(cut_hex(message).split()).partition(" (probably")[0]
     head, because, reason = text.rpartition(" because ")
     if len(text) > _MOST_SAID and because:
@@ -161,6 +161,6 @@ def said_shortly(message: str) -> str:
 
 
 def _without_middle(text: str) -> str:
-    """``text`` without its middle, where it is long: its ends tell most."""
+    """``text`` without its middle if it is long, since its two ends say most."""
     half = _MOST_SAID // 2
     return text if len(text) <= _MOST_SAID else f"{text[:half]} ... {text[-half:]}"

@@ -1,8 +1,7 @@
 """The calls on the device with their numbers, and the op and the runtime that made each.
 
-A call between the beginning of an op and its outcome is one of the program's runtime, as is one
-of its close.  Where a second runtime runs beside, every other call is one of that.  Nothing here
-judges.
+The program's runtime made each call between the beginning of an op and its outcome, and during its
+close.  If a second runtime runs beside it, that one made every other call.  Nothing here judges.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +22,7 @@ class Call:
     number: int
     event: Event
     position: int = -1
-    """The op that made it; -1 where none of the program's did."""
+    """The op that made it; -1 if no op of the program did."""
     op: Op | None = None
     is_own: bool = True
     """Whether it was made while an op of the program, or the close, was under way."""

@@ -1,8 +1,8 @@
 """When each op reached its three clocks, read from a trace: recorded, submitted, done.
 
-The calls on the device are counted from 1.  An op is recorded at the call that comes next when it
-is called; a command is submitted with its batch, a host write at its own call; what was submitted
-is done once a fence or a map that was asked for later has settled.
+The calls on the device are counted from 1.  An op is recorded at the first call after the op
+began.  A command is submitted with its batch, and a host write at its own call.  What was submitted
+is done when a later fence or map has settled.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,13 +12,13 @@ from operator import itemgetter
 from gpusim.trace import Event
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
-from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
-"""An op, and the command of it; -1 where it has only one."""
+"""The position of an op, and the number of one of its commands; -1 if it has only one."""
 Submits = dict[int, tuple[Place, ...]]
 """What each submit carried out, in its order, by the number of its call."""
 Fetched = dict[int, tuple[int, About]]
@@ -27,13 +27,13 @@ MARKS = ("op", "outcome", "delivered", "close", "closed")
 
 
 def is_call(event: Event) -> bool:
-    """Whether an event is a call on the device: no mark, and nothing inside a part."""
+    """Whether an event is a call on the device, and neither a mark nor an event inside a part."""
     return event.kind not in MARKS and "." not in event.kind and event.kind != "failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traced:
-    """What the trace of an execution tells; nothing where it is not traced."""
+    """What the trace of an execution shows; empty if there is no trace."""
 
     reached: tuple[Reached, ...] = ()
     broken: Failure | None = None
@@ -111,8 +111,8 @@ class Clocks:
                 self.done.setdefault(position, self.now)
 
 
-def read_clocks(events: Iterable[Event], setting: Setting) -> Traced:
-    """What a trace tells."""
+def read_clocks(events: Iterable[Event], setting: LawContext) -> Traced:
+    """What a trace shows."""
     checker = Checker(setting, (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)
     assert clocks is not None

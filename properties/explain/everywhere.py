@@ -1,4 +1,4 @@
-"""Hypotheses about every op of a sort: each read, or each host write, goes wrong alike."""
+"""Hypotheses that every op of a sort goes wrong in the same way: each read, or each host write."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,11 @@ from properties.explain.scene import Scene, Step, Steps
 from properties.oracles.laws import catalogue as laws
 
 _NOT_OVERTAKEN = (Flush, Sync, Free, Alloc, Write)
-"""Ops that submit what waits, or act at once."""
+"""Ops that submit the waiting commands, or act at once."""
 
 
 def all_reads(scene: Scene) -> Iterator[Hypothesis]:
-    """Each read with zeros, with another one's bytes, or before its batch."""
+    """Each read gives zeros or another read's bytes, or comes before its batch."""
     reads = [step for step in scene.steps if isinstance(step.op, Read)]
     for step in reads:
         yield _given(scene, [step], [""], "zeros", "was given zeros")
@@ -53,7 +53,7 @@ def _given(scene: Scene, reads: list[Step], lent: list[str], detail: str, said: 
 
 
 def _all_early(scene: Scene, kind: type[Read] | type[Write]) -> Iterator[Hypothesis]:
-    """Each op of the kind before the commands that wait for a submit when it is called."""
+    """Each op of the kind overtakes the commands that wait for a submit when it is called."""
     steps: Steps = ()
     crossed: tuple[Step, Step] | None = None
     start = 0

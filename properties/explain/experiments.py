@@ -1,6 +1,6 @@
-"""Runs of a failing case with one thing changed: what makes it pass, and what may be anything.
+"""Runs a failing case again with one thing changed: what makes it pass, and what may be anything.
 
-Everything here runs the target again, through the function that it is given.
+Everything here runs the target, through a function that the caller passes.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from properties.oracles.judge import Verdict
 
 Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
-"""A longer program is not run with other data, since no search could use that."""
+"""A longer program is not run with other data, since the search could not use the result."""
 _MOST_PLACES = 12
 _WAYS = ((True, True), (True, False), (False, True), (False, False))
 """Whether buffers are filled, and read at the end, in the runs with other data."""
@@ -67,7 +67,7 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Boundary:
-    """An op that makes the case pass where it stands before the op at ``at``."""
+    """An op that makes the case pass if it is inserted before the op at ``at``."""
 
     at: int
     verb: str
@@ -134,9 +134,10 @@ def _passes(case: Case, again: Judge) -> bool:
 def looked_at(
     verdict: Verdict, failure: Failure, again: Judge
 ) -> tuple[Read, bytes, bytes, bytes] | None:
-    """The failing read with filled buffers, and what its whole buffer should hold at the end.
+    """The failing read once more, with other data, filled buffers and a read of each at the end.
 
-    The read, what it should give, what it gave, and the buffer; None where it passes so.
+    Gives the read, what it should give, what it gave, and what its whole buffer should hold; None
+    if the case passes so.
     """
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:
@@ -159,10 +160,10 @@ def looked_at(
 
 
 def played_on(case: Case, again: Judge) -> tuple[str, str]:
-    """What follows where buffers come and go: the ops that are added, and the first broken law.
+    """The program continued under policy ``cached``: the added ops, and the first broken law.
 
-    A buffer is used, freed and made anew under a policy that keeps what it made.  Both are empty
-    where no law is broken.
+    The added ops use a buffer, free it and make a new one.  Both results are empty if no law is
+    broken.
     """
     names = [op.buffer for op in case.program if isinstance(op, Alloc)]
     one, other = [name for name in "yzxwvu" if name not in names][:2]

@@ -1,6 +1,6 @@
 """Explains a failing case: gathers what is known of it into one argument.
 
-The meaning of the program gives which op went wrong, and a trace gives when.  ``again`` runs the
+The meaning of the program shows which op went wrong, and a trace shows when.  ``again`` runs the
 case with other data and settings; without it only the one execution is looked at.
 """
 
@@ -44,13 +44,13 @@ from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import A9, A12, C5, LAWS, Setting
+from properties.oracles.laws.catalogue import A9, A12, C5, LAWS, LawContext
 from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_PASSES = 2, 4
 _AFTERWARDS = ("F1", "F2", "G1")
-"""Laws that a failure breaks as it happens, and that so do not cause it."""
+"""Laws that are broken because the case fails; so they are not its cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
 _REPEATED = (FailureKind.COST, FailureKind.GROWTH)
@@ -78,7 +78,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         if behind is not None:
             return behind
     if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
-        # It shows only in many runs of one runtime, and each that is tried here is one run.
+        # Costs and growth show only in many runs of one runtime, and each trial here is one run.
         again = None
     shown, traced = shown_by(verdict), _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
@@ -114,14 +114,14 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
 
 
 def _passes(tried: Tried) -> tuple[str, ...]:
-    """The changes with which it passes: one of each sort first."""
+    """The changes with which the case passes: one of each sort first."""
     boundaries = tuple(map(str, tried.boundaries[:1]))
     first = (*tried.varied.passes[:2], *boundaries, *tried.settings[:2])
     return first[:_MOST_PASSES]
 
 
 def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
-    """Why the changed program of a relation, or the program itself, fails; None where both pass."""
+    """Why the changed program of a relation, or the program itself, fails; None if both pass."""
     case, kernels = verdict.execution.case, verdict.execution.kernels
     rewrite = transform(case.plain, case.transformations, kernels)
     if rewrite is None:
@@ -182,7 +182,7 @@ def explain_unrun(case: Case, failure: Failure) -> Argument:
 
 
 def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -> Argument:
-    """The argument with the first broken law as its cause, where nothing better is known."""
+    """The argument with the first broken law as its cause, if no better cause is known."""
     if broken is None or broken.trait in _AFTERWARDS or is_found:
         return argument
     if argument.failure.kind not in _LED:
@@ -199,7 +199,7 @@ def _looked_into(
     traced: Traced,
     again: Judge | None,
 ) -> Iterator[Told]:
-    """What the trace, the faults and the history tell beside the search; the last says most."""
+    """What the trace, the faults and the history show besides; a later one counts more."""
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
     if by_faults.sentence:
@@ -222,7 +222,7 @@ def _traced(verdict: Verdict) -> Traced:
     execution = verdict.execution
     if not execution.is_lawful:
         return Traced()
-    return read_clocks(execution.trace, Setting.of(execution))
+    return read_clocks(execution.trace, LawContext.of(execution))
 
 
 def _by_search(
@@ -232,7 +232,7 @@ def _by_search(
     found: tuple[Hypothesis, ...],
     traced: Traced,
 ) -> Argument:
-    """The argument with the mistake that explains it, and the stories of the wrong bytes."""
+    """The argument with the mistake that explains it, and where the wrong bytes came from."""
     got = shown.got.outcomes[failure.position].data
     bytes_ = stories(shown.scene, failure, got) if got is not None else ()
     if not found:
@@ -246,7 +246,7 @@ def _by_search(
     why = f", {best.why}" if best.why else ""
     sentence = best.sentence
     if best.kind == "given":
-        # It is true of every read; the one that failed is named.
+        # The mistake is true of every read; the sentence names the read that failed.
         sentence = f"op {failure.position} ({failure.op}){sentence.partition(')')[2]}"
     return replace(
         argument,
@@ -268,7 +268,7 @@ def _lost(found: Hypothesis) -> tuple[int, ...]:
 
 
 def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
-    """Whether an op was wrongly accepted, and no mistake says more than that."""
+    """Whether an op was wrongly accepted, and no found mistake says more than that."""
     at = failure.position
     accepted = verdict.execution.history.outcomes[at].error is None
     refused = verdict.expected.outcomes[at].error is not None
@@ -276,14 +276,17 @@ def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ..
 
 
 def _distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
-    """The other mistakes that look the same, one of each sort; near ones alone if it is sure."""
+    """The other mistakes that look the same, one of each sort.
+
+    If the best one is sure, only those that are close to it.
+    """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]
         return [] if best.kind in CROSSING else near[:1]
     seen = {_sort(best)}
     told = []
     for each in rest:
-        # A command that runs once more after a write shows what a late one does.
+        # A command that runs once more after a write shows the same as one that runs late.
         is_same = each.kind == "twice" and (each.culprit, each.other) == (best.culprit, best.other)
         if _sort(each) not in seen and not is_same:
             seen.add(_sort(each))
@@ -365,7 +368,7 @@ def _clock(argument: Argument) -> str:
 
 
 def _fault_told(tried: Tried, argument: Argument) -> str:
-    """From when on it can only fail, with the call that failed where the argument names it."""
+    """From when on the case can only fail, and the failed call if the argument names it."""
     fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
     is_planned = len(argument.case.device.faults) > 0
     told = f"once {fault.partition(', and')[0].partition(';')[0]}" if fault and is_planned else ""

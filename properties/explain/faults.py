@@ -1,8 +1,8 @@
-"""The fate of each planned fault: the call that failed, the op that raised it, and what it took.
+"""The fate of each planned fault: the call that failed, the op that raised it, and what was lost.
 
-A fault is raised once, by the op or the read to which it belongs, and takes with it what its batch
-would have written.  So it may be swallowed, given to the wrong read, kept for a later call, or be
-held against bytes that it never touched; and bytes that it took may be used as if they were whole.
+A fault is raised once, by the op or the read to which it belongs.  What its batch would have
+written is lost.  So a runtime can go wrong in five ways: it swallows the fault, gives it to the
+wrong read, raises it again later, refuses bytes that were not lost, or uses bytes that were.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 
 
 def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
-    """What became of the faults that were met; nothing where none was."""
+    """What became of the faults that the device met; nothing if it met none."""
     case = verdict.execution.case
     if case.disturbance is not None and case.injected:
         return _disturbed(verdict, failure, case.disturbance, again)
@@ -81,7 +81,7 @@ def _disturbed(
 
 
 def _raised(verdict: Verdict) -> Iterator[tuple[int, str]]:
-    """The ops that raised an error, or whose value did, with it; refusals do not count."""
+    """The ops that raised an error, or whose value did, with that error; refusals do not count."""
     history = verdict.execution.history
     outcomes = [*history.outcomes, history.closing or Outcome()]
     refused = [each.error for each in verdict.expected.outcomes]
@@ -108,11 +108,11 @@ def _reads_told(verdict: Verdict) -> str:
     """What each read got, in their order."""
     reads = [n for n, op in enumerate(verdict.execution.case.program) if isinstance(op, Read)]
     told = [f"op {n} got {_given(verdict, n)}" for n in reads[:6]]
-    return f"the reads in order, of which each maps once: {', '.join(told)}"
+    return f"the reads in order, each of which maps once: {', '.join(told)}"
 
 
 def _met(call: Call, verdict: Verdict) -> str:
-    """A call that failed, and who raised that."""
+    """A call that failed, and who raised the error."""
     outcomes = verdict.execution.history.outcomes
     late = [n for n, each in enumerate(outcomes) if each.late_error == call.failed]
     is_raised = call.position < len(outcomes) and call.position >= 0
@@ -124,7 +124,7 @@ def _met(call: Call, verdict: Verdict) -> str:
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:
-    """A fault that came again, though the plan has it once."""
+    """A fault that was raised again, though the plan has it once."""
     planned = verdict.execution.case.device.planned_faults
     for at, later in enumerate(failed):
         same = [each for each in failed[:at] if _alike(each, later)]
@@ -248,7 +248,7 @@ def _used(
 
 
 def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> str:
-    """What the commands of a replay raise where they are issued by themselves."""
+    """What the commands of a replay raise if they are issued as plain calls."""
     case = verdict.execution.case
     commands: list[Op] = list(replayed(captures_of(case.program)[op.graph], op))
     plain = instead(case.program, at, *commands)

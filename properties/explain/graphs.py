@@ -1,4 +1,4 @@
-"""Hypotheses about replays: one that used what belongs to another, or to its capture."""
+"""Hypotheses about replays: one used the scalars or buffers of another replay, or its capture's."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Hypotheses about grids: a dispatch over more groups or fewer, or over another one's."""
+"""Hypotheses about grids: a dispatch over more or fewer groups, or over another dispatch's grid."""
 
 import math
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def _other_grids(
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:
-    """The grid as it stood at another time or place, or as another dispatch has it."""
+    """The grid as it stood in its buffer at another time or place, or that of another dispatch."""
     grids_seen: dict[tuple[int, int, int], tuple[str, int]] = {}
     counts = scene.states[at].get(op.counts, b"")
     own = _grid_in(counts, op.offset)

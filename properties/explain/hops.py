@@ -1,8 +1,9 @@
 """Follows one value or one object from call to call, to the first place where it is wrong.
 
-The bytes of a read go from the buffer to a staging buffer, which is mapped, and from there to the
-value.  A command goes from its op through a command encoder into a submit.  A pooled or cached
-buffer goes from its first use to its end.
+- The bytes of a read go from the buffer to a staging buffer.  That is mapped, and the value is
+  taken from it.
+- A command goes from its op through a command encoder into a submit.
+- A pooled or cached buffer goes from its first use to its end.
 """
 
 from itertools import pairwise
@@ -28,7 +29,8 @@ def tell_bytes(
 ) -> Told:
     """Whether the bytes of a read went wrong on the device or on the host.
 
-    ``blamed`` is the op that the bytes alone accuse; where the calls are right it is another hop.
+    ``blamed`` is the op to blame by the bytes alone.  If the calls are right, the bytes went wrong
+    elsewhere.
     """
     program, at = verdict.execution.case.program, failure.position
     if failure.kind is not FailureKind.VALUE or at not in traced.fetched:
@@ -50,7 +52,7 @@ def tell_bytes(
     ran = any(event.kind == "dispatch" for event in verdict.execution.trace)
     law = (
         f"the calls on the device break none, and {name} held {_shown(got, meant, got)} when it "
-        f"was mapped (call {taken}): the device carried out a call otherwise than it was asked"
+        f"was mapped (call {taken}): the device did not do what a call asked for"
         f"{', or a shader is wrong' if ran else ''}"
     )
     elsewhere = _from_elsewhere(verdict, failure, again) if blamed != at else ""
@@ -88,7 +90,7 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
 
 
 def _held(verdict: Verdict, at: int, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:
-    """The call at which the bytes of a read were taken, and what the staging buffer held of it."""
+    """The call that took the bytes of a read, those bytes in the staging buffer, and its name."""
     submitted, copy = traced.fetched[at]
     start = copy["target_offset"] + op.offset - copy["source_offset"]
     if op.offset < copy["source_offset"] or op.size_bytes > copy["size_bytes"]:
@@ -112,7 +114,10 @@ def _shown(data: bytes, meant: bytes, got: bytes) -> str:
 
 
 def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> str:
-    """Where in its buffer the wrong bytes of a read belong, by a run with other data; or empty."""
+    """Where in its buffer the wrong bytes of a read belong; empty if that is not found.
+
+    It is found by running once more with other data.
+    """
     other = None if again is None else looked_at(verdict, failure, again)
     if other is None:
         return ""
@@ -125,13 +130,13 @@ def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> 
         return ""
     found = whole.index(run)
     return (
-        f"where each byte of {op.buffer} is another, bytes {op.offset + low} to "
+        f"with data in which all bytes of {op.buffer} differ, bytes {op.offset + low} to "
         f"{op.offset + high - 1} came back as those of bytes {found} to {found + len(run) - 1}"
     )
 
 
 def tell_order(crossing: Crossing | None, traced: Traced) -> Told:
-    """The order within one submit, where two ops crossed in that."""
+    """The order within one submit, if two ops changed places inside it."""
     if crossing is None:
         return NOTHING
     pair = {crossing.earlier, crossing.later}
@@ -157,7 +162,7 @@ def _in_words(places: tuple[Place, ...] | list[Place]) -> str:
 
 
 def tell_encoders(verdict: Verdict) -> Told:
-    """Two command encoders with the same commands, of which one was never submitted."""
+    """Two command encoders were given the same commands, and the first was never submitted."""
     begun: Call | None = None
     commands: list[str] = []
     seen: list[tuple[Call, list[str], bool]] = []
@@ -184,7 +189,7 @@ def tell_encoders(verdict: Verdict) -> Told:
 
 
 def tell_leak(verdict: Verdict, failure: Failure) -> Told:
-    """The buffer that is over the capacity: the one that nothing destroys, with its last use."""
+    """Names the buffer that is never destroyed, and its last use."""
     if failure.kind is not FailureKind.LAW or failure.trait not in _CAPACITY:
         return NOTHING
     made: dict[int, Call] = {}
@@ -212,14 +217,14 @@ def tell_leak(verdict: Verdict, failure: Failure) -> Told:
     told = failure.notes[0] if failure.notes else failure.reason
     sentence = (
         f"uniform buffer {number}, made in {first.place}, was never destroyed, not even by the "
-        f"close, though the cache gave it up: {evicted} evicted, and call "
-        f"{used[number].number} is its last use; so {told}"
+        f"close, though {evicted} evicted it; it was last used at call "
+        f"{used[number].number}; so {told}"
     )
     return Told(sentence=sentence, culprit=first.position)
 
 
 def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
-    """The host writes between which no submit stands, and whether the next sync makes one."""
+    """The host writes with no submit between them, and whether the next sync submits."""
     if failure.kind is not FailureKind.LAW or failure.trait != laws.C4.name:
         return NOTHING
     waiting: list[Call] = []
@@ -239,17 +244,21 @@ def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
     counted = (
         ""
         if syncs
-        else "; the sync at the end makes no submit either, so the runtime counts none as waiting"
+        else "; the sync at the end makes no submit either, so the runtime does not know that "
+        "these writes wait"
     )
     return Told(facts=(f"bytes written with no submit in between: {told}{counted}",))
 
 
 def tell_again(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """What a buffer that the device made a second time leads to, where the program plays on."""
+    """What goes wrong later when the device gives a new buffer an old number."""
     if failure.kind is not FailureKind.LAW or failure.trait != laws.E1.name or again is None:
         return NOTHING
     ops, broken = played_on(verdict.execution.case, again)
     if not broken or broken.startswith(laws.E1.name):
         return NOTHING
-    fact = f"the device gives numbers again; played on under policy cached, with {ops}, {broken}"
+    fact = (
+        "the device reuses numbers of buffers; if the program continues under policy cached "
+        f"with {ops}, {broken}"
+    )
     return Told(facts=(fact,))

@@ -1,7 +1,7 @@
 """A hypothesis: one mistake that would make a program show what came back.
 
-A hypothesis changes the steps of a program and says in a sentence what went wrong.  It holds where
-the changed steps show the very history that the target showed.  Its key names the mistake without
+A hypothesis changes the steps of a program and says in a sentence what went wrong.  It holds if the
+changed steps show exactly the history that the target showed.  Its key names the mistake without
 data, so that the same mistake can be found again in a program with other data.
 """
 
@@ -24,8 +24,8 @@ class Hypothesis:
     """One mistake, and the steps by which the program takes effect with it.
 
     ``kind``: a word for the sort of the mistake.  ``culprit``: the op that went wrong.  ``other``:
-    the op that takes part, for instance by overtaking; -1 without one.  ``detail``: what tells it
-    apart from others of its kind.
+    the op that takes part, for instance by overtaking; -1 without one.  ``detail``: what
+    distinguishes it from others of its kind.
     """
 
     kind: str
@@ -38,9 +38,9 @@ class Hypothesis:
     rule: Law
     steps: Steps
     lends: tuple[tuple[str, str], ...] = ()
-    """Results that show another one's bytes, each with that other result; "" for zeros."""
+    """Results that show another result's bytes: pairs of the two names, the second "" for zeros."""
     lends_whole: bool = False
-    """Whether a result so given has the other one's size as well."""
+    """Whether such a result has the size of the other result as well."""
 
     @property
     def key(self) -> Key:
@@ -87,7 +87,7 @@ def with_op(
     other: int = -1,
     detail: str = "",
 ) -> Hypothesis:
-    """The mistake that step ``at`` is ``op``; ``detail`` tells it apart, whatever is said."""
+    """The mistake that step ``at`` takes effect as ``op``; ``detail`` distinguishes it."""
     return with_ops(scene, at, (op,), kind, rule, said, other, detail)
 
 
@@ -101,7 +101,10 @@ def with_ops(
     other: int = -1,
     detail: str | None = None,
 ) -> Hypothesis:
-    """The mistake that step ``at`` takes effect as ``ops``; what is said tells it apart."""
+    """The mistake that step ``at`` takes effect as ``ops``.
+
+    ``detail``, or else ``said``, distinguishes it from others of its kind.
+    """
     step = scene.steps[at]
     return Hypothesis(
         kind=kind,

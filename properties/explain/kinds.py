@@ -102,17 +102,17 @@ def _failed_late(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _shown(failure: Failure) -> str:
-    """What was shown, in full; empty where the failure has no sides."""
+    """What the target showed, in full; empty if the failure has no sides."""
     return failure.sides[-1][1] if failure.sides else ""
 
 
 def _got(failure: Failure) -> str:
-    """What was shown, without what a message guesses."""
+    """What the target showed, without the guess at the end of a message."""
     return said_shortly(_shown(failure))
 
 
 def refusal_of(failure: Failure) -> str:
-    """What the device or the runtime said, from where it gives its reason."""
+    """What the device or the runtime said, from its "because" on."""
     got = _got(failure)
     return got.rpartition(" because ")[2] or got
 
@@ -133,7 +133,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ...]:
-    """The op that was rightly accepted before and is nearly the same, and what came between."""
+    """An earlier op that is nearly the same and was rightly accepted, and what came in between."""
     op = program[at]
     names = set(buffers_of(op))
     facts: list[str] = []
@@ -148,7 +148,7 @@ def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ..
         ):
             facts.append(
                 f"op {other} ({write_op(before)}) is like it and was rightly accepted: "
-                "what was found out for that one may have been kept"
+                "the result of its checks may have been kept"
             )
             break
     return tuple(facts)
@@ -194,7 +194,7 @@ def _law(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _faults(verdict: Verdict, failure: Failure) -> Argument:
-    sentence = f"a fault of the device was not told as it should be: {_sides(failure)}"
+    sentence = f"a fault of the device was not reported as it should be: {_sides(failure)}"
     return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=(failure.reason,))
 
 
@@ -233,7 +233,7 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _fault_in(trace: Trace) -> str:
-    """The call on the device that failed first, and the op during which it did."""
+    """The call on the device that failed first, and the op during which it failed."""
     position, op = -1, None
     for event in trace:
         if event.kind == "op":
@@ -264,4 +264,4 @@ _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {
     FailureKind.CRASH: _crash,
     FailureKind.COST: _cost,
 }
-"""A kind that stands not here says enough by its own words."""
+"""A kind that is not listed needs no more than its failure's own words."""

@@ -1,7 +1,7 @@
-"""A limit of the device against the number that the runtime was told for it.
+"""Compares the limits that the driver gave the runtime with the limits of the device.
 
-A runtime keeps to what its driver says.  Where the driver says another number than the device has,
-the calls are refused, or buffers overlap, though the runtime does all as it was told.
+A runtime keeps to the limits that its driver gives.  If one of them is not the device's, calls are
+refused, or buffers overlap, though the runtime is right.
 """
 
 from dataclasses import fields
@@ -15,7 +15,7 @@ _KINDS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureK
 
 
 def tell_limits(verdict: Verdict, failure: Failure, refusal: str) -> Told:
-    """The limits that the runtime was told otherwise; ``refusal`` is what the device said."""
+    """The limits that the driver gave wrongly; ``refusal`` is what the device said."""
     execution = verdict.execution
     if failure.kind not in _KINDS or execution.told_limits is None:
         return NOTHING
@@ -26,8 +26,10 @@ def tell_limits(verdict: Verdict, failure: Failure, refusal: str) -> Told:
     ]
     if not wrong:
         return NOTHING
-    sentence = f"the driver told the runtime a wrong limit: {'; '.join(wrong)}"
-    shown = f"so op {failure.position} ({failure.op}) kept to the first and failed: {refusal}"
+    sentence = f"the driver gave the runtime a wrong limit: {'; '.join(wrong)}"
+    shown = (
+        f"so op {failure.position} ({failure.op}) kept to the driver's limit and failed: {refusal}"
+    )
     return Told(sentence=sentence, culprit=failure.position, facts=(shown,))
 
 

@@ -1,7 +1,7 @@
-"""Hypotheses about memory: a read of other bytes, and buffers whose memory was another's.
+"""Hypotheses about memory: a read that gave other bytes, and a buffer in another buffer's memory.
 
-These are the mistakes of reuse: a staging buffer that two reads share, and memory that still has
-what it had before.
+These are the mistakes of reuse: two reads share a staging buffer, and memory that is used again
+still has its old bytes.
 """
 
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
 
 
 def buffers(scene: Scene) -> Iterator[Hypothesis]:
-    """Buffers whose memory is another's, or was another's and is not cleared."""
+    """Buffers in another buffer's memory: a live one's, or a freed one's that was not cleared."""
     steps = scene.steps
     for at, step in enumerate(steps):
         op = step.op
@@ -141,7 +141,7 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
             kind="shared", culprit=steps[at].number, other=steps[made].number,
             detail=str(cleared),
             sentence=f"{quoted(steps[at])} was given the memory that {named(steps[made])} made",
-            why="so what one of the two writes shows in the other", rule=laws.E1,
+            why="so what is written to one shows in the other", rule=laws.E1,
             steps=(*before, *([clear] if cleared else []), *kept),
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Hypotheses about operands: a step that used another op's operands, or missed its own range.
+"""Hypotheses about operands: a dispatch used another op's scalars, kernel, buffers or parts.
 
 These are the mistakes of caches, pools and rounding.  The scalars of a dispatch may be those of
 another, its bind group may be an old one, and an offset or a size may have been rounded.
@@ -39,7 +39,7 @@ def scalars(scene: Scene) -> Iterator[Hypothesis]:
         if not isinstance(op, AnyDispatch) or not op.scalars:
             continue
         if len(op.scalars) != len(scene.kernels[op.kernel].scalars):
-            # Whatever they are, so many scalars are refused.
+            # This number of scalars is refused, whatever their values are.
             continue
         for other in dispatches:
             assert isinstance(other.op, AnyDispatch)
@@ -87,7 +87,7 @@ def _with_captured(scene: Scene) -> list[Step]:
 
 
 def _fit(given: Scalars, op: AnyDispatch, scene: Scene) -> Scalars | None:
-    """``given`` as scalars of ``op``: its first ones, if they suit the kernel."""
+    """The first of ``given`` as the scalars of ``op``; None if they do not suit the kernel."""
     kernel = scene.kernels[op.kernel]
     fitting = given[: len(op.scalars)]
     if len(fitting) != len(op.scalars):
@@ -173,7 +173,7 @@ def _other_buffers(scene: Scene, at: int, op: AnyDispatch) -> Iterator[Hypothesi
 
 
 def freed(scene: Scene) -> Iterator[Hypothesis]:
-    """Dispatches over a freed buffer that an earlier dispatch of the kernel bound."""
+    """Dispatches over a freed buffer that an earlier dispatch of the same kernel bound."""
     for at, step in enumerate(scene.steps):
         op = step.op
         if not isinstance(op, AnyDispatch):

@@ -1,7 +1,7 @@
 """Hypotheses about order: a step that overtook another, was left out, or ran twice.
 
-These are the mistakes of deferral.  A host write acts at once and a command later, so that the two
-may cross; a batch may be lost, or submitted again.
+These are the mistakes of deferral.  A host write acts at once and a command acts later, so one may
+overtake the other.  A batch may be lost, or submitted twice.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _STILL = (Flush, Sync, Capture, Replay)
 _ENDS_BATCH = (Flush, Sync, *HOST_WRITES, Free)
 """Ops before which a batch is likely to be submitted."""
 _MOST_STEPS = 60
-"""Of a longer program only steps that stand near each other are swapped."""
+"""In a longer program, only steps that stand near each other are swapped."""
 
 
 def orders(scene: Scene) -> Iterator[Hypothesis]:
@@ -124,7 +124,7 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
-    """Where commands stand in a row that one batch could hold: every run, and each end of one."""
+    """The ranges of ops that begin or end a row of ops which one batch could hold."""
     start = None
     for at, step in enumerate((*steps, None)):
         in_batch = step is not None and not isinstance(step.op, Alloc | Free | Flush | Sync)
@@ -153,7 +153,7 @@ def _lost(steps: tuple[Step, ...], start: int, end: int) -> Hypothesis:
 
 
 def poisoned(scene: Scene) -> Iterator[Hypothesis]:
-    """Batches that were lost with an op that the contract refuses: before it, after it, or both."""
+    """A refused op destroyed its batch: the commands before it, those after it, or both."""
     steps = scene.steps
     for at, step in enumerate(steps):
         if not scene.is_refused(step):
@@ -174,7 +174,7 @@ def poisoned(scene: Scene) -> Iterator[Hypothesis]:
                 culprit=step.number,
                 other=lost[0].number,
                 detail=f"{low < at} {high > at + 1}",
-                sentence=f"{quoted(step)}, which is to be refused, took its batch along",
+                sentence=f"{quoted(step)}, which should only be refused, destroyed its batch",
                 why=f"so {', '.join(map(named, lost))} had no effect",
                 rule=laws.G1,
                 steps=kept,
@@ -187,7 +187,7 @@ def _is_queued(step: Step) -> bool:
 
 
 def repetitions(scene: Scene) -> Iterator[Hypothesis]:
-    """Steps that took effect twice, at once or after another step."""
+    """Steps that took effect twice: the second time at once, or after a later step."""
     steps = scene.steps
     for at, step in enumerate(steps):
         if not isinstance(step.op, AnyDispatch | Copy | Write):

@@ -1,8 +1,8 @@
 """An argument as a Perfetto trace: the clocks of each op, and the lives of buffers and bind groups.
 
-A Perfetto trace is a message of the protocol buffers language, written here by hand.  The number
-of a call is its time, in microseconds.  Of a target that is not traced only the marks are known:
-when each op began and ended, and when its value was delivered, by the number of the mark.
+A Perfetto trace is a message of the protocol buffers language, written here by hand.  The number of
+a call is its time, in microseconds.  Without a trace of the device, only the marks are known: when
+each op began and ended, and when its value was delivered.  Then the number of a mark is its time.
 Source: Perfetto's trace_packet.proto, track_event.proto and track_descriptor.proto, where the
 numbers of the fields stand.
 """

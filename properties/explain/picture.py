@@ -17,7 +17,7 @@ _LANES = (96, 216, 330)
 _WIDTH, _TOP, _ROW = 360, 44, 22
 _END = 24
 _QUEUED = ("dispatch", "replay")
-"""Ops that the queue gets, beside those that name bytes."""
+"""Ops that reach the queue, besides the ops that name bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class Picture:
 
 
 def shown(argument: Argument) -> Picture:
-    """What happened: by the trace, or without one by the order that explains what came back."""
+    """What happened: from the trace; without a trace, the order that explains what came back."""
     labels = _labels(argument)
     if argument.reached:
         lanes = ("recorded", "submitted", "done")
@@ -80,7 +80,7 @@ def _labels(argument: Argument) -> dict[int, str]:
 
 
 def draw(picture: Picture, name: str) -> str:
-    """The picture as SVG; ``name`` is said to who cannot see it."""
+    """The picture as SVG; ``name`` is for screen readers."""
     rows = _rows(picture.reached)
     height = _TOP + _ROW * len(rows) + _END
     heads = "".join(
@@ -101,7 +101,7 @@ _Key = tuple[int, int, int]
 
 
 def _keys(each: Reached) -> tuple[_Key, _Key, _Key]:
-    """The times of an op on the three clocks; what was recorded before a call precedes it."""
+    """The times of an op on the three clocks; what was recorded before a call comes before it."""
     return (
         (each.recorded, 0, each.position),
         (each.submitted, 1, 0),

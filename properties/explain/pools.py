@@ -74,7 +74,7 @@ def _take(
 
 
 def draw_pools(events: Iterable[Event]) -> str:
-    """The lanes as SVG; empty where the trace has none."""
+    """The lanes as SVG; empty if the trace has none."""
     found, calls = lanes(events)
     if not found:
         return ""

@@ -1,7 +1,7 @@
-"""Hypotheses about bytes: a write, copy, read or alloc that missed its own range or its memory.
+"""Hypotheses about ranges: a write or copy that moved other bytes, or too many or too few.
 
-These are the mistakes of rounding, padding and reuse.  Words are four bytes, slots are larger, and
-memory that is used again still has what it had before.
+These are the mistakes of rounding, padding and moving in pieces.  Words are four bytes, and slots
+are larger.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from properties.oracles.laws.catalogue import Law
 
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
 _MOST_PIECES = 1 << 14
-"""A copy is tried in no more pieces than these; a refused one may be of any size."""
+"""The most pieces in which a copy is tried; a refused copy may be of any size."""
 _SPOILT = 0xEE
-"""What a client of the judge overwrites an array with that it has passed."""
+"""The byte with which a client overwrites an array that it has passed."""
 
 
 def writes(scene: Scene) -> Iterator[Hypothesis]:
-    """Host writes to another range, then those of other bytes."""
+    """Host writes to another range, and then host writes of other bytes."""
     for at, op, size in _writes(scene):
         for instead, rule, said in _other_ranges(op, size):
             yield with_ops(scene, at, (instead,), "write", rule, said)
@@ -108,7 +108,7 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
 
 
 def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
-    """The bytes beside the write put back as they were at an earlier time."""
+    """The write also puts back the bytes beside it, as they were at an earlier time."""
     end = op.offset + len(op.data)
     for align in (4, 16, 256):
         low = op.offset // align * align

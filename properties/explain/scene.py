@@ -28,8 +28,8 @@ _ACCEPTED = Outcome()
 class Step(NamedTuple):
     """An op that takes effect at its place in a list; ``command`` counts those of a replay.
 
-    ``number`` is the position by which a reader knows the op: another than its own, where ops were
-    inserted before it.
+    ``number`` is the op's position in the program that a reader sees.  It differs from the
+    position here if ops were inserted before it.
     """
 
     position: int
@@ -39,7 +39,7 @@ class Step(NamedTuple):
 
 
 def by_nobody(op: Op) -> Step:
-    """A step that no op of the program asks for."""
+    """A step that belongs to no op of the program."""
     return Step(NOBODY, op, NOBODY, NOBODY)
 
 
@@ -53,8 +53,8 @@ class Scene:
     """A program, its meaning, and all that is needed to run it in another way.
 
     ``numbers``: the number of each op for a reader, by default its position; NOBODY for an op that
-    was inserted.  ``expected``: the history that it means.  An op whose outcome there is not the
-    reference's, for instance because the device failed, is no step, and keeps that outcome.
+    was inserted.  ``expected``: the expected history.  It may differ from the reference's, for
+    instance because the device failed.  Then the op is no step, and keeps its expected outcome.
     """
 
     program: Program
@@ -69,7 +69,7 @@ class Scene:
 
     @cached_property
     def steps(self) -> Steps:
-        """The steps of the program as it is meant."""
+        """The steps of the unchanged program."""
         outcomes = self._plain_outcomes()
         return tuple(
             step
@@ -98,7 +98,7 @@ class Scene:
         return tuple(states)
 
     def run(self, steps: Sequence[Step]) -> History | None:
-        """What the program shows if it takes effect by ``steps``; None where it has no meaning."""
+        """What the program shows if it takes effect by ``steps``; None if it has no meaning."""
         reference = Reference(self.kernels, self.limits)
         outcomes: dict[int, Outcome] = {}
         for step in steps:
@@ -112,7 +112,7 @@ class Scene:
         return self.history(outcomes)
 
     def history(self, outcomes: Mapping[int, Outcome]) -> History:
-        """The history with these outcomes; an op without one has the one that it should have."""
+        """The history with these outcomes; an op that is missing here has its expected outcome."""
         shown: list[Outcome] = []
         delivered: list[str] = []
         for position, op in enumerate(self.program):
@@ -141,7 +141,7 @@ class Scene:
         )
 
     def is_refused(self, step: Step) -> bool:
-        """Whether the contract refuses the op of a step, which so has no effect."""
+        """Whether the contract refuses the op of a step, so that it has no effect."""
         return self.expected.outcomes[step.position].error is not None
 
     @cached_property
@@ -149,7 +149,7 @@ class Scene:
         return frozenset(step.position for step in self.steps)
 
     def _plain_outcomes(self) -> list[Outcome]:
-        """What the reference alone says of each op, without those that met a fault."""
+        """The reference's outcome of each op, without the ops that met a fault."""
         reference = Reference(self.kernels, self.limits)
         outcomes = []
         for op, meant in zip(self.program, self.expected.outcomes, strict=True):

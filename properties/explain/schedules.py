@@ -1,7 +1,7 @@
-"""Where the schedule of the simulated device decides: from which step on a case can only fail.
+"""From which op on a case can only fail, whatever the simulated device chooses next.
 
-A small program is run under every schedule, so that the answer is exact.  Of a larger one a few
-schedules are tried, and the answer is an estimate.  Schedules are data here, as in a finding: the
+A small program is run under every schedule, so its answer is exact.  A larger one is run under a
+few schedules, so its answer is an estimate.  Schedules are data here, as in a finding: the
 device replays one, and notes among how many options each of its choices was.
 """
 
@@ -18,13 +18,13 @@ from properties.oracles.judge import Verdict
 
 _MOST_OPS = 16
 _MOST_RUNS = 200
-"""A tree with more schedules is not searched to its end."""
+"""A case with more schedules is not searched to the end."""
 _RANDOM_RUNS = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leaf:
-    """One schedule of all: its choices, the op at which each is made, and whether it fails."""
+    """A schedule: its choices, the op at which each was made, and whether the case fails."""
 
     choices: tuple[int, ...]
     positions: tuple[int, ...]
@@ -32,7 +32,7 @@ class Leaf:
 
 
 def inevitable(verdict: Verdict, failure: Failure, again: Judge) -> str:
-    """From when on the case could only fail, in words; empty where nothing is left open."""
+    """From when on the case could only fail, in words; empty if the device had no choice."""
     case = verdict.execution.case
     if not case.device.is_simulated or case.follows_no_policy:
         return ""
@@ -42,9 +42,9 @@ def inevitable(verdict: Verdict, failure: Failure, again: Judge) -> str:
 
 
 def every_schedule(case: Case, failure: Failure, again: Judge) -> tuple[Leaf, ...]:
-    """The case under each of its schedules, the latest first; empty where there are too many.
+    """The case under each of its schedules, the latest first; empty if there are too many.
 
-    A transformed case is run in several ways, of which each has schedules of its own: none.
+    Empty for a transformed case as well: it is several runs, and each has schedules of its own.
     """
     if len(case.program) > _MOST_OPS or case.transformations:
         return ()
@@ -88,7 +88,7 @@ def _positions(execution: Execution) -> Iterator[int]:
 def deciding(leaves: tuple[Leaf, ...]) -> int | None:
     """The op at whose choice the first failing schedule lost its last way to pass.
 
-    None where no schedule passes, or none fails.
+    None if no schedule passes, or none fails.
     """
     failing = next((leaf for leaf in leaves if leaf.fails), None)
     passing = [leaf for leaf in leaves if not leaf.fails]
@@ -99,7 +99,7 @@ def deciding(leaves: tuple[Leaf, ...]) -> int | None:
 
 
 def _shared(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """How many choices two schedules begin with alike; they part within both."""
+    """How many choices two schedules have in common at their start; neither contains the other."""
     pairs = zip(one, other, strict=False)
     return next(at for at, (mine, yours) in enumerate(pairs) if mine != yours)
 
@@ -131,7 +131,7 @@ def _estimated(case: Case, again: Judge) -> str:
 
 
 def _by_fault(case: Case, again: Judge) -> str:
-    """Whether the planned faults are what makes it fail."""
+    """Says so if the case passes without its planned faults."""
     if not len(case.device.faults):
         return ""
     sound = replace(case, device=replace(case.device, faults=NO_FAULTS))

@@ -1,8 +1,8 @@
 """Looks for the mistake that explains what came back: it tries hypotheses on the reference.
 
-Each hypothesis is run, and holds where the target showed that very history.  In a small program
-two mistakes may look the same.  So the same mistakes are tried on other runs of the same ops with
-other data, where there are any: what holds in most of them is the answer.
+Each hypothesis is run.  It holds if the target showed exactly that history.  In a small program two
+mistakes may look the same.  So they are tried again on runs of the same ops with other data, if
+there are any.  The mistake that holds in most of these runs is the answer.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
     orders.repetitions,
     ranges.zeroed,
 )
-"""From what batching runtimes do wrong most often to what they seldom do."""
+"""The mistakes that batching runtimes make most often come first."""
 _MOST_STEPS = 40_000
 """How many steps all hypotheses together may run, so that a long program takes no minutes."""
 
@@ -51,14 +51,14 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The hypotheses that hold, and in how many of the other runs each of them holds as well."""
+    """The hypotheses that hold, and in how many of the runs with other data each holds as well."""
 
     found: tuple[Hypothesis, ...] = ()
     votes: Mapping[Key, int] = field(default_factory=dict)
 
 
 def hypotheses(scene: Scene) -> Iterator[Hypothesis]:
-    """Every single mistake that is thought of, each once."""
+    """All hypotheses, each once."""
     seen: set[Key] = set()
     for found in chain.from_iterable(make(scene) for make in _MAKERS):
         if found.key not in seen:
@@ -67,13 +67,14 @@ def hypotheses(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _affordable(scene: Scene) -> Iterator[Hypothesis]:
-    """As many hypotheses as may be tried on a program of that length."""
+    """The first hypotheses, as many as may be tried on a program of this length."""
     return islice(hypotheses(scene), max(1, _MOST_STEPS // max(1, len(scene.steps))))
 
 
 def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
-    """The mistakes that explain the failing op at ``position``, and as much else as they can.
+    """The mistakes that explain the failing op at ``position``.
 
+    Those that explain all ops, if there are any; otherwise those that explain most come first.
     ``others`` are runs of the same ops with other data that failed as well.
     """
     reach: dict[Key, int] = {}
@@ -97,7 +98,7 @@ def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
 
 
 def _holds_until(found: Hypothesis, shown: Shown) -> int:
-    """The position of the first op that the mistake does not explain; past the end without one."""
+    """The position of the first op that the mistake does not explain, or else the number of ops."""
     history = shown.scene.run(found.steps)
     if history is None:
         return -1
@@ -110,7 +111,10 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether an op fails that should not, and did not; a loose promise would excuse it."""
+    """Whether an op fails under the mistake that neither should fail nor did.
+
+    The comparison would excuse that where the target promises little.
+    """
     outcomes = zip(history.outcomes, shown.scene.expected.outcomes, shown.got.outcomes, strict=True)
     return any(
         tried.error is not None and meant.error is None and got.error != tried.error

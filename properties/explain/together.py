@@ -1,7 +1,7 @@
-"""Two runtimes on one device: whose object was used or destroyed by the other.
+"""Two runtimes on one device: which one used or destroyed an object of the other.
 
-Each runtime makes its buffers and bind groups itself, so what one made is no business of the
-other.  Kernels may share a name, and have pipelines of their own.
+Each runtime makes its own buffers and bind groups, and must not touch the other's.  Their kernels
+may share names, but each kernel has a pipeline of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _USES = {
 
 
 def tell_beside(verdict: Verdict, failure: Failure) -> Told:
-    """What one of two runtimes did to an object of the other."""
+    """What one of the two runtimes did to an object of the other."""
     beside = f"client {BESIDE}: it {does(BESIDE)}, and in part other kernels of the same names"
     crossed = _crossed(verdict)
     if crossed is not None:
@@ -56,7 +56,7 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
 
 
 def tell_client(verdict: Verdict, culprit: int) -> Told:
-    """Who called, and in which form the op to blame was called."""
+    """What the client does, and in which form it passed the arguments of the op to blame."""
     case = verdict.execution.case
     facts: list[str] = []
     if 0 <= culprit < len(case.program):
@@ -112,7 +112,7 @@ def _used(event: Event) -> Iterator[int]:
 
 
 def _swapped(verdict: Verdict, failure: Failure) -> str:
-    """Whether what came back is what the other runtime's kernels of the same names give."""
+    """Says so if what came back is what the other runtime's kernels of the same names give."""
     execution = verdict.execution
     shown = execution.beside if is_beside(failure) else execution
     at = failure.position
@@ -141,7 +141,7 @@ def _names(program: Program) -> list[str]:
 
 
 def _exchanged(kernels: Mapping[str, Kernel], name: str) -> dict[str, Kernel]:
-    """The kernels with that of ``name`` and its twin exchanged."""
+    """The kernels, with the one called ``name`` and its twin exchanged."""
     pairs = [(each, twin_name(each, kernels)) for each in kernels]
     other = next((b if a == name else a for a, b in pairs if a != b and name in (a, b)), name)
     return {**kernels, name: kernels[other]}

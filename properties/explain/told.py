@@ -1,6 +1,6 @@
-"""What one way of looking adds to an argument, as data.
+"""A Told: what one module found out, to be added to an argument.  Data only.
 
-Each module that looks at a finding in its own way gives one of these; nothing here finds anything.
+Each module that looks at a finding in its own way returns one.  Nothing here finds anything out.
 """
 
 from dataclasses import dataclass, replace
@@ -13,11 +13,10 @@ _MOST_FACTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """What was found out; what is empty changes nothing.
+    """What was found out; an empty field changes nothing.
 
-    ``sentence`` replaces that of the argument, and its rule with it.  ``facts`` come before those
-    that are known, and ``later`` after them.  ``law`` replaces what is said of the first broken
-    law.
+    ``sentence`` and ``rule`` replace the argument's.  ``facts`` are put before its facts, and
+    ``later`` after them.  ``law`` replaces its words about the first broken law.
     """
 
     sentence: str = ""
@@ -28,7 +27,7 @@ class Told:
     law: str = ""
 
     def added_to(self, argument: Argument) -> Argument:
-        """The argument with this in it."""
+        """The argument with these findings added."""
         if self.sentence:
             argument = replace(
                 argument,

@@ -1,7 +1,7 @@
-"""Varies one thing of a failing case, and says what it takes to pass, and what changes nothing.
+"""Varies one thing of a failing case, and says which changes make it pass and which do not.
 
-The size of one op or buffer, the data of one write, one op in two parts, a replay or its plain
-commands: each is tried alone, through the function that runs the target.
+It varies the size of one op or buffer and the data of one write, splits one op in two, or issues
+the commands of a replay as plain calls.  Each change is tried alone.
 """
 
 from collections.abc import Iterator
@@ -46,19 +46,22 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
             and tried.failure.signature == failure.signature
             and text.startswith("with op ")
         ):
-            # Whether data and sizes matter is told where they do.
+            # That data and sizes do not matter is not worth a line.
             fails.append(text)
     told = islice(_thresholds(case, failure, again), _MOST_SHOWN)
     return Varied(passes=(*told, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
 
 
 def _refused(verdict: Verdict) -> set[str]:
-    """The errors that ops are to be refused with; a change that mends one changes the question."""
+    """The errors with which ops should be refused.
+
+    A change that makes such an op legal asks another question.
+    """
     return {each.error for each in verdict.expected.outcomes if each.error is not None}
 
 
 def _variants(program: Program) -> Iterator[tuple[str, Program]]:
-    """The program with one thing changed, in words."""
+    """The program with one thing changed, after a description of the change."""
     for at, op in enumerate(program):
         if isinstance(op, Replay):
             commands = replayed(captures_of(program)[op.graph], op)
@@ -120,7 +123,7 @@ def _size(op: Op) -> int:
 
 
 def _copied(op: Op) -> str:
-    """How many bytes a read copies in whole words, where those are more than its own."""
+    """How many bytes a read copies as whole words, if these are more than it asks for."""
     if not isinstance(op, Read):
         return ""
     start, end = op.offset // WORD_BYTES, -(-(op.offset + op.size_bytes) // WORD_BYTES)

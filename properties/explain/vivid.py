@@ -1,4 +1,4 @@
-"""The same ops with other data, so that every byte tells where it comes from.
+"""The same ops with other data, so that every byte shows where it comes from.
 
 A finding is shrunk to simple data, in which many mistakes look alike: a write that is lost and a
 write that comes early may show the same zeros.  Here each write has bytes of its own and each
@@ -49,8 +49,8 @@ def vivid(
 ) -> Vivid:
     """``program`` with other data and scalars.
 
-    With ``fills`` each buffer is written whole right after its alloc.  With ``looks`` those that
-    are not freed are read at the end.
+    With ``fills`` each buffer is written whole right after its alloc.  With ``looks`` each buffer
+    that is never freed is read at the end.
     """
     choices = SeededChoices(f"vivid {seed}")
     counts = {op.counts for op in inlined(program) if isinstance(op, DispatchIndirect)}
@@ -68,7 +68,7 @@ def vivid(
 
 
 def _filling(op: Alloc, choices: Choices) -> Iterator[Op]:
-    """Writes of a whole buffer, in pieces, so that what goes wrong with a long one goes right."""
+    """Writes of a whole buffer, in short pieces, since one long write may itself go wrong."""
     if op.size_bytes > _MOST_FILLED_BYTES:
         return
     for start in range(0, op.size_bytes, _PIECE_BYTES):

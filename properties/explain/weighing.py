@@ -1,4 +1,4 @@
-"""Weighs mistakes that look the same: by the trace, by other data, and by what a flush cures."""
+"""Ranks mistakes that look the same: by the trace, by other data, and by what a flush cures."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
 _OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+)(?: command \d+)?, {NOT_MEANT}")
 _BY_SUBJECT = "BDE"
-"""Letters of laws of which any one supports a mistake of that subject."""
+"""Law letters; if one of these laws is broken, that supports a mistake of the same subject."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ def order(
 def doubt(found: Hypothesis, traced: Traced) -> int:
     """How much the trace speaks against a mistake, from SURE to REFUTED."""
     if not traced.is_known or traced.broken is None:
-        # Where the runtime called rightly, its calls refute nothing that the device did.
+        # If the runtime called rightly, its calls do not refute a mistake of the device.
         return SILENT
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)

@@ -1,7 +1,7 @@
 """The op that last wrote each byte, and where bytes that came back may come from.
 
-To see whether a dispatch writes a byte, it is run twice, over different bytes; a byte that ends
-the same both times was written, or was the same before.
+To see which bytes a dispatch writes, it is run twice, over different bytes.  A byte that changes in
+either run was written.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _FLIP = bytes(255 - value for value in range(256))
 
 
 def stories(scene: Scene, failure: Failure, got: bytes) -> tuple[ByteStory, ...]:
-    """The wrong bytes of the read that failed, the first of them at most sixty-four."""
+    """The wrong bytes of the read that failed, at most the first sixty-four."""
     op = scene.program[failure.position]
     at = next((n for n, step in enumerate(scene.steps) if step.position == failure.position), None)
     meant = scene.expected.outcomes[failure.position].data
@@ -82,7 +82,7 @@ def _written(scene: Scene, at: int, op: Op, buffer: str) -> range | list[int]:
 
 
 def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> bytes | None:
-    """The bytes of ``buffer`` after a step over other contents; None where it has no meaning."""
+    """The bytes of ``buffer`` after a step over other contents; None if it is refused there."""
     reference = Reference(scene.kernels, scene.limits)
     try:
         for name, data in state.items():
@@ -95,7 +95,7 @@ def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> byt
 
 
 def _source(scene: Scene, end: int, got: bytes, at: int) -> str:
-    """Where the bytes around a wrong one stood at some time, if they stood in one place alone."""
+    """Where the bytes around a wrong one stood earlier, if they ever stood in one place only."""
     piece = got[at : at + 8]
     if len(piece) < _LEAST_ALIKE or len(set(piece)) < _LEAST_ALIKE:
         return ""

@@ -1,9 +1,11 @@
-"""Aims the faults of a case at calls after which a runtime has most to put right.
+"""Aims the faults of a case at calls whose failure leaves a runtime the most to put right.
 
-A fault at a drawn number mostly meets an op that is alone.  So some cases run once without faults,
-and their trace says which calls come while a sync has reads to wait for, in the middle of a replay,
-or where a pool or a ring grows.  One of those calls then fails, and at times an earlier submit too.
-Only the calls of our own driver on a simulated device have the numbers of a plan.
+A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
+without faults.  Their trace shows the better calls: those while a sync waits for reads, in the
+middle of a replay, when a pool or a ring grows, or in a drain.  One of these calls then fails, and
+sometimes an earlier submit too.  Before a replay that overwrites a whole buffer this is the last
+submit, so that the buffer is lost.  Only our own runtime on a simulated device is aimed at, since
+there the trace counts calls as a plan does.
 """
 
 from collections import Counter, deque
@@ -12,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpusim.ops import Alloc, Op, Read, Replay, Sync
+from gpusim.program import Program, captures_of, replayed
 from gpusim.runtime.commands import Role
 from gpusim.simulated import NO_FAULTS, FaultPlan
 from gpusim.trace import Event, Trace
@@ -19,19 +22,23 @@ from properties.clients import BESIDE
 from properties.execute import execute
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.model.case import FIELD_OF_CALL, PLAIN, Case
+from properties.oracles.faulted import overwritten
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
-"""Clients that call the device past the trace, so that its numbers are not those of a plan."""
-_OFTEN = {"sync": 4, "replay": 4}
-"""How often each kind of call is aimed at, where it is not once."""
+"""Clients that make calls which the trace does not count."""
+_HEALING = "healing replay"
+_OFTEN = {"sync": 4, "replay": 4, _HEALING: 8, "drain": 2}
+"""The weights of kinds of calls; any other kind has weight 1."""
+_FIELDS_OF_MAP = ("failed_maps", "refused_maps")
+"""A map fails later, or at the call."""
 _EARLIER = 4
-"""How many submits before its call a second fault may come."""
+"""The most submits by which a second fault may come before the first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Spot:
-    """A call that may fail: why that matters, its verb and number, and the submits before it."""
+    """A call to aim at: why its failure matters, its verb and number, and the submits before it."""
 
     kind: str
     verb: str
@@ -40,9 +47,9 @@ class _Spot:
 
 
 def with_aim(case: Case, factory: TargetFactory) -> Case:
-    """``case`` with its faults aimed, if it is one of the cases whose faults are.
+    """``case`` with its faults replaced by aimed ones; in most cases unchanged.
 
-    It runs once without faults for that.
+    To aim, this runs the case once without faults.
     """
     is_fit = case.device.is_simulated and case.client not in _CALLS_OF_ITS_OWN
     if not is_fit or not case.device.shown_faults:
@@ -51,7 +58,7 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
     if not choices.chance(1, 6 if case.client == PLAIN else 2):
         return case
     sound = replace(case, device=replace(case.device, faults=NO_FAULTS))
-    spots = [*_spots(execute(sound, factory).trace)]
+    spots = [*_Spots(case.program).of(execute(sound, factory).trace)]
     if not spots:
         return case
     kinds = {spot.kind for spot in spots}
@@ -61,47 +68,72 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
 
 
 def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
-    planned = {FIELD_OF_CALL[aim.verb]: {aim.number}}
-    if aim.submits and choices.chance(1, 2):
-        back = choices.integer(1, min(_EARLIER, aim.submits))
+    field = choices.pick(_FIELDS_OF_MAP) if aim.verb == "map" else FIELD_OF_CALL[aim.verb]
+    planned = {field: {aim.number}}
+    if aim.submits and (aim.kind == _HEALING or choices.chance(1, 2)):
+        most = 1 if aim.kind == _HEALING else _EARLIER
+        back = choices.integer(1, min(most, aim.submits))
         planned.setdefault("failed_submits", set()).add(aim.submits - back)
     values: dict[str, Any] = {name: tuple(sorted(numbers)) for name, numbers in planned.items()}
     return FaultPlan(**values)
 
 
-def _spots(trace: Trace) -> Iterator[_Spot]:
-    """The calls at which a failure leaves most to be put right."""
-    op: Op | None = None
-    calls: Counter[str] = Counter()
-    pending: deque[str] = deque()
-    made: set[Role] = set()
-    for event in trace:
-        if event.kind == "drain":
-            return  # What a drain calls is not in the trace, so that the numbers end here.
-        if event.kind == "op":
-            op = event["op"]
-        elif event.kind == "outcome" and isinstance(op, Read) and event["error"] is None:
-            pending.append(op.result)
-        elif event.kind == "delivered" and event["result"] in pending:
-            pending.remove(event["result"])
-        elif event.kind in FIELD_OF_CALL and event.about.get("commands") != 0:
-            # An encode of nothing has no number.
-            kind = _kind_of(event, op, bool(pending), made)
-            if kind:
-                number, submits = calls[event.kind], calls["submit"]
-                yield _Spot(kind=kind, verb=event.kind, number=number, submits=submits)
-            calls[event.kind] += 1
+_CALLS_OF_A_DRAIN = ("create_buffer", "create_buffer", "encode", "submit", "map")
+"""They leave no events."""
 
 
-def _kind_of(event: Event, op: Op | None, reads_wait: bool, made: set[Role]) -> str:
-    """Why a call is worth a fault; empty if it is not.  Notes in ``made`` what was made."""
-    if event.kind == "create_buffer" and not isinstance(op, Alloc):
-        role = event["role"]
-        if role in made and role is not Role.STORAGE:
-            return f"another {role} buffer"
-        made.add(role)
-    if event.kind == "map":
-        return "map"
-    if isinstance(op, Sync) and reads_wait:
-        return "sync"
-    return "replay" if isinstance(op, Replay) else ""
+class _Spots:
+    """Finds the calls at which a failure leaves most to be put right."""
+
+    def __init__(self, program: Program) -> None:
+        self._captures = captures_of(program)
+        self._sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+        self._calls: Counter[str] = Counter()
+        self._made: set[Role] = set()
+        """The roles of the buffers that were made before."""
+
+    def of(self, trace: Trace) -> Iterator[_Spot]:
+        """The spots of a program's trace."""
+        op: Op | None = None
+        pending: deque[str] = deque()
+        for event in trace:
+            if event.kind == "op":
+                op = event["op"]
+            elif event.kind == "outcome" and isinstance(op, Read) and event["error"] is None:
+                pending.append(op.result)
+            elif event.kind == "delivered" and event["result"] in pending:
+                pending.remove(event["result"])
+            elif event.kind == "drain":
+                for verb in _CALLS_OF_A_DRAIN:
+                    yield self._spot("drain", verb)
+                    self._calls[verb] += 1
+            elif event.kind in FIELD_OF_CALL and event.about.get("commands") != 0:
+                # An encode of nothing has no number.
+                kind = self._kind_of(event, op, bool(pending))
+                if kind:
+                    yield self._spot(kind, event.kind)
+                self._calls[event.kind] += 1
+
+    def _spot(self, kind: str, verb: str) -> _Spot:
+        calls = self._calls
+        return _Spot(kind=kind, verb=verb, number=calls[verb], submits=calls["submit"])
+
+    def _kind_of(self, event: Event, op: Op | None, reads_wait: bool) -> str:
+        """Why a call is worth a fault; empty if it is not."""
+        if isinstance(op, Replay) and event.kind.startswith("create") and self._heals(op):
+            return _HEALING
+        if event.kind == "create_buffer" and not isinstance(op, Alloc):
+            role = event["role"]
+            if role in self._made and role is not Role.STORAGE:
+                return f"another {role} buffer"
+            self._made.add(role)
+        if event.kind == "map":
+            return "map"
+        if isinstance(op, Sync) and reads_wait:
+            return "sync"
+        return "replay" if isinstance(op, Replay) else ""
+
+    def _heals(self, op: Replay) -> bool:
+        """Whether a replay overwrites a whole buffer."""
+        commands = replayed(self._captures[op.graph], op)
+        return any(overwritten(command, self._sizes) for command in commands)

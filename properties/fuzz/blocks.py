@@ -1,8 +1,8 @@
-"""A session in blocks: runs of program numbers that are run whole, or again.
+"""A session in blocks: ranges of programs, each of which is run as a whole or again.
 
-A block's result goes to a corpus.  So a session can be shared by machines, and taken up again by
-the same command after its process was killed.  Which blocks are left is read from the corpus, and
-no process knows of another.
+A block's result goes to a corpus.  So machines can share a session, and the same command continues
+a session whose process was killed.  The corpus shows which blocks are left; no process knows of
+another.
 """
 
 import time
@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from properties.fuzz.bugs import Bug
-from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, found_bug, identity_of
+from properties.fuzz.corpus import (
+    BlockResult,
+    Corpus,
+    FoundBug,
+    KnownResult,
+    found_bug,
+    identity_of,
+)
 from properties.fuzz.engine import Session, Watch, opened, prepare, run_programs
 from properties.fuzz.settings import Settings, Share
 from properties.fuzz.signatures import Signature
@@ -33,10 +40,12 @@ class Block:
 
 
 def blocks_of(settings: Settings) -> list[Block]:
-    """The blocks of a session, in order."""
+    """The blocks of a session, in order; if it is a shard, only those of its share."""
+    share = settings.shard or _WHOLE
     first, stop = settings.first, settings.first + (settings.programs or 0)
     starts = range(first, stop, settings.block)
-    return [Block(first=start, stop=min(start + settings.block, stop)) for start in starts]
+    mine = starts[share.number :: share.machines]
+    return [Block(first=start, stop=min(start + settings.block, stop)) for start in mine]
 
 
 class Runner:
@@ -54,17 +63,25 @@ class Runner:
         """The adapter that its programs run on, with its driver."""
         return f"{self.session.device}: {self.session.description}"
 
+    @property
+    def known(self) -> list[KnownResult]:
+        """What the known findings did, once a block was run."""
+        return [
+            KnownResult(adapter=self.adapter, file=each.file.name, state=str(each))
+            for each in self.session.bugs.known
+        ]
+
     def take(self, found: FoundBug) -> None:
-        """Know a finding of another process, which is not to be made small again."""
+        """Note a finding of another process, so that it is not made small again."""
         bugs = self.session.bugs
         bugs.take(found.signature, found.bug(self.session.settings.save))
         if (bug := bugs.met.get(found.signature)) is not None:
             self._kept.setdefault(found.signature, _state(bug))
 
     def run(self, block: Block, watch: Watch) -> BlockResult | None:
-        """Run a block; None where a limit of findings or failures ended it before.
+        """Run a block; None if a limit of findings or failures ended it before.
 
-        Findings are kept as soon as they are there, also where an interrupt ends the block.
+        Findings are written as soon as they are there, so an interrupt loses none.
         """
         whole, began = self.session, time.time()
         settings = replace(
@@ -108,7 +125,7 @@ class Runner:
         )
 
     def _keep_new(self) -> None:
-        """Keep the findings that are new, or became smaller, or were explained since."""
+        """Write the findings that are new, became smaller or were explained since."""
         bugs = self.session.bugs
         for signature, bug in bugs.met.items():
             if self._kept.get(signature) != _state(bug):
@@ -121,12 +138,12 @@ class Runner:
 
 
 def _state(bug: Bug) -> tuple[object, ...]:
-    """What of a bug may change, but for its count."""
+    """All of a bug that may change, except its count."""
     return bug.case, bug.reproduced, bug.is_cut_short, bug.argument is None
 
 
 def fuzz_shard(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks of the settings' shard that are left; the union of the whole corpus.
+    """Run the blocks that are left of the settings' shard; the union of the whole corpus.
 
     ``watch`` is called with the block that runs, about ten times a second.
 
@@ -135,18 +152,12 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
         Others: as ``fuzz`` of the engine does.
     """
     corpus = Corpus(settings.corpus or Path())
-    share = settings.shard or _WHOLE
-    mine = [
-        block
-        for number, block in enumerate(blocks_of(settings))
-        if number % share.machines == share.number
-    ]
     interrupted, start = False, time.monotonic()
     with closing(Runner(settings, corpus.keep_finding)) as runner:
         corpus.join(identity_of(settings, runner.session.device))
         seen: frozenset[str] = frozenset()
         try:
-            for block in mine:
+            for block in blocks_of(settings):
                 for name, found in corpus.findings(seen):
                     seen |= {name}
                     runner.take(found)
@@ -155,6 +166,8 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
                     break
                 if block.first not in corpus.done:
                     result = runner.run(block, watch)
+                    for known in runner.known:
+                        corpus.keep_known(known)
                     if result is not None:
                         corpus.keep_block(result)
         except KeyboardInterrupt:

@@ -33,16 +33,16 @@ class Bug:
     failure: Failure
     file: Path
     reproduced: bool | None
-    """Whether the program failed again when it was run by itself; None where it was not run."""
+    """Whether the program failed again when it was run by itself; None if it was not run."""
     shrunk: Shrunk | None = None
-    """The result of shrinking it; None where it was not shrunk."""
+    """The result of shrinking it; None if it was not shrunk."""
     count: int = 1
     needs: Avoided = frozenset()
-    """What programs can do without, and it takes; they show it no more without this."""
+    """What the bug needs and programs can do without; without this they do not show the bug."""
     argument: Argument | None = None
-    """Why it fails; None where it was not explained."""
+    """Why it fails; None if it was not explained."""
     unsaved: str = ""
-    """Why the file could not be written; empty where it was."""
+    """Why the file could not be written; empty if it was."""
 
     @property
     def is_cut_short(self) -> bool:
@@ -55,7 +55,7 @@ class Bug:
         return one_line(self.failure, self.reproduced, self.is_cut_short)
 
     def told(self, replay: str) -> Finding:
-        """The bug as its finder tells it; ``replay`` is the command that replays its file."""
+        """The bug as a finding for the caller; ``replay`` is the command that replays its file."""
         return Finding(
             program=self.case.program,
             failure=str(self.failure),
@@ -76,9 +76,9 @@ class Bugs:
         self.met: dict[Signature, Bug] = {}
         self.known: list[Known] = []
         self.avoided: Avoided = frozenset()
-        """What further programs need not have, since a bug that needs it was found and shrunk."""
+        """What most further programs leave out, since a bug that needs it was found and shrunk."""
         self.needs: Avoided = frozenset()
-        """What every bug needs, those too whose shrinking was cut short."""
+        """What all bugs need, including those whose shrinking was cut short."""
         self.explained = 0
         """Failing programs that pass once what the found bugs need is removed."""
         self.known_failures = 0
@@ -107,7 +107,8 @@ class Bugs:
     def take(self, signature: Signature, bug: Bug) -> None:
         """Note a bug that another session met; its file is not written.
 
-        Of two that show the same, the one that was made small counts, then the shorter program.
+        Of two findings of one bug, the one that was made small is kept, or else the shorter
+        program.
         """
         before = self.met.get(signature)
         if before is None and bug.is_cut_short and self._within(signature) is not None:
@@ -174,14 +175,14 @@ class Bugs:
         return None
 
     def _note(self, signature: Signature, bug: Bug) -> None:
-        """Note a bug under its signature only."""
+        """Note a bug under its signature."""
         self.met = {each: one for each, one in self.met.items() if one is not bug}
         self.met[signature] = bug
         bug.needs = frozenset()
         self._leave_out(bug, needs_of(signature, bug.case, bug.failure))
 
     def _leave_out(self, bug: Bug, needs: Avoided) -> None:
-        """Note what a bug needs; one that shows in two ways needs the one or the other."""
+        """Note what a bug needs; a bug that shows in two ways needs either."""
         bug.needs |= needs
         self.needs |= needs
         if not bug.is_cut_short:
@@ -193,20 +194,20 @@ class Bugs:
             self._folder.mkdir(parents=True, exist_ok=True)
             write(bug.file, self.finding(bug))
         except (OSError, ProgramError) as error:
-            # It may have taken hours to find, so it is shown even without a file.
+            # The bug may have taken hours to find, so it is shown even without a file.
             bug.unsaved = str(error)
 
     def _around(self, signature: Signature) -> Bug | None:
-        """A bug that was not wholly shrunk, and needs all that ``signature`` says, and more."""
+        """A bug whose shrinking was cut short, and that needs what ``signature`` says and more."""
         wider = ((each, bug) for each, bug in self.met.items() if bug.is_cut_short)
         return next((bug for each, bug in wider if {*each} > {*signature}), None)
 
     def _within(self, signature: Signature) -> Bug | None:
-        """A bug that needs less than ``signature`` says, which is of a case not wholly shrunk."""
+        """A bug that needs less than ``signature``, of a case whose shrinking was cut short."""
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
     def meet(self, bug: "Bug | Known") -> None:
-        """Count one more program that shows a bug which was met, or is known."""
+        """Count one more program that shows a bug that was met or is known."""
         if isinstance(bug, Known):
             self.known_failures += 1
         else:
@@ -218,7 +219,7 @@ class Bugs:
         return signature in self.met or self._is_known(signature)
 
     def is_new_condition(self, case: Case) -> bool:
-        """Whether no bug was met that takes just the client and the faults that ``case`` has."""
+        """Whether no met bug needs exactly the client and the faults of ``case``."""
         met = [*(bug.case for bug in self.met.values()), *(one.case for one in self.known)]
         condition = case.client, case.injected
         return condition not in [(PLAIN, frozenset()), *((one.client, one.injected) for one in met)]
@@ -228,7 +229,7 @@ class Bugs:
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """What each met or known bug needs in order to show, in the words of its signature."""
+        """What each met or known bug needs, in the words of its signature."""
         signatures = [*self.met, *(one.signature for one in self.known)]
         return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
 
@@ -258,7 +259,7 @@ class Known:
     file: Path
     case: Case
     signature: Signature = ()
-    """Empty where it does not fail any more, or was not run."""
+    """Empty if it does not fail any more, or was not run."""
     needs: Avoided = frozenset()
     """As those of a ``Bug``."""
     not_run_because: str = ""
@@ -270,7 +271,7 @@ class Known:
 
 
 def _check_can_save(folder: Path) -> None:
-    """Raise UsageError where ``folder``, which may be missing still, cannot be written to."""
+    """Raise UsageError if ``folder``, which may be missing still, cannot be written to."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(

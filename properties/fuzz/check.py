@@ -38,7 +38,7 @@ from properties.shrink.reducer import shrink
 from properties.targets.factory import AdapterFactory, MakeTarget, Opened, TargetFactory
 
 _GIVEN = "given"
-"""The name of a target in a case, where the caller made the target."""
+"""The name in a case of a target that the caller made."""
 
 
 def check(
@@ -46,7 +46,7 @@ def check(
 ) -> Bug | None:
     """The first failure, explained, of a saved finding or a new program; None if all pass.
 
-    What fails newly is shrunk and saved.  ``make_target`` and ``kernels`` replace those that
+    A new failure is shrunk and saved.  ``make_target`` and ``kernels`` replace those that
     ``settings`` name.
 
     Raises:
@@ -66,7 +66,7 @@ def check(
 
 
 def _first_saved(settings: Settings, bench: Bench) -> Bug | None:
-    """The first finding in the folder that was made on this target and device, and fails still."""
+    """The first finding in the folder that was made on this target and device and still fails."""
     for path in sorted(settings.save.glob("*.txt")):
         found = read(path)
         case = found.case
@@ -103,7 +103,7 @@ def _first_drawn(settings: Settings, bench: Bench, bugs: Bugs, kernels: Kernels)
 def judge_again(
     plan: ReplayPlan, make_target: MakeTarget | None, kernels: Kernels | None
 ) -> Failure | None:
-    """The failure of the case of ``plan``; None where it passes now.
+    """The failure of the case of ``plan``; None if it passes now.
 
     Raises:
         NoDevice: its device is not on this machine.
@@ -144,7 +144,7 @@ def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
 def place_of(made: MakeTarget | str) -> str:
     """The name by which another process loads ``made``: a target's, FILE.py:NAME or MODULE:NAME.
 
-    MODULE is used for a module of a package.  Empty where no other process can load it, such as
+    MODULE is used for a module of a package.  Empty if no other process can load it, such as
     a class inside a function.
     """
     if isinstance(made, str):
@@ -161,7 +161,7 @@ def place_of(made: MakeTarget | str) -> str:
 
 
 def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
-    """``made`` as a function that makes targets; None where it is a name.
+    """``made`` as a function that makes targets; None if it is a name.
 
     Raises:
         TypeError: it cannot be called.
@@ -177,7 +177,7 @@ def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
 
 
 def see_that_workers_find(made: MakeTarget | str) -> None:
-    """Raise ValueError where no other process can load ``made``."""
+    """Raise ValueError if no other process can load ``made``."""
     if not place_of(made):
         raise ValueError(
             f"cannot fuzz {name_of(made)} because no worker process finds it by that name "
@@ -192,9 +192,9 @@ def name_of(made: MakeTarget | str) -> str:
 
 
 def replay_words(path: Path, made: MakeTarget | str, kernels: str | None) -> str:
-    """The command that replays the file; a Python call where no command can name the target's code.
+    """The command that replays the file; a Python call if no command can name the target's code.
 
-    ``kernels`` is the place of the kernels; None where they have none.
+    ``kernels`` is the place of the kernels; None if they have none.
     """
     place = place_of(made)
     if place and kernels is not None:

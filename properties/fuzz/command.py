@@ -1,7 +1,7 @@
-"""The commands ``gpusim fuzz`` and ``gpusim merge``: which session runs, and who is told.
+"""The commands ``gpusim fuzz`` and ``gpusim merge``: which session runs, and how it is reported.
 
-What a session found is said here and written to the files that were asked for.  Their settings are
-those of ``settings``, and the exit status is the command line's.
+What a session found is printed here, and written to the files that were asked for.  The settings
+are in ``settings``.  The exit status is decided in ``properties.cli``.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from properties.fuzz.exports import write_junit, write_sarif
 from properties.fuzz.fleet import fuzz_fleet
 from properties.fuzz.report import as_json, live, say, write_json
 from properties.fuzz.settings import Settings, gather
+from properties.fuzz.status import status
 from properties.fuzz.union import Union, union
 
 
@@ -37,11 +38,13 @@ def merge(arguments: argparse.Namespace) -> Session:
     settings = Settings(save=arguments.save or Settings().save, json=arguments.json)
     whole = union([Path(folder) for folder in arguments.folders], settings)
     _report(whole.session, whole, arguments)
+    if arguments.html is not None:
+        arguments.html.write_text(status(whole), encoding="utf-8")
     return whole.session
 
 
 def _in_blocks(settings: Settings, watch: Watch) -> Union | None:
-    """Run a session in blocks; None where one without a corpus is asked for."""
+    """Run a session in blocks; None if one without a corpus is asked for."""
     if settings.fleet:
         return fuzz_fleet(settings, watch)
     return None if settings.corpus is None else fuzz_shard(settings, watch)

@@ -3,10 +3,11 @@
 - ``sessions/DIGEST.json``: the one session that the folder belongs to.
 - ``blocks/FIRST-DIGEST.json``: a block of programs that was run whole, and what it counted.
 - ``findings/DIGEST.json``: a finding, written as soon as it is there.
+- ``known/DIGEST.json``: what a finding that was known before did on an adapter.
 
 A file is named by the digest of its text, appears whole by a rename and is never changed.  So a
-plain folder will do, or a mounted bucket: no file is locked, and none is appended to.  A block that
-two processes ran has two files, and either one may count.  Nothing here runs a program.
+plain folder or a mounted bucket is enough: no file is locked or appended to.  A block that two
+processes ran has two files, and either one may count.  Nothing here runs a program.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from properties.arguments import UsageError
 from properties.explain.argument import Argument
 from properties.finding_file import format_finding, parse_finding
 from properties.fuzz.bugs import Bug, Bugs
+from properties.fuzz.loading import digest_of_kernels
 from properties.fuzz.plain import from_plain, to_plain
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
@@ -49,18 +51,19 @@ _SAME = (
     "target",
 )
 """The settings that decide which programs a session has, and what runs them."""
+KERNELS_TEXT = "text of the kernels"
 _DIGITS = 16
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Identity:
-    """What makes two processes shards of one session: versions, the device's name, settings."""
+    """What two shards of one session must have in common: versions, the device's name, settings."""
 
     versions: str
     device: str
     settings: Mapping[str, str]
-    """The values of the settings that decide, as text, by name."""
+    """The values of the settings that decide, as text, by name, and a digest of the kernels."""
 
     def differences(self, other: "Identity") -> list[str]:
         """What is different in ``other``, as words."""
@@ -72,16 +75,19 @@ class Identity:
 
 def identity_of(settings: Settings, device: str) -> Identity:
     """The identity of a session with these settings on the device of that name."""
+    same = {name: str(getattr(settings, name)) for name in _SAME}
+    if settings.kernels:
+        same[KERNELS_TEXT] = digest_of_kernels(settings.kernels)
     return Identity(
         versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
         device=device,
-        settings={name: str(getattr(settings, name)) for name in _SAME},
+        settings=same,
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockResult:
-    """What the programs from ``first`` to before ``stop`` did, all of which ran."""
+    """What the programs from ``first`` to before ``stop`` did; all of them ran."""
 
     first: int
     stop: int
@@ -136,7 +142,7 @@ class FoundBug:
     failure: Failure
     reproduced: bool | None
     candidates: int | None
-    """The number of cases that were judged to make it small; None where that was not tried."""
+    """The number of cases that were judged to make it small; None if that was not tried."""
     is_cut_short: bool
     told: Told | None
 
@@ -186,6 +192,16 @@ def _told(argument: Argument) -> Told:
     return Told(**{name: getattr(argument, name) for name in Told.__dataclass_fields__})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownResult:
+    """What a finding of an earlier session did on an adapter, in words."""
+
+    adapter: str
+    file: str
+    """The name of its file."""
+    state: str
+
+
 class Corpus:
     """The corpus in a folder; each write is whole, or is not there."""
 
@@ -193,11 +209,11 @@ class Corpus:
         self.folder = folder
 
     def join(self, identity: Identity) -> None:
-        """Make the folder the one of this session; UsageError where it is another's."""
+        """Make the folder the one of this session; UsageError if it is another's."""
         self._refuse_other(identity)
         path = self._write("sessions", "", identity)
         try:
-            # Another session may have come between.
+            # Another process may have written its session in the meantime.
             self._refuse_other(identity)
         except UsageError:
             path.unlink(missing_ok=True)
@@ -213,7 +229,7 @@ class Corpus:
                 )
 
     def identities(self) -> list[Identity]:
-        """The session of the folder; none where it is new."""
+        """The session of the folder; none if the folder is new."""
         return [each for _, each in self._read("sessions", Identity)]
 
     def keep_block(self, result: BlockResult) -> None:
@@ -224,6 +240,14 @@ class Corpus:
         """Write a finding."""
         self._write("findings", "", found)
 
+    def keep_known(self, known: KnownResult) -> None:
+        """Write what a known finding did."""
+        self._write("known", "", known)
+
+    def known(self) -> list[KnownResult]:
+        """What the known findings did on each adapter."""
+        return [known for _, known in self._read("known", KnownResult)]
+
     @property
     def done(self) -> frozenset[int]:
         """The first programs of the blocks that were run."""
@@ -232,7 +256,7 @@ class Corpus:
         )
 
     def blocks(self) -> Iterator[BlockResult]:
-        """Each block that was run, once, in order."""
+        """The result of each block that was run, each once, in order."""
         seen: set[int] = set()
         for _, result in self._read("blocks", BlockResult):
             if result.first not in seen:
@@ -240,7 +264,7 @@ class Corpus:
                 yield result
 
     def findings(self, beside: frozenset[str] = frozenset()) -> list[tuple[str, FoundBug]]:
-        """The findings with the names of their files, but for the files ``beside``."""
+        """The findings with the names of their files, except the files ``beside``."""
         return list(self._read("findings", FoundBug, beside))
 
     def _read(
@@ -282,7 +306,7 @@ def as_text(value: Any) -> str:
 
 
 def from_text(kind: type[T], text: str) -> T:
-    """The result that ``text`` holds; ValueError where it holds none."""
+    """The result that ``text`` holds; ValueError if it holds none."""
     return from_plain(kind, json.loads(text))
 
 

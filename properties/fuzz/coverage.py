@@ -1,7 +1,7 @@
 """Coverage tables: what a session should have met, and how often it did.
 
-The rows are known beforehand, so what never happened shows as 0; unexpected events are
-shown as well.  Nothing is counted here.
+The rows are fixed, so what never happened is shown as 0.  Unexpected events are shown as well.
+Nothing is counted here.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -51,7 +51,7 @@ _VARIANTS = {
     "clients": tuple(CLIENTS),
     "relations": tuple(name for name in KINDS if name not in ("same", "set_device")),
 }
-"""Everything that a session draws with its programs."""
+"""The clients and transformations that a session draws for its programs."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
 """Without ``close``: a program ends with a sync, so its close has nothing to submit."""
 
@@ -63,8 +63,8 @@ _SHOWN_CELLS = 4
 def coverage(tally: Tally) -> dict[str, Table]:
     """Tables of ops, refusals, laws, rare events, pairs, what was drawn, flushes and parts.
 
-    Tables of driver events are left out where no driver was traced, and those of refusals
-    where no program asked for one.
+    Tables of driver events are left out if no driver was traced, and tables of refusals if no
+    program asked for one.
     """
     seen = tally.events
     tables = {
@@ -128,7 +128,7 @@ def missed(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _laws(tally: Tally) -> Table:
-    """A row a letter; empty where no law checked anything."""
+    """A row for each letter of laws; empty if no law checked anything."""
     table: Table = {}
     for law in LAWS if tally.held else ():
         table.setdefault(law.name[0], {})[law.name] = tally.held[law.name]
@@ -136,7 +136,7 @@ def _laws(tally: Tally) -> Table:
 
 
 def _goals(tally: Tally) -> Table:
-    """A row a rare event; empty where no trace was measured."""
+    """A row for each rare event; empty if no trace was measured."""
     reached = tally.reached
     return {goal: {"times": reached.goals[goal]} for goal in GOALS if reached.programs}
 

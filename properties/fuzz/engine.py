@@ -38,7 +38,7 @@ from properties.shrink.avoid import Avoided
 from properties.shrink.together import Together, together
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
-"""A session of at least so many programs may plant a mutant that takes long to find."""
+"""A session of at least this length may plant a mutant that takes long to find."""
 
 
 @dataclass(kw_only=True)
@@ -57,7 +57,7 @@ class Session:
     fuzz_seconds: float = 0.0
     """The time of the session, without the time of making new findings small."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty where the target died before."""
+    """The planted mistakes, and whether each was seen; empty if the target died before."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     not_asked: Sequence[str] = ()
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """The upper bound of the share of programs that fail, at 95 percent; None where one failed.
+        """The upper bound of the share of programs that fail, at 95 percent; None if one failed.
 
         By the "rule of three" for N independent trials without a failure.
         """
@@ -89,7 +89,7 @@ class Session:
 
     @property
     def invalid_because(self) -> str:
-        """Why the session is invalid; empty where it is valid."""
+        """Why the session is invalid; empty if it is valid."""
         if not self.programs:
             return "no program ran"
         if not self.tally.compared_bytes:
@@ -104,7 +104,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were not seen, or were where the session cannot see them."""
+        """The planted mistakes that should have been seen and were not, or the reverse."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
@@ -115,7 +115,7 @@ class Session:
 
     @property
     def avoided(self) -> Avoided:
-        """What programs leave out; nothing where our own runtime is judged."""
+        """What programs leave out; nothing if our own runtime is judged."""
         return frozenset() if self.is_ours else self.bugs.avoided
 
     @property
@@ -130,7 +130,7 @@ class Session:
 
     @property
     def blind_spots(self) -> list[str]:
-        """What a session like this cannot see whatever it runs, as sentences."""
+        """What such a session can never see, as sentences."""
         bare = [kernel.name for kernel in self.kernels.values() if kernel.varied is not None]
         if self.device != SIMULATED or not bare:
             return []
@@ -206,7 +206,7 @@ def run_programs(session: Session, supervisors: Sequence[Supervisor], watch: Wat
     """Run the programs of the session's settings; whether all ran before another limit came."""
     has_run_all = _Loop(session, supervisors, watch).run()
     if session.unseen and session.avoided:
-        # The target's own bugs hid them, and programs can leave these out by now.
+        # The target's own bugs hid the planted mistakes; by now programs can leave those out.
         _plant(session, supervisors[0])
     return has_run_all
 
@@ -230,7 +230,7 @@ def _sorter(session: Session) -> Sorter:
 def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
     """Run the findings of the folder ``known``, so that their kinds are not reported again.
 
-    Only the session's own target runs.  A finding of another target or device is named as not
+    Only the session's own target runs.  A finding of another target or device is reported as not
     run.
     """
     for path in sorted((settings.known or Path()).glob("*.txt")):
@@ -248,7 +248,7 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
-    """Plant the mistakes, in programs that leave out what the target is known to fail at."""
+    """Plant the mistakes, in programs without what the known bugs of the target need."""
     settings = session.settings
     seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
     hard = seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS
@@ -309,19 +309,31 @@ class _Loop:
         match answer:
             case Progress():
                 session.tally.add(answer.tally)
-            case FailedProgram() if shard.avoided != self._session.avoided:
-                # Another worker found a bug meanwhile, which this may show again.
-                shard.next = answer.number
-            case FailedProgram() if not self._session.has_enough:
-                self._found(shard, answer.case, answer.failure)
-                if answer.beneath is not None and not self._session.has_enough:
-                    self._found(shard, *answer.beneath)
+            case FailedProgram():
+                session.tally.add(answer.tally)
+                self._failed(shard, answer)
+            case Gone() if shard.runs_again(answer):
+                session.deaths += 1
             case Gone():
                 session.deaths += 1
                 session.uncounted += shard.pass_over(answer)
                 case = shard.make(answer.number, stall)
-                self._found(shard, case, answer.failure(case))
+                failure: Failure | None = answer.failure(case)
+                if answer.was_killed:
+                    # A long program may be killed so often by chance.
+                    failure = shard.judge(case, stall)
+                if failure is not None:
+                    self._found(shard, case, failure)
         self._tick()
+
+    def _failed(self, shard: Shard, failed: FailedProgram) -> None:
+        if shard.avoided != self._session.avoided:
+            # Another worker may have found the same bug in the meantime.
+            shard.next = failed.number
+            return
+        for case, failure in filter(None, ((failed.case, failed.failure), failed.beneath)):
+            if not self._session.has_enough:
+                self._found(shard, case, failure)
 
     def _found(self, shard: Shard, case: Case, failure: Failure) -> None:
         start, found = time.monotonic(), len(self._session.bugs)
@@ -331,7 +343,8 @@ class _Loop:
             self._session.bugs.add(case, failure, reproduced=None)
             raise
         if len(self._session.bugs) > found:
-            # All else counts, or a target that fails all the time would let no session end.
+            # All other failures count; otherwise a target that always fails would let no session
+            # end.
             self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

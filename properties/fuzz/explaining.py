@@ -10,7 +10,7 @@ from properties.oracles.judge import Oracles, Verdict, judge
 from properties.targets.factory import TargetFactory
 
 _UNREPEATED = Oracles(growth=False)
-"""Cases that are run to explain another are not repeated, to see whether memory grows."""
+"""Cases that are run to explain another case are not repeated to see whether memory grows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +23,7 @@ class Explain:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explained:
-    """Why a case fails; None where it passed."""
+    """Why a case fails; None if it passed."""
 
     argument: Argument | None
 

@@ -1,6 +1,6 @@
 """A session as other tools read it: JUnit XML for test reports, SARIF for code scanning.
 
-Both say of each finding what the command line says.  The JSON of ``report`` holds everything.
+Both say the same of each finding as the command line.  The JSON of ``report`` holds everything.
 """
 
 import json
@@ -17,7 +17,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def write_junit(session: Session, path: Path) -> None:
-    """A suite with a case for the session, and a case that fails for each finding."""
+    """Write a suite: one case for the session, and one failing case for each finding."""
     found = findings(session)
     is_error = not found and not session.is_valid
     suite = ElementTree.Element(
@@ -52,7 +52,7 @@ def _legal(text: str) -> str:
 
 
 def write_sarif(session: Session, path: Path) -> None:
-    """A run with a result for each finding, at the file of the finding."""
+    """Write a run: one result for each finding, at the file of the finding."""
     path.write_text(json.dumps(as_sarif(session), indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,15 +1,16 @@
 """A session on a Ray cluster: each block is a task, and the head writes what comes into a corpus.
 
-Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head
-is the process of the command line.  It writes nothing but the corpus, so resuming, merging and
-reporting are those of shards.  Ray is loaded here alone, since gpusim goes without it.
+Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head is
+the process of the command line.  It writes nothing but the corpus, so resuming, merging and
+reporting work as for shards.  Ray is loaded only here, since gpusim does not need it.
 """
 
 import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -24,6 +25,8 @@ from properties.fuzz.corpus import (
     BlockResult,
     Corpus,
     FoundBug,
+    Identity,
+    KnownResult,
     as_text,
     from_text,
     identity_of,
@@ -31,16 +34,19 @@ from properties.fuzz.corpus import (
 from properties.fuzz.engine import Session, Watch
 from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.settings import Settings
+from properties.fuzz.status import REFRESH_SECONDS, Worker, write_status
 from properties.fuzz.union import Union, union
 
 LOCAL = "local"
 """The address that starts a cluster on this machine, for as long as the session runs."""
 _STORE_BYTES = 80 << 20
-"""Ray's object store at its least, of 75 MiB, and a little more: results are small."""
+"""The size of Ray's object store, a little over the least that Ray takes; results are small."""
 _DEALT_AGAIN = 1000
-"""How often a block is dealt again whose worker or node died."""
+"""How often a block is dealt again if its worker or node dies."""
 _AHEAD = 2
-"""Blocks that are dealt for each place, so that no place waits for the head."""
+"""Blocks that are dealt for each place of the cluster, so that no place waits for the head."""
+PAGE = "status.html"
+"""The page of the session, in the folder of the corpus."""
 _WAIT_SECONDS = 0.2
 _ANSWER_SECONDS = 10.0
 
@@ -58,7 +64,7 @@ def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
     ray = _ray()
     folder = settings.corpus or Path()
     corpus = Corpus(folder)
-    # The best device may be another on another machine, so the head decides which is meant.
+    # Each machine may have another best device, so the head decides which one is meant.
     device = find_adapter(BEST).name if settings.device == BEST else settings.device
     load_kernels(settings.kernels)
     if not is_ours(load_target(settings.target)):
@@ -121,7 +127,7 @@ def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
 
 
 def _refuse_silent(address: str) -> None:
-    """Raise NoDevice where nothing answers at HOST:PORT; Ray would try for minutes."""
+    """Raise NoDevice if nothing answers at HOST:PORT; Ray would try for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or "/" in host:
         return
@@ -145,26 +151,34 @@ class _Head:
         self._left = [block for block in blocks_of(settings) if block.first not in done]
         self._dealt: dict[Any, Block] = {}
         self._had_enough = False
-        """Whether a limit ended a block, which so is left for the next session."""
+        """Whether a limit ended a block; such a block is left for the next session."""
         self._start = time.monotonic()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        # What is found must outlive the node that found it.
+        # A finding must outlive the node that found it.
         board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
         self._board = board.remote([as_text(found) for _, found in corpus.findings()])
         self._taken = 0
-        self._session = union([corpus.folder], settings).session
-        self._task = ray.remote(_run_block)
+        self._whole = union([corpus.folder], settings)
+        self._before_seconds = self._whole.session.seconds
+        self._blocks_of: Counter[str] = Counter()
+        """How many blocks each node has run."""
+        self._written = float("-inf")
+        self._task, self._identity = ray.remote(_run_block), identity_of(settings, settings.device)
 
     def run(self) -> None:
-        """Until every block is done, or enough was found."""
+        """Run until every block is done, enough was found, or the time is over."""
         while (self._left or self._dealt) and not self._has_enough():
+            if self._is_late():
+                self._left.clear()
             self._deal()
             ready, _ = self._ray.wait(list(self._dealt), num_returns=1, timeout=_WAIT_SECONDS)
             self._take_findings()
             for reference in ready:
                 self._take_block(reference)
-            self._session.seconds = time.monotonic() - self._start
-            self._watch(self._session)
+            session = self._whole.session
+            session.seconds = self._before_seconds + time.monotonic() - self._start
+            self._watch(session)
+            self._show()
 
     def _deal(self) -> None:
         """Deal blocks, so that a few wait for each place of the cluster as it is now."""
@@ -178,25 +192,28 @@ class _Head:
             block = self._left.pop(0)
             task = self._task.options(**place, max_retries=_DEALT_AGAIN)
             plain = replace(self._settings, workers=1, origins={})
-            self._dealt[task.remote(plain, block, self._board)] = block
+            self._dealt[task.remote(plain, self._identity, block, self._board)] = block
 
     def _take_block(self, reference: Any) -> None:
         block = self._dealt.pop(reference)
         try:
-            text = self._ray.get(reference)
+            node, text, known = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            # What a block raises is told as if the head had raised it.
+            # An error of a block is raised here as if it were the head's.
             if isinstance(error.cause, GpusimError | UsageError):
                 raise error.cause from None
             raise
+        for each in known:
+            self._corpus.keep_known(from_text(KnownResult, each))
         if text is None:
             self._had_enough = True
         else:
             result = from_text(BlockResult, text)
             assert result.first == block.first
             self._corpus.keep_block(result)
-            self._session.tally.add(result.tally)
-            self._session.uncounted += result.uncounted
+            self._whole.add(result)
+            self._whole.settle()
+            self._blocks_of[node] += 1
 
     def _take_findings(self) -> None:
         for text in self._ray.get(self._board.all.remote(self._taken)):
@@ -204,15 +221,37 @@ class _Head:
             found = from_text(FoundBug, text)
             self._corpus.keep_finding(found)
             bug = found.bug(self._settings.save)
-            self._session.bugs.take(found.signature, bug)
+            self._whole.session.bugs.take(found.signature, bug)
+            self._whole.row(found.adapter).saved.add(found.signature)
 
     def _has_enough(self) -> bool:
-        return self._had_enough or len(self._session.bugs) >= self._settings.findings
+        found = len(self._whole.session.bugs)
+        return self._had_enough or found >= self._settings.findings
+
+    def _is_late(self) -> bool:
+        seconds = self._settings.seconds
+        return seconds is not None and time.monotonic() - self._start >= seconds
+
+    def _show(self, *, is_over: bool = False) -> None:
+        """Write the page of the session, unless that was just done."""
+        if is_over or time.monotonic() - self._written >= REFRESH_SECONDS:
+            workers = [
+                Worker(
+                    name=f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+                    is_alive=node["Alive"],
+                    places=int(node["Resources"].get("CPU", 0)),
+                    blocks=self._blocks_of[node["NodeID"]],
+                )
+                for node in self._ray.nodes()
+            ]
+            write_status(self._corpus.folder / PAGE, self._whole, workers, is_over=is_over)
+            self._written = time.monotonic()
 
     def close(self) -> None:
-        """Take what has come, and let go of the rest."""
+        """Take the results that have come, and cancel the other blocks."""
         with suppress(self._ray.exceptions.RayError):
             self._take_findings()
+            self._show(is_over=True)
         for reference in self._dealt:
             with suppress(self._ray.exceptions.RayError):
                 self._ray.cancel(reference, force=True)
@@ -233,15 +272,27 @@ class _Board:
         return self._found[first:]
 
 
-def _run_block(settings: Settings, block: Block, board: Any) -> str | None:
-    """Run a block in a process of the cluster; the text of its result, as of ``Runner.run``."""
+def _run_block(
+    settings: Settings, identity: Identity, block: Block, board: Any
+) -> tuple[str, str | None, Sequence[str]]:
+    """Run a block in a process of the cluster.
+
+    The node, the text of what ``Runner.run`` gives, and the texts of what known findings did.
+    UsageError where this machine has other versions or kernels than the head.
+    """
     ray = _ray()
     runner, _ = _runner(settings)
+    if different := identity.differences(identity_of(settings, runner.session.device)):
+        raise UsageError(
+            f"cannot run a block on {socket.gethostname()} because the head has "
+            f"{', '.join(different)} (probably a file is another there, or a package)"
+        )
     runner.keep = lambda found: ray.get(board.add.remote(as_text(found)))
     for text in ray.get(board.all.remote()):
         runner.take(from_text(FoundBug, text))
     result = runner.run(block, _unwatched)
-    return None if result is None else as_text(result)
+    node = ray.get_runtime_context().get_node_id()
+    return node, None if result is None else as_text(result), [*map(as_text, runner.known)]
 
 
 @lru_cache(maxsize=1)
@@ -252,4 +303,4 @@ def _runner(settings: Settings) -> tuple[Runner, tempfile.TemporaryDirectory[str
 
 
 def _unwatched(session: Session) -> None:
-    """The head watches."""
+    """Do nothing: the head watches the session."""

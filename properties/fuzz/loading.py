@@ -3,6 +3,7 @@
 What is loaded is not run here.
 """
 
+import hashlib
 import importlib
 import inspect
 import shlex
@@ -22,8 +23,9 @@ from properties.model.case import RUNTIME
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 from properties.targets.process import ProcessFactory
 
+_DIGITS = 12
 COMMAND, PAGE = "exec:", "browser:"
-"""The first letters of a target's name, where the target is a command or a web page."""
+"""How the name of a target begins that is a command or a web page."""
 MakeFactory = Callable[[str, Kernels], TargetFactory]
 """Makes the factory of a target on the device of that name, with these kernels."""
 TARGETS: Mapping[str, MakeFactory] = {RUNTIME: RuntimeFactory, "naive": AdapterFactory}
@@ -45,13 +47,13 @@ def load(spec: str, default_name: str = "") -> Any:
     module = _module(where, name)
     if not hasattr(module, name):
         public = [each for each in vars(module) if not each.startswith("_")]
-        probably = meant(name, public, f"it is to be defined there under the name {name}")
+        probably = meant(name, public, f"it must be defined there under the name {name}")
         raise _cannot_load(name, where, f"it has no {name!r}", probably)
     return getattr(module, name)
 
 
 def load_kernels(spec: str) -> Kernels:
-    """The kernels that targets may promise and, where ``spec`` names any, its ``KERNELS``.
+    """The kernels that targets may promise and, if ``spec`` names a place, its ``KERNELS``.
 
     Raises:
         ProgramError: there is no list of kernels, or it is empty.
@@ -69,6 +71,23 @@ def load_kernels(spec: str) -> Kernels:
             raise _no_kernels(spec, f"{kernel!r} is no Kernel", "KERNELS is to be a list of them")
     names = {kernel.name for kernel in kernels if OFFERED.get(kernel.name) is not kernel}
     return OFFERED.adding(*(kernel for kernel in kernels if kernel.name in names))
+
+
+def digest_of_kernels(spec: str) -> str:
+    """A digest of the text that the kernels ``spec`` are written in.
+
+    Raises:
+        ProgramError: it cannot be read.
+    """
+    where = spec.rpartition(":")[0] or spec
+    try:
+        if where.endswith((".py", ".wgsl")):
+            text = Path(where).read_bytes()
+        else:
+            text = inspect.getsource(_module(where, "KERNELS")).encode()
+    except OSError as error:
+        raise _no_kernels(spec, f"it cannot be read: {error}", "another path is meant") from error
+    return hashlib.sha256(text).hexdigest()[:_DIGITS]
 
 
 def _shader_kernels(spec: str) -> list[Kernel]:
@@ -117,7 +136,7 @@ def load_target(name: str) -> MakeFactory:
 
 
 def _see_that_starts(command: str) -> None:
-    """Raise ProgramError where a command has no program that could be started."""
+    """Raise ProgramError if a command has no program that could be started."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -134,7 +153,7 @@ def _see_that_starts(command: str) -> None:
 
 
 def _see_that_is_there(page: str) -> None:
-    """Raise ProgramError where a page is a file that is not there."""
+    """Raise ProgramError if a page is a file that is not there."""
     path = page.partition("?")[0]
     if "://" not in page and not Path(path).is_file():
         raise ProgramError(
@@ -144,13 +163,13 @@ def _see_that_is_there(page: str) -> None:
 
 
 def is_ours(make: MakeFactory) -> bool:
-    """Whether what it makes is our runtime, which follows policies, schedulers and faults."""
+    """Whether ``make`` makes our runtime, which follows policies, schedulers and faults."""
     kind = make.func if isinstance(make, partial) else make
     return isinstance(kind, type) and issubclass(kind, TargetFactory) and kind.is_ours
 
 
 def _check_makes_targets(made: Any, spec: str) -> None:
-    """Raise ProgramError where ``made`` cannot be called with a device and kernels."""
+    """Raise ProgramError if ``made`` cannot be called with a device and kernels."""
     if not callable(made):
         raise ProgramError(
             f"cannot judge {spec} because it is {made!r} and makes no target of a device and "
@@ -164,7 +183,7 @@ def _check_makes_targets(made: Any, spec: str) -> None:
             f"{error} (probably it is to be {made.__name__}(device, kernels))"
         ) from None
     except ValueError:
-        # Python does not know what some of its own functions take.
+        # For some functions Python does not know the parameters.
         return
 
 
@@ -186,7 +205,7 @@ def _module(where: str, name: str) -> ModuleType:
 
 
 def _not_found(name: str, where: str, error: ModuleNotFoundError) -> ProgramError:
-    """The error where ``where`` is no module, or imports one that is missing."""
+    """The error for a ``where`` that is no module, or imports a missing one."""
     missing = error.name or ""
     if where != missing and not where.startswith(f"{missing}."):
         because = f"it imports {missing!r}, which is not there"
@@ -199,7 +218,7 @@ def _not_found(name: str, where: str, error: ModuleNotFoundError) -> ProgramErro
 
 
 def _no_file(name: str, where: str, error: OSError) -> ProgramError:
-    """The error where the file ``where`` cannot be read."""
+    """The error for a file ``where`` that cannot be read."""
     path = Path(where)
     if not path.parent.is_dir():
         return _cannot_load(name, where, f"there is no folder {path.parent}", "a misspelled path")
@@ -218,7 +237,7 @@ def _cannot_load(
 
 
 def _loaded(path: Path) -> ModuleType:
-    """The module in the file at ``path``; it is made anew where the file has changed."""
+    """The module in the file at ``path``; loaded again if the file has changed."""
     path = path.resolve()
     source = path.read_text(encoding="utf-8")
     loaded = _LOADED.get(path)
@@ -238,7 +257,7 @@ def _executed(path: Path, source: str) -> ModuleType:
     module.__file__ = str(path)
     # Dataclasses look their module up in sys.modules.
     sys.modules[name] = module
-    # It finds the modules beside it, as if it was run.
+    # The module finds those beside it, as if it were run as a script.
     sys.path.insert(0, str(path.parent))
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)

@@ -1,9 +1,9 @@
 """A mistake of the WGSL compiler, planted in a kernel that means what its WGSL says.
 
-A compiler that takes one operator for another does to a text what a changed text does.  So the
-kernel is compiled from a changed text wherever our compiler reads it: for the reference always,
-and for the device only where it is simulated.  Both are wrong alike then, and the mistake cannot
-be seen; a session says so.  Beside a real device, or a meaning written by hand, it is seen.
+A compiler that takes one operator for another gives the same as a changed text.  So the kernel is
+compiled from a changed text wherever our compiler reads it: always for the reference, and for the
+device only if it is simulated.  On a simulated device both are wrong alike, so the mistake cannot
+be seen; a session says so.  On a real device it is seen.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,14 +30,14 @@ from reference import run as run_reference
 
 _MOST_PROGRAMS = 100
 _ENOUGH = 20
-"""Programs that dispatch the kernel and show nothing, after which the mistake is invisible."""
+"""After this many programs that dispatch the kernel and show nothing, the mistake is not seen."""
 _TAKEN_FOR = {"+": "-", "-": "+", "*": "+", "^": "|", "&": "|", "|": "&", "/": "*", "%": "/"}
-"""What the planted compiler reads in the place of an operator."""
+"""The operator that the wrong compiler reads in place of each one."""
 _WORDS = 256
 
 
 def miscompiled(kernel: Kernel) -> tuple[Kernel, str] | None:
-    """A bare kernel as a wrong compiler has it, and the mistake; None where none shows."""
+    """A kernel made of WGSL alone, compiled wrongly, and the mistake; None if none shows."""
     for text, what in _changed(kernel.shader):
         try:
             wrong = Kernel.from_wgsl(text, name=kernel.name, tolerance=kernel.tolerance)
@@ -61,7 +61,7 @@ def _changed(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _results(kernel: Kernel) -> list[bytes]:
-    """What a kernel makes of some words; nothing where it raises."""
+    """The results of a kernel for some words; empty if it raises."""
     random = np.random.default_rng(1)
     least = max(each.least_bytes for each in kernel.buffers) // 4
     words = [random.integers(1, 2**20, max(_WORDS, least), np.uint32) for _ in kernel.buffers]
@@ -84,10 +84,10 @@ def hunt_miscompiled(
     case_of: Callable[[int], Case],
     tick: Callable[[], None],
 ) -> PlantedMistake | None:
-    """Plant the mistake in the first bare kernel of a session, and run programs with it.
+    """Plant the mistake in the first kernel made of WGSL alone, and run programs with it.
 
-    ``remake`` makes targets of other kernels.  None where the session has no bare kernel, or none
-    that the mistake changes.
+    ``remake`` makes the factory of targets with other kernels.  None if the session has no such
+    kernel, or none whose results the mistake changes.
     """
     kernels = factory.kernels
     bare = [each for each in kernels.values() if each.varied is not None]

@@ -1,7 +1,7 @@
 """Data as plain values of JSON and back, by the types that its classes declare.
 
 Dataclasses, named tuples, tuples, mappings, counters, sets, enums and single values are known.
-What is read was written by another process, perhaps of another version: a value of a wrong type
+What is read was written by another process, perhaps of another version, so a value of a wrong type
 is refused.  Nothing is ever unpickled from a shared folder.
 """
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def to_plain(value: Any) -> Any:
-    """``value`` as dicts, lists and single values; what has no order is sorted."""
+    """``value`` as dicts, lists and single values; sets and mappings are sorted."""
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):

@@ -1,9 +1,9 @@
 """Mistakes that a session plants on purpose, to show that it would see a real one.
 
 Each is planted between the judge and the session's own target, and tried with the session's
-programs, device and comparison.  It counts as seen where a program passes without it and shows a
-wrong value with it.  Mutants of our own runtime are not here; a session hunts one only where it
-judges that runtime.
+programs, device and comparison.  It counts as seen if a program passes without it and shows a wrong
+value with it.  Mutants of our own runtime are not here; a session hunts one only if it judges that
+runtime.
 """
 
 from abc import ABC, abstractmethod
@@ -34,17 +34,17 @@ class PlantedMistake:
     programs: int
     seen: bool
     blind: bool = False
-    """Whether no session like this can see it, which the session says of itself."""
+    """Whether sessions with these settings cannot see it; the report says so."""
 
     @property
     def is_as_known(self) -> bool:
-        """Whether it was seen, or was not where it cannot be."""
+        """Whether it was seen exactly if it can be seen."""
         return self.seen != self.blind
 
     def __str__(self) -> str:
         programs = f"{self.programs} program{'s' * (self.programs != 1)}"
         seen = f"seen after {programs}" if self.seen else f"not seen in {programs}"
-        known = ", as the session says of itself" * (self.blind and not self.seen)
+        known = ", as expected: this session cannot see it" * (self.blind and not self.seen)
         return f"{self.what}, planted in {self.where}: {seen}{known}"
 
 
@@ -80,7 +80,7 @@ class _Overtaking(_Mistaken):
 
 
 class _Dropping(_Mistaken):
-    """Drops every so many-th host write."""
+    """Drops every ``_EVERY``-th host write."""
 
     _writes = 0
 
@@ -92,7 +92,7 @@ class _Dropping(_Mistaken):
 
 
 class _Doubling(_Mistaken):
-    """Carries out every so many-th dispatch twice."""
+    """Carries out every ``_EVERY``-th dispatch twice."""
 
     _dispatches = 0
 
@@ -105,7 +105,7 @@ class _Doubling(_Mistaken):
 
 
 MISTAKES: Mapping[str, Callable[[Target], Target]] = {
-    "a dispatch overtakes the write before it": _Overtaking,
+    "a write is repeated after the dispatch that follows it": _Overtaking,
     "a write is dropped": _Dropping,
     "a dispatch is carried out twice": _Doubling,
 }
@@ -128,7 +128,7 @@ def hunt_mistakes(
     programs = failing = 0
     while programs < _MOST_PROGRAMS and failing < _MOST_FAILING and len(seen) < len(MISTAKES):
         tick()
-        # The mistake stands where a client would, so that the program is driven plainly.
+        # The mistake takes the client's place, so no client is used.
         case = replace(case_of(programs).plain, client=PLAIN)
         programs += 1
         if judge(case, factory, MEANING_ONLY).failure is not None:

@@ -63,7 +63,7 @@ class Fuzz:
     stop: int | None
     step: int = 1
     avoided: Avoided = frozenset()
-    """What most programs of a foreign target leave out, since bugs that take it were found."""
+    """What most programs of a foreign target leave out, since bugs that need it were found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """Whether to say so where it asks for more than the target promises; otherwise it passes."""
+    """Whether to say if it asks for more than the target promises; otherwise it passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +125,7 @@ class CannotRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CannotJudge:
-    """A case cannot be judged: a kernel of the user's is at fault, for instance."""
+    """A case cannot be judged, for instance because a kernel of the user is wrong."""
 
     error: str
     """The class in ``gpusim.errors``."""
@@ -150,13 +150,14 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedProgram:
-    """Program ``number`` failed, and the worker waits."""
+    """Program ``number`` failed, and the worker waits.  ``tally``: as in ``Progress``."""
 
     number: int
+    tally: Tally
     case: Case
     failure: Failure
     beneath: tuple[Case, Failure] | None = None
-    """A further failure, where the failure is an op that was wrongly accepted."""
+    """A further failure, if the failure is that an op was wrongly accepted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,7 +167,7 @@ class RanAll:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """The failure of a judged case, None where it passed or was not run."""
+    """The failure of a judged case, None if it passed or was not run."""
 
     failure: Failure | None
     beyond_promises: str = ""

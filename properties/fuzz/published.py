@@ -1,8 +1,8 @@
 """The progress of a worker, in memory that it shares with its session and that outlives the worker.
 
-A worker that has died or hangs cannot say what it was doing.  So it says it in advance: the
-number of its program, the op that it issues and, where a case is judged by itself, the call on
-the driver.  Each is a number in shared memory.  Nothing here knows why a worker is gone.
+A worker that has died or hangs cannot say what it was doing.  So it says that in advance: the
+number of its program, the op that it issues and, if a single case is judged, the call on the
+driver.  Each is a number in shared memory.  Nothing here knows why a worker is gone.
 """
 
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class Place:
     """What a worker was doing: a run, its op, and the last call on the driver in that op."""
 
     run: int = 0
-    """The number of the run of its program, from 1; 0 where none had begun."""
+    """The number of the run of its program, from 1; 0 if none had begun."""
     position: int = -1
     """The position of the last op that was begun; -1 where none is known."""
     is_closing: bool = False
     call: str = ""
-    """Empty where there was no call, or calls were not published."""
+    """Empty if there was no call, or calls were not published."""
 
 
 class Published:

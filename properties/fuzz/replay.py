@@ -1,7 +1,7 @@
 """Replays a finding on the target on which it was found.
 
-A finding is data and may come from a stranger.  Code that it names is run only where the command
-line names it too, or trusts the file.  Built-in targets and kernels need neither.
+A finding is data and may come from a stranger.  Code that it names is run only if the command line
+names it too, or trusts the file.  Built-in targets and kernels need neither.
 """
 
 import shlex
@@ -55,7 +55,7 @@ class Replay:
 
 
 def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
-    """The plan for the finding at ``path``, on its own device and policy unless told otherwise.
+    """The plan for the finding at ``path``, on its own device and policy if ``settings`` name none.
 
     Raises:
         ProgramError: the file is malformed.
@@ -119,7 +119,7 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
 
 
 def explain(plan: ReplayPlan, stall_seconds: float) -> Argument | None:
-    """Why the case of a plan fails; None where it passes now.  Raises as ``replay``."""
+    """Why the case of a plan fails; None if it passes now.  Raises as ``replay``."""
     with _judging(plan, stall_seconds) as (supervisor, _, failure):
         if failure is None:
             return None
@@ -144,7 +144,7 @@ def _judging(
 
 
 def check_asked(beyond_promises: str) -> None:
-    """Raise NothingToShow where a case was not run; ``beyond_promises`` then says why."""
+    """Raise NothingToShow if a case was not run; ``beyond_promises`` then says why."""
     if beyond_promises:
         raise NothingToShow(
             f"cannot replay it because {beyond_promises} (probably the target promised more when "
@@ -178,7 +178,7 @@ def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
 
 
 def _is_named(what: str, recorded: str, given: str | None) -> bool:
-    """Whether the command line names the same as the file; UsageError where it names another."""
+    """Whether the command line names the same as the file; UsageError if it names another."""
     if given is None:
         return False
     if _place(given) != _place(recorded):

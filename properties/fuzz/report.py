@@ -27,7 +27,7 @@ from properties.shrink.reducer import Shrunk
 
 Tell = Callable[[str], None]
 _TELL_SECONDS = 10.0
-"""How often a session says where it stands, where nobody sees a live line."""
+"""How often a session reports its progress if there is no live line."""
 
 
 def as_json(session: Session) -> dict[str, Any]:
@@ -123,9 +123,9 @@ def _shrink(shrunk: Shrunk) -> dict[str, Any]:
 
 @contextmanager
 def live(console: Console, tell: Tell) -> Iterator[Watch]:
-    """A line that follows a session, where ``console`` is a terminal.
+    """A line that follows a session, if ``console`` is a terminal.
 
-    Elsewhere ``tell`` gets the line every ten seconds.
+    Otherwise ``tell`` gets the line every ten seconds.
     """
     with Progress(
         SpinnerColumn(),
@@ -151,7 +151,7 @@ def live(console: Console, tell: Tell) -> Iterator[Watch]:
 
 
 def say(session: Session, *, quiet: bool = False) -> str:
-    """What a person reads first, in ten lines for one finding; with ``quiet`` no more than that.
+    """What a person reads first: ten lines for one finding.
 
     Each finding, then the verdict and the settings.  A quiet session that is valid and found
     nothing says nothing.
@@ -212,7 +212,7 @@ def verdict(session: Session) -> str:
 def _planted(session: Session) -> str:
     seen = sum(mistake.seen for mistake in session.planted)
     text = f"all {seen} planted mistakes were seen"
-    return text + ", and one was not that cannot be" * (seen < len(session.planted))
+    return text + ", and one could not be seen, as expected" * (seen < len(session.planted))
 
 
 def replay_of(bug: Bug, session: Session) -> str:

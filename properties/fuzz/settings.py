@@ -1,7 +1,7 @@
 """The settings of a session and of a replay, and where each value came from.
 
-An argument of the call goes before the command line, the command line before the
-environment, the environment before the default.  Nothing else reads the environment.
+An argument of the call counts first, then the command line, then the environment, then the
+default.  Nothing else reads the environment.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,8 +39,8 @@ _SCHEDULERS = ", ".join(SCHEDULERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """How a setting is given: ``read`` parses its text."""
+class Option:
+    """How a setting is given on the command line: ``read`` parses its text."""
 
     read: Callable[[str], Any]
     help: str
@@ -91,72 +91,72 @@ def _truth(text: str) -> bool:
 _preset = read_choice(PRESETS, _POLICIES)
 _presets = read_choice((*PRESETS, ALL), f"{_POLICIES} or {ALL}")
 _scheduler = read_choice((*SCHEDULERS, ALL), f"{_SCHEDULERS} or {ALL}")
-_STALL = Setting(read_seconds, "seconds without progress that are a hang", "S")
-_TARGET = Setting(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
+_STALL = Option(read_seconds, "seconds without progress that are a hang", "S")
+_TARGET = Option(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting of a session; ``origins`` says where each one not at its default came from."""
+    """Every setting of a session; ``origins`` says where each came from that is not its default."""
 
-    device: Annotated[str, Setting(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
-    policy: Annotated[str, Setting(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
+    device: Annotated[str, Option(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
+    policy: Annotated[str, Option(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
     scheduler: Annotated[
-        str, Setting(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
+        str, Option(_scheduler, f"of the simulated device: {_SCHEDULERS}; all by default", "NAME")
     ] = ALL
-    faults: Annotated[bool, Setting(_truth, "let the device fail now and then", flag=True)] = False
+    faults: Annotated[bool, Option(_truth, "let the device fail now and then", flag=True)] = False
     check_shaders: Annotated[
-        bool, Setting(_truth, "report races and other mistakes in shaders", flag=True)
+        bool, Option(_truth, "report races and other mistakes in shaders", flag=True)
     ] = False
     seconds: Annotated[
         float | None,
-        Setting(read_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
+        Option(read_seconds, f"stop after so long; {DEFAULT_SECONDS:g} without --programs", "S"),
     ] = None
-    programs: Annotated[int | None, Setting(read_whole(1), "stop after so many")] = None
+    programs: Annotated[int | None, Option(read_whole(1), "stop after so many")] = None
     workers: Annotated[
         int,
-        Setting(
+        Option(
             read_whole(1, _MOST_WORKERS),
             "processes that run programs side by side, each with a device",
         ),
     ] = 1
-    seed: Annotated[int, Setting(read_whole(0), "programs follow from it and their number")] = 0
-    first: Annotated[int, Setting(read_whole(0), "number of the first program")] = 0
-    findings: Annotated[int, Setting(read_whole(1), "stop after so many different ones")] = 3
-    failures: Annotated[int, Setting(read_whole(1), "stop after so many failing programs")] = 10
+    seed: Annotated[int, Option(read_whole(0), "programs follow from it and their number")] = 0
+    first: Annotated[int, Option(read_whole(0), "number of the first program")] = 0
+    findings: Annotated[int, Option(read_whole(1), "stop after so many different ones")] = 3
+    failures: Annotated[int, Option(read_whole(1), "stop after so many failing programs")] = 10
     known: Annotated[
-        Path | None, Setting(read_folder, "findings to run first and not to report again", "DIR")
+        Path | None, Option(read_folder, "findings to run first and not to report again", "DIR")
     ] = None
     stall: Annotated[float, _STALL] = 30.0
     shrink: Annotated[
-        float, Setting(read_seconds, "what making one failure small may take", "S")
+        float, Option(read_seconds, "what making one failure small may take", "S")
     ] = 15.0
-    save: Annotated[Path, Setting(read_path, "folder for what is found", "DIR")] = Path("findings")
+    save: Annotated[Path, Option(read_path, "folder for what is found", "DIR")] = Path("findings")
     json: Annotated[
-        Path | None, Setting(read_file_to_write, "write what happened to a file", "FILE")
+        Path | None, Option(read_file_to_write, "write what happened to a file", "FILE")
     ] = None
     adversary: Annotated[
         bool,
-        Setting(
+        Option(
             _truth,
             "disturb the target's device: maps settle in other orders, and fail where promised",
             flag=True,
         ),
     ] = False
     shard: Annotated[
-        Share | None, Setting(_share, "run share I, from 0, of N; with --corpus", "I/N")
+        Share | None, Option(_share, "run share I, from 0, of N; with --corpus", "I/N")
     ] = None
     corpus: Annotated[
-        Path | None, Setting(read_path, "folder that the shards of a session share", "DIR")
+        Path | None, Option(read_path, "folder that the shards of a session share", "DIR")
     ] = None
     fleet: Annotated[
-        str, Setting(read_text, "Ray cluster that runs it, or local; with --corpus", "ADDRESS")
+        str, Option(read_text, "Ray cluster that runs it, or local; with --corpus", "ADDRESS")
     ] = ""
     block: Annotated[
-        int, Setting(read_whole(1), "programs of a block, which is run whole or again")
+        int, Option(read_whole(1), "programs of a block, which is run whole or again")
     ] = 500
     kernels: Annotated[
-        str, Setting(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
+        str, Option(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
     ] = ""
     target: Annotated[str, _TARGET] = RUNTIME
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -173,17 +173,14 @@ class Settings:
                 )
 
     def _refuse_half_shared(self) -> None:
-        """Raise UsageError where a session in blocks lacks something, or is asked two ways."""
+        """Raise UsageError if a session in blocks lacks a setting, or has two that exclude each
+        other.
+        """
         shared = next((name for name in ("fleet", "shard") if getattr(self, name)), "")
         if shared and self.corpus is None:
             raise UsageError(
                 f"cannot take {self.source(shared)} because its results have no folder "
                 "(probably --corpus DIR is missing)"
-            )
-        if self.fleet and self.shard is not None:
-            raise UsageError(
-                f"cannot take {self.source('shard')} because the whole session runs on the fleet "
-                "(probably one of --shard and --fleet is meant)"
             )
         if self.corpus is not None and self.programs is None:
             raise UsageError(
@@ -192,7 +189,7 @@ class Settings:
             )
 
     def refuse_ignored(self) -> None:
-        """Raise UsageError where a target that is not our runtime would ignore a setting."""
+        """Raise UsageError if a target that is not our runtime would ignore a setting."""
         for name, ignored in _OURS_ONLY.items():
             if getattr(self, name) != _default(name):
                 raise UsageError(
@@ -220,7 +217,7 @@ class Settings:
 
     @property
     def most_seconds(self) -> float | None:
-        """When to stop, in seconds; None where only a number of programs is given."""
+        """When to stop, in seconds; None if only a number of programs is given."""
         if self.seconds is None and self.programs is None:
             return DEFAULT_SECONDS
         return self.seconds
@@ -260,26 +257,24 @@ class ReplaySettings:
 
     device: Annotated[
         str | None,
-        Setting(read_device, "in place of the finding's device", "NAME", from_environment=False),
+        Option(read_device, "in place of the finding's device", "NAME", from_environment=False),
     ] = None
     policy: Annotated[
         str | None,
-        Setting(_preset, f"in place of its policy: {_POLICIES}", "NAME", from_environment=False),
+        Option(_preset, f"in place of its policy: {_POLICIES}", "NAME", from_environment=False),
     ] = None
     stall: Annotated[float, _STALL] = 30.0
     target: Annotated[
         str | None,
-        Setting(_target, "the target of the finding, so that it may be run", "NAME", False),
+        Option(_target, "the target of the finding, so that it may be run", "NAME", False),
     ] = None
     kernels: Annotated[
         str | None,
-        Setting(
-            read_text, "the kernels of the finding, so that they may be loaded", "PLACE", False
-        ),
+        Option(read_text, "the kernels of the finding, so that they may be loaded", "PLACE", False),
     ] = None
     trust: Annotated[
         bool,
-        Setting(
+        Option(
             _truth,
             "run whatever target and kernels the file names; one of version 1 names no target",
             from_environment=False,
@@ -333,8 +328,8 @@ def read_setting(name: str, text: str, source: str) -> Any:
     return read_value(settings_of(Settings)[name].read, text, source)
 
 
-def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Setting]:
-    """The settings by name."""
+def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Option]:
+    """The option of each setting, by the setting's name."""
     hints = get_type_hints(kind, include_extras=True)
     return {
         name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")
@@ -342,7 +337,7 @@ def settings_of(kind: type[Settings] | type[ReplaySettings]) -> dict[str, Settin
 
 
 def option_of(name: str) -> str:
-    """The option of a setting."""
+    """The word of the command line that gives a setting."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -351,16 +346,16 @@ def _variable_of(name: str) -> str:
     return f"GPUSIM_{name.upper()}"
 
 
-def _checked(setting: Setting, value: Any, source: str) -> Any:
+def _checked(option: Option, value: Any, source: str) -> Any:
     """A checked value: what reading its text gives."""
     if value is None:
         return None
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-    return read_value(setting.read, text, source)
+    return read_value(option.read, text, source)
 
 
 def add_reports(parser: Parser) -> None:
-    """How much a session says, and to whom."""
+    """The options for how much a session prints, and which reports it writes."""
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--details", action="store_true", help="show tables and whole findings")
     amount.add_argument("--quiet", action="store_true", help="show findings only")
@@ -369,8 +364,9 @@ def add_reports(parser: Parser) -> None:
 
 
 def add_merge_options(parser: Parser) -> None:
-    """Which corpora are merged, and what is written."""
+    """The options for which corpora are merged, and what is written."""
     parser.add_argument("folders", nargs="+", metavar="DIR", help="the --corpus of a session")
     for name in ("save", "json"):
         setting = settings_of(Settings)[name]
         parser.add_option(f"--{name}", setting.read, setting.help, metavar=setting.metavar)
+    parser.add_option("--html", read_file_to_write, "write a page with curves", metavar="FILE")

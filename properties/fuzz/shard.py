@@ -3,6 +3,7 @@
 The engine decides what an answer means; nothing here does.
 """
 
+from collections import Counter
 from dataclasses import replace
 
 from gpusim.kernels import Kernels
@@ -18,7 +19,7 @@ from properties.fuzz.protocol import (
     RanAll,
     Stop,
 )
-from properties.fuzz.supervisor import Gone, Supervisor
+from properties.fuzz.supervisor import MOST_KILLS, Gone, Supervisor
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.shrink.avoid import Avoided
@@ -27,7 +28,7 @@ from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 _SHRINK_STALL_SECONDS = 3.0
 """Seconds without progress after which a candidate of the shrinker hangs."""
 _DEATH_PATIENCE = 4
-"""The factor on the time for shrinking, where each failing candidate kills a process."""
+"""The factor on the time for shrinking if each failing candidate kills a process."""
 
 
 class Shard:
@@ -42,6 +43,8 @@ class Shard:
         self._stop = stop
         self._step = step
         self._is_told_to_stop = False
+        self._kills: Counter[int] = Counter()
+        """How often the worker was killed from outside, by its program."""
 
     @property
     def has_programs(self) -> bool:
@@ -64,17 +67,27 @@ class Shard:
             self._is_told_to_stop = True
 
     def tick(self, stall_seconds: float, wait_seconds: float) -> Answer | Gone | None:
-        """The worker's next answer; None where there is none yet."""
+        """The worker's next answer; None if there is none yet."""
         answer = self._supervisor.tick(stall_seconds, wait_seconds)
         match answer:
             case Progress():
                 self.next = answer.number
-            case FailedProgram() | RanAll() | Gone():
+            case FailedProgram():
+                self.next, self.is_running = answer.number + self._step, False
+            case RanAll() | Gone():
                 self.is_running = False
         return answer
 
+    def runs_again(self, gone: Gone) -> bool:
+        """Whether to run the worker's last program again, since the worker was killed from outside.
+
+        If that happens again and again at one program, the program may be the reason.
+        """
+        self._kills[gone.number] += gone.was_killed
+        return gone.was_killed and self._kills[gone.number] < MOST_KILLS
+
     def pass_over(self, gone: Gone) -> int:
-        """Continue after the program at which the worker died; how many programs are uncounted."""
+        """Continue after the program at which the worker died; the number of uncounted programs."""
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
         return passed
@@ -85,6 +98,10 @@ class Shard:
         answer = self._supervisor.wait(stall_seconds)
         assert isinstance(answer, Made)
         return answer.case
+
+    def judge(self, case: Case, stall_seconds: float) -> Failure | None:
+        """The failure of a case that is run by itself; None where it passes."""
+        return self._supervisor.judge(case, stall_seconds)
 
     def judgement(self, stall_seconds: float) -> Judgement:
         """Judges a candidate in the worker."""
@@ -106,8 +123,8 @@ class Shard:
     ) -> Shrunk | None:
         """The smallest case that fails in the same way; None where ``case`` passes when run again.
 
-        A fresh worker runs it, since the failure may have harmed the device of the worker that
-        met it.  To shrink an abort or a hang may take longer than ``seconds``.
+        A fresh worker runs it, since the failure may have harmed the device of the worker that met
+        it.  Shrinking an abort or a hang may take longer than ``seconds``.
         """
         self._supervisor.stop()
         judgement = self.judgement(stall_seconds)

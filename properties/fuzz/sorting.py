@@ -1,9 +1,9 @@
 """Decides which bug a failing program shows: one that was met before, or a new one.
 
-A target of somebody else's may have several bugs, and a frequent one hides the others.  So each
-failing program is also tried without what the bugs that were met take (``properties.shrink.curing``
-says how).  If it does not fail then, it shows one of them.  If it fails, it may show another.
-Nothing here runs a program: a shard does.
+A foreign target may have several bugs, and a frequent one hides the others.  So each failing
+program is also tried without what the met bugs need (``properties.shrink.curing`` says how).  If it
+then passes, it shows one of them.  If it still fails, it may show another bug.  Nothing here runs a
+program: a shard does.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _LIVES_ON = (
     FailureKind.CRASH,
     FailureKind.LAW,
 )
-"""Failures of a target after which its worker can go on, and that a run shows at once."""
+"""Kinds of failures after which the worker can go on, and that a single run shows."""
 _LAST_PATIENCE = 4
 """The factor on the time for shrinking at the end of a session."""
 
@@ -83,10 +83,10 @@ class Sorter:
                 self._explain(shard, self.bugs.resume(bug, small, pair))
 
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
-        """Count the case where it shows what was met before.
+        """Count the case if it shows what was met before; whether it did.
 
-        It runs in the worker as it is, since to start another takes long.  Only a new failure needs
-        to fail where nothing else ran.
+        It runs in the worker as it is, since starting another takes long.  Only a new failure must
+        be shown by a worker in which nothing else ran.
         """
         if not self.bugs.takes:
             return False
@@ -108,9 +108,9 @@ class Sorter:
         return False
 
     def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
-        """Count the case where what one bug needs is enough to fail so, and without it none does.
+        """Count the case if what one bug needs is enough to fail so, and without that it passes.
 
-        That takes a few runs, where shrinking takes hundreds.
+        That takes a few runs; shrinking takes hundreds.
         """
         limits = case.limits(Limits())
         met = self.bugs.met.values()
@@ -128,7 +128,7 @@ class Sorter:
         return False
 
     def _look_behind(self, shard: Shard, case: Case) -> None:
-        """Look for another failure in a case that shows one which was met before."""
+        """Look for another failure in a case that shows a bug that was met before."""
         judgement = self._judgement(shard)
         failure = judgement(self._cure(case))
         if failure is None or failure.kind not in _LIVES_ON:
@@ -138,7 +138,7 @@ class Sorter:
             return judgement(self._cure(each)) if self._is_promised(each) else None
 
         small = self._shrunk(case, failure, without_known)
-        # What cures it may be needless by now.
+        # By now the cure may be unnecessary.
         for shown in () if small is None else (small.case, self._cure(small.case)):
             again = judgement(shown)
             if again is None:
@@ -151,7 +151,7 @@ class Sorter:
     def _add(
         self, shard: Shard, case: Case, failure: Failure, shrunk: Shrunk | None, pair: Together
     ) -> None:
-        """Note a bug, and explain it where nobody has yet."""
+        """Note a bug, and explain it if it is not explained yet."""
         bug = self.bugs.add(case, failure, reproduced=True, shrunk=shrunk, together=pair)
         self._explain(shard, bug)
 
@@ -160,7 +160,7 @@ class Sorter:
             bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
-        """The two ops that must stand together, found where no bug that was met disturbs."""
+        """The two ops that must stand together, found in a case without the needs of met bugs."""
         healthy = case if self.is_ours else self._cure(case)
         is_same = healthy.program == case.program or fails_like(healthy, failure, judgement)
         return together(healthy if is_same else case, failure, judgement)
@@ -169,7 +169,7 @@ class Sorter:
         return cured(case, self.bugs.takes, self.bugs.needs, self.kernels, Limits())
 
     def _is_promised(self, case: Case) -> bool:
-        """Whether it asks for no more than is promised; fitting would hide that it does."""
+        """Whether the case asks for no more than is promised; fitting would hide that."""
         promises, limits = case.promises or Capabilities(), case.limits(Limits())
         return is_within_capabilities(case.program, promises, self.kernels, limits)
 

@@ -9,7 +9,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -34,6 +34,7 @@ from properties.fuzz.protocol import (
     Ready,
     Request,
     Setup,
+    Stop,
 )
 from properties.fuzz.published import Place, Published
 from properties.fuzz.worker import work
@@ -41,6 +42,10 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
+MOST_KILLS = 4
+"""After this many kills from outside at one place, the worker's death counts as a failure."""
+_MOST_STARTS = 20
+"""How often a worker is started again that is killed from outside before it has its device."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -64,6 +69,11 @@ class Gone:
         end = f"ended by {self.trait}" if self.trait else "stood still"
         return f"{end}: {self.words}" if self.words else end
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether it got SIGKILL, from a person or for lack of memory; no crash causes that."""
+        return self.trait == "SIGKILL"
+
     def failure(self, case: Case) -> Failure:
         """The failure of ``case``, which it ran, with the op and call at which the worker ended."""
         place, program = self.place, case.program
@@ -71,7 +81,7 @@ class Gone:
         if place.is_closing:
             position, op = len(program), "close"
         elif place.run > 1:
-            # A later run mostly has a transformed program, with its ops in other positions.
+            # A later run usually has a transformed program, with its ops in other positions.
             what = "the same again, or a variant of it"
             notes.append(f"in run {place.run} of it ({what}), at op {position} of that")
             position = -1
@@ -102,6 +112,8 @@ class Supervisor:
         self._stderr = Path(self._folder.name) / "stderr"
         self._process: Any = None
         self._connection: Any = None
+        self._request: Request = Stop()
+        """What the worker was asked last."""
         self._steps: tuple[int, ...] = ()
         self._moved = 0.0
 
@@ -131,7 +143,7 @@ class Supervisor:
         Raises:
             NoDevice: there is none, or the worker dies before it has one.
         """
-        answer = self.wait(_START_SECONDS)
+        answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
         if isinstance(answer, Ready):
             return answer
         self.stop()
@@ -143,25 +155,40 @@ class Supervisor:
         )
 
     def ask(self, request: Request) -> None:
-        """Send a request; start a worker where none runs."""
+        """Send a request; start a worker if none runs."""
         if self._process is None:
             self.start()
-        self._moved = time.monotonic()
+        self._request, self._moved = request, time.monotonic()
         # A worker that has died answers with its death.
         with suppress(ConnectionError):
             self._connection.send(request)
 
     def wait(self, stall_seconds: float) -> Answer | Gone:
-        """The next answer; it may take any time as long as programs make progress."""
+        """The next answer; it may take any time as long as programs make progress.
+
+        A worker that was killed from outside is asked once more.
+        """
+        return self._answer(stall_seconds, MOST_KILLS, lambda: self.ask(self._request))
+
+    def _answer(
+        self, stall_seconds: float, most_kills: int, again: Callable[[], None]
+    ) -> Answer | Gone:
+        """The next answer; if the worker is killed before it comes, the answer to ``again``."""
+        kills = 0
         self._moved = time.monotonic()
-        while (answer := self.tick(stall_seconds)) is None:
-            pass
-        return answer
+        while True:
+            answer = self.tick(stall_seconds)
+            kills += isinstance(answer, Gone) and answer.was_killed
+            if isinstance(answer, Gone) and answer.was_killed and kills < most_kills:
+                again()
+                self._moved = time.monotonic()
+            elif answer is not None:
+                return answer
 
     def tick(
         self, stall_seconds: float, wait_seconds: float = TICK_SECONDS
     ) -> Answer | Gone | None:
-        """The next answer, or None where it does not come in ``wait_seconds``.
+        """The next answer, or None if it does not come in ``wait_seconds``.
 
         A worker that has begun no program and no op for ``stall_seconds`` is killed.
 
@@ -175,7 +202,8 @@ class Supervisor:
                 answer: Answer = self._connection.recv()
                 self._moved = time.monotonic()
                 return _checked(answer)
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
+            # It may have died in the middle of an answer.
             return self._bury()
         steps, now = self._published.steps, time.monotonic()
         if steps != self._steps:
@@ -254,7 +282,7 @@ class Supervisor:
 
     def _last_words(self) -> str:
         with self._stderr.open("rb") as file:
-            # A target may have printed a lot, so only the end is read.
+            # A target may have printed a great deal, so only the end is read.
             file.seek(-min(_LAST_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
             text = file.read().decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]

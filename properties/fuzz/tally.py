@@ -1,4 +1,4 @@
-"""Tallies: what the programs of a session, or of a part of one, did, in counts.
+"""Tallies: counts of what the programs of a session, or of a part of it, did.
 
 The tally of a session is the sum of its workers' tallies.  Nothing here judges.
 """
@@ -30,7 +30,7 @@ _DETAILS: Mapping[str, str] = {
     "copy": "target_role",
     "encode": "reason",
 }
-"""The field of an event that tells the kind of its op, by the kind of the event."""
+"""For each kind of event, the field that names the kind of its op."""
 _OPS = {"dispatch": "dispatch", "take": "read"}
 _DETAILED_OPS = {
     ("create_buffer", Role.STORAGE): "alloc",
@@ -40,7 +40,7 @@ _DETAILED_OPS = {
     ("encode", "asked"): "flush",
     ("encode", "sync"): "sync",
 }
-"""The op that a driver event shows; other events belong to no single op."""
+"""For each kind of driver event, the op that it shows; other events belong to no single op."""
 
 
 def count_events(trace: Trace, policy: Policy) -> EventCounts:
@@ -82,7 +82,7 @@ MEASURED_FIRST = 1200
 """The first programs of a seed, all of which are measured."""
 _KINDS = {kind: kind.__name__.lower() for kind in VERBS}
 _MEASURE_EVERY = 8
-"""One in so many later programs is measured; measuring costs more than making a program."""
+"""One later program in this many is measured; measuring costs more than making a program."""
 
 
 def is_measured(number: int) -> bool:
@@ -113,7 +113,7 @@ class Tally:
     reach: Reach = field(default_factory=Reach)
     """How far the traces went."""
     variants: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Programs by client, and by kind of transformation where they have any."""
+    """Programs by client and, if they have any, by kind of transformation."""
     accepted: Counter[str] = field(default_factory=Counter)
     """Accepted ops by kind."""
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -156,7 +156,8 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            # An op that is only contained may be accepted, and then means nothing.
+            # An invalid op whose refusal is only promised as contained may be accepted; that means
+            # nothing.
             meant = [outcome.error is None for outcome in verdict.expected.outcomes]
             writers = writers_of_reads(program, meant, kernels)
             self.measured_reads += len(writers)

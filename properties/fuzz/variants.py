@@ -1,8 +1,8 @@
 """Variants: which cases of a session get a client, transformations or a limit of dispatches.
 
-They are drawn apart from the program, so that they do not change it.  About half of our
-runtime's programs have a client or transformations, never both, because they cost an execution or
-make one slower.  Nothing here runs a case.
+They are drawn independently of the program.  About half of our runtime's programs have a client or
+transformations, since these cost a second execution or make it slower.  None has both.  Nothing
+here runs a case.
 """
 
 from dataclasses import replace
@@ -15,9 +15,9 @@ from properties.model.case import Case
 from properties.oracles.metamorphic import draw_transformations
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
-"""How many of eight programs get each; the last two are for programs with planned faults."""
+"""How many of eight programs get each variant; the last two are for those with faults."""
 _LIMITED = 7
-"""The turn of eight in which a policy sometimes drops all dispatches past a limit."""
+"""Of eight programs, the one whose policy may drop all dispatches past a limit."""
 _MOST_DISPATCHES = 12
 
 

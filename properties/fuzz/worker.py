@@ -1,7 +1,7 @@
 """The process in which programs run, because what is judged may abort or hang it.
 
-A worker publishes the number of each program before it runs it, in memory that outlives it.  The
-engine decides how long to go on and what a failure means; nothing here does.
+A worker publishes the number of each program before running it, in memory that outlives the
+worker.  The engine decides how long to go on and what a failure means; nothing here does.
 """
 
 import gc
@@ -28,7 +28,6 @@ from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.miscompiled import hunt_miscompiled
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
 from properties.fuzz.protocol import (
-    Answer,
     Broken,
     CannotJudge,
     CannotRun,
@@ -52,7 +51,7 @@ from properties.fuzz.published import Published
 from properties.fuzz.tally import Tally, is_measured
 from properties.fuzz.variants import tries_without_faults, with_foreign_client, with_variants
 from properties.generate.alone import alone
-from properties.generate.cases import Setting, case_for, draw_disturbance
+from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.generate.fitting import first_beyond
 from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec
 from properties.model.failure import Failure
@@ -65,7 +64,7 @@ from properties.oracles.laws.catalogue import H1
 from properties.shrink.avoid import Avoided, left_out, without
 
 _DETERMINISM_EVERY = 64
-"""One in so many programs is run twice more, to check that its trace is the same."""
+"""One program in this many is run twice more, to check that its trace is the same."""
 _REPORT_SECONDS = 0.1
 
 
@@ -105,7 +104,7 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     try:
         _serve(bench, connection)
     except (ProgramError, NoDevice) as error:
-        # An error of a target is in the history; this one is the user's.
+        # A target's error is in the history, so this one is the user's, in a kernel for instance.
         with suppress(ConnectionError):
             connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
@@ -156,7 +155,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 mistakes = bench.plant(hard=request.hard, avoided=request.avoided)
                 connection.send(Planted(mistakes=mistakes))
             case Stop():
-                # The fuzzing had ended already when the session sent it.
+                # The fuzzing had already ended when the session sent the request.
                 pass
 
 
@@ -187,7 +186,7 @@ class Bench:
         self._factory.make_trace = published.trace
         self.description = self._factory.description or adapter.description
         self.is_ours = self._factory.is_ours
-        self._setting = Setting(
+        self._setting = CaseSettings(
             device=adapter.name,
             limits=self._factory.limits,
             kernels=self._kernels,
@@ -237,7 +236,7 @@ class Bench:
         return [] if self.is_ours else not_asked(self._factory.capabilities)
 
     def judge(self, case: Case) -> Failure | None:
-        """The failure of one case; None where it passes, or is not wholly promised."""
+        """The failure of one case; None if it passes, or is not wholly promised."""
         self._published.begin()
         self._factory.make_trace = self._published.trace_of_calls
         if self._first_beyond(case) is not None:
@@ -250,7 +249,7 @@ class Bench:
         return explained(request, self._factory, self._published.begin)
 
     def beyond_promises(self, case: Case) -> str:
-        """The op of ``case`` that the target does not promise, in words; empty without one."""
+        """The op of ``case`` that the target does not promise, in words; empty if there is none."""
         position = self._first_beyond(case)
         promises = case.promises or self._factory.capabilities
         if position is None:
@@ -266,7 +265,7 @@ class Bench:
         return first_beyond(case.program, promises, self._kernels, case.limits(limits))
 
     def plant(self, *, hard: bool, avoided: Avoided = frozenset()) -> tuple[PlantedMistake, ...]:
-        """Plant the session's mistakes, and a mutant where our own runtime is judged.
+        """Plant the session's mistakes and, if our own runtime is judged, a mutant.
 
         Most programs leave out what is ``avoided``.  The session's seed chooses the mutant.
         """
@@ -282,20 +281,20 @@ class Bench:
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""
         number, tally, reported = request.first, Tally(), time.monotonic()
-        end: Answer = RanAll()
         while request.stop is None or number < request.stop:
             failed = self.run(number, tally, request.avoided)
-            number += request.step
             if failed is not None:
-                end = failed
-                break
+                # In one message, since a worker may be killed between two.
+                connection.send(failed)
+                return
+            number += request.step
             if time.monotonic() - reported >= _REPORT_SECONDS:
                 connection.send(Progress(tally=tally, number=number))
                 tally, reported = Tally(), time.monotonic()
                 if connection.poll():
                     break
         connection.send(Progress(tally=tally, number=number))
-        connection.send(end)
+        connection.send(RanAll())
 
     def run(
         self, number: int, tally: Tally, avoided: Avoided = frozenset()
@@ -321,6 +320,7 @@ class Bench:
         beneath = None if self.is_ours else judge_beneath(verdict)
         return FailedProgram(
             number=number,
+            tally=tally,
             case=case,
             failure=failure,
             beneath=beneath and (replace(case, promises=beneath[0]), beneath[1]),

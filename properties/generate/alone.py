@@ -1,8 +1,7 @@
-"""Programs that hold one kernel against its meaning: one dispatch, and nothing that could go wrong
-before it.
+"""Programs that compare one kernel with its meaning: one dispatch, with nothing before it.
 
-A session begins with these for each kernel of the user's, so that a kernel which means one thing
-in WGSL and another in NumPy is met before it makes other programs fail.
+A session begins with these programs, for each kernel of the user.  So a kernel that means one thing
+in WGSL and another in NumPy is found before it makes other programs fail.
 """
 
 from gpusim.kernels import OFFERED, Kernels
@@ -15,9 +14,9 @@ from properties.generate.operands import Signature, draw_scalars, drawable
 from properties.model.capabilities import Capabilities
 
 _ROUNDS = 2
-"""Programs for each kernel; each has other scalars."""
+"""The number of programs for each kernel; each program has other scalars."""
 _WORDS = 65
-"""One more than most workgroups have invocations."""
+"""Words of a buffer: one more than most workgroups have invocations."""
 
 
 def alone(

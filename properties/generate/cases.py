@@ -2,8 +2,9 @@
 
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
 unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
-capacity of 1 and a limit of 0.  A pool runs out inside a batch only if nothing has submitted the
-batch before that.  ``debug_dispatch_limit`` is not drawn here, because it changes results.
+capacity of 1 and a limit of 0.  To run a pool dry inside one batch, nothing else may submit the
+batch first; so scarce policies lift every other limit.  ``debug_dispatch_limit`` is not drawn here,
+because it changes results.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
+from gpusim.ops import Write
+from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import NO_FAULTS, SPEC, WGPU_NATIVE, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
@@ -28,13 +31,14 @@ ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+class CaseSettings:
     """What the cases of a session have in common.
 
     ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
-    take turns, program by program.  On a simulated device the schedulers take turns too, round by
-    round of the presets.  Every fourth round of schedulers has the profile of wgpu-native.  With
-    ``faults`` the device fails now and then.  ``check_shaders`` is for simulated devices.
+    take turns, program by program.  On a simulated device the schedulers take turns too.  A
+    scheduler stays for one round of all presets; then the next one has its turn.  Every fourth
+    round of schedulers has the profile of wgpu-native.  With ``faults`` the device fails now and
+    then.  ``check_shaders`` is for simulated devices.
     """
 
     device: str
@@ -49,7 +53,7 @@ class Setting:
     promises: Capabilities = ALL_PROMISED
 
 
-def case_for(seed: int, number: int, setting: Setting) -> Case:
+def case_for(seed: int, number: int, setting: CaseSettings) -> Case:
     """The case that follows from ``seed`` and ``number``."""
     text = f"{seed}/{number}"
     turn, preset = divmod(number, len(setting.presets))
@@ -88,7 +92,7 @@ def draw_case(
     Its program asks for nothing beyond ``promises``.
     """
     kernels = kernels.promised(promises.kernels)
-    # A target of somebody else's may take long for each op.
+    # A foreign target may take long for each op, so it gets no long programs.
     long = shape is None and target == RUNTIME and choices.chance(1, _LONG_PROGRAMS)
     policy = _draw_long_policy(choices, preset) if long else draw_policy(choices, preset)
     limits = (limits or Limits()).within(policy.memory_budget_bytes)
@@ -102,17 +106,28 @@ def draw_case(
         replays=promises.replays,
         indirect=promises.indirect,
         parts=promises.parts,
-        special_floats=promises.special_floats,
+        # Our own runtime passes every bit on, and the simulated device keeps it.
+        special_floats=promises.special_floats or (target == RUNTIME and device.is_simulated),
     )
     if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
+    policy = _with_room_for(program, policy)
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
     )
 
 
-def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> DeviceSpec:
-    """A simulated device, drawn apart from the program, so that the program does not change."""
+def _with_room_for(program: Program, policy: Policy) -> Policy:
+    """``policy`` with room for the longest write: one of thousands of pieces only takes long."""
+    longest = max([len(op.data) for op in program if isinstance(op, Write)], default=0)
+    most = policy.queued_write_bytes
+    if most is None or longest <= _MOST_PIECES * most:
+        return policy
+    return replace(policy, queued_write_bytes=_QUEUED_WRITES[0])
+
+
+def _behaving(text: str, turn: int, setting: CaseSettings, asked: AskedLimits) -> DeviceSpec:
+    """A simulated device, drawn independently of the program."""
     round_, place = divmod(turn, len(setting.schedulers))
     scheduler = setting.schedulers[place]
     profile = WGPU_NATIVE.name if round_ % _ROUNDS == _ROUNDS - 1 else SPEC.name
@@ -136,6 +151,7 @@ def _behaving(text: str, turn: int, setting: Setting, asked: AskedLimits) -> Dev
 _ROUNDS = 4
 _FAILING = Weights(
     (("failed_maps", 8), 4),
+    (("refused_maps", 8), 2),
     (("out_of_memory", 40), 4),
     (("failed_submits", 16), 4),
     (("failed_writes", 16), 2),
@@ -157,16 +173,16 @@ _LOSING = Weights(
 )
 _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
 _BAD_STRETCHES = 5
-"""In one of so many plans, calls of two verbs fail again and again."""
+"""One plan in this many lets calls of two verbs fail again and again."""
 _RHYTHMS = ((0, 2, 4, 6, 8, 10, 12), (0, 1, 3, 4, 6, 7, 9), (0, 1, 2, 4, 5, 6, 8))
-"""Which calls of such a stretch fail; an op that fails may be tried again."""
+"""Which calls of such a stretch fail; the gaps let an op that is tried again succeed."""
 
 
 def draw_faults(choices: Choices) -> FaultPlan:
     """Usually one or two faults, early enough that most programs meet them.
 
-    Now and then so many that one meets what another has left behind: a lost buffer, say, or a
-    pool that could not grow.
+    Now and then so many that a later fault meets what an earlier one left: a lost buffer, say, or
+    a pool that could not grow.
     """
     planned: dict[str, Any] = {}
     if choices.chance(1, _BAD_STRETCHES):
@@ -185,7 +201,11 @@ def draw_faults(choices: Choices) -> FaultPlan:
 
 
 def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
-    """What the layer does to program ``seed``, drawn apart from it; only what is survived fails."""
+    """What the layer does to program ``seed``.
+
+    It is drawn independently of the program, and has only faults that the target promises to
+    survive.
+    """
     choices = SeededChoices(f"disturbance {seed}")
     order = choices.integer(0, _MOST_SEED)
     faults = FaultPlan(
@@ -202,7 +222,10 @@ def _counts(choices: Choices, most: int) -> tuple[int, ...]:
 
 
 def _calls(choices: Choices, least: int, most: int) -> tuple[int, ...]:
-    """The numbers of a few calls, up to ``most``: of ``least`` to two draws, without repetition."""
+    """The sorted numbers of the calls that fail.
+
+    They are ``least`` to 2 draws from 0 to ``most``, and duplicates are dropped.
+    """
     drawn = [choices.integer(0, most) for _ in range(choices.integer(least, 2))]
     return tuple(sorted(dict.fromkeys(drawn)))
 
@@ -211,7 +234,8 @@ _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
 _BATCH_GROUPS = (None, 2, 5, 16, 0)
-_QUEUED_WRITES = (1 << 24, 256, 64, 1 << 24)
+_MOST_PIECES = 256
+_QUEUED_WRITES = (1 << 24, 258, 64, 1 << 24)
 _STAGING = (4, 2, 1, 0)
 _FIRST_BATCHES = (None, 1, 2, 3, 7)
 _STAGED_WRITES = (4096, 0, 8, 64)
@@ -223,7 +247,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""Longer than any program takes: waits poll because of it, and none times out."""
+"""A wait with a timeout polls; this timeout is so long that it never ends."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),
@@ -261,7 +285,7 @@ _OFTEN: Mapping[str, Weights[bool]] = {
 }
 _EVENLY = Weights((False, 1), (True, 1))
 _LONG_PROGRAMS = 100
-"""One in so many programs has hundreds of ops, under a policy that gathers them."""
+"""One program in this many has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
 _ROOMY: Mapping[str, Any] = {
@@ -275,19 +299,32 @@ _ROOMY: Mapping[str, Any] = {
     "join_reads": True,
     "staged_write_bytes": 4096,
 }
-"""A batch is submitted only by an op that asks for it, or where something runs out."""
+"""A batch is submitted only by an op that asks for it, or when something runs out."""
 _LASTING: Weights[Uniforms | None] = Weights((None, 1), (Uniforms.RING, 2), (Uniforms.CACHED, 2))
-"""The uniforms of a long program; None: those of its preset, which may have nothing that fills."""
+"""The uniforms of a long program; None: its preset's, which may have nothing that runs full."""
 _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
     ({"uniform_slots": (1, 2, 3), "uniform_ring_bytes": (1, 40)}, 8),
     ({"upload_bytes": (64, 16, 256)}, 3),
     ({"memory_budget_bytes": (1024, 256, 4096)}, 3),
     ({"cache_bind_groups": (True,), "bind_group_cache": (1, 2), "uniform_cache": (1, 2)}, 2),
+    (
+        # A replay is recorded as a run, of which a batch has room for a part.
+        {
+            "uniforms": (Uniforms.RING,),
+            "batch_commands": (None, 3, 3, 5, 8),
+            "batch_groups": (None, 5, 16),
+            "batch_bytes": (None, None, 256),
+        },
+        4,
+    ),
 )
 
 
 def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
-    """``preset`` without limits of a batch, and mostly with what a long batch fills."""
+    """``preset`` without limits of a batch, mostly with ring or cached uniforms.
+
+    A long batch can fill those.
+    """
     roomy = replace(preset, **_ROOMY)
     uniforms = choices.weighted(_LASTING)
     return roomy if uniforms is None else replace(roomy, uniforms=uniforms, cache_bind_groups=True)

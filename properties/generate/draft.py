@@ -40,7 +40,7 @@ from properties.generate.operands import (
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _MOST_REAL_DISPATCHES = 24
-"""The most float dispatches: with more, tolerances add up too far, and exponents may overflow."""
+"""The most float dispatches; with more, tolerances would add up too far, or exponents overflow."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +50,7 @@ class LiveBuffer:
     name: str
     size_bytes: int
     real: bool
-    """Whether it holds floats: whole aligned ones only, all finite and normal."""
+    """Whether it holds floats; these are aligned, finite and normal."""
     counts: bool = True
     """Whether each whole word is small enough for a grid on the GPU; a new buffer holds zeros."""
     writers: int = 0
@@ -118,7 +118,7 @@ class Draft:
     ) -> None:
         self.limits = limits
         self.palette = palette
-        """The sizes of most buffers; empty: each has its own."""
+        """The sizes of most buffers; if empty, each buffer has a size of its own."""
         self.indirect, self.parts = indirect, parts
         """Whether a grid may be read on the GPU, and whether parts of buffers may be bound."""
         self.ops: list[Op] = []
@@ -131,10 +131,12 @@ class Draft:
         """The scalars that were passed last, by their types."""
         self.dispatches = 0
         self.orphan: AnyDispatch | None = None
-        """The last dispatch over a buffer that was freed since."""
+        """The last dispatch over a buffer that has been freed since."""
         self.wide_grid: Grid | None = None
         """A grid past the limit in a dimension, which a guarded kernel was given."""
         self.graphs: list[DraftedGraph] = []
+        self.replayed: tuple[DraftedGraph, tuple[tuple[str, str], ...]] | None = None
+        """The graph that was replayed last, and its bindings."""
         self.refused_graphs: list[str] = []
         """Names of graphs whose capture was refused on purpose."""
         self._captured: list[Step] | None = None
@@ -186,7 +188,7 @@ class Draft:
         self._write(buffer, offset, self.next_data(size_bytes, buffer.real))
 
     def write_counts(self, buffer: LiveBuffer, offset: int, data: bytes) -> None:
-        """Whole words that may be in a grid on the GPU."""
+        """Write whole words that can serve as a grid on the GPU."""
         self._write(buffer, offset, data, counts=True)
 
     @property
@@ -196,11 +198,11 @@ class Draft:
 
     @property
     def can_repeat(self) -> bool:
-        """Whether there was a write, and its buffer is alive."""
+        """Whether there was a write whose buffer is still alive."""
         return self._last_write is not None
 
     def repeat(self) -> None:
-        """The last write once more, with the same bytes."""
+        """Repeat the last write, with the same bytes."""
         if self._last_write is not None:
             buffer, op, counts = self._last_write
             self.ops.append(op)
@@ -284,6 +286,7 @@ class Draft:
     ) -> None:
         bindings = tuple((old.name, new.name) for old, new in swaps.items())
         self.ops.append(Replay(graph=graph.name, scalars=scalars, bindings=bindings))
+        self.replayed = graph, bindings
         for step in graph.steps:
             self._ran(step, tuple(swaps.get(buffer, buffer) for buffer in step.buffers))
 
@@ -365,7 +368,7 @@ class Draft:
                 if written:
                     reach = buffer.size_bytes if size_bytes < 0 else size_bytes
                     words = reach // WORD_BYTES * WORD_BYTES
-                    # Words past the grid keep their bytes, which must be fit as well.
+                    # Words past the grid keep their bytes, which must be usable in a grid as well.
                     counts = signature.counts and buffer.counts
                     self._wrote(buffer, offset, words, counts=counts)
             self._real_dispatches += signature.real

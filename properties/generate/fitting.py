@@ -2,7 +2,7 @@
 
 Programs are drawn for the whole contract.  Fitting rounds numbers to the granularity, folds grids
 into fewer dimensions, and leaves out what is not promised.  Ops stay inside their buffers, and a
-program that fits already is unchanged.  A smaller or changed program may ask for more, so it is
+program that already fits is not changed.  When a program shrinks it may ask for more, so it is
 checked again.  Nothing here is drawn.
 """
 
@@ -61,7 +61,7 @@ def is_within_capabilities(
 def first_beyond(
     program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> int | None:
-    """The position of the first op that asks for what is not promised; None where none does."""
+    """The position of the first op that asks for what is not promised; None if none does."""
     fitting = _Fitting(program, capabilities, kernels, limits)
     for position, op in enumerate(program):
         if list(fitting.of(op)) != [op]:
@@ -78,7 +78,7 @@ def _without_unasked(
 ) -> Program:
     """The program without ops whose refusal is not promised, and without ops that depend on them.
 
-    Indirect dispatches over an unknown or large grid are left out too; a changed program may have
+    Indirect dispatches over an unknown or large grid are also left out; a changed program may have
     some.
     """
     has_grids = any(isinstance(op, DispatchIndirect) for op in inlined(program))
@@ -214,7 +214,7 @@ class _Fitting:
     def _size(self, size_bytes: int) -> int:
         unit = self._promised.buffer_size_bytes
         if size_bytes < 0 or size_bytes > self._limits.max_buffer_bytes:
-            # Too large on purpose; it stays so.
+            # The alloc is too large on purpose, and stays so.
             return -(-size_bytes // unit) * unit if size_bytes > 0 else size_bytes // unit * unit
         return self._amount(size_bytes, unit)
 
@@ -256,12 +256,12 @@ class _Fitting:
             yield copy
 
     def _may_run(self, kernel: str) -> bool:
-        """Whether it is promised: by its name, or, where none is named, since it has WGSL alone."""
+        """Whether the kernel is promised: by name or, if no names are given, because it is WGSL."""
         named = self._promised.kernels
         return kernel in named if named else self._kernels[kernel].operation is None
 
     def _cuts_floats(self, buffer: str, drawn_bytes: int, size_bytes: int) -> bool:
-        """Whether no bytes at all became a part of a float, which then may be any."""
+        """Whether an empty op became one over part of a float, which could then have any value."""
         return not drawn_bytes and size_bytes % WORD_BYTES > 0 and buffer in self._reals
 
     def _dispatch(self, op: AnyDispatch) -> Iterator[Command]:
@@ -343,7 +343,7 @@ class _Fitting:
     def _span(
         self, places: list[tuple[str, int]], size_bytes: int, units: tuple[int, int]
     ) -> tuple[list[int], int] | None:
-        """Offsets and a size in these units; None where the buffers are too small for one."""
+        """Offsets and a size in these units; None if the buffers are too small for one."""
         offset_unit, size_unit = units
         sizes = [self._sizes.get(buffer, (-1, -1)) for buffer, _ in places]
         is_within = size_bytes >= 0 and all(

@@ -1,9 +1,9 @@
 """Special floats: NaN, infinite, minus nought and subnormal, as f32.
 
-An implementation of WGSL may flush or forget what is special of them (specification, "Floating
-Point Evaluation"), so programs have them only where a target promises that it keeps them, or where
-a kernel says what it computes from them.  Writes, copies, reads and exact kernels keep every bit.
-Scalars that are NaN or infinite are not here: the contract refuses them.
+An implementation of WGSL may treat them like ordinary floats (specification, "Floating Point
+Evaluation").  So programs have them only if the target promises to keep them, or the kernel says
+what it computes from them.  Writes, copies, reads and exact kernels keep every bit.  Scalars that
+are NaN or infinite are not here: the contract refuses them.
 """
 
 import math
@@ -15,7 +15,17 @@ import numpy as np
 
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import AnyDispatch, Capture, Command, Dispatch, Op, Replay, Write, name_of
+from gpusim.ops import (
+    AnyDispatch,
+    Capture,
+    Command,
+    Dispatch,
+    DispatchIndirect,
+    Op,
+    Replay,
+    Write,
+    name_of,
+)
 from gpusim.program import Program, buffers_of
 from properties.generate.choices import Choices
 
@@ -33,7 +43,7 @@ _WORDS = (
 )
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
-"""One in so many gets a special float, in a program that has any."""
+"""One dispatch and one write in this many get a special float, in a program that has any."""
 
 
 def is_special(value: float) -> bool:
@@ -98,7 +108,7 @@ def ordinary_data(offset: int, data: bytes) -> bytes:
 def with_special_floats(
     choices: Choices, program: Program, kernels: Mapping[str, Kernel]
 ) -> Program:
-    """``program`` with special floats here and there, in half of the programs."""
+    """In half of the cases ``program`` with special floats here and there, else unchanged."""
     if not choices.chance(1, 2):
         return program
     reals = real_buffers(program, kernels)
@@ -108,15 +118,20 @@ def with_special_floats(
 def _special(
     choices: Choices, program: Program, reals: frozenset[str], kernels: Mapping[str, Kernel]
 ) -> Iterator[Op]:
+    captured: dict[str, list[Kernel]] = {}
     for op in program:
         match op:
             case Write() if op.buffer in reals and len(op.data) >= WORD_BYTES:
                 yield _special_data(choices, op) if choices.chance(1, _WRITES) else op
-            case Dispatch():
-                yield _special_scalar(choices, op, kernels)
+            case Dispatch() | DispatchIndirect():
+                yield _special_command(choices, op, kernels)
             case Capture():
-                commands = (_special_scalar(choices, one, kernels) for one in op.commands)
+                commands = (_special_command(choices, one, kernels) for one in op.commands)
+                dispatches = (one for one in op.commands if isinstance(one, AnyDispatch))
+                captured[op.graph] = [kernels[one.kernel] for one in dispatches]
                 yield replace(op, commands=tuple(commands))
+            case Replay() if op.scalars is not None:
+                yield _special_replay(choices, op, captured.get(op.graph, []))
             case _:
                 yield op
 
@@ -127,14 +142,32 @@ def _special_data(choices: Choices, op: Write) -> Write:
     return replace(op, data=op.data[:at] + word + op.data[at + WORD_BYTES :])
 
 
-def _special_scalar(choices: Choices, op: Command, kernels: Mapping[str, Kernel]) -> Command:
-    """A dispatch of an exact kernel, which shows every bit of its scalars."""
-    if not isinstance(op, AnyDispatch) or kernels[op.kernel].tolerance is not None:
+def _special_command(choices: Choices, op: Command, kernels: Mapping[str, Kernel]) -> Command:
+    if not isinstance(op, AnyDispatch):
         return op
-    dtypes = [scalar.dtype for scalar in kernels[op.kernel].scalars]
-    places = [at for at, dtype in enumerate(dtypes) if dtype == "f32" and at < len(op.scalars)]
+    return replace(op, scalars=_special_scalars(choices, op.scalars, kernels[op.kernel]))
+
+
+def _special_replay(choices: Choices, op: Replay, kernels: list[Kernel]) -> Replay:
+    """A replay of dispatches of ``kernels``, unless it has entries for others on purpose."""
+    entries = op.scalars or ()
+    if len(entries) != len(kernels):
+        return op
+    pairs = zip(entries, kernels, strict=True)
+    special = [one if one is None else _special_scalars(choices, one, each) for one, each in pairs]
+    return replace(op, scalars=tuple(special))
+
+
+def _special_scalars(
+    choices: Choices, scalars: tuple[int | float, ...], kernel: Kernel
+) -> tuple[int | float, ...]:
+    """The scalars of an exact kernel, which shows every bit; at times one of them is special."""
+    if kernel.tolerance is not None:
+        return scalars
+    dtypes = [scalar.dtype for scalar in kernel.scalars]
+    places = [at for at, dtype in enumerate(dtypes) if dtype == "f32" and at < len(scalars)]
     if not places or not choices.chance(1, _DISPATCHES):
-        return op
-    scalars = [*op.scalars]
-    scalars[choices.pick(places)] = choices.pick(_SCALARS)
-    return replace(op, scalars=tuple(scalars))
+        return scalars
+    changed = [*scalars]
+    changed[choices.pick(places)] = choices.pick(_SCALARS)
+    return tuple(changed)

@@ -18,7 +18,7 @@ from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
 from properties.generate.mistakes import mistake
 from properties.generate.moves import MOVES, Move, dispatch, make
 from properties.generate.operands import drawable
-from properties.generate.places import INDIRECT_MOVES, PART_MOVES
+from properties.generate.places import INDIRECT_MOVES, PART_MOVES, WALK_MOVES
 from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_shape
 
 _OPENING_BUFFERS = 3
@@ -62,6 +62,7 @@ def generate(
     draft = Draft(limits or Limits(), indirect=indirect, parts=parts, palette=shape.palette)
     moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
     moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
+    moves |= WALK_MOVES if replays and parts else {}
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
     closing = len(draft.live) + 1 if shape.dump else 0
@@ -79,7 +80,7 @@ def generate(
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
     for _ in range(choices.integer(1, min(_OPENING_BUFFERS, shape.live_buffers))):
         buffer = make(choices, draft, False)
-        # A buffer that is zero anyway hides an op that wrongly clears it.
+        # If a buffer were zero anyway, an op that wrongly clears it would not show.
         if choices.chance(2, 3):
             draft.write(buffer, 0, buffer.size_bytes)
 
@@ -93,7 +94,7 @@ def _step(
     else:
         moves.get(choices.weighted(shape.moves), dispatch)(choices, draft, shape)
     if len(draft.ops) == before:
-        # The program must grow even where the move cannot be made.
+        # The program must grow even if the move cannot be made.
         draft.flush()
 
 

@@ -1,7 +1,8 @@
-"""Measures how much a program can show: the number of earlier writers behind each of its reads.
+"""Measures how much a program can show: on how many earlier writers each of its reads depends.
 
 A read that depends on one writer shows only whether that op happened; two are needed to show an
-order.  For statistics and tests, from the program alone.  Nothing here decides what is generated.
+order.  This is for statistics and tests, and uses the program alone.  Nothing here decides what is
+generated.
 """
 
 import math
@@ -32,7 +33,7 @@ def writers_of_reads(
     bytes that copies and dispatches make of them.  A dispatch is assumed to combine all its
     buffers word by word, as far as its grid reaches.
 
-    ``accepted`` tells for each op whether it was accepted.
+    ``accepted`` says of each op whether it was accepted.
     """
     buffers: dict[str, _Writers] = {}
     words = len(program) // _WORD_BITS + 1

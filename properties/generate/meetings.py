@@ -1,7 +1,7 @@
-"""Moves of ops that share bytes, or just fail to share any; and moves of captured graphs.
+"""Moves of ops that share few bytes or none, and moves that capture and replay graphs.
 
-The bytes that two ops share decide whether one has to wait for the other.  The first moves make
-ops that share one word, or no buffer.
+The bytes that two ops share decide whether one must wait for the other.  The first moves make ops
+that share one word, or no buffer at all.
 
 A replay runs its commands as if they were called now.  So every buffer that was freed since the
 capture is replaced, and at times others too.  Other legal moves are in ``moves``.
@@ -164,7 +164,7 @@ NEIGHBOUR_MOVES: Mapping[MoveName, Move] = {
 
 _LENGTHS = Weights((1, 6), (2, 8), (3, 6), (5, 4), (8, 3), (14, 2), (0, 1))
 _RESETS = 4
-"""One of so many graphs overwrites a whole buffer."""
+"""One graph in this many overwrites a whole buffer."""
 _TIMES = Weights((1, 4), (2, 2), (4, 1))
 _SCALARS = Weights(("new", 5), ("captured", 3), ("some", 3))
 
@@ -197,7 +197,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _overwrite(choices: Choices, draft: Draft) -> None:
-    """A copy over a whole buffer from one of its size, as a program resets its state."""
+    """A copy over a whole buffer from another of its size, as programs do to reset their state."""
     pairs = [(one, other) for one in draft.live for other in twins(draft, one)]
     if pairs:
         source, target = choices.pick(pairs)
@@ -224,8 +224,8 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
     graph = draft.graphs[-1 - choices.integer(0, min(1, len(draft.graphs) - 1))]
     swaps: Swaps | None = None
     for turn in range(choices.weighted(_TIMES)):
-        if turn and choices.chance(1, 3):
-            _dispatch_widest(choices, draft, shape)
+        if turn:
+            _between(choices, draft, shape)
         if swaps is None or choices.chance(1, 2) or not fits(draft, graph, swaps):
             swaps = draw_swaps(choices, draft, graph)
         if swaps is None or not _allowed(draft, graph):
@@ -247,8 +247,22 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
             draft.write_counts(counts, 0, draw_counts(choices, words))
 
 
+def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """At times what leaves less room for the next replay: copies, or the widest scalars."""
+    match choices.integer(0, 2):
+        case 0:
+            _dispatch_widest(choices, draft, shape)
+        case 1:
+            if choices.chance(1, 2):
+                flush(choices, draft, shape)
+            pool = [one for one in draft.live if not one.real and one.size_bytes >= WORD_BYTES]
+            for _ in range(choices.integer(1, 3) if len(pool) > 1 else 0):
+                at = choices.integer(0, len(pool) - 1)
+                draft.copy(pool[at], 0, pool[at - 1], 0, WORD_BYTES)
+
+
 def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A dispatch with the most scalars, which may move the uniforms of a graph."""
+    """A dispatch with the most scalars, which may change where a graph's uniforms are."""
     signature = max(shape.kernels.items, key=lambda one: len(one.scalars))
     buffers = bind(choices, draft, signature)
     if buffers is not None and (draft.floats_allowed or not signature.real):
@@ -277,7 +291,7 @@ def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries
 def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | None:
     """Buffers in place of those that are freed, and at times of others.
 
-    None where nothing fits in the place of a freed buffer.
+    None if nothing fits in the place of a freed buffer.
     """
     swaps: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:

@@ -1,8 +1,8 @@
 """The invalid ops, one function for each refusal; ``refused_dispatches`` has the dispatches.
 
-Each appends one op that must be refused and change nothing, or no op where the draft lacks what
-the mistake needs.  Legal ops do not belong here.  A program cannot name handles of another
-runtime, so none appear.
+Each appends one op that must be refused and change nothing, or no op if the draft lacks what the
+mistake needs.  Legal ops do not belong here.  A program cannot name handles of another runtime, so
+none appear.
 """
 
 from collections.abc import Callable
@@ -127,9 +127,16 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
         return Replay(graph=choices.pick(draft.refused_graphs))
     if not draft.graphs:
         return None
+    if draft.replayed is not None and choices.chance(1, 2):
+        # It was replayed over these buffers before, and may be remembered as sound.
+        graph, bindings = draft.replayed
+        scalars = _wrong_entries(choices, graph, None)
+        if scalars is None:
+            return None
+        return Replay(graph=graph.name, scalars=scalars, bindings=bindings)
     graph = choices.pick(draft.graphs)
     entries = draw_entries(choices, draft, graph)
-    if choices.chance(1, 3):
+    if choices.chance(1, 4):
         scalars = _wrong_entries(choices, graph, entries)
         return Replay(graph=graph.name, scalars=scalars) if scalars is not None else None
     swaps = _wrong_swaps(choices, draft, graph)
@@ -146,12 +153,15 @@ def _wrong_entries(
     entries = entries or (None,) * len(signatures)
     if not signatures or choices.chance(1, 3):
         return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
-    at = choices.integer(0, len(signatures) - 1)
+    floating = [at for at, signature in enumerate(signatures) if "f32" in signature.scalars]
+    # Only of a float is it asked apart from its packing whether it has a value.
+    at = choices.pick(floating if floating and choices.chance(2, 3) else range(len(signatures)))
     dtypes = signatures[at].scalars
     if not dtypes:
         return (*entries[:at], (1,), *entries[at + 1 :])
     bad = [1] * len(dtypes)
-    position = choices.integer(0, len(dtypes) - 1)
+    floats = [place for place, dtype in enumerate(dtypes) if dtype == "f32"]
+    position = choices.pick(floats or range(len(dtypes)))
     wrong = (*bad[:position], choices.pick(BAD_SCALARS[dtypes[position]]), *bad[position + 1 :])
     return (*entries[:at], wrong, *entries[at + 1 :])
 
@@ -159,7 +169,7 @@ def _wrong_entries(
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """Wrong swaps of buffers; None where the graph allows no wrong one."""
+    """Wrong swaps of buffers; None if the graph allows no wrong one."""
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
         if strangers:

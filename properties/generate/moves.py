@@ -30,7 +30,7 @@ _LEAST_ROOM_BYTES = 64
 
 
 def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A new buffer; if there are as many as the shape says, mostly free an old one first."""
+    """A new buffer; if there are enough by the shape, usually after a free of an old one."""
     if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
         free(choices, draft, shape)
     if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
@@ -62,7 +62,7 @@ def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
     """A copy between floats or between integers; a quarter within one buffer, often overlapping."""
     target = any_buffer(choices, draft)
     source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
-    if not target.real and choices.chance(1, 10):
+    if not target.real and choices.chance(1, 6):
         _copy_to_the_end(choices, draft, source, target)
         return
     source_offset, size = span_of(choices, source)
@@ -88,7 +88,7 @@ def _copy_to_the_end(
         for buffer in (source, target)
     )
     room = min(source.size_bytes - source_offset, target.size_bytes - target_offset)
-    size = max(room - choices.integer(0, WORD_BYTES - 1), 0)
+    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)
     draft.copy(source, source_offset, target, target_offset, size)
 
 
@@ -165,7 +165,7 @@ def _like_before(
 
 
 def twins(draft: Draft, one: LiveBuffer) -> list[LiveBuffer]:
-    """The other live buffers of its kind and size."""
+    """The other live buffers of the same kind and size."""
     kin = _alike(draft, one)
     return [other for other in kin if other is not one and other.size_bytes == one.size_bytes]
 
@@ -173,7 +173,7 @@ def twins(draft: Draft, one: LiveBuffer) -> list[LiveBuffer]:
 def _with_another(
     choices: Choices, draft: Draft, buffers: tuple[LiveBuffer, ...]
 ) -> tuple[LiveBuffer, ...]:
-    """The same buffers but for one, in whose place is another of its size, if there is one."""
+    """The same buffers, with one replaced by another of its size, if there is such a buffer."""
     at = choices.integer(0, len(buffers) - 1)
     old = buffers[at]
     others = [one for one in twins(draft, old) if one not in buffers]
@@ -212,7 +212,7 @@ def near(
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
-    """Buffers that fit a kernel, with new ones where there are too few; None where none fits.
+    """Buffers that fit a kernel, with new ones where there are too few; None if none fits.
 
     A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
     """
@@ -316,7 +316,7 @@ def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy of a whole buffer over one of its size; then one of the two changes, or goes.
+    """A copy of a whole buffer over another of its size; then one of the two is changed or freed.
 
     A runtime that lets both share memory shows the change in the other.
     """
@@ -341,7 +341,7 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def change(choices: Choices, draft: Draft, shape: Shape, buffer: LiveBuffer) -> None:
-    """A dispatch that writes ``buffer``, if one can; others that it binds are of its size too."""
+    """A dispatch that writes ``buffer``, if a kernel can; its other buffers have the same size."""
     signature = choices.weighted(shape.kernels)
     if not _allowed(draft, signature) or buffer not in draft.bindable(buffer.real):
         return

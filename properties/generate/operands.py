@@ -1,4 +1,4 @@
-"""Single operands: sizes, spans of bytes, data, scalars and grids; and the signatures of kernels.
+"""Single operands: sizes, ranges of bytes, data, scalars and grids; and the signatures of kernels.
 
 Operands are drawn near the edges where runtimes go wrong: around words, around the alignment of
 uniform offsets, at both ends of a buffer.  A kernel is read once, into its signature.  Nothing here
@@ -21,7 +21,7 @@ from properties.generate.choices import Choices, Weights
 FEW = 6
 """Words below this are safe as a grid that the GPU reads, since they start few groups."""
 NO_DEVICE_RUNS = 2**32 - 1
-"""Groups that exceed the limit of any device in a dimension."""
+"""More groups than any device allows in a dimension."""
 _COUNTS_RANDOM = random.Random("counts")
 _COUNTS = [
     _COUNTS_RANDOM.randint(1, FEW - 2)
@@ -100,21 +100,23 @@ def _keeps_floats_apart(kernel: Kernel) -> bool:
 EDGES = (0, 4, 1, 2, 3, 5, 7, 8, 15, 16, 63, 64, 65, 255, 256, 257)
 _TAILS = (4, 1, 0, 2, 3, 5, 8)
 _SIZES = Weights(("words", 60), ("edge", 30), ("any", 40), ("page", 6), ("huge", 1))
-_SPANS = Weights(("words", 18), ("whole", 12), ("edge", 26), ("tail", 14), ("any", 30))
+_SPANS = Weights(
+    ("words", 18), ("whole", 12), ("edge", 24), ("tail", 12), ("any", 28), ("nearly whole", 6)
+)
 _GRIDS = Weights(
     ("cover", 50), ("one", 14), ("zero", 6), ("flat", 8), ("deep", 8), ("under", 8), ("over", 6)
 )
 _MOST_WORD_GROUPS = 64
 _MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
-"""One in so many dispatches of a guarded kernel exceeds the limit in a dimension."""
+"""One dispatch of a guarded kernel in this many exceeds the limit in a dimension."""
 _FULL_GRIDS = 200
-"""One in so many dispatches of other kernels reaches the limit."""
+"""One dispatch of another kernel in this many reaches the limit."""
 
 _HUGE_BYTES = Weights(
     (1 << 16, 8), ((1 << 16) + 4, 3), ((1 << 18) - 4, 3), ((1 << 20) + 260, 1), (1 << 21, 1)
 )
-"""Past 64 KiB and past 1 MiB, where numbers of 16 and of 20 bits come to their end."""
+"""Sizes past 64 KiB and past 1 MiB, which numbers of 16 and of 20 bits cannot hold."""
 _STREAM_BYTES = 1 << 17
 _STREAM_PERIOD_BYTES = _STREAM_BYTES - 4
 """The period of longer data: no power of two, so that data a power of two apart differ."""
@@ -168,6 +170,9 @@ def draw_span(choices: Choices, size: int) -> tuple[int, int]:
         case "tail":
             length = min(choices.pick(_TAILS), size)
             return size - length, choices.pick((length, min(length, WORD_BYTES)))
+        case "nearly whole":
+            offset = min(choices.integer(0, WORD_BYTES - 1), size)
+            return offset, max(size - offset - choices.integer(0, WORD_BYTES - 1), 0)
         case _:
             offset = choices.integer(0, max(size - 1, 0))
             return offset, choices.integer(min(1, size), size - offset)
@@ -188,7 +193,7 @@ _EXTREME_WORDS = (
     (0x7F800001, 0xFFFFFFFF, 0x80000000, 0x00000001, 0x7FFFFFFF, 0, 0xFF812345, 0x007FFFFF),
     (0x7FC00000, 0, 0xFF800000, 0xFFC12345, 0x807FFFFF, 0xFFFFFFFF, 0x80000000, 0x7F800000),
 )
-"""The ends of integers, and as floats each NaN that may lose its bits, infinities, subnormals."""
+"""The largest and smallest integers; as floats, NaNs that may lose bits, infinities, subnormals."""
 
 
 def with_extremes(number: int, data: bytes) -> bytes:
@@ -208,7 +213,7 @@ def nonce_floats(number: int, size: int) -> bytes:
 
 
 def _from(stream: bytes, at: int, size: int) -> bytes:
-    """``size`` bytes of a stream; one that is not long enough begins again and again."""
+    """``size`` bytes of a stream, which is repeated if it is too short."""
     if at + size > _STREAM_BYTES:
         stream = stream[:_STREAM_PERIOD_BYTES] * ((at + size) // _STREAM_PERIOD_BYTES + 1)
     return stream[at : at + size]
@@ -234,7 +239,7 @@ def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[i
 def _distinct(dtype: Dtype, number: int, tame: bool) -> int | float:
     value = 2 * number + 3
     if dtype == "f32":
-        # Near 1 where floats are computed, so that a chain of dispatches does not overflow.
+        # Near 1 for float kernels, so that a chain of dispatches does not overflow.
         return (value % 320 + 64) / 256 if tame else value / 4
     return -value if dtype == "i32" and number % 2 else value
 

@@ -18,6 +18,7 @@ from properties.generate.shape import MoveName, Shape
 
 _COUNT_WORDS = (4, 8, 3, 66)
 _BEFORE = Weights(("write", 4), ("kernel", 4), ("copy", 3), ("nothing", 3))
+_MOST_WRITTEN_WORDS = 4
 _AFTER = Weights(("write", 5), ("read", 2), ("dispatch", 4), ("free", 2), ("nothing", 4))
 
 
@@ -33,6 +34,45 @@ def parts(choices: Choices, draft: Draft, shape: Shape) -> None:
     buffers = bind(choices, draft, signature)
     if buffers is not None:
         _launch(choices, draft, signature, buffers, draw_spans(choices, draft, buffers))
+
+
+def walk(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Commands over parts of one buffer, called and replayed by turns; then a write to one part.
+
+    A batch must know the bytes that each of them has touched.
+    """
+    signature = choices.weighted(shape.kernels)
+    buffers = bind(choices, draft, signature)
+    if buffers is None or (signature.real and not draft.floats_allowed):
+        return
+    at = choices.integer(0, len(buffers) - 1)
+    pieces = _pieces(choices, draft, buffers[at])
+    first = choices.integer(0, 1)
+    for turn, (offset, size) in enumerate(pieces):
+        spans = [(offset, size) if place == at else None for place in range(len(buffers))]
+        if (turn + first) % 2:
+            draft.begin_capture()
+            _launch(choices, draft, signature, buffers, spans)
+            draft.capture(draft.end_capture())
+            draft.replay(draft.graphs[-1], None, {})
+        else:
+            _launch(choices, draft, signature, buffers, spans)
+    offset, size = choices.pick(pieces)
+    words = size // WORD_BYTES
+    start = choices.integer(0, words - 1)
+    length = choices.integer(1, min(words - start, _MOST_WRITTEN_WORDS))
+    draft.write(buffers[at], offset + start * WORD_BYTES, length * WORD_BYTES)
+    if choices.chance(1, 2):
+        draft.read(buffers[at], 0, buffers[at].size_bytes)
+
+
+def _pieces(choices: Choices, draft: Draft, buffer: LiveBuffer) -> list[tuple[int, int]]:
+    """Two or three parts of a buffer, apart from each other where it is long enough."""
+    step = draft.limits.storage_offset_alignment_bytes
+    whole = buffer.size_bytes // WORD_BYTES * WORD_BYTES
+    last = (whole - WORD_BYTES) // step
+    starts = [step * choices.integer(0, last) for _ in range(choices.integer(2, 3))]
+    return [(start, choices.pick((min(step, whole - start), WORD_BYTES))) for start in starts]
 
 
 def _launch(
@@ -115,7 +155,7 @@ def launch_indirect(
     counts: LiveBuffer,
     offset: int,
 ) -> None:
-    """One indirect dispatch over buffers that fit the kernel; none where no grid may be read."""
+    """One indirect dispatch over buffers that fit the kernel; none if no grid may be read."""
     written = compress(buffers, signature.written)
     if counts not in draft.counting() or counts in written:
         return
@@ -127,7 +167,7 @@ def launch_indirect(
 
 
 def _counts(choices: Choices, draft: Draft) -> LiveBuffer | None:
-    """A buffer to read a grid from; None where there is no room for a new one."""
+    """A buffer to read a grid from; None if there is no room for a new one."""
     pool = draft.counting()
     if pool and choices.chance(4, 5):
         return choices.pick(pool)
@@ -165,3 +205,5 @@ INDIRECT_MOVES: Mapping[MoveName, Move] = {"indirect": indirect}
 """The moves for targets that read grids on the GPU."""
 PART_MOVES: Mapping[MoveName, Move] = {"parts": parts}
 """The moves for targets that bind parts of buffers."""
+WALK_MOVES: Mapping[MoveName, Move] = {"walk": walk}
+"""The moves for targets that bind parts, and replay."""

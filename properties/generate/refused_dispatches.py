@@ -67,7 +67,7 @@ def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _indirect(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """The dispatch over a grid on the GPU, where there is a place for one."""
+    """The dispatch over a grid on the GPU, if there is a buffer with one."""
     written = [
         name for name, flag in zip(launch.buffers, launch.signature.written, strict=True) if flag
     ]
@@ -237,7 +237,7 @@ def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 _FAULTS: Weights[_Fault] = Weights(
     (_wrong_count, 2),
     (_freed_buffer, 14),
-    (_wordless_buffer, 3),
+    (_wordless_buffer, 4),
     (_long_buffer, 5),
     (_aliased_buffer, 4),
     (_bad_part, 4),

@@ -39,6 +39,7 @@ MoveName = Literal[
     "indirect",
     "parts",
     "twin",
+    "walk",
 ]
 _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("write", 20),
@@ -64,6 +65,7 @@ _UNIFORM: tuple[tuple[MoveName, int], ...] = (
     ("indirect", 12),
     ("parts", 5),
     ("twin", 3),
+    ("walk", 2),
 )
 _UNIFORM_MOVES = Weights(*_UNIFORM)
 _LENGTHS = Weights(((24, 44), 6), ((12, 30), 1), ((36, 70), 2), ((60, 130), 1))
@@ -79,7 +81,7 @@ class Shape:
 
     min_ops: int = 12
     max_ops: int = 130
-    """The number of ops is drawn between the two; the last move may add a few more."""
+    """The number of ops is drawn from ``min_ops`` to ``max_ops``; the last move may add a few."""
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
@@ -87,17 +89,17 @@ class Shape:
     live_buffers: int = 4
     """About how many buffers are alive at a time; with more, allocs become rare."""
     palette: tuple[int, ...] = ()
-    """The sizes in bytes of most buffers, since those of a model are mostly alike; or any."""
+    """The sizes in bytes of most buffers, since a model has few; if empty, any size."""
     real_buffers: int = 8
-    """One in so many buffers holds floats; 0: none does."""
+    """One buffer in this many holds floats; 0: none does."""
     mistakes: int = 7
-    """One in so many moves is invalid on purpose."""
+    """One move in this many is invalid on purpose."""
     dump: bool = True
     """Whether the program ends with a read of every live buffer and a sync."""
 
 
 def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
-    """A uniform shape or a swarm, as often the one as the other."""
+    """A uniform shape or a swarm, each half of the time."""
     counting = tuple(signature for signature in signatures if signature.counts)
     signatures = tuple(one for one in signatures if not one.counts) or signatures
     low, high = choices.weighted(_LENGTHS)
@@ -130,6 +132,8 @@ _LONG: tuple[tuple[MoveName, int], ...] = (
 )
 _LONG_MOVES = Weights(*_LONG)
 _LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
+_LONG_MOVES_WITH_BURSTS = Weights(*_LONG, ("burst", 12))
+"""Batches of more dispatches than a byte counts."""
 _LONG_SIZES = (64, 16, 260)
 _LONG_LIVE = (2, 4, 8)
 
@@ -141,7 +145,7 @@ def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shap
     return Shape(
         min_ops=low,
         max_ops=high,
-        moves=choices.pick((_LONG_MOVES, _LONG_MOVES, _LONG_MOVES_WITH_SYNCS)),
+        moves=choices.pick((_LONG_MOVES, _LONG_MOVES_WITH_BURSTS, _LONG_MOVES_WITH_SYNCS)),
         kernels=_swarm_kernels(choices, exact) if choices.chance(1, 2) else _even(exact),
         live_buffers=choices.pick(_LONG_LIVE),
         palette=_LONG_SIZES,
@@ -151,7 +155,7 @@ def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shap
 
 
 def _palette_size(choices: Choices) -> int:
-    # Most buffers of a program must have room for something.
+    # Most buffers of a program must not be empty.
     return max(draw_size(choices, _MOST_PALETTE_BYTES), WORD_BYTES)
 
 

@@ -31,8 +31,8 @@ def programs(
 ) -> st.SearchStrategy[Program]:
     """Programs of the generator; they shrink to few, small and aligned ops.
 
-    Of ``promises`` only invalid ops, replays, grids on the GPU, parts and special floats are
-    heeded; ``fitted`` sees to the rest.
+    Of ``promises`` only invalid ops, replays, grids on the GPU, parts and special floats count
+    here; ``fitted`` takes care of the rest.
 
     By default they are shorter than a session's programs.  So shrinking can reach ``min_ops``, and
     an example fits in Hypothesis's buffer.
@@ -100,7 +100,8 @@ def cases(
 def _short_shape(choices: Choices, kernels: Kernels, min_ops: int, max_ops: int) -> Shape:
     """A shape that shrinks to one buffer and no closing reads.
 
-    What a session draws most comes first in ``draw_shape``, and is not the least.
+    ``draw_shape`` puts first what a session draws most, which is not the smallest.  So the number
+    of buffers and the closing reads are drawn here.
     """
     return replace(
         draw_shape(choices, drawable(kernels)),

@@ -2,7 +2,7 @@
 
 The judge asks for no more than is promised, so a runtime is judged by its own claims only.  Each
 promise is independent of the others.  ``properties.generate.fitting`` fits programs to them.
-``properties.oracles.compare`` asks them only where a promise changes what counts as right.  Data
+``properties.oracles.compare`` looks at them only if a promise changes what counts as right.  Data
 only.
 """
 
@@ -85,7 +85,7 @@ class Capabilities:
     host_arrays: bool = False
     """A write takes its data at the call, from an array that the caller overwrites after it."""
     releases_arrays: bool = False
-    """Once a sync has ended, with an error too, no read before it touches its array any more."""
+    """Once a sync has ended, even with an error, no read before it touches its array any more."""
     concurrent_syncs: bool = False
     """A sync may begin while another is under way: it is a ``ConcurrentAdapter``."""
     handles: bool = False
@@ -95,15 +95,15 @@ class Capabilities:
     replays: bool = False
     """It captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
-    """It dispatches over grids that stand in a buffer: it is an ``IndirectAdapter``."""
+    """It dispatches over grids that the GPU reads from a buffer: it is an ``IndirectAdapter``."""
     survives_failed_maps: bool = False
     """A failed map costs the reads that waited for it, which raise, and nothing else."""
     survives_out_of_memory: bool = False
-    """An op that gets no memory raises and does nothing; all else is as ever."""
+    """An op that gets no memory raises and does nothing; everything else works as usual."""
     survives_loss: bool = False
     """Once its device is lost, ops may raise and reads fail; the next program has a new device."""
     no_empty_submits: bool = False
-    """It submits nothing empty, unless a queue write waits for a submit; a layer sees it."""
+    """It submits nothing empty, unless a queue write waits for a submit; the layer checks that."""
     parts: bool = False
     """It binds parts of buffers: a dispatch may bind a ``Part`` in place of a name."""
 
@@ -202,7 +202,7 @@ def capabilities_of(
 
 
 def parse_capabilities(text: str) -> Capabilities:
-    """Read what ``str(Capabilities)`` wrote; ProgramError where a word is unknown.
+    """Read what ``str(Capabilities)`` wrote; ProgramError if a word is unknown.
 
     ``webgpu`` or ``contract`` is the base from which the other words differ; without a base the
     words are those of version 1.

@@ -42,8 +42,12 @@ ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""The finest alignment of any adapter: the widest kernel's payload then exceeds a slot of a
-ring."""
+"""The finest alignment of any adapter; the scalars of the widest kernel exceed a slot then."""
+_APART: tuple[AskedLimits, ...] = (
+    (("storage_offset_alignment_bytes", 32), ("uniform_offset_alignment_bytes", 64)),
+    (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),
+)
+"""Each alignment is finer than the other on some adapter."""
 FIELD_OF_CALL = {
     "create_buffer": "out_of_memory",
     "create_bind_group": "failed_bind_groups",
@@ -56,6 +60,7 @@ FIELD_OF_CALL = {
 _SHOWN_AS = {
     # An op that fails between two of its commands loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
+    "refused_maps": ("MapFailed", "DataLost"),
     "out_of_memory": ("OutOfMemory", "DataLost"),
     "internal_errors": ("DeviceFault", "DataLost"),
     "failed_submits": ("SubmitFailed", "DataLost"),
@@ -94,7 +99,7 @@ class DeviceSpec:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether it is a simulated one."""
+        """Whether it is a simulated device."""
         return self.name == SIMULATED
 
     @property
@@ -123,7 +128,7 @@ class DeviceSpec:
         return +planned
 
     def held(self, limits: Limits) -> Limits:
-        """``limits`` with those in their place that this device has been given."""
+        """``limits``, with the asked limits of this device in their place."""
         return replace(limits, **dict(self.limits)) if self.limits else limits
 
     def __str__(self) -> str:
@@ -139,7 +144,7 @@ class DeviceSpec:
 
 
 def parse_device(text: str) -> DeviceSpec:
-    """Read what ``str(DeviceSpec)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(DeviceSpec)`` wrote; ProgramError if a word is unknown."""
     name, *words = text.split() or [""]
     if not is_name(name):
         probably = meant(name, names(), "a misspelling")
@@ -191,7 +196,7 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     return (
         (),
         (("max_groups_per_dimension", 5),),
-        *([ALIGNED] * 3 if simulated else []),
+        *((ALIGNED, *_APART) if simulated else ()),
         (("max_binding_bytes", narrow_bytes), ("max_groups_per_dimension", 7)),
         (("max_binding_bytes", 8 * storage_bytes), ("max_groups_per_dimension", 5), *fine),
     )
@@ -244,10 +249,10 @@ Places = tuple[int, ...]
 class Case:
     """A program, what runs it and how, and the seed that made it.
 
-    ``target``: its name on the command line.  ``promises``: what is demanded of it; None:
-    the promises that it states itself.  Only our runtime follows ``policy``.
-    ``client``: the name of the client that drives it.  ``disturbance``: what the layer
-    between the target and its device does; None: there is no layer.
+    ``target``: its name on the command line.  ``promises``: the promises that it must keep; None:
+    those that it states itself.  Only our runtime follows ``policy``.  ``client``: the name of the
+    client that drives it.  ``disturbance``: what the layer between the target and its device does;
+    None: there is no layer.
     """
 
     program: Program
@@ -296,13 +301,13 @@ class Transformation(Protocol):
         ...
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> "Rewrite | None":
-        """The rewrite of ``case``; None where there is nothing here to transform."""
+        """The rewrite of ``case``; None if there is nothing here to transform."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promise:
-    """What an inserted op must show: ``data``, or a refusal where it is None."""
+    """What an inserted op must show: ``data``, or a refusal if that is None."""
 
     position: int
     data: bytes | None = None
@@ -323,7 +328,7 @@ class Rewrite:
     same_adapter: bool = True
     """Whether floats must be bit-equal."""
     steady: tuple[int, int] | None = None
-    """The start and the end of the ops that repeat the program; None where nothing repeats it."""
+    """The start and the end of the ops that repeat the program; None if nothing repeats it."""
 
     def then(self, later: "Rewrite") -> "Rewrite":
         """This rewrite followed by ``later``, as one rewrite."""
@@ -332,7 +337,7 @@ class Rewrite:
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
             same_adapter=self.same_adapter and later.same_adapter,
-            # A later transformation may insert ops into the repetition alone.
+            # A later transformation may insert ops into the repetition only.
             steady=later.steady,
         )
 

@@ -3,8 +3,8 @@
     seed=17 failed_maps=0,3
 
 The layer settles maps and work-dones in an order that follows from the seed, within what WebGPU
-leaves open.  What fails is planned by the number of the call, and only where the target promises
-that it survives.
+leaves open.  Faults are planned by the number of the call, and only of kinds that the target
+promises to survive.
 """
 
 import json
@@ -20,7 +20,7 @@ SURVIVED = {
     "out_of_memory": "survives_out_of_memory",
     "lost_at_submit": "survives_loss",
 }
-"""What the layer can fail, and the promise that allows it."""
+"""The kinds of fault that the layer can inject, each with the promise that allows it."""
 _SEED = "seed="
 
 
@@ -48,7 +48,7 @@ class Disturbance:
         return frozenset(name for name in SURVIVED if getattr(self.faults, name) != _none(name))
 
     def allowed(self, promises: Capabilities) -> "Disturbance":
-        """The same without faults that a target with ``promises`` need not survive."""
+        """This disturbance without the faults that a target with ``promises`` need not survive."""
         gone: dict[str, Any] = {
             name: _none(name) for name, word in SURVIVED.items() if not getattr(promises, word)
         }
@@ -60,7 +60,7 @@ class Disturbance:
 
 
 def parse_disturbance(text: str) -> Disturbance:
-    """Read what ``str(Disturbance)`` wrote; ProgramError where a word is unknown."""
+    """Read what ``str(Disturbance)`` wrote; ProgramError if a word is unknown."""
     first, _, rest = text.partition(" ")
     seed = first.removeprefix(_SEED)
     if not first.startswith(_SEED) or not seed.isdecimal() or len(seed) > 18:
@@ -72,11 +72,11 @@ def parse_disturbance(text: str) -> Disturbance:
 
 
 def as_json(disturbance: Disturbance) -> str:
-    """What the layer is told of a program: its seed, and the numbers of the calls that fail."""
+    """The text that the layer gets for a program: its seed, and the numbers of failing calls."""
     planned = {name: getattr(disturbance.faults, name) for name in SURVIVED}
     return json.dumps({"seed": disturbance.seed, **planned})
 
 
 def _none(kind: str) -> Any:
-    """What a plan holds of a kind of fault where it plans none."""
+    """The value of a plan's field for a kind of fault that it does not have."""
     return getattr(NO_FAULTS, kind)

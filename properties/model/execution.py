@@ -16,7 +16,7 @@ from properties.model.case import Case
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Looked:
-    """What our runtime said that it had done, in the middle of a program."""
+    """The counters of our runtime in the middle of a program."""
 
     ops: int
     """How many ops had been issued."""
@@ -44,25 +44,25 @@ class Execution:
     limits: Limits
     """The limits of the case."""
     told_limits: Limits | None = None
-    """The limits that the target was told, where it is known."""
+    """The limits that the driver gave the target, if that is known."""
     kernels: Mapping[str, Kernel]
     trace: Trace
-    """The calls on the driver, and marks for ops; only marks where the target is not traced."""
+    """The calls on the driver, and marks for ops; only marks if the target is not traced."""
     is_lawful: bool = False
     """Whether the trace is complete, so that the laws can be checked."""
     tells_faults: bool = False
     """Whether each fault in the trace is one that an op met and shows."""
     reports: tuple[Report, ...] = ()
-    """What the layer's rules say of the calls on the device, where there is a layer."""
+    """What the layer's rules report of the calls on the device, if there is a layer."""
     shaders: tuple[ShaderReport, ...] = ()
-    """The mistakes in shaders, where the device looks for them."""
+    """The mistakes in shaders, if the device looks for them."""
     stats: Stats | None = None
-    """What our runtime says that it has done, right before its close."""
+    """The counters of our runtime right before its close."""
     looked: Looked | None = None
-    """The same after one of its ops, in some cases."""
+    """In some cases, the counters after one of the ops as well."""
     choices: Sequence[Choice] = ()
-    """The choices of the scheduler, where it replays a schedule."""
+    """The choices of the scheduler, if it replays a schedule."""
     close_error: Exception | None = None
     """The error that the target's close raised."""
     beside: "Execution | None" = None
-    """That of a second runtime on the same driver, where the client has one."""
+    """The execution of a second runtime on the same driver, if the client has one."""

@@ -19,9 +19,9 @@ class FailureKind(StrEnum):
     FAULTS = "faults"
     """A fault of the device was not reported, or reported by the wrong op."""
     WORDS = "words"
-    """An error is right, and its message names what it is not about."""
+    """An error is right, but its message names something that it is not about."""
     STATISTICS = "statistics"
-    """The counters of a runtime are not what was done."""
+    """The counters of a runtime differ from what it did."""
     LAW = "law"
     """The calls on the driver break a law."""
     RELATION = "relation"
@@ -43,8 +43,8 @@ class FailureKind(StrEnum):
 class Failure:
     """Where an execution differs from what it should show, and why that is wrong.
 
-    ``position`` counts ops from 0.  It is the program's length for the closing sync and
-    for what shows only at the end; -1 where no op is to blame.
+    ``position`` counts ops from 0.  It is the program's length for the closing sync and for what
+    shows only at the end; -1 if no op is to blame.
     """
 
     kind: FailureKind
@@ -53,16 +53,16 @@ class Failure:
     nothing."""
     position: int = -1
     op: str = ""
-    """The op as text, or a description where no op is meant."""
+    """The op as text, or a description if it is about no op."""
     what: str = ""
-    """What differs, where the kind does not say it."""
+    """What differs, if the kind does not say it."""
     reason: str
     sides: tuple[tuple[str, str], ...] = ()
     """The two sides that differ, each with its name."""
     notes: tuple[str, ...] = ()
     """Further remarks for the reader, a line each."""
     byte: int | None = None
-    """The first wrong byte of the buffer, where that is what differs."""
+    """The first wrong byte of the buffer, if bytes differ."""
     details: str = ""
     """The whole message of an exception, or its traceback."""
     refused: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Marks in a trace: where each op of a program begins and ends, and what a runtime said there.
+"""Marks in a trace: where each op of a program begins and ends; and a look at the counters between.
 
 Nothing here runs a program or judges one.
 """
@@ -24,7 +24,7 @@ class Marks:
     def __init__(self, trace: Trace) -> None:
         self._tell, self._begin = trace.events.append, trace.mark
         self.looked: Looked | None = None
-        """What a runtime said in between, where it was asked."""
+        """The counters in between, if they were looked at."""
 
     def began(self, position: int, op: Op) -> None:
         """``op`` is about to be issued."""
@@ -63,13 +63,13 @@ class Looking(Marks):
 
 
 _LOOKED_AT = 4
-"""One in so many cases has its counters looked at in the middle."""
+"""In one case in this many, the counters are looked at in the middle."""
 
 
 def looked_at(case: Case) -> int:
     """The op after which the counters are looked at, drawn by the seed of the case; -1 for none.
 
-    Without a seed it is the last but one: before the sync that ends most programs.
+    Without a seed it is the last op but one, before the sync that ends most programs.
     """
     if not case.seed:
         return len(case.program) - 2

@@ -1,9 +1,9 @@
 """The sorts of ops that the contract refuses, and what a target did with each.
 
 A sort is the class of the refusal, and the verb: ``OutOfRange copy``.  A dispatch that binds one
-buffer more than once is a sort of its own.  Ops of one sort go one way through a runtime, so that
-what harms in one of them is mostly one mistake.  An op that a fault made raise is of no sort, since
-it was right.  Data only.
+buffer more than once is a sort of its own.  Ops of one sort take the same way through a runtime, so
+harm that they do is usually one mistake.  An op that raised because of a fault has no sort, since
+it was right to raise.  Data only.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,8 @@ def refusals(
 def parted(refused: str) -> tuple[str, str]:
     """The sort of a refused op, and what the target did with it.
 
-    All verbs look up a handle in the same way, so where one is accepted the verb is left out.
+    All verbs look up a handle in the same way.  So if a wrong handle is accepted, the verb is left
+    out.
     """
     sort, _, done = refused.rpartition(" ")
     error = sort.partition(" ")[0]

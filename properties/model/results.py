@@ -11,9 +11,9 @@ from pathlib import Path
 from gpusim.program import Program
 
 MOST_LINES = 8
-"""The most lines of a finding that has a file; with the session's two lines they are ten."""
+"""The most lines of a finding that has a file; the session adds two more."""
 _MOST_COLUMNS = 240
-"""The most characters of a line, but for the command, which is to be copied."""
+"""The most characters of a line, except the command, which people copy."""
 _HEX = re.compile(r"\b[0-9a-f]{33,}\b")
 _SHOWN_HEX = 16
 
@@ -26,7 +26,7 @@ class Finding:
     failure: str
     """The op that shows the failure, the expected result and the actual one."""
     path: Path | None = None
-    """The file of the finding; None where there is none."""
+    """The file of the finding; None if there is none."""
     replay: str = ""
     """The command that replays that file; empty after a replay."""
     reproduced: bool = True
@@ -34,12 +34,12 @@ class Finding:
     is_cut_short: bool = False
     """Whether the time for shrinking ran out, so that it may become smaller."""
     unsaved: str = ""
-    """Why its file could not be written; empty where it was, or where none was to be."""
+    """Why its file could not be written; empty if it was, or where none was to be."""
     argument: tuple[str, ...] = ()
-    """Why it fails, a line each, what matters most first; empty where it was not explained."""
+    """Why it fails, a line each, what matters most first; empty if it was not explained."""
 
     def __str__(self) -> str:
-        """At most eight lines where there is a file; without one the whole program and failure."""
+        """At most eight lines if there is a file; otherwise the whole program and failure."""
         if not self.replay:
             return "\n".join([f"{self.program}\n{cut_hex(self.failure)}", *self._doubts])
         last = [f"  program: {_in_a_line(self.program)}", *self._doubts, f"replay: {self.replay}"]
@@ -93,7 +93,7 @@ def cut_hex(text: str) -> str:
 
 def _in_a_line(program: Program) -> str:
     ops = str(program).splitlines()
-    # The commands of a capture are joined as the ops are, so that it must be seen where it ends.
+    # The commands of a capture are joined like ops, so the end of a capture must be visible.
     shown = _cut("; ".join(f"({op})" if "; " in op else op for op in ops))
     return f"{shown} ({len(ops)} ops)" if shown.endswith("...") else shown
 
@@ -103,5 +103,5 @@ def _cut(line: str) -> str:
 
 
 def cut_line(line: str) -> str:
-    """``line``, cut where it has too many characters."""
+    """``line``, cut if it has too many characters."""
     return line if len(line) <= _MOST_COLUMNS else f"{line[: _MOST_COLUMNS - 3]}..."

@@ -33,7 +33,7 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 class TargetRaised(Exception):
     """An error class outside the contract, raised by a target in another process.
 
-    ``name``: its class there.  ``traceback``: empty where the target does not send it.
+    ``name``: its class there.  ``traceback``: empty if the target does not send it.
     """
 
     def __init__(self, name: str, message: str, traceback: str = "") -> None:
@@ -99,7 +99,7 @@ class Adapter(ABC):
     capabilities: Capabilities = Capabilities(orders_deliveries=False)
     """Its promises; by default, valid ops have the right values under WebGPU's own rules."""
     limits: Limits = Limits()
-    """Its limits.  Programs stay within them, except where a refusal is tested."""
+    """Its limits.  Programs stay within them, except to test a refusal."""
 
     def __init__(self, device: Any, kernels: Mapping[str, Kernel]) -> None:
         self.device, self.kernels = device, kernels
@@ -298,7 +298,7 @@ class ConcurrentAdapter(Adapter):
 
     @abstractmethod
     def begin_sync(self) -> PendingSync:
-        """Begin a sync and return at once, also where another is under way.
+        """Begin a sync and return at once, even if another is under way.
 
         Returns a task, a future or anything else whose ``result()`` waits for the sync.  Syncs
         may be waited for in any order.

@@ -1,9 +1,10 @@
 """Hunts one mutant with one oracle: runs programs until one fails, then shrinks that.
 
-The programs are those of any session with that seed; nothing is drawn for the mutant.  A session
-plants a mutant that its seed chooses, and hunts it on a simulated device with the oracle that is
-sure to find it, the reference or the laws.  That shows that programs and judge see mistakes; the
-session's own target is not touched.
+The programs are those of any session with that seed; nothing is drawn for the mutant.
+
+A session hunts one mutant, which its seed chooses.  It does so on a simulated device, with the
+oracle that is sure to find the mutant: the reference or the laws.  That shows that programs and
+judge see mistakes.  The session's own target is not touched.
 """
 
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from properties.finding_file import FindingFile, read, write
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.generate.choices import SeededChoices, Weights
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
@@ -53,7 +54,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hunt:
-    """How a hunt went; ``case`` and ``failure`` are None where the mutant was not found."""
+    """How a hunt went; ``case`` and ``failure`` are None if the mutant was not found."""
 
     oracle: str
     programs: int
@@ -71,18 +72,18 @@ class Hunt:
 
     @property
     def shrunk_ops(self) -> int | None:
-        """The number of ops of the smallest program; None where the case was not shrunk."""
+        """The number of ops of the smallest program; None if the case was not shrunk."""
         return len(self.case.program) if self.case is not None and self.shrunk else None
 
 
 class Programs:
-    """The programs of sessions on one device, each made once however many mutants meet it."""
+    """The programs of sessions on one device; each is made once, for all mutants."""
 
     def __init__(self, device: str = "simulated", kernels: Kernels = BUILTIN) -> None:
         self.device = device
         self.kernels = kernels
         factory = factory_of(SOUND, device, kernels)
-        self._setting = Setting(
+        self._setting = CaseSettings(
             device=device, limits=factory.limits, kernels=kernels, small=factory.small
         )
         self._cases: dict[tuple[int, int], Case] = {}
@@ -131,7 +132,7 @@ def replays(
     case = read(path).case
     broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device.name, kernels))
     sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device.name, kernels))
-    # Each run of a case that hangs takes the whole patience.
+    # Each run of a hanging case takes the whole patience, so it is short here.
     times = 1 if mutant.hangs else _REPLAYS
     return all(broken(case) is not None for _ in range(times)) and sound(case) is None
 

@@ -1,7 +1,8 @@
 """The kill matrix: every mutant against every oracle that looks at its part, over several seeds.
 
-A mutant's own oracle hunts it on every seed with the whole budget, and shrinks the find of
-the first seed.  The other oracles try only the first seed, with few programs.
+A mutant's own oracle is the one that is sure to find it.  It hunts the mutant on every seed with
+the whole budget, and shrinks what it finds on the first seed.  The other oracles try only the first
+seed, with few programs.
 """
 
 import tempfile
@@ -27,7 +28,7 @@ _RARE_FACTOR = 5
 """The factor on the budget of a ``rare`` mutant."""
 CONTROL = Budget(programs=100, seconds=30.0, shrink_seconds=0.0)
 HARD_PROGRAMS = 100
-"""A mutant that survives so many random programs is hard."""
+"""A mutant that survives this many random programs is hard."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ class Row:
 
     @property
     def shrunk_ops(self) -> int | None:
-        """The number of ops of the smallest program; None where the first seed did not find it."""
+        """The number of ops of the smallest program; None if the first seed did not find it."""
         return self.own[0].shrunk_ops
 
     @property
@@ -66,7 +67,7 @@ class Row:
         return self.programs > HARD_PROGRAMS
 
     def hunt_of(self, oracle: str) -> Hunt | None:
-        """The hunt of the oracle of that name on the first seed; None where it does not look."""
+        """The hunt of the oracle of that name on the first seed; None if it did not hunt."""
         return next((one for one in (*self.own, *self.others) if one.oracle == oracle), None)
 
 
@@ -105,7 +106,7 @@ class Plan:
 def build(
     mutants: Sequence[Mutant], plan: Plan, *, jobs: int = 1, watch: Watch = lambda row: None
 ) -> Matrix:
-    """Hunt mutants of the catalogue, in ``jobs`` processes; ``watch`` is told of each row."""
+    """Hunt mutants of the catalogue, in ``jobs`` processes; ``watch`` is called with each row."""
     made = Programs(plan.device)
     matrix = Matrix(device=plan.device, seeds=plan.seeds)
     budget = replace(CONTROL, seconds=min(CONTROL.seconds, plan.own.seconds))
@@ -161,7 +162,7 @@ def _programs(device: str) -> Programs:
 
 def _replays(found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, made: Programs) -> bool:
     if mutant.reference is not SOUND.reference:
-        # Here the oracle itself is broken, and the file of a finding does not name the oracle.
+        # For a mutant of the reference the oracle is broken, and a finding's file names no oracle.
         return True
     return replays(found, mutant, oracle, folder, kernels=made.kernels)
 

@@ -71,9 +71,9 @@ def mutant(
     """Register a class as a mutant of ``part``; the class itself is not changed.
 
     ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
-    ``"reference"``.  ``make`` turns the class into the maker of that part, where it is not made
-    like the sound part.  ``beside`` are other parts that the mistake needs, with their classes.
-    The rest is as in ``Mutant``.
+    ``"reference"``.  ``make`` turns the class into the maker of that part, if it is not made like
+    the sound part.  ``beside`` are other parts that the mistake needs, with their classes.  The
+    rest is as in ``Mutant``.
 
     Raises:
         TypeError: where there is no such part.
@@ -135,7 +135,7 @@ _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "runtime": lambda broken: {"make_runtime": broken},
     "reference": lambda broken: {"reference": partial(run, make=broken)},
 }
-"""How a broken driver, device, runtime or reference is put in; these are no parts of a runtime."""
+"""How a broken driver, device, runtime or reference is used; these are not in ``Parts``."""
 
 
 def _maker(part: str, broken: Any) -> Any:

@@ -1,10 +1,10 @@
 """The oracles that hunt mutants, by name, with a limit of time and planned faults.
 
-An oracle is opened once for a mutant, and gives a function from a case to its failure.  The
-oracles are the reference, the laws over the trace, the relations, the contract under faults, the
-clients, and the costs.  The seed of a case decides its faults and its client, so that a saved case
-meets them again.  No mutant breaks the judge's own parts: tests check those with histories, traces
-and cases corrupted by hand.
+An oracle is opened once for a mutant, and gives a function from a case to its failure.  The oracles
+are the reference, the laws over the trace, the relations, the contract under faults, the clients,
+and the costs.  The seed of a case decides its faults and its client, so a saved case has them
+again.  No mutant breaks the judge's own parts: tests check those with histories, traces and cases
+corrupted by hand.
 """
 
 import signal
@@ -39,7 +39,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
 from properties.oracles.cost import count_cost
 from properties.oracles.judge import MEANING_ONLY, Oracles, judge
-from properties.oracles.laws import Setting, check
+from properties.oracles.laws import LawContext, check
 from properties.oracles.metamorphic import draw_transformations, judge_relations, signature
 from properties.targets.factory import RuntimeFactory
 
@@ -48,7 +48,7 @@ Judgement = Callable[[Case], Failure | None]
 PATIENCE_SECONDS = 5.0
 """Seconds of work, or of waiting, after which a program counts as hanging."""
 _IDLE_SHARE = 0.03
-"""The share of its time in which a process that waits is at work; a held-up one has more."""
+"""A process that uses less than this share of the time is waiting, and not held up by others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,14 +64,15 @@ class Oracle:
 
 
 class _Hang(BaseException):
-    """Not an Exception, so that no code on the way takes it for a failing op."""
+    """Raised in a program that hangs.  It is no Exception, so nothing takes it for a failing op."""
 
 
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
-    """Raise _Hang in the block once it has worked for so long, or has done nothing for so long.
+    """Raise _Hang in the block after so many seconds of work, or of waiting.
 
-    Both are asked of the process's CPU time, since a busy machine may hold up what is sound.
+    Both are measured by the CPU time of the process, since a busy machine may hold up a sound
+    program.
     """
     begun = last = time.process_time()
 
@@ -105,7 +106,7 @@ def within(seconds: float, judgement: Judgement) -> Judgement:
 
 
 _FAILING_CASES = 4
-"""One case in so many is checked by the laws on a driver that fails."""
+"""The laws check one case in this many on a driver that fails."""
 
 
 def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
@@ -136,7 +137,7 @@ def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         if execution.close_error is not None:
             # The reference judges what a close raises.
             return None
-        violations = check(execution.trace, Setting.of(execution)).violations
+        violations = check(execution.trace, LawContext.of(execution)).violations
         return violations[0] if violations else None
 
     return judged
@@ -222,7 +223,7 @@ class _Failing:
 
 
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    """By turns the driver fails or the device does, and clients meet that."""
+    """In some cases the driver fails and in others the device, under every client."""
     failing = _Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:

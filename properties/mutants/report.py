@@ -1,7 +1,7 @@
 """The command that runs the kill matrix: what it prints, and the files that it writes.
 
-The matrix is written as plain values, and as a page made of those.  ``matrix`` decides what is
-hunted, and with what.
+The matrix is written as plain values, and the page is made of these.  ``matrix`` decides which
+mutant is hunted, and with which oracle.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def add_options(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the matrix; 0 where every mutant was found and the control passed, else 1."""
     warnings.simplefilter("ignore", ResourceWarning)
-    # Each once, however often it is named.
+    # Each oracle once, however often it was named.
     names = dict.fromkeys(arguments.only or ())
     mutants = [find(name) for name in names] if names else MUTANTS
     plan = Plan(

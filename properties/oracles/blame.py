@@ -1,6 +1,6 @@
 """Finds the op that last wrote a byte, from what the ops mean.
 
-A wrong value shows in a read, but most likely comes from the op that should have written the
+A wrong value shows in a read, but the mistake is most likely in the op that should have written the
 first wrong byte.  To see whether an op writes a byte, the oracle runs it twice, over different
 bytes.  Nothing here knows what an op does, and no failure depends on it.
 """
@@ -30,7 +30,7 @@ def last_writer(
 ) -> str:
     """Which op before the read at ``position`` last wrote ``byte`` of its buffer, in words.
 
-    ``expected`` is the history that the program means; an op that it refuses writes nothing.
+    ``expected`` is the expected history; an op that is refused there writes nothing.
     """
     read = program[position]
     assert isinstance(read, Read)

@@ -1,8 +1,8 @@
 """Compares two histories of one program, down to the bytes of each read.
 
-Exact bytes must be equal, and whole float words must agree within their error bound.  Bytes with
-an infinite bound are not compared.  ``count_checked`` counts the bytes that are, because a judge
-that compares nothing finds nothing.
+Exact bytes must be equal, and whole float words must agree within their error bound.  Bytes with an
+infinite bound are not compared.  ``count_checked`` counts the compared bytes, because a judge that
+compares nothing finds nothing.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gpusim import errors
 from gpusim.errors import DeviceFault, ProgramError
-from gpusim.history import CRASH, History, Outcome
+from gpusim.history import ACCEPTED, CRASH, History, Outcome
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Op, Read, Sync
 from gpusim.program import Program
@@ -21,16 +21,15 @@ from properties.model.capabilities import REFUSALS, Capabilities, Refusal
 from properties.model.failure import Failure, FailureKind
 
 _ENDED = f"{CRASH}TargetFailed"
-"""The error of an op whose target has ended; no promise allows it."""
+"""The error of an op whose target has died; no promise allows that."""
 _LATE_REASON = "an accepted read has its value by the next sync, and nothing changes it afterwards"
 
 
 class _Late:
     """Ops since the last sync that the contract refuses and that raised nothing.
 
-    The next sync may report them.
-
-    WebGPU itself tells of an invalid command late, by an uncaptured error.
+    The next sync may report them.  WebGPU itself reports an invalid command late, by an uncaptured
+    error.
     """
 
     def __init__(self, capabilities: Capabilities) -> None:
@@ -53,7 +52,7 @@ class _Late:
         return True
 
     def is_told_by(self, sync: Outcome) -> bool:
-        """Whether the error of a sync reports such ops; then its deliveries are not compared."""
+        """Whether the error of ``sync`` may report such ops; its deliveries then do not count."""
         tells = self._may_tell and sync.error not in (None, _ENDED)
         self._may_tell = False
         if tells:
@@ -92,7 +91,7 @@ def compare(
         outcomes.append((Sync(), expected.closing, got.closing))
     late = _Late(capabilities)
     for position, (op, meant, shown) in enumerate(outcomes):
-        if isinstance(op, Sync) and late.is_told_by(shown):
+        if meant is shown is ACCEPTED or (isinstance(op, Sync) and late.is_told_by(shown)):
             continue
         if isinstance(op, Sync) and late.untold is not None and shown.error is None:
             verdict: _Verdict | None = _untold(program, late.untold)
@@ -109,7 +108,7 @@ def compare(
 
 
 def unrefused_class(failure: Failure) -> str | None:
-    """If the failure is an op that was accepted against a promise, the error that was promised."""
+    """The promised error, if the failure is that an op was accepted; else None."""
     error, _, shown = failure.trait.partition("/")
     is_accepted = failure.kind is FailureKind.ERROR and shown == "accepted"
     return error if is_accepted and error in REFUSALS else None
@@ -123,7 +122,7 @@ def _shown_op(program: Program, position: int) -> str:
 
 def _untold(program: Program, position: int) -> _Verdict:
     op = write_op(program[position])
-    reason = f"op {position} is refused ({op}), and the next sync was promised to tell of it"
+    reason = f"op {position} is refused ({op}), and the next sync should have reported that"
     return _Verdict(kind=FailureKind.ERROR, expected="an error", got="accepted", reason=reason)
 
 
@@ -169,7 +168,7 @@ def _judge_op(
 def _judge_error(
     kind: FailureKind, trait: str, reason: str, meant: Outcome, shown: Outcome
 ) -> _Verdict:
-    """The verdict where errors differ; an error that is not in the contract is always a crash."""
+    """The verdict if errors differ; an error class that the contract lacks is always a crash."""
     name = shown.error or shown.late_error or ""
     if name.startswith(CRASH):
         kind, trait = FailureKind.CRASH, name.removeprefix(CRASH)
@@ -186,7 +185,7 @@ def _judge_error(
 
 
 def shown_as(outcome: Outcome, sound: str) -> str:
-    """The end of an op in one line: its error and message, or ``sound`` without an error."""
+    """How an op ended, in one line: its error and message, or ``sound`` if it raised nothing."""
     name = outcome.error or outcome.late_error
     if name is None:
         return sound
@@ -218,7 +217,7 @@ def _judge_value(op: Read, meant: Outcome, shown: Outcome) -> _Verdict | None:
 def _judge_deliveries(
     expected: tuple[str, ...], got: tuple[str, ...], capabilities: Capabilities
 ) -> _Verdict | None:
-    if not capabilities.is_exact:
+    if got != expected and not capabilities.is_exact:
         got = tuple(name for name in got if name in expected)
     if not capabilities.orders_deliveries or got == expected:
         return None
@@ -272,7 +271,7 @@ class Difference:
     got: str
     reason: str
     byte: int | None = None
-    """The first wrong byte of the buffer; None where the sizes differ."""
+    """The first wrong byte of the buffer; None if the sizes differ."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -285,7 +284,7 @@ class Checked:
     reads: int = 0
     """Reads of two bytes or more."""
     constant_reads: int = 0
-    """The reads among these that should give one repeated byte, and so show little."""
+    """Those of these reads that should give one repeated byte, and so show little."""
 
     def __add__(self, other: "Checked") -> "Checked":
         return Checked(

@@ -1,18 +1,19 @@
 """What a program costs the host under our runtime: counted, never timed.
 
-Work: the program is widened, so that each of its ops is issued several times over buffers of their
-own, and the executed lines of the runtime's source are counted, verb by verb.  Twice as many ops,
-live buffers, recorded commands and reads in flight take twice as many lines.  Where they take more,
+Work: the program is widened, so that each op is issued several times, each time over buffers of its
+own.  The executed lines of the runtime's source are counted for each verb.  Twice as many ops, live
+buffers, recorded commands and reads in flight should take twice as many lines.  If they take more,
 an op looks at everything there is.  A loop inside a function of C is not seen.
 
-Memory: the program is repeated on one runtime, with other scalars and grids each time.  Either each
-round makes all that it uses and leaves nothing alive, or buffers and graphs live through all rounds
-and a graph is replayed at ever new places of its batch.  Of the host memory that the source of
-runtime and simulated device has allocated, later rounds keep no more than earlier ones.
+Memory: the program is repeated on one runtime, with other scalars and grids each time.  This is
+done in two ways.  In the first, each round makes all that it uses and leaves nothing alive.  In the
+second, buffers and graphs live through all rounds, and a graph is replayed at ever new places of
+its batch.  Only host memory counts that the source of the runtime and the simulated device has
+allocated.  Later rounds should keep no more of it than earlier ones.
 
-All is counted on a runtime of its own, untraced, whose batches are unlimited, so that a batch is
+All is counted on an untraced runtime of its own.  Its batches are unlimited, so that a batch is
 submitted at the same op whatever its length.  Its caches are small, so that they are full soon.
-Work is counted once more where every plan is kept.  Nothing here looks at values or errors.
+Work is counted once more with caches that keep every plan.  Nothing here looks at values or errors.
 """
 
 import gc
@@ -40,25 +41,27 @@ from properties.oracles.lines import COUNTED, FunctionLines, Lines, widened
 from properties.targets.factory import TargetFactory
 
 _ONE_IN = 600
-"""So many cases are counted, drawn by their seed, so that a replay counts its case too."""
+"""One case in this many is counted.  Its seed decides, so that a replay counts the case too."""
 _MOST_OPS = 48
 _MOST_BYTES = 1 << 14
 """Programs with more ops, or with larger buffers, take too long."""
 _WIDTHS = (4, 8, 16)
 """How often each op is issued."""
 _FEW = (2, 4, 8)
-"""The same at first, since most programs show here already that they cost no more."""
+"""The widths that are tried first; most programs show with them that they cost no more."""
 _FACTOR, _SLACK_LINES = 1.15, 40
-"""How much more the second doubling may cost than the first, and at first a quarter of that."""
+"""How much more the second doubling may cost than the first; with ``_FEW`` a quarter of that."""
 _WARM_UP_ROUNDS = 4
 _LOOKS = (4, 8, 16, 32, 64)
-"""The rounds after which the memory is looked at.  What is bounded comes and goes, and weighs less
-with each look."""
+"""The rounds after which the memory is looked at.
+
+Bounded memory comes and goes, and counts less with each look.
+"""
 _LEAST_BYTES = 64
-"""The bytes that each round must leave."""
+"""A failure needs at least this many bytes more in each round."""
 
 _KEEPING = (*COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
-"""The same with the simulated device's, which must keep nothing either."""
+"""The folders whose allocations count: the runtime's, and the simulated device's."""
 
 
 def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
@@ -69,7 +72,7 @@ def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where ``case`` costs more than it should; None where it is too large to count."""
+    """The failure where ``case`` costs more than it should; None if it is too large to count."""
     bare = _bare(case)
     if bare is None:
         return None
@@ -83,7 +86,7 @@ def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def _bare(case: Case) -> Case | None:
-    """The program by itself, on a device that fails nowhere; None where it is too large."""
+    """The program by itself, on a device that fails nowhere; None if it is too large."""
     sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
     if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
         return None
@@ -96,7 +99,7 @@ def _bare(case: Case) -> Case | None:
 
 
 _KEEPS_PLANS: Mapping[str, Any] = {"plan_cache": 1 << 20, "graph_cache": 1 << 20}
-"""The caches of thousands of entries, in which there is always room; the others are searched."""
+"""Settings with which the caches of plans always have room."""
 
 
 def _roomy(policy: Policy) -> Policy:
@@ -125,7 +128,7 @@ def _roomy(policy: Policy) -> Policy:
 
 
 def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where each few rounds of the program keep more host memory."""
+    """The failure if each few rounds of the program keep more host memory."""
     ops = _cleared(case.program)
     reason = "though every buffer is freed and every read delivered"
     with _target(case, factory) as target:
@@ -135,7 +138,7 @@ def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
-    """The same where buffers and graphs live through all rounds; a graph is recorded as a run."""
+    """The same with buffers and graphs that live through all rounds; a graph becomes a run."""
     made = [op for op in case.program if isinstance(op, Alloc | Capture)]
     used = [op for op in case.program if not isinstance(op, Alloc | Capture | Free)]
     policy = replace(case.policy, uniforms=Uniforms.RING, graph_cache=_GRAPHS)
@@ -160,13 +163,13 @@ _SPARE: Sequence[Op] = (
     Capture(graph="spare_graph", commands=(_SPARE_DISPATCH,)),
 )
 _PLACES = 8
-"""How often a graph is replayed in a round, each time at a place of its batch that is new."""
+"""How often a graph is replayed in a round, each time at a new place in its batch."""
 _PLACE_BYTES = 256
-"""The bytes that each such place must leave; rounds become longer, and lists with them."""
+"""A failure needs this many bytes for each such place, since rounds become longer."""
 
 
 def _shifted(ops: Sequence[Op], number: int) -> list[Op]:
-    """The ops of a round, after a batch with replays at places at which no round before had one.
+    """The ops of a round, after a batch with replays at places that no earlier round used.
 
     Replays of the program keep their places, since they come in batches of their own.
     """
@@ -181,8 +184,8 @@ def _judge_rounds(
     reason: str,
     least_bytes: int,
 ) -> Failure | None:
-    """The failure where each round keeps at least so many bytes more of host memory."""
-    # Rounds of new places become longer and longer, so that fewer must do.
+    """The failure if each round keeps at least ``least_bytes`` more of host memory."""
+    # Rounds with new places become longer and longer, so there are fewer of them.
     looks = _LOOKS if least_bytes == _LEAST_BYTES else _LOOKS[:-1]
     kept, done = [0], 0
     if tracemalloc.is_tracing():
@@ -207,7 +210,7 @@ def _judge_rounds(
 
 
 def _cleared(program: Program) -> list[Op]:
-    """The ops, after which nothing is alive or under way."""
+    """The ops of the program, and then ops that leave nothing alive or under way."""
     frees = [Free(buffer=op.buffer) for op in never_freed(program)]
     return [*program, Sync(), *frees, Sync()]
 
@@ -234,7 +237,7 @@ def _kept_bytes() -> int:
 
 
 def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where the work of a verb grows faster than the number of its ops."""
+    """The failure if the work of a verb grows faster than the number of its ops."""
     if sys.gettrace() is not None or not _steep(case, factory, _FEW, 0.25):
         return None
     steep = _steep(case, factory, _WIDTHS, 1.0)
@@ -277,7 +280,7 @@ def _counted_lines(
     counter: "Lines",
     functions: dict[str, Counter[str]],
 ) -> Counter[str]:
-    """The executed lines of each verb; ``functions`` is given those of each function, by verb."""
+    """The executed lines of each verb; adds those of each function to ``functions``, by verb."""
     lines: Counter[str] = Counter()
     with _target(case, factory) as target:
         if target is None:
@@ -311,7 +314,7 @@ def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
             _counted_lines(case, factory, each, FunctionLines(), functions)
             lines.append(functions.get(verb, Counter())[name])
         first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
-        # The ops stay one where only the buffers grow, so that any growth is too much.
+        # If only the buffers grow, there is still one op, so any growth is too much.
         grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
         shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
         said = "n counts" if grows else "n does not count"
@@ -332,7 +335,7 @@ def _ops_only(op: Op, width: int) -> list[Op]:
 
 @contextmanager
 def _target(case: Case, factory: TargetFactory) -> Iterator[Target | None]:
-    """An untraced target, which is closed; None where the factory makes none."""
+    """An untraced target, which is closed; None if the factory makes none."""
     target = factory.untraced(case)
     try:
         yield target
@@ -344,7 +347,7 @@ def _target(case: Case, factory: TargetFactory) -> Iterator[Target | None]:
 
 
 def _perform(target: Target, op: Op) -> None:
-    """Issue an op; what is refused costs something too.  A read has a done callback."""
+    """Issue an op, and ignore its refusal, which costs something too.  A read gets a callback."""
     with suppress(Exception):
         delivery = target.perform(op)
         if delivery is not None:
@@ -352,7 +355,7 @@ def _perform(target: Target, op: Op) -> None:
 
 
 def _delivered(_: Delivery) -> None:
-    """Nothing is done with the value."""
+    """Do nothing with the value."""
 
 
 def _failure(case: Case, trait: str, reason: str, notes: tuple[str, ...] = ()) -> Failure:

@@ -21,7 +21,7 @@ from gpusim.ops import (
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.oracles.goals import Goals
-from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import ExpectedDispatch, ExpectedOp, ExpectedWrite
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
@@ -45,7 +45,7 @@ EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
 ENOUGH = 20
 """How often a session should have seen each cell that it can see."""
 _KIND_APART = {DispatchIndirect.verb: Dispatch.verb}
-"""The access of an op that shares no bytes with the other op of the pair."""
+"""For a pair that shares no bytes, the first op counts as the second."""
 _HOST = -1
 """The place of a host write that is in no batch."""
 
@@ -63,7 +63,7 @@ class Cell(NamedTuple):
 
 
 def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms)) -> str:
-    """Why no trace under such ``uniforms`` can show a cell; empty where one can."""
+    """Why no trace under such ``uniforms`` can show a cell; empty if one can."""
     first, then = {
         "RAW": (WRITERS, READERS),
         "WAR": (READERS, WRITERS),
@@ -121,13 +121,13 @@ class _Act(NamedTuple):
     run: int
 
 
-def cover(events: Iterable[Event], setting: Setting) -> Coverage:
+def cover(events: Iterable[Event], setting: LawContext) -> Coverage:
     """What a sound trace reached; one that breaks a law may be counted wrongly."""
     checker = check_and_cover(events, setting)
     return coverage_of(checker) or Coverage()
 
 
-def check_and_cover(events: Iterable[Event], setting: Setting) -> Checker:
+def check_and_cover(events: Iterable[Event], setting: LawContext) -> Checker:
     """Check the laws over a run, and measure in the same pass what it reached."""
     checker = Checker(setting, (*WATCHERS, _Acts, Goals))
     checker.feed(events)

@@ -56,7 +56,7 @@ class Followed:
 
     expected: History
     reported: tuple[str, ...]
-    """The error classes, in order; refusals of the memory budget are not faults."""
+    """The error classes of the faults, in order.  A refusal of the memory budget is no fault."""
 
 
 def follow(
@@ -72,8 +72,8 @@ def follow(
     """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
 
     ``faults`` are names of error classes.  A lost device stays lost.  A host write longer
-    than ``piece_bytes`` takes several commands; None is no limit.  ``hides_losses``: whether a
-    client may have met a failed batch that no op shows, so that whatever was written may be lost.
+    than ``piece_bytes`` takes several commands; None is no limit.  ``hides_losses``: whether the
+    client may have met a failed batch that no op shows.  Then whatever was written may be lost.
     """
     follower = _Follower(program, kernels, limits, got, faults, piece_bytes, hides_losses)
     shown = run(program, follower, follower)
@@ -104,25 +104,29 @@ def judge_reported(
     closing: str = "",
     each: bool = True,
 ) -> Failure | None:
-    """The failure where a fault of ``met`` was not reported exactly once, by the op it belongs to.
+    """The failure if a fault of ``met`` was not reported exactly once, by the op it belongs to.
 
     ``reads_share``: whether one failed map may fail several reads.  ``planned``: how many
-    faults of each class the device can have shown; None where nobody knows.  ``closing``: the
-    class of the error that the close raised.  ``each``: whether an op of the client shows each
-    fault that it meets; one that makes several calls shows the first.  A failed map is told by its
-    reads, and a loss hides what was not told before it.
+    faults of each class the device can have shown; None if nobody knows.  ``closing``: the
+    class of the error that the close raised.  ``each``: whether the client's ops show each fault
+    that they meet; False if one op makes several calls, since then only the first fault shows.
+
+    The reads report a failed map.  After a loss, earlier faults that nothing reported need not be
+    reported any more.
     """
+    failed_maps = [outcome.late_error for outcome in got.outcomes].count(_MAP_FAILED)
+    if not (met or reported or failed_maps):
+        return None
     unplanned = Counter() if planned is None else Counter(met) - planned
-    failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
     untold = Counter(error for error in met if error != _MAP_FAILED) - Counter([*reported, closing])
     reason = ""
     if unplanned:
-        reason = "a driver tells of just the faults that its device has"
+        reason = "the driver reported a fault that the device did not have"
     elif unmet or (met and not reported) or (each and untold and LOST not in met):
-        reason = "an error that no call has raised yet is raised once"
+        reason = "every fault is raised by exactly one call"
     elif failed_maps > len(met) and not reads_share:
-        reason = "a failed map fails its own read"
+        reason = "a failed map fails only the read that it belongs to"
     if not reason:
         return None
     if planned is not None and unplanned:
@@ -200,7 +204,7 @@ class _Follower(Unwatched):
         return None
 
     def ended(self, position: int, outcome: Outcome) -> None:
-        """Op ``position`` is over."""
+        """Note that op ``position`` has ended."""
         self._position = position + 1
         if self._shown[position].error is None and position < len(self._program):
             written = written_by(self._program[position], self._kernels, self._captures)
@@ -210,9 +214,9 @@ class _Follower(Unwatched):
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
-            # The memory budget may have refused it, which is no fault: then the reference raises
-            # it too.  Any other refusal is passed over, because a fault that no call has raised
-            # yet comes before all checks.
+            # If the memory budget refused the alloc, which is no fault, the reference raises
+            # OutOfMemory as well.  Any other refusal of the reference is ignored, because a waiting
+            # fault is raised before any check.
             with suppress(errors.Refused):
                 self._reference.alloc(buffer, size_bytes)
                 self._reference.free(buffer)
@@ -257,7 +261,7 @@ class _Follower(Unwatched):
             self._overwrite(command)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
     def _meet_fault(self, *needed: str) -> None:
         """Raise the fault that was shown, or the loss of the device or of one of ``needed``."""
@@ -312,7 +316,7 @@ def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:
 
 
 def used(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
-    """The buffers whose bytes ``ops`` depend on: those that they do not first overwrite whole."""
+    """The buffers whose bytes ``ops`` depend on: all but those that they overwrite whole first."""
     filled: set[str] = set()
     needed: list[str] = []
     for op in ops:

@@ -1,6 +1,6 @@
 """Rare events that a session must meet, because mistakes hide where they happen.
 
-Each is counted in traces.  A session that never met one has shown less than it seems.
+They are counted in traces.  A session that never met one of them has shown less than it seems.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _ANY = frozenset(Uniforms)
 _LARGE_BYTES = 4096
-"""Few buffers are larger."""
+"""Few buffers are larger, so few need a window under a limit that is larger."""
 _WINDOWED = {
     PATCH_WORDS.name: "window of a large buffer patched",
     COPY_BYTES.name: "window of a large buffer copied",
@@ -44,7 +44,7 @@ _FLUSHED = {
     "queued": "host writes submitted for room",
     "early": "flushed early after a sync",
 }
-"""The rare events that follow from the reason of a submit alone."""
+"""The rare events that the reason of a submit shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +120,7 @@ class Scope:
 
 
 def why_unreachable(name: str, scope: Scope) -> str:
-    """Why no program of a session can reach a rare event; empty where one can."""
+    """Why no program of a session can reach a rare event; empty if one can."""
     goal = GOALS[name]
     if goal.uniforms.isdisjoint(scope.uniforms):
         return f"no policy has {' or '.join(sorted(goal.uniforms))} uniforms"

@@ -1,11 +1,11 @@
 """The growth of a target's memory: what piles up when a program is repeated.
 
-A program is run again and again, each time on a new target, and the buffers that are neither
-destroyed nor collected are counted after each.  They are a failure where every run leaves more.
-A pool that is bounded fills first, so the first runs do not count.  A growth that ends within the
-runs is no failure.  Bytes that were written and not submitted are one where the rule
-``endless-writes`` says so: a little of them is everybody's right.  Nothing here runs on the device
-of the session.
+A program is run again and again, each time on a new target.  After each run, the buffers that are
+neither destroyed nor collected are counted.  It is a failure if every run leaves more.  A bounded
+pool fills first, so the first runs do not count.  A growth that ends within the runs is no
+failure.  Bytes that were written and not submitted are a failure only if the rule
+``endless-writes`` says so, since every runtime may have a few.  Nothing here runs on the device of
+the session.
 """
 
 from dataclasses import replace
@@ -21,11 +21,11 @@ from properties.targets.factory import TargetFactory
 WARM_UP_RUNS = 4
 RUNS = 20
 _ONE_IN = 40
-"""So many cases are repeated, drawn by their seed, so that a replay repeats its case too."""
+"""One case in this many is repeated.  Its seed decides, so that a replay repeats the case too."""
 
 
 def judge_growth(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where each run of ``case`` leaves more in memory than the run before."""
+    """The failure if each run of ``case`` leaves more in memory than the run before."""
     if not _is_repeated(case):
         return None
     counting = factory.counting()

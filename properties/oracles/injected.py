@@ -1,8 +1,8 @@
 """What a disturbed target shows of the faults that the layer injected, in the contract's classes.
 
-A target in another language raises errors of its own where a map fails or memory runs out.  Its
-promise says which ops may raise.  Their errors are taken for the contract's class, so that the
-reference can follow the execution; any other error stays what it is.
+A target in another language raises its own errors when a map fails or memory runs out.  Its promise
+says which ops may raise.  Their errors count as the contract's class, so that the reference can
+follow the execution.  Any other error stays what it is.
 """
 
 from dataclasses import replace
@@ -35,8 +35,8 @@ def may_fail_close(injected: frozenset[str]) -> bool:
 def in_contract_terms(program: Program, got: History, injected: frozenset[str]) -> History:
     """``got`` with the errors that the promises allow, under the names of the contract.
 
-    A read, and a sync that waits for it, may raise where a map fails.  Any op may raise
-    where there is no memory, or no device.
+    A read, and a sync that waits for it, may raise if a map fails.  Any op may raise if memory runs
+    out or the device is lost.
     """
     outcomes = [
         _translated(op, outcome, injected)

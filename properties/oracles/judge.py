@@ -31,7 +31,7 @@ from properties.oracles.coverage import Coverage, coverage_of
 from properties.oracles.faulted import follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
 from properties.oracles.injected import in_contract_terms, may_fail_close, shown_faults
-from properties.oracles.laws import Checker, Setting, check
+from properties.oracles.laws import Checker, LawContext, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.planned import judge_planned
@@ -44,10 +44,10 @@ from reference import run as run_reference
 
 Reference = Callable[[Program, Mapping[str, Kernel], Limits], History]
 Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
-Laws = Callable[[Iterable[Event], Setting], Checker]
+Laws = Callable[[Iterable[Event], LawContext], Checker]
 
 _BESIDE = "of the runtime beside"
-"""How the op of a failure ends that a second runtime shows."""
+"""Ends the op of a failure that a second runtime shows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,7 @@ class Oracles:
     without_faults: bool = True
     """Whether a case on a failing device is compared with the same without faults."""
     growth: bool = True
-    """Whether some cases are repeated, to see whether memory and work grow."""
+    """Whether some cases are repeated, to see if memory and work grow."""
     shown_faults: frozenset[str] | None = None
     """The error classes that faults may cause; None: those of the case's device."""
 
@@ -82,7 +82,7 @@ class Verdict:
     held: Counter[str]
     """How often each law checked something."""
     reached: Coverage | None
-    """What the trace reached; None where that was not measured."""
+    """What the trace reached; None if this was not measured."""
 
 
 def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdict:
@@ -98,7 +98,7 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     held: Counter[str] = Counter()
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
-        checker = oracles.laws(execution.trace, Setting.of(execution))
+        checker = oracles.laws(execution.trace, LawContext.of(execution))
         failure = failure or next(iter(checker.violations), None)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
@@ -114,7 +114,7 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
 
 
 def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
-    """A further failure, where ops were accepted that the target promised to refuse.
+    """A further failure, if ops were accepted that the target promised to refuse.
 
     Such ops would hide later failures.  So the promise about their class is lowered to contained,
     and the execution is compared again.  Gives the lowered promises, and the failure that breaks
@@ -145,7 +145,7 @@ def _with_writer(failure: Failure, execution: Execution, expected: History) -> F
 
 
 def judge_determinism(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where a second run of ``case`` leaves another trace than the first."""
+    """The failure if a second run of ``case`` leaves another trace than the first."""
     case = replace(case, client=PLAIN)
     first, second = execute(case, factory), execute(case, factory)
     return compare_traces(first.trace, second.trace)
@@ -196,7 +196,7 @@ def _judge_meaning(
         if failure is None and is_known:
             failure = judge_planned(execution)
     if failure is None and execution.stats is not None:
-        # Only our runtime has counters.  Its words are about an op's bytes, whatever their form.
+        # Only our runtime has counters.  Its messages are about an op's bytes, whatever their form.
         failure = judge_words(program, expected, got)
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution)
@@ -204,7 +204,7 @@ def _judge_meaning(
 
 
 def _hides_losses(execution: Execution) -> bool:
-    """Whether a submit failed under a client that may not show it by an op."""
+    """Whether a submit failed, and the client need not show that by an op."""
     if execution.tells_faults:
         return False
     # The trace of a foreign target has no such events: there nothing is hidden.
@@ -239,7 +239,7 @@ def _meant(execution: Execution, oracles: Oracles) -> History:
 
 
 def _judge_close(execution: Execution, faults: frozenset[str], expected: History) -> Failure | None:
-    """The failure where the target's close raises, and no fault explains it."""
+    """The failure if the target's close raises, and no fault explains it."""
     error = execution.close_error
     if error is None or type(error).__name__ in faults:
         return None
@@ -260,15 +260,17 @@ def _judge_close(execution: Execution, faults: frozenset[str], expected: History
 def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    A call that an invalid op provokes, of the program or of its client, accuses nobody; nor does
-    one that an injected fault provokes.
+    A call that follows from an invalid op, of the program or of its client, accuses nobody.  Nor
+    does a call that follows from an injected fault.
     """
     case = execution.case
+    if not execution.reports:
+        return None
     is_provoked = (
         case.injected or case.client == STALE or any(each.error for each in expected.outcomes)
     )
     if is_provoked or not len(case.program):
-        return None  # No file holds a program without an op.
+        return None  # A finding's file cannot hold a program without ops.
     report = next(filter(_counts(execution), execution.reports), None)
     if report is None:
         return None
@@ -288,6 +290,7 @@ def _judge_shaders(execution: Execution) -> Failure | None:
     if not errors or not len(execution.case.program):
         return None
     report = errors[0]
+    order = (f"in another order of workgroups and atomics: {report.order}",) if report.order else ()
     return Failure(
         kind=FailureKind.SHADER,
         trait=f"{report.kind} in {report.entry_point}",
@@ -295,12 +298,12 @@ def _judge_shaders(execution: Execution) -> Failure | None:
         op="the shaders",
         what=report.kind,
         reason=report.what,
-        notes=(*map(str, report.acts), f"what to do: {report.remedy}"),
+        notes=(*map(str, report.acts), *order, f"what to do: {report.remedy}"),
     )
 
 
 def _counts(execution: Execution) -> Callable[[Report], bool]:
-    """Whether a report accuses the target, by what it promises."""
+    """Whether the report accuses the target, given what it promises."""
     promised = execution.capabilities.no_empty_submits
     return lambda report: promised or report.rule != EMPTY_SUBMIT.name
 

@@ -1,7 +1,7 @@
-"""Counts the executed lines of the runtime's source, for a program of which each op is widened.
+"""Counts the executed lines of the runtime's source while it runs a widened program.
 
-A widened op is issued several times over buffers of its own.  A loop inside a function of C is not
-seen.  Nothing here judges.
+Each op of a widened program is issued several times, each time over buffers of its own.  A loop
+inside a function of C is not seen.  Nothing here judges.
 """
 
 import sys
@@ -22,13 +22,13 @@ COUNTED = tuple(
     f"{Path(package.__path__[0]) / folder}/"
     for package, folder in ((gpusim.runtime, ""), (properties, "mutants"))
 )
-"""The folders whose source is the runtime's; mistakes that are planted in it have their own."""
+"""The folders of the runtime's source, and of the mutants that replace parts of it."""
 
 
 def widened(op: Op, width: int) -> list[Op]:
     """The op ``width`` times, each time over buffers of its own; a graph becomes that much longer.
 
-    Once is enough for a flush and a sync, which are about all buffers.
+    A flush and a sync are issued once, since they concern all buffers.
     """
     match op:
         case Flush() | Sync():
@@ -64,7 +64,7 @@ class Lines:
     def __init__(self) -> None:
         self.lines = 0
         self.functions: Counter[str] = Counter()
-        """Those of each function, where they are counted."""
+        """The lines of each function, if these are counted."""
         self._known: dict[CodeType, bool] = {}
 
     @contextmanager
@@ -89,7 +89,7 @@ class Lines:
 
 
 class FunctionLines(Lines):
-    """Counts them by function as well, which takes longer."""
+    """Counts the lines by function as well, which takes longer."""
 
     def _ran(self, frame: FrameType, event: str, _: Any) -> Any:
         if event == "line":

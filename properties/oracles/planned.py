@@ -1,8 +1,8 @@
 """Holds the plan of faults of a simulated device against what its driver met.
 
-A call for which a fault is planned fails, and no other.  Once a device is lost, and tells so by a
-promise, no op is accepted any more but a free.  Nothing here looks at values.  Calls that leave no
-event, of ``compile`` and of what a ``drain`` does, are not followed.
+A call fails exactly if a fault is planned for it.  Once a device is lost, and a promise says so, no
+op but a free is accepted.  Nothing here looks at values.  ``compile``, and the calls of a
+``drain``, leave no event and are not followed.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _FAILING = {
     "out_of_memory": "create_buffer",
     "failed_bind_groups": "create_bind_group",
 }
-"""The verb of each fault that is raised at the call; a map that fails tells later."""
+"""The verb of each fault that is raised at the call; a failed map raises later."""
 _LOSING = {
     "lost_at_submit": "submit",
     "lost_at_write": "write_buffer",
@@ -32,12 +32,12 @@ _LOSING = {
     "lost_at_encode": "encode",
 }
 _TOLD_AFTER = ("create_buffer", "create_bind_group")
-"""Verbs whose event stands for a call that went well; a ``failed`` event stands for another."""
+"""Verbs with an event only for a call that went well; one that failed has a ``failed`` event."""
 _LOST = DeviceLost.__name__
 
 
 def judge_planned(execution: Execution) -> Failure | None:
-    """The failure where a planned fault did not come at its call, or a loss stopped nothing."""
+    """The failure if a planned fault did not come at its call, or a loss stopped nothing."""
     device = execution.case.device
     if not device.is_simulated or not len(device.faults) or not execution.is_lawful:
         return None
@@ -48,7 +48,7 @@ def judge_planned(execution: Execution) -> Failure | None:
 
 
 def _missed_fault(execution: Execution, events: list[Event]) -> Failure | None:
-    """The failure where a call went well for which a fault is planned; a lost device is silent."""
+    """The failure if a call went well though a fault was planned; a lost device is silent."""
     for name, verb in _FAILING.items():
         planned = getattr(execution.case.device.faults, name)
         shown = [error for error, _ in _calls(events, verb)] if planned else []
@@ -59,7 +59,7 @@ def _missed_fault(execution: Execution, events: list[Event]) -> Failure | None:
 
 
 def _unheeded_loss(execution: Execution, events: list[Event]) -> Failure | None:
-    """The failure where an op is accepted after one whose call loses the device."""
+    """The failure if an op is accepted after the op whose call lost the device."""
     for name, verb in _LOSING.items():
         number = getattr(execution.case.device.faults, name)
         if number is None:
@@ -81,8 +81,8 @@ def _is_followed(event: Event) -> bool:
 def _calls(events: list[Event], verb: str) -> Iterator[tuple[str, int]]:
     """The error of each call of ``verb`` on the device, if it raised one, and its place.
 
-    An encode of nothing has no number.  A call on a device that was found lost never reaches it,
-    so that none counts from there on.
+    An encode of nothing has no number.  A call on a device that was found lost never reaches it, so
+    later calls do not count.
     """
     for at, event in enumerate(events):
         fails = event.kind == "failed" and event["verb"] == verb
@@ -95,7 +95,7 @@ def _calls(events: list[Event], verb: str) -> Iterator[tuple[str, int]]:
 
 
 def _error_of_call(events: list[Event], at: int) -> str:
-    """The error that the call at ``at`` raised; an encode has its commands in between."""
+    """The error that the call at ``at`` raised; after an encode, its commands come first."""
     later = islice(events, at + 1, None)
     follows = next((one for one in later if one.kind not in ("dispatch", "copy")), None)
     has_failed = follows is not None and follows.kind == "failed"
@@ -103,7 +103,7 @@ def _error_of_call(events: list[Event], at: int) -> str:
 
 
 def _accepted_after(events: list[Event], place: int) -> str:
-    """The first op that was accepted after the one in which a call stands; empty without one."""
+    """The first op that was accepted after the op that made the call; empty if there is none."""
     op: Op | None = None
     for event in events[place:]:
         if event.kind == "op":

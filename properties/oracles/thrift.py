@@ -1,9 +1,9 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
-One pass over the trace follows each pool and cache as the policy promises it.  What is made though
-a kept one fits, given up though there is room, or submitted though nothing asks for it, is a
-failure.  A program that meets a fault is not looked at: what a fault drops is made again.  How
-many objects may be kept is a matter of laws, and nothing here looks at values.
+One pass over the trace follows each pool and cache as the policy promises it.  Three things are
+failures: to make an object though a kept one fits, to drop one though there is room, and to submit
+though nothing asks for it.  A program that meets a fault is not checked, since what a fault drops
+is made again.  The laws say how many objects may be kept.  Nothing here looks at values.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -26,9 +26,10 @@ _LEAST_STAGING_BYTES = 256
 
 
 def judge_thrift(execution: Execution) -> Failure | None:
-    """The first object or submit of an execution that its policy saves.
+    """The first object or submit of an execution that its policy should have saved.
 
-    One in three cases is looked at, by its seed, and every case without one.
+    The seed of a case decides whether it is checked: one case in three is.  A case without a seed
+    is always checked.
     """
     case = execution.case
     if not execution.is_lawful or (case.seed and crc32(case.seed.encode()) % _ONE_IN):
@@ -56,7 +57,7 @@ def judge_thrift(execution: Execution) -> Failure | None:
 
 
 class _Followed:
-    """The pools and caches of one runtime, as far as its trace has come.
+    """The pools and caches of one runtime, after the events so far.
 
     ``asks``: whether the client asks for values before any sync.
     """
@@ -73,13 +74,13 @@ class _Followed:
         """Staging buffers that are kept for reuse, and their bytes.  Some may be taken already by
         reads of the open batch, whose copies come with its encoder."""
         self._made: list[tuple[int, tuple[int, ...]]] = []
-        """Staging buffers made for the open batch, each with the free ones that were as large."""
+        """Staging buffers made for the open batch, each with the free ones of sufficient size."""
         self._ring_bytes = 0
         self._contents: dict[bytes, None] = {}
         self._groups: dict[Hashable, None] = {}
         self._fence_source = 0
         self._acts = self._done = self._submitted = 0
-        """Queue acts: the last, the last known to be done, and the last submit."""
+        """Numbers of queue acts: of the last, of the last known to be done, of the last submit."""
         self._mapped: dict[int, int] = {}
         """Staging buffers that are being mapped, and the act that their map waits for."""
         self._commands = 0
@@ -92,7 +93,7 @@ class _Followed:
         """The roles of the buffers that the host has written for the current batch."""
 
     def handlers(self) -> Mapping[str, Callable[[About], None]]:
-        """What follows an event, by its kind."""
+        """A handler for each kind of event."""
         return {
             "op": self._op,
             "create_buffer": self._create,
@@ -177,12 +178,12 @@ class _Followed:
             self._keep("bind groups", key, self._groups, self._policy.bind_group_cache)
 
     def _keep(self, name: str, key: Any, kept: dict[Any, None], capacity: int) -> None:
-        """Put a new entry into a cache, first in, first out; the same must not be there.
+        """Put a new entry into a cache, first in, first out; an equal one must not be there.
 
         A free drops entries as well, which are never asked for again.
         """
         if key in kept:
-            self._waste(name, f"one of the {name} is made again, though it is kept")
+            self._waste(name, f"an entry of the {name} is made again, though it is kept")
             return
         if len(kept) >= capacity:
             del kept[next(iter(kept))]
@@ -235,11 +236,11 @@ class _Followed:
         self._made = []
 
     def _check_size(self, number: int) -> None:
-        """Check that a new staging buffer is no larger than what it was made for asks for."""
+        """Check that a new staging buffer is no larger than the policy asks for."""
         used_bytes, most_bytes = self._pages.get(number, 0), self._policy.staging_class_bytes
         if self._policy.join_reads and used_bytes <= self._page_bytes:
             used_bytes = self._page_bytes
-        # Reads that came later may use more than the class of the first, which it was made for.
+        # The buffer was made for the first read; later reads may use more than its size class.
         least_bytes = min(used_bytes, most_bytes)
         class_bytes = max(_LEAST_STAGING_BYTES, 1 << (least_bytes - 1).bit_length())
         used_bytes = max(used_bytes, class_bytes)

@@ -1,8 +1,8 @@
 """The words of refusals: a message names the buffers, offsets, sizes and limits that it is about.
 
-The reference refuses the same op in words of its own, which name the same things in the same order,
-and may name more.  What a message says after "probably" is a guess, and is not looked at.  Where
-a device fails, only the device knows the words.  Nothing here compares errors or values.
+The reference refuses the same op with its own message.  That names the same things in the same
+order, and may name more.  What a message says after "probably" is a guess, and is ignored.  If a
+device fails, only the device knows the message.  Nothing here compares errors or values.
 """
 
 import re
@@ -20,7 +20,7 @@ _FACT = re.compile(r"<\w+>|(?<![\w.=])-?\d+(?![\w.])")
 
 
 def judge_words(program: Program, expected: History, got: History) -> Failure | None:
-    """The first refusal of ``got`` whose message is about something else than that of ``expected``.
+    """The first refusal in ``got`` whose message is about something else than the expected one.
 
     Both have the same errors.  A buffer is written ``<a, 16 bytes>`` in a message of ``got``
     and ``<a>`` in one of ``expected``.
@@ -49,12 +49,12 @@ def judge_words(program: Program, expected: History, got: History) -> Failure | 
 
 
 def _said(outcome: Outcome) -> str:
-    """What a message says before its guess; empty where nothing is known of it."""
+    """What a message says before its guess; empty if nothing is known of it."""
     return "" if outcome.raised is None else outcome.raised.message.partition(" (probably")[0]
 
 
 def _wrong(meant: str, shown: str, sizes: Mapping[str, int]) -> str:
-    """What is wrong with the words of a refusal; empty where nothing is."""
+    """What is wrong with the words of a refusal; empty if nothing is."""
     for name, size, freed in _HANDLE.findall(shown):
         known = sizes.get(name, 0)
         if (int(size), bool(freed)) != (known if known >= 0 else -1 - known, known < 0):
@@ -63,5 +63,5 @@ def _wrong(meant: str, shown: str, sizes: Mapping[str, int]) -> str:
     rest = iter(named)
     for fact in _FACT.findall(_HANDLE.sub(r"<\1>", shown)):
         if fact not in rest:
-            return f"it names {fact}, where {', '.join(named)} are what it is about, in this order"
+            return f"it names {fact}; it should be about {', '.join(named)}, in this order"
     return ""

@@ -1,1 +1,1 @@
-"""Makes failing cases small.  The caller says what a failure is and judges the candidates."""
+"""Makes failing cases small.  The caller decides what a failure is, and judges the candidates."""

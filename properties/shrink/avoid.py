@@ -1,11 +1,11 @@
-"""What most programs of a foreign target leave out once a bug that takes it was found.
+"""Which forms of ops, clients and faults programs leave out once a bug that needs them was found.
 
-A runtime with many bugs shows the same one in nearly every program.  A session that shrinks it
-over and over finds nothing behind it.  So once a bug was shrunk, only one in ``AGAIN_EVERY``
-programs still has what it takes: a form of ops, a sort of refused ops, a client, or faults.  Many
-bugs take a client or faults, each in its own way, so these come back in one of
-``CONDITION_AGAIN_EVERY``; a bug that takes both leaves out neither alone.  What a bug takes decides
-this, never the target.  What nearly every program has is never left out.
+A runtime with many bugs shows the same one in nearly every program.  A session that shrinks it over
+and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave out what
+it needs: a form of ops, a sort of refused ops, a client, or faults.  Only one program in
+``AGAIN_EVERY`` still has that.  Many different bugs need a client or faults, so these come back in
+one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs both, neither is left out by itself.  What
+nearly every program has is never left out.  The bugs alone decide this, never the target's name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ Avoided = frozenset[str]
 AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 4
 _WITH, _REFUSES = " with ", "refuses "
 _CONDITIONS: tuple[Mapping[str, Any], ...] = FOREIGN_CLIENTS, SURVIVED
-"""What a bug may take beside a form of ops."""
+"""What a bug may need beside a form of ops."""
 _ODD: Mapping[str, tuple[str, ...]] = {
     "odd alloc": ("buffer_size_bytes",),
     "odd write": ("write_offset_bytes", "write_size_bytes"),
@@ -46,10 +46,10 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
 
 
 def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
-    """Those of the ``words`` of a signature that programs can do without, and the ``refused``.
+    """The ``words`` of a signature that programs can do without, and the ``refused`` sorts.
 
-    One mistake that accepts ops of a class may show in any of its verbs.  One that raises is in the
-    way of its own sort.
+    A target that accepts invalid ops of a class may do so for every verb.  A target that raises
+    does so for one sort.
     """
     words = tuple(words)
     forms = {word for word in words if word in _PROMISES and word not in SURVIVED}
@@ -59,7 +59,7 @@ def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
 
 
 def left_out(case: Case, avoided: Avoided) -> Avoided:
-    """What of ``avoided`` this case leaves out, which follows from its seed."""
+    """The part of ``avoided`` that this case leaves out; it follows from the case's seed."""
     if not avoided:
         return frozenset()
     choices = SeededChoices(f"avoids {case.seed}")
@@ -77,7 +77,7 @@ def _is_condition(word: str) -> bool:
 
 
 def with_only(case: Case, needs: Avoided, kernels: Kernels, limits: Limits) -> Case:
-    """``case`` without all that programs can do without, except what ``needs`` names."""
+    """``case`` without everything that programs can do without, except what ``needs`` names."""
     kept = {part for word in needs for part in word.split(_WITH)}
     meant = run_reference(case.program, kernels, limits)
     refused = refusals(case.program, meant, meant, kernels)
@@ -119,7 +119,7 @@ def _narrowed(promises: Capabilities, avoided: Avoided) -> Capabilities:
 def _without_refused(
     program: Program, avoided: Avoided, kernels: Kernels, limits: Limits
 ) -> Program:
-    """The program without refused ops of these sorts; to leave one out changes nothing else."""
+    """The program without refused ops of these sorts; leaving one out changes nothing else."""
     sorts = frozenset(word for word in avoided - _PROMISES.keys() if not _is_condition(word))
     if not sorts:
         return program

@@ -17,6 +17,7 @@ from properties.model.disturbance import Disturbance
 
 _CALLS_AN_OP: Mapping[str, int] = {
     "failed_maps": 1,
+    "refused_maps": 1,
     "out_of_memory": 4,
     "internal_errors": 1,
     "failed_submits": 2,
@@ -33,10 +34,10 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_pipeline": 1,
     "lost_at_encode": 2,
 }
-"""The most calls of one kind by a usual op: a read maps once, an alloc creates one buffer."""
+"""The most calls of one verb that a usual op makes: a read maps once, an alloc makes one buffer."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried: each way in which the layer settles is among them."""
+"""How many small seeds are tried; together they have every way in which the layer settles."""
 _MOST_SHIFTS = 16
 """The most calls by which a fault is moved at once, since each try is an execution."""
 

@@ -78,7 +78,7 @@ def delete_ops(search: Search, kernels: Kernels) -> None:
 def delete_ops_in_another_order(search: Search, kernels: Kernels) -> None:
     """Delete single ops of a disturbed case, while its promises settle in another order.
 
-    Without an op the same seed gives another order, so that the op alone cannot go.
+    Without an op, the same seed gives another order, so the op cannot be deleted alone.
     """
     while search.take_first(_shorter_in_another_order(search.case)):
         pass
@@ -153,7 +153,7 @@ def _delete(search: Search, positions: Iterable[int]) -> bool:
 
 
 def _delete_pair(search: Search) -> bool:
-    """Delete two ops that cannot go alone, such as a free and a flush; whether a pair went."""
+    """Delete two ops that cannot be deleted alone, such as a free and a flush; whether any were."""
     if len(search.program) > _MOST_OPS_FOR_PAIRS:
         return False
     pairs = combinations(range(len(search.program)), 2)
@@ -192,7 +192,7 @@ def _op_rewrites(program: Program, position: int, kernels: Kernels) -> Iterator[
 
 
 def _presets(policy: Policy) -> Iterator[Policy]:
-    """Each simpler preset: as it is, then with what ``policy`` changed in its own preset."""
+    """Each simpler preset: as it is, then with what ``policy`` changes in its own preset."""
     own = PRESETS.get(policy.name, Policy())
     special = {
         field.name: getattr(policy, field.name)

@@ -28,7 +28,7 @@ def reduce(
     seconds: float = 10.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Case:
-    """A case that still fails; without any single one of its ops it would pass.
+    """A smaller case that still fails, and that passes without any one of its ops.
 
     ``fails`` is asked once about each candidate: does it show the failure of ``case``?
     The result is the same every time, unless ``seconds`` of the ``clock`` run out
@@ -49,7 +49,7 @@ def reduce(
 
 
 def _search(search: Search, kernels: Kernels) -> bool:
-    """Run all passes until none finds a smaller case; False where the time ran out first."""
+    """Run all passes until none finds a smaller case; False if the time ran out first."""
     before = None
     try:
         while before is not search.case:
@@ -137,13 +137,13 @@ class _VariantSearch:
         return self._take(self._following(candidate))
 
     def leave_out_variants(self) -> None:
-        """Drop the client, and each transformation, where the case still fails without it."""
+        """Drop the client, and each transformation, if the case still fails without it."""
         if self.case.client != PLAIN:
             self._take(replace(self.case, client=PLAIN))
         for number in reversed(range(len(self.case.transformations))):
             every = self.case.transformations
             if number >= len(every):
-                # Where a transformation could not be applied, the later ones were dropped with it.
+                # If a transformation could not be applied, the later ones were dropped with it.
                 continue
             fewer = without_one(self.case.plain, every, number, self._kernels)
             self._take(replace(self.case, transformations=fewer))

@@ -1,6 +1,6 @@
 """Pure rewrites that make a whole program smaller or simpler.
 
-Each gives well-formed programs, or None where there is none.  The reducer decides
+Each gives well-formed programs, or None if there is none.  The reducer decides
 which rewrite is tried when; nothing here runs a program.
 """
 
@@ -111,7 +111,7 @@ def _without_command(program: Program, position: int, capture: Capture, at: int)
 
 
 def unrolled(program: Program) -> Iterator[Program]:
-    """The program with one replay replaced by its commands, where they are few."""
+    """The program with one replay replaced by its commands, if these are few."""
     captures = captures_of(program)
     for position, op in enumerate(program):
         if isinstance(op, Replay) and len(captures[op.graph].commands) <= 1:
@@ -173,7 +173,7 @@ def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Itera
 
 
 def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
-    """A host write in place of one dispatch or copy, which only had to change bytes."""
+    """The program with a host write for a dispatch or copy that only had to change bytes."""
     for position, op in enumerate(program):
         target = _only_target(op, kernels)
         if target is not None:
@@ -184,7 +184,7 @@ def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Progr
 
 
 def _only_target(op: Op, kernels: Mapping[str, Kernel]) -> str | None:
-    """The one whole buffer that a command writes; None where it is no such command."""
+    """The only buffer that a command writes, if it is bound whole; else None."""
     if isinstance(op, Copy):
         return op.target
     if not isinstance(op, Dispatch):

@@ -14,7 +14,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.shrink.reducer import Judgement, fails_like
 
 Together = tuple[str, ...]
-"""The kind of the first op and that of the last, with no sync between; empty where none heals."""
+"""The kind of the first op and that of the last, with no sync between; empty if none heals."""
 _KINDS: Mapping[str, str] = dict.fromkeys(
     ("dispatch", "dispatch_indirect", "copy", "replay"), "command"
 )

@@ -41,7 +41,7 @@ _CRASHES = ("Inspector.targetCrashed", "Target.targetCrashed")
 
 
 class PageFailed(Exception):
-    """The page or its browser failed; the text is the last that this process prints."""
+    """The page or its browser failed; this process prints the text and ends."""
 
 
 class _Page:
@@ -56,7 +56,7 @@ class _Page:
         self._session: str = attached["sessionId"]
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression, or of its promise; PageFailed where it throws."""
+        """The value of an expression, or of its promise; PageFailed if it throws."""
         message = self._call(
             "Runtime.evaluate",
             session=self._session,
@@ -103,7 +103,7 @@ def _opened(address: str) -> Iterator[_Page]:
         # The browser reads from its descriptor 3 and writes to 4.
         words = ["sh", "-c", f'exec "$@" 3<&{in_browser} 4>&{out_browser}', "sh"]
         words += [_browser(), *_FLAGS, f"--user-data-dir={home}"]
-        # Chromium has no sandbox where root starts it.
+        # Chromium has no sandbox if root starts it.
         words += ["--no-sandbox"] if os.geteuid() == 0 else []
         quiet = subprocess.DEVNULL
         browser = subprocess.Popen(
@@ -135,7 +135,7 @@ def _is_ready(page: _Page) -> bool:
     try:
         return bool(page.evaluate(_IS_READY))
     except PageFailed:
-        # A page that still loads cannot be asked; if its address does not respond, none ever comes.
+        # A page cannot be asked while it loads; if its address does not respond, it never loads.
         return False
 
 
@@ -165,7 +165,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def _address_of(page: str) -> Iterator[str]:
     """The page's address; modules do not load from files.
 
-    A file is served from the folder that it was named in, or from its own where it lies outside.
+    A file is served from the current folder or, if it lies outside, from its own folder.
     """
     if "://" in page:
         yield page

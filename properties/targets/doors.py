@@ -22,7 +22,7 @@ class StoredLate(Exception):
 
 
 class Doors(Protocol):
-    """The doors of a target; a method may be called only where its promise was given."""
+    """The doors of a target; a method may be called only if its promise was given."""
 
     def write_spoilt(self, op: Write) -> None:
         """Write from an array that is overwritten after the call (``host_arrays``)."""
@@ -31,17 +31,17 @@ class Doors(Protocol):
     def read_into(self, op: Read, array: str) -> Delivery:
         """Read into the start of the host array of that name (``delivery=array``).
 
-        The array has ``SHARED_BYTES`` bytes, and is made where it is named first.
+        The array has ``SHARED_BYTES`` bytes, and is made when it is first named.
         """
         ...
 
     def reclaim(self, array: str) -> None:
         """Overwrite the host array of that name, into which no read is under way any more.
 
-        It may be called again (``releases_arrays``).
+        Needs ``releases_arrays``, and may be called again.
 
         Raises:
-            StoredLate: something else has changed the array since it was last called.
+            StoredLate: something else has changed the array since the last call.
         """
         ...
 

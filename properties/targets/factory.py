@@ -70,9 +70,9 @@ class Opened:
     is_traced: bool = False
     """Whether the trace has all calls on the driver, so that the laws can be checked."""
     reports: Sequence[Report] = ()
-    """Grows with the calls of the target, where a layer sees them."""
+    """Grows with the calls of the target, if a layer sees them."""
     shaders: Ledger | None = None
-    """Has the mistakes in shaders, where the device looks for them."""
+    """Has the mistakes in shaders, if the device looks for them."""
     stats: Callable[[], Stats] | None = None
     """Gives the counters of our runtime."""
     choices: Sequence[Choice] = ()
@@ -101,7 +101,7 @@ class Counting:
     factory: "TargetFactory"
     memory: Memory
     collect: Callable[[], object] = gc.collect
-    """Has what the targets have dropped collected."""
+    """Makes the garbage collector free what the targets have dropped."""
 
     def held(self) -> Held:
         """What its targets hold now."""
@@ -133,11 +133,11 @@ class TargetFactory(ABC):
         """A new target; it shares at most the device with earlier ones."""
 
     def counting(self) -> Counting | None:
-        """The same targets on a device whose memory is counted; None where it cannot be."""
+        """The same targets on a device whose memory is counted; None if it cannot be."""
         return None
 
     def untraced(self, case: Case) -> Target | None:
-        """A new target of our runtime, to count what it costs; None of any other."""
+        """A new target of our runtime, to count what it costs; None for other targets."""
         return None
 
     def close(self) -> None:  # noqa: B027 - most share nothing but a device
@@ -162,10 +162,10 @@ class Wrapping(TargetFactory):
 class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
-    A simulated device is reset for each program, so that its schedule starts with the program.
-    A new device is made instead where faults are planned, because compiling may fail too, and
-    where ``make_driver`` is given, because its driver may count calls.  A real device is used
-    again, and a driver around it fails as planned.
+    A simulated device is reset for each program, so that its schedule starts with the program.  A
+    new device is made instead in two cases: if faults are planned, because compiling may fail too;
+    and if ``make_driver`` is given, because its driver may count calls.  A real device is used for
+    all programs, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -257,7 +257,7 @@ _STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
 
 
 def first_number(seed: str) -> int:
-    """The number from which a runtime counts its buffers and acts; the seed of a case has it."""
+    """The number from which a runtime counts its buffers and acts; the case's seed decides it."""
     return _STARTS[crc32(seed.encode()) % len(_STARTS)] if seed else 1
 
 
@@ -286,9 +286,8 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    A layer stands between them and the device from the first case on that asks to be disturbed.
-    Its rules look at the calls of such cases, and it refuses the submits at which wgpu-native
-    would abort the process.
+    From the first disturbed case on, a layer stands between them and the device.  Its rules look at
+    the calls of such cases.  It refuses the submits at which wgpu-native would abort the process.
     """
 
     disturbs = True
@@ -359,7 +358,7 @@ class _Unmade:
         raise self._error
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Nothing to close."""
 
 
 def limits_of(device: Any) -> Limits:

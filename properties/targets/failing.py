@@ -1,7 +1,7 @@
-"""A plan of faults for a driver around a real device, where a simulated device fails by itself.
+"""Translates a plan of faults, which simulated devices follow, for a driver around a real device.
 
-Both count the calls of each verb.  A driver has verbs of its own, so that the same number may mean
-another call.  Nothing here fails; ``gpusim.runtime.drivers.faulty`` does.
+Both count the calls of each verb.  A driver has other verbs than a device, so the same number may
+mean another call.  Nothing here fails; ``gpusim.runtime.drivers.faulty`` does.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from gpusim.simulated import FaultPlan
 
 _FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
     "failed_maps": ("take", MapFailed),
+    "refused_maps": ("map", MapFailed),
     "out_of_memory": ("create_buffer", OutOfMemory),
     "internal_errors": ("compile", DeviceFault),
     "failed_submits": ("submit", SubmitFailed),

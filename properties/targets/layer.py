@@ -14,7 +14,7 @@ _FILES = ("watched.js", "failures.js", "calls.js", "adversary.js")
 """Each imports only files before it."""
 _IMPORT = re.compile(r"^import .*\n", re.MULTILINE)
 _NAME = "//# sourceURL=gpusim-adversary.js"
-"""Under this name the layer stands in a stack trace."""
+"""Gives the layer a name in stack traces."""
 
 
 @cache
@@ -26,11 +26,11 @@ def adversary_source() -> str:
 
 
 _NO_LAWS = ("kept-view", "growing-buffers", "endless-writes")
-"""A sound runtime may keep a view that it never reads again, and a program is short: what grows,
-shows where it is repeated."""
+"""Rules that judge no target: a sound runtime may keep a view that it never reads again, and a
+program is too short to show growth, for which it is repeated elsewhere."""
 _LAWS = (*(rule for rule in RULES if rule.name not in _NO_LAWS), EMPTY_SUBMIT)
 
 
 def judging_sanitizer() -> Sanitizer:
-    """What looks at the calls of a target; whether its reports count, the oracles decide."""
+    """The sanitizer for the calls of a target; the oracles decide whether its reports count."""
     return Sanitizer(lambda report: None, _LAWS)

@@ -39,7 +39,7 @@ class TargetProcess:
         self._last_line, self._last_stray = "", ""
         self._has_ended = False
         self._begun: set[str] = set()
-        """The unfinished lines after which answers came."""
+        """The unfinished lines that were followed by an answer in the same line."""
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._ahead: list[bytes | None] = []
         """A line that was read ahead, to see whether one comes."""
@@ -54,7 +54,7 @@ class TargetProcess:
         return self._process.poll() is None
 
     def tell(self, line: str) -> None:
-        """Send one line; TargetFailed where the process no longer reads."""
+        """Send one line; TargetFailed if the process no longer reads."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line.encode() + b"\n")
@@ -75,7 +75,7 @@ class TargetProcess:
         return self._last_line
 
     def hear_answer(self) -> Answer | Detail | Told | None:
-        """The next line as an answer; None where it is none.
+        """The next line as an answer; None if it is none.
 
         An answer may follow text that a library printed without a newline.  If such a line could
         also be other text, it counts as an answer only if no line follows.
@@ -100,7 +100,7 @@ class TargetProcess:
         return self._ahead in ([], [None])
 
     def leave(self, stray: str) -> None:
-        """Keep a line that is no answer; it is shown where the target stops answering."""
+        """Keep a line that is no answer; it is shown if the target stops answering."""
         if stray.strip():
             self._last_stray = stray
             print(f"output of the target: {stray}", file=sys.stderr, flush=True)
@@ -136,7 +136,7 @@ class TargetProcess:
                     print(text, file=sys.stderr, flush=True)
 
     def _next_line(self, patience_seconds: float | None) -> bytes | None:
-        """The next line, or None where none will come."""
+        """The next line, or None if none will come."""
         if self._ahead:
             return self._ahead.pop()
         until = None if patience_seconds is None else time.monotonic() + patience_seconds
@@ -174,7 +174,7 @@ class TargetProcess:
         return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
 
     def _last_words(self) -> str:
-        """The last that it printed, to its output and then to its errors."""
+        """The last lines that it printed, to its output and then to its error output."""
         self._readers[1].join(_END_SECONDS)
         errors = list(self._errors)
         # The line above a stack trace says more than its last line.

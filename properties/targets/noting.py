@@ -9,7 +9,7 @@ from properties.model.execution import Choice
 
 
 class Noting:
-    """Makes the choices of a scheduler, and notes where in the trace, and among how many."""
+    """Makes a scheduler's choices, and notes for each its place in the trace and its options."""
 
     def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
         self.runs = scheduler.runs

@@ -56,9 +56,8 @@ from properties.targets.wire import (
 class ProcessTarget:
     """The target that ``process`` serves, for one program.
 
-    Raises the errors that the process answers, and ``TargetFailed`` where there is no
-    answer, or none that can be read.  It waits without a limit; the session ends a
-    target that hangs.
+    Raises the errors that the process answers, and ``TargetFailed`` if there is no answer that can
+    be read.  It waits without a limit; the session ends a target that hangs.
     """
 
     def __init__(
@@ -134,8 +133,8 @@ class ProcessTarget:
     def _ask(self, line: str) -> None:
         """Send a line, and take its answers up to its own outcome.
 
-        The first line of a program opens it, so that an error in that becomes the
-        outcome of an op.
+        The first line of a program also opens it, so an error in opening becomes the outcome of an
+        op.
         """
         if not self._is_open:
             self._is_open = True
@@ -145,7 +144,8 @@ class ProcessTarget:
     def _exchange(self, line: str) -> Raised | None:
         """Send a line, and take its answers; gives the error that it was answered with.
 
-        Who waits for a read is told after the last answer, since it may send a line in turn.
+        Done callbacks of reads are called after the last answer, since a callback may send a line
+        itself.
         """
         arrived: list[_Read] = []
         try:
@@ -200,12 +200,12 @@ class _Read:
         self._callbacks: list[Callable[[Delivery], None]] = []
 
     def settled(self, outcome: bytes | Exception) -> Self:
-        """The read with its value; a second value is told again, so that the judge sees it."""
+        """The read with its value; a second value calls back again, so that the judge sees it."""
         self._outcome = outcome
         return self
 
     def tell(self) -> None:
-        """Call back who waits for it."""
+        """Call the done callbacks."""
         for callback in self._callbacks:
             callback(self)
 
@@ -243,9 +243,9 @@ START_SECONDS = 60.0
 class ProcessFactory(TargetFactory):
     """The targets that the process of ``command`` serves, one for each program.
 
-    A process that died or went silent is replaced by a new one for the next program.  It is
-    given the layer before the first program that is to be disturbed, or counted: ``memory`` then
-    sees the calls of every program.
+    A process that died or went silent is replaced by a new one for the next program.  It gets the
+    layer before the first program that is disturbed or counted.  From then on ``memory`` sees the
+    calls of every program.
 
     Raises:
         NoDevice: the command does not start, or does not get ready.
@@ -285,7 +285,7 @@ class ProcessFactory(TargetFactory):
         return Opened(target=target, trace=self.make_trace(), reports=reports)
 
     def counting(self) -> Counting | None:
-        """The same targets in a second process; None where it has no layer, or cannot collect."""
+        """The same targets in a second process; None if it has no layer, or cannot collect."""
         if self._counting is None and self._ready.layer and self._may_count:
             memory, factory = Memory(), None
             try:
@@ -317,7 +317,7 @@ class ProcessFactory(TargetFactory):
             self._target(None).send(COLLECT)
 
     def _give_layer(self) -> None:
-        """Send the layer to the process; NoDevice where it does not take it."""
+        """Send the layer to the process; NoDevice if the process does not take it."""
         try:
             self._target(None).send(write_adversary(adversary_source()))
         except (GpusimError, TargetRaised) as error:
@@ -345,7 +345,7 @@ class ProcessFactory(TargetFactory):
         try:
             process.tell(self._hello)
         except TargetFailed:
-            # What it printed before it ended says more than that it ended.
+            # What the process printed before it ended says more than that it ended.
             parse_ready(_ready_line(process))
             raise
         return parse_ready(_ready_line(process))

@@ -23,6 +23,10 @@ from properties.model.target import IndirectAdapter, ReplayingAdapter
 _ALL = Parts()
 
 
+class SilentClose(Exception):
+    """A close did not warn of the buffers that the program left alive."""
+
+
 class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     """A ``Runtime`` over ``driver``, driven by the names of a program."""
 
@@ -43,6 +47,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         self.kernels = kernels
         self._buffers: dict[str, Buffer] = {}
         self.graphs: dict[str, Graph] = {}
+        self._has_warned = False
 
     def another(self, kernels: Mapping[str, Kernel]) -> "RuntimeTarget":
         """A second runtime on the same driver, made of the same parts, over ``kernels``."""
@@ -115,10 +120,15 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         self.graphs[graph].replay(scalars, bound)
 
     def close(self) -> None:
-        """Close the runtime, which must free what the program left alive."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
+        """Close the runtime, which must free what the program left alive, and warn of it."""
+        left = sum(buffer.is_live for buffer in self._buffers.values())
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
             self.runtime.close()
+        # A callback may have closed it while the close was under way.
+        self._has_warned |= any(one.category is ResourceWarning for one in warned)
+        if left and not self._has_warned:
+            raise SilentClose(f"the close warns of none of {left} buffers that were never freed")
 
     def name(self, name: str, buffer: Buffer) -> None:
         """Use ``name`` for a buffer that the client adopted."""
@@ -131,7 +141,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         return self.find(bound.buffer).part(bound.offset, bound.size_bytes)
 
     def find(self, name: str) -> Buffer:
-        """The handle of that name; InvalidHandle where its alloc was refused."""
+        """The handle of that name; InvalidHandle if its alloc was refused."""
         buffer = self._buffers.get(name)
         if buffer is None:
             raise InvalidHandle(

@@ -106,7 +106,7 @@ class _Server:
         delivery.add_done_callback(lambda done: self._deliver(op.result, done))
 
     def _tell_rest(self) -> None:
-        """After a sync, ask for the reads, since the target need not call back."""
+        """After a sync, ask for the values of reads, since the target need not call back."""
         if not self._opened.capabilities.orders_deliveries:
             for result, delivery in [*self._untold.items()]:
                 self._deliver(result, delivery)

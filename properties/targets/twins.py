@@ -1,7 +1,7 @@
-"""Twins: kernels with the name of another and a different text.
+"""Twins: for a kernel, another kernel with the same name and a different text.
 
-A twin takes its scalars in the reverse order, so that its uniforms, its WGSL and its results are
-others.  What tells kernels apart by their names takes one for the other.
+A twin takes its scalars in the reverse order, so its uniforms, its WGSL and its results differ.  A
+cache that knows kernels by their names takes one for the other.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def with_twins(kernels: Mapping[str, Kernel]) -> dict[str, Kernel]:
 
 
 def twin_name(name: str, kernels: Mapping[str, Kernel]) -> str:
-    """The name in ``with_twins`` of the twin of a kernel; its own where it has none."""
+    """The name that a kernel's twin has in ``with_twins``; the kernel's own if it has no twin."""
     return name + _SUFFIX if name + _SUFFIX in kernels else name
 
 

@@ -15,14 +15,14 @@
     target  ok
 
 An op is a line of the text form.  The target answers each line with ``ok`` or with ``error CLASS
-MESSAGE``, and before that tells the reads that have arrived: ``value RESULT HEX``, or ``failed
+MESSAGE``.  Before that it sends the reads that have arrived: ``value RESULT HEX``, or ``failed
 RESULT CLASS MESSAGE``.  Further lines of an error, such as a traceback, are sent before it, as
 ``detail TEXT`` each. Other lines are not for the judge. ``open`` begins a program and ``close``
 ends it; ``await RESULT`` asks for a read that has not arrived. The lines ``spoilt write ...``,
 ``into ARRAY read ...``, ``reclaim ARRAY``, ``begin NAME``, ``beside NAME sync`` and ``end NAME``
-are for doors; each is sent only where the target promises its door (``doors``). A ``ready``
-without a version is of version 1, where ``refuses`` and ``byte_exact`` stand for groups of
-promises, and are true where left out. Nothing here starts a process or waits for one.
+are for doors; each is sent only where the target promises its door (``doors``). A ``ready`` without
+a version is of version 1.  There ``refuses`` and ``byte_exact`` stand for groups of promises, and
+are true if left out. Nothing here starts a process or waits for one.
 """
 
 import json
@@ -46,7 +46,7 @@ from properties.model.disturbance import Disturbance, as_json
 from properties.model.target import TargetRaised
 
 VERSION, NEWEST = 1, 2
-"""The version that every target understands, and the newest, with its promises one by one."""
+"""The version that every target understands, and the newest, in which promises have names."""
 HELLO, READY = "hello", "ready"
 OPEN, CLOSE, AWAIT = "open", "close", "await"
 ADVERSARY, COLLECT = "adversary", "collect"
@@ -157,7 +157,7 @@ def write_open(disturbance: Disturbance | None) -> str:
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
-    """The contents of that line; ProgramError where it cannot be read."""
+    """The contents of that line; ProgramError if it cannot be read."""
     message = _after(HELLO, line)
     if message.get("version") != VERSION:
         raise ProgramError(
@@ -179,7 +179,7 @@ def write_ready(ready: Ready) -> str:
 
 
 def parse_ready(line: str) -> Ready:
-    """The contents of that line; ProgramError where it is malformed."""
+    """The contents of that line; ProgramError if it is malformed."""
     message = _after(READY, line)
     limits = message.pop("limits", {})
     if not isinstance(limits, dict):
@@ -223,9 +223,9 @@ def _details(details: str) -> list[str]:
 
 
 def parse_answer(line: str) -> Answer | Detail | Told | None:
-    """What a line of the target means; None where it is none of its answers.
+    """What a line of the target means; None if it is none of its answers.
 
-    TargetFailed where an answer is malformed.
+    TargetFailed if an answer is malformed.
     """
     match line.split(maxsplit=1):
         case ["event", rest] if rest.startswith("{"):
@@ -243,7 +243,7 @@ def parse_answer(line: str) -> Answer | Detail | Told | None:
         case [word, *_] if word == _DETAIL:
             return Detail(line.strip().removeprefix(_DETAIL).removeprefix(" "))
         case [word, *_] if word in _FORMS:
-            # To ignore it would be to wait for an answer that has come already.
+            # If it were ignored, the judge would wait for an answer that has already come.
             form = _FORMS[word]
             raise TargetFailed(f"the target answered {line[:200]!r}, which should be {form!r}")
     return None
@@ -268,7 +268,7 @@ class Glued:
 
 
 def parse_glued(line: str) -> Glued | None:
-    """The answer at the end of a line that begins otherwise; None where it has none."""
+    """The answer at the end of a line that begins otherwise; None if it has none."""
     found = _GLUED.fullmatch(line)
     answer = None if found is None else parse_answer(found[2])
     if found is None or answer is None or isinstance(answer, Detail | Told):
@@ -277,7 +277,7 @@ def parse_glued(line: str) -> Glued | None:
 
 
 def ready_in(line: str) -> str | None:
-    """The ready message in a line, after any other text; None where it has none."""
+    """The ready message in a line, after any other text; None if it has none."""
     if line.split()[:1] == [READY]:
         return line
     found = _GLUED_READY.fullmatch(line)

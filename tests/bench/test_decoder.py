@@ -13,10 +13,13 @@ from gpusim.runtime import Driver, Runtime
 from properties.bench.decode import (
     MOST_ERROR,
     Decoding,
+    Text,
     Variant,
     ablation,
     check_tokens,
+    left_out,
     start,
+    torch_arms,
 )
 from properties.bench.decoder.kernels import (
     ADD,
@@ -29,6 +32,7 @@ from properties.bench.decoder.kernels import (
     ROTATE,
 )
 from properties.bench.decoder.shape import Shape, logits_after, parameters, random_weights
+from properties.bench.decoder.torch_decoder import TorchDecoding
 
 TINY = Shape(
     layers=2,
@@ -160,6 +164,36 @@ def test_wrong_logits_and_other_tokens_are_refused(bench_driver: Driver) -> None
         check_tokens(arms)
     for arm in arms.values():
         arm.close()
+
+
+@pytest.mark.unit
+def test_an_arm_in_pytorch_plays_or_says_why_not() -> None:
+    arms, notes = torch_arms(TINY, WEIGHTS, logits_after(TINY, WEIGHTS, TINY.prompt))
+    said = [note.split(": not run: ")[0] for note in notes]
+    assert [*arms, *said] == ["torch, eager", "torch, CUDA graph"]
+
+
+class Written(TorchDecoding):
+    """An arm that has made its text already."""
+
+    def __init__(self, *tokens: int) -> None:
+        self.tokens = list(tokens)
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.unit
+def test_a_foreign_arm_with_another_text_is_left_out() -> None:
+    ring, same, other = Written(3, 5), Written(3, 5), Written(3, 6)
+    arms: dict[str, Text] = {"ring": ring, "same": same, "other": other}
+    assert left_out(arms, {"same": same, "other": other}) == [
+        "other: left out: it made other tokens"
+    ]
+    assert list(arms) == ["ring", "same"]
+    assert left_out(arms, {"same": same, "other": other}) == []
+    assert [arm.is_closed for arm in (ring, same, other)] == [False, False, True]
 
 
 def test_weights_are_counted() -> None:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from gpusim.errors import InternalError
 from gpusim.runtime import Driver
 from properties.bench import bare as bare_module
 from properties.bench.arms import SPIN, Arm, Chain, check_same
+from properties.bench.cuda import meant
 from properties.bench.dispatch import (
     RATIOS,
     Speeds,
@@ -23,17 +23,8 @@ from properties.bench.dispatch import (
 from properties.bench.timing import BARE, Sample
 
 CHAIN = Chain(name="chain", dispatches=12)
+TURNING = Chain(name="turning", dispatches=12, buffers=5)
 SPINNING = Chain(name="spin", dispatches=5, kernel=SPIN, turns=7, words=100)
-
-
-def meant(chain: Chain, rounds: int) -> bytes:
-    """The words that ``rounds`` rounds of a chain leave in a buffer of zeros."""
-    words = np.zeros(chain.words, dtype=np.uint32)
-    for _ in range(rounds):
-        for scalars in chain.scalars:
-            values = tuple(np.uint32(scalar) for scalar in scalars)
-            chain.kernel.meaning((words,), values, chain.groups)
-    return words.tobytes()
 
 
 def played(arms: dict[str, Arm], rounds: int) -> dict[str, Arm]:
@@ -43,7 +34,7 @@ def played(arms: dict[str, Arm], rounds: int) -> dict[str, Arm]:
     return arms
 
 
-@pytest.mark.parametrize("chain", [CHAIN, SPINNING], ids=lambda chain: chain.name)
+@pytest.mark.parametrize("chain", [CHAIN, SPINNING, TURNING], ids=lambda chain: chain.name)
 def test_every_arm_computes_what_the_chain_means(
     bench_device: Any, bench_driver: Driver, chain: Chain
 ) -> None:

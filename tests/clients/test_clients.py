@@ -17,7 +17,7 @@ from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from properties.clients import CLIENTS, draw_client, drive
 from properties.clients.awaiting import AwaitingClient
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case, DeviceSpec
 from properties.model.failure import Failure
@@ -38,7 +38,7 @@ PROGRAM = Program.parse(
 @pytest.mark.parametrize("client", list(CLIENTS))
 def test_a_program_shows_the_same_however_it_is_driven(device_name: str, client: str) -> None:
     factory = RuntimeFactory(device_name)
-    setting = Setting(device=device_name, limits=factory.limits)
+    setting = CaseSettings(device=device_name, limits=factory.limits)
     for number in range(25):
         case = replace(case_for(23, number, setting), client=client)
         verdict = judge(case, factory, MEANING_ONLY)

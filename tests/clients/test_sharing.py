@@ -10,7 +10,7 @@ from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.recorder import Recorder
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import PLAIN, Case, parse_device
 from properties.model.failure import Failure
 from properties.mutants.mutant import Overlay, around_driver
@@ -77,7 +77,7 @@ def test_a_mistake_about_shared_buffers_is_seen_by_sharing_alone(broken: Any) ->
 
 def test_programs_show_the_same_over_shared_buffers(device_name: str) -> None:
     factory = RuntimeFactory(device_name)
-    setting = Setting(device=device_name, limits=factory.limits)
+    setting = CaseSettings(device=device_name, limits=factory.limits)
     for number in range(150):
         case = case_for(71, number, setting)
         shared = Case(

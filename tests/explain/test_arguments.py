@@ -24,12 +24,12 @@ from tests.judge import foreign
 FOREIGN = {
     "loses_batch": (
         "alloc a 4\nwrite a 0 01010101\ncopy a 4 a 0 4\nread a 0 4 -> r0\n",
-        "op 2 (copy a 4 a 0 4), which is to be refused, took its batch along",
+        "op 2 (copy a 4 a 0 4), which should only be refused, destroyed its batch",
         "law G1",
     ),
     "drops_commands": (
         "alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\ncopy a 4 a 0 4\n",
-        "op 3 (copy a 4 a 0 4), which is to be refused, took its batch along",
+        "op 3 (copy a 4 a 0 4), which should only be refused, destroyed its batch",
         "law G1",
     ),
     "pads": (

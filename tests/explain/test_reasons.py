@@ -50,7 +50,7 @@ TOLD = (
         program="alloc a 516\ncopy a 0 a 4 1\n",
         headers="device: simulated max_binding_bytes=512\npolicy: eager\n",
         says=(
-            "told the runtime a wrong limit: storage_offset_alignment_bytes=4, and the device has "
+            "gave the runtime a wrong limit: storage_offset_alignment_bytes=4, and the device has "
             "storage_offset_alignment_bytes=256",
             "binding 1 starts at 4, which is not a multiple of 256",
         ),
@@ -95,7 +95,7 @@ TOLD = (
         headers="policy: eager\n",
         says=(
             "bytes 1 to 3 came back as those of bytes 8193 to 8195",
-            "the device carried out a call otherwise than it was asked",
+            "the device did not do what a call asked for",
             "with at most 8191 bytes in op 2 (read, 8192 in whole words; 8192 fail, 8196 in",
         ),
     ),

@@ -15,7 +15,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Copy, Dispatch, Op, Read, Replay, Sync, Write, name_of
 from properties.fuzz.variants import with_foreign_client
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.generate.floats import is_special
 from properties.model.capabilities import Arrival, Capabilities, Refusal
 from properties.model.case import NO_POLICY
@@ -231,7 +231,9 @@ def failures(pair: Pair, make: Any, programs: int) -> list[tuple[int, Failure]]:
     """The first failure of a target that ``make`` makes, with the number of its program."""
     factory = AdapterFactory("simulated", make_target=make)
     promises = pair.capabilities
-    setting = Setting(device="simulated", limits=factory.limits, promises=promises, target="small")
+    setting = CaseSettings(
+        device="simulated", limits=factory.limits, promises=promises, target="small"
+    )
     for number in range(programs):
         case = replace(case_for(11, number, setting), policy=NO_POLICY)
         failure = judge(with_foreign_client(case, promises), factory, MEANING_ONLY).failure

@@ -8,7 +8,7 @@ import pytest
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Runtime
 from properties.fuzz.variants import with_variants
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import Case, DeviceSpec
 from properties.oracles.judge import SOUND, judge
 from properties.targets.factory import RuntimeFactory
@@ -49,7 +49,7 @@ def test_a_limit_that_is_not_kept_is_found(limit: int) -> None:
 
 def test_sessions_draw_a_limit_now_and_then() -> None:
     factory = RuntimeFactory("simulated")
-    setting = Setting(device="simulated", limits=factory.limits)
+    setting = CaseSettings(device="simulated", limits=factory.limits)
     cases = [case_for(5, number, setting) for number in range(400)]
     drawn = [with_variants(each, factory.kernels, refuses=True) for each in cases]
     limited = [each for each in drawn if each.policy.debug_dispatch_limit is not None]

@@ -14,7 +14,7 @@ from gpusim.ops import AnyDispatch
 from gpusim.program import Program, flattened
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.settings import Settings
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.capabilities import Capabilities
 from properties.targets.wire import parse_hello, write_hello
 from reference import run as run_reference
@@ -35,7 +35,7 @@ def session(target: str, device: str, folder: Path, programs: int) -> Session:
 
 
 def kernels_in(programs: int, promises: Capabilities) -> set[str]:
-    setting = Setting(device="simulated", limits=Limits(), kernels=OFFERED, promises=promises)
+    setting = CaseSettings(device="simulated", limits=Limits(), kernels=OFFERED, promises=promises)
     drawn = [case_for(3, number, setting).program for number in range(programs)]
     ops = [op for program in drawn for op in flattened(program)]
     return {op.kernel for op in ops if isinstance(op, AnyDispatch)}

@@ -14,7 +14,7 @@ from gpusim.trace import Event, Trace
 from properties.execute import run
 from properties.model.case import DeviceSpec
 from properties.model.marks import Marks
-from properties.oracles.laws import Checker, Setting, check
+from properties.oracles.laws import Checker, LawContext, check
 from properties.targets.factory import open_case_device
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -86,7 +86,7 @@ class Real:
     """What a sound runtime left behind."""
 
     events: tuple[Event, ...]
-    setting: Setting
+    setting: LawContext
 
     def judged(self, events: Sequence[Event] | None = None) -> Checker:
         """The laws over these events, or over a corruption of them."""
@@ -106,7 +106,7 @@ def record(text: str, policy: str, *faults: Fault) -> Real:
     marks.closing()
     target.close()
     marks.closed()
-    setting = Setting(policy=chosen, kernels=BUILTIN, limits=driver.limits)
+    setting = LawContext(policy=chosen, kernels=BUILTIN, limits=driver.limits)
     return Real(events=tuple(trace.events), setting=setting)
 
 

@@ -52,12 +52,12 @@ REFUSED = {
     # It says nothing of a destroyed device, as the specification has it.
     SIMULATED: {
         "destroyed_buffer": "a buffer it uses is destroyed",
-        "mapped_buffer": "a buffer it uses is unavailable",
+        "mapped_buffer": "a buffer it uses is mapped",
         "used_commands": "a command buffer was submitted before",
         "foreign_commands": "a command buffer is another device's",
         "aliased_bindings": "two writable bindings of one buffer overlap",
         "lost_batch": "passes the destination's end",
-        "written_while_mapped": "the buffer is unavailable",
+        "written_while_mapped": "the buffer is mapped",
     },
     DAWN: {
         "destroyed_buffer": "used in submit while destroyed",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpusim.testing import Adapter, TargetFailed, fuzz, replay
-from properties.generate.cases import Setting, case_for, draw_disturbance
+from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.model.case import NO_POLICY
 from properties.model.failure import Failure
 from properties.oracles.judge import MEANING_ONLY, judge
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 def first_failure(target: type[Adapter], device: str, disturbed: bool) -> Failure | None:
     """What the judge finds in the first programs of a session."""
     factory = AdapterFactory(device, make_target=target)
-    setting = Setting(
+    setting = CaseSettings(
         device=device,
         limits=factory.limits,
         schedulers=("early",),

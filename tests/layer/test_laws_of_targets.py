@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from properties.fuzz.variants import with_foreign_client
-from properties.generate.cases import Setting, case_for, draw_disturbance
+from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.model.case import NO_POLICY
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import judge
@@ -118,7 +118,7 @@ def failures(make: Make, device: str) -> list[Failure]:
     """What the judge finds in the first programs of a disturbed session."""
     factory = AdapterFactory(device, make_target=make)
     promises = factory.capabilities
-    setting = Setting(device=device, limits=factory.limits, promises=promises, target="target")
+    setting = CaseSettings(device=device, limits=factory.limits, promises=promises, target="target")
     found = []
     for number in range(PROGRAMS):
         case = replace(case_for(3, number, setting), policy=NO_POLICY)

@@ -8,7 +8,7 @@ from gpusim.layer import Sanitizer
 from gpusim.runtime import PRESETS, Driver, driver_for
 from gpusim.runtime.drivers.driver import WgpuDriver
 from properties.execute import execute
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.targets.factory import RuntimeFactory
 
 PROGRAMS = 60
@@ -25,7 +25,7 @@ def test_our_runtime_is_clean(device_name: str, preset: str) -> None:
         return driver
 
     factory = RuntimeFactory(device_name, make_driver=watched)
-    setting = Setting(device=device_name, limits=factory.limits, presets=(preset,))
+    setting = CaseSettings(device=device_name, limits=factory.limits, presets=(preset,))
     for number in range(PROGRAMS):
         execute(case_for(1, number, setting), factory)
     assert sanitizer.finish() == []

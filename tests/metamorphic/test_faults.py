@@ -12,7 +12,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.runtime import WgpuDriver
 from gpusim.simulated import NO_FAULTS
 from properties.execute import execute
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure
@@ -41,7 +41,7 @@ class ZerosInstead(Overlay):
 
 def failing_cases(count: int) -> Iterator[Case]:
     limits = RuntimeFactory("simulated", BUILTIN).limits
-    setting = Setting(device="simulated", limits=limits, faults=True)
+    setting = CaseSettings(device="simulated", limits=limits, faults=True)
     for number in range(count):
         case = case_for(31, number, setting)
         if case.device.shown_faults:

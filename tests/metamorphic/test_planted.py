@@ -11,7 +11,7 @@ import pytest
 from gpusim.kernels import BUILTIN
 from properties.execute import execute
 from properties.fuzz.loading import load
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.generate.choices import SeededChoices
 from properties.model.case import Case
 from properties.model.failure import Failure
@@ -40,7 +40,7 @@ def judge_of(planted: Any) -> tuple[RuntimeFactory, Judge]:
 
 
 def drawn(planted: Any, factory: RuntimeFactory, kinds: tuple[str, ...]) -> Iterator[Case]:
-    setting = Setting(device="simulated", limits=factory.limits, presets=planted.policies)
+    setting = CaseSettings(device="simulated", limits=factory.limits, presets=planted.policies)
     for number in range(_MOST_PROGRAMS):
         case = case_for(7, number, setting)
         choices = SeededChoices(f"planted {number}")

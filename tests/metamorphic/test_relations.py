@@ -16,7 +16,7 @@ from gpusim.program import Program
 from gpusim.runtime import PRESETS, Policy
 from gpusim.trace import Trace
 from properties.execute import execute
-from properties.generate.cases import Setting, case_for, draw_case
+from properties.generate.cases import CaseSettings, case_for, draw_case
 from properties.generate.choices import SeededChoices
 from properties.model.capabilities import CONTRACT, capabilities_of
 from properties.model.case import SCHEDULERS, Case, DeviceSpec, Transformation, parse_device
@@ -106,7 +106,7 @@ def test_relations_together_hold_on_the_oracle() -> None:
 
 def test_relations_hold_on_the_runtime(device_name: str) -> None:
     factory = RuntimeFactory(device_name, BUILTIN)
-    setting = Setting(device=device_name, limits=factory.limits)
+    setting = CaseSettings(device=device_name, limits=factory.limits)
     for number in range(120):
         case = case_for(11, number, setting)
         transformations = draw_transformations(SeededChoices(f"runtime {number}"), case)
@@ -131,7 +131,7 @@ class ManyDevices(TargetFactory):
 
 def test_another_device_shows_the_same(device_name: str) -> None:
     factory = ManyDevices(device_name, SIMULATED)
-    setting = Setting(
+    setting = CaseSettings(
         device=device_name,
         limits=factory.limits,
         promises=capabilities_of(refuses=False, replays=True),

@@ -1,4 +1,4 @@
-"""The page made of docstrings: everything public is on it, with what its docstring says."""
+"""The pages made of docstrings: everything public, and every file, with what its docstring says."""
 
 import ast
 from pathlib import Path
@@ -37,7 +37,19 @@ def test_a_page_that_is_not_current_is_seen(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(api, "PAGE", tmp_path / "API.md")
+    written, _, _ = api.ARCHITECTURE.read_text(encoding="utf-8").partition("## Every file")
+    monkeypatch.setattr(api, "ARCHITECTURE", tmp_path / "ARCHITECTURE.md")
+    api.ARCHITECTURE.write_text(written, encoding="utf-8")
     assert api.main(["--check"]) == 1
-    assert "python -m tools.api" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error == "not current: API.md, ARCHITECTURE.md (write with python -m tools.api)\n"
     assert api.main([]) == 0
     assert api.main(["--check"]) == 0
+    assert api.ARCHITECTURE.read_text(encoding="utf-8").startswith(written)
+
+
+def test_every_file_says_what_lives_in_it() -> None:
+    files = api.architecture().partition("## Every file")[2]
+    assert "\n- `recorder.py`: The only place that acts: records commands in the open" in files
+    assert "\n- `rules.js`: The sanitizer's rules over events, " in files
+    assert "`: \n" not in files

@@ -23,6 +23,7 @@ from properties.fuzz.tally import PolicyTally, Tally
 from properties.model.failure import FailureKind
 from properties.oracles.goals import GOALS
 from properties.targets.naive_target import NaiveTarget
+from tools.api import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -58,6 +59,20 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         if not (path.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Every")[0]
+    sources = [path for name in (*PACKAGES, "examples") for path in (ROOT / name).rglob("*.*s")]
+    sources += [path for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
+    places = {path: f"/{path.as_posix()}" for path in sources}
+    for name in set(re.findall(r"`([\w/]+\.(?:py|js))`", text)):
+        assert any(place.endswith(f"/{name}") for place in places.values()), name
+    for name, file in set(re.findall(r"`(\w+)` (?:of|in) `([\w/]+\.py)`", text)):
+        found = [path for path, place in places.items() if place.endswith(f"/{file}")]
+        assert any(re.search(rf"\b{name}\b", path.read_text(encoding="utf-8")) for path in found), (
+            f"{name} is not in {file}"
+        )
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/JUDGING.md"])

@@ -13,7 +13,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.program import Program
 from properties.clients import FOREIGN_CLIENTS, suiting
 from properties.fuzz.loading import load_target
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import MEANING_ONLY, judge
@@ -111,7 +111,7 @@ def ours() -> Iterator[TargetFactory]:
 
 @pytest.mark.parametrize("client", ["spoiling", "early", "overlapping", "stale"])
 def test_our_runtime_is_sound_however_it_is_driven(ours: TargetFactory, client: str) -> None:
-    setting = Setting(device="simulated", limits=ours.limits, promises=ours.capabilities)
+    setting = CaseSettings(device="simulated", limits=ours.limits, promises=ours.capabilities)
     for number in range(25):
         case = replace(case_for(29, number, setting), policy=NO_POLICY, client=client)
         failure = judge(case, ours, MEANING_ONLY).failure

@@ -15,7 +15,7 @@ from gpusim.runtime import PRESETS
 from properties.fuzz.engine import fuzz
 from properties.fuzz.loading import load_target
 from properties.fuzz.settings import Settings
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.capabilities import Arrival
 from properties.model.case import Case, DeviceSpec
 from properties.model.failure import FailureKind
@@ -63,7 +63,7 @@ def script(folder: Path, answers: str) -> Path:
 
 
 def test_our_runtime_is_as_sound_in_another_process(ours: ProcessFactory) -> None:
-    setting = Setting(
+    setting = CaseSettings(
         device="simulated",
         limits=ours.limits,
         presets=("ring",),

@@ -6,7 +6,7 @@ from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
 from properties.clients import FOREIGN_CLIENTS
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal
 from properties.model.case import NO_POLICY, PLAIN, Case, DeviceSpec
 from properties.model.disturbance import Disturbance, parse_disturbance
@@ -83,7 +83,7 @@ def test_a_client_and_the_faults_go_as_well() -> None:
 
 
 def test_a_refused_op_that_goes_changes_no_other() -> None:
-    setting = Setting(device="simulated", limits=Limits(), promises=CONTRACT)
+    setting = CaseSettings(device="simulated", limits=Limits(), promises=CONTRACT)
     for number in range(60):
         drawn = case_for(1, number, setting)
         limits = drawn.limits(Limits())

@@ -159,7 +159,7 @@ def test_what_is_made_small_at_last_may_show_another_bug(tmp_path: Path) -> None
     cut = bugs.add(large, LATE, reproduced=True, shrunk=shrunk(large, is_cut_short=True))
     assert cut is not None
     assert bugs.resume(cut, shrunk(within, is_cut_short=False), ()) is cut
-    assert (read(cut.file).case, bugs.avoided) == (within, {"copy within"})
+    assert (read(cut.file).case, bugs.avoided) == (within, frozenset({"copy within"}))
     again = bugs.add(odd, LATE, reproduced=True, shrunk=shrunk(odd, is_cut_short=True))
     assert again is not None
     assert bugs.resume(again, shrunk(within, is_cut_short=False), ()) is None

@@ -38,7 +38,7 @@ def test_a_file_that_was_not_changed_is_loaded_once(tmp_path: Path) -> None:
         ("VALUE = (\n", r"line 1 of .*own\.py is no Python: '\(' was never closed"),
         ("import nothing_of_that_name\n", "it imports 'nothing_of_that_name', which is not there"),
         ("VALEU = 1\n", r"it has no 'VALUE' \(probably 'VALEU' is meant\)"),
-        ("OTHER = 1\n", r"it has no 'VALUE' \(probably it is to be defined there"),
+        ("OTHER = 1\n", r"it has no 'VALUE' \(probably it must be defined there"),
         ("x = 1\n{}['a']\n", r"it raised KeyError: 'a'[\s\S]*own\.py\", line 2"),
     ],
 )

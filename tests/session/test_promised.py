@@ -7,7 +7,7 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.program import Program
-from properties.generate.cases import ALL_PROMISED, Setting, case_for
+from properties.generate.cases import ALL_PROMISED, CaseSettings, case_for
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import CONTRACT, Capabilities, capabilities_of
 from properties.targets.factory import RuntimeFactory
@@ -66,7 +66,7 @@ def test_what_is_captured_on_purpose_may_be_asked_for(text: str) -> None:
 
 def test_a_program_as_it_is_drawn_asks_for_what_is_promised_and_no_more() -> None:
     factory = RuntimeFactory("simulated")
-    setting = Setting(
+    setting = CaseSettings(
         device="simulated",
         limits=factory.limits,
         small=factory.small,
@@ -87,7 +87,7 @@ def test_the_limits_of_the_target_count() -> None:
 def test_what_is_drawn_for_the_whole_contract_fits_it() -> None:
     """Or a case that failed would not be run again when it is made small."""
     limits = Limits(max_binding_bytes=288, max_groups_per_dimension=7)
-    setting = Setting(device="simulated", limits=limits)
+    setting = CaseSettings(device="simulated", limits=limits)
     for number in range(300):
         case = case_for(29, number, setting)
         held = case.limits(limits)

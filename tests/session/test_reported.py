@@ -22,7 +22,7 @@ PROGRAM = Program.parse(
 )
 AFTER = bytes((2, 2, 3, 4))
 SHOWN = frozenset({"MapFailed", "SubmitFailed", "OutOfMemory", "DeviceLost", "DataLost"})
-ONCE = "an error that no call has raised yet is raised once"
+ONCE = "every fault is raised by exactly one call"
 
 
 def history(*outcomes: Outcome, deliveries: Sequence[str] = ("r0",)) -> History:

@@ -10,7 +10,7 @@ from gpusim.limits import Limits
 from gpusim.runtime import WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer, RecordedCommand
 from properties.fuzz.variants import tries_without_faults, with_variants
-from properties.generate.cases import Setting, case_for
+from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import Overlay, around_driver
@@ -55,7 +55,7 @@ class FirstWriteIsLost(Overlay):
 
 
 def numbered(number: int, *, device: str = "simulated", faults: bool = False) -> Case:
-    case = case_for(4, number, Setting(device=device, limits=Limits(), faults=faults))
+    case = case_for(4, number, CaseSettings(device=device, limits=Limits(), faults=faults))
     return with_variants(case, BUILTIN, refuses=True)
 
 

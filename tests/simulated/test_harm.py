@@ -92,6 +92,7 @@ STRATEGIES: dict[str, tuple[Callable[[int], Any], Callable[[], Scheduler]]] = {
 """Each strategy, and the extreme it is held against."""
 FAULTS = {
     "failed_maps": FaultPlan(failed_maps=(2,)),
+    "refused_maps": FaultPlan(refused_maps=(2,)),
     "out_of_memory": FaultPlan(out_of_memory=(4,)),
     "internal_errors": FaultPlan(internal_errors=(1,)),
     "failed_submits": FaultPlan(failed_submits=(3,)),

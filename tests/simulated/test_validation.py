@@ -199,7 +199,7 @@ def test_only_the_state_at_the_submit_counts(device: Any, order: tuple[str, ...]
     mapped = order.index("map") < order.index("submit") < order.index("unmap")
     for step in order:
         if step == "submit" and mapped:
-            with pytest.raises(REFUSED, match="unavailable"):
+            with pytest.raises(REFUSED, match="mapped, or about to be"):
                 steps[step]()
         else:
             steps[step]()

@@ -15,9 +15,10 @@ import pytest
 from gpusim.wgsl import compile_module
 from gpusim.wgsl.checks import CheckedEntry, Ledger
 from gpusim.wgsl.checks.nodes import Site, Touch
+from gpusim.wgsl.checks.orders import Drawn, Order
 from gpusim.wgsl.checks.recorder import Recorder
 from gpusim.wgsl.checks.regions import EXACT
-from gpusim.wgsl.checks.writer import CheckedProgram
+from gpusim.wgsl.checks.writer import DETAILED, CheckedProgram
 from gpusim.wgsl.program import Program
 from gpusim.wgsl.uniformity import statements_in
 
@@ -36,13 +37,22 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
         @builtin(local_invocation_id) p: vec3u, @builtin(workgroup_id) w: vec3u,
         @builtin(num_workgroups) n: vec3u) {{
     let i = (w.y * n.x + w.x) * {SIZE}u + l;
+    let half = args.n / 2u;
     var sum = 1u;
 """
 INDICES = (
     "i", "i", "l", "id.x", "id.x + args.n", "2u * i", "2u * i + 1u", "i / 2u", "63u - i", "w.x",
     "data[i]", "data[i] % 4u", "0u", "l * 3u", "p.y * 4u + p.x", "p.x * 4u + p.y",
-    "id.y * 8u + id.x",
+    "id.y * 8u + id.x", "i + half", "half * i", "l + half",
 )  # fmt: skip
+TURNS = (
+    "@group(0) @binding(4) var<storage, read_write> count: atomic<u32>;\n",
+    """
+    let turn = atomicAdd(&count, data[i] & 1u);
+    sum += turn;
+""",
+)
+"""What makes a kernel depend on who comes first: a declaration, and statements."""
 CONDITIONS = ("l < 4u", "l == 0u", "data[i] > 3u", "w.x == 0u", "i < args.n", "p.y == 1u")
 
 
@@ -51,6 +61,17 @@ def drawn(random: Random) -> str:
     return (
         HEAD + "".join(_statement(random, 0, "    ") for _ in range(random.randint(2, 6))) + "}\n"
     )
+
+
+def in_turns(text: str, random: Random) -> str:
+    """A kernel that takes an index or a condition from what an atomic returned, sometimes."""
+    declaration, statements = TURNS
+    text = text.replace("@compute", declaration + "@compute")
+    text = text.replace("    var sum = 1u;\n", "    var sum = 1u;" + statements)
+    for old in ("data[i] %", "data[i] >", "[l * 3u]", "[2u * i]", "id.x + args.n"):
+        if random.random() < 0.7:
+            text = text.replace(old, old.replace("data[i]", "turn").replace("l * 3u", "turn"))
+    return text.replace("[id.x]", "[turn]")
 
 
 def _place(random: Random) -> str:
@@ -123,9 +144,14 @@ class _Kept:
                 all_.accesses[key].append((group, int(token), about.how, phase, about.place.line))
 
 
-def by_hand(entry: CheckedEntry, arrays: list[Any], grid: tuple[int, int, int]) -> set[Any]:
+def by_hand(
+    entry: CheckedEntry,
+    arrays: list[Any],
+    grid: tuple[int, int, int],
+    order: Order | None = None,
+) -> set[Any]:
     """The races: for each memory the pairs of lines."""
-    program = entry.program(flat=False, detailed=True)
+    program = entry.program(flat=False, form=DETAILED)
     for memory in program.plan.modes:
         program.plan.modes[memory] = EXACT
     for each in statements_in(entry._body):
@@ -133,7 +159,7 @@ def by_hand(entry: CheckedEntry, arrays: list[Any], grid: tuple[int, int, int]) 
             each.races = True
     Program.__init__(program, entry._lowered, entry._body, flat=False)
     recorder = Everything(program, entry.sites, SIZE)
-    run = program.telling(recorder.names)(*arrays)
+    run = program.telling(recorder.names, order)(*arrays)
     sizes = {memory: WORDS * 4 for memory in entry._lowered.bound.values()}
     recorder.begin_dispatch(sizes, cast(Any, None))
     run(*grid)
@@ -172,3 +198,32 @@ def test_what_is_found_is_what_comparing_all_finds(seed: int) -> None:
     plain = [each.copy().view(np.uint8) for each in words]
     module.entry("main").bind(plain)(*grid)
     assert all(np.array_equal(one, other) for one, other in zip(first, plain, strict=True)), text
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_so_it_is_in_another_order(seed: int) -> None:
+    random = Random(seed)
+    text = in_turns(drawn(random), random)
+    module = compile_module(text)
+    grid = random.choice(((2, 1, 1), (3, 1, 1), (2, 2, 1)))
+    values = np.array([random.randint(0, 9) for _ in range(WORDS)], np.uint32)
+    words = [values, values, values[:1], values, np.zeros(1, np.uint32)]
+    ledger = Ledger()
+    entry = CheckedEntry(module.entry("main"), ledger, text)
+    slots = [each.binding for each in entry.point.bindings]
+
+    def arrays() -> list[Any]:
+        return [words[slot].copy().view(np.uint8) for slot in slots]
+
+    entry.bind(arrays())(*grid, orders=lambda: [Drawn(seed)])
+    told = {
+        (report.what.split(",")[0], *sorted(place.line for place in report.places))
+        for report in ledger.reports
+        if report.kind == "race"
+    }
+    expected = set()
+    for order in (None, *([Drawn(seed)] if entry.depends else [])):
+        second = CheckedEntry(module.entry("main"), Ledger(), text)
+        expected |= by_hand(second, second._arrays(arrays(), None), grid, order)
+    assert told <= expected, text
+    assert {name for name, *_ in told} == {name for name, *_ in expected}, text

@@ -9,11 +9,13 @@ from gpusim import Kernel
 from gpusim.wgsl import ShaderError, compile_module
 from gpusim.wgsl.checks import CheckedEntry, Ledger, ShaderReport, check_dispatch
 from tests.wgsl.mistaken.case import Case
+from tests.wgsl.mistaken.idioms import IDIOMS
+from tests.wgsl.mistaken.ordered import ORDERED
 from tests.wgsl.mistaken.others import OTHERS
 from tests.wgsl.mistaken.races import ACROSS, RACES, SOMETIMES
 
 pytestmark = pytest.mark.unit
-CASES = (*RACES, *OTHERS)
+CASES = (*RACES, *OTHERS, *IDIOMS, *ORDERED)
 SHOWN_SOMETIMES = [case for case in CASES if case.harmless is not None]
 
 
@@ -31,7 +33,7 @@ def test_there_are_twenty_races_and_twenty_other_mistakes() -> None:
     assert len(RACES) == 20
     assert len(OTHERS) == 20
     assert len(ACROSS) == len(SOMETIMES) == 5
-    assert len({case.name for case in CASES}) == 40
+    assert len({case.name for case in CASES}) == 40 + len(IDIOMS) + len(ORDERED)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -73,6 +75,26 @@ def test_a_grid_that_cannot_race_hides_no_race_of_another() -> None:
         run(2, rows, 1)
         kinds.append({report.kind for report in ledger.reports})
     assert kinds == [set(), {"race"}]
+
+
+FEW = """
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(2)
+fn main(@builtin(global_invocation_id) id: vec3u) { x[id.x / 2u + x[2]] = id.x; }
+"""
+
+
+@pytest.mark.parametrize("words", [8, 1 << 20])
+def test_a_few_invocations_are_looked_at_over_much_memory(words: int) -> None:
+    x = np.zeros(words, np.uint32)
+    (report,) = Kernel.from_wgsl(FEW).check([x])
+    assert [act.did for act in report.acts] == ["wrote 0", "wrote 1"]
+
+
+def test_one_invocation_races_with_nobody_and_its_indices_are_looked_at() -> None:
+    kernel = Kernel.from_wgsl(FEW.replace("workgroup_size(2)", "workgroup_size(1)"))
+    assert kernel.check([np.zeros(8, np.uint32)]) == ()
+    assert {each.kind for each in kernel.check([np.full(8, 9, np.uint32)], grid=1)} == {"bounds"}
 
 
 def test_a_shader_that_is_too_deep_to_check_is_refused() -> None:

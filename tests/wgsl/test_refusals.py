@@ -43,50 +43,6 @@ REFUSED = [
 ]
 
 
-SHARED = "var<workgroup> s: u32; var<private> p: u32; var<private> q: array<u32, 2>;"
-MISSED = [
-    "if (l < 3u) { workgroupBarrier(); }",
-    "if (i > 3u) { return; } workgroupBarrier();",
-    "for (var j = 0u; j < l; j++) { workgroupBarrier(); }",
-    "for (var j = 0u; j < s; j++) { workgroupBarrier(); }",
-    "if (o[0] == 1u) { storageBarrier(); }",
-    "var n = w.x; if (l == 0u) { n = 1u; } if (n == 1u) { workgroupBarrier(); }",
-    "var t: array<u32, 2>; t[0] = l; if (t[1] == 1u) { workgroupBarrier(); }",
-]
-MISSED += [
-    "p = w.x; if (p == 0u) { workgroupBarrier(); }",
-    "if (q[0] == 0u) { workgroupBarrier(); }",
-    "var v = vec2u(l, w.x); if (v.y == 0u) { workgroupBarrier(); }",
-]
-MET = [
-    "if (w.x < 3u) { workgroupBarrier(); }",
-    "for (var j = 0u; j < a[0]; j++) { workgroupBarrier(); if (l < j) { o[i] = j; } }",
-    "let n = workgroupUniformLoad(&s); if (n == 1u) { workgroupBarrier(); }",
-    "if (l == 0u) { s = 1u; } workgroupBarrier();",
-    "var t: array<u32, 2>; t[0] = w.x; if (t[1] == 1u) { workgroupBarrier(); }",
-]
-
-
-@pytest.mark.parametrize("body", MISSED)
-def test_a_barrier_that_some_may_miss_is_found(body: str) -> None:
-    module = compile_module(shader(body, SHARED))
-    assert [place.line for place in module.missed_barriers] == [8]
-
-
-@pytest.mark.parametrize("body", MET)
-def test_a_barrier_that_all_come_to_is_not_missed(body: str) -> None:
-    text = shader(body, SHARED)
-    assert compile_module(text).missed_barriers == ()
-    outcome(text)
-
-
-@pytest.mark.parametrize("body", [*MISSED, *MET])
-def test_a_compiled_entry_point_has_the_same_missed_barriers(body: str) -> None:
-    module = Module(shader(body, SHARED))
-    assert module.entry("main").flat.text
-    assert bool(module.missed_barriers) == (body in MISSED)
-
-
 @pytest.mark.parametrize(("text", "line", "column", "because"), REFUSED)
 def test_a_text_is_refused_where_it_is_wrong(
     text: str, line: int, column: int, because: str

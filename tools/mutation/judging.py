@@ -29,9 +29,9 @@ def finds() -> str | None:
 def _cases(factory: Any) -> Iterator[Any]:
     from gpusim.kernels import BUILTIN
     from properties.fuzz.variants import with_variants
-    from properties.generate.cases import Setting, case_for
+    from properties.generate.cases import CaseSettings, case_for
 
     for count, faults in ((PROGRAMS, False), (FAULTED_PROGRAMS, True)):
-        setting = Setting(device="simulated", limits=factory.limits, faults=faults)
+        setting = CaseSettings(device="simulated", limits=factory.limits, faults=faults)
         for number in range(count):
             yield with_variants(case_for(SEED, number, setting), BUILTIN, refuses=True)

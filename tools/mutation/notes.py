@@ -38,5 +38,5 @@ def read_notes(path: Path = NOTES) -> dict[str, Note]:
 
 
 def note_of(result: Result, notes: Mapping[str, Note]) -> Note | None:
-    """The note on a survivor; None where there is none."""
+    """The note on a survivor; None if there is none."""
     return notes.get(result.key)

@@ -4,14 +4,16 @@ python -m tools.wgsl values --adapter Vulkan
 python -m tools.wgsl shipped FOLDER
 python -m tools.wgsl mistakes FOLDER
 python -m tools.wgsl checks
+python -m tools.wgsl flows --count 3000
 """
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.wgsl import checks, mistakes, mutants, programs, shipped, values
+from tools.wgsl import checks, flows, mistakes, mutants, program_differences, shipped, values
 from tools.wgsl.adapters import Adapter
 from tools.wgsl.expressions import random_forms
 from tools.wgsl.forms import forms
@@ -24,11 +26,11 @@ def main(words: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=[*_COMPARISONS, "mistakes", "checks"])
+    parser.add_argument("what", choices=[*_COMPARISONS, "mistakes", "checks", "flows"])
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="of shaders")
     parser.add_argument("--adapter", default="Vulkan", help="Vulkan or OpenGL")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=100, help="of programs or mutants")
+    parser.add_argument("--count", type=int, default=100, help="of programs, mutants or flows")
     parser.add_argument("--only", default="", help="a part of the names of the forms")
     chosen = parser.parse_args(words)
     if chosen.what == "checks":
@@ -36,11 +38,12 @@ def main(words: list[str]) -> int:
         return 0
     count = 0
     alone = chosen.what == "mistakes"
-    found = (
-        mistakes.look(chosen.folder)
-        if alone
-        else _COMPARISONS[chosen.what](Adapter(chosen.adapter), chosen)
-    )
+    if alone:
+        found = mistakes.look(chosen.folder)
+    elif chosen.what == "flows":
+        found = map(_told, flows.compare(chosen.count, chosen.seed))
+    else:
+        found = _COMPARISONS[chosen.what](Adapter(chosen.adapter), chosen)
     for told in found:
         count += 1
         print(told, flush=True)
@@ -72,8 +75,11 @@ def _shipped(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
 
 
 def _programs(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
-    for found in programs.compare(adapter, chosen.count, chosen.seed):
+    known: Counter[tuple[str, ...]] = Counter()
+    for found in program_differences.compare(adapter, chosen.count, chosen.seed, known):
         yield f"{found.text}\n// {found.because}\n"
+    for causes, count in known.most_common():
+        print(f"{count} shaders differ by {' and '.join(causes)}, which is known")
 
 
 def _mutants(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
@@ -81,7 +87,11 @@ def _mutants(adapter: Adapter, chosen: argparse.Namespace) -> Iterator[str]:
         file.read_text("utf-8", errors="replace") for file in sorted(chosen.folder.rglob("*.wgsl"))
     ]
     for found in mutants.compare(adapter, texts, chosen.count, chosen.seed):
-        yield f"{found.text}\n// compiler: {found.compiler}\n// adapter: {found.adapter}\n"
+        yield _told(found)
+
+
+def _told(found: mutants.Disagreement) -> str:
+    return f"{found.text}\n// compiler: {found.compiler}\n// adapter: {found.adapter}\n"
 
 
 _COMPARISONS = {

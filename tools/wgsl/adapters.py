@@ -63,7 +63,7 @@ class Adapter:
         self.device: Any = found[0].request_device_sync(required_features=features)
 
     def refusal(self, text: str) -> str | None:
-        """Why the adapter refuses a text; None where it takes it."""
+        """Why the adapter refuses a text; None if it takes it."""
         try:
             self.device.create_shader_module(code=text)
         except wgpu.GPUError as error:
@@ -71,7 +71,7 @@ class Adapter:
         return None
 
     def run(self, job: Job) -> dict[Slot, bytes]:
-        """What the shader writes; GPUError where the adapter refuses it."""
+        """What the shader writes; GPUError if the adapter refuses it."""
         device = self.device
         module = device.create_shader_module(code=job.text)
         stage = {"module": module, "entry_point": job.entry, "constants": dict(job.constants)}
@@ -99,7 +99,7 @@ class Adapter:
 
 
 def run_compiled(job: Job, *, varied: bool = False) -> dict[Slot, bytes]:
-    """What the compiled shader writes; ShaderError where the compiler refuses it.
+    """What the compiled shader writes; ShaderError if the compiler refuses it.
 
     ``varied``: with what WGSL leaves open decided otherwise.
     """

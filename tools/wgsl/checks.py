@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.kernels import BUILTIN, COPY_BYTES
+from gpusim.kernels import BUILTIN, COPY_BYTES, PATCH_WORDS
 from gpusim.wgsl import compile_module
 from gpusim.wgsl.checks import Ledger, checked
+from gpusim.wgsl.checks.orders import Order, numbered
 from tools.wgsl.speed import LEAVING, PRODUCT, best
 
 _WORDS = 65_536
-_TURNS = 5
+_TURNS = 12
 _HEAD = """
 @group(0) @binding(0) var<storage, read_write> x: array<u32>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
 @group(0) @binding(2) var<storage, read> z: array<u32>;
+@group(0) @binding(3) var<storage, read_write> n: atomic<u32>;
 var<workgroup> s: array<u32, 64>;
 """
 _LINE = """@compute @workgroup_size(64)
@@ -44,7 +46,7 @@ class Work:
 
 
 def _line(name: str, body: str) -> Work:
-    arrays = (np.arange(_WORDS), np.zeros(_WORDS), np.arange(_WORDS)[::-1])
+    arrays = (np.arange(_WORDS), np.zeros(_WORDS), np.arange(_WORDS)[::-1], np.zeros(1))
     typed = tuple(each.astype(np.uint32) for each in arrays)
     is_plane = body.startswith("plane")
     text = _HEAD + (_PLANE if is_plane else _LINE) + body.removeprefix("plane") + "}"
@@ -76,6 +78,7 @@ def works() -> Iterator[Work]:
         "for (var k = 1u; k < 64u; k <<= 1u) { var a = s[l]; if (l >= k) { a += s[l - k]; }"
         "workgroupBarrier(); s[l] = a; workgroupBarrier(); } y[id.x] = s[l];",
     )
+    yield _line("append", "if (z[id.x] % 3u == 0u) { y[atomicAdd(&n, 1u) % 65536u] = id.x; }")
     yield _line("stencil", "y[id.x] = z[max(id.x, 1u) - 1u] + z[id.x] + z[min(id.x + 1u, 65535u)];")
     yield _line("scatter", "y[z[id.x]] = id.x;")
     yield _line("in place, by an index", "x[z[id.x]] = x[z[id.x]] * 3u + 1u;")
@@ -86,19 +89,30 @@ def works() -> Iterator[Work]:
         "walk in place",
         "let at = z[id.x]; for (var k = 0u; k < 16u; k++) { x[at] = x[at] + k; }",
     )
+    yield _line(
+        "walk by links, in place",
+        "var at = z[id.x]; for (var k = 0u; k < 16u; k++) { x[at] = x[at] + k; at ^= id.x & 0u; }",
+    )
 
 
 def _kernels() -> Iterator[Work]:
-    for kernel in (*BUILTIN.values(), COPY_BYTES):
+    for kernel in (*BUILTIN.values(), COPY_BYTES, PATCH_WORDS):
         floats = any(binding.dtype == "f32" for binding in kernel.buffers)
         words = np.arange(_WORDS, dtype=np.float32 if floats else np.uint32)
         scalars: list[Any] = [0.5 if each.dtype == "f32" else 12345 for each in kernel.scalars]
         if kernel is COPY_BYTES:
             scalars = [3, 5, _WORDS * 4 - 30]
-        groups = -(-_WORDS // kernel.group_size)
+        if kernel is PATCH_WORDS:
+            scalars = [0, 0xFF00, 7, _WORDS - 1, 0xFF, 9]
+        groups = 1 if kernel is PATCH_WORDS else -(-_WORDS // kernel.group_size)
         payload = np.frombuffer(kernel.pack(scalars, groups), np.uint8)
         arrays = [words] * len(kernel.buffers) + ([payload] if len(payload) else [])
         yield Work(name=kernel.name, text=kernel.wgsl(), arrays=tuple(arrays), grid=(groups, 1, 1))
+
+
+def one_other() -> tuple[Order, ...]:
+    """What a device adds for a shader that asks atomics: one other order."""
+    return (numbered(1),)
 
 
 def times(work: Work) -> tuple[float, float, int]:
@@ -107,13 +121,12 @@ def times(work: Work) -> tuple[float, float, int]:
     ledger = Ledger()
     with_checks = checked(entry, ledger, work.text)
     used = [work.arrays[each.binding] for each in entry.point.bindings]
-    plain, looked_at = (
-        made.bind([each.copy().view(np.uint8) for each in used]) for made in (entry, with_checks)
-    )
+    plain = entry.bind([each.copy().view(np.uint8) for each in used])
+    looked_at = with_checks.bind([each.copy().view(np.uint8) for each in used])
     pairs = []
     for _ in range(_TURNS):
         without = best(lambda: plain(*work.grid), 1)
-        pairs.append((without, best(lambda: looked_at(*work.grid), 1)))
+        pairs.append((without, best(lambda: looked_at(*work.grid, orders=one_other), 1)))
     without, ran = (min(column) for column in zip(*pairs, strict=True))
     return without, ran, len(ledger.reports)
 

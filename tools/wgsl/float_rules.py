@@ -217,7 +217,7 @@ def same_bits(m: Floats, a: Span) -> Span:
 
 
 def converted(given: str, wanted: str) -> Rule | None:
-    """A conversion from or to floats; None where it is one of bits only."""
+    """A conversion from or to floats; None if it is one of bits only."""
     if wanted in ("f32", "f16"):
         return rounded_to(wanted)
     if given not in ("f32", "f16"):

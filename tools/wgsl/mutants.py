@@ -103,7 +103,7 @@ def compare(
 
 
 def compiler_refusal(text: str) -> str | None:
-    """Why the compiler refuses a text; None where it takes it."""
+    """Why the compiler refuses a text; None if it takes it."""
     try:
         Module(text)
     except ShaderError as error:

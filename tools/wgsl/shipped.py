@@ -1,9 +1,10 @@
 """Takes a folder of shaders that people ship, and says which compile and agree with an adapter.
 
 Each ``*.wgsl`` is compiled.  A JSON file of the same name, as ``record.mjs`` writes, says how to
-dispatch it; without one the bindings are filled with small numbers.  Floats are compared to a
-thousandth of the largest in their buffer, as adapters may sum in other orders; integers exactly.
-What WGSL leaves open, such as what is read past the end of a buffer made up here, is not compared.
+dispatch it; without one ``hosts.py`` may, and other bindings are filled with small numbers.  Floats
+are compared to a thousandth of the largest in their buffer, as adapters may sum in other orders;
+integers exactly.  What WGSL leaves open, such as what is read past the end of a buffer made up
+here, is not compared: a shader of whose writes nothing is determined agrees with nobody.
 Nothing of the folder is kept.
 """
 
@@ -21,8 +22,13 @@ import wgpu
 from gpusim.wgsl import Binding, Module, ShaderError
 from gpusim.wgsl.types import Type, is_fixed, scalars_in
 from tools.wgsl.adapters import Adapter, Job, run_compiled
+from tools.wgsl.hosts import Host, bytes_for, host_of
 
-_RUNTIME_ELEMENTS = 256
+_RUNTIME_ELEMENTS = 1 << 17
+"""So many that a workgroup or a few seldom read past the end."""
+_GROUPS = (4, 1, 1)
+_INTEGERS = ((1, 4), (0, 2))
+"""The ranges of integers made up: the second is tried where nothing was compared."""
 _CLOSE = 1e-3
 _MOST_GROUPS = 64
 
@@ -73,34 +79,61 @@ def _last_line(text: str) -> str:
 
 
 def _run(file: Path, text: str, module: Module, adapter: Adapter) -> Verdict:
-    for job, bindings in jobs(file, text, module):
+    for integers in _INTEGERS:
+        verdict = _run_over(integers, file, text, module, adapter)
+        if verdict.word != "nothing compared":
+            break
+    return verdict
+
+
+def _run_over(
+    integers: tuple[int, int], file: Path, text: str, module: Module, adapter: Adapter
+) -> Verdict:
+    compared = 0
+    for job, bindings in jobs(file, text, module, integers):
         theirs, ours, other = adapter.run(job), run_compiled(job), run_compiled(job, varied=True)
+        compared += sum(_compared(job.inputs[slot], ours[slot], other[slot]) for slot in ours)
         for binding in bindings:
             slot = (binding.group, binding.binding)
             if slot in theirs:
                 because = _difference(binding.type, theirs[slot], ours[slot], other[slot])
                 if because:
                     return Verdict(file=file, word="differs", more=f"{binding.name}: {because}")
-    return Verdict(file=file, word="agrees")
+    if not compared:
+        return Verdict(file=file, word="nothing compared")
+    return Verdict(file=file, word="agrees", more=f"{compared} words")
 
 
-def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Binding, ...]]]:
-    """A dispatch of each entry point of a shader, and its bindings."""
+def _compared(before: bytes, ours: bytes, varied: bytes) -> int:
+    """How many words a shader changes that WGSL determines."""
+    old, new, other = (np.frombuffer(each, np.uint32) for each in (before, ours, varied))
+    return int(np.count_nonzero((old != new) & (new == other)))
+
+
+def jobs(
+    file: Path, text: str, module: Module, integers: tuple[int, int] = (1, 4)
+) -> Iterator[tuple[Job, tuple[Binding, ...]]]:
+    """A dispatch of each entry point of a shader, and its bindings.
+
+    ``integers``: the range of those that are made up.
+    """
     side = file.with_suffix(".json")
     told = json.loads(side.read_text("utf-8")) if side.exists() else {}
+    unknown = Host(path="", groups=_GROUPS)
+    host = unknown if told else host_of(file) or unknown
     for name in [told["entry"]] if told.get("entry") else module.entry_points:
-        constants = told.get("values", {})
+        constants = {**host.values, **told.get("values", {})}
         bindings = module.entry(name, constants).point.bindings
         generator = np.random.default_rng(len(text))
         data = {(each["group"], each["binding"]): each for each in told.get("bindings", [])}
-        groups = [min(count, _MOST_GROUPS) for count in told.get("groups", (1, 1, 1))]
+        groups = [min(count, _MOST_GROUPS) for count in told.get("groups", host.groups)]
         job = Job(
             text=text,
             entry=name,
             groups=(groups[0], groups[1], groups[2]),
             inputs={
                 (each.group, each.binding): _bytes(
-                    each, data.get((each.group, each.binding)), generator
+                    each, data.get((each.group, each.binding)), host, generator, integers
                 )
                 for each in bindings
             },
@@ -111,11 +144,20 @@ def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Bin
         yield job, bindings
 
 
-def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes:
-    """The bytes of a buffer: as recorded, or small numbers."""
+def _bytes(
+    binding: Binding,
+    told: Any,
+    host: Host,
+    generator: np.random.Generator,
+    integers: tuple[int, int],
+) -> bytes:
+    """The bytes of a buffer: as recorded, as its program has it, or small numbers."""
     size = max(binding.least_bytes, 4)
+    elements, known = bytes_for(host, binding)
     if told is None:
-        size *= 1 if is_fixed(binding.type) else _RUNTIME_ELEMENTS
+        size *= 1 if is_fixed(binding.type) else elements or _RUNTIME_ELEMENTS
+        if known is not None:
+            return known.ljust(size, b"\0")
     else:
         size = max(size, told["size"])
         data = base64.b64decode(told["data"])
@@ -127,7 +169,7 @@ def _bytes(binding: Binding, told: Any, generator: np.random.Generator) -> bytes
         return generator.normal(0, 1, count).astype(np.float32).tobytes()
     if leaves <= {"f16"}:
         return generator.normal(0, 1, 2 * count).astype(np.float16).tobytes()
-    return generator.integers(1, 4, count).astype(np.uint32).tobytes()
+    return generator.integers(*integers, count).astype(np.uint32).tobytes()
 
 
 def _difference(kind: Type, theirs: bytes, ours: bytes, varied: bytes) -> str | None:

@@ -1,7 +1,7 @@
-"""What grows without end: buffers over repeated steps, and queued writes without a submit.
+"""Rules against growth without end: buffers over repeated steps, and writes without a submit.
 
-A step is a submit of commands.  A buffer counts as forgotten where nothing has used it since the
-step in which it was made.  The bounds are generous, since a program may well load much at once.
+A step is a submit of commands.  A buffer counts as forgotten if nothing has used it since the step
+in which it was made.  The bounds are generous, since a program may load a lot at once.
 """
 
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from gpusim.layer.scene import Buffer, Scene
 from gpusim.trace import Event
 
 FEWEST_FORGOTTEN = 32
-"""So many forgotten buffers of one call site, each of another step, are a finding."""
+"""This many forgotten buffers of one call site, each of another step, are a finding."""
 MOST_QUEUED_BYTES = 64 << 20
 MOST_QUEUED_WRITES = 16_384
 OVERWRITTEN_TIMES = 4
-"""Queued writes count where they are that many times what they can leave behind."""
+"""Queued writes are a finding if they have this many times the bytes that they can leave behind."""
 
 
 class GrowingBuffers(Check):
     """Buffers of one call site whose number grows from step to step."""
 
     def at_end(self) -> Iterator[Breach]:
-        """Only the end shows that nothing came to use them."""
+        """Report forgotten buffers; only the end shows that nothing used them."""
         by_site: dict[str, list[Buffer]] = {}
         for buffer in self.scene.buffers.values():
             if not buffer.destroyed_site and buffer.used_step <= buffer.created_step + 1:

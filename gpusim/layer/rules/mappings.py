@@ -1,4 +1,4 @@
-"""Mistakes with mapped memory: a view that outlives its mapping, a write while a map is pending."""
+"""Rules about mapped memory: a view that outlives its mapping, a write while a map is pending."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ class KeptView(Check):
     """A view of mapped memory that somebody still holds when the mapping ends."""
 
     def keep_view(self, event: Event) -> Iterator[Breach]:
-        """The mapping has ended, and the view could not be released."""
+        """Report a view that could not be released when its mapping ended."""
         buffer = self.scene.buffers.get(event["buffer"], f"buffer {event['buffer']}")
         yield Breach(
             what=f"a view of the mapped memory of {buffer} is kept after the mapping has ended",

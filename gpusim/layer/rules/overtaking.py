@@ -1,11 +1,11 @@
-"""A queue write that overtakes a command which was recorded before it.
+"""The rule about a queue write that overtakes a command which was recorded before it.
 
 ``writeBuffer`` acts in the order of the queue: after what was submitted, and before what is only
 recorded.  So a command that was recorded between two writes of the same bytes, and submitted after
-both, sees the second.  That is a mistake only where nothing was submitted between the writes that
-reads the first one's bytes: else the first had a reader of its own.  A reader of some of its bytes
-is enough, since a pool may well write more bytes than it uses.  Nor is it one where both writes
-bring the same bytes.
+both, sees the second write.  That is no mistake in two cases.  First, something that was submitted
+between the writes reads bytes of the first write, so that this write had a reader; some of its
+bytes are enough, since a pool may write more bytes than it uses.  Second, both writes bring the
+same bytes.
 """
 
 from bisect import bisect_left
@@ -28,12 +28,12 @@ class Write:
         """Commands that were recorded since and will read them."""
 
     def part(self, start: int, end: int) -> "Write":
-        """The same of fewer bytes."""
+        """The part of this write from ``start`` to ``end``."""
         return Write(start, end, self.call, list(self.readers))
 
 
 class WriteCall:
-    """One queue write, which all the parts that are left of it share."""
+    """One queue write; all parts that are left of it share this."""
 
     __slots__ = ("has_reader", "site", "wrote")
 
@@ -42,7 +42,7 @@ class WriteCall:
         self.wrote = (event["offset"], event["size_bytes"], event["digest"])
         """Where it wrote, and a digest of its bytes."""
         self.has_reader = False
-        """Whether something that read some of its bytes was submitted, or mapped them."""
+        """Whether something that reads some of its bytes was submitted, or a map reads them."""
 
 
 class Unread:
@@ -59,7 +59,7 @@ class Unread:
         return self.writes[first:last]
 
     def cut(self, start: int, end: int) -> list[Write]:
-        """Forget the bytes of a range; the writes that had some."""
+        """Forget the bytes of a range; gives the writes that had some of them."""
         first, last = self._span(start, end)
         touched = self.writes[first:last]
         left = []
@@ -72,7 +72,7 @@ class Unread:
         return touched
 
     def add(self, write: Write) -> None:
-        """Bytes of a new write; nothing else is left of its range."""
+        """Add the bytes of a new write, which replaces everything in its range."""
         self.writes.insert(bisect_left(self.writes, write.start, key=_start), write)
 
     def _span(self, start: int, end: int) -> tuple[int, int]:
@@ -201,13 +201,13 @@ class OvertakingWrite(Check):
         return iter(())
 
     def collect_encoder(self, event: Event) -> Iterator[Breach]:
-        """What was never finished reads nothing."""
+        """An encoder that was never finished reads nothing."""
         encoder = self.scene.encoders.get(event["encoder"])
         self._forget(encoder.commands if encoder is not None else [])
         return iter(())
 
     def collect_command_buffer(self, event: Event) -> Iterator[Breach]:
-        """What was never submitted reads nothing."""
+        """A command buffer that was never submitted reads nothing."""
         recorded = self.scene.command_buffers.get(event["command_buffer"])
         self._forget(recorded.commands if recorded is not None else [])
         return iter(())

@@ -1,7 +1,7 @@
-"""What a rule is: a row for people to read, and a check that is given every event.
+"""What a rule is: a row for people to read, and a check that gets the events.
 
-A check has a method for each kind of event that it looks at, named like the kind.  The method is
-given the event, and gives reports.  The scene is as it was before the event.
+A check has a method for each kind of event that it looks at, with the name of the kind.  The method
+takes the event and yields what it found.  The scene is as it was before the event.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ class Check:
         self.scene = scene
 
     def at_end(self) -> Iterator[Breach]:
-        """What shows only at the end of the program."""
+        """Yield what shows only at the end of the program."""
         return iter(())
 
 
@@ -40,7 +40,7 @@ class Rule:
     sentence: str
     """What is a mistake, in one sentence."""
     source: str
-    """The section of the WebGPU specification, and its words."""
+    """The section of the WebGPU specification, with its words."""
     remedy: str
     """What to do."""
     check: Callable[[Scene], Any]

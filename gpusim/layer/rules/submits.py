@@ -1,7 +1,7 @@
-"""Submits of what cannot be submitted, bindings that alias, and batches that an error loses.
+"""Rules about invalid submits, bindings that alias, and batches that an error loses.
 
-wgpu-native aborts the process at a wrong submit, so the report takes its place: the call is
-refused, with the error that the specification has for it.
+wgpu-native aborts the process at a wrong submit.  So the sanitizer refuses the call instead, with
+the error that the specification has for it.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from gpusim.trace import Event
 
 
 class WrongSubmit(Check):
-    """A submit of what is destroyed, mapped, used or foreign."""
+    """A submit of what is used or foreign, or uses a destroyed or mapped buffer."""
 
     def submit(self, event: Event) -> Iterator[Breach]:
         """Look at the command buffers in turn; one finding is enough to refuse them all."""
@@ -84,15 +84,16 @@ class DestroyedDevice(Check):
 
 
 class EmptySubmit(Check):
-    """A submit without a command that no queue write waits for.
+    """A submit without a command, though no queue write waits for it.
 
-    wgpu-py itself submits an empty command buffer for each map, so one after a map is nobody's.
+    wgpu-py itself submits an empty command buffer for each map, so a submit after a map accuses
+    nobody.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._is_owed = True
-        """Whether bytes may wait for a submit; at first nobody knows what was before."""
+        """Whether bytes may wait for a submit; true at first, since earlier writes are unknown."""
         self._last_site = ""
 
     def write_buffer(self, event: Event) -> Iterator[Breach]:
@@ -103,7 +104,7 @@ class EmptySubmit(Check):
     unmap = map = write_buffer
 
     def submit(self, event: Event) -> Iterator[Breach]:
-        """Look for a command in it; a command buffer that was made unseen may have some."""
+        """Look for a command in it; a command buffer whose making was not seen may have some."""
         known = self.scene.command_buffers
         made = [known.get(number) for number in event["command_buffers"]]
         has_work = any(each is None or each.commands or not each.created_site for each in made)
@@ -123,7 +124,7 @@ class AliasedBindings(Check):
         super().__init__(scene)
         self._last: object = None
         self._sound: set[object] = set()
-        """Bindings that were looked at already, since most dispatches bind the same again."""
+        """Bindings that were already found sound; most dispatches bind the same again."""
 
     def dispatch(self, event: Event) -> Iterator[Breach]:
         """Look at each pair of bindings."""
@@ -166,7 +167,7 @@ class LostBatch(Check):
     """A batch that one error loses: a finish or a submit that raises."""
 
     def error(self, event: Event) -> Iterator[Breach]:
-        """The call that was told last has raised."""
+        """Report a finish or a submit that raised, with the commands that are lost."""
         call = self.scene.call(event["call"])
         if call is None or call.kind != "finish":
             return
@@ -186,7 +187,7 @@ class LostBatch(Check):
         )
 
     def _why(self, command: Command) -> Place | None:
-        """The command at fault, where that can be told."""
+        """The command at fault, if that can be found out."""
         event = command.event
         if event.kind == "copy" and event["source"] == event["target"]:
             return Place(doing="a copy has one buffer as source and target", site=command.site)

@@ -1,4 +1,4 @@
-"""The table of the rules: what is a mistake, who says so, and what to do.
+"""The table of the rules: the mistake, the sentence of the specification, and the remedy.
 
 docs/SANITIZE.md shows the same rows; a test compares the two.  No rule reports what the WebGPU
 specification allows.
@@ -117,4 +117,4 @@ EMPTY_SUBMIT = Rule(
     remedy="submit only where a command was recorded, or bytes were written, since the last submit",
     check=EmptySubmit,
 )
-"""A rule of the judge's alone, for targets that promise it."""
+"""A rule that only the judge uses, for targets that promise it."""

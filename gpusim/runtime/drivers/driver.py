@@ -112,8 +112,8 @@ class WgpuDriver:
     def lost(self) -> bool:
         """Whether a verb has found the device lost, or its promise of a loss has settled.
 
-        After a loss WebGPU reports no errors (specification, section 22 "Errors &
-        Debugging"), so without that promise a loss might go unnoticed.
+        After a loss WebGPU reports no errors (specification, section 22 "Errors & Debugging").  So
+        without that promise a loss might go unnoticed.
         """
         return self._found_lost or (self._loss is not None and self._has_settled(self._loss))
 
@@ -128,7 +128,7 @@ class WgpuDriver:
         return DeviceBuffer(uid=next(self.uids), native=native, size_bytes=size_bytes, role=role)
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
-        """A buffer of the caller's; InvalidHandle or InvalidBinding where it is not fit for ops."""
+        """A buffer of the caller's; InvalidHandle or InvalidBinding if it is not fit for ops."""
         check_adoptable(native, self._device)
         return DeviceBuffer(
             uid=next(self.uids),
@@ -140,7 +140,7 @@ class WgpuDriver:
         )
 
     def destroy_buffer(self, buffer: DeviceBuffer) -> None:
-        """Free the buffer unless the caller owns it; work already submitted still finishes."""
+        """Free the buffer, unless the caller owns it; submitted work still finishes."""
         if not buffer.is_adopted:
             buffer.native.destroy()
 
@@ -237,7 +237,7 @@ class WgpuDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled; DeviceLost where it never will."""
+        """Whether the map has settled; DeviceLost if it never will."""
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()
@@ -288,7 +288,7 @@ class WgpuDriver:
         return encoder.finish()
 
     def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
-        """Encode one compute pass; set a pipeline or bind group only where it changes."""
+        """Encode one compute pass; set a pipeline or bind group only if it changes."""
         compute_pass = encoder.begin_compute_pass()
         last_pipeline, last_group, last_offset = None, None, None
         for pipeline, group, groups, offset in dispatches:
@@ -337,7 +337,7 @@ class WgpuDriver:
         )
 
     def _check_alive(self) -> None:
-        """Raise DeviceLost where the device was destroyed, so that its maps never settle."""
+        """Raise DeviceLost if the device was destroyed, so that its maps never settle."""
         try:
             self._device.create_command_encoder(label="alive?").finish()
         except self._errors.GPUError as error:
@@ -346,8 +346,8 @@ class WgpuDriver:
             raise self._fault(RuntimeError("it said so"), DeviceLost, "wait for the device")
 
     def _fault(self, error: Exception, kind: type[DeviceFault], what: str) -> DeviceFault:
-        # An error of wgpudawn is in a cycle with the frame that held the bytes of a write, and to
-        # collect that cycle ends the process.
+        # An error of wgpudawn forms a cycle with the frame that held the bytes of a write, and
+        # collecting that cycle ends the process.
         clear_frames(error.__traceback__)
         if kind is DeviceLost or says_lost(error):
             self._found_lost = True
@@ -395,5 +395,5 @@ def _passes(commands: Sequence[RecordedCommand], merge: bool) -> Iterator[tuple[
 
 
 def poll_delays() -> Iterator[float]:
-    """Seconds between the polls of a map; always short, since somebody awaits it."""
+    """Seconds between the polls of a map; always short, since somebody awaits the map."""
     return chain(_POLL_DELAYS_SECONDS, repeat(_POLL_DELAYS_SECONDS[-1]))

@@ -35,7 +35,7 @@ class Fault:
 class FaultyDriver:
     """A driver with a plan of faults; after a DeviceLost each verb raises it.
 
-    Two never raise: adopt, and destroy, at which a device may still be lost.
+    Adopt and destroy never raise; but the device may be lost at a destroy.
     """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:

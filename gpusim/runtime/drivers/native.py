@@ -1,4 +1,4 @@
-"""A driver that calls wgpu-native directly where that is measured to be faster than wgpu-py.
+"""A driver that calls wgpu-native directly where that is measurably faster than wgpu-py.
 
 wgpu-py opens an error scope for each call; this driver opens one for each run of
 commands.  wgpu-py polls the device in a thread while a map is pending; this driver
@@ -76,7 +76,7 @@ class NativeDriver(WgpuDriver):
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=expected)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Whether all submitted work is done, and wgpu-native's memory for it free."""
+        """Wait until all submitted work is done and wgpu-native's memory for it is free."""
         if seconds is None:
             self._finish_submission(self._submission)
             self._check_alive()
@@ -84,7 +84,7 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled; DeviceLost where it never will.
+        """Whether the map has settled; DeviceLost if it never will.
 
         wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
         instead.
@@ -136,7 +136,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it said yes.  DeviceLost."""
+        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it came true.  DeviceLost."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()
@@ -147,7 +147,7 @@ class NativeDriver(WgpuDriver):
         return True
 
     def _check_alive(self) -> None:
-        """Raise DeviceLost where the device was destroyed.
+        """Raise DeviceLost if the device was destroyed.
 
         Asking for a layout that exists already is the cheapest call; an encoder would
         cost a command pool, a tenth of a millisecond.
@@ -225,7 +225,7 @@ class NativeDriver(WgpuDriver):
 
 
 class NativeMap:
-    """One map: pending, then settled, with a ``refusal`` where it failed.
+    """One map: pending, then settled; with a ``refusal`` if it failed.
 
     ``submission`` is the index of the last submission before it.
     """
@@ -277,7 +277,7 @@ def native_maps() -> NativeMaps:
 
 
 def driver_for(device: Any) -> WgpuDriver:
-    """The fastest sound driver: ``NativeDriver`` where the device is of wgpu-py's own backend.
+    """The fastest sound driver: ``NativeDriver`` if the device is of wgpu-py's own backend.
 
     A subclass of the backend's device may watch the calls that ``NativeDriver`` leaves out.
     """

@@ -1,8 +1,9 @@
 """What differs between wgpu-py and a package with its interface: the errors, and who calls back.
 
 wgpu-py polls each device on a thread of its own, which settles promises.  wgpudawn has no such
-thread: a promise settles only inside ``wgpuInstanceProcessEvents``, so that whoever waits calls it.
-Its error classes have wgpu-py's names and are not wgpu-py's.  Nothing here waits or records.
+thread: a promise settles only inside ``wgpuInstanceProcessEvents``, which the waiting code must
+call.  Its error classes have the names of wgpu-py's, but are other classes.  Nothing here waits or
+records.
 """
 
 import re
@@ -29,13 +30,13 @@ class Package:
 
 
 def package_of(device: Any) -> Package:
-    """The package of a device, or of the one that its wrapper has the adapter of."""
+    """The package of a device; for a wrapped device, that of its adapter."""
     of = type(getattr(device, "adapter", device)).__module__.partition(".")[0]
     return _of_dawn() if of == "wgpudawn" else _WGPU
 
 
 def promise_of_loss(device: Any) -> Any:
-    """The device's promise of a loss; None where it has none, as in wgpu-py 0.32.
+    """The device's promise of a loss; None if it has none, as in wgpu-py 0.32.
 
     wgpu-py's interface hides ``lost_async`` from devices.  wgpudawn hides it too, and has the
     promise nevertheless.
@@ -52,14 +53,14 @@ def says_lost(error: Exception) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says in one line: wgpu-native's last cause, or what Dawn says before places."""
+    """An error in one line: wgpu-native's last cause, or Dawn's text before the places."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if not line.startswith(_PLACES)]
     return causes[-1] if causes else type(error).__name__
 
 
 def _nothing() -> None:
-    """wgpu-py's own thread settles promises, and a simulated device needs nobody."""
+    """Do nothing: wgpu-py's own thread settles promises, and a simulated device needs no help."""
 
 
 _WGPU = Package(errors=wgpu, tick=_nothing, look_seconds=0.05)

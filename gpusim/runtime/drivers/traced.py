@@ -42,9 +42,9 @@ class TracedDriver:
     """A driver that emits an event for each verb, before the verb is carried out.
 
     A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups of an indirect
-    dispatch are two numbers: a buffer, and an offset in it.  Objects appear by the order in which
-    this trace first saw them, so that two runs of one program leave equal traces on a driver they
-    share.  ``limits`` replace the driver's, to see what a runtime does on a smaller device.
+    dispatch are two numbers: a buffer, and an offset in it.  Objects are numbered in the order in
+    which this trace first saw them.  So two runs of one program on a shared driver leave equal
+    traces.  ``limits`` replace the driver's, to see what a runtime does on a smaller device.
     """
 
     def __init__(self, driver: Driver, trace: Trace, *, limits: Limits | None = None) -> None:
@@ -60,7 +60,7 @@ class TracedDriver:
 
     @property
     def lost(self) -> bool:
-        """Whether the device is lost; emits the loss once, since no verb may have failed."""
+        """Whether the device is lost; emits the loss once, since perhaps no verb has failed."""
         lost = self._driver.lost
         if lost and not self._told_loss:
             self._told_loss = True
@@ -168,7 +168,7 @@ class TracedDriver:
             raise
 
     def drain(self, seconds: float | None = None) -> bool:
-        """See ``Driver``; emits an event only where the work is done."""
+        """See ``Driver``; emits an event only if the work is done."""
         try:
             is_done = self._driver.drain(seconds)
         except DeviceFault as fault:
@@ -179,7 +179,7 @@ class TracedDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """See ``Driver``; emits an event only where the map has settled."""
+        """See ``Driver``; emits an event only if the map has settled."""
         waited = Event("wait", {"buffer": self._numbers[mapping.buffer.uid]})
         try:
             has_settled = self._driver.wait(mapping, seconds)

@@ -32,15 +32,19 @@ class About:
 class ReportDesk:
     """The reports of one dispatch."""
 
-    def __init__(self, about: About, grid: Triple, call: str) -> None:
+    def __init__(self, about: About, grid: Triple, call: str, order: str = "") -> None:
         self._about, self._sites, self._sizes = about, about.sites, about.sizes
-        self._grid, self._call = grid, call
+        self.grid, self._call, self._order = grid, call, order
         self._found: dict[tuple[object, ...], ShaderReport] = {}
 
     @property
     def reports(self) -> list[ShaderReport]:
         """What was found, in the order of the text."""
         return sorted(self._found.values(), key=lambda each: (each.places, each.kind))
+
+    def clear(self) -> None:
+        """Forget what was found."""
+        self._found.clear()
 
     def clash(self, name: str, found: Clash) -> None:
         """Conflicting accesses: a race."""
@@ -135,7 +139,11 @@ class ReportDesk:
 
     def _add(self, **fields: Any) -> None:
         report = ShaderReport(
-            entry_point=self._about.entry_point, grid=self._grid, call=self._call, **fields
+            entry_point=self._about.entry_point,
+            grid=self.grid,
+            call=self._call,
+            order=self._order,
+            **fields,
         )
         known = self._found.get(report.key)
         if known is not None:
@@ -149,7 +157,7 @@ class ReportDesk:
 
     def _act(self, site: Site, token: int, did: str) -> Act:
         group, local = (token >> GROUP_BITS) - 1, (token >> SITE_BITS) & 0xFFFF
-        workgroup = _unrolled(group, self._grid)
+        workgroup = _unrolled(group, self.grid)
         inside = _unrolled(local, self._sizes)
         x, y, z = (
             each * size + at for each, size, at in zip(workgroup, self._sizes, inside, strict=True)

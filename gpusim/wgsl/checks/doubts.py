@@ -1,8 +1,8 @@
 """Arithmetic that is defined and seldom meant: which operations, and which lanes.
 
-An integer divided by zero, a shift by the width or more, a float that no integer of the type is
-near, NaN where none came in, and an index that wrapped round.  All of it has a result in WGSL or
-is left open there, so these are warnings.  Source: WGSL specification, 8.7 "Arithmetic
+These are an integer divided by zero, a shift by the width or more, a float out of an integer type's
+range, NaN from operands that are not NaN, and an index that wrapped round.  WGSL gives each a
+result or leaves it open, so they are warnings.  Source: WGSL specification, 8.7 "Arithmetic
 Expressions", 8.9 "Bit Expressions", 15.7.6 "Floating Point Conversion".
 """
 

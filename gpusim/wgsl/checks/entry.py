@@ -1,23 +1,28 @@
 """A checked entry point: it runs as an entry point does, and puts what it finds in a ledger.
 
-The plain form runs over the caller's bytes.  Where it finds a race, the detailed form runs over
-copies of the bytes as they were, in the same order, and makes the reports.  So values cost
-nothing until there is something to tell.
+The plain form runs over the caller's bytes.  If it finds a race, the detailed form runs in the same
+order, over copies of the bytes as they were, and makes the reports.  So values cost nothing until
+there is something to report.  A small dispatch over much memory runs in the detailed form at once,
+which needs no copies.  Other orders run over copies, and change nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from math import prod
 from typing import Any, Protocol
 
+from gpusim.wgsl.checks.depends import depends_on_order
 from gpusim.wgsl.checks.desk import About, ReportDesk
 from gpusim.wgsl.checks.doubts import WRAP
 from gpusim.wgsl.checks.lowering import CheckedLowering
 from gpusim.wgsl.checks.nodes import WRITE, Bound, Doubt, Site, Touch
+from gpusim.wgsl.checks.orders import Order
 from gpusim.wgsl.checks.recorder import Recorder
 from gpusim.wgsl.checks.report import Ledger
-from gpusim.wgsl.checks.writer import CheckedProgram
+from gpusim.wgsl.checks.writer import ALONE, DETAILED, PLAIN, CheckedProgram
 from gpusim.wgsl.exits import without_exits
 from gpusim.wgsl.ir import Assign, Get, Load, Memory, Op, Scalar, Statement, Variable
+from gpusim.wgsl.lanes import StepsExceeded
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.module import Entry
 from gpusim.wgsl.program import Run
@@ -25,6 +30,10 @@ from gpusim.wgsl.syntax import ShaderError
 from gpusim.wgsl.uniformity import statements_in
 
 _MOST_SITES = 1 << 16
+_LEAST_COPIED, _COPIED_EACH = 1 << 20, 1 << 12
+"""The most bytes, for a dispatch and for each invocation, that are copied to run the plain form."""
+Recorded = tuple[CheckedProgram, Recorder, Run]
+"""A program, its recorder, and what runs it over arrays."""
 
 
 def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
@@ -38,8 +47,14 @@ def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
 class CheckedRun(Protocol):
     """Runs a grid of workgroups."""
 
-    def __call__(self, x: int, y: int, z: int, *, call: str = "") -> None:
-        """``call`` is where the program called the dispatch."""
+    def __call__(
+        self, x: int, y: int, z: int, *, call: str = "", orders: Callable[[], Iterable[Order]] = ...
+    ) -> None:
+        """``call`` is where the program called the dispatch.
+
+        ``orders``: where the mistakes depend on the order of atomics, it is asked for orders, and
+        the grid is looked at under each of them as well, over copies.
+        """
         raise NotImplementedError
 
 
@@ -74,72 +89,132 @@ class CheckedEntry(Entry):
         _keep_needed(body)
         return body
 
-    def program(self, *, flat: bool, detailed: bool) -> CheckedProgram:
-        """The Python for one kind of grid."""
-        key = (flat, detailed)
+    def program(self, *, flat: bool, form: str = PLAIN) -> CheckedProgram:
+        """The Python for one kind of grid, in a form."""
+        key = (flat, form)
         if key not in self._programs:
             self._programs[key] = self._shallow(
-                lambda: CheckedProgram(self._lowered, self._body, flat=flat, detailed=detailed)
+                lambda: CheckedProgram(self._lowered, self._body, flat=flat, form=form)
             )
         return self._programs[key]
 
     @cached_property
-    def _programs(self) -> dict[tuple[bool, bool], CheckedProgram]:
+    def _programs(self) -> dict[tuple[bool, str], CheckedProgram]:
         return {}
+
+    def _form_for(self, grid: tuple[int, int, int], copied_bytes: int) -> str:
+        """The form that is cheapest: the plain one may have to run twice, and needs copies."""
+        lanes = prod((*grid, *self.point.workgroup_size))
+        if lanes <= 1:
+            return ALONE
+        return DETAILED if copied_bytes > _LEAST_COPIED + lanes * _COPIED_EACH else PLAIN
+
+    @cached_property
+    def depends(self) -> bool:
+        """Whether another order of workgroups and atomics may show another mistake."""
+        return depends_on_order(self._body)
 
     def bind(  # type: ignore[override]
         self, buffers: Sequence[Any], immediates: Any = None
     ) -> CheckedRun:
         """As ``Entry.bind``."""
         arrays = self._arrays(buffers, immediates)
-        sizes = {
-            memory: len(array)
-            for memory, array in zip(self._lowered.bound.values(), arrays, strict=True)
-        }
-        made: dict[bool, tuple[CheckedProgram, Recorder, Run]] = {}
+        sizes = {memory: len(array) for memory, array in self._pairs(arrays)}
+        made: dict[tuple[bool, str], Recorded] = {}
         before: list[Any] = []
+        copied = sum(len(array) for memory, array in self._pairs(arrays) if memory.written)
 
-        def run(x: int, y: int, z: int, *, call: str = "") -> None:
-            flat, grid = y == 1 and z == 1, (x, y, z)
-            if flat not in made:
-                made[flat] = self._recorded(arrays, flat=flat, detailed=False)
-            program, recorder, plain = made[flat]
+        def run(
+            x: int, y: int, z: int, *, call: str = "", orders: Callable[[], Iterable[Order]] = tuple
+        ) -> None:
+            grid = (x, y, z)
+            key = (y == 1 and z == 1, self._form_for(grid, copied))
+            if key not in made:
+                made[key] = self._recorded(arrays, flat=key[0], form=key[1])
+            program, recorder, usual = made[key]
             if not program.tells:
-                plain(x, y, z)
+                usual(x, y, z)
                 return
-            if program.looks:
+            others = orders() if self.depends and key[1] != ALONE else ()
+            begun = [*self._copies(arrays)] if others else []
+            if program.looks and key[1] == PLAIN:
                 self._keep(arrays, before)
             desk = ReportDesk(self.about, grid, call)
             recorder.begin_dispatch(sizes, desk)
-            plain(x, y, z)
-            if recorder.finish():
+            usual(x, y, z)
+            if recorder.finish() and key[1] == PLAIN:
                 desk = ReportDesk(self.about, grid, call)
-                _, again, detailed = self._recorded(before, flat=flat, detailed=True)
-                again.begin_dispatch(sizes, desk)
-                detailed(x, y, z)
-                again.finish()
-            for report in desk.reports:
-                self._ledger.add(self._text, report)
+                self._run(before, desk, sizes, form=DETAILED)
+            self._tell(desk)
+            known = {report.key for report in desk.reports}
+            for order in others:
+                desk = ReportDesk(self.about, grid, call, order.name)
+                self._try(order, begun, desk, sizes)
+                self._tell(desk, known)
 
         return run
 
+    def _tell(self, desk: ReportDesk, known: set[tuple[object, ...]] | None = None) -> None:
+        """Put reports into the ledger, except those about known places."""
+        for report in desk.reports:
+            if known is None or report.key not in known:
+                self._ledger.add(self._text, report)
+                if known is not None:
+                    known.add(report.key)
+
+    def _try(
+        self, order: Order, begun: list[Any], desk: ReportDesk, sizes: dict[Memory, int]
+    ) -> None:
+        """Run in an order over copies of the arrays; twice if there is a race."""
+        try:
+            if self._run([*self._copies(begun)], desk, sizes, order=order):
+                desk.clear()
+                again = order.again()
+                self._run([*self._copies(begun)], desk, sizes, order=again, form=DETAILED)
+        except StepsExceeded:
+            # A loop waits for an invocation that comes later in this order.  WGSL promises it no
+            # turn.
+            desk.clear()
+
+    def _run(
+        self,
+        arrays: list[Any],
+        desk: ReportDesk,
+        sizes: dict[Memory, int],
+        *,
+        order: Order | None = None,
+        form: str = PLAIN,
+    ) -> bool:
+        """Run a grid over copied arrays; whether there are races."""
+        flat = desk.grid[1:] == (1, 1)
+        _, recorder, run = self._recorded(arrays, flat=flat, form=form, order=order)
+        recorder.begin_dispatch(sizes, desk)
+        run(*desk.grid)
+        return recorder.finish()
+
+    def _copies(self, arrays: list[Any]) -> Iterator[Any]:
+        """Copies of the arrays that the shader writes, and the others themselves."""
+        for memory, array in self._pairs(arrays):
+            yield array.copy() if memory.written else array
+
+    def _pairs(self, arrays: list[Any]) -> Iterator[tuple[Memory, Any]]:
+        return zip(self._lowered.bound.values(), arrays, strict=True)
+
     def _recorded(
-        self, arrays: list[Any], *, flat: bool, detailed: bool
-    ) -> tuple[CheckedProgram, Recorder, Run]:
+        self, arrays: list[Any], *, flat: bool, form: str, order: Order | None = None
+    ) -> Recorded:
         """A program, its recorder, and what runs it over arrays."""
-        program = self.program(flat=flat, detailed=detailed)
+        program = self.program(flat=flat, form=form)
         x, y, z = self.point.workgroup_size
         recorder = Recorder(program, self.sites, x * y * z)
-        return program, recorder, program.telling(recorder.names)(*arrays)
+        return program, recorder, program.telling(recorder.names, order)(*arrays)
 
     def _keep(self, arrays: list[Any], before: list[Any]) -> None:
         """Keep copies of the arrays that the shader writes, and the others themselves."""
-        memories = [*self._lowered.bound.values()]
         if not before:
-            pairs = zip(memories, arrays, strict=True)
-            before += [array.copy() if memory.written else array for memory, array in pairs]
+            before += self._copies(arrays)
             return
-        for memory, array, kept in zip(memories, arrays, before, strict=True):
+        for (memory, array), kept in zip(self._pairs(arrays), before, strict=True):
             if array is not kept and memory in self._read:
                 kept[:] = array
 
@@ -161,7 +236,7 @@ class CheckedEntry(Entry):
 
 
 def _keep_needed(body: list[Statement]) -> None:
-    """Sums that wrapped matter only where an index is made of them."""
+    """Drop the marks of sums that are used in no index, since wrapping matters only there."""
     values: dict[Variable, list[Scalar]] = {}
     todo: list[Scalar] = []
     for each in statements_in(body):

@@ -1,10 +1,12 @@
-"""Lowers an entry point as ever, and marks each access, index and barrier with its place.
+"""Lowers an entry point as usual, and marks each access, index and barrier with its place.
 
 A component of a vector that is written counts for the whole vector, as the specification lets an
-implementation write all of it.  ``&&`` and ``||`` branch where their right side reads memory or
-has an index, as then it matters who evaluates it.
-``workgroupUniformLoad`` counts as a barrier before its load and one after it, as naga and Tint
-have it.  Source: WGSL specification, "Memory Operation" and "Synchronization Built-in Functions".
+implementation write all of it.  ``&&`` and ``||`` become branches if their right side reads memory
+or has an index, since then it matters which invocations evaluate it.  ``workgroupUniformLoad``
+executes a barrier, and its load belongs to the barrier: what is before the call in the text is
+ordered before the load, and what is after, after it.  So it counts as a barrier before its load and
+one after it.  Source: WGSL specification, "Memory Operation" and "Synchronization Built-in
+Functions".
 """
 
 from dataclasses import dataclass
@@ -166,7 +168,7 @@ class CheckedLowering(Lowering):
         self._mark(Wait(self.sites.add(place, "wait", space), space))
 
     def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
-        """An operation, which is marked where arithmetic is looked at."""
+        """An operation, which is marked if arithmetic is checked."""
         made = super().op(kind, name, *operands)
         if not self.arithmetic or not isinstance(made, Op):
             return made

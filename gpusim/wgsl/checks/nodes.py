@@ -1,7 +1,8 @@
-"""What a checked shader has beside its statements: marks of accesses, indices and barriers.
+"""The marks that a checked shader has beside its statements: of accesses, indices and barriers.
 
-A mark stands before the statement that it tells of.  It has no effect on what the shader computes.
-A Site is a place in the text that a report can name.  Nothing here decides what is checked.
+A mark stands before the statement that it belongs to.  It has no effect on what the shader
+computes.  A Site is a place in the text that a report can name.  Nothing here decides what is
+checked.
 """
 
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Touch:
     values: tuple[Scalar, ...] = ()
     """What is written, a scalar for each offset; empty for a read."""
     races: bool = True
-    """Whether it may be part of a race; of workgroup memory, decided anew for each program."""
+    """Whether it may be part of a race; in workgroup memory each program decides it anew."""
     region: int = 0
     covers: bool = False
     """Whether all invocations of a workgroup together write all of the memory."""

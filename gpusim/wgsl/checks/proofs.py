@@ -1,9 +1,9 @@
 """Proves that no two invocations meet in a memory, from the addresses in the text alone.
 
-An address is a polynomial, modulo 2^32, over the invocation's place (L0 to L2 in its workgroup,
-W the number of its workgroup) and over what a dispatch never changes.  If all addresses of a memory
-have the same strides, and each stride is longer than all that lies below it, then each
-invocation has bytes of its own.  Whatever is not proved is looked at in the run.
+An address is a polynomial, modulo 2^32, over the invocation's place (L0 to L2 in its workgroup, W
+the number of its workgroup) and over what a dispatch never changes.  If all addresses of a memory
+have the same strides, and each stride is longer than all that lies below it, then each invocation
+has bytes of its own.  Accesses for which this is not proved are checked in the run.
 """
 
 from collections.abc import Iterable
@@ -58,6 +58,7 @@ class Prover:
     ) -> None:
         self._sizes, self._flat = sizes, flat
         self._known: dict[Variable, Polynomial] = {}
+        self._common: dict[Variable, bool] = {}
         self._values = dict(_definitions(body))
         for name, cells in built_ins.items():
             for axis, variable in enumerate(leaves_in(cells.tree)):
@@ -90,7 +91,7 @@ class Prover:
         return {} if self._flat and axis else affine.atom(GROUP[axis])
 
     def form(self, address: Address, *, in_group: bool) -> Form | None:
-        """The form of an address; None where it has none.
+        """The form of an address; None if it has none.
 
         ``in_group``: what all invocations of one workgroup share is shared.
         """
@@ -114,16 +115,29 @@ class Prover:
         if isinstance(value, Length):
             return affine.atom(f"length {value.memory.number} {value.offset} {value.stride}")
         if isinstance(value, Load):
-            memory, address = value.memory, value.address
-            if address.terms or memory.writable or memory.space not in ("uniform", "storage"):
+            if not _is_constant(value):
                 return None
-            return affine.atom(f"load {memory.number} {address.constant}")
+            return affine.atom(f"load {value.memory.number} {value.address.constant}")
         return self._of_op(value)
+
+    def _is_common(self, value: Scalar) -> bool:
+        """Whether a value is the same for all invocations of a dispatch, and never changes."""
+        if isinstance(value, Op):
+            return all(map(self._is_common, value.operands))
+        if isinstance(value, Get):
+            variable = value.variable
+            if variable not in self._common:
+                given = self._values.get(variable)
+                self._common[variable] = given is not None and self._is_common(given)
+            return self._common[variable]
+        return isinstance(value, Const | Length) or _is_constant(value)
 
     def _of_variable(self, variable: Variable) -> Polynomial | None:
         known = self._known.get(variable)
         if known is None and variable in self._values:
             known = self._polynomial(self._values[variable])
+            if known is None and self._is_common(Get(variable)):
+                known = affine.atom(f"common {variable.number}")
             if known is not None:
                 self._known[variable] = known
         return known
@@ -144,7 +158,7 @@ class Prover:
         return affine.add(left, right, _RING[value.name])
 
     def _by_workgroup(self, value: Polynomial) -> Polynomial:
-        """The polynomial by the number of the workgroup, if it has that."""
+        """The value as a polynomial in the number of the workgroup, if it is one."""
         factor = value.get((GROUP[0],), 0)
         if not factor:
             return value
@@ -156,7 +170,7 @@ class Prover:
         return affine.add(affine.add(value, scaled, -1), {(WORKGROUP,): factor})
 
     def alone(self, touches: Iterable[Touch], *, in_group: bool) -> bool:
-        """Whether no two invocations touch one byte: of a workgroup, or of all."""
+        """Whether no two invocations, or none of one workgroup, touch the same byte."""
         forms: list[Form] = []
         extents: list[tuple[int, int]] = []
         for touch in touches:
@@ -193,6 +207,13 @@ class Prover:
         return bytes_each * x * y * z == touch.memory.size and self.alone([touch], in_group=True)
 
 
+def _is_constant(value: Load) -> bool:
+    """Whether the loaded value never changes during a dispatch."""
+    memory = value.memory
+    is_kept = not memory.writable and memory.space in ("uniform", "storage")
+    return is_kept and not value.address.terms
+
+
 def bytes_of(kind: str) -> int:
     """Bytes of a scalar."""
     return 2 if kind == "f16" else 4
@@ -203,7 +224,7 @@ def _leaves(touch: Touch) -> list[tuple[int, str]]:
 
 
 def _definitions(body: list[Statement]) -> Iterable[tuple[Variable, Scalar]]:
-    """What variables that get one value for good are made of."""
+    """The expressions of variables that get one value and keep it."""
     for statement in statements_in(body):
         is_given = isinstance(statement, Assign) and statement.variable.fixed
         if is_given and statement.variable.writes == 1:

@@ -1,8 +1,7 @@
-"""The recorder: what the Python of a checked shader calls, for one binding of its memories.
+"""The recorder, which the Python of a checked shader calls; one for each binding of its memories.
 
-It gives each block's lanes their tokens, passes barriers to the watches, and takes what is found to
-a Desk.  In the plain form it does not take races there, as it has no values; it only notes that
-there are some.
+It gives each block's lanes their tokens, passes barriers to the watches, and passes findings to a
+Desk.  In the plain form it has no values, so it only notes that there are races.
 """
 
 from functools import lru_cache
@@ -97,7 +96,7 @@ class Recorder:
         return {**own, **watches}
 
     def begin_dispatch(self, sizes: dict[Any, int], desk: Desk) -> None:
-        """A dispatch over bindings of so many bytes."""
+        """Begin a dispatch over bindings of these sizes."""
         self.raced, self._desk = False, desk
         self._open = False
         for memory, counted in self._counted.items():

@@ -1,9 +1,10 @@
-"""Which accesses can meet between two barriers, and so which of them a run must look at.
+"""Which accesses can meet between two barriers, and therefore must be checked in a run.
 
-A region is what is reached without a barrier, found by joining: a loop's end with its begin, a
-branch with what follows.  Within a region nothing is ordered but one invocation's own accesses.
-Where a region does not write a memory, or each invocation has its own part of it there, no race
-is possible.  No barrier orders two workgroups, so for them a whole dispatch is one region.
+A region is a part of the text in which control passes no barrier.  Regions are found by joining:
+the end of a loop with its beginning, a branch with what follows.  Within a region only the accesses
+of one invocation are ordered.  If a region does not write a memory, or each invocation has its own
+part of the memory there, no race is possible.  No barrier orders two workgroups, so for them a
+whole dispatch is one region.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class Plan:
     halves: dict[Memory, None] = field(default_factory=dict)
     """Memories with half floats, whose words are of two bytes."""
     fills: dict[Memory, None] = field(default_factory=dict)
-    """Workgroup memories that are read, so that it is noted what was written."""
+    """Workgroup memories that are read; for these the run notes which words were written."""
 
 
 def planned(body: list[Any], prover: Prover) -> Plan:
@@ -78,7 +79,7 @@ def _of_storage(touches: list[Touch], prover: Prover) -> str:
 
 
 class Regions:
-    """Joins what no barrier of an address space parts."""
+    """Joins the regions that no barrier of an address space separates."""
 
     def __init__(self, space: str) -> None:
         self._space = space

@@ -1,7 +1,7 @@
-"""Reports: what was found, where in the text, by whom, and what to do.
+"""Reports of mistakes in shaders: the places in the text, the invocations, and the remedy.
 
-One report stands for all that a pair of places did in a dispatch, and counts it.  A Ledger has the
-reports of many dispatches.  Nothing here finds anything.
+One report stands for all that happened between two places of the text in a dispatch, and counts
+it.  A Ledger has the reports of many dispatches.  Nothing here finds anything.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,8 @@ class ShaderReport:
 
     ``kind``: ``race``, ``bounds``, ``barrier``, ``unwritten`` or ``arithmetic``; the last two are
     warnings.  ``acts`` are the accesses that take part, ``count`` how often such were met.
-    ``call`` is where the program called the dispatch, if that is known.
+    ``call`` is where the program called the dispatch, if that is known.  ``order`` is the order of
+    workgroups and atomics that showed it, where the usual one did not.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class ShaderReport:
     remedy: str
     places: tuple[Place, ...]
     call: str = ""
+    order: str = ""
     count: int = 1
 
     @property
@@ -68,6 +70,8 @@ class ShaderReport:
         lines = [f"{self.kind}: {self.what}{times}"]
         lines += [f"  {act}" for act in self.acts]
         lines.append(f"  in {self.entry_point}, dispatched over {_shown(self.grid)}{where}")
+        if self.order:
+            lines.append(f"  in another order of workgroups and atomics: {self.order}")
         lines.append(f"  what to do: {self.remedy}")
         return "\n".join(lines)
 
@@ -77,7 +81,7 @@ class Ledger:
     """The reports of many dispatches, each mistake once."""
 
     show: Callable[[ShaderReport], None] | None = None
-    """Called with each mistake when it is met first."""
+    """Called with each mistake when it is first met."""
     arithmetic: bool = False
     """Whether arithmetic is looked at."""
     entries: dict[Any, Any] = field(default_factory=dict)

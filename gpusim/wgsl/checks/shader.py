@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpusim.wgsl.checks.entry import CheckedEntry
+from gpusim.wgsl.checks.orders import TRIED, tried
 from gpusim.wgsl.checks.report import Ledger, ShaderReport, Triple
 from gpusim.wgsl.module import Entry, compile_module
 from gpusim.wgsl.syntax import Place
@@ -20,6 +21,7 @@ def check_dispatch(
     *,
     constants: Mapping[str, float] | None = None,
     arithmetic: bool = False,
+    orders: int = TRIED,
 ) -> tuple[ShaderReport, ...]:
     """The mistakes of one dispatch.
 
@@ -29,6 +31,8 @@ def check_dispatch(
         grid: the workgroups in x, y and z.
         constants: the values of overrides.
         arithmetic: warn of arithmetic that is seldom meant, too.
+        orders: how many other orders of workgroups and atomics to try, where these decide what the
+            shader does.
 
     Raises:
         ShaderError: the text is not valid.
@@ -36,10 +40,10 @@ def check_dispatch(
     """
     entry = compile_module(text).entry(entry_point, constants)
     ledger = Ledger(arithmetic=arithmetic)
-    CheckedEntry(entry, ledger, text).bind(buffers)(*grid)
+    CheckedEntry(entry, ledger, text).bind(buffers)(*grid, orders=lambda: tried(orders))
     reports = ledger.reports
-    if entry.missed_barrier is not None and all(each.kind != "barrier" for each in reports):
-        return (_refused(entry, entry.missed_barrier, grid), *reports)
+    if entry.missed_barriers and all(each.kind != "barrier" for each in reports):
+        return (_refused(entry, entry.missed_barriers[0], grid), *reports)
     return reports
 
 

@@ -1,9 +1,9 @@
-"""Shadow words: for each word of a memory, who accessed it, as far as it takes to find any race.
+"""Shadow words: for each word of a memory, enough of its accesses to find any race.
 
 A token is an invocation and a site: the number of its workgroup plus one from bit 32 on, its number
-in the workgroup from bit 16 on, and the site.  Of each kind of access a word keeps two tokens of
-different invocations: with one, an access of its own invocation would hide all others.
-Nothing here knows barriers: who uses a shadow forgets what is ordered.
+in the workgroup from bit 16 on, and the site.  Of each kind of access a word keeps two tokens, of
+different invocations.  With only one, an access of the same invocation would hide all others.
+Nothing here knows barriers: the user of a shadow must forget the accesses that a barrier orders.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Slots:
             self._empty = isinstance(words, slice) and words == slice(None)
 
     def clashes(self, words: Values, tokens: Values, values: Values) -> list[Clash]:
-        """The accesses that differ from what was noted."""
+        """The accesses that conflict with what was noted."""
         if self._empty:
             return []
         found = []
@@ -63,7 +63,7 @@ class Slots:
         return found
 
     def note(self, words: Values, tokens: Values, values: Values) -> list[Clash]:
-        """Note accesses; those that meet on a word among themselves."""
+        """Note accesses; gives those that conflict among themselves."""
         if not self._empty:
             before = self._last[words]
             replaced = (before != 0) & ((before ^ tokens) >> self._shift != 0)

@@ -1,4 +1,4 @@
-"""A watch over one memory: what a shader's Python tells it, and the watch that only counts.
+"""A watch over one memory: the interface that a shader's Python calls; and one that only counts.
 
 What is compared, and when, is in ``watches.py``.
 """
@@ -81,7 +81,7 @@ class Watch:
 
 
 class CountedWatch(Watch):
-    """Words and writes of a memory that is only written: where they are as many, none met."""
+    """Counts written words and writes of a memory that is only written; if equal, none met."""
 
     def __init__(self, block: Block, sites: list[Site], name: str, unit: int) -> None:
         super().__init__(block, sites, name, unit)
@@ -106,13 +106,13 @@ class CountedWatch(Watch):
             where = np.full(len(block.numbers if lanes is None else lanes), where, np.intp)
         for offset, _ in self.offsets(about):
             words, inside = self.words(where, offset)
-            words = words if inside is None else words[inside]
+            words = (words if inside is None else words[inside]).astype(np.intp, copy=False)
             self._marks[words] = True
             self._count += len(words)
             self._written.append(words)
 
     def met(self) -> bool:
-        """Whether a word may have been written by two; the marks are gone then."""
+        """Whether a word may have been written twice; this also clears the marks."""
         if 8 * self._count > self.units:
             met = self._count != int(np.count_nonzero(self._marks))
         elif self._written:

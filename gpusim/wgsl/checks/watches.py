@@ -1,13 +1,13 @@
 """Watches: what a run notes of one memory, and what it compares.
 
-Accesses are logged as arrays, as the shader's Python makes them, and compared where something
-orders what comes after: writes first, since nothing orders the accesses of a phase.  The plain form
-only asks whether two invocations met, which takes one owner a word.  Where that is not enough there
-are shadow words: for races themselves, for a log that grows long (so that memory is bounded), and
-where only some workgroups come to a barrier.
+Accesses are logged as arrays, as the shader's Python makes them.  They are compared when something
+orders what comes after, such as a barrier.  Writes come first, since nothing orders the accesses
+between two barriers.  The plain form only asks whether two invocations met, which takes one owner
+for each word.  Shadow words are used when that is not enough: for the races themselves, for a log
+that grows too long, and when only some workgroups come to a barrier.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class ExactWatch(Watch):
         return sorted(log, key=lambda each: _FIRST[each.site.how])
 
     def flush(self, *, kept: bool) -> None:
-        """Compare what is logged; ``kept`` where a later access may conflict with it."""
+        """Compare the logged accesses; ``kept``: whether a later access may conflict with these."""
         log = self.take_log()
         if not log:
             return
@@ -65,30 +65,28 @@ class ExactWatch(Watch):
             self._compare_entry(entry, kept)
 
     def _screened(self, log: list[Entry]) -> bool:
-        """Whether two invocations met, where nothing came before and nothing comes after.
+        """Whether two invocations met, if no access came before and none comes after.
 
-        Each written word has an owner.  Nobody else may write it or read it.
+        Each written word has an owner.  No other invocation may write it or read it.
         """
-        owners = self.owners()
-        places = [
-            (entry.site.how == WRITE, words, numbers)
-            for entry in log
-            for _, words, numbers, _ in self._placed_words(entry)
-        ]
-        writes = [words for writes, words, _ in places if writes]
+        # The words are found anew in each pass, since keeping them would touch more memory.
+        log = [*_distinct(log)]
+        writes = [entry for entry in log if entry.site.how == WRITE]
         if not writes:
             return False
-        for is_write, words, numbers in places:
-            if is_write:
+        owners, met = self.owners(), False
+        for entry in writes:
+            for _, words, numbers, _ in self._placed_words(entry):
                 owners[words] = numbers
-        met = False
-        for is_write, words, numbers in places:
-            owner = owners[words]
-            met = met or bool(
-                np.any((owner != numbers) if is_write else _of_another(owner, numbers))
-            )
-        for words in writes:
-            owners[words] = 0
+        for entry in log:
+            is_write = entry.site.how == WRITE
+            for _, words, numbers, _ in self._placed_words(entry):
+                owner = owners.take(words, mode="clip")
+                other = (owner != numbers) if is_write else _of_another(owner, numbers)
+                met = met or bool(other.any())
+        for entry in writes:
+            for _, words, _, _ in self._placed_words(entry):
+                owners[words] = 0
         return met
 
     def owners(self) -> Values:
@@ -259,6 +257,19 @@ def tokens_of(numbers: Values, size: int) -> Values:
     """The tokens of lanes, without a site; ``size`` is that of a workgroup."""
     lanes = numbers.astype(np.int64) - 1
     return ((lanes // size + 1) << GROUP_BITS) | ((lanes % size) << SITE_BITS)
+
+
+def _distinct(log: list[Entry]) -> Iterable[Entry]:
+    """The accesses without those by the same lanes to the same words; writes stay.
+
+    An index is one array for all that is accessed by it, and nothing changes that array.
+    """
+    first: dict[tuple[object, ...], Entry] = {}
+    for each in log:
+        first.setdefault(
+            (id(each.where), id(each.numbers), each.site.offsets, each.site.kinds), each
+        )
+    return first.values()
 
 
 def _is_plain(log: list[Entry]) -> bool:

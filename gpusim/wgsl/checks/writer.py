@@ -1,8 +1,8 @@
-"""The Python of a checked entry point: what it does anyway, and calls that tell a recorder.
+"""Writes the Python of a checked entry point: the usual code, and calls of a recorder.
 
-An index is looked at where nothing proves it small: an inline comparison, whose call comes only
-where it fails.  An access is told where ``regions.py`` leaves it open.  The detailed form tells
-values as well; it runs only after the plain form found a race.
+An index is checked unless it is proved small; the check is an inline comparison, which calls only
+if it fails.  An access is recorded if ``regions.py`` could not exclude a race.  The detailed form
+records values as well; it runs only after the plain form found a race.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any
 
 from gpusim.wgsl import affine
 from gpusim.wgsl.checks.nodes import ATOMIC, READ, Bound, Doubt, Touch, Wait
+from gpusim.wgsl.checks.orders import Order, names_under
 from gpusim.wgsl.checks.proofs import Prover
 from gpusim.wgsl.checks.regions import FREE, Plan, planned
 from gpusim.wgsl.emit import Writer
@@ -20,6 +21,13 @@ from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.program import Program, Run
 from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
+
+_MOST_ROUNDS = 1 << 12
+"""The most rounds of a loop under an order, since it may wait in vain."""
+
+PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
+"""Forms of a program: one that tells whether there are races, one that tells which they are, and
+one for a single invocation, which races with nobody."""
 
 
 class CheckedWriter(Writer):
@@ -139,11 +147,13 @@ class CheckedProgram(Program):
     """The Python of a checked entry point for one kind of grid."""
 
     def __init__(
-        self, lowered: Lowered, body: list[Statement], *, flat: bool, detailed: bool
+        self, lowered: Lowered, body: list[Statement], *, flat: bool, form: str = PLAIN
     ) -> None:
         prover = Prover(lowered.built_ins, lowered.workgroup_size, body, flat=flat)
         self.plan = planned(body, prover)
-        self.detailed = detailed
+        if form == ALONE:
+            self.plan.modes = dict.fromkeys(self.plan.modes, FREE)
+        self.detailed = form == DETAILED
         super().__init__(lowered, body, flat=flat)
         self.tells, self.looks = self._last.tells, self._last.looks
 
@@ -155,6 +165,17 @@ class CheckedProgram(Program):
         made = super()._memories(writer, root)
         return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
 
-    def telling(self, names: dict[str, Any]) -> Callable[..., Run]:
-        """As ``make``, for a recorder's names."""
-        return self._made({**NAMES, **names}, lambda stop: self._block)
+    def telling(self, names: dict[str, Any], order: Order | None = None) -> Callable[..., Run]:
+        """As ``make``, for a recorder's names and under an order."""
+        every = {**NAMES, **names}
+        if order is None:
+            return self._made(every, lambda stop: self._block)
+        ordered = names_under(order, self._sizes)
+        ordered["most_rounds"] = _MOST_ROUNDS
+        return self._made({**every, **ordered}, ordered["block_of"])
+
+    def _sizes(self, stop: int) -> tuple[int, ...]:
+        """The sizes that a block may have: as ever, a workgroup, an invocation."""
+        group = self.smallest_block(stop, self._size)
+        alone = () if self._lowered.shares else (self.smallest_block(stop, 1),)
+        return tuple(dict.fromkeys((self._block, group, *alone)))

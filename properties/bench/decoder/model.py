@@ -28,7 +28,7 @@ Changing = Literal["token", "position", "positions"] | None
 class Step(NamedTuple):
     """One dispatch of a token: what ``Runtime.dispatch`` takes, in its order.
 
-    ``changing`` names what its first scalar is of the token; None where that does not change.
+    ``changing`` names what its first scalar is of the token; None if that does not change.
     """
 
     kernel: Kernel

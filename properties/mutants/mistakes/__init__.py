@@ -17,7 +17,7 @@ MUTANTS: tuple[Mutant, ...] = tuple(REGISTERED)
 
 
 def find(name: str) -> Mutant:
-    """The mutant of that name; ProgramError where there is none."""
+    """The mutant of that name; ProgramError if there is none."""
     for mutant in MUTANTS:
         if mutant.name == name:
             return mutant

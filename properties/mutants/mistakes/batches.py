@@ -1,4 +1,4 @@
-"""Mistakes in the flush rules: when the open batch must be submitted; and in staged writes.
+"""Mistakes in the flush rules, which decide when a batch is submitted, and in staged writes.
 
 The queue acts at once and a recorded command does not.  So a host write either comes after a
 submit, or is staged and copied in the batch.  Mistakes in what is recorded, and how it is
@@ -76,7 +76,7 @@ class ConflictMissesLastWord(FlushRules):
 
 @mutant(part="flush_rules", origin="TVM 19418", found_by="laws")
 class LimitZeroMeansNever(FlushRules):
-    """The limit 0 means "no limit" where a submit after each command was promised."""
+    """The limit 0 means "no limit", and not a submit after each command."""
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
         reason = super().after_recording(batch)
@@ -140,7 +140,7 @@ class UploadWrittenAtTake(Uploads):
 
 @mutant(part="uploads", hard=True)
 class UploadKeepsFirst(Uploads):
-    """The upload buffer is not written for a batch that stages as many bytes as the last."""
+    """The upload buffer is not written if a batch stages as many bytes as the batch before."""
 
     def before_submit(self, batch: Batch) -> None:
         if len(batch.upload_data) != self._written:

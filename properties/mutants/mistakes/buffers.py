@@ -65,7 +65,7 @@ class NumbersWrapAround(BufferTable):
 
 @mutant(part="buffers")
 class FreedHandleStillRead(BufferTable):
-    """A kernel may still bind a buffer that was freed last."""
+    """A kernel may still bind the buffer that was freed last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,7 +206,7 @@ class EdgesFromShadowCopy(Transfers):
 
 @mutant(part="transfers", origin="TVM 20059; gpuweb#4599")
 class BadCopyPoisonsBatch(Transfers):
-    """A copy within one buffer is recorded as it is, and its batch is refused for it."""
+    """A copy within one buffer is recorded as a plain copy, so WebGPU refuses its batch."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         self._copy_between(copy)
@@ -225,7 +225,7 @@ class CopyWithinInHalves(Transfers):
 
 @mutant(part="transfers")
 class ScratchTooSmallByPhase(Transfers):
-    """The scratch buffer of a copy within one buffer starts at the first byte, not at its word."""
+    """The scratch buffer of a copy within one buffer starts at a byte, not at its whole word."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         size_bytes = words_up(copy.size_bytes)

@@ -1,7 +1,7 @@
 """Mistakes in caches: of values, launch shapes, bind groups and checked dispatches.
 
-A key must hold all that its value depends on, and an entry must go when one of these things goes.
-The cache of captured graphs is in ``replays``.
+A key must hold everything that its value depends on.  An entry must be dropped when one of these
+things is freed.  The cache of captured graphs is in ``replays``.
 """
 
 from collections.abc import Callable, Hashable
@@ -31,7 +31,7 @@ V = TypeVar("V")
 
 
 def _in_caches(*names: str) -> Callable[[type[BoundedCache[Any, Any]]], Callable[..., CacheState]]:
-    """Makes the caches; those of these names are broken."""
+    """A maker of the caches, in which the caches of these names are broken."""
 
     def make(broken: type[BoundedCache[Any, Any]]) -> Callable[[Policy], CacheState]:
         def made(policy: Policy) -> CacheState:
@@ -63,7 +63,7 @@ class PutKeepsOldestKey(BoundedCache[K, V]):
 
 @mutant(part="caches", make=_in_caches("uniforms"))
 class EvictsWhatItAdded(BoundedCache[K, V]):
-    """A full cache evicts the very value that it is adding, and keeps its entry."""
+    """A full cache evicts the value that it is just adding, and keeps its entry."""
 
     def put(self, key: K, value: V) -> list[V]:
         if not super().put(key, value):
@@ -161,7 +161,7 @@ class _KeyedBindGroups(CachedBindGroups):
         return group
 
     def forget(self, buffer: DeviceBuffer) -> None:
-        """Sound, whatever the key holds: by what the group binds."""
+        """Drop the right entries, whatever the key holds: by what each group binds."""
         stale = [
             key
             for key, group in self._cache._entries.items()
@@ -221,7 +221,7 @@ class BindGroupKeyOfThree(_KeyedBindGroups):
 
 @mutant(part="bind_groups", hard=True)
 class BindGroupKeyOfSizes(_KeyedBindGroups):
-    """A storage buffer appears in the key by its size alone, where more than one is bound."""
+    """If more than one storage buffer is bound, the key holds only the size of each."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         first, *rest = _numbers(ranges)

@@ -1,7 +1,7 @@
 """Mistakes at the public face: what the caller passed, what it gets, and who may call what, when.
 
-Each is seen by a client alone, since a program holds plain bytes and numbers, and nothing that a
-runtime refuses for its form.
+Only a client sees these mistakes.  A program holds plain bytes and numbers, and nothing that a
+runtime refuses because of its form.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class ColumnsWrittenAsTheyLie(Runtime):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class ViewCountedInElements(Runtime):
-    """A view of words is taken for as many bytes as it has elements."""
+    """The length of a view of words is taken as its number of bytes, though it counts elements."""
 
     def write(self, buffer: Any, data: Any, offset: int = 0) -> None:
         if isinstance(data, memoryview):
@@ -79,7 +79,7 @@ class GridOfTwoCut(Runtime):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class ShapeOfAReadLost(Runtime):
-    """A read of words in a shape gives them in a row."""
+    """A read with a shape gives an array of one dimension."""
 
     def read(self, buffer: Any, offset: int = 0, size_bytes: Any = None, **form: Any) -> Ticket:
         if form.get("dtype") is not None:
@@ -143,7 +143,7 @@ class AbortedCaptureKept(Runtime):
 
 @mutant(part="readbacks", found_by="clients", hard=True)
 class CallbackStopsTheNext(Readbacks):
-    """A done callback that raises takes those after it along."""
+    """After a done callback that raises, the callbacks behind it are not called."""
 
     def _deliver(self, readback: Readback) -> None:
         callbacks = readback.ticket._callbacks
@@ -159,7 +159,7 @@ class CallbackStopsTheNext(Readbacks):
 
 @mutant(part="reads", found_by="clients", hard=True)
 class SyncsShareOneWait(Reads):
-    """Syncs of several tasks wait in one task, and one that is cancelled cancels them all."""
+    """Syncs of several tasks share one wait, and cancelling one of them cancels all."""
 
     _waiting: asyncio.Task[None] | None = None
 

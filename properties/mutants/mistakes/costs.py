@@ -40,7 +40,7 @@ class StagingNeverReused(StagingPool):
 
 @mutant(part="staging")
 class StagingOfOneSizeEach(StagingPool):
-    """The pool reuses a staging buffer of just the same size only."""
+    """The pool reuses a staging buffer only for a read of exactly its size."""
 
     def take(self, size_bytes: int) -> DeviceBuffer:
         fitting = [buffer for buffer in self._free if buffer.size_bytes == size_bytes]
@@ -63,7 +63,7 @@ class PageForEachRead(Reads):
 
 @mutant(part="reads")
 class FenceForEachSync(Reads):
-    """A sync submits a fence, though a read that is under way shows as much."""
+    """A sync submits a fence, though a read under way already shows when the queue is done."""
 
     def goal_of_sync(self) -> Ticket | None:
         if self._recorder.has_reads:
@@ -91,7 +91,7 @@ class UniformsMissedNowAndThen(CacheState):
 
 
 class _Forgetful(BoundedCache[bytes, DeviceBuffer]):
-    """Misses an entry every fourth time, and replaces it."""
+    """A cache that misses an entry every fourth time, and replaces it."""
 
     _asked = 0
 
@@ -156,7 +156,7 @@ class ShapesBesideTheCache(CacheState):
 
 
 class _Remembering(BoundedCache[Any, Any]):
-    """Keeps all that it has evicted."""
+    """A cache that keeps everything it has evicted."""
 
     def __init__(self, capacity: int, *, by_recency: bool) -> None:
         super().__init__(capacity, by_recency=by_recency)

@@ -1,4 +1,4 @@
-"""Mistakes that only some data shows: words at the ends of integers, and odd floats."""
+"""Mistakes that only some data shows: the largest and smallest integers, and special floats."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Mistakes between the runtime and its device, and of the device itself.
 
-A broken driver stands around the sound one; a broken device is a simulated one
-that does not do what WebGPU says.
+A broken driver wraps the sound one.  A broken device is a simulated device that does not do what
+WebGPU says.
 """
 
 from collections.abc import Sequence
@@ -183,7 +183,7 @@ class EqualWriteElided(Overlay):
 
 @mutant(part="driver", hard=True)
 class WritesGathered(Overlay):
-    """Host writes wait for the next submit; a later one to a place takes the turn of the first."""
+    """Host writes wait for a submit; a second one to the same place keeps the first one's turn."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)

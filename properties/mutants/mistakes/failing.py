@@ -1,21 +1,32 @@
 """Mistakes that show only where a device fails, and only to some clients, verbs or profiles.
 
-A fault may come while a task awaits a sync, at a close with reads in flight, at the first use of a
-kernel; and what tells of a loss is not the same on every device.
+A fault may come while a task awaits a sync, at a close with reads in flight, or at the first use of
+a kernel.  Devices also differ in how they report their loss.
 """
 
 from asyncio import CancelledError
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import wgpu
 
 from gpusim.errors import DeviceFault
 from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Scalars
 from gpusim.runtime.batch import Batch, FlushReason, RingUniforms
+from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import Pipeline
+from gpusim.runtime.drivers.driver import Driver
+from gpusim.runtime.host_writes import HostWrites, Submit
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.replays import BoundGraph, Replays
+from gpusim.runtime.runs import Run
 from gpusim.runtime.staging import StagingPage
+from gpusim.runtime.transfers import Transfers
 from properties.mutants.mutant import Overlay, mutant
 
 
@@ -32,7 +43,7 @@ class SyncStopsAtFault(Reads):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class AwaitedSyncStopsAtFault(Reads):
-    """The same of a sync that is awaited."""
+    """An awaited sync whose submit fails raises at once, and leaves earlier reads on their way."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         goal = self.goal_of_sync()
@@ -43,7 +54,7 @@ class AwaitedSyncStopsAtFault(Reads):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class AwaitedSyncForgetsFault(Reads):
-    """A sync that is awaited returns in silence where its submit failed."""
+    """An awaited sync returns without an error though its submit failed."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         try:
@@ -106,7 +117,7 @@ class EmptyRingWritten(RingUniforms):
 
 @mutant(part="driver", found_by="faults", hard=True)
 class LossTrustedToPromise(Overlay):
-    """Only the device's own promise tells of a loss, and wgpu-native has none."""
+    """A loss is noticed only by the device's own promise, and wgpu-native has no such promise."""
 
     @property
     def lost(self) -> bool:
@@ -116,7 +127,7 @@ class LossTrustedToPromise(Overlay):
 
 @mutant(part="reads", found_by="faults")
 class CancelledSyncTakesItAll(Reads):
-    """A sync that is cancelled takes every fault with it that no call has raised yet."""
+    """When a sync is cancelled, every fault that no call has raised yet is forgotten."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         try:
@@ -128,7 +139,7 @@ class CancelledSyncTakesItAll(Reads):
 
 @mutant(part="readbacks", found_by="faults")
 class AwaitRaisesWhatIsKept(Readbacks):
-    """Whoever awaits is told of a fault of an earlier call at once, before anything is settled."""
+    """An awaiting task gets the fault of an earlier call at once, before anything is settled."""
 
     async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
         if self.unseen is not None:
@@ -139,7 +150,7 @@ class AwaitRaisesWhatIsKept(Readbacks):
 
 @mutant(part="device", found_by="faults")
 class BindGroupIsTriedAgain(Overlay):
-    """A device without memory for a bind group tries once more, and tells nobody."""
+    """A device without memory for a bind group tries once more, and reports nothing."""
 
     def create_bind_group(self, **about: Any) -> Any:
         try:
@@ -155,3 +166,93 @@ class LossFoundByVerbsAlone(Overlay):
     @property
     def lost(self) -> bool:
         return bool(self._inner._found_lost)
+
+
+@mutant(part="reads", found_by="faults", hard=True)
+class LateSyncHidesItsFault(Reads):
+    """A sync that is late and has a fault raises that it is late; nobody hears of the fault."""
+
+    def wait_for_all(self, seconds: float | None = None) -> None:
+        goal, fault = self._goal_or_fault()
+        if goal is not None:
+            self._readbacks.settle_through(goal, seconds)
+        self._after_sync(fault)
+
+
+@mutant(part="readbacks", found_by="faults", hard=True)
+class MapsStopAtFailure(Readbacks):
+    """Once the map of one page is refused, the other pages of the batch are not mapped."""
+
+    def submitted(self, pages: list[StagingPage]) -> None:
+        for page in pages:
+            page.act = self._clock.acts
+            try:
+                page.mapping = self._driver.map(page.buffer, page.used_bytes)
+            except DeviceFault as fault:
+                self.fail(page, fault)
+                self.unseen = self.unseen or fault
+                break
+        if self._listened:
+            self._loop_polls.start(self._poll_for_loop)
+
+
+@mutant(part="replays", found_by="faults", hard=True)
+class HealsBeforeRecording(Replays):
+    """What a replay overwrites whole is no longer lost, though recording the replay then fails."""
+
+    def _play_run(self, bound: BoundGraph, run: Run, entries: Sequence[Scalars]) -> None:
+        lost = [buffer for buffer in bound.needed if buffer.lost]
+        if not lost:
+            for buffer in bound.healed:
+                buffer.lost = False
+        super()._play_run(bound, run, entries)
+
+
+@mutant(part="recorder", found_by="faults", hard=True)
+class RollbackForgetsLoss(Recorder):
+    """A replay that is taken back asks too late which buffers were lost before it."""
+
+    @contextmanager
+    def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
+        batch, kept = self._batch, self._batch.copy()
+        try:
+            yield
+        except BaseException:
+            lost = [buffer for buffer in written if buffer.lost]
+            if self._batch is not batch:
+                kept, lost = Batch(), [*written]
+            for buffer in lost:
+                buffer.lost = True
+            kept.retired = self._batch.retired
+            self._batch = kept
+            raise
+
+
+@mutant(part="transfers", found_by="faults", hard=True)
+class HealedByWords(Transfers):
+    """A write of as many whole words as a lost buffer has makes it sound; bytes may be missing."""
+
+    def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
+        super().write(buffer, offset, data)
+        if len(data) // WORD_BYTES == buffer.size_bytes // WORD_BYTES:
+            buffer.lost = False
+
+
+class _CountsAFailedDrain(HostWrites):
+    def _make_room(self, size_bytes: int, submit: Submit) -> None:
+        is_full = self._clock.held_bytes + size_bytes > 2 * self._most_bytes
+        try:
+            super()._make_room(size_bytes, submit)
+        except DeviceFault:
+            if is_full:
+                self._clock.drained()
+            raise
+
+
+@mutant(part="recorder", found_by="faults", hard=True)
+class DrainedThoughTheDrainFailed(Recorder):
+    """A drain that failed counts, and so the writes before it are thought to be done."""
+
+    def __init__(self, driver: Driver, **others: Any) -> None:
+        super().__init__(driver, **others)
+        self._host_writes.__class__ = _CountsAFailedDrain

@@ -21,7 +21,7 @@ from properties.mutants.mutant import mutant
 
 @mutant(part="uniforms", found_by="laws")
 class SlotBoundWhole(PooledUniforms):
-    """A slot that was made for longer scalars is bound in its whole length."""
+    """A slot that was made for longer scalars is bound as a whole."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         slot = super().take(payload, batch)
@@ -50,7 +50,7 @@ class EmptyBatchSubmitted(QueueClock):
 
 @mutant(part="recorder", found_by="laws")
 class BatchEncodedTwice(Recorder):
-    """A batch is encoded once to see whether it can be, and once more to be submitted."""
+    """A batch is encoded twice: once to see whether it is valid, and once to be submitted."""
 
     def _hand_over(self, batch: Batch, reason: FlushReason) -> None:
         if len(batch.commands) > 4:

@@ -1,7 +1,7 @@
-"""Mistakes among buffers of one size: one stands for another, and whole copies are put off.
+"""Mistakes among buffers of one size: one is taken for another, or a whole copy is put off.
 
-Tensors of a model are mostly alike.  Where every buffer of a program has a size of its own, none
-of these shows.
+Tensors of a model often have the same size.  If every buffer of a program had another size, none of
+these mistakes would show.
 """
 
 from collections.abc import Hashable
@@ -68,7 +68,7 @@ class WholeCopyWaits(Runtime):
 
 @mutant(part="transfers", hard=True)
 class SameWholeCopySkipped(Transfers):
-    """A whole copy over a buffer of its size is left out where the last such was the same."""
+    """A copy of a whole buffer is left out if the last such copy was the same."""
 
     _last: tuple[Buffer, Buffer] | None = None
 
@@ -88,7 +88,7 @@ class SameWholeCopySkipped(Transfers):
 
 @mutant(part="bind_groups", origin="ORT#22254", hard=True)
 class InputsFoundBySize(_KeyedBindGroups):
-    """What is only read appears in the key by its size and place."""
+    """A buffer that is only read appears in the key by its size and place."""
 
     def _key(self, pipeline: Pipeline, ranges: Any) -> tuple[Hashable, ...]:
         written = [*pipeline.kernel.writes, True]
@@ -99,7 +99,7 @@ class InputsFoundBySize(_KeyedBindGroups):
 
 @mutant(part="plans", hard=True)
 class LastBufferFoundBySize(Plans[AnyPlan]):
-    """The plan of a dispatch over three buffers is that of one whose last has the same size."""
+    """A dispatch over three buffers gets the plan of one whose last buffer has the same size."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)

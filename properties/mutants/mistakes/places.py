@@ -1,6 +1,6 @@
 """Mistakes with grids that the GPU reads, and with parts of buffers.
 
-Each is put where the place is planned, recorded or encoded.
+Each mistake is in the part that plans, records or encodes the place.
 """
 
 from collections.abc import Hashable, Sequence
@@ -19,11 +19,12 @@ from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays
 from properties.mutants.mistakes.caches import KeyedPlans
+from properties.mutants.mistakes.recorder import StepwiseRecorder
 from properties.mutants.mutant import Overlay, mutant
 
 
 @mutant(part="recorder")
-class WriteOvertakesGrid(Recorder):
+class WriteOvertakesGrid(StepwiseRecorder):
     """A host write to the buffer of a grid overtakes the dispatch that is to read it."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -33,7 +34,7 @@ class WriteOvertakesGrid(Recorder):
 
 @mutant(part="recorder")
 class GridReadFirst(Recorder):
-    """A batch runs its indirect dispatches first, before what writes their grids."""
+    """A batch runs its indirect dispatches first, before the commands that write their grids."""
 
     def submit(self, reason: FlushReason) -> None:
         self._batch.commands.sort(key=lambda command: not _is_indirect(command))
@@ -41,7 +42,7 @@ class GridReadFirst(Recorder):
 
 
 @mutant(part="recorder", hard=True)
-class GridOfTheFirst(Recorder):
+class GridOfTheFirst(StepwiseRecorder):
     """Indirect dispatches in a row run over the grid of the first, as if they shared one place."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -165,7 +166,7 @@ class PlanKeyLacksPart(KeyedPlans[DispatchPlan]):
 
 
 @mutant(part="recorder")
-class PartTouchesItsStart(Recorder):
+class PartTouchesItsStart(StepwiseRecorder):
     """A dispatch over a part counts as touching as many bytes at the start of its buffer."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:

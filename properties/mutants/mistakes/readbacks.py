@@ -29,7 +29,7 @@ class StagingReusedTooSoon(StagingPool):
         return buffer
 
     def give_back(self, buffer: DeviceBuffer) -> None:
-        """Do nothing: it was given back before."""
+        """Do nothing: the buffer was given back before."""
 
 
 @mutant(part="staging")
@@ -110,7 +110,7 @@ class LargeStagingShared(StagingPool):
 
 @mutant(part="readbacks", origin="TVM 18871, mended by 20059")
 class SyncForgetsRead(Readbacks):
-    """A read is dropped from what a sync awaits once another read was issued."""
+    """A sync awaits only the last read that was issued."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         while len(self._queue) > 1 and self._queue[0].ticket is not ticket:
@@ -120,7 +120,7 @@ class SyncForgetsRead(Readbacks):
 
 @mutant(part="readbacks")
 class ReadsDeliveredBackwards(Readbacks):
-    """Of the reads that are ready, the last is delivered first."""
+    """The reads that are ready are delivered backwards, the last one first."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         self._queue.reverse()
@@ -141,7 +141,7 @@ class EmptyReadDeliveredEarly(Readbacks):
 
 @mutant(part="readbacks")
 class MappingsCrossed(Readbacks):
-    """Bytes are taken from the page of the next read where the two pages are alike."""
+    """Bytes are taken from the page of the next read if the two pages are alike."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         reads = [one for one in self._queue if one.page is not None and one.page.mapping]
@@ -153,7 +153,7 @@ class MappingsCrossed(Readbacks):
 
 @mutant(part="readbacks", origin="TVM 18871, first version")
 class StagingMapsWhole(Readbacks):
-    """A read of no whole words gives all bytes from its start to the end of what its page holds."""
+    """A read of an odd length gives all bytes from its start to the end of what its page holds."""
 
     def _deliver(self, readback: Readback) -> None:
         if readback.page is not None and readback.size_bytes % 4:
@@ -268,7 +268,7 @@ class FaultNeverRaised(Readbacks):
 
     @unseen.setter
     def unseen(self, fault: DeviceFault | None) -> None:
-        """Nobody will ask."""
+        """Forget the fault, so that no op reports it."""
 
 
 @mutant(part="reads")

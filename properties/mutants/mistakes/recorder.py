@@ -8,15 +8,23 @@ from typing import Any, TypeGuard
 
 from gpusim.errors import DeviceFault, SubmitFailed
 from gpusim.runtime.batch import Batch, FlushReason
-from gpusim.runtime.buffers import Buffer, BufferTable
+from gpusim.runtime.buffers import Buffer, BufferTable, Losing
+from gpusim.runtime.byte_plans import chunks
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, DispatchCommand, Range, Role
 from gpusim.runtime.drivers.driver import Driver
-from gpusim.runtime.host_writes import HostWrite
+from gpusim.runtime.host_writes import HostWrite, HostWrites, Submit
 from gpusim.runtime.plans import DispatchPlan, Pipelines
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.transfers import Transfers
 from properties.mutants.mutant import mutant
+
+
+class StepwiseRecorder(Recorder):
+    """Records every dispatch in steps, each of which a mutant may change; it takes no short way."""
+
+    def dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
+        self._record_dispatch(self._prepare(plan, payload), plan)
 
 
 @mutant(part="recorder", origin="TVM 18871's rule")
@@ -33,7 +41,7 @@ class ReadMissesBatch(Recorder):
 
 
 @mutant(part="recorder", origin="tfjs#1968")
-class UniformRecycledAtDispatch(Recorder):
+class UniformRecycledAtDispatch(StepwiseRecorder):
     """A uniform slot goes back to the pool at the dispatch, not at the submit."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -42,7 +50,7 @@ class UniformRecycledAtDispatch(Recorder):
 
 
 @mutant(part="recorder", origin="TVM 18871, first version")
-class EvictFlushesInsidePass(Recorder):
+class EvictFlushesInsidePass(StepwiseRecorder):
     """An eviction flushes while a dispatch is half recorded, and the dispatch is lost."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -54,8 +62,8 @@ class EvictFlushesInsidePass(Recorder):
 
 
 @mutant(part="recorder")
-class DispatchLostAtExhaustion(Recorder):
-    """The dispatch that finds the uniforms full makes the batch submit, and is lost."""
+class DispatchLostAtExhaustion(StepwiseRecorder):
+    """A dispatch that finds the uniforms full submits the batch, and is itself lost."""
 
     def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
         full = self.flushes[FlushReason.UNIFORMS.value]
@@ -66,7 +74,7 @@ class DispatchLostAtExhaustion(Recorder):
 
 
 @mutant(part="recorder")
-class CommandTwiceAtLimit(Recorder):
+class CommandTwiceAtLimit(StepwiseRecorder):
     """The dispatch that reaches the limit of a batch opens the next batch as well."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -97,7 +105,7 @@ class TwoStreamsOneEncoder(Recorder):
 
 
 @mutant(part="recorder")
-class SameGroupTwiceIsOnce(Recorder):
+class SameGroupTwiceIsOnce(StepwiseRecorder):
     """A dispatch with the bindings of the dispatch before it is not recorded."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -107,7 +115,7 @@ class SameGroupTwiceIsOnce(Recorder):
 
 
 @mutant(part="recorder")
-class PassKeepsFirstGroup(Recorder):
+class PassKeepsFirstGroup(StepwiseRecorder):
     """In a pass of one kernel only the first bind group is set."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
@@ -189,7 +197,7 @@ class RetiredDestroyedAtOnce(Recorder):
 
 @mutant(part="recorder")
 class StagedWriteGoesAtOnce(Recorder):
-    """A write that was to be staged goes to the queue all the same."""
+    """A write of one word that should be staged goes to the queue at once."""
 
     def write(self, write: HostWrite) -> None:
         super().write(write._replace(staged=write.staged and len(write.words) > 4))
@@ -197,7 +205,7 @@ class StagedWriteGoesAtOnce(Recorder):
 
 @mutant(part="recorder", hard=True)
 class StagedWriteUntouched(Recorder):
-    """The next host write does not see the bytes that a staged write touches."""
+    """A staged write does not count as touching its bytes, so the next host write overtakes it."""
 
     def write(self, write: HostWrite) -> None:
         touched = dict(self._batch._touched)
@@ -207,7 +215,7 @@ class StagedWriteUntouched(Recorder):
 
 @mutant(part="recorder", hard=True)
 class SpanOfLastCopy(Recorder):
-    """Of the copies of a batch that touch a buffer, only the last counts as touching it."""
+    """If several copies of a batch touch a buffer, only the last counts as touching it."""
 
     def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
         start, end = command.target_offset, command.target_offset + command.size_bytes
@@ -234,7 +242,7 @@ class FreeWhileReadPending(Recorder):
 
 
 class _BeginsEarly(BufferTable):
-    """Tells the recorder of each dispatch whose argument is refused."""
+    """Plans that report each refused dispatch to the recorder."""
 
     recorder: "BadDispatchLeavesPassOpen | None" = None
 
@@ -259,7 +267,7 @@ def _join(
     hard=True,
     beside={"buffers": _BeginsEarly, "transfers": _join},
 )
-class BadDispatchLeavesPassOpen(Recorder):
+class BadDispatchLeavesPassOpen(StepwiseRecorder):
     """Arguments are checked after the pass is begun, and a refused dispatch never ends its pass."""
 
     begun = 0
@@ -352,3 +360,24 @@ def _ranges(command: DispatchCommand) -> tuple[Range, ...]:
 
 def _is_copy(command: Any) -> TypeGuard[CopyCommand]:
     return isinstance(command, CopyCommand)
+
+
+class _AnyPieces(HostWrites):
+    def write(self, write: HostWrite, submit: Submit) -> None:
+        target, offset, words, written, _ = write
+        if len(words) <= self._most_bytes:
+            self._queue(target, offset, words)
+            return
+        with Losing(written):
+            for start, size_bytes in chunks(len(words), int(self._most_bytes)):
+                self._make_room(size_bytes, submit)
+                self._queue(target, offset + start, words[start : start + size_bytes])
+
+
+@mutant(part="recorder")
+class PiecesNotWords(Recorder):
+    """The pieces of a long write have the policy's size, though it may be no whole words."""
+
+    def __init__(self, driver: Driver, **others: Any) -> None:
+        super().__init__(driver, **others)
+        self._host_writes.__class__ = _AnyPieces

@@ -1,4 +1,4 @@
-"""Mistakes in what a runtime says and not in what it does: its counters, and words of errors."""
+"""Mistakes in what a runtime says and not in what it does: its counters, and messages of errors."""
 
 from typing import Any, NoReturn
 
@@ -18,7 +18,7 @@ from properties.mutants.mutant import mutant
 
 @mutant(part="buffers")
 class PeakStaysLow(BufferTable):
-    """The most bytes that were live at once are looked at after a free only."""
+    """The peak of live bytes is updated only when a buffer is freed."""
 
     def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
         peak = self.peak_bytes
@@ -44,7 +44,7 @@ class EmptySubmitNotCounted(Recorder):
 
 @mutant(part="staging")
 class StagingMissNotCounted(StagingPool):
-    """That no free staging buffer was large enough is counted only where there was none."""
+    """A take that finds no staging buffer large enough is counted only if the pool was empty."""
 
     def take(self, size_bytes: int) -> DeviceBuffer:
         exhausted, had_some = self.counts.exhausted, bool(self._free)
@@ -56,7 +56,7 @@ class StagingMissNotCounted(StagingPool):
 
 @mutant(part="buffers")
 class RefusalNamesNewest(BufferTable):
-    """The refusal of a buffer that was freed names the newest one that lives."""
+    """The refusal of a freed buffer names the newest live buffer instead."""
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         try:
@@ -75,7 +75,7 @@ def _refuse(buffer: Buffer) -> NoReturn:
 
 @mutant(part="shapes")
 class RefusalNamesOtherLimit(Shapes):
-    """The refusal of a grid gives the limit of a group for that of a dimension."""
+    """The refusal of a grid names the kernel's workgroup size in place of a dimension's limit."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         try:
@@ -89,7 +89,7 @@ class RefusalNamesOtherLimit(Shapes):
 
 @mutant(part="staging")
 class MadeOnceItIsBack(StagingPool):
-    """A staging buffer counts as made only once it comes back to the pool."""
+    """A staging buffer counts as made only when it comes back to the pool."""
 
     _out = 0
 
@@ -114,7 +114,7 @@ class MadeOnceItIsBack(StagingPool):
 
 @mutant(part="readbacks", found_by="clients")
 class TimeoutToldInMilliseconds(Readbacks):
-    """A wait that times out tells its milliseconds, and calls them seconds."""
+    """A wait that times out gives its time in milliseconds, and not in seconds as it was given."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         try:
@@ -126,7 +126,7 @@ class TimeoutToldInMilliseconds(Readbacks):
 
 @mutant(part="runtime", found_by="clients")
 class RefusalTellsWordOffset(Runtime):
-    """The refusal of data of wide elements counts its offset in elements."""
+    """The refusal of data of 2, 4 or 8 bytes an element gives its offset in elements, not bytes."""
 
     def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
         try:
@@ -135,3 +135,11 @@ class RefusalTellsWordOffset(Runtime):
             first, each = int(offset), getattr(data, "itemsize", 1)
             told = str(refused).replace(f"offset {first} ", f"offset {first // each} ")
             raise OutOfRange(told) from None
+
+
+@mutant(part="buffers")
+class NothingLeftToTell(BufferTable):
+    """A close is told of no buffer that was never freed, and so it does not warn."""
+
+    def describe_left(self) -> str:
+        return ""

@@ -1,6 +1,6 @@
-"""Mistakes past a threshold: a number is cut to the bits that it mostly needs.
+"""Mistakes past a threshold: a number keeps only as many bits as it usually needs.
 
-A program of forty ops over small buffers never comes there.
+A program of forty ops over small buffers never passes such a threshold.
 """
 
 import struct
@@ -34,7 +34,7 @@ class RingOffsetOfHalfAWord(RingUniforms):
 
 @mutant(part="driver", hard=True)
 class VeryLongWriteCut(Overlay):
-    """Of a queued write no more than 256 KiB are written."""
+    """A queued write writes 256 KiB at most."""
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         self._inner.write_buffer(buffer, offset, bytes(data)[: 1 << 18])
@@ -70,7 +70,7 @@ class FewReadsInFlight(Readbacks):
 
 @mutant(part="bind_groups", hard=True)
 class BindGroupKeyOfBytes(_KeyedBindGroups):
-    """The key holds the last eight bits of a buffer's number, and its place."""
+    """The key holds only the last eight bits of each buffer's number, and its place."""
 
     def _key(self, pipeline: Pipeline, ranges: Any) -> tuple[Hashable, ...]:
         numbers = [(one.buffer.uid & _BYTE, one.offset, one.size_bytes) for one in ranges]

@@ -1,4 +1,4 @@
-"""Mistakes of runtimes that live side by side: what belongs to one is shared by all.
+"""Mistakes of runtimes on one device: what should belong to one runtime is shared by all.
 
 A single runtime never shows them.
 """
@@ -67,7 +67,7 @@ class UniformsOfTheClass(CacheState):
 
 
 class _Kept(BoundedCache[bytes, DeviceBuffer]):
-    """Its entries are those of the runtime that was made first and is still open."""
+    """A cache with the entries of the runtime that was made first and is still open."""
 
     def __init__(self, owner: UniformsOfTheClass, capacity: int) -> None:
         super().__init__(capacity)
@@ -128,7 +128,7 @@ class BuffersOfTheClass(BufferTable):
 
 @mutant(part="uploads", found_by=_CLIENTS)
 class UploadsOfTheClass(Uploads):
-    """All runtimes gather staged writes in the upload buffer of the one made last."""
+    """All runtimes gather staged writes in the upload buffer of the runtime that was made last."""
 
     last: ClassVar[list[Uploads]] = []
 
@@ -146,7 +146,7 @@ class UploadsOfTheClass(Uploads):
 
 @mutant(part="recorder", found_by=_CLIENTS)
 class RetiredWithTheFirst(Recorder):
-    """What a runtime retires waits for the submit of the one that was made before it."""
+    """What a runtime retires waits for the submit of the runtime that was made before it."""
 
     last: ClassVar[list[Recorder]] = []
 

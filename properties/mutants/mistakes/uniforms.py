@@ -130,7 +130,7 @@ class SlotNotRewrittenWhenAlike(PooledUniforms):
 
 @mutant(part="uniforms")
 class SlotsGrownUnderBatch(PooledUniforms):
-    """A slot that is too small makes every slot grow, those of the open batch as well."""
+    """A slot that is too small makes every slot grow, even those of the open batch."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         position = batch.uniform_slots
@@ -204,7 +204,7 @@ class LeastIntegerLost(RingUniforms):
 
 @mutant(part="uniforms", hard=True)
 class UniformKeySum(CachedUniforms):
-    """Contents are told apart by the sum of their bytes."""
+    """The key of contents is the sum of their bytes."""
 
     def __init__(self, driver: Driver, caches: CacheState) -> None:
         super().__init__(driver, caches)
@@ -217,7 +217,7 @@ class UniformKeySum(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class UniformKeyShort(CachedUniforms):
-    """Contents are told apart by their first 40 bytes."""
+    """The key of contents is their first 40 bytes."""
 
     def __init__(self, driver: Driver, caches: CacheState) -> None:
         super().__init__(driver, caches)

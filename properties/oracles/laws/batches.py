@@ -46,7 +46,7 @@ class Batches:
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
-        """Commands after which a batch is submitted early; infinite where that is unknown."""
+        """Commands after which a batch is submitted early; infinite if that is unknown."""
         self._synced({})
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -213,7 +213,7 @@ class Batches:
 
 
 def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
-    """Workgroups of a batch, apart from grids that only the GPU knows: those are two numbers."""
+    """Workgroups of a batch.  A grid that only the GPU knows is two numbers, and does not count."""
     grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
     return sum(math.prod(grid) for grid in grids if len(grid) == 3)
 

@@ -16,7 +16,7 @@ Ranges = tuple[tuple[int, int, int], ...]
 
 
 class Caches:
-    """Counts the entries of caches, and follows bind groups in the order of their making."""
+    """Counts the entries of caches, and follows bind groups in the order of their creation."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state

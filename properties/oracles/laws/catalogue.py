@@ -1,7 +1,7 @@
-"""The laws over a trace as values; where other laws are checked; and the page of both.
+"""The laws over a trace as values: the sentence and source of each; and the page docs/LAWS.md.
 
-A law is a sentence with a source.  Other files check it.  Only the law of determinism is checked
-here, since it needs two traces.
+The files beside this one check the laws.  Only the law of determinism is checked here, since it
+needs two traces.  Laws that no single trace can show are listed with the place that checks them.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Setting:
+class LawContext:
     """What the laws need to know besides the trace."""
 
     policy: Policy
@@ -57,7 +57,7 @@ class Setting:
 
     @classmethod
     def of(cls, execution: Execution) -> Self:
-        """That of the trace of an execution."""
+        """The context of an execution's trace."""
         case = execution.case
         return cls(policy=case.policy, kernels=execution.kernels, limits=execution.limits)
 

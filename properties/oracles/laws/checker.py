@@ -9,7 +9,7 @@ from gpusim.trace import Event
 from properties.model.failure import Failure
 from properties.oracles.laws.batches import Batches, UniformLaws
 from properties.oracles.laws.caches import Caches
-from properties.oracles.laws.catalogue import Setting
+from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.lifetimes import Lifetimes, Validity
 from properties.oracles.laws.order import Order, Visibility
 from properties.oracles.laws.staging import Failures, Staging
@@ -20,7 +20,7 @@ class Watcher(Protocol):
     """Checks some laws that need the same events."""
 
     def handlers(self) -> Mapping[str, Handler]:
-        """A handler for each kind of event; not stored, which would make a reference cycle."""
+        """A handler for each kind of event.  Do not store it: that would make a reference cycle."""
         ...
 
 
@@ -35,7 +35,7 @@ WATCHERS: tuple[Callable[[TraceState], Watcher], ...] = (
     Lifetimes,
     Failures,
     Visibility,
-    # It finds the op of each submitted command, and the watchers after it use that.
+    # Order finds the op of each submitted command, and the watchers after it use that.
     Order,
     UniformLaws,
     Batches,
@@ -46,10 +46,10 @@ WATCHERS: tuple[Callable[[TraceState], Watcher], ...] = (
 
 
 class Checker:
-    """Takes the events of one run, some at a time; violations are known at once."""
+    """Checks the events of one run as they come; violations are known at once."""
 
     def __init__(
-        self, setting: Setting, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
+        self, setting: LawContext, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
     ) -> None:
         self._state = state = TraceState(setting)
         self._watchers = [make(state) for make in watchers]
@@ -58,7 +58,7 @@ class Checker:
             self._add(handlers)
 
     def watcher(self, kind: type[W]) -> W | None:
-        """The watcher of that class; None where there is none."""
+        """The watcher of that class; None if there is none."""
         return next((one for one in self._watchers if isinstance(one, kind)), None)
 
     @property
@@ -72,7 +72,7 @@ class Checker:
         return Counter({law: times for law, times in self._state.checked.items() if times})
 
     def feed(self, events: Iterable[Event]) -> None:
-        """Look at the next events; there are hundreds a program."""
+        """Check the next events; a program has hundreds."""
         state, tell, table = self._state, self._state.driver_events.append, self._table
         for event in events:
             tell(event)
@@ -92,8 +92,8 @@ class Checker:
                 table[key].append(handler)
 
 
-def check(events: Iterable[Event], setting: Setting) -> Checker:
-    """Look at all of a run."""
+def check(events: Iterable[Event], setting: LawContext) -> Checker:
+    """Check all events of a run."""
     checker = Checker(setting)
     checker.feed(events)
     return checker

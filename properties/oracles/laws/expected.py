@@ -2,14 +2,13 @@
 
 An op that acts on the queue becomes one expected op.  The runtime may carry it out in several
 commands, in words or in bytes; the expected op knows which part is still to come.  Nothing here
-looks at events.
-
-A device buffer is known as the trace has shown it; the trace does not tell what programs ask of it.
+looks at events.  Of a device buffer, only what the trace has shown is known.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gpusim.errors import InvalidScalar
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
@@ -82,7 +81,7 @@ class ExpectedOp:
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """The ranges that it has still to read and write."""
+        """The ranges that it still has to read and write."""
         return ()
 
     @property
@@ -127,8 +126,11 @@ class ExpectedDispatch(ExpectedOp):
         )
 
     def payload(self) -> bytes:
-        """The uniform bytes that belong to this very call."""
-        return self.kernel.pack(self.scalars, self.groups)
+        """The uniform bytes that belong to this very call; none where it should be refused."""
+        try:
+            return self.kernel.pack(self.scalars, self.groups)
+        except InvalidScalar:
+            return b""
 
 
 class ExpectedIndirect(ExpectedDispatch):
@@ -145,7 +147,7 @@ class ExpectedIndirect(ExpectedDispatch):
 
 
 class ExpectedCopy(ExpectedOp):
-    """A copy from the GPU to the GPU; ``scratch`` is where a copy within a buffer goes first."""
+    """A copy on the GPU; a copy within one buffer goes through ``scratch``."""
 
     __slots__ = ("op", "pieces", "scratch", "source", "target")
     verb = Copy.verb
@@ -158,11 +160,11 @@ class ExpectedCopy(ExpectedOp):
         self.scratch: tuple[int, int] | None = None
         """The scratch buffer's number, and the number to add to an offset in it."""
         self.pieces = 0
-        """Commands that moved some of it to its place."""
+        """The number of commands that moved bytes to the target."""
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """The bytes that it has still to copy, and where to: pieces go in order."""
+        """The bytes that it still has to copy, and where to; pieces come in order."""
         op, done = self.op, self.op.size_bytes - self.left
         source_end, target_end = op.source_offset + op.size_bytes, op.target_offset + op.size_bytes
         return (
@@ -190,7 +192,7 @@ class ExpectedWrite(ExpectedOp):
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """The ranges that it has still to write."""
+        """The ranges that it still has to write."""
         number = self.target.number
         return tuple([(number, low, high, True) for low, high in self._waiting])
 
@@ -200,7 +202,7 @@ class ExpectedWrite(ExpectedOp):
         return any([low <= start and end <= high for low, high in self._waiting])
 
     def wrote(self, start: int, end: int) -> None:
-        """Bytes from ``start`` to ``end`` are in the queue: only the other bytes wait."""
+        """Note that bytes from ``start`` to ``end`` are in the queue; only the other bytes wait."""
         waiting = []
         for low, high in self._waiting:
             if low < start:
@@ -242,7 +244,7 @@ def least_piece_bytes(limits: Limits) -> int:
 def expect(
     position: int, op: Op, names: Names, graphs: Mapping[str, Capture], kernel_of: KernelOf
 ) -> tuple[ExpectedOp, ...]:
-    """What ``op`` must do to the queue, in order; nothing where it cannot be accepted.
+    """The expected ops of ``op``, in order; none if it cannot be accepted.
 
     ``graphs`` holds the captures.
     """
@@ -281,7 +283,7 @@ def _indirect_of(
 
 
 def _ranges_of(op: AnyDispatch, names: Names) -> tuple[Bytes, ...] | None:
-    """The whole words that it binds; None where it names an unknown buffer."""
+    """The whole words that it binds; None if it names an unknown buffer."""
     ranges = []
     for bound in op.buffers:
         known = names.get(name_of(bound))

@@ -1,4 +1,4 @@
-"""Laws of lifetimes and valid use.
+"""Laws of lifetimes: which buffers may be used, destroyed or left over; and of valid calls.
 
 Every buffer of the device has an owner until it is destroyed, and it is destroyed once.  No
 invalid call reaches the driver.
@@ -39,7 +39,7 @@ class Lifetimes:
         self._state = state
         self._loose: dict[int, int] = {}
         """Storage buffers without a handle, each with the number of submits when it lost its
-        handle.  It may live until the next submit."""
+        handle.  It may live on until the next submit."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -50,7 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers, without those; with a pool, including those."""
+        """The most uniform buffers that may be kept beside those made since the last submit; a pool
+        counts those as well."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -83,7 +84,7 @@ class Lifetimes:
         return self._fence == 0 and waits
 
     def _copy(self, about: About) -> None:
-        """Note the fence: the buffer that is read back and that no op allocated."""
+        """Note the fence: a buffer that is read back, though no op allocated it."""
         known = self._state.live.get(about["source"])
         fetched = about["target_role"] == STAGING
         if self._fence == 0 and fetched and known is not None and known.user_bytes < 0:
@@ -256,7 +257,7 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """In one dispatch a buffer is read or written, and what is written is bound once."""
+        """Check that a dispatch reads or writes a buffer, and binds what it writes once."""
         kernel = self._state.setting.kernel(about["kernel"])
         if kernel is None:
             return
@@ -270,7 +271,7 @@ class Validity:
                 )
 
     def _check_grid_in(self, about: About) -> None:
-        """A grid is read from whole words of a buffer that the dispatch does not write."""
+        """Check that a grid is whole words of a buffer that the dispatch does not write."""
         number, offset = about["groups"]
         kernel = self._state.setting.kernel(about["kernel"])
         self._check_range(number, offset, GRID_BYTES, "is read for a grid")

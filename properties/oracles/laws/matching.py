@@ -1,4 +1,4 @@
-"""Matches commands with the expected ops: what a command does, and what is left of its op.
+"""Matches commands with the expected ops: what a command does, and which part of its op is left.
 
 Every command, of whatever kind, becomes a piece: a write, a copy, a read or a dispatch.  Expected
 ops are matched with pieces, so that a runtime may carry out an op in several commands.
@@ -30,7 +30,7 @@ _MASKS = {
     for first in range(WORD_BYTES)
     for count in range(1, WORD_BYTES + 1 - first)
 }
-"""By mask: the first byte of a word that it selects, and the number of bytes."""
+"""For each mask, the first byte of a word that it selects, and the number of bytes."""
 
 
 class CopyPiece(NamedTuple):
@@ -65,7 +65,7 @@ Piece = CopyPiece | WritePiece | ReadPiece
 
 
 def piece_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Piece | None:
-    """The piece of a copy, or of a dispatch of a bytewise kernel; None where it has none."""
+    """The piece of a copy, or of a dispatch of a bytewise kernel; None for other commands."""
     if kind == "copy":
         return _of_copy(about, state)
     uniforms = content_of(about["ranges"][-1], state)
@@ -159,7 +159,7 @@ def meets(expected: ExpectedOp, command: Command, state: TraceState) -> bool:
 
 
 def meet(expected: ExpectedOp, command: Command, state: TraceState) -> None:
-    """Remove from ``expected`` the part that ``command``, which meets it, does."""
+    """Remove from ``expected`` the part that ``command`` does; the two must meet."""
     piece = command.piece
     if isinstance(expected, ExpectedDispatch):
         state.runs.append((expected, command.about))

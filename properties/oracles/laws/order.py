@@ -34,7 +34,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 UNASKED = "no op asked for it"
 NOT_MEANT = "and is not what that means"
-"""What is said of a command that belongs to no op, and of one that is a wrong part of an op."""
+"""Ends the report of a command that is a wrong part of its op."""
 _LAW_OF = {
     ExpectedDispatch: laws.E5,
     ExpectedIndirect: laws.E5,
@@ -42,7 +42,7 @@ _LAW_OF = {
     ExpectedWrite: laws.A3,
     ExpectedRead: laws.A1,
 }
-"""The law that a command of an expected op is checked by, for each kind of op."""
+"""For each kind of expected op, the law that its commands are checked by."""
 
 
 class Order:
@@ -81,7 +81,7 @@ class Order:
                 self._meet(command_of(kind, command, state))
 
     def _meet_dispatch(self, about: About) -> bool:
-        """Whether the dispatch is exactly what the first op waits for, as is common."""
+        """Whether the dispatch is exactly what the first op waits for, which is the common case."""
         state = self._state
         expected = state.open[0] if state.open else None
         if not isinstance(expected, ExpectedDispatch) or not is_dispatch(expected, about):
@@ -181,7 +181,7 @@ class Order:
         expected.started = True
 
     def _raised(self, about: About) -> None:
-        """Expect nothing more of an op that raised; an op that met a fault may be half done."""
+        """Expect nothing of an op that raised; if it met a fault, it may be half done."""
         state = self._state
         for expected in reversed(state.expected_ops):
             if not state.open or state.open[-1] is not expected:
@@ -194,7 +194,7 @@ class Order:
                 state.open.pop()
 
     def _wrote(self, about: About) -> None:
-        """Stop waiting for a write that the queue has."""
+        """Stop waiting for a write that has reached the queue."""
         state, expected = self._state, self._state.expected
         if (
             expected is not None

@@ -1,8 +1,9 @@
 """Laws of readback: staging buffers as a state machine, the order of reads, and errors.
 
-An op that raises has done nothing, and every failure of the device is raised.
+The last laws here: an op that raises has done nothing, and every failure of the device is raised.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from gpusim.ops import (
     Replay,
     Sync,
 )
+from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
@@ -57,7 +59,11 @@ class Staging:
         self._acts = self._acts_before = 0
         """The number of host writes and submits."""
         self._done = 0
-        """How many of these writes and submits are known to be done."""
+        """The number of these writes and submits that are known to be done."""
+        self._unfinished: deque[tuple[int, int]] = deque()
+        """The number and the bytes of each host write that is not known to be done."""
+        self._held_bytes = 0
+        """The bytes of all of them."""
         self._submitted = self._submitted_before = 0
         """The number of writes and submits, up to and including the last submit."""
         self._issued: list[str] = []
@@ -115,6 +121,27 @@ class Staging:
 
     def _write(self, about: About) -> None:
         self._acts_before, self._acts = self._acts, self._acts + (about["role"] == STORAGE)
+        if about["role"] == STORAGE:
+            self._check_unfinished(len(about["data"]))
+
+    def _check_unfinished(self, size_bytes: int) -> None:
+        """Check that host writes hold no more memory than the policy allows."""
+        state, most = self._state, self._state.policy.queued_write_bytes
+        if most is None:
+            return
+        writes = self._unfinished
+        while writes and writes[0][0] <= self._done:
+            self._held_bytes -= writes.popleft()[1]
+        size_bytes = max(size_bytes, most // MOST_QUEUED_WRITES)
+        state.checked["C4"] += 1
+        if self._held_bytes and self._held_bytes + size_bytes > 2 * most and not state.is_lost:
+            state.report(
+                laws.C4,
+                f"{self._held_bytes} bytes of host writes are not known to be done, {size_bytes} "
+                f"more come, and {2 * most} is the limit",
+            )
+        writes.append((self._acts, size_bytes))
+        self._held_bytes += size_bytes
 
     def _map(self, about: About) -> None:
         number, size_bytes = about["buffer"], about["size_bytes"]
@@ -145,7 +172,7 @@ class Staging:
         self._done = self._submitted
 
     def _step(self, number: int, what: str) -> None:
-        """Take a step of the table; any other is a violation."""
+        """Change the state as the table says; any other change is a violation."""
         state = self._state
         stage = self._states.get(number)
         state.checked["D4"] += 1
@@ -166,6 +193,8 @@ class Staging:
         state.checked["D7"] += 1
         if verb in ("submit", "write_buffer"):
             self._acts = self._acts_before
+            while self._unfinished and self._unfinished[-1][0] > self._acts:
+                self._held_bytes -= self._unfinished.pop()[1]
             if verb == "submit":
                 self._submitted = self._submitted_before
         if state.has_lost_batch:
@@ -216,7 +245,7 @@ class Staging:
             self._issued.pop()
 
     def _check_kept(self, about: About) -> None:
-        """Check how many free buffers are kept; each read of the open batch may hold one more."""
+        """Check how many free buffers are kept; each read of the open batch allows one more."""
         state, most = self._state, self._state.policy.staging_buffers
         state.checked["D6"] += 1
         kept = list(self._states.values()).count(State.FREE)
@@ -243,7 +272,7 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""The verbs whose failures a later op raises: those of a read, and a loss met by a free."""
+"""The verbs whose failures a later op raises: the calls of a read, and a loss that a free meets."""
 
 
 class Failures:
@@ -287,7 +316,7 @@ class Failures:
             state.checked["G2"] += 1
             inside = [kind for kind in driver_events if "." in kind]
             if type(state.op) in (Capture, Replay):
-                # The commands before the refused one were checked, which caches their shapes.
+                # The commands before the refused one were checked, and so their shapes were cached.
                 inside = [kind for kind in inside if not kind.startswith("shapes.")]
             if inside:
                 state.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")

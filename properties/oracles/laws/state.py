@@ -15,7 +15,7 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
 from properties.model.failure import Failure
-from properties.oracles.laws.catalogue import LAWS, Law, Setting, broken
+from properties.oracles.laws.catalogue import LAWS, Law, LawContext, broken
 from properties.oracles.laws.expected import (
     STORAGE,
     UNIFORM,
@@ -29,7 +29,7 @@ About = Mapping[str, Any]
 Handler = Callable[[About], None]
 _LAW_NAMES = tuple(law.name for law in LAWS)
 MOST_VIOLATIONS = 16
-"""The most violations that are reported; the first says most."""
+"""The most violations that are reported; the first is the most telling."""
 
 
 def accepted(kind: type[Op]) -> str:
@@ -40,7 +40,7 @@ def accepted(kind: type[Op]) -> str:
 class TraceState:
     """The state of one trace, and where violations are reported."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: LawContext) -> None:
         self.setting = setting
         self.policy = setting.policy
         self.violations: list[Failure] = []
@@ -75,7 +75,7 @@ class TraceState:
         self.owes_submit = False
         """Whether a queued host write waits for a submit to start it."""
         self._owed_submit = False
-        """``owes_submit`` before the last write or submit; it holds again where that fails."""
+        """``owes_submit`` before the last write or submit; restored if that fails."""
         self.failed_verb = ""
         """The verb of the driver that failed during the current op."""
         self.has_lost_batch = False

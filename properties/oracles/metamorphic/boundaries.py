@@ -124,7 +124,7 @@ class SetField(Kind):
     value: str
 
     def __post_init__(self) -> None:
-        # ProgramError where no policy has that field, or that value of it.
+        # ProgramError if no policy has that field, or that value of it.
         parse_policy(f"{PRESETS['eager'].name} {self.field}={self.value}")
 
     @classmethod
@@ -170,7 +170,7 @@ class SetDevice(Kind):
     device: Annotated[str, lambda choices, scope: choices.pick(scope.others)]
 
     def __post_init__(self) -> None:
-        # ProgramError where no device has that name.
+        # ProgramError if no device has that name.
         parse_device(self.device)
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:

@@ -58,7 +58,7 @@ class FoldPrefix(Kind):
 
 
 def _is_finer(op: Op, limits: Limits) -> bool:
-    """Whether it binds a part at an offset that only some devices allow."""
+    """Whether the op binds a part at an offset that only some devices allow."""
     step = limits.storage_offset_alignment_bytes
     bound = op.buffers if isinstance(op, AnyDispatch) else ()
     return any(isinstance(one, Part) and one.offset % step for one in bound)
@@ -73,8 +73,8 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
 def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
     """The bytes of each buffer, None for a freed one.
 
-    None instead of the mapping where a float is not exact, or where a capture was refused, since
-    it might be accepted without the frees before it.
+    None instead of the mapping if a float is not exact, or if a capture was refused: it might be
+    accepted without the frees before it.
     """
     program = case.program
     reference = Reference(kernels, case.limits(Limits()))

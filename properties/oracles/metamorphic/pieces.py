@@ -37,7 +37,7 @@ from properties.oracles.metamorphic.rewrites import (
 
 @transformation(3, "op {at} split after {sixteenths}/16 of its bytes")
 class Split(Kind):
-    """The write, copy or read at ``at`` is split after so many sixteenths of its bytes."""
+    """The write, copy or read at ``at`` is split after ``sixteenths`` sixteenths of its bytes."""
 
     at: Annotated[int, op_of(Write, Copy, Read)]
     sixteenths: Annotated[int, OneOf(8, 0, 1, 4, 5, 11, 15)]
@@ -100,7 +100,7 @@ class Merge(Kind):
 
 
 def _pieces(op: Op, sixteenths: int, head: str, tail: str) -> tuple[Op, ...]:
-    """The op in two pieces; empty where it has another kind, or its bytes overlap."""
+    """The op in two pieces; empty if it has another kind, or its bytes overlap."""
     match op:
         case Write():
             cut = len(op.data) * sixteenths // 16

@@ -1,12 +1,12 @@
-"""Every kind of transformation by its name: written, read, and drawn.
+"""The registry of transformations by name: how each is written, read and drawn.
 
     insert_boundary boundary=flush at=3
     swap at=5
 
-are transformations in their text form, one a line; reading what was written gives the same
-transformation.  A kind is one decorated class with all that it needs: how it is drawn, written
-and applied.  There is no other list of kinds.  The functions that draw fields are here too.  No
-kind is defined here.
+are transformations in their text form, one a line.  Reading what was written gives the same
+transformation.  A kind is one decorated class with all that it needs: how it is drawn, written and
+applied.  There is no other list of kinds.  The functions that draw fields are here too.  No kind is
+defined here.
 """
 
 import re
@@ -110,7 +110,7 @@ class Kind(ABC):
 
     @abstractmethod
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
-        """The rewrite of ``case``; None where there is nothing here to transform."""
+        """The rewrite of ``case``; None if there is nothing here to transform."""
 
 
 KINDS: dict[str, type[Kind]] = {}
@@ -155,7 +155,7 @@ def draw_transformations(
 
     ``devices``: other devices on which it may run.  ``refuses``: whether the target
     refuses invalid ops.  ``kinds``: the names of the kinds to draw from, by default
-    all.  The result is empty where no drawn kind applies.
+    all.  The result is empty if no drawn kind applies.
     """
     others = tuple(device for device in devices if device != case.device.name)
     scope = Scope(case=case, others=others, refuses=refuses)
@@ -214,7 +214,7 @@ def parse_transformation(text: str) -> Transformation:
 
 
 def _parsed(text: str, key: str, hint: Any, word: str) -> int | str:
-    """The value of a field; ProgramError where the field cannot have it."""
+    """The value of a field; ProgramError if the field cannot have it."""
     kind, draws = (hint.__origin__, hint.__metadata__[0]) if _is_drawn(hint) else (hint, None)
     value: int | str = word
     if kind is int:

@@ -47,7 +47,7 @@ def compare_rewrite(
 
 
 def pooled_buffers_made(execution: Execution) -> list[int]:
-    """The number of pooled buffers made by the end of each op, where the policy promises reuse."""
+    """The number of buffers that pools have made by the end of each op."""
     policy = execution.case.policy
     roles = [Role.UNIFORM.value] if policy.uniforms is not Uniforms.FRESH else []
     roles += [Role.STAGING.value] if policy.staging_buffers else []
@@ -82,7 +82,7 @@ class _Comparison:
         return None
 
     def promises(self) -> Failure | None:
-        """The inserted ops, whose results are known beforehand."""
+        """The inserted ops whose results are known beforehand."""
         for promise in self._rewrite.promises:
             shown = self._after.outcomes[promise.position]
             if promise.data is None and not self._capabilities.is_exact:
@@ -105,7 +105,7 @@ class _Comparison:
         return self._at_end("delivery order", reason, ", ".join(meant), ", ".join(shown))
 
     def objects(self) -> Failure | None:
-        """Repeated work makes no new pooled objects."""
+        """Repeated work must make no new pooled objects."""
         steady, transformed = self._rewrite.steady, self._executions[1]
         if steady is None or any(event.kind.endswith(".evicted") for event in transformed.trace):
             return None
@@ -166,7 +166,7 @@ class _Comparison:
     def _ordered(
         self, before: tuple[str, ...], after: tuple[str, ...]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Both lists in the names of the rewrite, without reads that only one of the two has."""
+        """Both lists in the rewrite's names, without reads that only one of the two has."""
         known = {name for names in self._names.values() for name in names}
         meant = tuple(name for result in before for name in self._names.get(result, ()))
         return meant, tuple(name for name in after if name in known)
@@ -237,7 +237,7 @@ def transform(
     transformations: Sequence[Transformation],
     kernels: Mapping[str, Kernel] = BUILTIN,
 ) -> Rewrite | None:
-    """The rewrite under all transformations in turn; None where one does not apply."""
+    """The rewrite under all transformations in turn; None if one does not apply."""
     rewrite = unchanged(case)
     for transformation in transformations:
         later = transformation.apply(rewrite.case, kernels)
@@ -250,7 +250,7 @@ def transform(
 def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> Failure | None:
     """The first difference between ``original`` and the rewrite of its case.
 
-    ``again`` executes the rewrite.  Also None where a transformation does not apply, and
+    ``again`` executes the rewrite.  Also None if a transformation does not apply, and
     where the rewrite asks for more than the target promises.
     """
     case, kernels = original.case, original.kernels
@@ -274,7 +274,7 @@ def signature(transformations: Sequence[Transformation], failure: Failure) -> tu
 
 
 def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -> Failure | None:
-    """The failure where a case on a failing device shows something that no fault explains.
+    """The failure if a case on a failing device shows something that no fault explains.
 
     ``again`` executes the case without its faults, and without the ops that they stopped.
     """

@@ -1,7 +1,7 @@
-"""Means for rewriting programs: where each op went, and what depends on what.
+"""Helpers for rewriting programs: where each op went, and which ops depend on each other.
 
-A rewrite is a rewritten program with the places of the original ops in it.  The analyses run
-nothing: sizes, lives and conflicts of buffers.  While a program shrinks, the positions in its
+A rewrite is a rewritten program that knows the place of each original op.  The analyses find sizes,
+lifetimes and conflicts of buffers, and run nothing.  While a program shrinks, the positions in its
 transformations follow their ops.  No transformation is defined here.
 """
 
@@ -44,12 +44,12 @@ class Rewriting:
     promises: list[Promise] = field(default_factory=list)
 
     def keep(self, op: Op) -> None:
-        """Keep the next op of the original, as ``op``."""
+        """Keep the next op of the original, changed to ``op``."""
         self.places.append((len(self.ops),))
         self.ops.append(op)
 
     def keep_as(self, *pieces: Op) -> None:
-        """Keep the next op of the original, as these pieces."""
+        """Keep the next op of the original, in these pieces."""
         self.places.append(tuple(range(len(self.ops), len(self.ops) + len(pieces))))
         self.ops += pieces
 
@@ -67,7 +67,7 @@ class Rewriting:
         self.ops.append(op)
 
     def rewrite(self, *, steady: tuple[int, int] | None = None) -> Rewrite | None:
-        """The rewrite; None where its program is not well formed."""
+        """The rewrite; None if its program is not well formed."""
         try:
             program = Program(tuple(self.ops))
         except ProgramError:
@@ -114,7 +114,7 @@ def live_before(program: Program, at: int) -> list[str]:
 
 
 def nth(names: list[str], which: int) -> str | None:
-    """Name number ``which`` of ``names``, modulo their number; None where there are none."""
+    """Name number ``which`` of ``names``, modulo their number; None if there are none."""
     return names[which % len(names)] if names else None
 
 
@@ -235,7 +235,7 @@ def _moved(transformation: Transformation, follow: Follow) -> Transformation:
 
 
 def follower(old: Program, new: Program) -> Follow:
-    """Maps a position of ``old`` to ``new``: to the same op, or the next that is left."""
+    """Maps a position of ``old`` to ``new``: to the same op, or else to the next one left."""
     kept = _kept(old, new)
 
     def follow(position: int) -> int:

@@ -1,0 +1,202 @@
+"""Orders of workgroups and invocations, where WGSL leaves them open and an atomic shows them.
+
+An Order decides in which order workgroups run, whether they run together or one after another, and
+in which order invocations reach an atomic or a store to the same word.  Each order is one that a
+device may take.  It is data: two orders of the same kind and number make the same choices, so a run
+can be repeated.  Nothing here runs a shader.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+
+from gpusim.wgsl import lanes
+
+Values = Any
+TRIED = 16
+"""The number of orders that a check of one dispatch tries by default."""
+_MOST_EXPLORED = 6
+"""Up to this many invocations or workgroups all orders are explored; of more, some."""
+
+
+class Order(Protocol):
+    """Makes the choices; ``name`` names the order in a report."""
+
+    name: str
+
+    def again(self) -> "Order":
+        """An order that makes the same choices from the start."""
+        ...
+
+    def pick(self, count: int) -> int:
+        """A number below ``count``; 0 is what happens without an order."""
+        ...
+
+    def shuffle(self, count: int) -> Values:
+        """The numbers below ``count``, in an order."""
+        ...
+
+
+class Backwards:
+    """The last one first, each by itself if possible."""
+
+    name = "the last first"
+
+    def again(self) -> Order:
+        """The order itself, since it has no state."""
+        return self
+
+    def pick(self, count: int) -> int:
+        """The last."""
+        return count - 1
+
+    def shuffle(self, count: int) -> Values:
+        """The last first."""
+        return np.arange(count)[::-1]
+
+
+class Drawn:
+    """Chooses at random; the same ``seed`` makes the same choices."""
+
+    def __init__(self, seed: int) -> None:
+        self.name = f"drawn from seed {seed}"
+        self._seed, self._random = seed, np.random.default_rng(seed)
+
+    def again(self) -> Order:
+        """From the same seed."""
+        return Drawn(self._seed)
+
+    def pick(self, count: int) -> int:
+        """Any."""
+        return int(self._random.integers(count))
+
+    def shuffle(self, count: int) -> Values:
+        """Any order."""
+        return self._random.permutation(count)
+
+
+class Chosen:
+    """Follows ``choices``, then takes the first; notes how many there were of each."""
+
+    def __init__(self, choices: tuple[int, ...] = ()) -> None:
+        self.name = f"number {'.'.join(map(str, choices)) or 0}"
+        self.choices = choices
+        self.counts: list[int] = []
+        self.is_large = False
+        """Whether there were too many to explore."""
+
+    def again(self) -> Order:
+        """The same choices."""
+        return Chosen(self.choices)
+
+    def pick(self, count: int) -> int:
+        """The next choice."""
+        if count == 1:
+            return 0
+        depth = len(self.counts)
+        self.counts.append(count)
+        return self.choices[depth] if depth < len(self.choices) else 0
+
+    def shuffle(self, count: int) -> Values:
+        """One after another; as they are where they are many."""
+        rest = [*range(count)]
+        if count > _MOST_EXPLORED:
+            self.is_large = True
+            return np.array(rest, np.intp)
+        return np.array([rest.pop(self.pick(len(rest))) for _ in range(count)], np.intp)
+
+    def next(self) -> "Chosen | None":
+        """What follows these choices in lexicographic order; None after the last."""
+        made = [*self.choices, *[0] * len(self.counts)][: len(self.counts)]
+        while made and made[-1] + 1 == self.counts[len(made) - 1]:
+            made.pop()
+        return Chosen((*made[:-1], made[-1] + 1)) if made else None
+
+
+def tried(most: int) -> Iterator[Order]:
+    """All orders of a dispatch that has at most ``most``; of a larger one, ``most`` drawn orders.
+
+    The first is the usual one.  Each must have run before the next is asked for.
+    """
+    return islice(_tried(most), most + 1 if most else 0)
+
+
+def _tried(most: int) -> Iterator[Order]:
+    first = Chosen()
+    yield first
+    if first.is_large or prod(first.counts) > most:
+        yield Backwards()
+        for seed in range(most):
+            yield Drawn(seed)
+    following = first.next()
+    while following is not None:
+        yield following
+        following = following.next()
+
+
+def numbered(number: int) -> Order:
+    """The order of a number: 0 is backwards, and others are drawn."""
+    return Drawn(number) if number else Backwards()
+
+
+def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dict[str, Any]:
+    """The names that the Python of a shader may use, under an order.
+
+    ``together``: the sizes that a block may have in a grid of so many lanes.
+    """
+
+    def block_of(stop: int) -> int:
+        sizes = together(stop)
+        return sizes[order.pick(len(sizes))]
+
+    def walk(start: int, stop: int, step: int) -> list[int]:
+        blocks = range(start, stop, step)
+        return [blocks[at] for at in order.shuffle(len(blocks)).tolist()]
+
+    def modify(
+        name: str, memory: Values, where: Values, values: tuple[Any, ...], wanted: bool
+    ) -> Values:
+        turned = _turned(order, where)
+        if turned is None:
+            return lanes.modify(name, memory, where, values, wanted)
+        operands = tuple(each[turned] if isinstance(each, np.ndarray) else each for each in values)
+        found = lanes.modify(name, memory, where[turned], operands, wanted)
+        if found is None:
+            return None
+        before = np.empty_like(found)
+        before[turned] = found
+        return before
+
+    def store(memory: Values, where: Any, values: Values) -> None:
+        turned = None if isinstance(where, slice) else _turned(order, where)
+        if turned is not None:
+            where = where[turned]
+            values = values[turned] if isinstance(values, np.ndarray) else values
+        lanes.store(memory, where, values)
+
+    def store_one(memory: Values, index: int, value: Any) -> None:
+        is_many = isinstance(value, np.ndarray)
+        lanes.store_one(memory, index, value[order.shuffle(len(value))] if is_many else value)
+
+    return {
+        "block_of": block_of,
+        "walk": walk,
+        "modify": modify,
+        "store": store,
+        "store_at": store,
+        "store_one": store_one,
+    }
+
+
+def _turned(order: Order, where: Values) -> Values:
+    """Lanes in the order in which they come to words; None if none meet."""
+    _, words, counts = np.unique(where, return_inverse=True, return_counts=True)
+    if len(counts) == len(where):
+        return None
+    meeting = np.flatnonzero(counts[words] > 1)
+    turned = np.arange(len(where))
+    turned[meeting] = meeting[order.shuffle(len(meeting))]
+    return turned
