@@ -45,6 +45,10 @@ class Outcome:
     raised: Raised | None = field(default=None, compare=False)
 
 
+ACCEPTED = Outcome()
+"""The outcome of an accepted op without a value; executors share it, so that one look tells it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
     """The outcomes of a program's ops, and its results in the order of delivery.

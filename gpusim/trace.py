@@ -39,6 +39,9 @@ class Event:
         return f"<{self}>"
 
 
+_kind_of = attrgetter("kind")
+
+
 def frozen(value: Any) -> Any:
     """A value of JSON with its lists as tuples, so that it can be compared by its hash."""
     return tuple(map(frozen, value)) if isinstance(value, list) else value
@@ -64,7 +67,12 @@ class Trace:
 
     def kinds(self) -> Counter[str]:
         """How many events of each kind there are."""
-        return Counter(map(attrgetter("kind"), self.events))
+        return Counter(map(_kind_of, self.events))
+
+    def before_close(self) -> list[Event]:
+        """The events until the target is about to be closed."""
+        kinds = [*map(_kind_of, self.events)]
+        return self.events[: kinds.index("close") if "close" in kinds else len(kinds)]
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
-from gpusim.history import CRASH, History, Outcome, Raised
+from gpusim.history import ACCEPTED, CRASH, History, Outcome, Raised
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
@@ -108,7 +108,6 @@ class Unwatched:
 
 
 _UNWATCHED = Unwatched()
-_ACCEPTED = Outcome()
 
 
 def run(
@@ -129,10 +128,10 @@ def run(
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
     """
     running = _Running(program, target, watch)
-    while not running.is_over:
+    while beside is not None and not running.is_over:
         running.step()
-        if beside is not None:
-            beside.step()
+        beside.step()
+    running.finish()
     return running.history()
 
 
@@ -155,14 +154,22 @@ class _Running:
         position = len(self._outcomes)
         self._outcomes.append(self._recorder.perform(position, self._ops[position]))
 
+    def finish(self) -> None:
+        """Issue every op that is left."""
+        perform, note = self._recorder.perform, self._outcomes.append
+        for position in range(len(self._outcomes), len(self._ops)):
+            note(perform(position, self._ops[position]))
+
     def history(self) -> History:
         """What the run has shown; only once it is over."""
         recorder, size = self._recorder, len(self._program)
         deliveries = tuple(recorder.deliveries)
-        pairs = zip(self._program, self._outcomes[:size], strict=True)
-        values = tuple([recorder.value(op, outcome) for op, outcome in pairs])
+        values = self._outcomes[:size]
+        for position, (op, outcome) in enumerate(zip(self._program, values, strict=True)):
+            if type(op) is Read and outcome.error is None:
+                values[position] = recorder.value(op.result)
         closing = self._outcomes[size] if len(self._outcomes) > size else None
-        return History(outcomes=values, deliveries=deliveries, closing=closing)
+        return History(outcomes=tuple(values), deliveries=deliveries, closing=closing)
 
 
 class _Beside:
@@ -190,8 +197,7 @@ class _Beside:
 
     def execution(self, limits: Limits) -> Execution:
         """What the second runtime has shown, once it is closed."""
-        while not self._running.is_over:
-            self._running.step()
+        self._running.finish()
         if self._history is None:
             self._end()
         assert self._history is not None
@@ -235,7 +241,9 @@ class _Recorder:
             self._unmake(op)
             return Outcome(error="InvalidHandle")
         try:
-            self._issue(op)
+            delivery = self._target.perform(op)
+            if delivery is not None and isinstance(op, Read):
+                self._expect(op.result, delivery)
         except InvalidKernel:
             # Only the oracle raises InvalidKernel; the target is not to blame.
             raise
@@ -243,7 +251,7 @@ class _Recorder:
             self._unmake(op)
             failed = failed_with(error)
             return replace(failed, data=self._delivered_names()) if type(op) is Sync else failed
-        return self._after_sync() if isinstance(op, Sync) else _ACCEPTED
+        return self._after_sync() if type(op) is Sync else ACCEPTED
 
     def _names_nothing(self, op: Op) -> bool:
         """Whether the op names something whose alloc or capture failed."""
@@ -258,20 +266,15 @@ class _Recorder:
             kind = "graph " if field == "graph" else ""
             self._unmade.add(kind + getattr(op, field))
 
-    def value(self, op: Op, outcome: Outcome) -> Outcome:
-        """The outcome of ``op`` at the end of the program, when every read has its value."""
-        if not isinstance(op, Read) or outcome.error is not None:
-            return outcome
-        return self._reads[op.result].outcome()
+    def value(self, result: str) -> Outcome:
+        """The outcome of an accepted read at the end of the program, when it has its value."""
+        return self._reads[result].outcome()
 
-    def _issue(self, op: Op) -> None:
-        delivery = self._target.perform(op)
-        if delivery is None or not isinstance(op, Read):
-            return
+    def _expect(self, result: str, delivery: Delivery) -> None:
         value = _Value(delivery)
-        self._reads[op.result] = value
+        self._reads[result] = value
         self._waiting.append(value)
-        delivery.add_done_callback(lambda _: self._delivered(op.result, value))
+        delivery.add_done_callback(lambda _: self._delivered(result, value))
 
     def _delivered(self, result: str, value: "_Value") -> None:
         self.deliveries.append(result)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gpusim.errors import DeviceFault, InvalidHandle, InvalidKernel, Refused
-from gpusim.history import History, Outcome, Raised
+from gpusim.history import ACCEPTED, History, Outcome, Raised
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.limits import Limits
 from gpusim.ops import (
@@ -42,9 +42,6 @@ from reference.checks import (
     check_replay,
 )
 from reference.dispatching import apply_kernel, grid_at, spoil_written
-
-_ACCEPTED = Outcome()
-"""The outcome of an accepted op without a value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -144,7 +141,8 @@ class Reference:
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
         """Keep commands for later.  Raises the error of the first that would be refused now."""
         capture = Capture(graph=graph, commands=tuple(commands))
-        self._check_unbound(buffers_of(capture))
+        if self._unbound:
+            self._check_unbound(buffers_of(capture))
         for command in capture.commands:
             self._check(command)
         self._graphs[graph] = capture
@@ -161,7 +159,8 @@ class Reference:
         """
         entries = None if scalars is None else tuple(scalars)
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))
-        self._check_unbound(buffers_of(replay))
+        if self._unbound:
+            self._check_unbound(buffers_of(replay))
         capture = check_replay(replay, self._graphs)
         commands = replayed(capture, replay)
         for command in commands:
@@ -244,12 +243,11 @@ class Reference:
     def _check_bound_to(
         self, kernel: Kernel, buffers: Sequence[Bound], scalars: Sequence[int | float], *counts: str
     ) -> tuple[memory.Block, ...]:
-        self._check_unbound((*map(name_of, buffers), *counts))
+        if self._unbound:
+            self._check_unbound((*map(name_of, buffers), *counts))
         return check_bound(kernel, buffers, scalars, self._blocks, self.limits)
 
     def _check_unbound(self, buffers: Iterable[str]) -> None:
-        if not self._unbound:
-            return
         for buffer in buffers:
             if buffer in self._unbound:
                 raise InvalidHandle(
@@ -296,7 +294,7 @@ def _outcome(executor: Reference, op: Op, deliveries: list[str]) -> Outcome:
     if isinstance(op, Read) and delivery is not None:
         deliveries.append(op.result)
         return Outcome(data=delivery.data, error_bound=delivery.error_bound)
-    return Outcome(data=",".join(deliveries).encode()) if isinstance(op, Sync) else _ACCEPTED
+    return Outcome(data=",".join(deliveries).encode()) if isinstance(op, Sync) else ACCEPTED
 
 
 def _dispatch(

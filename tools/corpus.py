@@ -5,6 +5,7 @@ same programs.  Imports are late for the same reason: ``import_from`` first says
 they come from.  No clock is read here.
 """
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "benchmarks" / "corpus" / "programs.txt"
 PACKAGES = ("gpusim", "reference", "properties")
 SIMULATED = "simulated"
+_MOST_NEW_OBJECTS = 50_000
+"""As in a session's worker: the collector looks at that many new objects at a time."""
 _BEGINNING = "gpusim finding 1\n"
 _ASKED_OF_ANY = ("max_binding_bytes=", "max_groups_per_dimension=")
 """The words of a device's text that mean the same on every device."""
@@ -68,6 +71,15 @@ def judgings(entries: Sequence[Entry], device: str) -> list[Judging]:
     """The entries on ``device``, each to be judged as in a session, with every law."""
     judge = _judge(device)
     return [_judging(entry, device, judge) for entry in entries]
+
+
+def warm_up(judgings: Sequence[Judging]) -> None:
+    """Judge everything once, and spare the garbage collector as a session's worker does."""
+    for judging in judgings:
+        judging.judge()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_MOST_NEW_OBJECTS)
 
 
 def _judge(device: str) -> Callable[[Any], Any]:

@@ -11,7 +11,6 @@ spread over the rounds says how far to trust it.
 """
 
 import argparse
-import gc
 import json
 import statistics
 import subprocess
@@ -24,8 +23,6 @@ from time import process_time
 from tools import corpus
 
 _DEVICES = (corpus.SIMULATED, "vulkan")
-_MOST_NEW_OBJECTS = 50_000
-"""As in a session's worker: the collector looks at that many new objects at a time."""
 _COLUMNS = "{:<10} {:>5}  {:<5} {:>14} {:>14} {:>7}"
 
 
@@ -136,11 +133,7 @@ def _measure(root: Path, device: str, passes: int) -> Measured:
     """The corpus judged ``passes`` times by the checkout in ``root``."""
     corpus.import_from(root)
     judgings = corpus.judgings(corpus.read(), device)
-    for judging in judgings:
-        judging.judge()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_MOST_NEW_OBJECTS)
+    corpus.warm_up(judgings)
     start = process_time()
     for _ in range(passes):
         for judging in judgings:

@@ -145,7 +145,7 @@ def main(words: Sequence[str]) -> int:
                         killed["shards" if is_head else "workers"] += 1
         finally:
             session.end()
-    print(f"killed {killed['workers']} workers and {killed['shards']} shards", flush=True)
+            print(f"killed {killed['workers']} workers and {killed['shards']} shards", flush=True)
     return 0
 
 

@@ -57,7 +57,7 @@ class Batch:
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        """Append a dispatch of ``plan``, and count its uniform slot."""
+        """Append a dispatch of ``plan``, and count its uniform slot, as a pool has one for each."""
         self.commands.append(command)
         self.groups += plan.launched
         if plan.uniform_bytes:

@@ -86,7 +86,6 @@ class Recorder:
         _, offset, size_bytes = uniforms.take(payload, batch)
         fields = plan.pipeline, plan.group, plan.spread, offset
         batch.commands.append(new_tuple(DispatchCommand, fields))
-        batch.uniform_slots += 1
         batch.size_bytes += size_bytes
         batch.groups += plan.launched
         if (

@@ -7,6 +7,7 @@ not move the faults of other verbs.  It does nothing by itself; the default plan
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from gpusim.errors import ProgramError
 
@@ -69,8 +70,8 @@ class FaultPlan:
 
     def __len__(self) -> int:
         """How many faults the plan holds."""
-        many = sum(len(getattr(self, name)) for name in _MANY)
-        return many + sum(getattr(self, name) is not None for name in _ONE)
+        single = _single(self)
+        return sum(map(len, _many(self))) + len(single) - single.count(None)
 
     def __str__(self) -> str:
         """One line that ``parse_faults`` reads back; ``none`` for the empty plan."""
@@ -94,6 +95,7 @@ _LOST_AT = {
 }
 _ONE = tuple(_LOST_AT)
 _MANY = tuple(field.name for field in fields(FaultPlan) if field.name not in _ONE)
+_many, _single = attrgetter(*_MANY), attrgetter(*_ONE)
 
 
 def parse_faults(text: str) -> FaultPlan:

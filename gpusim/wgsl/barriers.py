@@ -2,11 +2,11 @@
 
 Each function becomes a graph.  A node is a claim: that all invocations of a workgroup come to a
 point of the text together, or that all have the same value.  An edge leads to another claim that
-must hold for that.  All must meet a barrier, so its node is required; VARIES never holds.  A path
-from a required node to VARIES is a barrier that some may miss.  A function's Tags say what it
-demands of its callers and does to their values.  So each function is read once, callees first;
-those that nobody calls are read too.  A variable has a new node with each assignment.  A vector,
-array or struct is one value.  Nothing is computed, and no statement that cannot be reached is read.
+must hold for that.  A barrier must be met by all, so its node is required; VARIES never holds.  A
+path from a required node to VARIES is a barrier that some may miss.  The Tags of a function say
+what it demands of its callers, and what it does to their values.  So each function is read once,
+callees first; functions that nobody calls are read too.  A variable has a new node with each
+assignment.  A vector, array or struct is one value.  Unreachable statements are left out.
 
 Source: WGSL specification, 15.2 "Uniformity" and 9.9 "Statements Behavior Analysis".  In five
 places its tables leave out what its rule of soundness needs, and Tint's choice is taken here: what

@@ -152,7 +152,7 @@ class ExpressionWriter:
             return self._load_private(array, memory, address, value.type)
         if memory.space == "workgroup":
             base, row = self.workgroup_place(memory, address, value.type)
-            return f"{array}{row and f'[{row}:]'}.take({base}, mode=past_end)"
+            return f"{array}{row and f'[{row}:]'}.take({base}, mode='clip')"
         whole = self.shared_index(address, value.type)
         if whole is not None:
             return self._load_one(array, whole, memory, value.type)
@@ -163,7 +163,7 @@ class ExpressionWriter:
         if where is not None:
             row = self._row_of(array, memory, address, value.type)
             return f"({row}load({array}, {where}))"
-        return f"{array}.take({self.index(address, value.type)}, mode=past_end)"
+        return f"gather({array}, {self.index(address, value.type)})"
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
         is_float = kind in ("f32", "f16")

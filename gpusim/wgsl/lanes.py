@@ -59,7 +59,12 @@ def load(memory: Values, where: Any) -> Values:
     """Elements; past the end it is the last."""
     if isinstance(where, slice):
         return memory[where]
-    return memory.take(where, mode=past_end)
+    return memory.take(where, mode="clip")
+
+
+def gather(memory: Values, where: Values) -> Values:
+    """Elements by the index of each lane; past the end it is the last."""
+    return memory.take(where, mode="clip")
 
 
 def store(memory: Values, where: Any, values: Values) -> None:
@@ -216,7 +221,15 @@ def _reversed(values: Any) -> Any:
 
 def load_varied(memory: Values, where: Any) -> Values:
     """Elements; past the end it is another one."""
-    return memory[where] if isinstance(where, slice) else memory.take(where, mode="wrap")
+    return memory[where] if isinstance(where, slice) else gather_varied(memory, where)
+
+
+def gather_varied(memory: Values, where: Values) -> Values:
+    """Elements; past the end it is zero, as on many adapters, or another one if the last is."""
+    found = memory.take(where, mode="wrap")
+    if memory[-1] != 0:
+        found[where >= len(memory)] = 0
+    return found
 
 
 def store_varied(memory: Values, where: Any, values: Values) -> None:
@@ -242,12 +255,12 @@ def store_one_varied(memory: Values, index: int, value: Any) -> None:
 
 def one_varied(memory: Values, index: int) -> Any:
     """One element; past the end it is another one."""
-    return memory.item(index % len(memory))
+    return gather_varied(memory, np.array([index])).item()
 
 
 def one_float_varied(memory: Values, index: int) -> Any:
     """One float; past the end it is another one."""
-    return memory[index % len(memory)]
+    return gather_varied(memory, np.array([index]))[0]
 
 
 def modify_varied(
@@ -279,9 +292,6 @@ def modify_inward(
     return found
 
 
-past_end = "clip"
-
-
 def names() -> dict[str, Any]:
     """All that the Python of a shader may name."""
     found: dict[str, Any] = {}
@@ -293,7 +303,7 @@ def names() -> dict[str, Any]:
     return found
 
 
-_VARIED = ("load", "store", "store_at", "store_one", "one", "one_float", "modify")
+_VARIED = ("load", "gather", "store", "store_at", "store_one", "one", "one_float", "modify")
 _NUMPY = (
     "add subtract multiply divide fmod floor_divide remainder bitwise_and bitwise_or bitwise_xor "
     "equal not_equal less less_equal greater greater_equal logical_not invert negative left_shift "
@@ -303,7 +313,6 @@ _NUMPY = (
 NAMES = names()
 VARIED = {
     **NAMES,
-    "past_end": "wrap",
     "walk": backwards,
     **{name: NAMES[f"{name}_varied"] for name in _VARIED},
 }

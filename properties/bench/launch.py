@@ -24,7 +24,7 @@ from properties.bench.cuda import cuda_arms
 from properties.bench.dispatch import Timing, probe
 from properties.bench.timing import BARE, Results, Row, Sample, rows_of
 
-BLOCKS = 10
+BLOCKS, ROUND = 10, ", round "
 CHAINS = (
     Chain(name="dependent", dispatches=1000),
     Chain(name="independent", dispatches=1000, buffers=8),
@@ -49,7 +49,7 @@ def bench_launch(device: Any, rounds: int, tell: Callable[[str], None]) -> Resul
         arms, missing = launch_arms(device, driver, chain)
         notes += [note for note in missing if note not in notes]
         for number in range(1, rounds + 1):
-            name = f"{chain.name}, round {number}"
+            name = f"{chain.name}{ROUND}{number}"
             tell(f"{name} of {rounds}: {', '.join(arms)}")
             blocks = blocks_of(timing.samples(arms), BLOCKS)
             check_same(name, arms)

@@ -11,10 +11,11 @@ microseconds by benchmark, workload and arm.  Nothing is measured here.
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from properties.bench.launch import ROUND
 from properties.bench.plot import load_drawing
 from properties.bench.show import columns, number
 from properties.bench.timing import Report, Row, by_workload, read_report
@@ -33,6 +34,15 @@ _HEADLINES = (
 _HEADLINE_WORKLOAD = "chain"
 _STRETCHES = 5
 """The most stretches of a curve that a table shows; the picture shows all."""
+
+_OF_ROUNDS: Mapping[str, Callable[[Row], str]] = {
+    "median µs": lambda row: number(row.median_us),
+    "least to most": lambda row: f"{number(row.more['least_us'])}-{number(row.more['most_us'])}",
+    "CPU µs": lambda row: number(row.cpu_us),
+    "÷ bare, paired": lambda row: number(row.more.get("paired_to_bare")),
+    "÷ cupy, paired": lambda row: number(row.more.get("paired_to_cupy")),
+}
+"""The columns of a table whose rows have several rounds."""
 
 Expected = Mapping[str, Mapping[str, float]]
 """Microseconds by workload and arm."""
@@ -91,6 +101,8 @@ def tables(report: Report | None, expected: Expected) -> str:
     if report is None:
         return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
     groups = by_workload(report.rows)
+    if all(ROUND in name for name in groups):
+        return f"{report.description}; `{report.command}`\n{_tables_of_rounds(groups)}"
     limits = {name: rows for name, rows in groups.items() if _are_limits(rows)}
     text = f"{report.description}; `{report.command}`\n"
     for name, rows in groups.items():
@@ -157,6 +169,20 @@ def _table(workload: str, rows: Sequence[Row], expected: Mapping[str, float]) ->
         shown.append(("measured ÷ expected", lambda row: number(differs(row))))
     lines = [[say(row) for _, say in shown] for row in rows]
     return _markdown(workload, [head for head, _ in shown], lines)
+
+
+def _tables_of_rounds(groups: Mapping[str, Sequence[Row]]) -> str:
+    """A table a chain, whose cells have a figure for each round."""
+    chains = dict.fromkeys(name.split(ROUND)[0] for name in groups)
+    text = ""
+    for chain in chains:
+        rounds = [rows for name, rows in groups.items() if name.split(ROUND)[0] == chain]
+        lines = [
+            [rows[0].arm, *(" ".join(map(say, rows)) for say in _OF_ROUNDS.values())]
+            for rows in zip(*rounds, strict=True)
+        ]
+        text += _markdown(f"{chain}, round by round", ["arm", *_OF_ROUNDS], lines)
+    return text
 
 
 def _table_of_limits(groups: Mapping[str, Sequence[Row]]) -> str:

@@ -221,38 +221,40 @@ class DroppingClient(Client):
     """Issues one more read before and after each read, and drops those tickets.
 
     Before each sync it begins another sync, and does not wait for it to end.  For each replay it
-    captures the commands again, as a function would at each call, and drops that graph.
+    captures the commands again, as a function would at each call, and drops the graph before it,
+    whose address Python then uses again.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
         self._tickets: list[Ticket] = []
         self._captures: dict[str, Capture] = {}
+        self._graph: Graph | None = None
 
     def capture(self, op: Capture) -> None:
         self.target.perform(op)
         self._captures[op.graph] = op
 
     def replay(self, op: Replay) -> None:
-        graph = self._captured_again(op)
-        if graph is None:
-            self.target.perform(op)
+        if self._captured_again(op) and self._graph is not None:
+            self._graph.replay(op.scalars)
         else:
-            graph.replay(op.scalars)
+            self.target.perform(op)
 
-    def _captured_again(self, op: Replay) -> Graph | None:
-        """The graph over the buffers of a replay; None where these are refused."""
+    def _captured_again(self, op: Replay) -> bool:
+        """Capture a graph over the buffers of a replay; False where these are refused."""
         captured = self._captures[op.graph]
         named = {name for command in captured.commands for name in buffers_of(command)}
         if not named.issuperset(old for old, _ in op.bindings):
-            return None
+            return False
         try:
-            with self.target.runtime.capture() as graph:
+            self._graph = None
+            with self.target.runtime.capture() as self._graph:
                 for command in replayed(captured, replace(op, scalars=None)):
                     self.target.perform(command)
         except Refused:
-            return None
-        return graph
+            return False
+        return True
 
     def read(self, op: Read) -> Delivery:
         self.target.perform(op)

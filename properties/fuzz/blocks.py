@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from properties.fuzz.bugs import Bug
-from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, found_bug, identity_of
+from properties.fuzz.corpus import (
+    BlockResult,
+    Corpus,
+    FoundBug,
+    KnownResult,
+    found_bug,
+    identity_of,
+)
 from properties.fuzz.engine import Session, Watch, opened, prepare, run_programs
 from properties.fuzz.settings import Settings, Share
 from properties.fuzz.signatures import Signature
@@ -55,6 +62,14 @@ class Runner:
     def adapter(self) -> str:
         """The adapter that its programs run on, with its driver."""
         return f"{self.session.device}: {self.session.description}"
+
+    @property
+    def known(self) -> list[KnownResult]:
+        """What the known findings did, once a block was run."""
+        return [
+            KnownResult(adapter=self.adapter, file=each.file.name, state=str(each))
+            for each in self.session.bugs.known
+        ]
 
     def take(self, found: FoundBug) -> None:
         """Note a finding of another process, so that it is not made small again."""
@@ -151,6 +166,8 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
                     break
                 if block.first not in corpus.done:
                     result = runner.run(block, watch)
+                    for known in runner.known:
+                        corpus.keep_known(known)
                     if result is not None:
                         corpus.keep_block(result)
         except KeyboardInterrupt:

@@ -19,6 +19,7 @@ from properties.fuzz.exports import write_junit, write_sarif
 from properties.fuzz.fleet import fuzz_fleet
 from properties.fuzz.report import as_json, live, say, write_json
 from properties.fuzz.settings import Settings, gather
+from properties.fuzz.status import status
 from properties.fuzz.union import Union, union
 
 
@@ -37,6 +38,8 @@ def merge(arguments: argparse.Namespace) -> Session:
     settings = Settings(save=arguments.save or Settings().save, json=arguments.json)
     whole = union([Path(folder) for folder in arguments.folders], settings)
     _report(whole.session, whole, arguments)
+    if arguments.html is not None:
+        arguments.html.write_text(status(whole), encoding="utf-8")
     return whole.session
 
 

@@ -3,6 +3,7 @@
 - ``sessions/DIGEST.json``: the one session that the folder belongs to.
 - ``blocks/FIRST-DIGEST.json``: a block of programs that was run whole, and what it counted.
 - ``findings/DIGEST.json``: a finding, written as soon as it is there.
+- ``known/DIGEST.json``: what a finding that was known before did on an adapter.
 
 A file is named by the digest of its text, appears whole by a rename and is never changed.  So a
 plain folder or a mounted bucket is enough: no file is locked or appended to.  A block that two
@@ -26,6 +27,7 @@ from properties.arguments import UsageError
 from properties.explain.argument import Argument
 from properties.finding_file import format_finding, parse_finding
 from properties.fuzz.bugs import Bug, Bugs
+from properties.fuzz.loading import digest_of_kernels
 from properties.fuzz.plain import from_plain, to_plain
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
@@ -49,6 +51,7 @@ _SAME = (
     "target",
 )
 """The settings that decide which programs a session has, and what runs them."""
+KERNELS_TEXT = "text of the kernels"
 _DIGITS = 16
 T = TypeVar("T")
 
@@ -60,7 +63,7 @@ class Identity:
     versions: str
     device: str
     settings: Mapping[str, str]
-    """The values of the settings that decide, as text, by name."""
+    """The values of the settings that decide, as text, by name, and a digest of the kernels."""
 
     def differences(self, other: "Identity") -> list[str]:
         """What is different in ``other``, as words."""
@@ -72,10 +75,13 @@ class Identity:
 
 def identity_of(settings: Settings, device: str) -> Identity:
     """The identity of a session with these settings on the device of that name."""
+    same = {name: str(getattr(settings, name)) for name in _SAME}
+    if settings.kernels:
+        same[KERNELS_TEXT] = digest_of_kernels(settings.kernels)
     return Identity(
         versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
         device=device,
-        settings={name: str(getattr(settings, name)) for name in _SAME},
+        settings=same,
     )
 
 
@@ -186,6 +192,16 @@ def _told(argument: Argument) -> Told:
     return Told(**{name: getattr(argument, name) for name in Told.__dataclass_fields__})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownResult:
+    """What a finding of an earlier session did on an adapter, in words."""
+
+    adapter: str
+    file: str
+    """The name of its file."""
+    state: str
+
+
 class Corpus:
     """The corpus in a folder; each write is whole, or is not there."""
 
@@ -223,6 +239,14 @@ class Corpus:
     def keep_finding(self, found: FoundBug) -> None:
         """Write a finding."""
         self._write("findings", "", found)
+
+    def keep_known(self, known: KnownResult) -> None:
+        """Write what a known finding did."""
+        self._write("known", "", known)
+
+    def known(self) -> list[KnownResult]:
+        """What the known findings did on each adapter."""
+        return [known for _, known in self._read("known", KnownResult)]
 
     @property
     def done(self) -> frozenset[int]:

@@ -318,7 +318,12 @@ class _Loop:
                 session.deaths += 1
                 session.uncounted += shard.pass_over(answer)
                 case = shard.make(answer.number, stall)
-                self._found(shard, case, answer.failure(case))
+                failure: Failure | None = answer.failure(case)
+                if answer.was_killed:
+                    # A long program may be killed so often by chance.
+                    failure = shard.judge(case, stall)
+                if failure is not None:
+                    self._found(shard, case, failure)
         self._tick()
 
     def _failed(self, shard: Shard, failed: FailedProgram) -> None:

@@ -9,7 +9,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -24,6 +25,8 @@ from properties.fuzz.corpus import (
     BlockResult,
     Corpus,
     FoundBug,
+    Identity,
+    KnownResult,
     as_text,
     from_text,
     identity_of,
@@ -31,6 +34,7 @@ from properties.fuzz.corpus import (
 from properties.fuzz.engine import Session, Watch
 from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.settings import Settings
+from properties.fuzz.status import REFRESH_SECONDS, Worker, write_status
 from properties.fuzz.union import Union, union
 
 LOCAL = "local"
@@ -41,6 +45,8 @@ _DEALT_AGAIN = 1000
 """How often a block is dealt again if its worker or node dies."""
 _AHEAD = 2
 """Blocks that are dealt for each place of the cluster, so that no place waits for the head."""
+PAGE = "status.html"
+"""The page of the session, in the folder of the corpus."""
 _WAIT_SECONDS = 0.2
 _ANSWER_SECONDS = 10.0
 
@@ -152,8 +158,12 @@ class _Head:
         board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
         self._board = board.remote([as_text(found) for _, found in corpus.findings()])
         self._taken = 0
-        self._session = union([corpus.folder], settings).session
-        self._task = ray.remote(_run_block)
+        self._whole = union([corpus.folder], settings)
+        self._before_seconds = self._whole.session.seconds
+        self._blocks_of: Counter[str] = Counter()
+        """How many blocks each node has run."""
+        self._written = float("-inf")
+        self._task, self._identity = ray.remote(_run_block), identity_of(settings, settings.device)
 
     def run(self) -> None:
         """Run until every block is done, enough was found, or the time is over."""
@@ -165,8 +175,10 @@ class _Head:
             self._take_findings()
             for reference in ready:
                 self._take_block(reference)
-            self._session.seconds = time.monotonic() - self._start
-            self._watch(self._session)
+            session = self._whole.session
+            session.seconds = self._before_seconds + time.monotonic() - self._start
+            self._watch(session)
+            self._show()
 
     def _deal(self) -> None:
         """Deal blocks, so that a few wait for each place of the cluster as it is now."""
@@ -180,25 +192,28 @@ class _Head:
             block = self._left.pop(0)
             task = self._task.options(**place, max_retries=_DEALT_AGAIN)
             plain = replace(self._settings, workers=1, origins={})
-            self._dealt[task.remote(plain, block, self._board)] = block
+            self._dealt[task.remote(plain, self._identity, block, self._board)] = block
 
     def _take_block(self, reference: Any) -> None:
         block = self._dealt.pop(reference)
         try:
-            text = self._ray.get(reference)
+            node, text, known = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             # An error of a block is raised here as if it were the head's.
             if isinstance(error.cause, GpusimError | UsageError):
                 raise error.cause from None
             raise
+        for each in known:
+            self._corpus.keep_known(from_text(KnownResult, each))
         if text is None:
             self._had_enough = True
         else:
             result = from_text(BlockResult, text)
             assert result.first == block.first
             self._corpus.keep_block(result)
-            self._session.tally.add(result.tally)
-            self._session.uncounted += result.uncounted
+            self._whole.add(result)
+            self._whole.settle()
+            self._blocks_of[node] += 1
 
     def _take_findings(self) -> None:
         for text in self._ray.get(self._board.all.remote(self._taken)):
@@ -206,19 +221,37 @@ class _Head:
             found = from_text(FoundBug, text)
             self._corpus.keep_finding(found)
             bug = found.bug(self._settings.save)
-            self._session.bugs.take(found.signature, bug)
+            self._whole.session.bugs.take(found.signature, bug)
+            self._whole.row(found.adapter).saved.add(found.signature)
 
     def _has_enough(self) -> bool:
-        return self._had_enough or len(self._session.bugs) >= self._settings.findings
+        found = len(self._whole.session.bugs)
+        return self._had_enough or found >= self._settings.findings
 
     def _is_late(self) -> bool:
         seconds = self._settings.seconds
         return seconds is not None and time.monotonic() - self._start >= seconds
 
+    def _show(self, *, is_over: bool = False) -> None:
+        """Write the page of the session, unless that was just done."""
+        if is_over or time.monotonic() - self._written >= REFRESH_SECONDS:
+            workers = [
+                Worker(
+                    name=f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+                    is_alive=node["Alive"],
+                    places=int(node["Resources"].get("CPU", 0)),
+                    blocks=self._blocks_of[node["NodeID"]],
+                )
+                for node in self._ray.nodes()
+            ]
+            write_status(self._corpus.folder / PAGE, self._whole, workers, is_over=is_over)
+            self._written = time.monotonic()
+
     def close(self) -> None:
         """Take the results that have come, and cancel the other blocks."""
         with suppress(self._ray.exceptions.RayError):
             self._take_findings()
+            self._show(is_over=True)
         for reference in self._dealt:
             with suppress(self._ray.exceptions.RayError):
                 self._ray.cancel(reference, force=True)
@@ -239,15 +272,27 @@ class _Board:
         return self._found[first:]
 
 
-def _run_block(settings: Settings, block: Block, board: Any) -> str | None:
-    """Run a block in a process of the cluster; the text of its result, as of ``Runner.run``."""
+def _run_block(
+    settings: Settings, identity: Identity, block: Block, board: Any
+) -> tuple[str, str | None, Sequence[str]]:
+    """Run a block in a process of the cluster.
+
+    The node, the text of what ``Runner.run`` gives, and the texts of what known findings did.
+    UsageError where this machine has other versions or kernels than the head.
+    """
     ray = _ray()
     runner, _ = _runner(settings)
+    if different := identity.differences(identity_of(settings, runner.session.device)):
+        raise UsageError(
+            f"cannot run a block on {socket.gethostname()} because the head has "
+            f"{', '.join(different)} (probably a file is another there, or a package)"
+        )
     runner.keep = lambda found: ray.get(board.add.remote(as_text(found)))
     for text in ray.get(board.all.remote()):
         runner.take(from_text(FoundBug, text))
     result = runner.run(block, _unwatched)
-    return None if result is None else as_text(result)
+    node = ray.get_runtime_context().get_node_id()
+    return node, None if result is None else as_text(result), [*map(as_text, runner.known)]
 
 
 @lru_cache(maxsize=1)

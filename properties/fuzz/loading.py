@@ -3,6 +3,7 @@
 What is loaded is not run here.
 """
 
+import hashlib
 import importlib
 import inspect
 import shlex
@@ -22,6 +23,7 @@ from properties.model.case import RUNTIME
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 from properties.targets.process import ProcessFactory
 
+_DIGITS = 12
 COMMAND, PAGE = "exec:", "browser:"
 """How the name of a target begins that is a command or a web page."""
 MakeFactory = Callable[[str, Kernels], TargetFactory]
@@ -69,6 +71,23 @@ def load_kernels(spec: str) -> Kernels:
             raise _no_kernels(spec, f"{kernel!r} is no Kernel", "KERNELS is to be a list of them")
     names = {kernel.name for kernel in kernels if OFFERED.get(kernel.name) is not kernel}
     return OFFERED.adding(*(kernel for kernel in kernels if kernel.name in names))
+
+
+def digest_of_kernels(spec: str) -> str:
+    """A digest of the text that the kernels ``spec`` are written in.
+
+    Raises:
+        ProgramError: it cannot be read.
+    """
+    where = spec.rpartition(":")[0] or spec
+    try:
+        if where.endswith((".py", ".wgsl")):
+            text = Path(where).read_bytes()
+        else:
+            text = inspect.getsource(_module(where, "KERNELS")).encode()
+    except OSError as error:
+        raise _no_kernels(spec, f"it cannot be read: {error}", "another path is meant") from error
+    return hashlib.sha256(text).hexdigest()[:_DIGITS]
 
 
 def _shader_kernels(spec: str) -> list[Kernel]:

@@ -369,3 +369,4 @@ def add_merge_options(parser: Parser) -> None:
     for name in ("save", "json"):
         setting = settings_of(Settings)[name]
         parser.add_option(f"--{name}", setting.read, setting.help, metavar=setting.metavar)
+    parser.add_option("--html", read_file_to_write, "write a page with curves", metavar="FILE")

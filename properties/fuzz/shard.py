@@ -99,6 +99,10 @@ class Shard:
         assert isinstance(answer, Made)
         return answer.case
 
+    def judge(self, case: Case, stall_seconds: float) -> Failure | None:
+        """The failure of a case that is run by itself; None where it passes."""
+        return self._supervisor.judge(case, stall_seconds)
+
     def judgement(self, stall_seconds: float) -> Judgement:
         """Judges a candidate in the worker."""
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)

@@ -42,7 +42,7 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
-MOST_KILLS = 3
+MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
 _MOST_STARTS = 20
 """How often a worker is started again that is killed from outside before it has its device."""

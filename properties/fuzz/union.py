@@ -5,20 +5,21 @@ Nothing here runs a program.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from properties.arguments import UsageError
 from properties.fuzz.bugs import Bugs
-from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, Identity
+from properties.fuzz.corpus import KERNELS_TEXT, BlockResult, Corpus, FoundBug, Identity
 from properties.fuzz.engine import Session
 from properties.fuzz.loading import load_kernels
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.report import as_json, rate
 from properties.fuzz.settings import Settings, read_setting
 from properties.fuzz.signatures import Signature
+from properties.oracles.coverage import FEASIBLE, chance_of_new
 
 _MAY_DIFFER = ("seed", "first", "programs", "block", "policy", "scheduler", "faults")
 """Settings in which the corpora of one union may differ: they change only the programs."""
@@ -34,8 +35,30 @@ class AdapterRow:
     """The time that its blocks took, together."""
     planted: tuple[PlantedMistake, ...] = ()
     """The planted mistakes, and whether each was seen."""
-    found: Counter[Signature] = field(default_factory=Counter)
-    """How many of its programs showed each finding, at least."""
+    counted: Counter[Signature] = field(default_factory=Counter)
+    """How many programs of its blocks showed each finding."""
+    saved: set[Signature] = field(default_factory=set)
+    """The findings that it saved; a block that was killed counted nothing."""
+    known: dict[str, str] = field(default_factory=dict)
+    """What each known finding did on it, by the name of its file."""
+
+    def shown(self, signature: Signature) -> int:
+        """How many of its programs showed a finding, at least."""
+        return max(self.counted[signature], signature in self.saved)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A block that was added to a union, and what the union had reached by then."""
+
+    began: float
+    ended: float
+    programs: int
+    """Those of the block."""
+    cells: int
+    """Pairs of ops that were met by then."""
+    novelty: float
+    """The chance that one more batch is of a new shape."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,24 +72,86 @@ class Union:
     """Blocks that were run."""
     asked: int = 0
     """Blocks that there are."""
+    steps: list[Step] = field(default_factory=list)
+    """Its blocks, in the order in which they were added."""
+
+    def add(self, result: BlockResult) -> None:
+        """Add a block that is not in it yet; ``settle`` comes after the last."""
+        session = self.session
+        session.tally.add(result.tally)
+        session.deaths += result.deaths
+        session.uncounted += result.uncounted
+        session.bugs.explained += result.explained
+        session.bugs.known_failures += result.known_failures
+        both = session.unreachable if self.steps else result.unreachable
+        # A rare event is out of reach only where no block could reach it.
+        shared = {name: why for name, why in both.items() if name in result.unreachable}
+        session.unreachable = shared
+        session.is_ours, session.not_asked = result.is_ours, result.not_asked
+        row, programs = self.row(result.adapter), result.tally.programs + result.uncounted
+        if not row.planted or _unseen(row.planted):
+            # Where a target's own bugs hid them at first, they are planted again.
+            row.planted = result.planted or row.planted
+        row.blocks += 1
+        row.programs += programs
+        row.worker_seconds += result.ended - result.began
+        row.counted.update(dict(result.met))
+        reached = session.tally.reached
+        step = Step(
+            began=result.began,
+            ended=result.ended,
+            programs=programs,
+            cells=sum(reached.cells[cell] > 0 for cell in FEASIBLE),
+            novelty=chance_of_new(reached.batches),
+        )
+        self.steps.append(step)
+        self.done += 1
+
+    def settle(self) -> None:
+        """Sum up the rows."""
+        session, met = self.session, self.session.bugs.met
+        for signature, bug in met.items():
+            bug.count = sum(row.shown(signature) for row in self.adapters.values())
+        planted = [row.planted for row in self.adapters.values() if row.planted]
+        # One adapter on which a mistake was not seen makes the whole invalid.
+        session.planted = next(filter(_unseen, planted), planted[0] if planted else ())
+        session.description = "; ".join(sorted(self.adapters))
+        session.seconds = session.fuzz_seconds = covered(
+            [(step.began, step.ended) for step in self.steps]
+        )
+
+    def row(self, adapter: str) -> AdapterRow:
+        """The row of an adapter."""
+        return self.adapters.setdefault(adapter, AdapterRow())
 
     def lines(self) -> list[str]:
         """Which blocks were done, a row for each adapter, and each finding by adapter."""
         lines = [f"{self.done} of {self.asked} blocks done"]
-        for name, row in sorted(self.adapters.items()):
+        met, rows = self.session.bugs.met, sorted(self.adapters.items())
+        for name, row in rows:
             speed = rate(row.programs, row.worker_seconds)
+            found = sum(row.shown(each) > 0 for each in met)
             lines.append(
                 f"  {name}: {row.blocks} blocks, {row.programs} programs, {speed} a second of a "
-                f"worker, {len(row.found)} found"
+                f"worker, {found} found"
             )
-        for signature, bug in self.session.bugs.met.items():
-            shown = [
-                f"{name} ({row.found[signature]})"
-                for name, row in sorted(self.adapters.items())
-                if row.found[signature]
-            ]
-            lines.append(f"  {bug.file.name}: {', '.join(shown)}")
-        return lines
+        return lines + [f"  {name}: {', '.join(cells)}" for name, cells in self.by_adapter()]
+
+    def by_adapter(self) -> list[tuple[str, list[str]]]:
+        """Each finding, and then each known one, with what it did on which adapter."""
+        rows = sorted(self.adapters.items())
+        table = [
+            (
+                bug.file.name,
+                [f"{name} ({row.shown(each)})" for name, row in rows if row.shown(each)],
+            )
+            for each, bug in self.session.bugs.met.items()
+        ]
+        known = dict.fromkeys(file for _, row in rows for file in row.known)
+        for file in sorted(known):
+            cells = [f"{name} ({row.known[file]})" for name, row in rows if file in row.known]
+            table.append((f"known {file}", cells))
+        return table
 
     def save_findings(self) -> None:
         """Write the files of the findings, those too that other machines found."""
@@ -81,7 +166,8 @@ class Union:
                 "blocks": row.blocks,
                 "programs": row.programs,
                 "worker_seconds": round(row.worker_seconds, 3),
-                "found": {names[each]: count for each, count in row.found.items()},
+                "found": {names[each]: row.shown(each) for each in names if row.shown(each)},
+                "known": row.known,
             }
             for adapter, row in sorted(self.adapters.items())
         }
@@ -131,7 +217,9 @@ def _identity(corpus: Corpus) -> Identity:
 def _refuse_other(folder: Path, first: Identity, other: Identity) -> None:
     """Raise UsageError if two corpora do not judge the same thing."""
     same = {name: value for name, value in other.settings.items() if name not in _MAY_DIFFER}
-    judged = replace(first, device="", settings={name: first.settings[name] for name in same})
+    judged = replace(
+        first, device="", settings={name: first.settings.get(name, "nothing") for name in same}
+    )
     if different := judged.differences(replace(other, device="", settings=same)):
         raise UsageError(
             f"cannot merge {folder} with the others because they have {', '.join(different)} "
@@ -144,7 +232,7 @@ def _settings(identity: Identity, settings: Settings) -> Settings:
     values = {
         name: read_setting(name, _text(value), name)
         for name, value in identity.settings.items()
-        if value
+        if value and name != KERNELS_TEXT
     }
     plain = Settings()
     values["device"] = identity.device
@@ -178,43 +266,20 @@ def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
         bugs.take(each.signature, each.bug(whole.session.settings.save))
     for each in found:
         if each.signature in bugs.met:
-            # A killed block counted nothing, though its finding is here.
-            row = whole.adapters.setdefault(each.adapter, AdapterRow())
-            row.found[each.signature] = 1
+            whole.row(each.adapter).saved.add(each.signature)
 
 
 def _add_blocks(whole: Union, corpora: Sequence[Corpus], identities: Sequence[Identity]) -> None:
-    """Add up what the blocks counted."""
-    session, bugs = whole.session, whole.session.bugs
+    """Add each block once, and what the known findings did."""
     done: set[tuple[str, int]] = set()
-    spans: list[tuple[float, float]] = []
-    counted: Counter[tuple[str, Signature]] = Counter()
     for corpus, identity in zip(corpora, identities, strict=True):
+        for known in corpus.known():
+            whole.row(known.adapter).known[known.file] = known.state
         for result in corpus.blocks():
-            if (repr(identity), result.first) in done:
-                continue
-            done.add((repr(identity), result.first))
-            spans.append((result.began, result.ended))
-            row = whole.adapters.setdefault(result.adapter, AdapterRow())
-            _add_block(session, result, is_first=len(done) == 1)
-            if not row.planted or _unseen(row.planted):
-                # If a target's own bugs hid the mistakes at first, they were planted again.
-                row.planted = result.planted or row.planted
-            row.blocks += 1
-            row.programs += result.tally.programs + result.uncounted
-            row.worker_seconds += result.ended - result.began
-            counted.update({(result.adapter, each): count for each, count in result.met})
-    for (adapter, signature), count in counted.items():
-        if signature in bugs.met:
-            whole.adapters[adapter].found[signature] = count
-    for signature, bug in bugs.met.items():
-        bug.count = sum(row.found[signature] for row in whole.adapters.values())
-    planted = [row.planted for row in whole.adapters.values() if row.planted]
-    # One adapter on which a mistake was not seen makes the whole invalid.
-    session.planted = next(filter(_unseen, planted), planted[0] if planted else ())
-    session.description = "; ".join(sorted(whole.adapters))
-    session.seconds = session.fuzz_seconds = covered(spans)
-    whole.done = len(done)
+            if (repr(identity), result.first) not in done:
+                done.add((repr(identity), result.first))
+                whole.add(result)
+    whole.settle()
 
 
 def _unseen(planted: Sequence[PlantedMistake]) -> bool:
@@ -222,22 +287,21 @@ def _unseen(planted: Sequence[PlantedMistake]) -> bool:
     return not all(each.is_as_known for each in planted)
 
 
-def _add_block(session: Session, result: BlockResult, *, is_first: bool) -> None:
-    session.tally.add(result.tally)
-    session.deaths += result.deaths
-    session.uncounted += result.uncounted
-    session.bugs.explained += result.explained
-    session.bugs.known_failures += result.known_failures
-    both = result.unreachable if is_first else session.unreachable
-    # A rare event is out of reach only if no block could reach it.
-    session.unreachable = {name: why for name, why in both.items() if name in result.unreachable}
-    session.is_ours, session.not_asked = result.is_ours, result.not_asked
+Span = tuple[float, float]
 
 
-def covered(spans: Sequence[tuple[float, float]]) -> float:
-    """The seconds within at least one of the spans."""
-    total, until = 0.0, float("-inf")
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The same time, in spans that do not overlap."""
+    apart: list[Span] = []
     for began, ended in sorted(spans):
-        total += max(0.0, ended - max(began, until))
-        until = max(until, ended)
-    return total
+        if apart and began <= apart[-1][1]:
+            first, last = apart[-1]
+            apart[-1] = first, max(last, ended)
+        else:
+            apart.append((began, ended))
+    return apart
+
+
+def covered(spans: Iterable[Span]) -> float:
+    """The seconds within at least one of the spans."""
+    return sum((ended - began for began, ended in joined(spans)), 0.0)

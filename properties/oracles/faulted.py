@@ -114,8 +114,10 @@ def judge_reported(
     The reads report a failed map.  After a loss, earlier faults that nothing reported need not be
     reported any more.
     """
+    failed_maps = [outcome.late_error for outcome in got.outcomes].count(_MAP_FAILED)
+    if not (met or reported or failed_maps):
+        return None
     unplanned = Counter() if planned is None else Counter(met) - planned
-    failed_maps = sum(outcome.late_error == _MAP_FAILED for outcome in got.outcomes)
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
     untold = Counter(error for error in met if error != _MAP_FAILED) - Counter([*reported, closing])
     reason = ""

@@ -264,6 +264,8 @@ def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     does a call that follows from an injected fault.
     """
     case = execution.case
+    if not execution.reports:
+        return None
     is_provoked = (
         case.injected or case.client == STALE or any(each.error for each in expected.outcomes)
     )
@@ -288,6 +290,7 @@ def _judge_shaders(execution: Execution) -> Failure | None:
     if not errors or not len(execution.case.program):
         return None
     report = errors[0]
+    order = (f"in another order of workgroups and atomics: {report.order}",) if report.order else ()
     return Failure(
         kind=FailureKind.SHADER,
         trait=f"{report.kind} in {report.entry_point}",
@@ -295,7 +298,7 @@ def _judge_shaders(execution: Execution) -> Failure | None:
         op="the shaders",
         what=report.kind,
         reason=report.what,
-        notes=(*map(str, report.acts), f"what to do: {report.remedy}"),
+        notes=(*map(str, report.acts), *order, f"what to do: {report.remedy}"),
     )
 
 

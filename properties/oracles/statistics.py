@@ -9,10 +9,9 @@ that op nor those of pools and caches are checked.  Nothing here looks at values
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
 
 from gpusim.history import Outcome
-from gpusim.ops import Alloc, AnyDispatch, Capture, Copy, Free, Op, Replay
+from gpusim.ops import Alloc, AnyDispatch, Capture, Command, Copy, Free, Op, Replay
 from gpusim.runtime.policy import Uniforms
 from gpusim.runtime.stats import Counts, Stats
 from gpusim.text import write_op
@@ -38,6 +37,8 @@ _COUNTED = {
     "free": "frees",
 }
 """The counter of each verb."""
+_OF_BATCHES = ("encode", "submit", "failed")
+_SINGLE = ("create_buffer", "create_bind_group", "dispatch", "take")
 
 
 def judge_statistics(execution: Execution) -> Failure | None:
@@ -45,7 +46,7 @@ def judge_statistics(execution: Execution) -> Failure | None:
     stats = execution.stats
     if stats is None or not execution.is_lawful:
         return None
-    events = [*takewhile(lambda event: event.kind != "close", execution.trace)]
+    events = execution.trace.before_close()
     looked = execution.looked
     if looked is not None:
         failure = _judge(execution, events[: looked.events], looked.stats, looked.ops)
@@ -63,16 +64,17 @@ def _judge(
     """
     program, is_over = execution.case.program, ops is None
     ops = len(program) if ops is None else ops
-    kinds = Counter(event.kind for event in events)
-    has_failed = kinds["failed"] > 0
+    told = _by_kind(events)
+    has_failed = any([event.kind == "failed" for event in told["submit"]])
     if has_failed and execution.case.client != PLAIN:
         # A call of the client itself may fail; its fault is then reported for an accepted op.
         return None
     issued = [*zip(program.ops[:ops], execution.history.outcomes[:ops], strict=True)]
     limit = execution.case.policy.debug_dispatch_limit
-    figures = [*_ops(issued, limit, stats), *_sizes(issued, stats), *_submits(events, stats)]
+    figures = [*_ops(issued, limit, stats), *_sizes(issued, stats)]
+    figures += _submits(told["submit"], stats)
     if not has_failed:
-        figures += _stores(execution, events, kinds, stats, is_over=is_over)
+        figures += _stores(execution, told, stats, is_over=is_over)
     for name, meant, shown in figures:
         if meant != shown:
             return Failure(
@@ -86,26 +88,34 @@ def _judge(
     return None
 
 
+def _by_kind(events: list[Event]) -> dict[str, list[Event]]:
+    """The events that the figures are made of, by their kinds; those of batches are one list."""
+    batches: list[Event] = []
+    told: dict[str, list[Event]] = {kind: [] for kind in _SINGLE} | dict.fromkeys(
+        _OF_BATCHES, batches
+    )
+    for event in events:
+        if event.kind in told:
+            told[event.kind].append(event)
+    return told
+
+
 def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
     """Ops that were accepted; those of a replay are counted as well."""
-    done: Counter[str] = Counter()
-    captures: dict[str, Capture] = {}
-    stopped = False
-    for op, outcome in issued:
-        if isinstance(op, Replay):
-            stopped |= outcome.error is not None
-        if outcome.error is not None:
-            continue
-        done[_COUNTED.get(op.verb, "")] += 1
-        if isinstance(op, Capture):
-            captures[op.graph] = op
-        elif isinstance(op, Replay):
-            commands = captures[op.graph].commands
+    accepted = [op for op, outcome in issued if outcome.error is None]
+    done = Counter([_COUNTED.get(op.verb, "") for op in accepted])
+    captures: dict[str, Sequence[Command]] = {}
+    for op in accepted:
+        if type(op) is Capture:
+            captures[op.graph] = op.commands
+        elif type(op) is Replay:
+            commands = captures[op.graph]
             done["dispatches"] += sum(isinstance(command, AnyDispatch) for command in commands)
             done["copies"] += sum(isinstance(command, Copy) for command in commands)
     if limit is not None:
         done["dispatches_dropped"] = max(0, done["dispatches"] - limit)
         done["dispatches"] -= done["dispatches_dropped"]
+    stopped = any([outcome.error is not None for op, outcome in issued if type(op) is Replay])
     halfway = ("dispatches", "dispatches_dropped", "copies") if stopped else ()
     for name in dict.fromkeys((*_COUNTED.values(), "dispatches_dropped")):
         if name not in halfway:
@@ -117,13 +127,11 @@ def _sizes(issued: Issued, stats: Stats) -> Figures:
     live: dict[str, int] = {}
     now = peak = total = 0
     for op, outcome in issued:
-        if outcome.error is not None:
-            continue
-        if isinstance(op, Alloc):
+        if type(op) is Alloc and outcome.error is None:
             live[op.buffer] = op.size_bytes
             now, total = now + op.size_bytes, total + op.size_bytes
             peak = max(peak, now)
-        elif isinstance(op, Free):
+        elif type(op) is Free and outcome.error is None:
             now -= live.pop(op.buffer)
     yield "live_buffers", len(live), stats.live_buffers
     yield "live_bytes", now, stats.live_bytes
@@ -131,11 +139,11 @@ def _sizes(issued: Issued, stats: Stats) -> Figures:
     yield "total_bytes", total, stats.total_bytes
 
 
-def _submits(events: list[Event], stats: Stats) -> Figures:
+def _submits(batches: list[Event], stats: Stats) -> Figures:
     """Batches that the queue has taken, and their commands."""
     taken: list[Event] = []
     encoded: Event | None = None
-    for event in events:
+    for event in batches:
         if event.kind == "encode":
             encoded = event
         elif event.kind == "submit" and encoded is not None:
@@ -143,14 +151,14 @@ def _submits(events: list[Event], stats: Stats) -> Figures:
         elif event.kind == "failed" and event["verb"] == "submit":
             taken.pop()
     yield "submits", len(taken), stats.submits
-    yield "commands", sum(event["commands"] for event in taken), stats.commands
-    reasons = Counter(str(event["reason"]) for event in taken)
+    yield "commands", sum([event["commands"] for event in taken]), stats.commands
+    reasons = Counter([str(event["reason"]) for event in taken])
     for reason in sorted({*reasons, *stats.flushes}):
         yield f"flushes for {reason}", reasons[reason], stats.flushes.get(reason, 0)
 
 
 def _stores(
-    execution: Execution, events: list[Event], kinds: Counter[str], stats: Stats, *, is_over: bool
+    execution: Execution, told: Mapping[str, list[Event]], stats: Stats, *, is_over: bool
 ) -> Figures:
     """What pools and caches made, and what they hold.
 
@@ -158,10 +166,10 @@ def _stores(
     every read was delivered.
     """
     policy = execution.case.policy
-    made = Counter(str(event["role"]) for event in events if event.kind == "create_buffer")
-    yield "uniforms created", made["uniform"], stats.uniforms.created
-    yield "staging created", made["staging"], stats.staging.created
-    yield "bind_groups created", kinds["create_bind_group"], stats.bind_groups.created
+    made = [event["role"] for event in told["create_buffer"]]
+    yield "uniforms created", made.count("uniform"), stats.uniforms.created
+    yield "staging created", made.count("staging"), stats.staging.created
+    yield "bind_groups created", len(told["create_bind_group"]), stats.bind_groups.created
     keeping: Mapping[str, tuple[Counts, bool]] = {
         "uniforms": (stats.uniforms, policy.uniforms is not Uniforms.FRESH),
         "bind_groups": (stats.bind_groups, policy.cache_bind_groups),
@@ -171,7 +179,7 @@ def _stores(
         dropped = _dropped(counts)
         yield f"{name} held", counts.created - dropped if keeps else 0, counts.held
         yield f"{name} dropped", dropped if keeps else 0, dropped
-    back = kinds["take"] - stats.staging.reused - stats.staging.evicted
+    back = len(told["take"]) - stats.staging.reused - stats.staging.evicted
     yield "staging held", back, stats.staging.held
     if is_over:
         yield "staging dropped", stats.staging.created - stats.staging.held, _dropped(stats.staging)
@@ -179,13 +187,13 @@ def _stores(
     missed = stats.staging.created if policy.staging_buffers else 0
     yield "staging exhausted", missed, stats.staging.exhausted
     if is_over and policy.uniforms is not Uniforms.RING:
-        yield "uniforms used", _with_scalars(execution, events), _used(stats.uniforms)
+        yield "uniforms used", _with_scalars(execution, told["dispatch"]), _used(stats.uniforms)
 
 
-def _with_scalars(execution: Execution, events: list[Event]) -> int:
+def _with_scalars(execution: Execution, dispatches: list[Event]) -> int:
     """Dispatches whose kernel has uniforms."""
     setting = LawContext.of(execution)
-    launched = Counter(str(event["kernel"]) for event in events if event.kind == "dispatch")
+    launched = Counter([event["kernel"] for event in dispatches])
     return sum(
         times
         for name, times in launched.items()

@@ -77,19 +77,17 @@ export class OrtRuntime {
 
   // A captured session has one shape, so that nothing in it can be refused later.
   capture(commands) {
-    for (const { kernel, source, sourceOffset, target, targetOffset, size } of commands) {
-      const isInside = (buffer, offset) => offset >= 0 && offset + size <= buffer.words * WORD;
-      if (kernel || (size >= 0 && isInside(source, sourceOffset) && isInside(target, targetOffset))) continue;
-      throw new RangeError("past the end of a buffer");
-    }
+    checkRanges(commands, (buffer) => buffer);
     return { commands, over: new Map() };
   }
 
   // A captured session keeps to the buffers that it was made for, so that others get another.
   replay(graph, scalars, bindings) {
+    const over = (buffer) => bindings.get(buffer) ?? buffer;
+    checkRanges(graph.commands, over);
     const form = [...bindings].map((pair) => pair.map(({ number }) => number)).join();
     if (!graph.over.has(form)) {
-      const captured = new Captured(this, graph.commands, (one) => bindings.get(one) ?? one);
+      const captured = new Captured(this, graph.commands, over);
       graph.over.set(form, captured);
       this.captured.push(captured);
     }
@@ -209,6 +207,15 @@ export class OrtRuntime {
 
   typed({ gpuBuffer, dims }, dataType) {
     return this.ort.Tensor.fromGpuBuffer(gpuBuffer, { dataType, dims });
+  }
+}
+
+// Refuses copies past the end of a buffer; `over` gives the buffer in the place of a captured one.
+function checkRanges(commands, over) {
+  for (const { kernel, source, sourceOffset, target, targetOffset, size } of commands) {
+    const isInside = (buffer, offset) => offset >= 0 && offset + size <= over(buffer).words * WORD;
+    if (kernel || (size >= 0 && isInside(source, sourceOffset) && isInside(target, targetOffset))) continue;
+    throw new RangeError("past the end of a buffer");
   }
 }
 

@@ -1,5 +1,5 @@
-// The package as published, under Node over Dawn's WebGPU, in Deno and in a page over theirs; with a
-// change in memory, where one is named.
+// The package as published, under Node over Dawn's WebGPU, in Deno and in a page over theirs; with changes
+// in memory, where some are named.
 
 import { openDevice as openDeviceOf } from "../../examples/javascript/device.js";
 import { changed } from "../changed.js";
@@ -16,10 +16,12 @@ async function dawn() {
 
 export const openDevice = () => openDeviceOf(gpu);
 
-// The class that the package keeps to itself, after the change: the name of a file in `reproductions`.
-export async function contextWith(change = "") {
-  const text = await textOf(FILE);
-  return contextIn(change ? changed(text, await textOf(`reproductions/${change}.diff`)) : text);
+// The class that the package keeps to itself, after the changes: names of files in `reproductions`,
+// joined by commas.
+export async function contextWith(changes = "") {
+  const names = changes.split(",").filter(Boolean);
+  const diffs = await Promise.all(names.map((name) => textOf(`reproductions/${name}.diff`)));
+  return contextIn(diffs.reduce(changed, await textOf(FILE)));
 }
 
 async function textOf(name) {

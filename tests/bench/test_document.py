@@ -89,6 +89,18 @@ def test_the_headline_compares_with_the_way_without_batching(tmp_path: Path) -> 
     assert "| 9.00 ms (`eager`) | 3.00 ms | 3.00 |" in text
 
 
+def test_rounds_share_one_table() -> None:
+    more = {"least_us": 9.0, "most_us": 11.0, "paired_to_bare": 1.5}
+    rows = [
+        replace(row(arm, us), workload=f"dependent, round {number}", more=more)
+        for number, us in ((1, 10.0), (2, 20.0))
+        for arm in ("ring", "bare")
+    ]
+    text = tables(report(*rows), {})
+    assert "| ring | 10.0 20.0 | 9.00-11.0 9.00-11.0 |" in text
+    assert "| 1.50 1.50 | - - |" in text
+
+
 def test_limits_share_one_table() -> None:
     rows = [
         replace(row(arm, 10.0), workload=workload, more={"ratio_to_best_fixed": 1.25})

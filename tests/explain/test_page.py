@@ -1,8 +1,6 @@
 """The page of an argument: whole by itself, small, linked, and as wide as its window."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +17,11 @@ from properties.explain.picture import expected, shown
 from properties.mutants.mistakes import MUTANTS, find
 from tests.explain.mistakes import MISTAKES
 from tests.explain.test_arguments import argument_for, foreign_argument
+from tests.windows import WIDTHS, needs_chromium, width_of
 from tools import gallery
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MOST_BYTES = 1 << 20
 QUICKLY_MADE = ("batches", "caches", "costs", "data", "devices")
-WIDTHS = (360, 768, 1280)
-MEASURE = "<script>document.title=document.documentElement.scrollWidth+' of '+innerWidth</script>"
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is on the PATH")
 
 
 def pages() -> dict[str, str]:
@@ -138,23 +132,7 @@ def test_a_page_is_no_wider_than_its_window(
     made: dict[str, str], width: int, tmp_path: Path
 ) -> None:
     for name, text in made.items():
-        file, frame = tmp_path / f"{name}.html", tmp_path / f"frame_{name}.html"
-        file.write_text(text.replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
-        frame.write_text(
-            f'<iframe src="{file.name}" style="width:{width}px;height:2000px;border:0" '
-            'onload="document.title=this.contentDocument.title"></iframe>',
-            encoding="utf-8",
-        )
-        command = [
-            str(CHROMIUM), "--headless=new", "--no-sandbox", "--allow-file-access-from-files",
-            f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000", "--dump-dom",
-            frame.as_uri(),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-        measured = re.search(r"<title>(\d+) of (\d+)", done.stdout)
-        assert measured is not None, done.stdout[:500]
-        assert int(measured[2]) == width
-        assert int(measured[1]) <= width, name
+        assert width_of(text, width, tmp_path) <= width, name
 
 
 def test_a_trace_is_what_perfetto_reads() -> None:

@@ -1,4 +1,4 @@
-"""Our runtime with one mistake that about one program in 80,000 shows, for long sessions to find.
+"""Our runtime with one mistake that about one program in 17,000 shows, for long sessions to find.
 
 gpusim fuzz --device simulated --target tests/fleet/seldom.py:seldom
 """

@@ -210,6 +210,12 @@ def queues_too_much(cut: Cut) -> Corrupted:
             yield cut.without(at, at + 1)
 
 
+def drains_nothing(cut: Cut) -> Corrupted:
+    for at in cut.all("drain"):
+        if isinstance(cut.events[cut.op_of(at)]["op"], Write):
+            yield cut.without(at, at + 1)
+
+
 def submits_again(cut: Cut) -> Corrupted:
     for at in cut.all("submit"):
         yield cut.inserted(at, cut.events[at])
@@ -252,7 +258,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Cut], Corrupted], ...]] = {
     "B7": (shifts_slot,),
     "C1": (submits_twice,),
     "C2": (submits_nothing,),
-    "C4": (exceeds_limit, launches_too_much, queues_too_much),
+    "C4": (exceeds_limit, launches_too_much, queues_too_much, drains_nothing),
     "C5": (submits_again,),
     "C7": (gives_wrong_reason,),
     "C9": (forgets_batch,),

@@ -56,7 +56,7 @@ MAY_IMPORT = {
 """The longest entry that a module's name starts with holds for it."""
 
 LAYERS = (
-    ("model", "arguments", "asked"),
+    ("model", "arguments", "asked", "document"),
     ("generate",),
     ("targets",),
     ("clients",),

@@ -2,9 +2,12 @@
 
 import pytest
 
+from properties.fuzz.union import Step
 from tools import corpus
 from tools.calls import Calls, count
 from tools.count import Count, count_source
+from tools.fleet_speed import speed
+from tools.judge_parts import PARTS
 
 SOURCE = '''"""A module
 of two docstring lines."""
@@ -50,8 +53,27 @@ def test_calls_of_python_are_counted_and_those_in_c_are_not() -> None:
     assert count(lambda: sorted([2, 1])).files == (__file__,)
 
 
+def test_every_part_of_the_judge_is_where_it_was() -> None:
+    beginnings = [each for part in PARTS.values() for each in part]
+    ours = [each for each in beginnings if each.startswith(corpus.PACKAGES)]
+    assert len(ours) > 9
+    assert not [each for each in ours if not (corpus.ROOT / each).exists()]
+
+
 def test_every_program_of_the_corpus_is_judged() -> None:
     judgings = corpus.judgings(corpus.read(), corpus.SIMULATED)
     for judging in judgings:
         judging.judge()
     assert len(judgings) == 150
+
+
+def test_the_speed_of_a_fleet_is_that_of_all_its_places_after_their_first_blocks() -> None:
+    spans = [(0, 10), (1, 12), (10, 20), (12, 22), (20, 30), (22, 26)]
+    steps = [
+        Step(began=began, ended=ended, programs=ended - began, cells=0, novelty=0.0)
+        for began, ended in spans
+    ]
+    assert speed(steps, 2) == pytest.approx(2.0)
+    assert speed(steps[:2] + steps[3:], 2) < 2.0
+    with pytest.raises(SystemExit, match="too few blocks"):
+        speed(steps[:2], 2)

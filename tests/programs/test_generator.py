@@ -226,6 +226,20 @@ def test_every_mistake_in_a_dispatch_is_made(fault: str) -> None:
     assert faults()[fault] >= 5
 
 
+def test_a_replay_is_refused_for_a_float_after_it_was_accepted_over_the_same_buffers() -> None:
+    refused = 0
+    for program, history in zip(sample().programs, sample().histories, strict=True):
+        accepted = set()
+        for op, outcome in zip(program, history.outcomes, strict=True):
+            if isinstance(op, Replay) and outcome.error is None:
+                accepted.add((op.graph, op.bindings))
+            elif isinstance(op, Replay) and outcome.error == "InvalidScalar":
+                values = [one for entry in op.scalars or () for one in entry or ()]
+                is_known = (op.graph, op.bindings) in accepted
+                refused += is_known and not all(map(math.isfinite, values))
+    assert refused >= 20
+
+
 def test_memory_budget_is_exceeded_only_on_purpose() -> None:
     errors = [error for _, error in sample(SMALL, True, 500).outcomes()]
     assert errors.count("OutOfMemory") >= 20

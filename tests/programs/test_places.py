@@ -2,9 +2,16 @@
 
 import math
 
-from gpusim.ops import AnyDispatch, Grid, Part
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
+from gpusim.ops import AnyDispatch, Capture, Grid, Part, Replay, Write
+from gpusim.program import Program
 from properties.generate.choices import SeededChoices
+from properties.generate.draft import Draft
 from properties.generate.generator import generate
+from properties.generate.operands import drawable
+from properties.generate.places import walk
+from properties.generate.shape import draw_shape
 from reference import Reference, run
 from reference.memory import Block
 
@@ -41,3 +48,31 @@ def test_parts_are_bound_aligned_and_at_odd_lengths_and_two_of_one_buffer() -> N
     assert sum(part.offset > 0 for part in parts) >= len(parts) / 5
     assert sum(part.size_bytes % 4 > 0 for part in parts) >= len(parts) / 5
     assert sum(len({part.buffer for part in each}) < len(each) for each in bound) >= 20
+
+
+def test_a_walk_calls_and_replays_over_parts_of_one_buffer_and_writes_into_one() -> None:
+    for seed in range(100):
+        choices = SeededChoices(f"walk {seed}")
+        draft = Draft(Limits(storage_offset_alignment_bytes=32), palette=(256,))
+        walk(choices, draft, draw_shape(choices, drawable(BUILTIN)))
+        ops = Program(tuple(draft.ops))
+        assert not any(outcome.error for outcome in run(ops, limits=draft.limits).outcomes)
+        called = [op for op in ops if isinstance(op, AnyDispatch)]
+        captured = [command for op in ops if isinstance(op, Capture) for command in op.commands]
+        assert called
+        assert captured
+        assert sum(isinstance(op, Replay) for op in ops) == len(captured)
+        written = next(op for op in ops if isinstance(op, Write))
+        parts = [
+            one
+            for command in (*called, *captured)
+            if isinstance(command, AnyDispatch)
+            for one in command.buffers
+            if isinstance(one, Part)
+        ]
+        assert {part.buffer for part in parts} == {written.buffer}
+        assert any(
+            part.offset <= written.offset
+            and written.offset + len(written.data) <= part.offset + part.size_bytes
+            for part in parts
+        )

@@ -16,10 +16,10 @@ from reference import run
 SIZES = ("uniform_slots", "uniform_cache", "bind_group_cache", "shape_cache")
 ALLOWED: dict[str, set[object]] = {
     **{name: {1, 2, 3, 5} for name in SIZES},
-    "batch_commands": {None, 0, 1, 2, 3, 7},
+    "batch_commands": {None, 0, 1, 2, 3, 5, 7, 8},
     "batch_bytes": {None, 0, 16, 256},
     "batch_groups": {None, 0, 2, 5, 16},
-    "queued_write_bytes": {64, 256, 1 << 24},
+    "queued_write_bytes": {64, 258, 1 << 24},
     "wait_seconds": {None, 600},
     "staging_buffers": {0, 1, 2, 4},
     "first_batch": {None, 1, 2, 3, 7},

@@ -7,7 +7,7 @@ import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.ops import Dispatch, Write
+from gpusim.ops import Dispatch, Replay, Write
 from gpusim.program import Program
 from properties.generate.cases import CaseSettings, case_for
 from properties.generate.fitting import first_beyond, fitted
@@ -39,6 +39,22 @@ def _has_special(program: Program) -> bool:
 def test_programs_have_them_only_where_they_are_promised() -> None:
     assert sum(_has_special(_program(number, PROMISED)) for number in range(60)) >= 5
     assert not any(_has_special(_program(number, CONTRACT)) for number in range(60))
+
+
+def _special_replays(device: str) -> int:
+    """How many replays of our own runtime's programs pass a special scalar."""
+    setting = CaseSettings(device=device, limits=LIMITS)
+    return sum(
+        any(is_special(one) for entry in op.scalars or () for one in entry or ())
+        for number in range(300)
+        for op in case_for(3, number, setting).program
+        if isinstance(op, Replay)
+    )
+
+
+def test_replays_have_them_too_on_the_device_that_keeps_every_bit() -> None:
+    assert _special_replays("simulated") >= 2
+    assert not _special_replays("vulkan")
 
 
 @pytest.mark.parametrize("scalar", ["-0.0", "1e-45", "-1e-40"])

@@ -153,11 +153,12 @@ def test_a_write_after_a_read_takes_the_shortcut_away(traced: Open) -> None:
     assert runtime.read(a).result() == (WORDS + np.uint32(1)).tobytes()
 
 
+@pytest.mark.parametrize("name", ["cached", "ring"])
 @pytest.mark.parametrize(("limit", "submits"), [(0, 6), (1, 6), (2, 3), (3, 2), (None, 0)])
 def test_the_limit_in_commands_means_what_it_says(
-    traced: Open, limit: int | None, submits: int
+    traced: Open, name: str, limit: int | None, submits: int
 ) -> None:
-    runtime, trace = traced(replace(PRESETS["cached"], batch_commands=limit))
+    runtime, trace = traced(replace(PRESETS[name], batch_commands=limit))
     a = filled(runtime)
     before = trace.count("submit")
     for scalar in range(6):
@@ -167,11 +168,12 @@ def test_the_limit_in_commands_means_what_it_says(
     check_stats(runtime, trace)
 
 
+@pytest.mark.parametrize("name", ["cached", "ring"])
 @pytest.mark.parametrize(("limit", "submits"), [(0, 4), (8, 4), (9, 2), (16, 2), (None, 0)])
 def test_the_limit_in_bytes_means_what_it_says(
-    traced: Open, limit: int | None, submits: int
+    traced: Open, name: str, limit: int | None, submits: int
 ) -> None:
-    runtime, trace = traced(replace(PRESETS["cached"], batch_bytes=limit))
+    runtime, trace = traced(replace(PRESETS[name], batch_bytes=limit))
     a = filled(runtime)
     before = trace.count("submit")
     for scalar in range(4):
@@ -180,11 +182,12 @@ def test_the_limit_in_bytes_means_what_it_says(
     check_stats(runtime, trace)
 
 
+@pytest.mark.parametrize("name", ["lazy", "ring"])
 @pytest.mark.parametrize(("limit", "submits"), [(0, 4), (3, 4), (4, 2), (7, 1), (None, 0)])
 def test_the_limit_in_workgroups_means_what_it_says(
-    traced: Open, limit: int | None, submits: int
+    traced: Open, name: str, limit: int | None, submits: int
 ) -> None:
-    runtime, trace = traced(replace(PRESETS["lazy"], batch_groups=limit))
+    runtime, trace = traced(replace(PRESETS[name], batch_groups=limit))
     a = filled(runtime)
     before = trace.count("submit")
     for scalar in range(4):

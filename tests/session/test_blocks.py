@@ -93,7 +93,7 @@ def test_a_bug_is_one_finding_of_all_shards(tmp_path: Path) -> None:
     alone = fuzz(asked(tmp_path / "alone", corpus=None), ignore)
     assert shown(whole.session) == shown(alone)
     (bug,), (same,) = whole.session.bugs.met.values(), alone.bugs.met.values()
-    assert list(row.found.values()) == [bug.count]
+    assert [row.shown(each) for each in whole.session.bugs.met] == [bug.count]
     assert bug.argument is not None
     assert (
         bug.argument.sentence == "op 1 (read a 4 12 -> r0) ended with RuntimeError: a read of "
@@ -144,7 +144,10 @@ def test_corpora_are_merged_by_the_command_line(
     for seed, folder in enumerate(folders, start=1):
         fuzz_shard(asked(folder, seed=seed, programs=40), ignore)
     words = [str(folder / "corpus") for folder in folders]
-    assert main(["merge", *words, words[0], "--save", str(tmp_path / "all")]) == 1
+    page = tmp_path / "page.html"
+    more = ["--save", str(tmp_path / "all"), "--html", str(page)]
+    assert main(["merge", *words, words[0], *more]) == 1
+    assert "8 of 8 blocks done" in page.read_text(encoding="utf-8")
     printed = capsys.readouterr().out
     assert "8 of 8 blocks done" in printed
     assert "8 blocks, 80 programs" in printed
@@ -159,6 +162,62 @@ def test_a_merge_refuses_what_does_not_belong_together(tmp_path: Path) -> None:
         union([tmp_path / "one" / "corpus", tmp_path / "two" / "corpus"])
     with pytest.raises(UsageError, match="it holds no session"):
         union([tmp_path])
+
+
+def test_known_findings_are_told_by_adapter(tmp_path: Path) -> None:
+    fuzz_shard(asked(tmp_path / "first", programs=20), ignore).save_findings()
+    known = tmp_path / "first" / "findings"
+    (file,) = known.iterdir()
+    for number in range(2):
+        part = asked(tmp_path / "second", programs=40, known=known, shard=Share(number, 2))
+        whole = fuzz_shard(part, ignore)
+    assert not whole.session.bugs.met
+    assert whole.session.bugs.known_failures
+    ((adapter, row),) = whole.as_json()["adapters"].items()
+    assert row["known"] == {file.name: "still fails"}
+    assert f"  known {file.name}: {adapter} (still fails)" in whole.lines()
+
+
+KERNELS = """
+from gpusim import Kernel
+
+KERNELS = [Kernel.from_wgsl('''
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@compute @workgroup_size(64) fn raised(@builtin(global_invocation_id) id: vec3u) {
+    if (id.x < arrayLength(&x)) { x[id.x] += 1u; }
+}''')]
+"""
+
+
+def test_a_corpus_belongs_to_one_text_of_kernels(tmp_path: Path) -> None:
+    place = tmp_path / "own.py"
+    place.write_text(KERNELS, encoding="utf-8")
+    settings = asked(tmp_path, target="runtime", programs=10, kernels=str(place))
+    fuzz_shard(settings, ignore)
+    assert union([tmp_path / "corpus"]).session.settings.kernels == str(place)
+    kept = files(tmp_path)
+    place.write_text(KERNELS.replace("+= 1u", "+= 2u"), encoding="utf-8")
+    with pytest.raises(UsageError, match="this one has text of the kernels "):
+        fuzz_shard(settings, ignore)
+    assert files(tmp_path) == kept
+    other = asked(tmp_path / "other", target="runtime", programs=10, kernels=str(place))
+    fuzz_shard(other, ignore)
+    with pytest.raises(UsageError, match="because they have text of the kernels"):
+        union([tmp_path / "corpus", tmp_path / "other" / "corpus"])
+    place.write_text(KERNELS, encoding="utf-8")
+    assert fuzz_shard(settings, ignore).done == 1
+
+
+def test_what_was_cut_off_is_left_out_once_its_block_ran_whole(tmp_path: Path) -> None:
+    whole = fuzz_shard(asked(tmp_path, programs=20), ignore)
+    corpus, session = Corpus(tmp_path / "corpus"), whole.session
+    (bug,) = session.bugs.met.values()
+    cut_off = replace(bug, reproduced=None, shrunk=None)
+    for number, are in ((9, 1), (999, 2)):
+        cut_off.case = replace(bug.case, seed=f"1/{number}")
+        found = found_bug(("value", "another"), cut_off, session.bugs, "an adapter")
+        corpus.keep_finding(found)
+        assert len(union([corpus.folder]).session.bugs) == are
 
 
 def test_a_broken_result_is_named(tmp_path: Path) -> None:

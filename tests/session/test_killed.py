@@ -1,5 +1,6 @@
 """A worker that is killed from outside, as when memory is short, costs a session only time."""
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from gpusim.program import Program
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.protocol import setup_of
 from properties.fuzz.settings import Settings
-from properties.fuzz.supervisor import Gone, Supervisor
+from properties.fuzz.supervisor import MOST_KILLS, Gone, Supervisor
+from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import FailureKind
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
@@ -24,6 +27,7 @@ from gpusim.ops import Read
 from properties.targets.naive_target import NaiveTarget
 
 FOLDER, AT_BEGIN, AT_READS = Path({folder!r}), {at_begin}, {at_reads}
+IS_WRONG = {is_wrong}
 
 
 def passed(what):
@@ -48,18 +52,37 @@ class Killed(NaiveTarget):
         if isinstance(op, Read) and (op.offset, op.size_bytes) == (4, 12):
             if passed("read") in AT_READS:
                 kill()
+            if not IS_WRONG:
+                return super().perform(op)
             raise RuntimeError("a read of three words")
         return super().perform(op)
 """
 
 
-def session(folder: Path, *, at_begin: Any = (), at_reads: Any = (), **more: Any) -> Session:
-    """A session over a target that is killed when it begins, or reads so, for the n-th time."""
-    folder.mkdir()
+def written(folder: Path, *, at_begin: Any = (), at_reads: Any = (), is_wrong: bool = True) -> str:
+    """A target that is killed when it begins, or reads so, for the n-th time."""
     path = folder / "killed.py"
-    path.write_text(KILLED.format(folder=str(folder), at_begin=at_begin, at_reads=at_reads))
-    asked = {"programs": 60, "seed": 1, "findings": 9, "failures": 9999, "save": folder, **more}
-    return fuzz(Settings(device="simulated", target=f"{path}:Killed", **asked), lambda _: None)
+    about = {"folder": str(folder), "at_begin": at_begin, "at_reads": at_reads}
+    path.write_text(KILLED.format(**about, is_wrong=is_wrong), encoding="utf-8")
+    return f"{path}:Killed"
+
+
+def session(folder: Path, *, first: int = 0, programs: int = 60, **killed: Any) -> Session:
+    """A session over such a target."""
+    folder.mkdir()
+    settings = Settings(
+        device="simulated",
+        target=written(folder, **killed),
+        first=first,
+        programs=programs,
+        seed=1,
+        findings=9,
+        failures=9999,
+        shrink=math.inf,
+        stall=60.0,
+        save=folder,
+    )
+    return fuzz(settings, lambda _: None)
 
 
 def test_what_a_killed_worker_was_asked_is_asked_again(tmp_path: Path) -> None:
@@ -78,11 +101,36 @@ def test_what_a_killed_worker_was_asked_is_asked_again(tmp_path: Path) -> None:
     assert bug.argument.lines[1:] == other.argument.lines[1:]
 
 
-def test_a_program_that_is_killed_each_time_is_a_finding(tmp_path: Path) -> None:
-    found = session(tmp_path / "killed", at_reads=range(10**9), shrink=0.0, first=9, programs=1)
-    (bug,) = found.bugs.met.values()
-    assert (bug.failure.kind, bug.failure.trait) == (FailureKind.ABORT, "SIGKILL")
-    assert bug.reproduced
+OFTEN = range(1, MOST_KILLS + 1)
+
+
+def test_a_program_that_passes_by_itself_was_killed_by_chance(tmp_path: Path) -> None:
+    ran = session(tmp_path / "killed", at_reads=OFTEN, is_wrong=False, first=9, programs=4)
+    assert ran.deaths == MOST_KILLS
+    assert ran.programs == 4
+    assert not ran.bugs.met
+
+
+def test_what_a_program_shows_that_was_killed_by_chance_is_found(tmp_path: Path) -> None:
+    ran = session(tmp_path / "killed", at_reads=OFTEN, first=9, programs=4)
+    assert ran.deaths == MOST_KILLS
+    (bug,) = ran.bugs.met.values()
+    assert bug.failure.kind == FailureKind.CRASH
+
+
+def test_a_case_that_is_killed_each_time_fails(tmp_path: Path) -> None:
+    target = written(tmp_path, at_reads=range(10**9))
+    case = Case(
+        program=Program.parse("alloc a 16\nread a 4 12 -> r0\n"),
+        policy=NO_POLICY,
+        device=DeviceSpec(name="simulated"),
+        target=target,
+    )
+    with Supervisor(setup_of(Settings(device="simulated", target=target))) as supervisor:
+        failure = supervisor.judge(case, 60.0)
+    assert failure is not None
+    assert (failure.kind, failure.trait) == (FailureKind.ABORT, "SIGKILL")
+    assert (tmp_path / "read").stat().st_size == MOST_KILLS
 
 
 class _Torn:

@@ -28,6 +28,16 @@ def test_a_map_fails_and_the_next_does_not() -> None:
     assert shown == ["0" * 16, "failed, unmapped", "0" * 16]
 
 
+def test_a_map_is_refused_at_the_call_and_the_next_is_not() -> None:
+    device = open_device(faults=FaultPlan(refused_maps=(0,)))
+    staging = device.create_buffer(size=8, usage=STAGING)
+    with pytest.raises(wgpu.GPUInternalError):
+        staging.map_async(1)
+    assert staging.map_state == "unmapped"
+    staging.map_async(1).sync_wait()
+    assert bytes(staging.read_mapped()) == bytes(8)
+
+
 def test_memory_runs_out_once() -> None:
     device = open_device(faults=FaultPlan(out_of_memory=(1,)))
     device.create_buffer(size=8, usage=STAGING)

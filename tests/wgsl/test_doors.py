@@ -23,6 +23,18 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     }
 }
 """
+APPEND = """
+@group(0) @binding(0) var<storage, read_write> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> n: array<atomic<u32>>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let at = atomicAdd(&n[0], 1u);
+    if (id.x < arrayLength(&x)) {
+        x[at % arrayLength(&x)] = 1u;
+    }
+}
+"""
+"""Who is below the length has a place of its own, if invocations come in the order of numbers."""
 FILE = f"""
 from gpusim import Kernel
 
@@ -100,6 +112,27 @@ def test_a_session_finds_a_mistake_in_a_shader_and_replays_it(tmp_path: Path) ->
     (bug,) = session.bugs.met.values()
     assert str(bug.failure.kind) == "shader"
     with pytest.raises(TargetFailed, match="race: x, word 0"):
+        replay(next((tmp_path / "found").glob("*.txt")), kernels=str(place))
+
+
+def test_a_session_finds_what_only_another_order_of_atomics_shows(tmp_path: Path) -> None:
+    place = tmp_path / "append.py"
+    place.write_text(FILE.replace(TEXT, APPEND))
+    settings = gather(
+        Settings,
+        {},
+        {},
+        device="simulated",
+        scheduler="random",
+        check_shaders=True,
+        kernels=str(place),
+        programs=200,
+        findings=1,
+        save=tmp_path / "found",
+    )
+    (bug,) = fuzz(settings, lambda _: None).bugs.met.values()
+    assert any(note.startswith("in another order") for note in bug.failure.notes)
+    with pytest.raises(TargetFailed, match="in another order of workgroups and atomics"):
         replay(next((tmp_path / "found").glob("*.txt")), kernels=str(place))
 
 

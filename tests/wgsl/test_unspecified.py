@@ -58,3 +58,14 @@ def test_what_is_open_differs(name: str, body: str, words: list[int] | None) -> 
 @pytest.mark.parametrize(("name", "body"), SPECIFIED, ids=[case[0] for case in SPECIFIED])
 def test_what_is_specified_does_not(name: str, body: str) -> None:
     assert differing(body) == []
+
+
+@pytest.mark.parametrize("index", ["1u", "i"])
+def test_a_read_past_the_end_of_a_single_word_differs(index: str) -> None:
+    run = compile_module(shader(f"o[i] = a[{index}];")).entry("main")
+    outcomes = []
+    for varied in (False, True):
+        source, target = np.array([7], np.uint32), np.zeros(16, np.uint32)
+        run.bind([source.view(np.uint8), target.view(np.uint8)], varied=varied)(1, 1, 1)
+        outcomes.append(target)
+    assert np.flatnonzero(outcomes[0] != outcomes[1]).tolist() == [*range(index == "i", 16)]

@@ -67,6 +67,21 @@ def _ggml(name: str, **given: Any) -> Host:
 
 HOSTS = (
     Host(path="naga.*/boids.wgsl", **_BIRDS),
+    Host(
+        path="tvm/merge_state_inplace_kernel.wgsl",
+        groups=(8, 1, 1),
+        sizes={"V.*": 2048, "S.*": 32},
+        fields={"D": 64, "H": 4, "N": 8, "packGridDimX": 7},
+    ),
+    Host(  # A cache has a position for each token.
+        path="tvm/tir_kv_cache_transpose_append_kernel.wgsl",
+        groups=(4, 1, 1),
+        sizes={".*": 1 << 18},
+        words={"position_map": tuple(range(1 << 10))},
+        fields={"packGridDimX": 3},
+    ),
+    # The sizes of other buffers are in the model: these are larger than any index of one workgroup.
+    Host(path=r"tvm/\w+.wgsl", sizes={".*": 1 << 20}),
     Host(path="computeBoids/updateSprites.wgsl", **_BIRDS),
     Host(path="boids/compute.wgsl", **_BIRDS),
     Host(  # sample/gameOfLife/main.ts

@@ -1,9 +1,11 @@
 """What the checks of shaders say of a folder of shaders that people ship: ``mistakes FOLDER``.
 
 Each shader is dispatched as ``shipped`` does, and needs no adapter.  A shader that was not recorded
-gets made-up sizes, so an index outside may be ours; a report is judged by hand.
+and that ``hosts`` does not know gets made-up sizes, so an index outside may be ours; a report is
+judged by hand.  A model of web-llm, ``*.wasm``, has its shaders as texts.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +18,22 @@ from tools.wgsl.shipped import jobs
 
 def look(folder: Path) -> Iterator[str]:
     """The reports on each shader of a folder and the folders in it."""
-    for file in sorted(folder.rglob("*.wgsl")):
-        text = file.read_text("utf-8", errors="replace")
+    for file, text in _texts(folder):
         if "@compute" not in text:
             continue
         try:
             yield from _reports(file, text)
         except (ShaderError, RecursionError, ValueError) as error:
             yield f"{file.name}: not run: {str(error)[:100]}"
+
+
+def _texts(folder: Path) -> Iterator[tuple[Path, str]]:
+    for file in sorted(folder.rglob("*.wgsl")):
+        yield file, file.read_text("utf-8", errors="replace")
+    for file in sorted(folder.rglob("*.wasm")):
+        data = file.read_bytes().decode("latin-1")
+        for found in re.finditer(r"// Function: (\w+)\n[\t\n\r -~]*\n}\n", data):
+            yield file.parent / "tvm" / f"{found[1]}.wgsl", found[0]
 
 
 def _reports(file: Path, text: str) -> Iterator[str]:

@@ -251,6 +251,9 @@ class Writer:
             self._line(f"let {name} = {name}_all.old_value;")
         else:
             function = self.chosen.choice(_RETURNING)
+            if self.hides and function == "Sub":
+                # naga writes a minus before the value, and two minuses are another operator.
+                value = f"({value} + no_{kind[0]})"
             self._line(f"let {name} = atomic{function}(&{at}, {value});")
         self._known(name, kind)
         self.fixed.add(name)

@@ -264,9 +264,11 @@ def _distinct(log: list[Entry]) -> Iterable[Entry]:
 
     An index is one array for all that is accessed by it, and nothing changes that array.
     """
-    first: dict[tuple[int, int, tuple[int, ...]], Entry] = {}
+    first: dict[tuple[object, ...], Entry] = {}
     for each in log:
-        first.setdefault((id(each.where), id(each.numbers), each.site.offsets), each)
+        first.setdefault(
+            (id(each.where), id(each.numbers), each.site.offsets, each.site.kinds), each
+        )
     return first.values()
 
 

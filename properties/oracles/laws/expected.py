@@ -8,6 +8,7 @@ looks at events.  Of a device buffer, only what the trace has shown is known.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gpusim.errors import InvalidScalar
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import (
@@ -125,8 +126,11 @@ class ExpectedDispatch(ExpectedOp):
         )
 
     def payload(self) -> bytes:
-        """The uniform bytes that belong to this very call."""
-        return self.kernel.pack(self.scalars, self.groups)
+        """The uniform bytes that belong to this very call; none where it should be refused."""
+        try:
+            return self.kernel.pack(self.scalars, self.groups)
+        except InvalidScalar:
+            return b""
 
 
 class ExpectedIndirect(ExpectedDispatch):

@@ -1,0 +1,52 @@
+"""Faults are aimed at calls after which much must be put right, by their own numbers."""
+
+from collections.abc import Callable
+
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS, Policy, parse_policy
+from properties.execute import execute
+from properties.fuzz.aiming import with_aim
+from properties.model.case import Case, parse_device
+from properties.targets.factory import RuntimeFactory
+
+_HEALING = Program.parse(
+    "alloc a 64\nalloc b 64\nalloc c 64\ncapture g copy b 0 a 0 64; dispatch tally c 3 1x1x1\n"
+    "dispatch affine a 3,5 1x1x1\nflush\nreplay g * -\nread a 0 64 -> r0\nsync\n"
+)
+_WRITES = Program.parse("alloc a 64\n" + f"write a 0 {'07' * 64}\nflush\n" * 4)
+FACTORY = RuntimeFactory("simulated")
+
+
+def aimed(program: Program, policy: Policy) -> list[Case]:
+    """The cases of many seeds whose faults were aimed."""
+    device = parse_device("simulated failed_maps=40")
+    cases = [
+        Case(program=program, policy=policy, device=device, seed=f"7/{number}")
+        for number in range(400)
+    ]
+    return [case for case in (with_aim(one, FACTORY) for one in cases) if case.device != device]
+
+
+def some(cases: list[Case], wanted: Callable[[str], bool]) -> list[Case]:
+    """Those of whose faults this is so."""
+    return [case for case in cases if wanted(str(case.device.faults))]
+
+
+def test_a_replay_fails_over_a_buffer_that_was_lost_and_that_it_overwrites() -> None:
+    cases = some(aimed(_HEALING, PRESETS["ring"]), lambda told: "failed_bind_groups=1" in told)
+    assert cases
+    for case in cases:
+        assert case.device.faults.failed_submits == (0,)
+        errors = [outcome.error for outcome in execute(case, FACTORY).history.outcomes]
+        assert errors[5:8] == ["SubmitFailed", "OutOfMemory", "DataLost"]
+
+
+def test_a_drain_of_a_write_fails() -> None:
+    cases = aimed(_WRITES, parse_policy("ring queued_write_bytes=64"))
+    failed = [
+        outcome.error
+        for case in some(cases, lambda told: "maps=" in told)
+        for op, outcome in zip(_WRITES, execute(case, FACTORY).history.outcomes, strict=True)
+        if op.verb == "write"
+    ]
+    assert "MapFailed" in failed

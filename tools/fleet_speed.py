@@ -1,0 +1,90 @@
+"""How fast ``gpusim fuzz --fleet local`` is beside ``--workers``, in programs a second, in turns.
+
+    python -m tools.fleet_speed [--rounds N] [--programs N] [--block N] [--workers N]
+
+Start-up does not count.  Of ``--workers`` that is what comes before the first program; of the
+fleet, all before each process has run its first block.  The end counts as long as all processes
+have a block.  A ratio above 1 says that the fleet is the faster one.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from properties.fuzz.union import Step, union
+
+_COLUMNS = "{:>5}  {:<5} {:>14} {:>12} {:>7}"
+
+
+def main(words: Sequence[str]) -> int:
+    """Measure and print."""
+    asked = _parser().parse_args(words)
+    ratios = []
+    print(_COLUMNS.format("round", "order", "--workers (/s)", "--fleet (/s)", "ratio"))
+    for number in range(asked.rounds):
+        order = ("workers", "fleet")[:: -1 if number % 2 else 1]
+        speeds = {arm: _ARMS[arm](asked) for arm in order}
+        ratios.append(speeds["fleet"] / speeds["workers"])
+        shown = [f"{speeds[arm]:.1f}" for arm in ("workers", "fleet")]
+        initials = "".join(arm[0].upper() for arm in order)
+        print(_COLUMNS.format(number + 1, initials, *shown, f"{ratios[-1]:.3f}"), flush=True)
+    median, least, most = statistics.median(ratios), min(ratios), max(ratios)
+    print(f"fleet to workers: {median:.3f} ({least:.3f} to {most:.3f})")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    numbers = {"rounds": 5, "programs": 3000, "block": 250, "workers": 2}
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N")
+    parser.add_argument("--device", default="simulated", metavar="NAME")
+    return parser
+
+
+def _fuzz(asked: argparse.Namespace, folder: Path, *more: str) -> None:
+    """Run a session; CalledProcessError where it found something, or could not run."""
+    words = [f"--{name}={getattr(asked, name)}" for name in ("device", "programs", "workers")]
+    command = [sys.executable, "-m", "gpusim", "fuzz", "--quiet", f"--save={folder / 'found'}"]
+    subprocess.run([*command, *words, *more], check=True)
+
+
+def _workers(asked: argparse.Namespace) -> float:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, "session.json")
+        _fuzz(asked, Path(name), f"--json={path}")
+        told = json.loads(path.read_text(encoding="utf-8"))
+    return float(told["programs"] / told["fuzz_seconds"])
+
+
+def _fleet(asked: argparse.Namespace) -> float:
+    with tempfile.TemporaryDirectory() as name:
+        corpus = Path(name, "corpus")
+        _fuzz(asked, Path(name), f"--corpus={corpus}", f"--block={asked.block}", "--fleet=local")
+        return speed(union([corpus]).steps, asked.workers)
+
+
+def speed(steps: Sequence[Step], places: int) -> float:
+    """Programs a second between the first blocks of all places and the first of their last."""
+    first = sorted(steps, key=lambda step: step.began)[:places]
+    start = max(step.ended for step in first)
+    end = sorted(step.ended for step in steps)[-places]
+    if end <= start:
+        raise SystemExit("there are too few blocks (probably --programs is to be larger)")
+    programs = sum(
+        step.programs * max(0.0, min(step.ended, end) - max(step.began, start))
+        / (step.ended - step.began)
+        for step in steps
+    )  # fmt: skip
+    return programs / (end - start)
+
+
+_ARMS = {"workers": _workers, "fleet": _fleet}
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
