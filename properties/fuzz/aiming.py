@@ -28,7 +28,7 @@ from properties.targets.factory import TargetFactory
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
 """Clients that make calls which the trace does not count."""
 _HEALING = "healing replay"
-_OFTEN = {"sync": 4, "replay": 4, _HEALING: 4, "drain": 2}
+_OFTEN = {"sync": 4, "replay": 4, _HEALING: 8, "drain": 2}
 """The weights of kinds of calls; any other kind has weight 1."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """A map fails later, or at the call."""

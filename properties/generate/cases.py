@@ -14,6 +14,8 @@ from typing import Any
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
+from gpusim.ops import Write
+from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import NO_FAULTS, SPEC, WGPU_NATIVE, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
@@ -109,9 +111,19 @@ def draw_case(
     )
     if promises != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
+    policy = _with_room_for(program, policy)
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
     )
+
+
+def _with_room_for(program: Program, policy: Policy) -> Policy:
+    """``policy`` with room for the longest write: one of thousands of pieces only takes long."""
+    longest = max([len(op.data) for op in program if isinstance(op, Write)], default=0)
+    most = policy.queued_write_bytes
+    if most is None or longest <= _MOST_PIECES * most:
+        return policy
+    return replace(policy, queued_write_bytes=_QUEUED_WRITES[0])
 
 
 def _behaving(text: str, turn: int, setting: CaseSettings, asked: AskedLimits) -> DeviceSpec:
@@ -222,6 +234,7 @@ _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
 _BATCH_GROUPS = (None, 2, 5, 16, 0)
+_MOST_PIECES = 256
 _QUEUED_WRITES = (1 << 24, 258, 64, 1 << 24)
 _STAGING = (4, 2, 1, 0)
 _FIRST_BATCHES = (None, 1, 2, 3, 7)
@@ -298,11 +311,11 @@ _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
         # A replay is recorded as a run, of which a batch has room for a part.
         {
             "uniforms": (Uniforms.RING,),
-            "batch_commands": (None, 3, 5, 8),
+            "batch_commands": (None, 3, 3, 5, 8),
             "batch_groups": (None, 5, 16),
             "batch_bytes": (None, None, 256),
         },
-        3,
+        4,
     ),
 )
 

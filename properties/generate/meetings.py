@@ -253,6 +253,8 @@ def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
         case 0:
             _dispatch_widest(choices, draft, shape)
         case 1:
+            if choices.chance(1, 2):
+                flush(choices, draft, shape)
             pool = [one for one in draft.live if not one.real and one.size_bytes >= WORD_BYTES]
             for _ in range(choices.integer(1, 3) if len(pool) > 1 else 0):
                 at = choices.integer(0, len(pool) - 1)

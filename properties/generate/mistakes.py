@@ -127,7 +127,7 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
         return Replay(graph=choices.pick(draft.refused_graphs))
     if not draft.graphs:
         return None
-    if draft.replayed is not None and choices.chance(1, 3):
+    if draft.replayed is not None and choices.chance(1, 2):
         # It was replayed over these buffers before, and may be remembered as sound.
         graph, bindings = draft.replayed
         scalars = _wrong_entries(choices, graph, None)
@@ -155,7 +155,7 @@ def _wrong_entries(
         return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
     floating = [at for at, signature in enumerate(signatures) if "f32" in signature.scalars]
     # Only of a float is it asked apart from its packing whether it has a value.
-    at = choices.pick(floating if floating and choices.chance(1, 2) else range(len(signatures)))
+    at = choices.pick(floating if floating and choices.chance(2, 3) else range(len(signatures)))
     dtypes = signatures[at].scalars
     if not dtypes:
         return (*entries[:at], (1,), *entries[at + 1 :])

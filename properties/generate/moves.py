@@ -62,7 +62,7 @@ def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
     """A copy between floats or between integers; a quarter within one buffer, often overlapping."""
     target = any_buffer(choices, draft)
     source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
-    if not target.real and choices.chance(1, 10):
+    if not target.real and choices.chance(1, 6):
         _copy_to_the_end(choices, draft, source, target)
         return
     source_offset, size = span_of(choices, source)
@@ -88,7 +88,7 @@ def _copy_to_the_end(
         for buffer in (source, target)
     )
     room = min(source.size_bytes - source_offset, target.size_bytes - target_offset)
-    size = max(room - choices.integer(0, WORD_BYTES - 1), 0)
+    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)
     draft.copy(source, source_offset, target, target_offset, size)
 
 
