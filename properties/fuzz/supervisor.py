@@ -42,6 +42,7 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
+KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After so many kills from outside at one place, the death of a worker counts as its own."""
 _MOST_STARTS = 20
@@ -72,7 +73,7 @@ class Gone:
     @property
     def was_killed(self) -> bool:
         """Whether it was killed, as a person or a system short of memory does; no crash does so."""
-        return self.trait == "SIGKILL"
+        return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
         """The failure of ``case``, which it ran, with the op and call at which the worker ended."""
