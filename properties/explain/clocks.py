@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from gpusim.trace import Event
+from properties.explain.accused import Accused, stood_for
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
-from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
+from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedOp, ExpectedRead
+from properties.oracles.laws.matching import blame, command_of, meets
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
@@ -40,6 +42,7 @@ class Traced:
     broken_at: int = 0
     submits: Submits = field(default_factory=dict)
     fetched: Fetched = field(default_factory=dict)
+    accused: Accused | None = None
     is_known: bool = False
 
     def of(self, position: int) -> Reached | None:
@@ -59,6 +62,9 @@ class Clocks:
         self.done: dict[int, int] = {}
         self.submits: Submits = {}
         self.fetched: Fetched = {}
+        self.accused: Accused | None = None
+        self._issued: list[ExpectedOp] = []
+        self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
         """The submit that last copied to each staging buffer."""
         self._batch: set[int] = set()
@@ -76,6 +82,8 @@ class Clocks:
 
     def _op(self, about: About) -> None:
         self.recorded[about["position"]] = self.now
+        self._issued += self._state.expected_ops
+        self._names |= {known.number: name for name, known in self._state.names.items()}
 
     def _write(self, about: About) -> None:
         if about["role"] == STORAGE and self._state.position >= 0:
@@ -95,9 +103,27 @@ class Clocks:
             if type(expected) is ExpectedRead and kind == "copy":
                 self.fetched[expected.position] = self.now, details
             self.submitted[expected.position] = self.now
+        if self._state.unasked is not None and self.accused is None:
+            self.accused = self._accuse(*self._state.unasked)
+            self._state.unasked = None
         for staging in self._batch:
             self._copied[staging] = self.now
         self._batch.clear()
+
+    def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
+        """The wrong command at ``index`` of the batch; None if it only came once more."""
+        state = self._state
+        command, *later = [command_of(*each, state) for each in state.batch[index:]]
+        expected = resembled or stood_for(command, tuple(state.open))
+        if expected is None or any(meets(expected, each, state) for each in later):
+            return None
+        return Accused(
+            command=command,
+            expected=expected,
+            issued=tuple(self._issued),
+            names=dict(self._names),
+            law=blame(expected, command),
+        )
 
     def _drain(self, about: About) -> None:
         self._settle(self.now)
@@ -138,5 +164,6 @@ def read_clocks(events: Iterable[Event], setting: LawContext) -> Traced:
         broken_at=broken_at,
         submits=clocks.submits,
         fetched=clocks.fetched,
+        accused=clocks.accused,
         is_known=True,
     )

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 
 from gpusim.text import write_op
+from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import Argument, ByteStory, Crossing, Reached
 from properties.explain.clocks import Traced, read_clocks
@@ -99,6 +100,11 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         _led_by_law(argument, traced.broken, is_found=bool(found)),
         first_broken=_first_broken(traced, argument),
     )
+    if failure.kind is FailureKind.VALUE:
+        best = found[0] if found else None
+        told = tell_accused(traced.accused, execution.case.program, best)
+        if told.sentence:
+            argument = replace(told, later=argument.facts).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     argument = replace(

@@ -7,7 +7,7 @@ still has its old bytes.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gpusim.ops import Alloc, Free, Op, Read, Write
+from gpusim.ops import Alloc, AnyDispatch, Copy, Free, Op, Read, Write
 from gpusim.program import buffers_of, renamed
 from properties.explain import rules
 from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_ops, without
@@ -122,6 +122,7 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
         left = scene.states[freed].get(old.buffer, b"")[: new.size_bytes]
         put = by_nobody(Write(buffer=new.buffer, offset=0, data=left))
         said = f"began with the bytes of {old.buffer}, which {named(steps[freed])} freed"
+        yield from _before_its_batch(scene, at, made, freed)
         yield Hypothesis(
             kind="dirty", culprit=steps[at].number, other=steps[freed].number,
             sentence=f"{quoted(steps[at])} {said}", rule=laws.A12,
@@ -143,6 +144,30 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
             sentence=f"{quoted(steps[at])} was given the memory that {named(steps[made])} made",
             why="so what is written to one shows in the other", rule=laws.E1,
             steps=(*before, *([clear] if cleared else []), *kept),
+        )  # fmt: skip
+
+
+def _before_its_batch(scene: Scene, at: int, made: int, freed: int) -> Iterator[Hypothesis]:
+    """The new buffer in freed memory, cleared before the commands on it were submitted."""
+    steps = scene.steps
+    new, old = steps[at].op, steps[made].op
+    assert isinstance(new, Alloc)
+    assert isinstance(old, Alloc)
+    late = [
+        step
+        for step in steps[made + 1 : freed]
+        if isinstance(step.op, AnyDispatch | Copy) and scene.meets(steps[made], step)
+    ]
+    for start, first in enumerate(late):
+        moved = [
+            each._replace(op=renamed(each.op, {old.buffer: new.buffer})) for each in late[start:]
+        ]
+        yield Hypothesis(
+            kind="recycled", culprit=first.number, other=steps[at].number,
+            sentence=f"{quoted(steps[at])} was given the memory of {old.buffer}, which "
+            f"{named(steps[freed])} freed, and its clearing overtook {quoted(first)}",
+            why=f"so what {named(first)} wrote shows in {new.buffer}", rule=laws.A12,
+            steps=(*steps[: at + 1], *moved, *steps[at + 1 :]),
         )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from properties.oracles.laws.catalogue import Law
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
 _MOST_PIECES = 1 << 14
 """The most pieces in which a copy is tried; a refused copy may be of any size."""
+_KIBIBYTE = 1 << 10
 _SPOILT = 0xEE
 """The byte with which a client overwrites an array that it has passed."""
 
@@ -74,7 +75,7 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
             yield (
                 replace(op, data=data[:cut]),
                 laws.A9,
-                f"lost what is past a multiple of {align} bytes",
+                f"lost what is past {_cut(cut, align)}",
             )
     for length in _LENGTHS:
         if length < len(data):
@@ -105,6 +106,13 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
         rules.TAKEN,
         "took its bytes after the call, when the caller had overwritten the array",
     )
+
+
+def _cut(cut: int, align: int) -> str:
+    """Where a write ends too early: a round size is rather a limit than a rounding."""
+    if cut % _KIBIBYTE == 0 and cut & (cut - 1) == 0:
+        return f"its first {cut // _KIBIBYTE} KiB ({cut} bytes)"
+    return f"a multiple of {align} bytes"
 
 
 def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:

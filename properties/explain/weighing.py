@@ -10,7 +10,7 @@ from properties.explain.hypothesis import Hypothesis, Key
 from properties.explain.variations import Varied
 from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
-CROSSING = ("order", "early")
+CROSSING = ("order", "early", "recycled")
 _OF_ORDER = (*CROSSING, "cleared")
 SURE, LIKELY, SILENT, REFUTED = range(4)
 _ABSENT = ("omitted", "lost")
@@ -57,6 +57,8 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
     if found.kind in _ABSENT and (other_than or UNASKED in told):
+        return REFUTED
+    if found.kind in CROSSING and _doubt_by_clocks(found, traced) == REFUTED:
         return REFUTED
     law, named_law = traced.broken.trait, found.rule.name
     if law == named_law and not (UNASKED in told and found.kind == "twice"):

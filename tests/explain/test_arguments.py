@@ -54,7 +54,8 @@ FOREIGN = {
     ),
     "reuses_early": (
         "alloc a 4\ndispatch affine a 1,1 1x1x1\nfree a\nalloc b 4\nread b 0 4 -> r0\n",
-        "op 3 (alloc b 4) began with the bytes of a, which op 2 freed",
+        "op 3 (alloc b 4) was given the memory of a, which op 2 freed, and its clearing overtook "
+        "op 1 (dispatch affine a 1,1 1x1x1)",
         "law A12",
     ),
     "forgets_reads": (

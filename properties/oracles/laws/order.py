@@ -154,6 +154,8 @@ class Order:
         state = self._state
         waiting = state.open
         expected = next((expected for expected in waiting if resembles(expected, command)), None)
+        if not state.violations:
+            state.unasked = self._index, expected
         if expected is None:
             state.report(laws.C1, f"{command} was submitted, and {UNASKED}, or not so often")
             return

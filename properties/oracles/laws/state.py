@@ -69,6 +69,11 @@ class TraceState:
         """Dispatches of the batch that is being submitted, with their ops."""
         self.carried: list[tuple[ExpectedOp, int]] = []
         """Expected ops that the current submit completes, with the index of the last command."""
+        self.unasked: tuple[int, ExpectedOp | None] | None = None
+        """The command that breaks the first broken law because no op asked for it.
+
+        Its index in the batch that is being submitted, and the op that it resembles.
+        """
         self.fetches: dict[str, int] = {}
         """The staging buffer of each read that was submitted, by result."""
         self.submits = 0

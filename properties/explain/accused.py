@@ -1,0 +1,169 @@
+"""The first command that no op asked for: the op whose place it took, and how it differs from it.
+
+A law reports such a command in the numbers of the trace.  Here it is told in the names of the
+program.  The command was seen itself, so it counts more than a mistake that would show the same
+bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gpusim.ops import Replay
+from gpusim.program import Program, captures_of, replayed
+from properties.explain.hypothesis import Hypothesis, named, quoted
+from properties.explain.scene import Step
+from properties.explain.told import NOTHING, Told
+from properties.oracles.laws.catalogue import Law
+from properties.oracles.laws.expected import (
+    GRID_DIMENSIONS,
+    Bytes,
+    ExpectedCopy,
+    ExpectedDispatch,
+    ExpectedOp,
+    ExpectedRead,
+)
+from properties.oracles.laws.matching import Command, CopyPiece, ReadPiece, is_dispatch
+
+_SAYS_AS_MUCH = {
+    "grid": ("grid", "counts"),
+    "buffers": ("buffers", "part", "replay"),
+    "call": ("replay",),
+    "kernel": ("kernel",),
+    "copy": ("copy",),
+    "read": ("read",),
+}
+"""For each difference, the kinds of mistakes in whose sentence it stands already."""
+_STANDS_FOR = {ReadPiece: ExpectedRead, CopyPiece: ExpectedCopy, type(None): ExpectedDispatch}
+"""For each kind of command, the kind of op whose place it takes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accused:
+    """A command, the op whose place it took, all ops that were issued until then, and names.
+
+    ``names``: the name in the program of each device buffer that has one, or had one.
+    """
+
+    command: Command
+    expected: ExpectedOp
+    issued: tuple[ExpectedOp, ...]
+    names: Mapping[int, str]
+    law: Law
+
+
+def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp | None:
+    """The first waiting op of the command's kind; None if there is none."""
+    kind = _STANDS_FOR.get(type(command.piece))
+    return next((each for each in waiting if kind and isinstance(each, kind)), None)
+
+
+def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | None) -> Told:
+    """The wrong command, unless the mistake that explains the bytes says as much."""
+    if accused is None:
+        return NOTHING
+    at = accused.expected.position
+    kind, said = _difference(accused, program)
+    is_said = best is not None and best.culprit == at and best.kind in _SAYS_AS_MUCH[kind]
+    if is_said:
+        return NOTHING
+    return Told(sentence=said, culprit=at, rule=accused.law)
+
+
+def _difference(accused: Accused, program: Program) -> tuple[str, str]:
+    """A word for how the command differs from its op, and a sentence."""
+    expected, piece = accused.expected, accused.command.piece
+    place = quoted(_step(expected, program))
+    if isinstance(expected, ExpectedDispatch):
+        return _of_dispatch(accused, expected, program)
+    if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
+        given = (piece.source, piece.source_offset, piece.size_bytes)
+        op = expected.op
+        own = (expected.source.number, op.offset, op.size_bytes)
+        kind = "read"
+    else:
+        assert isinstance(expected, ExpectedCopy)
+        assert isinstance(piece, CopyPiece)
+        given = (piece.target, piece.target_offset, piece.size_bytes)
+        own = (expected.target.number, expected.op.target_offset, expected.op.size_bytes)
+        kind = "copy"
+        if given == own or piece.source != expected.source.number:
+            given = (piece.source, piece.source_offset, piece.size_bytes)
+            own = (expected.source.number, expected.op.source_offset, expected.op.size_bytes)
+    way = "from" if kind == "read" or given[0] == getattr(piece, "source", -1) else "to"
+    if given[0] != own[0]:
+        return kind, (
+            f"the copy for {place} was made {way} {_named(given[0], accused)}, "
+            f"and not {way} {_named(own[0], accused)}"
+        )
+    return kind, (
+        f"the copy for {place} was made {way} {_ranged(given)} of {_named(given[0], accused)}, "
+        f"and not {way} {_ranged(own)}"
+    )
+
+
+def _of_dispatch(accused: Accused, expected: ExpectedDispatch, program: Program) -> tuple[str, str]:
+    about = accused.command.about
+    place = quoted(_step(expected, program))
+    given: tuple[Bytes, ...] = about["ranges"][: len(expected.ranges)]
+    groups: tuple[int, ...] = about["groups"]
+    twin = _twin(accused, expected)
+    whose = f", {{}} of {named(_step(twin, program))}," if twin is not None else ""
+    if about["kernel"] != expected.kernel.name:
+        said = f"{place} ran kernel {about['kernel']}, and not {expected.kernel.name}"
+        return "kernel", said
+    if given == expected.ranges:
+        own = _grid(expected.grid, accused)
+        said = f"{place} was dispatched over {_grid(groups, accused)}"
+        return "grid", f"{said}{whose.format('the grid')} and asks for {own}"
+    if groups == expected.grid:
+        bound, own = _all(given, accused), _all(expected.ranges, accused)
+        return "buffers", f"{place} bound {bound}{whose.format('the buffers')} and not {own}"
+    if twin is not None:
+        once = quoted(_step(twin, program))
+        return "call", f"{place} was given the call of {once} in the place of its own"
+    said = f"{place} was dispatched over {_grid(groups, accused)} with {_all(given, accused)}"
+    own = f"{_grid(expected.grid, accused)} with {_all(expected.ranges, accused)}"
+    return "call", f"{said}, and asks for {own}"
+
+
+def _twin(accused: Accused, expected: ExpectedDispatch) -> ExpectedDispatch | None:
+    """The last op that asks for exactly this call."""
+    about = accused.command.about
+    return next(
+        (
+            each
+            for each in reversed(accused.issued)
+            if isinstance(each, ExpectedDispatch)
+            and each is not expected
+            and is_dispatch(each, about)
+        ),
+        None,
+    )
+
+
+def _step(expected: ExpectedOp, program: Program) -> Step:
+    position = expected.position
+    op = program[position]
+    if isinstance(op, Replay):
+        op = replayed(captures_of(program)[op.graph], op)[expected.command]
+    return Step(position, op, expected.command, position)
+
+
+def _named(number: int, accused: Accused) -> str:
+    return accused.names.get(number, f"device buffer {number}")
+
+
+def _ranged(bytes_: Bytes) -> str:
+    _, start, size = bytes_
+    return f"bytes {start} to {start + size - 1}"
+
+
+def _all(ranges: tuple[Bytes, ...], accused: Accused) -> str:
+    return ", ".join(f"{_ranged(each)} of {_named(each[0], accused)}" for each in ranges)
+
+
+def _grid(groups: tuple[int, ...], accused: Accused) -> str:
+    """A grid of a trace: three numbers, or a buffer and a place in it."""
+    if len(groups) == GRID_DIMENSIONS:
+        return f"{'x'.join(map(str, groups))} groups"
+    return f"the grid at byte {groups[1]} of {_named(groups[0], accused)}"
