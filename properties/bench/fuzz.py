@@ -68,7 +68,12 @@ class _Judging:
     def __init__(self, device: str) -> None:
         self.ops = 0
         self._factory = factory = RuntimeFactory(device)
-        self._setting = CaseSettings(device=device, limits=factory.limits, small=factory.small)
+        self._setting = CaseSettings(
+            device=device,
+            limits=factory.limits,
+            small=factory.small,
+            promises=factory.capabilities,
+        )
         self._numbers = count(MEASURED_FIRST)
         self._tally = Tally()
 

@@ -106,10 +106,9 @@ def draw_case(
         replays=promises.replays,
         indirect=promises.indirect,
         parts=promises.parts,
-        # Our own runtime passes every bit on, and the simulated device keeps it.
-        special_floats=promises.special_floats or (target == RUNTIME and device.is_simulated),
+        special_floats=promises.special_floats,
     )
-    if promises != ALL_PROMISED:
+    if replace(promises, special_floats=False) != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
     policy = _with_room_for(program, policy)
     return Case(

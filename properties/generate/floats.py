@@ -21,6 +21,7 @@ from gpusim.ops import (
     Command,
     Dispatch,
     DispatchIndirect,
+    Free,
     Op,
     Replay,
     Write,
@@ -59,22 +60,30 @@ def has_special_floats(promised: bool, kernels: Mapping[str, Kernel]) -> bool:
 
 
 def real_buffers(program: Iterable[Op], kernels: Mapping[str, Kernel]) -> frozenset[str]:
-    """The names of the buffers that any dispatch of ``program`` binds as floats."""
+    """The names of the buffers that any dispatch of ``program`` binds as floats.
+
+    A dispatch over a freed buffer is refused, and binds nothing.
+    """
     names: set[str] = set()
+    freed: set[str] = set()
     swaps: list[tuple[str, str]] = []
     captured: dict[str, set[str]] = {}
     for op in program:
         commands = op.commands if isinstance(op, Capture) else (op,)
         for command in commands:
+            if not freed.isdisjoint(buffers_of(command)):
+                continue
             if isinstance(command, AnyDispatch) and command.kernel in kernels:
                 bindings = zip(kernels[command.kernel].buffers, command.buffers, strict=False)
                 names.update(name_of(bound) for one, bound in bindings if one.dtype == "f32")
-        if isinstance(op, Capture):
+        if isinstance(op, Free):
+            freed.add(op.buffer)
+        elif isinstance(op, Capture):
             captured[op.graph] = {name for command in commands for name in buffers_of(command)}
         elif isinstance(op, Replay):
             # A swap of what was not captured is refused, and binds nothing.
             known = captured.get(op.graph, set())
-            swaps += [(old, new) for old, new in op.bindings if old in known]
+            swaps += [(old, new) for old, new in op.bindings if old in known and new not in freed]
     return frozenset(names | {new for old, new in swaps if old in names})
 
 

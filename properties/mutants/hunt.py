@@ -84,7 +84,11 @@ class Programs:
         self.kernels = kernels
         factory = factory_of(SOUND, device, kernels)
         self._setting = CaseSettings(
-            device=device, limits=factory.limits, kernels=kernels, small=factory.small
+            device=device,
+            limits=factory.limits,
+            kernels=kernels,
+            small=factory.small,
+            promises=factory.capabilities,
         )
         self._cases: dict[tuple[int, int], Case] = {}
 

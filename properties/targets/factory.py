@@ -186,6 +186,8 @@ class RuntimeFactory(TargetFactory):
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
+        # The runtime passes every bit of a float on, and the simulated device keeps it.
+        self.capabilities = replace(self.capabilities, special_floats=spec.is_simulated)
         native = open_case_device(spec)
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=spec.is_simulated)

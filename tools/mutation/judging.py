@@ -32,6 +32,11 @@ def _cases(factory: Any) -> Iterator[Any]:
     from properties.generate.cases import CaseSettings, case_for
 
     for count, faults in ((PROGRAMS, False), (FAULTED_PROGRAMS, True)):
-        setting = CaseSettings(device="simulated", limits=factory.limits, faults=faults)
+        setting = CaseSettings(
+            device="simulated",
+            limits=factory.limits,
+            faults=faults,
+            promises=factory.capabilities,
+        )
         for number in range(count):
             yield with_variants(case_for(SEED, number, setting), BUILTIN, refuses=True)
