@@ -169,7 +169,7 @@ class Bugs:
             self._note(signature, bug)
             self.save(bug)
             return bug
-        if other is None:
+        if other is None or other is bug:
             self.known_failures += bug.count
         else:
             other.count += bug.count
