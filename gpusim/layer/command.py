@@ -1,8 +1,8 @@
 """``gpusim sanitize``: runs a wgpu-py program, and looks at every device that it is given.
 
-The program runs in this process, as ``python SCRIPT`` or ``python -m MODULE`` would run it. wgpu's
-entry point object gets a class of ours.  So each adapter that it hands out is watched, and each
-device of that adapter.  No class of wgpu's is changed.  Nothing here judges.
+The program runs in this process, as ``python SCRIPT`` or ``python -m MODULE`` would run it.
+wgpu's entry point object gets a class of ours.  So each adapter that it hands out is watched, and
+each device of that adapter.  No class of wgpu's is changed.  Nothing here judges.
 """
 
 import json

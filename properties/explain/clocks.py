@@ -15,7 +15,13 @@ from properties.explain.argument import Reached
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
-from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedOp, ExpectedRead
+from properties.oracles.laws.expected import (
+    STAGING,
+    STORAGE,
+    ExpectedOp,
+    ExpectedRead,
+    ExpectedWrite,
+)
 from properties.oracles.laws.matching import blame, command_of, meets
 from properties.oracles.laws.state import About, Handler, TraceState
 
@@ -111,11 +117,16 @@ class Clocks:
         self._batch.clear()
 
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
-        """The wrong command at ``index`` of the batch; None if it only came once more."""
+        """The wrong command at ``index`` of the batch.
+
+        None if it only came once more, or if it resembles a write, whose bytes say more than it.
+        """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
         expected = resembled or stood_for(command, tuple(state.open))
-        if expected is None or any(meets(expected, each, state) for each in later):
+        if expected is None or isinstance(expected, ExpectedWrite):
+            return None
+        if any(meets(expected, each, state) for each in later):
             return None
         return Accused(
             command=command,

@@ -155,7 +155,10 @@ class Bugs:
         return bug
 
     def resume(self, bug: Bug, shrunk: Shrunk, together: Together) -> Bug | None:
-        """Put in the place of a bug what it was made small to now; None if another bug is this."""
+        """Replace a bug's program by its smaller form.
+
+        None if that form shows another bug, which was met or is known: then it counts as that one.
+        """
         signature = signature_of(shrunk.case, shrunk.failure, self._kernels, together)
         other = self.met.get(signature)
         if other is None and shrunk.is_cut_short:
@@ -166,7 +169,7 @@ class Bugs:
             self._note(signature, bug)
             self.save(bug)
             return bug
-        if other is None:
+        if other is None or other is bug:
             self.known_failures += bug.count
         else:
             other.count += bug.count

@@ -51,6 +51,13 @@ TOLD = (
         headers="policy: eager\n",
         says=("lost what is past its first 256 KiB (262144 bytes)",),
     ),
+    Told(
+        name="uploads_share_one_place",
+        program="alloc a 4\nalloc b 4\ndispatch affine a 1,1 1x1x1\ndispatch affine b 1,1 1x1x1\n"
+        "write a 0 01010101\nwrite b 0 02020202\nread a 0 4 -> r0\nread b 0 4 -> r1\n",
+        headers="policy: ring\n",
+        says=("op 5 (write b 0 02020202) wrote the bytes of op 4, and not its own",),
+    ),
 )
 """Each shows bytes that another mistake explains as well."""
 
