@@ -34,13 +34,15 @@ from properties.explain.hops import (
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import argue_kind, refusal_of
 from properties.explain.limits import tell_limits
-from properties.explain.rules import KERNEL
+from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
+from properties.explain.slots import tell_offset, tell_pool
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
+from properties.explain.uses import tell_uses
 from properties.explain.variations import vary
-from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, doubt, order
+from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, distinct, doubt, order
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
@@ -105,6 +107,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         told = tell_accused(traced.accused, execution.case.program, best)
         if told.sentence:
             argument = replace(told, later=argument.facts).added_to(argument)
+    if found and found[0].rule is BINDINGS and again is not None:
+        argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     argument = replace(
@@ -212,6 +216,9 @@ def _looked_into(
         return
     yield tell_order(argument.crossing, traced)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
+    yield tell_pool(verdict, traced)
+    if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
+        yield tell_offset(verdict)
     yield tell_leak(verdict, failure)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
@@ -263,7 +270,7 @@ def _by_search(
         crossing=crossing,
         lost=_lost(best),
         bytes=bytes_,
-        others=tuple(_distinct(best, found[1:], is_sure=doubt(best, traced) < SILENT)),
+        others=tuple(distinct(best, found[1:], is_sure=doubt(best, traced) < SILENT)),
     )
 
 
@@ -279,29 +286,6 @@ def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ..
     accepted = verdict.execution.history.outcomes[at].error is None
     refused = verdict.expected.outcomes[at].error is not None
     return accepted and refused and not (found and found[0].kind == "stale")
-
-
-def _distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
-    """The other mistakes that look the same, one of each sort.
-
-    If the best one is sure, only those that are close to it.
-    """
-    if is_sure:
-        near = [each.sentence for each in rest if _sort(each) == _sort(best)]
-        return [] if best.kind in CROSSING else near[:1]
-    seen = {_sort(best)}
-    told = []
-    for each in rest:
-        # A command that runs once more after a write shows the same as one that runs late.
-        is_same = each.kind == "twice" and (each.culprit, each.other) == (best.culprit, best.other)
-        if _sort(each) not in seen and not is_same:
-            seen.add(_sort(each))
-            told.append(each.sentence)
-    return told[:_MOST_OTHERS]
-
-
-def _sort(found: Hypothesis) -> tuple[str, int]:
-    return "crossing" if found.kind in CROSSING else found.kind, found.culprit
 
 
 def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
@@ -377,7 +361,9 @@ def _fault_told(tried: Tried, argument: Argument) -> str:
     """From when on the case can only fail, and the failed call if the argument names it."""
     fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
     is_planned = len(argument.case.device.faults) > 0
-    told = f"once {fault.partition(', and')[0].partition(';')[0]}" if fault and is_planned else ""
+    told = (
+        f"once {fault.partition(', and')[0].partition('; its')[0]}" if fault and is_planned else ""
+    )
     return "; ".join(filter(None, (told, tried.inevitable)))
 
 

@@ -11,16 +11,18 @@ from dataclasses import replace
 from gpusim.effects import written_by
 from gpusim.errors import DataLost
 from gpusim.history import Outcome
-from gpusim.ops import Alloc, Op, Read, Replay
+from gpusim.ops import Alloc, Flush, Op, Read, Replay, Sync
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
 from properties.explain import rules
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
-from properties.explain.experiments import Judge
+from properties.explain.experiments import Judge, shown_by
+from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
 from properties.explain.variations import instead
+from properties.model.case import Case
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.faulted import overwritten, used
@@ -43,9 +45,11 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
         return _kept(verdict, failed)
     facts = tuple(_met(call, verdict) for call in failed[:1])
     if failure.kind is FailureKind.ERROR:
-        return _held_against(verdict, failure, failed, traced) or Told(facts=facts)
+        told = _swallowed(verdict, failure, failed)
+        return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
     if failure.kind in _VALUES:
-        return _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
+        told = _half_done(verdict, failure, failed)
+        return told or _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
     return Told(facts=facts)
 
 
@@ -70,6 +74,14 @@ def _disturbed(
             f"the planned fault ({disturbance.faults}) was swallowed: {place} was given {given}, "
             "and neither it nor a sync raised an error"
         )
+    elif _took_along(case, at, raised[0][0], again):
+        other, error = raised[0]
+        sentence = (
+            f"op {other} ({write_op(program[other])}) met the planned fault "
+            f"({disturbance.faults}), raised {error}, and took along what was recorded before it: "
+            f"{place} was given {given}, as if its batch was thrown away"
+        )
+        facts = (*facts[:2], f"with a flush before op {other} nothing is lost")
     else:
         other, error = raised[0]
         by = f"op {other} ({write_op(program[other])})" if other < len(program) else "the last sync"
@@ -78,6 +90,18 @@ def _disturbed(
             f"raised {error}, and {place}, to which it belongs, was given {given}"
         )
     return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=facts)
+
+
+def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
+    """Whether a later op that met a fault lost what was recorded before it.
+
+    Then a flush between the two cures it.  A flush moves no map and makes no buffer, so the fault
+    comes at the same call.
+    """
+    if not at < other < len(case.program):
+        return False
+    flushed = instead(case.program, other, Flush(), case.program[other])
+    return again(replace(case, program=flushed)).failure is None
 
 
 def _raised(verdict: Verdict) -> Iterator[tuple[int, str]]:
@@ -159,6 +183,31 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
     }
 
 
+def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
+    """A sync of the client that met a failed submit in silence, so that a later call is refused."""
+    at, outcomes = failure.position, verdict.execution.history.outcomes
+    if not 0 <= at < len(outcomes) or outcomes[at].error != _DATA_LOST:
+        return None
+    call = next((each for each in failed if each.position == at), None)
+    if call is None or call.op is None or isinstance(call.op, Sync | Read):
+        return None
+    begun = [
+        each.event["reason"]
+        for each in calls(verdict.execution.trace)
+        if each.event.kind == "encode" and each.number <= call.number
+    ]
+    if begun[-1:] != [Sync.verb] or call.event["verb"] != "submit":
+        return None
+    client = verdict.execution.case.client
+    sentence = (
+        f"a sync that client {client} made in op {at} ({failure.op}) met the failed submit of "
+        f"call {call.number} and ended in silence: it is to raise {call.failed}, and op {at} then "
+        f"raised {_DATA_LOST} in its place"
+    )
+    fact = f"the submit of call {call.number} was encoded for a sync, and failed with {call.failed}"
+    return Told(sentence=sentence, culprit=at, rule=rules.REPORTED, facts=(fact,))
+
+
 def _held_against(
     verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced
 ) -> Told | None:
@@ -204,6 +253,37 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
         if is_accepted and set(names) & set(written_by(program[at], kernels, captures)):
             return at
     return -1
+
+
+def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
+    """A replay that failed at one of its commands, and left what the others had done."""
+    got = verdict.execution.history.outcomes[failure.position].data
+    scene = shown_by(verdict).scene
+    for call in failed:
+        op, at = call.op, call.position
+        if not isinstance(op, Replay) or at >= failure.position:
+            continue
+        before = [step for step in scene.steps if step.position < at]
+        after = [step for step in scene.steps if step.position > at]
+        commands = replayed(scene.captures[op.graph], op)
+        for count in range(1, len(commands) + 1):
+            done = [Step(at, each, n, at) for n, each in enumerate(commands[:count])]
+            history = scene.run([*before, *done, *after])
+            if history is not None and history.outcomes[failure.position].data == got:
+                return _left(verdict, failure, call, count)
+    return None
+
+
+def _left(verdict: Verdict, failure: Failure, call: Call, count: int) -> Told:
+    first = "its first command" if count == 1 else f"its first {count} commands"
+    sentence = (
+        f"{call.place} failed at the {call.event['verb']} of call {call.number}, and what {first} "
+        f"did stands: op {failure.position} ({failure.op}) gave those bytes, though nothing is to "
+        f"change or what they write is to be lost ({_DATA_LOST})"
+    )
+    return Told(
+        sentence=sentence, culprit=call.position, rule=rules.WHOLE, facts=(_met(call, verdict),)
+    )
 
 
 def _healed(

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
-from gpusim.history import History, Outcome
+from gpusim.history import CRASH, History, Outcome
 from gpusim.ops import Read
 from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
@@ -13,6 +14,7 @@ from properties.execute import CHANGED
 from properties.explain import rules
 from properties.explain.argument import Argument, said_shortly
 from properties.model.failure import Failure, FailureKind
+from properties.oracles.compare import shown_as
 from properties.oracles.judge import Verdict, is_beside
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import LAWS, Law
@@ -24,6 +26,9 @@ _SAVED = Law(
     source="the docstrings of gpusim.runtime.Policy",
 )
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
+_LATER = re.compile("During handling of the above exception|The above exception was the direct")
+_LAMBDA = re.compile(r"^lambda \w+: ")
+_CLIENTS = "properties/clients/"
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 
 
@@ -216,20 +221,55 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
 
 def _crash(verdict: Verdict, failure: Failure) -> Argument:
     got = _shown(failure) or failure.reason
-    where = [
-        line.strip() for line in failure.details.splitlines() if line.lstrip().startswith("File ")
-    ]
-    # The name of the file is enough, and the same on every machine.
-    last = _PATH.sub(r"\1", where[-1]) if where else ""
-    facts = (f"raised in {last}",) if last else ()
+    facts = _raised_in(failure.details)
     rule = Law(
         name="contract",
         sentence="an op raises the errors of the contract and no others",
         source=_REFUSALS,
     )
-    return _argument(
-        verdict, failure, f"{_place(failure)} ended with {got}", rule=rule, facts=facts
+    first = _ended_first(verdict, failure)
+    sentence = f"{_place(failure)} ended with {got}"
+    sentence = f"{first}; so {sentence}" if first else sentence
+    return _argument(verdict, failure, sentence, rule=rule, facts=facts)
+
+
+def _ended_first(verdict: Verdict, failure: Failure) -> str:
+    """The sync that failed before a read's own error, which then is only what follows from it."""
+    history, program, at = (
+        verdict.execution.history,
+        verdict.execution.case.program,
+        failure.position,
     )
+    if not 0 <= at < len(program) or history.outcomes[at].late_error is None:
+        return ""
+    ends = [*history.outcomes[at + 1 :], history.closing or Outcome()]
+    for position, outcome in enumerate(ends, at + 1):
+        if outcome.error is not None and outcome.error.startswith(CRASH):
+            is_op = position < len(program)
+            place = f"op {position} ({write_op(program[position])})" if is_op else "the last sync"
+            return f"{place} ended with {said_shortly(shown_as(outcome, ''))}"
+    return ""
+
+
+def _raised_in(details: str) -> tuple[str, ...]:
+    """Where an exception was raised first, and the call of a client that led there."""
+    # An exception that was raised while another one was handled comes after that one.
+    first = _LATER.split(details)[0].splitlines()
+    frames = [
+        (line.strip(), code.strip())
+        for line, code in pairwise(first)
+        if line.lstrip().startswith("File ")
+    ]
+    if not frames:
+        return ()
+    where, code = frames[-1]
+    # The name of the file is enough, and the same on every machine.
+    named = _PATH.sub(r"\1", where)
+    facts = [f"raised in {named}: {code}"]
+    called = [code for where, code in frames[:-1] if _CLIENTS in where.replace("\\", "/")]
+    if called:
+        facts.insert(0, f"the client made this call: {_LAMBDA.sub('', called[-1]).rstrip(',')}")
+    return tuple(facts)
 
 
 def _fault_in(trace: Trace) -> str:

@@ -12,6 +12,7 @@ from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
 CROSSING = ("order", "early", "recycled")
 _OF_ORDER = (*CROSSING, "cleared")
+_MOST_TOLD = 2
 SURE, LIKELY, SILENT, REFUTED = range(4)
 _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
@@ -81,3 +82,26 @@ def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
     if found.kind in _ABSENT and one is not None:
         return LIKELY if one.submitted < 0 else REFUTED
     return SILENT
+
+
+def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
+    """The other mistakes that look the same, one of each sort.
+
+    If the best one is sure, only those that are close to it.
+    """
+    if is_sure:
+        near = [each.sentence for each in rest if _sort(each) == _sort(best)]
+        return [] if best.kind in CROSSING else near[:1]
+    seen = {_sort(best)}
+    told = []
+    for each in rest:
+        # A command that runs once more after a write shows the same as one that runs late.
+        is_same = each.kind == "twice" and (each.culprit, each.other) == (best.culprit, best.other)
+        if _sort(each) not in seen and not is_same:
+            seen.add(_sort(each))
+            told.append(each.sentence)
+    return told[:_MOST_TOLD]
+
+
+def _sort(found: Hypothesis) -> tuple[str, int]:
+    return "crossing" if found.kind in CROSSING else found.kind, found.culprit

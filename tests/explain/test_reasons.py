@@ -170,6 +170,87 @@ TOLD = (
         ),
     ),
     Told(
+        name="replay_half_done_stands",
+        program="alloc a 8\nalloc c 8\nwrite a 0 0100000001000000\nwrite c 0 0100000002000000\n"
+        "capture g0 dispatch exchange a,c 9 1x1x1; dispatch mix c,c,a 19,21 1x1x1; "
+        "dispatch tally c 9 2x1x1\nreplay g0 * -\nread a 0 8 -> r0\nread c 0 8 -> r1\n",
+        headers="device: simulated failed_encodes=2\npolicy: eager\n",
+        says=(
+            "op 5 (replay g0 * -) failed at the encode of call",
+            "stands: op 6 (read a 0 8 -> r0) gave those bytes",
+        ),
+    ),
+    Told(
+        name="awaited_sync_forgets_fault",
+        program="alloc a 4\nwrite a 0 -\nwrite a 0 -\ndispatch affine a 1,1 1x1x1\n"
+        "dispatch affine a 1,1 1x1x1\n",
+        headers="device: simulated failed_submits=0\npolicy: lazy\nclient: awaiting\n",
+        says=(
+            "a sync that client awaiting made in op 4 (dispatch affine a 1,1 1x1x1) met the failed "
+            "submit of call 10 and ended in silence",
+        ),
+    ),
+    Told(
+        name="uniform_index_reset_early",
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\n" + "write a 1 01010101\n" * 3,
+        headers="policy: pooled uniform_slots=3\n",
+        says=(
+            "the pool of 3 uniform slots was full at op 4 (write a 1 01010101), with op 1",
+            "no submit came before its slots were used again",
+        ),
+    ),
+    Told(
+        name="run_offsets_kept",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; dispatch affine a 1,1 1x1x1\n"
+        "replay g0 * -\n",
+        headers="policy: ring uniform_ring_bytes=1\n",
+        says=(
+            "bound its uniforms at byte 256 of uniform buffer 2",
+            "the payloads of its batch were written at bytes 0 to 255",
+        ),
+    ),
+    Told(
+        name="replay_keeps_grid",
+        program="alloc a 4\nalloc b 4\ncapture g0 dispatch affine b 1,1 1x1x1\nfree b\n"
+        "replay g0 * b=a\n",
+        headers="policy: eager\n",
+        says=(
+            "a replay over other buffers keeps a captured buffer as the grid of an indirect "
+            "dispatch",
+        ),
+    ),
+    Told(
+        name="plan_key_lacks_kernel",
+        program="alloc c 16\nalloc d 280\n",
+        headers="policy: eager\nclient: misusing\n",
+        says=(
+            "the client made this call: at.runtime.dispatch(AFFINE.wgsl(), [at.x], (1, 2))",
+            "in _key: return (tuple(binding.access for binding in kernel.buffers), grid, *buffers)",
+        ),
+    ),
+    Told(
+        name="OldestRecycled",
+        is_foreign=True,
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nread a 0 4 -> r2\n",
+        headers="promises: webgpu orders_deliveries=no\ndisturbance: seed=0\n",
+        says=(
+            "the last sync ended with GPUValidationError: a copy is submitted whose buffer",
+            "so op 3 (read a 0 4 -> r2) ended with AssertionError",
+        ),
+    ),
+    Told(
+        name="LosesBatch",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nalloc b 4\nalloc c 4\nread a 0 4 -> r0\n"
+        "read a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no survives_out_of_memory=yes\n"
+        "disturbance: seed=0 out_of_memory=4\n",
+        says=(
+            "op 5 (read a 0 4 -> r1) met the planned fault (out_of_memory=4)",
+            "took along what was recorded before it: op 4 (read a 0 4 -> r0) was given zeros",
+        ),
+    ),
+    Told(
         name="LossIsZeros",
         is_foreign=True,
         program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n",

@@ -237,7 +237,7 @@ def test_a_replay_is_refused_for_a_float_after_it_was_accepted_over_the_same_buf
                 values = [one for entry in op.scalars or () for one in entry or ()]
                 is_known = (op.graph, op.bindings) in accepted
                 refused += is_known and not all(map(math.isfinite, values))
-    assert refused >= 20
+    assert refused >= 10
 
 
 def test_memory_budget_is_exceeded_only_on_purpose() -> None:
