@@ -35,7 +35,10 @@ class Access(NamedTuple):
 def accesses(
     op: Op, kernels: Mapping[str, Kernel], captures: Captures = _NO_CAPTURES
 ) -> list[Access]:
-    """Every byte that ``op`` reads or writes; what a kernel writes, it also reads."""
+    """The accesses of ``op``.
+
+    A buffer that a kernel writes has one access, with ``writes``, and may be read by it too.
+    """
     if isinstance(op, Replay):
         commands = replayed(captures[op.graph], op)
         return [access for command in commands for access in accesses(command, kernels)]

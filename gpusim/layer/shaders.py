@@ -1,7 +1,7 @@
 """How a pipeline uses its buffers, from explicit layouts or from the text of its WGSL.
 
 An access is ``uniform``, ``read`` or ``read_write``.  If neither a layout nor WGSL says it, it is
-``unknown``: it counts as a use, and accuses nobody.  Nothing here is a parser of WGSL: it finds the
+``unknown``: it counts as a use, and is not reported.  Nothing here parses WGSL: it finds the
 declarations of resources, which have one form.  Source: WebGPU Shading Language, section 7.3 "var
 Declarations" and 12.3 "Resource Interface".
 """

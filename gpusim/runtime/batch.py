@@ -1,7 +1,7 @@
-"""The open batch: its commands, the bytes gathered for it, and the rules for its submit.
+"""The open batch, the uniform ring and upload buffer that it fills, and the rules for its submit.
 
 A batch is data, and recording into it calls no device.  The rules are pure and submit nothing
-themselves.  The uniform ring and the upload buffer gather bytes on the host.  Each is written
+themselves.  The ring and the upload buffer gather bytes on the host.  Each is written by the queue
 once, from its start, right before the submit.  After the submit it is free again: it is on the
 *submitted* clock.
 

@@ -188,7 +188,7 @@ class GPUBuffer:
         device = self._device
         if device.timeline.lost:
             if not device.profile.loss_is_silent:
-                submits = self.usage & bits & _READ and asks_submit
+                submits = bool(self.usage & bits & _READ) and asks_submit
                 raise _lost_map(submits or not device.destroyed)
             return
         if bits not in (_READ, _WRITE):
@@ -216,7 +216,10 @@ class GPUBuffer:
         device.timeline.expect(promise)
 
     def _settle_map(self, start: int, length: int, number: int) -> bytearray:
-        """The device's last step: copy the bytes once the work on them is done."""
+        """The last step of a map on the device, after all work on the buffer.
+
+        It gives a copy of the bytes, or raises if the map fails.
+        """
         because = None
         if self._device.timeline.lost and self._device.profile.loss_settles_maps:
             because = "the device is lost"
@@ -313,7 +316,11 @@ def _mode_bits(mode: int | str) -> int:
 
 
 def flag_bits(flags: Any, text: str) -> int:
-    """The bits that ``A|B`` names, in any case; ValueError if a name is none of ``flags``."""
+    """The bits that ``A|B`` names, in capital or small letters.
+
+    Raises:
+        ValueError: a name is none of ``flags``.
+    """
     bits = 0
     for name in text.replace(" ", "").upper().split("|"):
         value = getattr(flags, name, None)
@@ -323,8 +330,12 @@ def flag_bits(flags: Any, text: str) -> int:
     return bits
 
 
-def _lost_map(reaches_device: int) -> Exception:
-    """The error of a map on a destroyed device, whose poller wgpu-py has dropped."""
+def _lost_map(reaches_device: bool) -> Exception:
+    """The error of a map on a lost device.
+
+    If the call reaches the device, it is the device's error.  Else it is the AttributeError that
+    wgpu-py raises, since it no longer has the thread that polls.
+    """
     no_poller: Exception = AttributeError("'NoneType' object has no attribute 'get_token'")
     error: Exception = device_lost("map this buffer") if reaches_device else no_poller
     return error

@@ -1,7 +1,7 @@
 """Finds calls with two pointers to one variable, where the function writes through one of them.
 
-A pointer has a root: the variable or the parameter that it was made of.  For each function it is
-found which of its parameters and of the module's variables it reads and writes, including in the
+A pointer has a root: the variable or the parameter that it was made of.  This file finds which of
+its parameters, and which variables of the module, each function reads and writes, itself or by the
 functions that it calls.  A call is wrong if two roots are the same variable, and one of the two is
 written.  Source: WGSL specification, 11.4 "Alias Analysis".
 """

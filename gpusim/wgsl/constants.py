@@ -1,8 +1,8 @@
 """Constants: literals, conversions between types, and operations on constants.
 
 The value of a scalar constant is a Python int (i32, u32, abstract-int), bool or float
-(abstract-float), or a NumPy scalar (f32, f16).  A composite's is a tuple of its parts' values.
-Abstract numbers never wrap or round to infinity: what does not fit is an error.
+(abstract-float), or a NumPy scalar (f32, f16).  The value of a composite is a tuple of the values
+of its parts.  Abstract numbers never wrap or round to infinity: what does not fit is an error.
 Source: WGSL specification, 6.2.1 "Abstract Numeric Types", 8.1 "Early Evaluation Expressions" and
 "Conversion Rank".
 """
@@ -137,10 +137,8 @@ def zero(kind: Type) -> Any:
     return _NUMPY[name](0) if name in _NUMPY else 0.0 if name == "abstract-float" else 0
 
 
-def fold(name: str, kind: str, operands: tuple[Const, ...], place: Place | None) -> Const | None:
-    """The value of an operation on constants; None if only a run can tell.
-
-    ``place`` is given only for a const-expression.
+def fold(name: str, kind: str, operands: tuple[Const, ...], place: Place | None) -> Const:
+    """The value of an operation on constants; ``place`` is given only for a const-expression.
 
     Raises:
         ShaderError: the value is an error in a const-expression.
@@ -151,8 +149,6 @@ def fold(name: str, kind: str, operands: tuple[Const, ...], place: Place | None)
         _check_integers(name, of, values, place)
     with np.errstate(all="ignore"):
         value = _computed(name, of, kind, values, place)
-    if value is None:
-        return None
     if kind in _NUMPY or kind == "abstract-float":
         if not np.isfinite(value):
             if place is None:
@@ -198,7 +194,7 @@ def _check_integers(name: str, of: str, values: list[Any], place: Place) -> None
         if values[1] == -1 and values[0] == _RANGES[of][0]:
             raise ShaderError(f"{of} cannot hold the quotient {-values[0]}", place)
     if name in ("shl", "shr") and of != "abstract-int" and values[1] >= 32:
-        raise ShaderError(f"a shift by {values[1]} bits is as wide as {of} or wider", place)
+        raise ShaderError(f"cannot shift {of} by {values[1]} bits because it has only 32", place)
     if name == "shl":
         shifted = values[0] << min(values[1], 128)
         low, high = _RANGES[of]

@@ -32,9 +32,7 @@ class Folder:
         """The constant."""
         known = tuple(each for each in operands if isinstance(each, Const))
         assert len(known) == len(operands)
-        folded = fold(name, kind, known, self._place)
-        assert folded is not None
-        return folded
+        return fold(name, kind, known, self._place)
 
     def hold(self, value: Scalar) -> Scalar:
         """The constant itself."""

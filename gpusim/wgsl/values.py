@@ -76,9 +76,7 @@ class Emitter:
     def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
         """An operation, or its value where the operands are constants."""
         if all(isinstance(each, Const) for each in operands):
-            folded = fold(name, kind, operands, None)  # type: ignore[arg-type]
-            if folded is not None:
-                return folded
+            return fold(name, kind, operands, None)  # type: ignore[arg-type]
         depth = 1 + max([each.depth for each in operands if isinstance(each, Op)], default=0)
         if depth > _DEEPEST:
             return Op(kind, name, tuple(map(self.hold, operands)))

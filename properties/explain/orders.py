@@ -79,7 +79,7 @@ def _what_follows(scene: Scene, one: Step, other: Step) -> str:
 
 
 def _reads_from(scene: Scene, reader: Step, writer: Step) -> bool:
-    """Whether ``reader`` reads bytes that ``writer`` writes; a kernel reads what it writes."""
+    """Whether ``reader`` reads bytes that ``writer`` writes; a kernel may read what it writes."""
     reads = isinstance(reader.op, AnyDispatch)
     return any(
         b.writes and a.overlaps(b)

@@ -1,4 +1,4 @@
-"""Reports of a session: a live line, a few lines at the end with the findings first, and JSON.
+"""Reports of a session: a live line, a short summary after it (findings first), and JSON.
 
 The tables are in ``properties.fuzz.details``.  Nothing is judged or counted here.
 """
@@ -151,10 +151,9 @@ def live(console: Console, tell: Tell) -> Iterator[Watch]:
 
 
 def say(session: Session, *, quiet: bool = False) -> str:
-    """What a person reads first: ten lines for one finding.
+    """The summary for a person: each finding in up to ten lines, then the verdict and the settings.
 
-    Each finding, then the verdict and the settings.  A quiet session that is valid and found
-    nothing says nothing.
+    A quiet session that is valid and found nothing says nothing.
     """
     blocks = [str(finding) for finding in findings(session)]
     if quiet and (blocks or session.is_valid):
@@ -204,15 +203,16 @@ def verdict(session: Session) -> str:
     return (
         f"{result} in {session.programs} programs, {session.seconds:.1f} s, "
         f"seed {session.settings.seed}; {_planted(session)}; "
-        f"at most {session.rate_bound:.2%} of such programs fail "
-        "(at 95 percent)"
+        f"with 95 percent confidence, at most {session.rate_bound:.2%} of such programs fail"
     )
 
 
 def _planted(session: Session) -> str:
     seen = sum(mistake.seen for mistake in session.planted)
-    text = f"all {seen} planted mistakes were seen"
-    return text + ", and one could not be seen, as expected" * (seen < len(session.planted))
+    if seen == len(session.planted):
+        return f"all {seen} planted mistakes were seen"
+    text = f"{seen} of {len(session.planted)} planted mistakes were seen"
+    return f"{text}; the other cannot be seen with these settings, as expected"
 
 
 def replay_of(bug: Bug, session: Session) -> str:

@@ -1,4 +1,4 @@
-"""Variants: which cases of a session get a client, transformations or a limit of dispatches.
+"""Variants: which cases get a client, transformations, or a policy that drops late dispatches.
 
 They are drawn independently of the program.  About half of our runtime's programs have a client or
 transformations, since these cost a second execution or make it slower.  None has both.  Nothing

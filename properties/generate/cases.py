@@ -1,4 +1,4 @@
-"""Drawing a whole case: a policy, a device's behaviour, and a program that knows their limits.
+"""Drawing a whole case: a policy, a device with asked limits, and a program that fits them.
 
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
 unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a

@@ -8,11 +8,12 @@ an op looks at everything there is.  A loop inside a function of C is not seen.
 Memory: the program is repeated on one runtime, with other scalars and grids each time.  This is
 done in two ways.  In the first, each round makes all that it uses and leaves nothing alive.  In the
 second, buffers and graphs live through all rounds, and a graph is replayed at ever new places of
-its batch.  Only host memory counts that the source of the runtime and the simulated device has
-allocated.  Later rounds should keep no more of it than earlier ones.
+its batch.  Host memory counts only if it was allocated by code of the runtime or of the simulated
+device.  Later rounds should keep no more of it than earlier ones.
 
-All is counted on an untraced runtime of its own.  Its batches are unlimited, so that a batch is
-submitted at the same op whatever its length.  Its caches are small, so that they are full soon.
+Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
+decides at which op a batch is submitted, and widening it changes nothing of that.  Its caches are
+small, so that they are full soon.
 Work is counted once more with caches that keep every plan.  Nothing here looks at values or errors.
 """
 
@@ -50,12 +51,17 @@ _WIDTHS = (4, 8, 16)
 _FEW = (2, 4, 8)
 """The widths that are tried first; most programs show with them that they cost no more."""
 _FACTOR, _SLACK_LINES = 1.15, 40
-"""How much more the second doubling may cost than the first; with ``_FEW`` a quarter of that."""
+"""How much more the second doubling may cost than the first: 15 percent and 40 lines.
+
+The second adds twice as many ops, so half its lines are compared.  With ``_FEW`` a quarter of both
+is allowed.
+"""
 _WARM_UP_ROUNDS = 4
 _LOOKS = (4, 8, 16, 32, 64)
 """The rounds after which the memory is looked at.
 
-Bounded memory comes and goes, and counts less with each look.
+Memory that is bounded stops growing, so over more rounds its growth for each round falls below the
+limit.
 """
 _LEAST_BYTES = 64
 """A failure needs at least this many bytes more in each round."""
@@ -138,7 +144,10 @@ def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
-    """The same with buffers and graphs that live through all rounds; a graph becomes a run."""
+    """As ``_judge_memory``, but buffers and graphs live through all rounds.
+
+    Under a uniform ring a replay is recorded as a ``Run``, so ``runtime/runs.py`` is looked at too.
+    """
     made = [op for op in case.program if isinstance(op, Alloc | Capture)]
     used = [op for op in case.program if not isinstance(op, Alloc | Capture | Free)]
     policy = replace(case.policy, uniforms=Uniforms.RING, graph_cache=_GRAPHS)
@@ -155,7 +164,7 @@ def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 _GRAPHS = 64
-"""More than a program binds, so that each stays."""
+"""The size of the graph cache: more than the replays of a program, so that no plan is evicted."""
 _SPARE_DISPATCH = Dispatch(kernel="affine", buffers=("spare",), scalars=(3, 5), grid=(1, 1, 1))
 _SPARE_REPLAY = Replay(graph="spare_graph", scalars=None, bindings=())
 _SPARE: Sequence[Op] = (
@@ -165,13 +174,17 @@ _SPARE: Sequence[Op] = (
 _PLACES = 8
 """How often a graph is replayed in a round, each time at a new place in its batch."""
 _PLACE_BYTES = 256
-"""A failure needs this many bytes for each such place, since rounds become longer."""
+"""A failure needs at least this many bytes for each new place.
+
+Rounds become longer, so some growth is right.
+"""
 
 
 def _shifted(ops: Sequence[Op], number: int) -> list[Op]:
     """The ops of a round, after a batch with replays at places that no earlier round used.
 
-    Replays of the program keep their places, since they come in batches of their own.
+    The sync before ``ops`` ends the batch of these replays.  So the replays in ``ops`` stand at the
+    same places of a batch in each round.
     """
     before = [_SPARE_DISPATCH] * (_PLACES * (number + _WARM_UP_ROUNDS))
     return [*before, *[_SPARE_REPLAY] * _PLACES, Sync(), *ops, Sync()]
@@ -306,6 +319,7 @@ def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
     name = max(sorted(most), key=lambda each: most[each] - 2 * more[each], default="")
     counts = ", ".join(str(each[name]) for each in (few, more, most))
     notes = [f"most of it in the function {name}: {counts} lines"] if name else []
+    alone: list[tuple[bool, str]] = []
     for what, widen in (("live buffers", _buffers_only), ("ops on one buffer", _ops_only)):
         lines = []
         for width in _WIDTHS:
@@ -314,12 +328,15 @@ def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
             _counted_lines(case, factory, each, FunctionLines(), functions)
             lines.append(functions.get(verb, Counter())[name])
         first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
-        # If only the buffers grow, there is still one op, so any growth is too much.
+        # With more buffers there is still one op, so its lines should not become more; one may.
         grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
         shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
-        said = "n counts" if grows else "n does not count"
-        notes.append(f"{said} {what}: {widths} of them alone take {shown} lines in {name}")
-    return (*notes[:1], *sorted(notes[1:], key=lambda note: note.startswith("n does")))
+        makes = "make" if grows else "do not make"
+        note = (
+            f"more {what} alone {makes} an op cost more: with {widths}, {name} takes {shown} lines"
+        )
+        alone.append((not grows, note))
+    return (*notes, *[note for _, note in sorted(alone)])
 
 
 def _buffers_only(op: Op, width: int) -> list[Op]:

@@ -45,7 +45,7 @@ EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
 ENOUGH = 20
 """How often a session should have seen each cell that it can see."""
 _KIND_APART = {DispatchIndirect.verb: Dispatch.verb}
-"""For a pair that shares no bytes, the first op counts as the second."""
+"""In a pair of ops that share no bytes, an op of the first kind counts as one of the second."""
 _HOST = -1
 """The place of a host write that is in no batch."""
 

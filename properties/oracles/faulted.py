@@ -45,7 +45,7 @@ DATA_LOST = errors.DataLost.__name__
 _OUT_OF_MEMORY = errors.OutOfMemory.__name__
 _MAP_FAILED = errors.MapFailed.__name__
 _LOSING = (errors.SubmitFailed.__name__, LOST)
-"""Faults that lose a batch, and with it the bytes that it would have written."""
+"""Faults by which a batch is lost, and with it the bytes that it would have written."""
 _AS_SHOWN = ""
 """The message of a fault is left empty, since only the device knows it."""
 

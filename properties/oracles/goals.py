@@ -31,7 +31,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _ANY = frozenset(Uniforms)
 _LARGE_BYTES = 4096
-"""Few buffers are larger, so few need a window under a limit that is larger."""
+"""Few buffers have more bytes.  So if a binding may have more, few buffers need a window."""
 _WINDOWED = {
     PATCH_WORDS.name: "window of a large buffer patched",
     COPY_BYTES.name: "window of a large buffer copied",
@@ -144,7 +144,7 @@ class Goals:
         self._mapped = 0
         """The number of pending maps."""
         self._pages: dict[int, bool] = {}
-        """The staging buffers that the open batch copies to; True: more than once."""
+        """The staging buffers that the open batch copies to, and whether more than once."""
         self._submits = 0
         self._reads = 0
 

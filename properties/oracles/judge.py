@@ -260,8 +260,8 @@ def _judge_close(execution: Execution, faults: frozenset[str], expected: History
 def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    A call that follows from an invalid op, of the program or of its client, accuses nobody.  Nor
-    does a call that follows from an injected fault.
+    A call that follows from an invalid op, of the program or of its client, is not reported.  Nor
+    is a call that follows from an injected fault.
     """
     case = execution.case
     if not execution.reports:
@@ -285,7 +285,7 @@ def _judge_reports(execution: Execution, expected: History) -> Failure | None:
 
 
 def _judge_shaders(execution: Execution) -> Failure | None:
-    """The first mistake in a shader that the device saw; a warning accuses nobody."""
+    """The first mistake in a shader that the device saw; a warning is none."""
     errors = [each for each in execution.shaders if each.severity == "error"]
     if not errors or not len(execution.case.program):
         return None
@@ -303,7 +303,7 @@ def _judge_shaders(execution: Execution) -> Failure | None:
 
 
 def _counts(execution: Execution) -> Callable[[Report], bool]:
-    """Whether the report accuses the target, given what it promises."""
+    """Whether a report is a failure of the target, given what it promises."""
     promised = execution.capabilities.no_empty_submits
     return lambda report: promised or report.rule != EMPTY_SUBMIT.name
 

@@ -316,8 +316,8 @@ def test_what_costs_too_much_is_named_with_what_n_counts(tmp_path: Path) -> None
     assert failure is not None
     where, first, second = failure.notes
     assert where.startswith("most of it in the function device_buffer: ")
-    assert first.startswith("n counts live buffers: 4, 8, 16 of them alone take ")
-    assert second.startswith("n does not count ops on one buffer: ")
+    assert first.startswith("more live buffers alone make an op cost more: with 4, 8, 16, ")
+    assert second.startswith("more ops on one buffer alone do not make an op cost more: ")
 
 
 def test_a_long_message_keeps_its_last_reason_and_loses_its_guess() -> None:

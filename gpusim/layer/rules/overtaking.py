@@ -172,7 +172,7 @@ class OvertakingWrite(Check):
                 write.call.has_reader = True
 
     def _spare(self, buffer: int, start: int, end: int) -> None:
-        """Accuse no write of bytes that a submitted command has replaced since."""
+        """Report no write whose bytes a submitted command has replaced since."""
         for command, pairs in self._overtaken.items():
             self._overtaken[command] = [
                 pair

@@ -1,4 +1,4 @@
-"""Rules about invalid submits, bindings that alias, and batches that an error loses.
+"""Rules about invalid submits, aliasing bindings, and batches that are lost because of one error.
 
 wgpu-native aborts the process at a wrong submit.  So the sanitizer refuses the call instead, with
 the error that the specification has for it.
@@ -14,7 +14,10 @@ from gpusim.trace import Event
 
 
 class WrongSubmit(Check):
-    """A submit of what is used or foreign, or uses a destroyed or mapped buffer."""
+    """A submit of a command buffer that was submitted before, or that another device made.
+
+    Or one that uses a destroyed or mapped buffer.
+    """
 
     def submit(self, event: Event) -> Iterator[Breach]:
         """Look at the command buffers in turn; one finding is enough to refuse them all."""
@@ -84,10 +87,10 @@ class DestroyedDevice(Check):
 
 
 class EmptySubmit(Check):
-    """A submit without a command, though no queue write waits for it.
+    """A submit that does nothing: it has no command, and no queue write waits for one.
 
-    wgpu-py itself submits an empty command buffer for each map, so a submit after a map accuses
-    nobody.
+    wgpu-py itself submits an empty command buffer for each map.  So an empty submit after a map is
+    not reported.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -97,14 +100,20 @@ class EmptySubmit(Check):
         self._last_site = ""
 
     def write_buffer(self, event: Event) -> Iterator[Breach]:
-        """The bytes wait for a submit."""
+        """Allow the next submit to be empty.
+
+        It starts this write, or wgpu-py makes it for this map.
+        """
         self._is_owed = True
         return iter(())
 
     unmap = map = write_buffer
 
     def submit(self, event: Event) -> Iterator[Breach]:
-        """Look for a command in it; a command buffer whose making was not seen may have some."""
+        """Report the submit if all its command buffers are known to be empty.
+
+        One that was made before the watch began may have commands.
+        """
         known = self.scene.command_buffers
         made = [known.get(number) for number in event["command_buffers"]]
         has_work = any(each is None or each.commands or not each.created_site for each in made)
@@ -164,7 +173,7 @@ class AliasedBindings(Check):
 
 
 class LostBatch(Check):
-    """A batch that one error loses: a finish or a submit that raises."""
+    """A batch that is lost because of one error: its finish or its submit raises."""
 
     def error(self, event: Event) -> Iterator[Breach]:
         """Report a finish or a submit that raised, with the commands that are lost."""

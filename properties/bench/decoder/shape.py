@@ -43,7 +43,7 @@ class Shape:
 
     @property
     def prompt(self) -> list[int]:
-        """The tokens of the prompt; any that differ would do."""
+        """The tokens of the prompt; any tokens that differ from each other would do."""
         return [(7 * n + 1) % self.vocabulary for n in range(self.context // 3)]
 
     @property
@@ -110,9 +110,10 @@ def random_weights(shape: Shape, seed: int = 0) -> dict[str, Floats]:
 
 
 def rotary_table(shape: Shape) -> Floats:
-    """Cosines, then sines, of each position and each pair of a head.
+    """For each position, the cosines of the angles of all pairs in a head, then their sines.
 
-    Computed on the host, since WGSL does not say how exact the sine of a large angle is.
+    Two numbers that are rotated together are a pair.  The host computes the table, since WGSL does
+    not say how exact the sine of a large angle is.
     """
     half = shape.head_width // 2
     speeds = _ROTARY_BASE ** (-np.arange(half) / half)

@@ -225,7 +225,7 @@ class CopyWithinInHalves(Transfers):
 
 @mutant(part="transfers")
 class ScratchTooSmallByPhase(Transfers):
-    """The scratch buffer of a copy within one buffer starts at a byte, not at its whole word."""
+    """The scratch buffer of a copy in one buffer holds its bytes, not the rest of their words."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         size_bytes = words_up(copy.size_bytes)

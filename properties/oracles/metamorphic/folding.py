@@ -73,8 +73,9 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
 def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
     """The bytes of each buffer, None for a freed one.
 
-    None instead of the mapping if a float is not exact, or if a capture was refused: it might be
-    accepted without the frees before it.
+    None instead of the mapping where the fold could change a result: a float is not exact; an op
+    exceeds a limit or binds a part at a fine offset, which another device may allow; or a capture
+    was refused.  The fold drops frees, so the capture might then be accepted.
     """
     program = case.program
     reference = Reference(kernels, case.limits(Limits()))
