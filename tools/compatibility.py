@@ -16,8 +16,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
 _HEAD = """# Compatibility
 
 `tools/compatibility.py` writes this page from the sessions themselves. What was found is in
-[findings](findings/README.md). A session may count one mistake in several lines, where it could not
-make a program small in its time.
+[findings](findings/README.md). A session may count one mistake several times, where it shows in
+programs of other kinds of ops, or a program could not be made small in its time.
 
 | runtime | adapter | programs | ops | seconds | findings |
 |---|---|---|---|---|---|

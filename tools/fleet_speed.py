@@ -75,7 +75,10 @@ def speed(steps: Sequence[Step], places: int) -> float:
     start = max(step.ended for step in first)
     end = sorted(step.ended for step in steps)[-places]
     if end <= start:
-        raise SystemExit("there are too few blocks (probably --programs is to be larger)")
+        raise SystemExit(
+            "cannot compare speeds because there are too few blocks (probably --programs is too "
+            "small)"
+        )
     programs = sum(
         step.programs * max(0.0, min(step.ended, end) - max(step.began, start))
         / (step.ended - step.began)

@@ -75,7 +75,10 @@ class _Session:
                 print(f"shard {shard.number} ended with {status}:\n{said}", flush=True)
                 self._failures += 1
                 if self._failures > _MOST_FAILURES:
-                    raise RuntimeError("the shards cannot run")
+                    raise RuntimeError(
+                        "cannot go on because shards end by themselves again and again (probably "
+                        "an option of gpusim fuzz is wrong: see what they said)"
+                    )
             self.running.append(self._begun(shard.number))
 
     def victims(self) -> list[int]:

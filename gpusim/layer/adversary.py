@@ -226,9 +226,8 @@ def _create_buffer(adversary: Adversary, native: Any, device: Any, **named: Any)
 def _submit(adversary: Adversary, native: Any, queue: Any, command_buffers: Any) -> Any:
     if adversary.fails("submit"):
         adversary.has_lost_device = True
-        getattr(
-            queue, "_owner", queue._device
-        ).destroy()  # The simulated queue knows its device by _owner.
+        # The _device of a simulated queue is only the device's state.
+        getattr(queue, "_owner", queue._device).destroy()
         raise wgpu.GPUInternalError("cannot submit because the device is lost: it was planned")
     return native(command_buffers)
 

@@ -37,7 +37,7 @@ class Scheduler(Protocol):
 
         The options are STOP, the names of the promises that may settle, and RUN, in this order.  If
         somebody waits, STOP is missing, and the first option is the shortest way to what they wait
-        for.
+        for.  A checked dispatch asks for one of ORDERS.
         """
         ...
 
@@ -49,7 +49,7 @@ class AsLate:
     defers = True
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """The first option is always STOP or the shortest way."""
+        """The first option: STOP, the shortest way, or the first of ORDERS."""
         return 0
 
 

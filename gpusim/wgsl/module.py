@@ -85,7 +85,7 @@ class Entry:
                 raise
             raise ShaderError(TOO_DEEP, self.function.place) from None
 
-    @property
+    @cached_property
     def missed_barriers(self) -> tuple[Place, ...]:
         """The places of barriers that some invocations may miss, of it and what it calls."""
         return missed_barriers([self.function])

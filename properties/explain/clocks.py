@@ -137,9 +137,9 @@ class Clocks:
                 self.done.setdefault(position, self.now)
 
 
-def read_clocks(events: Iterable[Event], setting: LawContext) -> Traced:
+def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
     """What a trace shows."""
-    checker = Checker(setting, (*WATCHERS, Clocks))
+    checker = Checker(context, (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)
     assert clocks is not None
     broken_at = 0

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpusim.ops import Alloc, Op, Read, Replay, Sync
+from gpusim.effects import written_by
+from gpusim.kernels import Kernels
+from gpusim.ops import Alloc, AnyDispatch, Copy, Op, Read, Replay, Sync
 from gpusim.program import Program, captures_of, replayed
 from gpusim.runtime.commands import Role
 from gpusim.simulated import NO_FAULTS, FaultPlan
@@ -44,6 +46,8 @@ class _Spot:
     verb: str
     number: int
     submits: int
+    loses: int
+    """The submit that loses a buffer which the replay overwrites; -1 where there is none."""
 
 
 def with_aim(case: Case, factory: TargetFactory) -> Case:
@@ -54,11 +58,12 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
     is_fit = case.device.is_simulated and case.client not in _CALLS_OF_ITS_OWN
     if not is_fit or not case.device.shown_faults:
         return case
-    choices = SeededChoices(f"aim {case.seed}")
-    if not choices.chance(1, 6 if case.client == PLAIN else 2):
+    choices, spotted = SeededChoices(f"aim {case.seed}"), _Spots(case.program, factory.kernels)
+    is_often = case.client != PLAIN or spotted.has_healing
+    if not choices.chance(1, 2 if is_often else 6):
         return case
     sound = replace(case, device=replace(case.device, faults=NO_FAULTS))
-    spots = [*_Spots(case.program).of(execute(sound, factory).trace)]
+    spots = [*spotted.of(execute(sound, factory).trace)]
     if not spots:
         return case
     kinds = {spot.kind for spot in spots}
@@ -70,9 +75,10 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
 def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
     field = choices.pick(_FIELDS_OF_MAP) if aim.verb == "map" else FIELD_OF_CALL[aim.verb]
     planned = {field: {aim.number}}
-    if aim.submits and (aim.kind == _HEALING or choices.chance(1, 2)):
-        most = 1 if aim.kind == _HEALING else _EARLIER
-        back = choices.integer(1, min(most, aim.submits))
+    if aim.kind == _HEALING:
+        planned.setdefault("failed_submits", set()).add(aim.loses)
+    elif aim.submits and choices.chance(1, 2):
+        back = choices.integer(1, min(_EARLIER, aim.submits))
         planned.setdefault("failed_submits", set()).add(aim.submits - back)
     values: dict[str, Any] = {name: tuple(sorted(numbers)) for name, numbers in planned.items()}
     return FaultPlan(**values)
@@ -85,12 +91,22 @@ _CALLS_OF_A_DRAIN = ("create_buffer", "create_buffer", "encode", "submit", "map"
 class _Spots:
     """Finds the calls at which a failure leaves most to be put right."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, kernels: Kernels) -> None:
+        self._program = program
+        self._kernels = kernels
+        self._carried: dict[str, int] = {}
+        """The submit that carries what was written last of each buffer."""
+        self._submits_before, self._loses = 0, -1
         self._captures = captures_of(program)
         self._sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
         self._calls: Counter[str] = Counter()
         self._made: set[Role] = set()
         """The roles of the buffers that were made before."""
+
+    @property
+    def has_healing(self) -> bool:
+        """Whether a replay of the program overwrites a whole buffer."""
+        return any(isinstance(op, Replay) and bool(self._healed_by(op)) for op in self._program)
 
     def of(self, trace: Trace) -> Iterator[_Spot]:
         """The spots of a program's trace."""
@@ -99,8 +115,11 @@ class _Spots:
         for event in trace:
             if event.kind == "op":
                 op = event["op"]
-            elif event.kind == "outcome" and isinstance(op, Read) and event["error"] is None:
-                pending.append(op.result)
+                self._submits_before, self._loses = self._calls["submit"], self._loses_of(op)
+            elif event.kind == "outcome" and event["error"] is None:
+                self._note(op)
+                if isinstance(op, Read):
+                    pending.append(op.result)
             elif event.kind == "delivered" and event["result"] in pending:
                 pending.remove(event["result"])
             elif event.kind == "drain":
@@ -116,11 +135,27 @@ class _Spots:
 
     def _spot(self, kind: str, verb: str) -> _Spot:
         calls = self._calls
-        return _Spot(kind=kind, verb=verb, number=calls[verb], submits=calls["submit"])
+        submits = calls["submit"]
+        return _Spot(kind=kind, verb=verb, number=calls[verb], submits=submits, loses=self._loses)
+
+    def _note(self, op: Op | None) -> None:
+        """Note which submit carries what an op has written in a batch."""
+        if not isinstance(op, AnyDispatch | Copy | Replay):
+            return
+        submits = self._calls["submit"]
+        carrying = submits - (submits > self._submits_before)
+        for buffer in written_by(op, self._kernels, self._captures):
+            self._carried[buffer] = carrying
+
+    def _loses_of(self, op: Op) -> int:
+        """The last submit before a replay that carried a buffer which it overwrites whole."""
+        healed = self._healed_by(op) if isinstance(op, Replay) else []
+        carried = [self._carried.get(buffer, -1) for buffer in healed]
+        return max([each for each in carried if each < self._calls["submit"]], default=-1)
 
     def _kind_of(self, event: Event, op: Op | None, reads_wait: bool) -> str:
         """Why a call is worth a fault; empty if it is not."""
-        if isinstance(op, Replay) and event.kind.startswith("create") and self._heals(op):
+        if isinstance(op, Replay) and event.kind.startswith("create") and self._loses >= 0:
             return _HEALING
         if event.kind == "create_buffer" and not isinstance(op, Alloc):
             role = event["role"]
@@ -133,7 +168,9 @@ class _Spots:
             return "sync"
         return "replay" if isinstance(op, Replay) else ""
 
-    def _heals(self, op: Replay) -> bool:
-        """Whether a replay overwrites a whole buffer."""
-        commands = replayed(self._captures[op.graph], op)
-        return any(overwritten(command, self._sizes) for command in commands)
+    def _healed_by(self, op: Replay) -> list[str]:
+        """The buffers that a replay overwrites whole."""
+        captured = self._captures.get(op.graph)
+        commands = () if captured is None else replayed(captured, op)
+        copies = [each for each in commands if isinstance(each, Copy)]
+        return [buffer for each in copies for buffer in overwritten(each, self._sizes)]

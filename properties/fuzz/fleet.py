@@ -34,7 +34,7 @@ from properties.fuzz.corpus import (
 from properties.fuzz.engine import Session, Watch
 from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.settings import Settings
-from properties.fuzz.status import REFRESH_SECONDS, Worker, write_status
+from properties.fuzz.status import REFRESH_SECONDS, Machine, write_status
 from properties.fuzz.union import Union, union
 
 LOCAL = "local"
@@ -235,8 +235,8 @@ class _Head:
     def _show(self, *, is_over: bool = False) -> None:
         """Write the page of the session, unless that was just done."""
         if is_over or time.monotonic() - self._written >= REFRESH_SECONDS:
-            workers = [
-                Worker(
+            machines = [
+                Machine(
                     name=f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
                     is_alive=node["Alive"],
                     places=int(node["Resources"].get("CPU", 0)),
@@ -244,7 +244,7 @@ class _Head:
                 )
                 for node in self._ray.nodes()
             ]
-            write_status(self._corpus.folder / PAGE, self._whole, workers, is_over=is_over)
+            write_status(self._corpus.folder / PAGE, self._whole, machines, is_over=is_over)
             self._written = time.monotonic()
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from properties.fuzz.bugs import Bug, Bugs, Known
 from properties.fuzz.settings import Settings
 from properties.fuzz.shard import Shard
 from properties.fuzz.signatures import forms_of
+from properties.fuzz.supervisor import KILLED
 from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
@@ -60,7 +61,12 @@ class Sorter:
             seconds=self.settings.shrink,
             stall_seconds=self.settings.stall,
         )
-        if small is None:
+        if small is None and failure.trait == KILLED:
+            # It was killed by chance, however often, and counts as what it shows by itself.
+            again = shard.judge(case, self.settings.stall)
+            if again is not None and again.trait != KILLED:
+                self.sort(shard, case, again)
+        elif small is None:
             self.bugs.add(case, failure, reproduced=False)
         else:
             pair = self._pair(small.case, small.failure, self._judgement(shard))

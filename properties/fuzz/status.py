@@ -1,4 +1,4 @@
-"""A session in blocks as a page: rate, coverage and novelty over time, findings, adapters, workers.
+"""A session in blocks as a page: rate, coverage, novelty over time; findings, adapters, machines.
 
 The head of a fleet writes it again and again while the session runs.  Nothing is counted here.
 """
@@ -27,7 +27,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Worker:
+class Machine:
     """A machine of a fleet."""
 
     name: str
@@ -38,17 +38,17 @@ class Worker:
     """Blocks that it has run for this head."""
 
 
-def write_status(path: Path, whole: Union, workers: Sequence[Worker], *, is_over: bool) -> None:
+def write_status(path: Path, whole: Union, machines: Sequence[Machine], *, is_over: bool) -> None:
     """Write the page, whole or not at all."""
     partial = path.with_name(f"{uuid.uuid4().hex}.part")
     try:
-        partial.write_text(status(whole, workers, is_over=is_over), encoding="utf-8")
+        partial.write_text(status(whole, machines, is_over=is_over), encoding="utf-8")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def status(whole: Union, workers: Sequence[Worker] = (), *, is_over: bool = True) -> str:
+def status(whole: Union, machines: Sequence[Machine] = (), *, is_over: bool = True) -> str:
     """The page; it is loaded again and again until the session ``is_over``."""
     session = whole.session
     share = f"{whole.done} of {whole.asked} blocks done"
@@ -61,7 +61,7 @@ def status(whole: Union, workers: Sequence[Worker] = (), *, is_over: bool = True
         _findings(whole),
         _curves(whole.steps),
         _adapters(whole),
-        _workers(workers),
+        _machines(machines),
         f'<h2>Settings</h2><p class="soft">{escape(session.settings.describe())}</p>',
     ]
     refresh = None if is_over else REFRESH_SECONDS
@@ -90,15 +90,15 @@ def _adapters(whole: Union) -> str:
     return f"<h2>Adapters</h2>{table(heads, rows)}" if rows else ""
 
 
-def _workers(workers: Sequence[Worker]) -> str:
-    if not workers:
+def _machines(machines: Sequence[Machine]) -> str:
+    if not machines:
         return ""
     rows = [
         (each.name, "alive" if each.is_alive else "gone", each.places, each.blocks)
-        for each in workers
+        for each in machines
     ]
     heads = ("machine", "state", "at once", "blocks for this head")
-    return f"<h2>Workers</h2>{table(heads, rows)}"
+    return f"<h2>Machines</h2>{table(heads, rows)}"
 
 
 def _curves(steps: Sequence[Step]) -> str:

@@ -43,6 +43,7 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
+KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
 _MOST_STARTS = 20
@@ -75,7 +76,7 @@ class Gone:
     @property
     def was_killed(self) -> bool:
         """Whether it got SIGKILL, from a person or for lack of memory; no crash causes that."""
-        return self.trait == "SIGKILL"
+        return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
         """The failure of ``case``, which it ran, with the op and call at which the worker ended."""

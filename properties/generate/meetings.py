@@ -8,14 +8,10 @@ capture is replaced, and at times others too.  Other legal moves are in ``moves`
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations, compress
+from itertools import combinations, compress, permutations
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import (
-    GRID_BYTES,
-    Copy,
-    DispatchIndirect,
-)
+from gpusim.ops import GRID_BYTES, Copy, DispatchIndirect
 from properties.generate.choices import Choices, Weights
 from properties.generate.draft import (
     Draft,
@@ -197,8 +193,13 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _overwrite(choices: Choices, draft: Draft) -> None:
-    """A copy over a whole buffer from another of its size, as programs do to reset their state."""
+    """A copy over a whole buffer from another, as programs do to reset their state."""
     pairs = [(one, other) for one in draft.live for other in twins(draft, one)]
+    pairs = pairs or [
+        (one, other)
+        for one, other in permutations(draft.live, 2)
+        if one.real is other.real and one.size_bytes > other.size_bytes
+    ]
     if pairs:
         source, target = choices.pick(pairs)
         draft.copy(source, 0, target, 0, target.size_bytes)

@@ -127,7 +127,7 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
         return Replay(graph=choices.pick(draft.refused_graphs))
     if not draft.graphs:
         return None
-    if draft.replayed is not None and choices.chance(1, 2):
+    if draft.replayed is not None and choices.chance(1, 3):
         # It was replayed over these buffers before, and may be remembered as sound.
         graph, bindings = draft.replayed
         scalars = _wrong_entries(choices, graph, None)

@@ -237,10 +237,10 @@ def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 _FAULTS: Weights[_Fault] = Weights(
     (_wrong_count, 2),
     (_freed_buffer, 14),
-    (_wordless_buffer, 4),
+    (_wordless_buffer, 6),
     (_long_buffer, 5),
     (_aliased_buffer, 4),
-    (_bad_part, 4),
+    (_bad_part, 5),
     (_aliased_parts, 4),
     (_bad_place, 4),
     (_wrong_scalar, 12),

@@ -121,15 +121,15 @@ class _Act(NamedTuple):
     run: int
 
 
-def cover(events: Iterable[Event], setting: LawContext) -> Coverage:
+def cover(events: Iterable[Event], context: LawContext) -> Coverage:
     """What a sound trace reached; one that breaks a law may be counted wrongly."""
-    checker = check_and_cover(events, setting)
+    checker = check_and_cover(events, context)
     return coverage_of(checker) or Coverage()
 
 
-def check_and_cover(events: Iterable[Event], setting: LawContext) -> Checker:
+def check_and_cover(events: Iterable[Event], context: LawContext) -> Checker:
     """Check the laws over a run, and measure in the same pass what it reached."""
-    checker = Checker(setting, (*WATCHERS, _Acts, Goals))
+    checker = Checker(context, (*WATCHERS, _Acts, Goals))
     checker.feed(events)
     return checker
 

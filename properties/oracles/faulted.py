@@ -124,9 +124,9 @@ def judge_reported(
     if unplanned:
         reason = "the driver reported a fault that the device did not have"
     elif unmet or (met and not reported) or (each and untold and LOST not in met):
-        reason = "every fault is raised by exactly one call"
+        reason = "a fault was not raised by exactly one call"
     elif failed_maps > len(met) and not reads_share:
-        reason = "a failed map fails only the read that it belongs to"
+        reason = "a failed map failed reads that it does not belong to"
     if not reason:
         return None
     if planned is not None and unplanned:

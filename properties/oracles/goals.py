@@ -282,7 +282,7 @@ class Goals:
         for kind, command in self._state.batch:
             if kind == "copy" and command["target"] == number:
                 return True
-            kernel = self._state.setting.kernel(command["kernel"]) if kind == "dispatch" else None
+            kernel = self._state.context.kernel(command["kernel"]) if kind == "dispatch" else None
             written = () if kernel is None else compress(command["ranges"], kernel.writes)
             if any(bound == number for bound, _, _ in written):
                 return True
@@ -304,7 +304,7 @@ class Goals:
         assert isinstance(op, Dispatch)
         if 0 in op.grid:
             self.seen["empty grid"] += 1
-        elif max(op.grid) > self._state.setting.limits.max_groups_per_dimension:
+        elif max(op.grid) > self._state.context.limits.max_groups_per_dimension:
             self.seen["spread grid"] += 1
 
     def _replayed(self, about: About) -> None:

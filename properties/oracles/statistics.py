@@ -192,12 +192,12 @@ def _stores(
 
 def _with_scalars(execution: Execution, dispatches: list[Event]) -> int:
     """Dispatches whose kernel has uniforms."""
-    setting = LawContext.of(execution)
+    context = LawContext.of(execution)
     launched = Counter([event["kernel"] for event in dispatches])
     return sum(
         times
         for name, times in launched.items()
-        if (kernel := setting.kernel(name)) is not None and kernel.uniform_bytes
+        if (kernel := context.kernel(name)) is not None and kernel.uniform_bytes
     )
 
 

@@ -128,7 +128,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         # A callback may have closed it while the close was under way.
         self._has_warned |= any(one.category is ResourceWarning for one in warned)
         if left and not self._has_warned:
-            raise SilentClose(f"the close warns of none of {left} buffers that were never freed")
+            raise SilentClose(f"the close did not warn of {left} buffers that were never freed")
 
     def name(self, name: str, buffer: Buffer) -> None:
         """Use ``name`` for a buffer that the client adopted."""

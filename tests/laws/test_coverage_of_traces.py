@@ -24,7 +24,7 @@ OTHER = "dispatch affine b 3,5 1x1x1\n"
 
 def covered(text: str, policy: str) -> Coverage:
     real = record(text, policy)
-    return cover(real.events, real.setting)
+    return cover(real.events, real.context)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_law_rejects_ten_corruptions(law: str) -> None:
     for real, events in tried:
         violations = real.judged(events).violations
         names = {violation.trait for violation in violations}
-        assert law in names, f"{real.setting.policy}: {names}"
+        assert law in names, f"{real.context.policy}: {names}"
         assert all(violation.notes[0] for violation in violations)
 
 

@@ -86,11 +86,11 @@ class Real:
     """What a sound runtime left behind."""
 
     events: tuple[Event, ...]
-    setting: LawContext
+    context: LawContext
 
     def judged(self, events: Sequence[Event] | None = None) -> Checker:
         """The laws over these events, or over a corruption of them."""
-        return check(self.events if events is None else events, self.setting)
+        return check(self.events if events is None else events, self.context)
 
 
 @cache
@@ -106,8 +106,8 @@ def record(text: str, policy: str, *faults: Fault) -> Real:
     marks.closing()
     target.close()
     marks.closed()
-    setting = LawContext(policy=chosen, kernels=BUILTIN, limits=driver.limits)
-    return Real(events=tuple(trace.events), setting=setting)
+    context = LawContext(policy=chosen, kernels=BUILTIN, limits=driver.limits)
+    return Real(events=tuple(trace.events), context=context)
 
 
 def reals() -> list[Real]:
@@ -119,7 +119,7 @@ class Cut:
     """A trace to be corrupted; an edit returns a new list of events."""
 
     def __init__(self, real: Real) -> None:
-        self.policy: Policy = real.setting.policy
+        self.policy: Policy = real.context.policy
         self.events = list(real.events)
 
     def all(self, kind: str, **about: Any) -> list[int]:

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from gpusim.limits import Limits
-from gpusim.ops import Alloc
+from gpusim.ops import Alloc, Write
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from properties.generate.cases import draw_case, draw_policy
 from properties.generate.choices import DrawnChoices, SeededChoices
@@ -87,3 +87,19 @@ def test_program_of_a_case_knows_the_budget_of_its_policy() -> None:
         assert all(outcome.error is None for outcome in history.outcomes)
         budgets += budget is not None and any(isinstance(op, Alloc) for op in case.program)
     assert budgets >= 5
+
+
+def test_no_write_of_a_case_takes_thousands_of_pieces() -> None:
+    cases = [
+        draw_case(
+            SeededChoices(f"pieces {at}"), preset=PRESETS["ring"], device=DeviceSpec(name="x")
+        )
+        for at in range(300)
+    ]
+    pieces = [
+        len(op.data) / case.policy.queued_write_bytes
+        for case in cases
+        for op in case.program
+        if isinstance(op, Write) and case.policy.queued_write_bytes
+    ]
+    assert 4 < max(pieces) <= 256

@@ -37,6 +37,32 @@ def test_programs_are_rich_in_what_bugs_need() -> None:
     assert {mark for mark, count in seen.items() if count >= PROGRAMS / 50} >= wanted
 
 
+def test_buffers_of_one_size_are_everyday() -> None:
+    counts: Counter[str] = Counter()
+    for at in range(PROGRAMS):
+        program = generate(SeededChoices(f"sample {at}"))
+        live: dict[str, int] = {}
+        seen: set[str] = set()
+        for op in program:
+            if isinstance(op, Alloc):
+                live[op.buffer] = op.size_bytes
+            elif isinstance(op, Free):
+                live.pop(op.buffer, None)
+            elif isinstance(op, Copy) and op.source != op.target and op.size_bytes > 0:
+                if {live.get(op.source), live.get(op.target)} == {op.size_bytes}:
+                    seen.add("copied")
+            elif isinstance(op, Dispatch):
+                sizes = [live.get(one) for one in dict.fromkeys(op.buffers) if one in live]
+                if len({*sizes}) < len(sizes):
+                    seen.add("bound")
+            if len({*live.values()}) < len(live):
+                seen.add("alike")
+        counts.update(seen)
+    assert counts["alike"] > PROGRAMS / 3
+    assert counts["copied"] > PROGRAMS / 6
+    assert counts["bound"] > PROGRAMS / 8
+
+
 def _marks(program: Program) -> Iterator[str]:
     sizes: dict[str, int] = {}
     run_of_dispatches = reads_in_flight = 0

@@ -46,7 +46,7 @@ def _special_replays(device: str) -> int:
     setting = CaseSettings(device=device, limits=LIMITS)
     return sum(
         any(is_special(one) for entry in op.scalars or () for one in entry or ())
-        for number in range(300)
+        for number in range(900)
         for op in case_for(3, number, setting).program
         if isinstance(op, Replay)
     )

@@ -49,13 +49,18 @@ def test_a_number_makes_the_same_case_again_and_another_makes_another() -> None:
     assert numbered(7, seed=17).program != cases[7].program
 
 
+def shape(case: Case) -> list[type]:
+    return [type(op) for op in case.program]
+
+
 def test_schedulers_take_turns_on_simulated_devices_alone() -> None:
     cases = [numbered(number, device="simulated") for number in range(12)]
     schedulers = [case.device.scheduler for case in cases]
     assert schedulers == [name for name in SCHEDULERS for _ in TWO] * 2
     seeds = {case.device.seed for case in cases if case.device.scheduler == "random"}
     assert len(seeds) == 4, "two programs share a schedule"
-    assert [case.program for case in cases] == [numbered(n).program for n in range(12)]
+    # Only there do programs have special floats; their ops are the same.
+    assert list(map(shape, cases)) == [shape(numbered(number)) for number in range(12)]
     assert {numbered(number).device for number in range(12)} == {DeviceSpec(name="vulkan")}
 
 
@@ -91,7 +96,8 @@ def test_faults_are_drawn_on_every_device_and_change_no_program() -> None:
     assert [numbered(n, device="simulated", faults=True) for n in range(40)] == cases
     assert numbered(3).device == DeviceSpec(name="vulkan")
     assert any(len(numbered(n, faults=True).device.faults) for n in range(12))
-    assert [case.program for case in cases[:12]] == [numbered(n).program for n in range(12)]
+    plain = [numbered(number, device="simulated").program for number in range(12)]
+    assert [case.program for case in cases[:12]] == plain
     for case, plan in zip(cases, plans, strict=True):
         assert (case.device.shown_faults == frozenset()) == (len(plan) == 0)
 

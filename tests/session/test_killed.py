@@ -101,18 +101,22 @@ def test_what_a_killed_worker_was_asked_is_asked_again(tmp_path: Path) -> None:
     assert bug.argument.lines[1:] == other.argument.lines[1:]
 
 
-OFTEN = range(1, MOST_KILLS + 1)
-
-
-def test_a_program_that_passes_by_itself_was_killed_by_chance(tmp_path: Path) -> None:
-    ran = session(tmp_path / "killed", at_reads=OFTEN, is_wrong=False, first=9, programs=4)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_program_that_passes_by_itself_was_killed_by_chance(tmp_path: Path, times: int) -> None:
+    # In the session, and once more where it is run by itself.
+    often = range(1, times * MOST_KILLS + 1)
+    ran = session(tmp_path / "killed", at_reads=often, is_wrong=False, first=9, programs=4)
     assert ran.deaths == MOST_KILLS
     assert ran.programs == 4
     assert not ran.bugs.met
 
 
-def test_what_a_program_shows_that_was_killed_by_chance_is_found(tmp_path: Path) -> None:
-    ran = session(tmp_path / "killed", at_reads=OFTEN, first=9, programs=4)
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_a_program_shows_that_was_killed_by_chance_is_found(
+    tmp_path: Path, times: int
+) -> None:
+    often = range(1, times * MOST_KILLS + 1)
+    ran = session(tmp_path / "killed", at_reads=often, first=9, programs=4)
     assert ran.deaths == MOST_KILLS
     (bug,) = ran.bugs.met.values()
     assert bug.failure.kind == FailureKind.CRASH

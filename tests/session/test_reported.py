@@ -22,7 +22,7 @@ PROGRAM = Program.parse(
 )
 AFTER = bytes((2, 2, 3, 4))
 SHOWN = frozenset({"MapFailed", "SubmitFailed", "OutOfMemory", "DeviceLost", "DataLost"})
-ONCE = "every fault is raised by exactly one call"
+ONCE = "a fault was not raised by exactly one call"
 
 
 def history(*outcomes: Outcome, deliveries: Sequence[str] = ("r0",)) -> History:

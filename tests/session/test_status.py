@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from properties.fuzz.blocks import fuzz_shard
-from properties.fuzz.status import Worker, status, write_status
+from properties.fuzz.status import Machine, status, write_status
 from properties.fuzz.union import Step, Union
 from tests.session.test_blocks import asked, ignore
 from tests.windows import WIDTHS, needs_chromium, width_of
 
 MACHINES = [
-    Worker(name="one (10.0.0.1)", is_alive=True, places=8, blocks=5),
-    Worker(name="two (10.0.0.2)", is_alive=False, places=1, blocks=7),
+    Machine(name="one (10.0.0.1)", is_alive=True, places=8, blocks=5),
+    Machine(name="two (10.0.0.2)", is_alive=False, places=1, blocks=7),
 ]
 
 

@@ -27,6 +27,8 @@ from tools.wgsl.hosts import Host, bytes_for, host_of
 _RUNTIME_ELEMENTS = 1 << 17
 """So many that a workgroup or a few seldom read past the end."""
 _GROUPS = (4, 1, 1)
+_INTEGERS = ((1, 4), (0, 2))
+"""The ranges of integers made up: the second is tried where nothing was compared."""
 _CLOSE = 1e-3
 _MOST_GROUPS = 64
 
@@ -77,8 +79,18 @@ def _last_line(text: str) -> str:
 
 
 def _run(file: Path, text: str, module: Module, adapter: Adapter) -> Verdict:
+    for integers in _INTEGERS:
+        verdict = _run_over(integers, file, text, module, adapter)
+        if verdict.word != "nothing compared":
+            break
+    return verdict
+
+
+def _run_over(
+    integers: tuple[int, int], file: Path, text: str, module: Module, adapter: Adapter
+) -> Verdict:
     compared = 0
-    for job, bindings in jobs(file, text, module):
+    for job, bindings in jobs(file, text, module, integers):
         theirs, ours, other = adapter.run(job), run_compiled(job), run_compiled(job, varied=True)
         compared += sum(_compared(job.inputs[slot], ours[slot], other[slot]) for slot in ours)
         for binding in bindings:
@@ -98,8 +110,13 @@ def _compared(before: bytes, ours: bytes, varied: bytes) -> int:
     return int(np.count_nonzero((old != new) & (new == other)))
 
 
-def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Binding, ...]]]:
-    """A dispatch of each entry point of a shader, and its bindings."""
+def jobs(
+    file: Path, text: str, module: Module, integers: tuple[int, int] = (1, 4)
+) -> Iterator[tuple[Job, tuple[Binding, ...]]]:
+    """A dispatch of each entry point of a shader, and its bindings.
+
+    ``integers``: the range of those that are made up.
+    """
     side = file.with_suffix(".json")
     told = json.loads(side.read_text("utf-8")) if side.exists() else {}
     unknown = Host(path="", groups=_GROUPS)
@@ -116,7 +133,7 @@ def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Bin
             groups=(groups[0], groups[1], groups[2]),
             inputs={
                 (each.group, each.binding): _bytes(
-                    each, data.get((each.group, each.binding)), host, generator
+                    each, data.get((each.group, each.binding)), host, generator, integers
                 )
                 for each in bindings
             },
@@ -127,7 +144,13 @@ def jobs(file: Path, text: str, module: Module) -> Iterator[tuple[Job, tuple[Bin
         yield job, bindings
 
 
-def _bytes(binding: Binding, told: Any, host: Host, generator: np.random.Generator) -> bytes:
+def _bytes(
+    binding: Binding,
+    told: Any,
+    host: Host,
+    generator: np.random.Generator,
+    integers: tuple[int, int],
+) -> bytes:
     """The bytes of a buffer: as recorded, as its program has it, or small numbers."""
     size = max(binding.least_bytes, 4)
     elements, known = bytes_for(host, binding)
@@ -146,7 +169,7 @@ def _bytes(binding: Binding, told: Any, host: Host, generator: np.random.Generat
         return generator.normal(0, 1, count).astype(np.float32).tobytes()
     if leaves <= {"f16"}:
         return generator.normal(0, 1, 2 * count).astype(np.float16).tobytes()
-    return generator.integers(1, 4, count).astype(np.uint32).tobytes()
+    return generator.integers(*integers, count).astype(np.uint32).tobytes()
 
 
 def _difference(kind: Type, theirs: bytes, ours: bytes, varied: bytes) -> str | None:

@@ -208,7 +208,7 @@ class Batches:
         return about["size_bytes"] if kind == "copy" else self._uniform_bytes(kind, about)
 
     def _uniform_bytes(self, kind: str, about: About) -> int:
-        kernel = self._state.setting.kernel(about["kernel"]) if kind == "dispatch" else None
+        kernel = self._state.context.kernel(about["kernel"]) if kind == "dispatch" else None
         return 0 if kernel is None else kernel.uniform_bytes
 
 
@@ -227,7 +227,7 @@ class UniformLaws:
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
-        self._alignment = state.setting.limits.uniform_offset_alignment_bytes
+        self._alignment = state.context.limits.uniform_offset_alignment_bytes
         self._written_at: dict[int, int] = {}
         """The position of the op that last wrote each uniform buffer, by its number."""
 

@@ -49,9 +49,9 @@ class Checker:
     """Checks the events of one run as they come; violations are known at once."""
 
     def __init__(
-        self, setting: LawContext, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
+        self, context: LawContext, watchers: Iterable[Callable[[TraceState], Watcher]] = WATCHERS
     ) -> None:
-        self._state = state = TraceState(setting)
+        self._state = state = TraceState(context)
         self._watchers = [make(state) for make in watchers]
         self._table: defaultdict[str, list[Handler]] = defaultdict(list)
         for handlers in (state.first(), *[one.handlers() for one in self._watchers], state.last()):
@@ -92,8 +92,8 @@ class Checker:
                 table[key].append(handler)
 
 
-def check(events: Iterable[Event], setting: LawContext) -> Checker:
+def check(events: Iterable[Event], context: LawContext) -> Checker:
     """Check all events of a run."""
-    checker = Checker(setting)
+    checker = Checker(context)
     checker.feed(events)
     return checker

@@ -178,7 +178,7 @@ class Validity:
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
-        limits = state.setting.limits
+        limits = state.context.limits
         self._most_bytes = limits.max_buffer_bytes
         self._most_bound_bytes = limits.max_binding_bytes
         self._most_groups = limits.max_groups_per_dimension
@@ -258,7 +258,7 @@ class Validity:
 
     def _check_aliases(self, about: About) -> None:
         """Check that a dispatch reads or writes a buffer, and binds what it writes once."""
-        kernel = self._state.setting.kernel(about["kernel"])
+        kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return
         bound = [*zip(about["ranges"], kernel.writes, strict=False)]
@@ -273,7 +273,7 @@ class Validity:
     def _check_grid_in(self, about: About) -> None:
         """Check that a grid is whole words of a buffer that the dispatch does not write."""
         number, offset = about["groups"]
-        kernel = self._state.setting.kernel(about["kernel"])
+        kernel = self._state.context.kernel(about["kernel"])
         self._check_range(number, offset, GRID_BYTES, "is read for a grid")
         if offset % WORD_BYTES:
             self._illegal(f"a grid is read at {offset} of {self._state.name_of(number)}, unaligned")

@@ -216,7 +216,7 @@ class Order:
 
     def _may_be_half_done(self, expected: ExpectedOp) -> bool:
         """Whether a failed op may have recorded some of its commands; most ops have only one."""
-        limits = self._state.setting.limits
+        limits = self._state.context.limits
         if type(expected) is ExpectedCopy:
             return expected.source is expected.target or expected.op.size_bytes > least_piece_bytes(
                 limits

@@ -40,9 +40,9 @@ def accepted(kind: type[Op]) -> str:
 class TraceState:
     """The state of one trace, and where violations are reported."""
 
-    def __init__(self, setting: LawContext) -> None:
-        self.setting = setting
-        self.policy = setting.policy
+    def __init__(self, context: LawContext) -> None:
+        self.context = context
+        self.policy = context.policy
         self.violations: list[Failure] = []
         self.checked = dict.fromkeys(_LAW_NAMES, 0)
         """How often each law checked something, by its name."""
@@ -125,7 +125,7 @@ class TraceState:
         self.was_lost = self.is_lost
         self.made = None
         self.expected_ops = expected_ops = expect(
-            self.position, self.op, self.names, self.graphs, self.setting.kernel
+            self.position, self.op, self.names, self.graphs, self.context.kernel
         )
         self.expected = expected_ops[0] if len(expected_ops) == 1 else None
         self.open += expected_ops

@@ -1,4 +1,4 @@
-"""Twelve mistakes in algorithms as people write them: sums, scans, tiles, sorts, packed bytes."""
+"""Thirteen mistakes in algorithms as people write them: sums, scans, tiles, sorts, packed bytes."""
 
 import numpy as np
 
