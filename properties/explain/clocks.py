@@ -114,7 +114,7 @@ class Clocks:
         """The wrong command at ``index`` of the batch; None if it only came once more."""
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
-        expected = resembled or stood_for(command, tuple(state.open))
+        expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
         if expected is None or any(meets(expected, each, state) for each in later):
             return None
         return Accused(

@@ -25,6 +25,7 @@ _SAVED = Law(
     sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
     source="the docstrings of gpusim.runtime.Policy",
 )
+UNEXPLAINED = ", and no single mistake that is known explains them"
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
@@ -79,7 +80,7 @@ def _value(verdict: Verdict, failure: Failure) -> Argument:
     if is_beside(failure):
         said = "shows other bytes: two runtimes of one device share what each is to own"
         return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.DATA_ALONE)
-    said = "returned other bytes than it should, and no single mistake that is known explains them"
+    said = f"returned other bytes than it should{UNEXPLAINED}"
     return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.READ)
 
 
