@@ -267,8 +267,9 @@ def _raised_in(details: str) -> tuple[str, ...]:
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
     facts = [f"raised in {named}: {code}"]
-    called = [code for where, code in frames[:-1] if _CLIENTS in where.replace("\\", "/")]
-    if called:
+    of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
+    called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
+    if called and not of_client[-1]:
         facts.insert(0, f"the client made this call: {_LAMBDA.sub('', called[-1]).rstrip(',')}")
     return tuple(facts)
 
