@@ -20,13 +20,13 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST | BufferUsage.INDIRECT
 _UNFIT_BYTES = 16
-_UNFIT: Sequence[tuple[int, type[Refused], bool]] = (
-    (BufferUsage.STORAGE, InvalidBinding, False),
-    (BufferUsage.COPY_SRC, InvalidBinding, False),
-    (BufferUsage.COPY_DST, InvalidBinding, False),
-    (0, InvalidHandle, True),
+_UNFIT: Sequence[tuple[int, type[Refused], str]] = (
+    (BufferUsage.STORAGE, InvalidBinding, "without STORAGE usage"),
+    (BufferUsage.COPY_SRC, InvalidBinding, "without COPY_SRC usage"),
+    (BufferUsage.COPY_DST, InvalidBinding, "without COPY_DST usage"),
+    (0, InvalidHandle, "that is mapped"),
 )
-"""The usage that a buffer lacks, the error class that refuses it, and whether it is mapped."""
+"""The usage that a buffer lacks, the error class that refuses it, and what is unfit in it."""
 
 
 class SharingClient(Client):
@@ -55,8 +55,8 @@ class SharingClient(Client):
 
     def _offer_unfit(self, turn: int) -> None:
         """Have a buffer adopted that lacks a usage or is mapped; the runtime must refuse it."""
-        lacks, error, is_mapped = _UNFIT[turn % len(_UNFIT)]
-        native = self._made(_UNFIT_BYTES, _USAGE & ~lacks, is_mapped=is_mapped)
+        lacks, error, unfit = _UNFIT[turn % len(_UNFIT)]
+        native = self._made(_UNFIT_BYTES, _USAGE & ~lacks, is_mapped=not lacks)
         if native is None:
             return
         try:
@@ -65,7 +65,9 @@ class SharingClient(Client):
             return
         finally:
             native.destroy()
-        raise BrokenPromise(f"a buffer without usage {lacks}, or that is mapped, is adopted")
+        raise BrokenPromise(
+            f"a buffer {unfit} is adopted, and is to be refused with {error.__name__}"
+        )
 
     def dispatch_indirect(self, op: DispatchIndirect) -> None:
         """First ask for a grid in an adopted buffer without INDIRECT usage, in vain."""

@@ -52,7 +52,7 @@ class Accused:
 
 
 def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp | None:
-    """The first waiting op of the command's kind; None if there is none."""
+    """The first of these ops that is of the command's kind; None if there is none."""
     kind = _STANDS_FOR.get(type(command.piece))
     return next((each for each in waiting if kind and isinstance(each, kind)), None)
 

@@ -123,7 +123,7 @@ class Clocks:
         """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
-        expected = resembled or stood_for(command, tuple(state.open))
+        expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
         if expected is None or isinstance(expected, ExpectedWrite):
             return None
         if any(meets(expected, each, state) for each in later):

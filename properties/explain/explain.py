@@ -32,7 +32,7 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.kinds import argue_kind, refusal_of
+from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.limits import tell_limits
 from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
@@ -199,7 +199,9 @@ def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -
         return argument
     rule = next((law for law in LAWS if law.name == broken.trait), argument.rule)
     told = broken.notes[0] if broken.notes else broken.reason
-    return replace(argument, sentence=f"{told}; so {argument.sentence}", rule=rule)
+    return replace(
+        argument, sentence=f"{told}; so {argument.sentence.removesuffix(UNEXPLAINED)}", rule=rule
+    )
 
 
 def _looked_into(

@@ -25,6 +25,7 @@ _SAVED = Law(
     sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
     source="the docstrings of gpusim.runtime.Policy",
 )
+UNEXPLAINED = ", and no single mistake that is known explains them"
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
@@ -79,7 +80,7 @@ def _value(verdict: Verdict, failure: Failure) -> Argument:
     if is_beside(failure):
         said = "shows other bytes: two runtimes of one device share what each is to own"
         return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.DATA_ALONE)
-    said = "returned other bytes than it should, and no single mistake that is known explains them"
+    said = f"returned other bytes than it should{UNEXPLAINED}"
     return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.READ)
 
 
@@ -266,8 +267,9 @@ def _raised_in(details: str) -> tuple[str, ...]:
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
     facts = [f"raised in {named}: {code}"]
-    called = [code for where, code in frames[:-1] if _CLIENTS in where.replace("\\", "/")]
-    if called:
+    of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
+    called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
+    if called and not of_client[-1]:
         facts.insert(0, f"the client made this call: {_LAMBDA.sub('', called[-1]).rstrip(',')}")
     return tuple(facts)
 

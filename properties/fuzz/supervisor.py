@@ -37,6 +37,7 @@ from properties.fuzz.protocol import (
     Stop,
 )
 from properties.fuzz.published import Place, Published
+from properties.fuzz.standing import stands_in
 from properties.fuzz.worker import work
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
@@ -58,6 +59,7 @@ class Gone:
 
     ``number`` and ``place``: the program that it had published, and the place in it.
     ``trait``: how it ended.  ``words``: the last lines that it printed.
+    ``stood``: the functions in which it hung.
     """
 
     kind: FailureKind
@@ -65,6 +67,7 @@ class Gone:
     number: int
     place: Place
     words: str
+    stood: str = ""
 
     def __str__(self) -> str:
         end = f"ended by {self.trait}" if self.trait else "stood still"
@@ -89,6 +92,8 @@ class Gone:
         elif position >= 0:
             is_end = position == len(program)
             op = "sync (after the last op)" if is_end else write_op(program[position])
+        if self.stood:
+            notes.append(f"it stood in {self.stood}")
         if place.call:
             notes.append(f"last call on the driver: {place.call}")
         return Failure(
@@ -211,9 +216,10 @@ class Supervisor:
             self._steps, self._moved = steps, now
         if now - self._moved < stall_seconds:
             return None
-        self.stop()
         said = [f"no progress in {stall_seconds:g} s", self._last_words()]
-        return self._gone(FailureKind.HANG, "", "; ".join(filter(None, said)))
+        stood = stands_in(self._process, self._stderr)
+        self.stop()
+        return self._gone(FailureKind.HANG, "", "; ".join(filter(None, said)), stood)
 
     def judge(self, case: Case, stall_seconds: float) -> Failure | None:
         """The failure of one case, in the worker; a death is a failure as well."""
@@ -275,11 +281,9 @@ class Supervisor:
         self.stop()
         return self._gone(FailureKind.ABORT, _cause(code), self._last_words())
 
-    def _gone(self, kind: FailureKind, trait: str, words: str) -> Gone:
-        published = self._published
-        return Gone(
-            kind=kind, trait=trait, number=published.number, place=published.place, words=words
-        )
+    def _gone(self, kind: FailureKind, trait: str, words: str, stood: str = "") -> Gone:
+        number, place = self._published.number, self._published.place
+        return Gone(kind=kind, trait=trait, number=number, place=place, words=words, stood=stood)
 
     def _last_words(self) -> str:
         with self._stderr.open("rb") as file:

@@ -48,6 +48,7 @@ from properties.fuzz.protocol import (
     Stop,
 )
 from properties.fuzz.published import Published
+from properties.fuzz.standing import show_on_request
 from properties.fuzz.tally import Tally, is_measured
 from properties.fuzz.variants import tries_without_faults, with_foreign_client, with_variants
 from properties.generate.alone import alone
@@ -75,6 +76,7 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     """
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
+    show_on_request()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name != "nt":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

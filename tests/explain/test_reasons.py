@@ -229,6 +229,12 @@ TOLD = (
         ),
     ),
     Told(
+        name="adoption_asks_for_no_usage",
+        program="alloc a 4\n",
+        headers="policy: eager\nclient: sharing\n",
+        says=("a buffer without STORAGE usage is adopted, and is to be refused with",),
+    ),
+    Told(
         name="OldestRecycled",
         is_foreign=True,
         program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nread a 0 4 -> r2\n",

@@ -2,6 +2,7 @@
 
 import io
 import math
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +133,9 @@ def test_a_target_that_hangs_is_named(tmp_path: Path) -> None:
     assert "no progress in 1 s" in bug.summary
     assert bug.failure.op.split()[0] in ("sync", "read", "flush", "write", "free", "copy", "replay")
     assert "last call on the driver: " in bug.summary
+    if hasattr(signal, "SIGUSR1"):
+        assert "it stood in wait (threading.py), called from " in bug.summary
+        assert "called from trouble (planted.py)" in bug.summary
     verbs = [line.split()[0] for line in str(bug.case.program).splitlines()]
     kernels = [verb for verb in verbs if verb in ("dispatch", "copy", "write", "capture")]
     assert len(kernels) > 1, "what is left no longer needs two kernels"
