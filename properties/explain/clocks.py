@@ -117,11 +117,15 @@ class Clocks:
         expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
         if expected is None or any(meets(expected, each, state) for each in later):
             return None
+        made = {
+            number: f"buffer {number}, which op {known.made_by} made"
+            for number, known in state.buffers.items()
+        }
         return Accused(
             command=command,
             expected=expected,
             issued=tuple(self._issued),
-            names=dict(self._names),
+            names=made | self._names,
             law=blame(expected, command),
         )
 
