@@ -72,33 +72,41 @@ def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | N
 def _difference(accused: Accused, program: Program) -> tuple[str, str]:
     """A word for how the command differs from its op, and a sentence."""
     expected, piece = accused.expected, accused.command.piece
-    place = quoted(_step(expected, program))
     if isinstance(expected, ExpectedDispatch):
         return _of_dispatch(accused, expected, program)
     if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
+        op, kind, way = expected.op, "read", "from"
         given = (piece.source, piece.source_offset, piece.size_bytes)
-        op = expected.op
         own = (expected.source.number, op.offset, op.size_bytes)
-        kind = "read"
     else:
         assert isinstance(expected, ExpectedCopy)
         assert isinstance(piece, CopyPiece)
-        given = (piece.target, piece.target_offset, piece.size_bytes)
-        own = (expected.target.number, expected.op.target_offset, expected.op.size_bytes)
         kind = "copy"
-        if given == own or piece.source != expected.source.number:
-            given = (piece.source, piece.source_offset, piece.size_bytes)
-            own = (expected.source.number, expected.op.source_offset, expected.op.size_bytes)
-    way = "from" if kind == "read" or given[0] == getattr(piece, "source", -1) else "to"
+        way, given, own = _end_of_copy(expected, piece)
+    said = f"the copy for {quoted(_step(expected, program))} was made {way}"
+    name = _named(given[0], accused)
     if given[0] != own[0]:
-        return kind, (
-            f"the copy for {place} was made {way} {_named(given[0], accused)}, "
-            f"and not {way} {_named(own[0], accused)}"
-        )
-    return kind, (
-        f"the copy for {place} was made {way} {_ranged(given)} of {_named(given[0], accused)}, "
-        f"and not {way} {_ranged(own)}"
-    )
+        return kind, f"{said} {name}, and not {way} {_named(own[0], accused)}"
+    return kind, f"{said} {_ranged(given)} of {name}, and not {way} {_ranged(own)}"
+
+
+def _end_of_copy(expected: ExpectedCopy, piece: CopyPiece) -> tuple[str, Bytes, Bytes]:
+    """The end of a copy that is wrong, the bytes there, and those that it should have."""
+    op, size_bytes = expected.op, piece.size_bytes
+    source, target = _source_of(expected), (expected.target.number, op.target_offset, op.size_bytes)
+    given = piece.target, piece.target_offset, size_bytes
+    if piece.source == source[0] and given != target:
+        return "to", given, target
+    return "from", (piece.source, piece.source_offset, size_bytes), source
+
+
+def _source_of(expected: ExpectedCopy) -> Bytes:
+    """Where a copy is to take its bytes: its source or, once that is there, its scratch buffer."""
+    op = expected.op
+    if expected.scratch is None:
+        return expected.source.number, op.source_offset, op.size_bytes
+    number, shift = expected.scratch
+    return number, op.source_offset - shift, op.size_bytes
 
 
 def _of_dispatch(accused: Accused, expected: ExpectedDispatch, program: Program) -> tuple[str, str]:

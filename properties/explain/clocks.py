@@ -128,11 +128,15 @@ class Clocks:
             return None
         if any(meets(expected, each, state) for each in later):
             return None
+        made = {
+            number: f"buffer {number}, which op {known.made_by} made"
+            for number, known in state.buffers.items()
+        }
         return Accused(
             command=command,
             expected=expected,
             issued=tuple(self._issued),
-            names=dict(self._names),
+            names=made | self._names,
             law=blame(expected, command),
         )
 

@@ -102,7 +102,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         _led_by_law(argument, traced.broken, is_found=bool(found)),
         first_broken=_first_broken(traced, argument),
     )
-    if failure.kind is FailureKind.VALUE:
+    if failure.kind in (FailureKind.VALUE, FailureKind.LAW):
         best = found[0] if found else None
         told = tell_accused(traced.accused, execution.case.program, best)
         if told.sentence:

@@ -25,6 +25,15 @@ TOLD = (
         says=("the copy for op 10 (read a 0 4 -> r0) was made from i, and not from a",),
     ),
     Told(
+        name="inputs_found_by_size",
+        program="alloc a 4\ncopy a 0 a 0 1\ncopy a 0 a 0 1\n",
+        headers="policy: cached\n",
+        says=(
+            "the copy for op 2 (copy a 0 a 0 1) was made from buffer 2, which op 1 made, and not "
+            "from buffer 5, which op 2 made",
+        ),
+    ),
+    Told(
         name="run_repeats_step_at_cut",
         program="alloc a 64\nwrite a 0 0300000002000000030000000200000003000000020000000300000003"
         "000000\nalloc c 32\nalloc f 64\n"
