@@ -114,13 +114,13 @@ class Sparing(Recording):
     capabilities = replace(Recording.capabilities, no_empty_submits=True)
 
 
-def failures(make: Make, device: str) -> list[Failure]:
+def failures(make: Make, device: str, programs: int = PROGRAMS) -> list[Failure]:
     """What the judge finds in the first programs of a disturbed session."""
     factory = AdapterFactory(device, make_target=make)
     promises = factory.capabilities
     setting = CaseSettings(device=device, limits=factory.limits, promises=promises, target="target")
     found = []
-    for number in range(PROGRAMS):
+    for number in range(programs):
         case = replace(case_for(3, number, setting), policy=NO_POLICY)
         case = with_foreign_client(case, promises)
         case = replace(case, disturbance=draw_disturbance(case.seed, promises))
@@ -143,7 +143,8 @@ def test_a_sound_target_is_never_accused(name: str, device_name: str) -> None:
 
 @pytest.mark.parametrize("rule", WRONG)
 def test_a_broken_law_is_a_finding(rule: str, device_name: str) -> None:
-    found = failures(WRONG[rule], device_name)
+    # One program in seven shows the law first; most others show a wrong value.
+    found = failures(WRONG[rule], device_name, 3 * PROGRAMS)
     laws = [each for each in found if each.kind is FailureKind.LAW]
     assert {each.trait for each in laws} == {rule}
     assert all("test_laws_of_targets.py" in " ".join(each.notes) for each in laws)
