@@ -6,6 +6,7 @@ Everything here runs the target, through a function that the caller passes.
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from itertools import count
 
 from gpusim.errors import ProgramError
 from gpusim.ops import Alloc, Flush, Op, Read, Sync
@@ -77,17 +78,32 @@ class Boundary:
 
 
 def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
-    """Where a flush makes the case pass or, if nowhere, a sync."""
+    """Where a flush makes the case pass or, if nowhere, a sync or, if nowhere, a read."""
     program = case.program
-    for op in (Flush(), Sync()):
+    inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
+    for op, first in inserted:
         found = tuple(
             Boundary(at=at, verb=op.verb)
-            for at in range(1, min(len(program), _MOST_PLACES))
+            for at in range(first, min(len(program), _MOST_PLACES))
             if _passes(replace(case, program=_inserted(program, at, op)), again)
         )
         if found:
             return found
     return ()
+
+
+def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
+    """The first read of the program under another name, and the position from which it may stand.
+
+    Some runtimes hold commands back until a read, whatever is flushed.
+    """
+    reads = [op for op in program if isinstance(op, Read)]
+    if reads:
+        made = [op.buffer if isinstance(op, Alloc) else "" for op in program]
+        taken = {op.result for op in reads}
+        result = next(name for n in count() if (name := f"r{n}") not in taken)
+        with suppress(ValueError):
+            yield replace(reads[0], result=result), made.index(reads[0].buffer) + 1
 
 
 def settings(case: Case, again: Judge) -> Iterator[str]:
