@@ -10,6 +10,7 @@ from gpusim.program import Program
 from properties.generate.choices import SeededChoices
 from properties.generate.draft import Draft
 from properties.generate.fitting import fitted
+from properties.generate.floats import with_special_words
 from properties.generate.operands import Signature, draw_scalars, drawable
 from properties.model.capabilities import Capabilities
 
@@ -25,8 +26,18 @@ def alone(
     """The programs for the kernels that are not built in, within ``limits`` and ``promises``."""
     promised = kernels.promised(promises.kernels)
     own = [each for each in drawable(promised) if each.name not in OFFERED]
-    drawn = (_program(seed, n, each, limits) for n in range(_ROUNDS) for each in own)
+    drawn = (
+        _special(_program(seed, n, each, limits), promised, each.name, n)
+        for n in range(_ROUNDS)
+        for each in own
+    )
     return tuple(fitted(program, promises, promised, limits) for program in drawn)
+
+
+def _special(program: Program, kernels: Kernels, name: str, number: int) -> Program:
+    """``program`` with special floats, in the last round of a kernel that takes them."""
+    takes = kernels[name].special_floats and number == _ROUNDS - 1
+    return with_special_words(program, kernels) if takes else program
 
 
 def _program(seed: int, number: int, signature: Signature, limits: Limits) -> Program:

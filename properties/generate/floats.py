@@ -42,6 +42,8 @@ _WORDS = (
     0x00000001,
     0x807FFFFF,
 )
+_SUBNORMAL_WORDS = 2
+"""The last of these: a device may flush them, so a result of theirs is not compared."""
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
 """One dispatch and one write in this many get a special float, in a program that has any."""
@@ -112,6 +114,27 @@ def ordinary_data(offset: int, data: bytes) -> bytes:
         return data
     floats[special] = _ORDINARY
     return floats.tobytes() + data[whole:]
+
+
+def with_special_words(program: Program, kernels: Mapping[str, Kernel]) -> Program:
+    """``program`` with a special float in every other word that it writes to floats.
+
+    None is subnormal, because then nothing that a kernel makes of the buffer would be compared.
+    """
+    reals = real_buffers(program, kernels)
+    ops = (
+        replace(op, data=_alternating(op.data))
+        if isinstance(op, Write) and op.buffer in reals
+        else op
+        for op in program
+    )
+    return Program(tuple(ops))
+
+
+def _alternating(data: bytes) -> bytes:
+    words = np.frombuffer(data, dtype="<u4", count=len(data) // WORD_BYTES).copy()
+    words[::2] = np.resize(np.array(_WORDS[:-_SUBNORMAL_WORDS], "<u4"), len(words[::2]))
+    return words.tobytes() + data[words.nbytes :]
 
 
 def with_special_floats(

@@ -16,7 +16,7 @@ from typing import Any
 from zlib import crc32
 
 from gpusim.devices import open_device
-from gpusim.kernels import BUILTIN, Kernels
+from gpusim.kernels import BUILTIN, OFFERED, Kernels
 from gpusim.layer import Adversary, Held, Memory, Report, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
@@ -186,8 +186,9 @@ class RuntimeFactory(TargetFactory):
         self._make_driver = make_driver or driver_for
         self._begins_anew = make_driver is None
         spec = parse_device(device)
-        # The runtime passes every bit of a float on, and the simulated device keeps it.
-        self.capabilities = replace(self.capabilities, special_floats=spec.is_simulated)
+        # Runtime and device keep every bit, but WGSL leaves open what a user's kernel makes of NaN.
+        keeps = spec.is_simulated and all(name in OFFERED for name in kernels)
+        self.capabilities = replace(self.capabilities, special_floats=keeps)
         native = open_case_device(spec)
         self.limits = limits_of(native)
         self.small = small_limits(self.limits, simulated=spec.is_simulated)
