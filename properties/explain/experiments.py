@@ -6,7 +6,6 @@ Everything here runs the target, through a function that the caller passes.
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from itertools import count
 
 from gpusim.errors import ProgramError
 from gpusim.ops import Alloc, Flush, Op, Read, Sync
@@ -18,6 +17,7 @@ from properties.explain.vivid import vivid
 from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.metamorphic.rewrites import fresh_names
 
 Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
@@ -100,8 +100,7 @@ def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
     reads = [op for op in program if isinstance(op, Read)]
     if reads:
         made = [op.buffer if isinstance(op, Alloc) else "" for op in program]
-        taken = {op.result for op in reads}
-        result = next(name for n in count() if (name := f"r{n}") not in taken)
+        (result,) = fresh_names(program, 1)
         with suppress(ValueError):
             yield replace(reads[0], result=result), made.index(reads[0].buffer) + 1
 
