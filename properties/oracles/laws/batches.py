@@ -13,7 +13,6 @@ from gpusim.ops import (
     Replay,
     Sync,
 )
-from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import (
@@ -22,6 +21,7 @@ from properties.oracles.laws.expected import (
     UNIFORM,
     ExpectedDispatch,
     ExpectedWrite,
+    counted_bytes,
 )
 from properties.oracles.laws.matching import content_of
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
@@ -182,7 +182,7 @@ class Batches:
         self._queued_before = self._queued_bytes
         if about["role"] != STORAGE or most is None:
             return
-        size_bytes = max(len(about["data"]), most // MOST_QUEUED_WRITES)
+        size_bytes = counted_bytes(len(about["data"]), most)
         self._state.checked["C4"] += 1
         if self._queued_bytes and self._queued_bytes + size_bytes > most:
             self._state.report(
@@ -197,7 +197,7 @@ class Batches:
         most, expected = self._state.policy.queued_write_bytes, self._state.expected
         if most is None or type(expected) is not ExpectedWrite or not self._queued_bytes:
             return False
-        size_bytes = max(len(expected.op.data) + 2 * WORD_BYTES, most // MOST_QUEUED_WRITES)
+        size_bytes = counted_bytes(len(expected.op.data) + 2 * WORD_BYTES, most)
         return self._queued_bytes + size_bytes > most
 
     def _is_full(self, count: int) -> bool:

@@ -26,6 +26,7 @@ from gpusim.ops import (
     name_of,
 )
 from gpusim.program import replayed
+from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from gpusim.runtime.commands import (
     UNKNOWN_GROUPS,
     Role,
@@ -62,6 +63,11 @@ Touch = tuple[int, int, int, bool]
 
 GRID_DIMENSIONS = 3
 """How many numbers a grid has in a trace; the place of an indirect grid has fewer."""
+
+
+def counted_bytes(size_bytes: int, most_bytes: int) -> int:
+    """As how many bytes a host write counts towards a limit of so many bytes."""
+    return max(size_bytes, most_bytes // MOST_QUEUED_WRITES)
 
 
 class ExpectedOp:

@@ -18,9 +18,8 @@ from gpusim.ops import (
     Replay,
     Sync,
 )
-from gpusim.runtime.batch import MOST_QUEUED_WRITES
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead
+from properties.oracles.laws.expected import STAGING, STORAGE, ExpectedRead, counted_bytes
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 
@@ -132,7 +131,7 @@ class Staging:
         writes = self._unfinished
         while writes and writes[0][0] <= self._done:
             self._held_bytes -= writes.popleft()[1]
-        size_bytes = max(size_bytes, most // MOST_QUEUED_WRITES)
+        size_bytes = counted_bytes(size_bytes, most)
         state.checked["C4"] += 1
         if self._held_bytes and self._held_bytes + size_bytes > 2 * most and not state.is_lost:
             state.report(
