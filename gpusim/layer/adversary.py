@@ -9,6 +9,7 @@ given by the number of the call of its kind.  Nothing here watches or judges.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial, wraps
 from random import Random
 from typing import Any
@@ -46,7 +47,7 @@ class Adversary:
         Without a seed nothing is disturbed.  ``failed_maps`` and ``out_of_memory`` are the numbers
         of maps and of buffers that fail; at the submit ``lost_at_submit`` the device is lost.
         """
-        self.settle_all()
+        self._let_go()
         self.is_quiet = seed is None
         """Whether nothing is disturbed."""
         self._random = Random(0 if seed is None else seed)
@@ -109,6 +110,12 @@ class Adversary:
         """Settle everything that is held."""
         while self._held:
             self.advance()
+
+    def _let_go(self) -> None:
+        """Settle what an earlier program has left behind; its event loop may have ended."""
+        while self._held:
+            with suppress(RuntimeError):
+                self.advance()
 
     def cancel(self, of: Any, because: str) -> None:
         """Reject the held promises of buffer ``of``; if that is None, all held promises."""

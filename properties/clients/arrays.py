@@ -143,6 +143,11 @@ def forms_of(op: Dispatch, kernel: Kernel) -> tuple[Any, Any]:
     return buffers, choices.pick(forms.scalar_forms(kernel, op.scalars))
 
 
+def data_of(op: Write) -> Any:
+    """The form in which the mutating client passes the data of ``op``."""
+    return drawn_for(op).pick(forms.data_forms(op.data))(op.data)[0]
+
+
 def _size(graph: Graph) -> int:
     return len(graph.scalars)
 

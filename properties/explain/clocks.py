@@ -55,6 +55,23 @@ class Traced:
         """When the op at ``position`` reached its clocks."""
         return next((each for each in self.reached if each.position == position), None)
 
+    def never_submitted(self, position: int) -> bool:
+        """Whether the trace shows that no submit carried out the op at ``position``."""
+        reached = self.of(position)
+        return reached is not None and reached.submitted < 0
+
+    def was_left_out(self, position: int) -> bool:
+        """Whether no submit carried out an op, though one carried out what was called before it."""
+        reached = self.of(position)
+        return (
+            reached is not None
+            and reached.submitted < 0
+            and any(
+                number >= reached.recorded and any(each < position for each, _ in places)
+                for number, places in self.submits.items()
+            )
+        )
+
 
 class Clocks:
     """Watches when ops are submitted and done; the laws' own watchers find the commands."""

@@ -46,6 +46,7 @@ def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
         kernels=execution.kernels,
         limits=execution.limits,
         numbers=numbers,
+        client=execution.case.client,
     )
     return Shown(scene=scene, got=execution.history, capabilities=execution.capabilities)
 

@@ -12,7 +12,7 @@ from itertools import islice
 from gpusim.text import write_op
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
-from properties.explain.argument import Argument, ByteStory, Crossing, Reached
+from properties.explain.argument import Argument, ByteStory, Crossing
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import (
     Judge,
@@ -32,17 +32,20 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
+from properties.explain.indirect import tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.limits import tell_limits
 from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
+from properties.explain.settling import tell_settling
 from properties.explain.slots import tell_offset, tell_pool
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_uses
 from properties.explain.variations import vary
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, distinct, doubt, order
+from properties.explain.when import tell_when
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
@@ -58,6 +61,7 @@ _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKin
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
 _REPEATED = (FailureKind.COST, FailureKind.GROWTH)
 _CLOCKS = {
+    "recorded": "recorded: the op was called, and stands in no batch that was submitted",
     "submitted": "submitted: what acts at once waits until the commands before it are submitted",
     "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
 }
@@ -109,6 +113,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
             argument = replace(told, later=argument.facts).added_to(argument)
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    argument = tell_settling(verdict, failure, argument.sentence, again).added_to(argument)
+    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     argument = replace(
@@ -230,7 +236,8 @@ def _looked_into(
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:
-        yield tell_client(verdict, argument.culprit)
+        is_read = argument.culprit == failure.position and bool(argument.bytes)
+        yield tell_client(verdict, argument.bytes[0].writer if is_read else argument.culprit)
 
 
 def _traced(verdict: Verdict) -> Traced:
@@ -256,8 +263,8 @@ def _by_search(
     crossing = None
     if best.kind in CROSSING:
         crossing = Crossing(earlier=best.culprit, later=best.other)
-    facts = _clock_facts(best, traced) if crossing else ()
-    facts = facts or tuple(_told(bytes_))
+    facts = tell_when(best, argument.program, traced)
+    facts = facts if crossing else (*facts, *_told(bytes_))
     why = f", {best.why}" if best.why else ""
     sentence = best.sentence
     if best.kind == "given":
@@ -325,23 +332,6 @@ def _told(bytes_: tuple[ByteStory, ...]) -> list[str]:
     ]
 
 
-def _clock_facts(best: Hypothesis, traced: Traced) -> tuple[str, ...]:
-    """When the two ops of a crossing were called and submitted."""
-    one, other = traced.of(best.culprit), traced.of(best.other)
-    if one is None or other is None:
-        return (f"op {best.culprit} was called before op {best.other}, and its effect came after",)
-    return _when(one, "first"), _when(other, "later")
-
-
-def _when(reached: Reached, order: str) -> str:
-    submitted = f"reached the queue at call {reached.submitted}"
-    if reached.submitted < 0:
-        submitted = "never reached the queue"
-    return (
-        f"op {reached.position} was called {order}, before call {reached.recorded}, and {submitted}"
-    )
-
-
 def _first_broken(traced: Traced, argument: Argument) -> str:
     if not traced.is_known or argument.failure.kind is FailureKind.LAW:
         return ""
@@ -356,6 +346,10 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
 
 def _clock(argument: Argument) -> str:
     rule = argument.rule
+    if argument.lost:
+        gone = [each for each in argument.reached if each.position in argument.lost]
+        never = bool(gone) and all(each.submitted < 0 for each in gone)
+        return _CLOCKS["recorded"] if never else ""
     return _CLOCKS.get(_CLOCK_OF.get(rule.name, ""), "") if rule is not None else ""
 
 

@@ -288,6 +288,11 @@ def _fault_in(trace: Trace) -> str:
 
 def _cost(verdict: Verdict, failure: Failure) -> Argument:
     sentence = failure.reason
+    if failure.notes and failure.trait == "memory":
+        head, _, counts = failure.reason.partition(": ")
+        facts = (f"in use: {counts}", *failure.notes[1:])
+        sentence = f"{failure.notes[0]}; so {head}"
+        return _argument(verdict, failure, sentence, rule=_SAVED, facts=facts)
     if failure.notes:
         head, colon, counts = failure.reason.partition(": ")
         sentence = f"{head}, {failure.notes[0]}{colon and '; in all '}{counts}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.ops import Copy, Write
+from properties.clients.passed import misread
 from properties.explain import rules
 from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, with_ops
 from properties.explain.scene import Scene, Step
@@ -27,6 +28,11 @@ def writes(scene: Scene) -> Iterator[Hypothesis]:
     for at, op, size in _writes(scene):
         for instead, rule, said in _other_ranges(op, size):
             yield with_ops(scene, at, (instead,), "write", rule, said)
+        for data, how in misread(scene.client, op):
+            if data != op.data:
+                said = f"took its bytes {how}"
+                instead = replace(op, data=data)
+                yield with_ops(scene, at, (instead,), "write", laws.A9, said, detail=how[:9])
     for at, op, _ in _writes(scene):
         yield from _stale_edges(scene, at, op)
         yield from _other_writes(scene, at, op)

@@ -18,6 +18,7 @@ from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Free, Op, Read, Replay, Sync
 from gpusim.program import Program, captures_of, replayed
+from properties.model.case import PLAIN
 from reference import Reference
 
 NOBODY = -1
@@ -55,6 +56,7 @@ class Scene:
     ``numbers``: the number of each op for a reader, by default its position; NOBODY for an op that
     was inserted.  ``expected``: the expected history.  It may differ from the reference's, for
     instance because the device failed.  Then the op is no step, and keeps its expected outcome.
+    ``client``: who called the target.
     """
 
     program: Program
@@ -62,6 +64,7 @@ class Scene:
     kernels: Mapping[str, Kernel]
     limits: Limits
     numbers: tuple[int, ...] = ()
+    client: str = PLAIN
 
     def number(self, position: int) -> int:
         """The number of an op for a reader."""

@@ -1,7 +1,8 @@
 """Varies one thing of a failing case, and says which changes make it pass and which do not.
 
-It varies the size of one op or buffer and the data of one write, splits one op in two, or issues
-the commands of a replay as plain calls.  Each change is tried alone.
+It varies the size of one op or buffer and the data of one write, splits one op in two, issues the
+commands of a replay as plain calls, or makes a repeated dispatch unlike the one before.  Each
+change is tried alone.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Copy, Op, Read, Replay, Write
+from gpusim.ops import Alloc, Copy, Dispatch, Op, Read, Replay, Write
 from gpusim.program import Program, captures_of, replayed
 from properties.explain.experiments import Judge
 from properties.model.case import Case
@@ -63,6 +64,9 @@ def _refused(verdict: Verdict) -> set[str]:
 def _variants(program: Program) -> Iterator[tuple[str, Program]]:
     """The program with one thing changed, after a description of the change."""
     for at, op in enumerate(program):
+        if isinstance(op, Dispatch) and op in program.ops[:at]:
+            for said, unlike in _unlike(op):
+                yield f"with op {at} {said}", instead(program, at, unlike)
         if isinstance(op, Replay):
             commands = replayed(captures_of(program)[op.graph], op)
             yield f"with op {at}'s commands called plainly", instead(program, at, *commands)
@@ -76,6 +80,16 @@ def _variants(program: Program) -> Iterator[tuple[str, Program]]:
         if isinstance(op, Alloc) and 0 < op.size_bytes < 1 << 16:
             larger = replace(op, size_bytes=2 * op.size_bytes)
             yield f"with {op.buffer} of {larger.size_bytes} bytes", instead(program, at, larger)
+
+
+def _unlike(op: Dispatch) -> Iterator[tuple[str, Dispatch]]:
+    """The dispatch with other scalars, and over another grid, for one that repeats another."""
+    if op.scalars and type(op.scalars[0]) is int:
+        scalars = (op.scalars[0] + 1, *op.scalars[1:])
+        shown = ",".join(map(str, scalars))
+        yield f"with other scalars, {shown}", replace(op, scalars=scalars)
+    if op.grid == (1, 1, 1):
+        yield "over another grid, 2x1x1", replace(op, grid=(2, 1, 1))
 
 
 def _halves(op: Write) -> tuple[Write, Write]:

@@ -8,6 +8,7 @@ from properties.explain.clocks import Traced
 from properties.explain.experiments import Boundary, Others
 from properties.explain.hypothesis import Hypothesis, Key
 from properties.explain.variations import Varied
+from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
 CROSSING = ("order", "early", "recycled")
@@ -59,9 +60,13 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
     other_than = _OTHER_THAN.search(told)
     if found.kind in _ABSENT and (other_than or UNASKED in told):
         return REFUTED
-    if found.kind in CROSSING and _doubt_by_clocks(found, traced) == REFUTED:
-        return REFUTED
+    if found.kind in CROSSING:
+        by_clocks = _doubt_by_clocks(found, traced)
+        if by_clocks == REFUTED or traced.was_left_out(found.culprit):
+            return max(by_clocks, SILENT)
     law, named_law = traced.broken.trait, found.rule.name
+    if found.kind == "twice" and law == laws.C1.name and UNASKED not in told:
+        return SILENT  # A command that came twice would be one that no op asked for.
     if law == named_law and not (UNASKED in told and found.kind == "twice"):
         return SURE
     if other_than and found.kind in _OPERANDS:
@@ -76,12 +81,21 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
 def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
     one, other = traced.of(found.culprit), traced.of(found.other)
     if found.kind in CROSSING and one is not None and other is not None:
+        if one.submitted == other.submitted >= 0 and _is_in_order(found, traced, one.submitted):
+            return REFUTED
         if one.submitted < 0 or other.submitted < 0 or one.submitted == other.submitted:
             return SILENT
         return LIKELY if one.submitted > other.submitted else REFUTED
     if found.kind in _ABSENT and one is not None:
         return LIKELY if one.submitted < 0 else REFUTED
     return SILENT
+
+
+def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
+    """Whether that submit carried out all of the earlier op before the later one."""
+    positions = [position for position, _ in traced.submits.get(submit, ())]
+    ours = [each for each in positions if each in (found.culprit, found.other)]
+    return len({*ours}) > 1 and ours == sorted(ours)
 
 
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:

@@ -27,6 +27,8 @@ class Told:
     is_foreign: bool = False
 
 
+COLUMNS = "090000000a0000000b0000000c0000000d0000000e0000000f00000010000000"
+"""Words of which the mutating client makes an array in Fortran's order."""
 TOLD = (
     Told(
         name="two_streams_one_encoder",
@@ -240,8 +242,40 @@ TOLD = (
         program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nread a 0 4 -> r2\n",
         headers="promises: webgpu orders_deliveries=no\ndisturbance: seed=0\n",
         says=(
-            "the last sync ended with GPUValidationError: a copy is submitted whose buffer",
-            "so op 3 (read a 0 4 -> r2) ended with AssertionError",
+            "relies on the order in which maps settle: the last sync ended with GPUValidationError",
+            "passes if maps settle in the order of their calls",
+            "a staging buffer was used again before its own map had settled",
+        ),
+    ),
+    Told(
+        name="Counted",
+        is_foreign=True,
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no\n",
+        says=(
+            "relies on the order in which maps settle: the last sync ended with RuntimeError",
+            "so op 2 (read a 0 4 -> r1) ended with AssertionError",
+            "a staging buffer was read before its own map had settled",
+        ),
+    ),
+    Told(
+        name="columns_written_as_they_lie",
+        program=f"alloc a 32\nwrite a 0 {COLUMNS}\nread a 4 4 -> r0\n",
+        headers="policy: eager\nclient: mutating\n",
+        says=(
+            "took its bytes in the order of memory; they were passed as an array of uint32 of "
+            "shape 2x4, in Fortran's order",
+        ),
+    ),
+    Told(
+        name="same_group_twice_is_once",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch affine a 1,1 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: cached\n",
+        says=(
+            "op 2 is the same call as op 1; no submit carried out op 2",
+            "with op 2 with other scalars, 2,1",
+            "not with op 2 over another grid, 2x1x1",
         ),
     ),
     Told(

@@ -1,0 +1,67 @@
+"""Whether a runtime relies on the order in which maps settle, found by trial.
+
+WebGPU leaves that order open among maps.  The layer between a target and its device settles them in
+the order of their calls in one run, and in the reverse order in another.
+"""
+
+from dataclasses import replace
+
+from gpusim.ops import Read
+from properties.explain.experiments import Judge
+from properties.explain.told import NOTHING, Told
+from properties.model.disturbance import Disturbance
+from properties.model.failure import Failure
+from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import Law
+
+IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
+"""With these seeds the layer settles the first map that waits, and the last; in every language."""
+_RULE = Law(
+    name="maps",
+    sentence="they settle in any order among themselves; each says only that its own buffer is "
+    "mapped",
+    source='WebGPU specification, "Promise Ordering"',
+)
+
+
+def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judge | None) -> Told:
+    """That the case fails because maps settle in another order than that of their calls.
+
+    Only for a runtime of others whose case has two reads or more, and no planned fault.
+    """
+    case = verdict.execution.case
+    reads = [op for op in case.program if isinstance(op, Read)]
+    layered = case.disturbance is not None or case.device.is_simulated
+    if again is None or not case.follows_no_policy or not layered or len(reads) < 2:
+        return NOTHING
+    if case.injected or len(case.device.faults):
+        return NOTHING
+    if again(replace(case, disturbance=IN_ORDER)).failure is not None:
+        return NOTHING
+    other = again(replace(case, disturbance=REVERSED)).failure
+    if other is None or other.kind is not failure.kind:
+        return NOTHING
+    return Told(
+        sentence=f"the runtime relies on the order in which maps settle: {sentence}",
+        rule=_RULE,
+        facts=(
+            "tried: it passes if maps settle in the order of their calls, and fails if the last "
+            "one that was asked for settles first",
+            *_likeliest(sentence),
+        ),
+    )
+
+
+def _likeliest(sentence: str) -> tuple[str, ...]:
+    """What the device's words about a map that has not settled point to."""
+    if "map is pending" in sentence:
+        return (
+            "a staging buffer was used again before its own map had settled: likeliest the one "
+            "that is longest in use was taken for the one whose map settled",
+        )
+    if "if its mapped" in sentence:
+        return (
+            "a staging buffer was read before its own map had settled: likeliest the read that "
+            "waits longest, or a count of settled maps, stands for the read that has arrived",
+        )
+    return ()

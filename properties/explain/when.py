@@ -1,0 +1,42 @@
+"""When the ops of a mistake were called and submitted, in words: what a trace shows of an order.
+
+Nothing here decides which mistake it was.
+"""
+
+from gpusim.program import Program
+from properties.explain.argument import Reached
+from properties.explain.clocks import Traced
+from properties.explain.hypothesis import Hypothesis
+from properties.explain.weighing import CROSSING
+
+
+def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
+    """When both ops of a crossing were called and submitted; of an op without effect, that too."""
+    if best.kind in CROSSING:
+        return _crossed(best, traced)
+    if best.kind == "omitted" and traced.never_submitted(best.culprit):
+        return (_never(program, best.culprit),)
+    return ()
+
+
+def _crossed(best: Hypothesis, traced: Traced) -> tuple[str, ...]:
+    one, other = traced.of(best.culprit), traced.of(best.other)
+    if one is None or other is None:
+        return (f"op {best.culprit} was called before op {best.other}, and its effect came after",)
+    return _when(one, "first"), _when(other, "later")
+
+
+def _when(reached: Reached, order: str) -> str:
+    submitted = f"reached the queue at call {reached.submitted}"
+    if reached.submitted < 0:
+        submitted = "never reached the queue"
+    return (
+        f"op {reached.position} was called {order}, before call {reached.recorded}, and {submitted}"
+    )
+
+
+def _never(program: Program, at: int) -> str:
+    """That no submit carried out an op, and whether an earlier op is the same call."""
+    alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
+    same = f"op {at} is the same call as op {alike}; " if alike is not None else ""
+    return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"
