@@ -30,7 +30,7 @@ class Tried:
     settings: tuple[str, ...] = ()
     varied: Varied = field(default_factory=Varied)
     inevitable: str = ""
-    """From when on it could only fail, in words."""
+    """The step from which on the case could only fail, in words."""
     has_run: bool = False
 
 
@@ -87,7 +87,7 @@ def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
     """The other mistakes that look the same, one of each sort.
 
-    If the best one is sure, only those that are close to it.
+    If the best mistake is sure, only the nearest one of its own sort, if there is one.
     """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]
