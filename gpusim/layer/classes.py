@@ -77,7 +77,7 @@ class Between:
         watch.emit("create_device", {"device": self.number})
 
     def stand(self, thing: Any) -> Any:
-        """Give an object of the device its watching class; the object."""
+        """Give an object of the device its watching class; returns the object."""
         base = type(thing)
         made = self._classes.get(base)
         if made is None:
@@ -190,7 +190,7 @@ def _setting(native: Callable[..., Any], sets: Callable[..., None]) -> Callable[
 
 
 def _collected(kind: str, base: type) -> Callable[[Any], None]:
-    """The finalizer that notes the collection, then runs the object's own."""
+    """The finalizer that notes the collection, then runs the finalizer that the object had."""
     native = getattr(base, "__del__", None)
 
     def finalize(self: Any) -> None:

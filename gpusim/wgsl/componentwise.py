@@ -41,7 +41,7 @@ def each_part(b: Builder, kind: str, name: str, *operands: Value) -> Value:
 
 
 def simple(b: Builder, kind: str, name: str, *operands: Scalar) -> Scalar:
-    """One operation, or a cheaper one where an operand is a constant."""
+    """The operation, or a cheaper one with the same result if its second operand is constant."""
     if len(operands) == 2 and isinstance(operands[1], Const) and kind in ("u32", "i32"):
         value = operands[1].value
         is_constant = isinstance(operands[0], Const)

@@ -52,7 +52,7 @@ _ORDER = (ABSTRACT_INT, ABSTRACT_FLOAT)
 
 
 def join(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Type:
-    """The one type that all operands convert to; NoOverload where there is none."""
+    """The type that all operands are converted to; NoOverload if there is no such type."""
     element = join_elements(kinds, allowed)
     shape = kinds[0]
     for kind in kinds:
@@ -62,7 +62,7 @@ def join(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Type:
 
 
 def join_elements(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Scalar:
-    """The one element type that all operands' elements convert to."""
+    """The type that the elements of all operands are converted to."""
     found: Scalar | None = None
     for kind in kinds:
         of = element_of(kind)
@@ -96,7 +96,7 @@ def compare_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved
 
 
 def arithmetic_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """``+ - * / %`` on numbers and vectors, one of which may be a number; or like matrices."""
+    """``+ - * / %`` on numbers, vectors of one size, a number and a vector, or equal matrices."""
     if any(isinstance(kind, Matrix) for kind in kinds):
         joined = join(kinds, FLOATS)
         return Resolved((joined,) * len(kinds), joined)
