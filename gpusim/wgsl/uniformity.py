@@ -50,7 +50,7 @@ def varies(value: Scalar) -> bool:
 
 
 def find_varying(body: list[Statement], varying: Iterable[Variable]) -> None:
-    """Mark every variable of the statements; ``varying`` are those that vary from the start."""
+    """Find out which variables of the statements vary; ``varying`` vary from the start."""
     seeds = [*varying]
     for variable in assigned(body):
         variable.varying = False
@@ -98,7 +98,7 @@ def _assign(statement: Assign, region: Region) -> bool:
 
 
 def _is_parted(region: Region, home: Region | None) -> bool:
-    """Whether lanes part between a region and one around it."""
+    """Whether only some of the lanes of the region ``home`` reach ``region`` inside it."""
     here: Region | None = region
     while here is not None and here is not home:
         if here.parts:
