@@ -1,11 +1,12 @@
 """The adversary: settles maps and work-dones in an order of its own, and fails calls on request.
 
-The specification's "Promise Ordering" says what it may disturb.  Maps settle in any order among
-themselves.  A work-done settles after the maps and the work-dones that were asked for before it.
-Nothing more is promised.  So the adversary holds each of these promises, and settles them one by
-one, in an order that follows from a seed.  Before that it waits for the device's own promise, so
-that the device's speed decides nothing.  Until then the buffer is pending.  A planned failure is
-given by the number of the call of its kind.  Nothing here watches or judges.
+The specification's "Promise Ordering" says what the adversary may disturb.  Maps settle in any
+order among themselves.  A work-done settles after the maps and the work-dones that were asked for
+before it.  Nothing more is promised.  So the adversary holds each of these promises, and settles
+them one by one, in an order that follows from a seed.  Before it settles a promise, it waits for
+the device's own promise, so that the device's speed decides nothing.  Until its map is settled, a
+buffer stays pending.  A call that is to fail is named by its kind and its number, counted from 0
+for each kind.  Nothing here watches or judges.
 """
 
 from collections.abc import Callable, Collection

@@ -32,7 +32,7 @@ class Sanitizer:
         self.reports: list[Report] = []
         """Everything found so far, in the order in which it was found."""
         self.times: dict[Report, int] = {}
-        """How often each was found."""
+        """How often each report was found."""
         self._on_report = on_report
         self._rules = rules
         self._watch = Watch(self, wanted=KINDS)
@@ -52,7 +52,7 @@ class Sanitizer:
         self._is_finished = False
 
     def watch(self, device: Any, disturb: Disturb = undisturbed) -> None:
-        """Look at a device from now on; errors as ``sanitize``."""
+        """Look at a device from now on; raises what ``sanitize`` raises."""
         stand_between(device, self._watch, disturb)
 
     def __call__(self, event: Event) -> str | None:

@@ -57,7 +57,7 @@ class Batch:
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        """Append a dispatch of ``plan``, and count its uniform slot, as a pool has one for each."""
+        """Append a dispatch of ``plan``, and count the slot that its uniforms take in a pool."""
         self.commands.append(command)
         self.groups += plan.launched
         if plan.uniform_bytes:
@@ -152,7 +152,7 @@ class FlushRules:
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit if a limit is reached; limits of 0 and 1 always are."""
+        """The reason to submit if a limit is reached; a limit of 0 or 1 always is reached."""
         count = len(batch.commands)
         if (
             count < self.soonest

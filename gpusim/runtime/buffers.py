@@ -46,7 +46,7 @@ class Buffer(Handle):
         self.size_bytes = size_bytes
         self.label = label
         self.lost = False
-        """Whether a failed batch would have written it; it is not until it is overwritten whole."""
+        """Whether a failed batch would have written it, and nothing has overwritten it whole."""
 
     @property
     def nbytes(self) -> int:

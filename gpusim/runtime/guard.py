@@ -58,7 +58,7 @@ class Guard:
         self._captures.refuse(what)
 
     def check_sync(self) -> None:
-        """The same for a sync, which raises a fault only after every read is settled."""
+        """As ``check_op``, for a sync, which raises a fault only after every read is settled."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()

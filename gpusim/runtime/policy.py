@@ -68,16 +68,16 @@ class Policy:
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of one each."""
     flush_on_conflict: bool = True
-    """A host write submits the batch only if a command touches its bytes; if False, always."""
+    """A host write submits the batch only if a command touches its bytes; if False, in any case."""
     staged_write_bytes: int = 4096
     """Conflicting host writes up to this size are copied at their place in the batch."""
     upload_bytes: int = 1 << 16
-    """Size of the buffer for such writes of a batch; when it is full, they submit instead."""
+    """Size of the buffer for such writes of a batch; when it is full, the next write submits."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps them in host memory until the GPU
-    has them.  A write that would exceed it submits first, and waits if twice as many bytes would be
-    unfinished.  A longer write is split into pieces of this size.  A short one counts as at
-    least a 4096th of it."""
+    has them.  A write that would exceed this limit submits first, and waits if twice as many bytes
+    would be unfinished.  A longer write is split into pieces of this size.  A short write counts
+    as at least a 4096th of the limit."""
     defer_frees: bool = True
     """A freed buffer that the batch touches waits for the submit, and does not force one."""
     join_reads: bool = True

@@ -54,7 +54,7 @@ class Reads:
         *,
         fence: bool = False,
     ) -> Ticket:
-        """Copy whole words to a staging page, in the batch, and submit it unless reads join."""
+        """Record a copy of whole words to a staging page; submit the batch unless reads join."""
         start = words_down(offset)
         if not size_bytes:
             # Reads are delivered in order, so this one waits for earlier recorded ones.
@@ -108,7 +108,7 @@ class Reads:
         self._after_sync(fault)
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
-        """The same, without blocking the event loop."""
+        """``wait_for_all`` without blocking the event loop."""
         goal, fault = self._goal_or_fault()
         try:
             if goal is not None:

@@ -2,7 +2,7 @@
 
 A staging buffer is on the *done* clock.  From ``take`` until ``give_back`` it belongs to
 the reads of one page, and is given back only after their bytes were taken and it was
-unmapped.  One whose map failed is discarded, never given back.
+unmapped.  A buffer whose map failed is discarded, and never given back.
 """
 
 from gpusim.errors import DeviceFault

@@ -2,9 +2,10 @@
 
 The lanes of a block have numbers in a row: lane k of workgroup w has number S * w + k, where S is
 the size of a workgroup.  An index that is a step times this number, plus what all lanes share,
-makes a slice of memory; a guard on the number makes a shorter range.
-Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so nothing is
-lost.  An atom is a piece of Python that all lanes share, or one of WORKGROUP, LOCAL, X, Y and Z.
+makes a slice of memory.  A branch whose condition bounds the number makes a shorter range of lanes.
+Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so a polynomial
+always has the value of its expression.  An atom is a piece of Python that all lanes share, or one
+of WORKGROUP, LOCAL, X, Y and Z.
 """
 
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def linear_workgroup(x_count: str, y_count: str) -> Polynomial:
 def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | None:
     """The polynomial as a linear function of the lane's number; None if it is not linear.
 
-    ``linear``: how the number of the workgroup is written by X, Y and Z, if it can be.
+    ``linear``: the number of the workgroup as a polynomial of X, Y and Z; None if it has none.
     """
     if linear is not None and value.get((X,), 0):
         factor = value[(X,)]
@@ -84,7 +85,7 @@ def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | 
 
 
 def python_of(rest: Polynomial) -> str:
-    """The Python of what all lanes share; not yet modulo 2^32."""
+    """The Python of what all lanes share; its value is not yet taken modulo 2^32."""
     parts = []
     for monomial, factor in sorted(rest.items()):
         signed = factor - 2**32 if factor >= 2**31 else factor

@@ -31,7 +31,7 @@ Behavior = frozenset[str]
 
 
 class Statements(Expressions):
-    """Checks statements, one method a form."""
+    """Checks statements: one method for each form of statement."""
 
     _function_now: Function
     _loops: list[str]
@@ -279,7 +279,7 @@ class Statements(Expressions):
             with self.scope():
                 body, behavior = self._statements(node.body.statements)
                 if node.kind == "loop":
-                    # It sees what the body declares.
+                    # The continuing block of a loop sees what the body declares.
                     continuing, break_if = self._continuing(node)
             if node.kind == "for":
                 continuing, break_if = self._continuing(node)

@@ -33,7 +33,7 @@ from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
 _SMALL = 12
-"""Operations of a branch that is computed by all lanes rather than by some."""
+"""A branch with at most this many operations is computed by all lanes, and then blended."""
 
 
 class Writer(LoopWriter):
@@ -72,7 +72,7 @@ class Writer(LoopWriter):
         self.lines.append(f"{name} = {code}")
 
     def _row(self, variable: Variable) -> str | None:
-        """The array of a value that counts the lanes, which stand in a row here."""
+        """The Python of a variable as a row of numbers, if it counts lanes that stand in a row."""
         polynomial = self.polynomials.get(variable)
         if not self.frame.in_row or not variable.fixed or polynomial is None:
             return None
@@ -89,7 +89,7 @@ class Writer(LoopWriter):
         return f"({name} + ({affine.python_of(found.rest)} & 0xffffffff))" if found.rest else name
 
     def kept(self, value: Scalar) -> affine.Polynomial | None:
-        """A polynomial that stays true when variables change."""
+        """The polynomial of an expression whose value never changes; None for other ones."""
         return None if _changes(value) else self.polynomial(value)
 
     def _store(self, statement: Store) -> None:
@@ -185,7 +185,7 @@ class Writer(LoopWriter):
             self._part(f"~{name}", statement.other)
 
     def _blend(self, statement: If) -> None:
-        """Both sides by all lanes, and each value from the side that the lane takes."""
+        """All lanes compute both sides, and each takes the values of its own side."""
         name = self.name("b")
         self.lines.append(f"{name} = {self.code(statement.condition)}")
         stable: dict[Variable, str] = {}
@@ -196,7 +196,10 @@ class Writer(LoopWriter):
             self.lines.append(f"{here} = where({name}, {yes}, {no})")
 
     def _side(self, body: list[Statement], stable: dict[Variable, str]) -> dict[Variable, str]:
-        """One side of a blend: the names of what it makes of the variables of both."""
+        """Write one side of a blend; the names of the values that it gives to variables.
+
+        ``stable``: the names of the variables to which either side gives a value.
+        """
         made: dict[Variable, str] = {}
         for statement in body:
             assert isinstance(statement, Assign)
@@ -217,7 +220,7 @@ class Writer(LoopWriter):
         return made
 
     def _guard(self, condition: Scalar, body: list[Statement]) -> bool:
-        """A condition on the number of the lane, which makes a shorter range."""
+        """Write a branch as a shorter range of lanes; False if its condition makes no range."""
         if isinstance(condition, Op) and condition.name == "and":
             return self._guards(condition, body)
         bound = self.bound(condition)
@@ -253,7 +256,11 @@ class Writer(LoopWriter):
         return False
 
     def bound(self, condition: Scalar) -> tuple[str, str, list[tuple[Memory, int]]] | None:
-        """What a condition bounds the lane's number by."""
+        """The bound that a condition sets to the lane's number; None if it sets none.
+
+        ``below`` or ``at``, the Python of the limit, and the memories with an element for each
+        number below it.
+        """
         if not isinstance(condition, Op) or condition.name not in _MIRRORED:
             return None
         left, right = condition.operands
@@ -306,7 +313,7 @@ _MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq"}
 
 
 def bounded(limit: Scalar) -> list[tuple[Memory, int]]:
-    """The memories that have at least ``limit`` elements, and of how many bytes."""
+    """The memories that have at least ``limit`` elements, each with the bytes of an element."""
     if isinstance(limit, Length) and not limit.offset:
         return [(limit.memory, limit.stride)]
     if isinstance(limit, Op) and limit.name == "min":
@@ -328,7 +335,7 @@ def _load_changes(value: Any) -> bool:
 
 
 def _weight(body: list[Statement]) -> int:
-    """The operations of statements, or many where they do more than assign."""
+    """The number of operations of statements; too many if a statement is no assignment."""
     total = 0
     for statement in body:
         if not isinstance(statement, Assign):

@@ -34,7 +34,7 @@ Form = tuple[str, Any]
 
 
 class ExpressionWriter:
-    """Writes expressions; ``frame`` is where, and ``lines`` take what must come before."""
+    """Writes expressions in ``frame``; ``lines`` takes what must stand before an expression."""
 
     frame: Frame
     lines: Lines
@@ -49,7 +49,7 @@ class ExpressionWriter:
         self.owner: Variable | None = None
         """The fixed variable whose value is being written."""
         self.readers: dict[Variable, dict[Variable | None, None]] = {}
-        """Who reads each variable: a fixed variable's value, or None for what has effects."""
+        """For each variable, the fixed variables whose values read it; None: a statement does."""
         self.unneeded: dict[Variable, None] = {}
         """Fixed variables that nobody needs, among them results of atomics."""
         self.polynomials: dict[Variable, Polynomial | None] = {}
@@ -118,9 +118,9 @@ class ExpressionWriter:
         return row_of(value.name, of).many.format(*operands)
 
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
-        """An expression whose result goes to an array that exists, that ``of`` has.
+        """An expression whose result goes into ``target``, the existing array of ``of``.
 
-        None if no single ufunc computes it.
+        None if no single ufunc computes the result.
         """
         if not isinstance(value, Op) or not varies(value) or value.name in _COMPARISONS:
             return None
@@ -236,7 +236,7 @@ class ExpressionWriter:
         return total
 
     def shared_index(self, address: Address, kind: str) -> str | None:
-        """The index that all lanes share; None if they do not."""
+        """The index that all lanes share; None if they have different ones."""
         if any(varies(index) for _, index in address.terms):
             return None
         return self._sum(address, kind, wrap=True)
@@ -320,7 +320,7 @@ class ExpressionWriter:
         return found if found is not None and found.step else None
 
     def lane_number(self, value: Scalar) -> Polynomial | None:
-        """What all lanes share of an expression that is the lane's number plus that."""
+        """The value that an expression adds to the lane's number; None if it is no such sum."""
         total = self.polynomial(value)
         found = None if total is None else affine.affine(total, self.size, self.linear)
         return found.rest if found is not None and found.step == 1 else None
@@ -335,7 +335,10 @@ class ExpressionWriter:
         return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
 
     def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
-        """A slice from the lane's own number on, if it exists: nothing is called for it."""
+        """The start of a conditional expression: the slice of a row of lanes, if it exists.
+
+        Empty if the index is not the lane's number.  The slice needs no call of a function.
+        """
         counted = self.counted(address, kind)
         if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
             return ""
@@ -344,7 +347,7 @@ class ExpressionWriter:
         return f"{array}[{first}:{end}] if {end} <= len({array}) else "
 
     def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """The name of a slice of memory that surely exists, an element a lane."""
+        """The name of a slice with an element for each lane; None if it may reach past the end."""
         frame = self.frame
         counted = self.counted(address, kind)
         if counted is None or not frame.in_row:

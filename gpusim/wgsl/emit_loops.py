@@ -67,7 +67,7 @@ class LoopWriter(ExpressionWriter):
         self.lines += [*before, "while True:", [*counting, *body]]
 
     def _carry(self, statement: Loop, frame: Frame) -> None:
-        """The variables that live in a loop alone are its frame's from the start."""
+        """Give the loop's frame the variables that are used in the loop alone."""
         for variable in statement.owned:
             if variable.varying:
                 frame.owned[variable] = None

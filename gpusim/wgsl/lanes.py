@@ -35,7 +35,7 @@ def chosen(condition: Values) -> tuple[Any, int]:
 
 
 def start_of(start: Any, part: Any) -> Any:
-    """``start`` of the lanes of a part."""
+    """The value that ``start`` has for the lanes of a part."""
     if isinstance(start, int):
         return start + part.start if isinstance(part, slice) else part + start
     return start[part]
@@ -56,14 +56,14 @@ def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
 
 
 def load(memory: Values, where: Any) -> Values:
-    """Elements; past the end it is the last."""
+    """Read elements; an index past the end reads the last element."""
     if isinstance(where, slice):
         return memory[where]
     return memory.take(where, mode="clip")
 
 
 def gather(memory: Values, where: Values) -> Values:
-    """Elements by the index of each lane; past the end it is the last."""
+    """Read an element by each lane's index; an index past the end reads the last element."""
     return memory.take(where, mode="clip")
 
 
@@ -82,30 +82,30 @@ def store_at(memory: Values, where: Values, values: Values) -> None:
 
 
 def one(memory: Values, index: int) -> Any:
-    """One element; past the end it is the last."""
+    """Read one element; an index past the end reads the last element."""
     size = len(memory)
     return memory.item(index if index < size else size - 1)
 
 
 def one_float(memory: Values, index: int) -> Any:
-    """One float; past the end it is the last."""
+    """Read one float; an index past the end reads the last element."""
     size = len(memory)
     return memory[index if index < size else size - 1]
 
 
 def store_one(memory: Values, index: int, value: Any) -> None:
-    """Write one element; of many values it is the last lane's."""
+    """Write one element; if each lane has a value, the last lane's value is written."""
     if index < len(memory):
         memory[index] = value[-1] if isinstance(value, np.ndarray) else value
 
 
 def positions(index: Any, count: int) -> Values:
-    """Positions from the index of each lane, or from one that they share."""
+    """An array of positions: the index of each lane, or the same shared index for all."""
     return np.full(count, index, intp) if isinstance(index, int) else index
 
 
 def modify(name: str, memory: Values, where: Any, values: tuple[Any, ...], wanted: bool) -> Values:
-    """An atomic read-modify-write, lane after lane; the old values, if they are wanted."""
+    """An atomic read-modify-write, lane after lane; gives the old values if they are ``wanted``."""
     size = len(memory)
     inside = where < size
     if not inside.all():
@@ -220,12 +220,16 @@ def _reversed(values: Any) -> Any:
 
 
 def load_varied(memory: Values, where: Any) -> Values:
-    """Elements; past the end it is another one."""
+    """Read elements; an index past the end reads as in ``gather_varied``."""
     return memory[where] if isinstance(where, slice) else gather_varied(memory, where)
 
 
 def gather_varied(memory: Values, where: Values) -> Values:
-    """Elements; past the end it is zero, as on many adapters, or another one if the last is."""
+    """Read an element by each lane's index.
+
+    An index past the end gives zero, as on many adapters.  If the last element is zero, such an
+    index is taken modulo the number of elements.
+    """
     found = memory.take(where, mode="wrap")
     if memory[-1] != 0:
         found[where >= len(memory)] = 0
@@ -233,7 +237,10 @@ def gather_varied(memory: Values, where: Values) -> Values:
 
 
 def store_varied(memory: Values, where: Any, values: Values) -> None:
-    """Write elements; of several writes the first lane's lasts, and past the end is the last."""
+    """Write elements; of several writes to one, the first lane's lasts.
+
+    An index past the end writes the last element.
+    """
     if isinstance(where, slice):
         store(memory, where, values)
         return
@@ -244,22 +251,25 @@ def store_varied(memory: Values, where: Any, values: Values) -> None:
 
 
 def store_at_varied(memory: Values, where: Values, values: Values) -> None:
-    """Write elements that all exist; of several writes the first lane's lasts."""
+    """Write elements that all exist; of several writes to one, the first lane's lasts."""
     memory[where[::-1]] = _reversed(values)
 
 
 def store_one_varied(memory: Values, index: int, value: Any) -> None:
-    """Write one element; of many values it is the first lane's, and past the end is the last."""
+    """Write one element; if each lane has a value, the first lane's value is written.
+
+    An index past the end writes the last element.
+    """
     store_one(memory, min(index, len(memory) - 1), _reversed(value))
 
 
 def one_varied(memory: Values, index: int) -> Any:
-    """One element; past the end it is another one."""
+    """Read one element; an index past the end reads as in ``gather_varied``."""
     return gather_varied(memory, np.array([index])).item()
 
 
 def one_float_varied(memory: Values, index: int) -> Any:
-    """One float; past the end it is another one."""
+    """Read one float; an index past the end reads as in ``gather_varied``."""
     return gather_varied(memory, np.array([index]))[0]
 
 
@@ -275,9 +285,9 @@ def modify_varied(
 def modify_inward(
     name: str, memory: Values, where: Values, values: tuple[Any, ...], wanted: bool
 ) -> Values:
-    """An atomic read-modify-write: of the lanes at one word the middle first, the rest backwards.
+    """An atomic read-modify-write.  Of the lanes at one word, the middle one comes first.
 
-    So no lane comes after as many others as it does forwards and backwards.
+    The others follow, the last lane first.  So no lane has the same place in all three orders.
     """
     if not wanted:
         return modify(name, memory, where, values, wanted)

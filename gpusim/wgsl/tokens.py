@@ -38,7 +38,7 @@ _CLOSING = {")": "(", "]": "["}
 class Token:
     """One token: its kind (``word``, ``int``, ``float``, ``sign``, ``<``, ``>`` or ``end``).
 
-    The brackets of template lists have the kinds ``<`` and ``>``; elsewhere these are signs.
+    Only the brackets of template lists have the kinds ``<`` and ``>``; any other ``<`` is a sign.
     """
 
     kind: str

@@ -338,7 +338,7 @@ class _Shared(_Given):
 
 
 class _Spoilt(_Given):
-    """A read as an array, which the client then overwrites: nobody else may see that."""
+    """A read as an array, which the client then overwrites; nobody else may see the change."""
 
     def __init__(self, ticket: Ticket, dtype: np.dtype[Any], shape: Iterable[int]) -> None:
         super().__init__(ticket)

@@ -84,7 +84,11 @@ class AwaitingClient(Client):
             self._loop.close()
 
     def _raise_fault(self) -> None:
-        """Raise the error of a task if it is not that of its read: then it belongs to this op."""
+        """Raise the error that a task raised.
+
+        A task gives the error of its own read as a value, so an error that it raises belongs to
+        this op.
+        """
         for at, (_, task) in enumerate(self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 del self._tasks[at]

@@ -279,7 +279,7 @@ class DroppingClient(Client):
 class WrongThreadClient(Client):
     """Issues most ops first from a thread that does not own the runtime, then from the owner.
 
-    The first is refused, and changes nothing.
+    The first call is refused, and changes nothing.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:

@@ -178,7 +178,7 @@ class ReclaimingClient(ForeignClient):
 
 
 class OverlappingClient(ForeignClient):
-    """Begins a sync before every read, and before every second sync of the program another one.
+    """Begins a sync before every read, and one more before every second sync of the program.
 
     The program's own sync begins last, and ends first.
     """

@@ -141,7 +141,8 @@ DATA: Sequence[tuple[int, int | None, Callable[[bytes], Passed]]] = (
     (8, None, _cut),
     (16, None, _of("u4", 2, 2, -1)),
 )
-"""Forms of data, each with what its length must be a multiple of and, if given, must be."""
+"""Forms of data.  With each comes the number that the length of the data must be a multiple of and,
+if one is given, the only length that it may have."""
 
 
 def data_forms(data: bytes) -> list[Callable[[bytes], Passed]]:
@@ -165,7 +166,7 @@ class _Indexed:
 
 
 def _narrow(number: int) -> Any:
-    """The number in the narrowest type of NumPy that holds it: sums of two may not fit."""
+    """The number in the narrowest type of NumPy that holds it; a sum of two may not fit there."""
     return np.min_scalar_type(number).type(number)
 
 

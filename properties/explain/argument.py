@@ -56,11 +56,11 @@ class Argument:
     """Why a case fails.
 
     ``sentence``: what went wrong, with the op to blame.  ``facts``: what contradicts the rule.
-    ``rule``: the rule that joins them.  ``clock``: on which of the three clocks it went wrong.
-    ``first_broken``: the first law that the trace breaks.  ``passes``: the nearest changes with
-    which it passes, and ``fails`` those with which it fails as before.  ``free``: the operands
-    that may be anything.  ``inevitable``: the step from which on it could only fail.  ``others``:
-    further mistakes that would look the same.
+    ``rule``: the law, or the sentence of the contract, that was broken.  ``clock``: on which of the
+    three clocks the op went wrong.  ``first_broken``: the first law that the trace breaks.
+    ``passes``: small changes with which the case passes.  ``fails``: changes with which the case
+    fails as before.  ``free``: the operands that may be anything.  ``inevitable``: the step from
+    which on the case could only fail.  ``others``: further mistakes that would look the same.
     """
 
     failure: Failure
@@ -152,7 +152,11 @@ def _shown_by(failure: Failure) -> str:
 
 
 def said_shortly(message: str) -> str:
-    """A message without its guess; if it is still long, only its last reason."""
+    """A message without its "(probably ...)", and shortened if it is still too long.
+
+    Then the reason after its last "because" stays, and what stands before its first ": "; and of
+    these only the two ends, if need be.
+    """
     text = " ".join(cut_hex(message).split()).partition(" (probably")[0]
     head, because, reason = text.rpartition(" because ")
     if len(text) > _MOST_SAID and because:

@@ -136,7 +136,8 @@ class Clocks:
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
 
-        None if it only came once more, or if it resembles a write, whose bytes say more than it.
+        None if the right command still follows in the batch, or if no op of that kind waits.  Also
+        None for a write, since the bytes of a write say more than its command.
         """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]

@@ -34,7 +34,7 @@ class Others:
     shown: tuple[Shown, ...] = ()
     runs: int = 0
     plain_failed: bool = False
-    """Whether it fails with other data and nothing else changed."""
+    """Whether the case fails with other data and no other change."""
 
 
 def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
@@ -79,7 +79,7 @@ class Boundary:
 
 
 def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
-    """Where a flush makes the case pass or, if nowhere, a sync or, if nowhere, a read."""
+    """The places where a flush makes the case pass; if there are none, a sync; or else a read."""
     program = case.program
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     for op, first in inserted:
@@ -153,7 +153,7 @@ def looked_at(
     """The failing read once more, with other data, filled buffers and a read of each at the end.
 
     Gives the read, what it should give, what it gave, and what its whole buffer should hold; None
-    if the case passes so.
+    if the case passes with these changes.
     """
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:

@@ -1,7 +1,7 @@
 """Follows one value or one object from call to call, to the first place where it is wrong.
 
-- The bytes of a read go from the buffer to a staging buffer.  That is mapped, and the value is
-  taken from it.
+- The bytes of a read go from the buffer to a staging buffer.  The staging buffer is mapped, and the
+  value is taken from it.
 - A command goes from its op through a command encoder into a submit.
 - A pooled or cached buffer goes from its first use to its end.
 """

@@ -34,7 +34,7 @@ class Hypothesis:
     detail: str = ""
     sentence: str
     why: str = ""
-    """What follows from it for the bytes."""
+    """What the mistake does to the bytes."""
     rule: Law
     steps: Steps
     lends: tuple[tuple[str, str], ...] = ()

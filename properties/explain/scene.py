@@ -27,10 +27,11 @@ _ACCEPTED = Outcome()
 
 
 class Step(NamedTuple):
-    """An op that takes effect at its place in a list; ``command`` counts those of a replay.
+    """An op that takes effect at its place in a list.
 
+    ``command`` is the number of a command in its replay; -1 for an op that is no replay.
     ``number`` is the op's position in the program that a reader sees.  It differs from the
-    position here if ops were inserted before it.
+    position here if ops were inserted before the op.
     """
 
     position: int
@@ -54,8 +55,8 @@ class Scene:
     """A program, its meaning, and all that is needed to run it in another way.
 
     ``numbers``: the number of each op for a reader, by default its position; NOBODY for an op that
-    was inserted.  ``expected``: the expected history.  It may differ from the reference's, for
-    instance because the device failed.  Then the op is no step, and keeps its expected outcome.
+    was inserted.  ``expected``: the expected history.  An op whose expected outcome is not the
+    reference's, for instance because the device failed, is no step and keeps that outcome.
     ``client``: who called the target.
     """
 

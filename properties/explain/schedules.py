@@ -1,8 +1,8 @@
 """From which op on a case can only fail, whatever the simulated device chooses next.
 
 A small program is run under every schedule, so its answer is exact.  A larger one is run under a
-few schedules, so its answer is an estimate.  Schedules are data here, as in a finding: the
-device replays one, and notes among how many options each of its choices was.
+few schedules, so its answer is an estimate.  Schedules are data here, as in a finding: the device
+replays a schedule, and notes how many options it had at each choice.
 """
 
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ def _estimated(case: Case, again: Judge) -> str:
 
 
 def _by_fault(case: Case, again: Judge) -> str:
-    """Says so if the case passes without its planned faults."""
+    """A sentence, if the case passes without its planned faults; else empty."""
     if not len(case.device.faults):
         return ""
     sound = replace(case, device=replace(case.device, faults=NO_FAULTS))

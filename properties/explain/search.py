@@ -74,8 +74,9 @@ def _affordable(scene: Scene) -> Iterator[Hypothesis]:
 def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
     """The mistakes that explain the failing op at ``position``.
 
-    Those that explain all ops, if there are any; otherwise those that explain most come first.
-    ``others`` are runs of the same ops with other data that failed as well.
+    If some mistakes explain all ops, only these are given.  Otherwise the mistakes that explain the
+    longest beginning come first.  ``others`` are runs of the same ops with other data that failed
+    as well.
     """
     reach: dict[Key, int] = {}
     by_key: dict[Key, Hypothesis] = {}
@@ -90,7 +91,7 @@ def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
 
 
 def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
-    """Those of ``keys`` that hold for ``other`` as well."""
+    """The keys among ``keys`` of mistakes that hold for ``other`` as well."""
     end = len(other.scene.program)
     for found in _affordable(other.scene):
         if found.key in keys and _holds_until(found, other) > end:
@@ -111,9 +112,9 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether an op fails under the mistake that neither should fail nor did.
+    """Whether an op fails under the mistake, though it should not fail, and did not.
 
-    The comparison would excuse that where the target promises little.
+    If the target promises little, the comparison would excuse such an op.
     """
     outcomes = zip(history.outcomes, shown.scene.expected.outcomes, shown.got.outcomes, strict=True)
     return any(

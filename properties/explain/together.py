@@ -112,7 +112,7 @@ def _used(event: Event) -> Iterator[int]:
 
 
 def _swapped(verdict: Verdict, failure: Failure) -> str:
-    """Says so if what came back is what the other runtime's kernels of the same names give."""
+    """A sentence, if the other runtime's kernels of the same names give what came back."""
     execution = verdict.execution
     shown = execution.beside if is_beside(failure) else execution
     at = failure.position

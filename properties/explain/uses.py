@@ -2,7 +2,7 @@
 
 A command can use a buffer as an operand of a kernel, as the grid of an indirect dispatch, and as
 the source or the target of a copy.  Each use is tried in a program of its own, which frees the
-captured buffer.  So what still needs it is refused.
+captured buffer.  So a replay that still needs the captured buffer is refused.
 """
 
 from dataclasses import replace
@@ -59,6 +59,6 @@ def _fails(verdict: Verdict, command: str, free: str, again: Judge) -> bool:
 
 
 def _told(when: str, uses: list[str]) -> str:
-    """What fails of the uses, each tried in a program of its own."""
+    """Which of the uses fail, each in a program of its own."""
     wrong = ", ".join(f"as {use}" for use in uses)
     return f"each use of a captured buffer tried alone, {when}: wrong {wrong or 'in none'}"

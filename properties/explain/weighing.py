@@ -31,7 +31,7 @@ class Tried:
     settings: tuple[str, ...] = ()
     varied: Varied = field(default_factory=Varied)
     inevitable: str = ""
-    """From when on it could only fail, in words."""
+    """The step from which on the case could only fail, in words."""
     has_run: bool = False
 
 
@@ -101,7 +101,7 @@ def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
     """The other mistakes that look the same, one of each sort.
 
-    If the best one is sure, only those that are close to it.
+    If the best mistake is sure, only the nearest one of its own sort, if there is one.
     """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]

@@ -85,7 +85,7 @@ def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
 
 
 _CALLS_OF_A_DRAIN = ("create_buffer", "create_buffer", "encode", "submit", "map")
-"""They leave no events."""
+"""The calls that a drain makes on the device; they leave no events."""
 
 
 class _Spots:

@@ -32,7 +32,7 @@ _MOST_PROGRAMS = 100
 _ENOUGH = 20
 """After this many programs that dispatch the kernel and show nothing, the mistake is not seen."""
 _TAKEN_FOR = {"+": "-", "-": "+", "*": "+", "^": "|", "&": "|", "|": "&", "/": "*", "%": "/"}
-"""The operator that the wrong compiler reads in place of each one."""
+"""For each operator, the one that the wrong compiler reads in its place."""
 _WORDS = 256
 
 

@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """Whether to say if it asks for more than the target promises; otherwise it passes."""
+    """Whether the answer says that the case asks for more than is promised; else it just passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,8 +10,9 @@ What a program needs is the first of these that it has:
 
 Where it has one of the first three, its other ops are no part of the signature.
 
-A client asks one thing of a target.  So where promises settle in another order, or maps fail, it is
-one bug that shows under it, whichever of the two brings it to light.
+A client asks one thing of a target.  If it fails under a client, the bug is the same whether
+promises settled in another order or a map failed.  So beside a client, injected faults are no part
+of the signature.
 """
 
 from gpusim.history import History
@@ -47,13 +48,14 @@ def signature_of(
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
     if case.injected or (case.client != PLAIN and case.disturbance is not None):
-        # It takes a fault, or a caller and an order of promises: ops bring these about.
+        # The failure needs a fault, or a client and another order of promises.  The ops only
+        # bring these about.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 
 
 def needs_of(signature: Signature, case: Case, failure: Failure) -> Avoided:
-    """What programs can do without, and a failure of this signature takes."""
+    """What a failure of this signature needs, and programs can do without."""
     return avoidable((*signature, *case.injected), failure.refused)
 
 

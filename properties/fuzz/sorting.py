@@ -62,7 +62,8 @@ class Sorter:
             stall_seconds=self.settings.stall,
         )
         if small is None and failure.trait == KILLED:
-            # It was killed by chance, however often, and counts as what it shows by itself.
+            # The worker was killed by chance, however often.  So the case counts as what it shows
+            # when it is run by itself.
             again = shard.judge(case, self.settings.stall)
             if again is not None and again.trait != KILLED:
                 self.sort(shard, case, again)
@@ -114,9 +115,10 @@ class Sorter:
         return False
 
     def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
-        """Count the case if what one bug needs is enough to fail so, and without that it passes.
+        """Count the case if one bug explains it; whether that was so.
 
-        That takes a few runs; shrinking takes hundreds.
+        The case, reduced to what the bug needs, must fail alike, and pass without that.  Finding
+        this out takes a few runs; shrinking takes hundreds.
         """
         limits = case.limits(Limits())
         met = self.bugs.met.values()

@@ -1,8 +1,8 @@
 """Variants: which cases get a client, transformations, or a policy that drops late dispatches.
 
 They are drawn independently of the program.  About half of our runtime's programs have a client or
-transformations, since these cost a second execution or make it slower.  None has both.  Nothing
-here runs a case.
+transformations, since these cost a second execution or make it slower.  No program has both.
+Nothing here runs a case.
 """
 
 from dataclasses import replace

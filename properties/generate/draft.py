@@ -344,8 +344,8 @@ class Draft:
         self._command(step)
         buffers = step.buffers[: len(step.signature.written)]
         if not any(buffers.count(one) > 1 for one in compress(buffers, step.signature.written)):
-            # What binds a buffer twice and writes it is legal here, since parts of it were bound.
-            # Repeated over whole buffers it would be refused.
+            # A dispatch that binds a buffer twice and writes it bound two parts of the buffer.
+            # Repeated over whole buffers, it would be refused.
             self.dispatched.append((step.signature, buffers))
         self.scalars[step.signature.parameters] = scalars
 

@@ -43,7 +43,8 @@ _WORDS = (
     0x807FFFFF,
 )
 _SUBNORMAL_WORDS = 2
-"""The last of these: a device may flush them, so a result of theirs is not compared."""
+"""So many words at the end are subnormal.  A device may flush these, so what a kernel makes of them
+is not compared."""
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
 """One dispatch and one write in this many get a special float, in a program that has any."""

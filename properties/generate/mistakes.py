@@ -154,7 +154,7 @@ def _wrong_entries(
     if not signatures or choices.chance(1, 3):
         return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
     floating = [at for at, signature in enumerate(signatures) if "f32" in signature.scalars]
-    # Only of a float is it asked apart from its packing whether it has a value.
+    # A float is checked apart from its packing, so a wrong float is drawn more often.
     at = choices.pick(floating if floating and choices.chance(2, 3) else range(len(signatures)))
     dtypes = signatures[at].scalars
     if not dtypes:

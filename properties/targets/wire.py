@@ -157,7 +157,7 @@ def write_open(disturbance: Disturbance | None) -> str:
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
-    """The contents of that line; ProgramError if it cannot be read."""
+    """The contents of a line of ``write_hello``; ProgramError if it cannot be read."""
     message = _after(HELLO, line)
     if message.get("version") != VERSION:
         raise ProgramError(
@@ -179,7 +179,7 @@ def write_ready(ready: Ready) -> str:
 
 
 def parse_ready(line: str) -> Ready:
-    """The contents of that line; ProgramError if it is malformed."""
+    """The contents of a line of ``write_ready``; ProgramError if it is malformed."""
     message = _after(READY, line)
     limits = message.pop("limits", {})
     if not isinstance(limits, dict):

@@ -98,7 +98,7 @@ RULES = (
         name="growing-buffers",
         sentence=(
             "Over many submits one line of the program makes buffers that nothing uses after "
-            "their step, and none of which is destroyed or collected."
+            "their step, and that are neither destroyed nor collected."
         ),
         source=(
             '5.1.4, destroy(): "allows the user agent to reclaim the GPU memory associated with '

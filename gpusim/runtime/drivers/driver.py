@@ -251,7 +251,7 @@ class WgpuDriver:
         return True
 
     async def wait_async(self, mapping: StagingMap) -> None:
-        """The same, without blocking the event loop."""
+        """``wait`` without blocking the event loop."""
         delays = poll_delays()
         while self._is_pending(mapping):
             delay = next(delays)

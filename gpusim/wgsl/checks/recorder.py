@@ -1,7 +1,7 @@
-"""The recorder, which the Python of a checked shader calls; one for each binding of its memories.
+"""The recorder, which the Python of a checked shader calls; each set of bound buffers has its own.
 
 It gives each block's lanes their tokens, passes barriers to the watches, and passes findings to a
-Desk.  In the plain form it has no values, so it only notes that there are races.
+Desk.  In the plain form the shader gives it no values, so it only notes that there are races.
 """
 
 from functools import lru_cache
@@ -22,7 +22,10 @@ _WRAP = 2**32
 
 
 class Desk(Protocol):
-    """Takes what was found; arrays have one element a lane, tokens without a site but ``clash``."""
+    """Takes what was found.
+
+    Arrays have one element a lane.  Tokens have no site, except those of a ``clash``.
+    """
 
     def clash(self, name: str, found: Clash) -> None:
         """Conflicting accesses to a memory."""
@@ -138,7 +141,7 @@ class Recorder:
         return self.raced
 
     def wait(self, site: int, lanes: Values) -> None:
-        """A barrier that lanes come to, all if None."""
+        """A barrier that ``lanes`` come to; None stands for all lanes of the block."""
         groups = None
         if lanes is not None and len(lanes) != self._count:
             counts = np.bincount(lanes // self.size, minlength=self.groups)

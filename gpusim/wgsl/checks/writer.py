@@ -1,8 +1,8 @@
 """Writes the Python of a checked entry point: the usual code, and calls of a recorder.
 
-An index is checked unless it is proved small; the check is an inline comparison, which calls only
-if it fails.  An access is recorded if ``regions.py`` could not exclude a race.  The detailed form
-records values as well; it runs only after the plain form found a race.
+An index is checked unless it is proved small.  The check is an inline comparison, and the recorder
+is called only if it fails.  An access is recorded if ``regions.py`` could not exclude a race.  The
+detailed form records values as well.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class CheckedWriter(Writer):
         super().__init__(size)
         self._plan, self._detailed = plan, detailed
         self.tells = False
-        """Whether anything is looked at."""
+        """Whether the text calls the recorder at all."""
         self.looks = False
         """Whether accesses are compared."""
 
@@ -175,7 +175,10 @@ class CheckedProgram(Program):
         return self._made({**every, **ordered}, ordered["block_of"])
 
     def _sizes(self, stop: int) -> tuple[int, ...]:
-        """The sizes that a block may have: as ever, a workgroup, an invocation."""
+        """The sizes that a block may have: the usual one, one workgroup, or one invocation.
+
+        The smaller sizes grow with a large grid, so that there are not too many blocks.
+        """
         group = self.smallest_block(stop, self._size)
         alone = () if self._lowered.shares else (self.smallest_block(stop, 1),)
         return tuple(dict.fromkeys((self._block, group, *alone)))

@@ -39,7 +39,7 @@ class Lifetimes:
         self._state = state
         self._loose: dict[int, int] = {}
         """Storage buffers without a handle, each with the number of submits when it lost its
-        handle.  It may live on until the next submit."""
+        handle.  Such a buffer may live on until the next submit."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be kept beside those made since the last submit; a pool
-        counts those as well."""
+        """The most uniform buffers that may be alive.  Those made since the last submit come on
+        top, except in a pool."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""

@@ -70,9 +70,9 @@ class TraceState:
         self.carried: list[tuple[ExpectedOp, int]] = []
         """Expected ops that the current submit completes, with the index of the last command."""
         self.unasked: tuple[int, ExpectedOp | None] | None = None
-        """The command that breaks the first broken law because no op asked for it.
+        """The command by which the first law is broken, if it is one that no op asked for.
 
-        Its index in the batch that is being submitted, and the op that it resembles.
+        Its index in the batch that is being submitted, and the op that the command resembles.
         """
         self.fetches: dict[str, int] = {}
         """The staging buffer of each read that was submitted, by result."""
@@ -87,7 +87,7 @@ class TraceState:
         """Whether the last failure lost the open batch."""
         self.failures = 0
         self.is_lost = self.was_lost = False
-        """Whether the device is lost, and whether it was when the current op began."""
+        """Whether the device is lost, and whether it was lost when the current op began."""
         self.made: Known | None = None
         """The storage buffer that was made last during the current op."""
 
