@@ -1,13 +1,12 @@
 """Which barriers some invocations of a workgroup may miss.
 
 Each function becomes a graph.  A node is a claim: that all invocations of a workgroup come to a
-point of the text together, or that all have the same value.  An edge leads from a claim to another
-claim that it needs.  All invocations must meet a barrier, so the claim at its place is required;
-the claim VARIES never holds.  If a path leads from a required claim to VARIES, some invocations may
+point of the text, or that all have the same value.  An edge leads from a claim to another claim
+that it needs.  All invocations must meet a barrier, so the claim at its place is required; the
+claim VARIES never holds.  If a path leads from a required claim to VARIES, some invocations may
 miss the barrier.  The Tags of a function say what it demands of its callers, and what it does to
-their values.  So each function is read once, callees first, even if nobody calls it.  A variable
-has a new node with each assignment.  A vector, array or struct is one value.  Unreachable
-statements are left out.
+their values.  So each function is read once, even if nobody calls it.  A variable has a new node
+with each assignment.  A vector, array or struct is one value.  Unreachable statements are left out.
 
 Source: WGSL specification, 15.2 "Uniformity" and 9.9 "Statements Behavior Analysis".  In five
 places the specification's tables leave out what its own rule of soundness needs.  There Tint's
