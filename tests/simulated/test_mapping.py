@@ -87,6 +87,23 @@ def test_a_write_that_is_mapped_comes_in_the_order_of_the_queue(device: Any) -> 
     assert bytes(device.queue.read_buffer(target)) == b"abcdefgh"
 
 
+@pytest.mark.parametrize("ended", ["mapped", "unmapped", "destroyed"])
+@pytest.mark.parametrize("size", [16, 32, 48])
+def test_a_buffer_mapped_at_creation_begins_with_zeros(device: Any, size: int, ended: str) -> None:
+    """Whatever an earlier one has left in memory; so the bytes that nobody writes are zero."""
+    first = device.create_buffer(size=32, usage=UPLOAD, mapped_at_creation=True)
+    first.write_mapped(DATA)
+    if ended != "mapped":
+        first.unmap()
+    if ended == "destroyed":
+        first.destroy()
+        device.queue.on_submitted_work_done_sync()
+    second = device.create_buffer(size=size, usage=UPLOAD, mapped_at_creation=True)
+    second.write_mapped(b"abcd", 8)
+    second.unmap()
+    assert bytes(device.queue.read_buffer(second)) == bytes(8) + b"abcd" + bytes(size - 12)
+
+
 def test_a_map_waits_for_the_work_that_uses_its_buffer(device: Any) -> None:
     staging = device.create_buffer(size=4, usage=STAGING)
     for value in range(50):
