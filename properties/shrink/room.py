@@ -28,7 +28,7 @@ def with_room(program: Program, kernels: Mapping[str, Kernel]) -> Program:
 
 
 def _enlarged(op: Op, ends: Mapping[str, int]) -> Op:
-    if not isinstance(op, Alloc) or ends.get(op.buffer, 0) <= op.size_bytes:
+    if not isinstance(op, Alloc) or (end := ends.get(op.buffer, op.size_bytes)) <= op.size_bytes:
         return op
-    words = -(-ends[op.buffer] // WORD_BYTES)
+    words = -(-end // WORD_BYTES)
     return replace(op, size_bytes=words * WORD_BYTES)
