@@ -119,14 +119,14 @@ class AwaitingClient(Client):
     async def _sync_once(self) -> None:
         try:
             await self.target.runtime.sync_async()
-        except DeviceFault:
-            self._check_delivered()
+        except DeviceFault as fault:
+            self._check_delivered(f"has raised {type(fault).__name__}")
             raise
-        self._check_delivered()
+        self._check_delivered("has ended")
 
-    def _check_delivered(self) -> None:
+    def _check_delivered(self, ended: str) -> None:
         if not all(ticket.done() for ticket in self._tickets):
-            raise BrokenPromise("a read is not delivered, though a sync after it has ended")
+            raise BrokenPromise(f"a read is not delivered, though a sync after it {ended}")
         self._tickets.clear()
 
     async def _finish_tasks(self) -> None:

@@ -14,6 +14,7 @@ from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import Argument, ByteStory, Crossing
 from properties.explain.clocks import Traced, read_clocks
+from properties.explain.encoders import tell_encoders, tell_like_batch
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -22,11 +23,11 @@ from properties.explain.experiments import (
     shown_by,
     with_other_data,
 )
+from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
-    tell_encoders,
     tell_leak,
     tell_order,
     tell_waiting,
@@ -39,7 +40,7 @@ from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
-from properties.explain.slots import tell_offset, tell_pool
+from properties.explain.slots import tell_offset, tell_pool, tell_staged
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_uses
@@ -223,10 +224,13 @@ def _looked_into(
     if by_faults.sentence:
         return
     yield tell_order(argument.crossing, traced)
+    yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
     yield tell_pool(verdict, traced)
+    yield tell_staged(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
+        yield tell_like_batch(verdict, failure)
     yield tell_leak(verdict, failure)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)

@@ -6,9 +6,10 @@
 - A pooled or cached buffer goes from its first use to its end.
 """
 
-from itertools import pairwise
+from dataclasses import replace
 
-from gpusim.ops import Read
+from gpusim.ops import Alloc, Read, Write
+from gpusim.program import Program
 from gpusim.text import write_op
 from properties.explain.argument import Crossing
 from properties.explain.calls import Call, calls
@@ -22,6 +23,7 @@ from properties.oracles.laws.expected import STORAGE
 
 _CAPACITY = ("B5", "F6")
 _MOST_SHOWN = 8
+_FILL = b"\x11"
 
 
 def tell_bytes(
@@ -46,6 +48,7 @@ def tell_bytes(
     if held_bytes == meant and traced.broken is None:
         held_right = f"{name} held {_shown(meant, meant, got)}"
         told = _on_host(op, at, held_right, taken, meant, got)
+        told = replace(told, facts=(*told.facts, *_lost_where(verdict, failure, op, again)))
         return told if blamed != at else Told(law=told.law)
     if held_bytes != got or traced.broken is not None:
         return NOTHING
@@ -86,6 +89,31 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
             f"{_shown(got, meant, got)}",
         ),
         law="the calls on the device break none, and what the device delivered is right",
+    )
+
+
+def _lost_where(
+    verdict: Verdict, failure: Failure, op: Read, again: Judge | None
+) -> tuple[str, ...]:
+    """Which bytes of a read are lost where the rest of its buffer is no zeros."""
+    program = verdict.execution.case.program
+    made = [n for n, each in enumerate(program) if getattr(each, "buffer", "") == op.buffer]
+    first = program[made[0]] if made else None
+    if again is None or not isinstance(first, Alloc) or not first.size_bytes:
+        return ()
+    fill = Write(buffer=op.buffer, offset=0, data=_FILL * first.size_bytes)
+    filled = Program((*program.ops[: made[0] + 1], fill, *program.ops[made[0] + 1 :]))
+    tried = again(replace(verdict.execution.case, program=filled, transformations=()))
+    at = failure.position + 1
+    got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
+    if got is None or meant is None or len(got) != len(meant):
+        return ()
+    wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
+    if not wrong:
+        return ()
+    return (
+        f"where {op.buffer} was filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[-1]} "
+        f"of the {len(got)} that were read are wrong, and came back as {_shown(got, meant, got)}",
     )
 
 
@@ -159,33 +187,6 @@ def _law(traced: Traced, number: int) -> str:
 def _in_words(places: tuple[Place, ...] | list[Place]) -> str:
     told = [f"op {n}" if command < 0 else f"op {n} command {command}" for n, command in places]
     return ", ".join(told[:_MOST_SHOWN]) + (", ..." if len(told) > _MOST_SHOWN else "")
-
-
-def tell_encoders(verdict: Verdict) -> Told:
-    """Two command encoders were given the same commands, and the first was never submitted."""
-    begun: Call | None = None
-    commands: list[str] = []
-    seen: list[tuple[Call, list[str], bool]] = []
-    for call in calls(verdict.execution.trace):
-        kind = call.event.kind
-        if kind == "encode":
-            if begun is not None:
-                seen.append((begun, commands, False))
-            begun, commands = call, []
-        elif kind in ("dispatch", "copy"):
-            commands.append(str(call.event))
-        elif kind == "submit" and begun is not None:
-            seen.append((begun, commands, True))
-            begun = None
-    for (one, held, was_submitted), (other, again, _) in pairwise(seen):
-        if held and held == again and not was_submitted:
-            sentence = (
-                f"a batch was encoded twice: the command encoder of call {one.number} was given "
-                f"{len(held)} commands and never submitted, and that of call {other.number} was "
-                f"given the same ones, in {other.place}"
-            )
-            return Told(sentence=sentence, rule=laws.C5)
-    return NOTHING
 
 
 def tell_leak(verdict: Verdict, failure: Failure) -> Told:

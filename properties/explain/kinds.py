@@ -215,9 +215,12 @@ def _sides(failure: Failure) -> str:
 
 def _statistics(verdict: Verdict, failure: Failure) -> Argument:
     rule = Law(name="F3", sentence="bytes in use add up", source="docs/LAWS.md, checked elsewhere")
-    program = verdict.execution.case.program
+    program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     last = f", after op {len(program) - 1} ({write_op(program[-1])})" if len(program) else ""
-    return _argument(verdict, failure, f"{failure.reason}: {_sides(failure)}{last}", rule=rule)
+    refused = outcomes[-1].error if len(program) else None
+    facts = (f"op {len(program) - 1} was refused with {refused}, and is to count nothing",)
+    sentence = f"{failure.reason}: {_sides(failure)}{last}"
+    return _argument(verdict, failure, sentence, rule=rule, facts=facts if refused else ())
 
 
 def _crash(verdict: Verdict, failure: Failure) -> Argument:

@@ -1,12 +1,14 @@
-"""Uniform memory that is used again too early: the payloads written since the last submit.
+"""Memory of payloads that is used again too early: uniforms, and the bytes of staged writes.
 
 A pool has so many slots, and a ring so many bytes.  When they are used up, a submit must come
-before they are used again.  A payload must also stand where its dispatch binds it.
+before they are used again.  A payload must also stand where its dispatch binds it.  The staged
+writes of a batch each have a place of their own in an upload buffer.
 """
 
 from collections.abc import Iterator
 
 from gpusim.runtime.policy import Uniforms
+from gpusim.trace import Event
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.told import NOTHING, Told
@@ -14,6 +16,8 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import UNIFORM
 
+_UPLOAD = "upload"
+_OF_BYTES = (laws.A8.name, laws.A9.name)
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
 
@@ -89,3 +93,38 @@ def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
             "did not: it is that of another place in the ring",
         ),
     )
+
+
+def tell_staged(verdict: Verdict, traced: Traced) -> Told:
+    """Two staged writes of one batch that are copied from the same bytes of an upload buffer."""
+    if traced.broken is None or traced.broken.trait not in _OF_BYTES:
+        return NOTHING
+    uploads: set[int] = set()
+    taken: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "create_buffer" and event["role"] == _UPLOAD:
+            uploads.add(event["buffer"])
+        elif event.kind == "encode":
+            taken = []
+        elif event.kind == "copy" and event["source"] in uploads:
+            same = [each for each in taken if _overlap(each.event, event)]
+            if same:
+                start, size = event["source_offset"], event["size_bytes"]
+                fact = (
+                    f"the copies of calls {same[0].number} and {call.number} carry out two staged "
+                    f"writes, and both take bytes {start} to {start + size - 1} of upload buffer "
+                    f"{event['source']}: the payloads of one batch share a place"
+                )
+                return Told(facts=(fact,))
+            taken.append(call)
+    return NOTHING
+
+
+def _overlap(one: Event, other: Event) -> bool:
+    starts, sizes = (
+        [each[name] for each in (one, other)] for name in ("source_offset", "size_bytes")
+    )
+    if one["source"] != other["source"]:
+        return False
+    return bool(starts[0] < starts[1] + sizes[1] and starts[1] < starts[0] + sizes[0])

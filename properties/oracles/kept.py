@@ -12,11 +12,11 @@ from types import FunctionType, MethodType
 from typing import Any
 
 Collections = dict[tuple[int, str], tuple[int, str]]
-"""The length of each collection and the type of its newest entry, by identity and by name."""
+"""The length of each collection and its newest entry in words, by identity and by name."""
 _COLLECTIONS = (dict, list, set, deque)
 _OWNERS = ("gpusim.", "properties.mutants.")
 """The modules whose classes have attributes that are looked at."""
-_MOST_TOLD = 2
+_MOST_TOLD, _MOST_SHOWN = 2, 40
 
 
 def collections_of(root: object) -> Collections:
@@ -31,7 +31,7 @@ def collections_of(root: object) -> Collections:
         seen.add(id(thing))
         if isinstance(thing, _COLLECTIONS):
             inner = [*thing, *thing.values()] if isinstance(thing, dict) else [*thing]
-            newest = type(inner[-1]).__name__ if inner else ""
+            newest = _shown(inner[-1]) if inner else ""
             found[id(thing), f"the {type(thing).__name__} {way}"] = len(thing), newest
             waiting += [(each, f"{way}[]") for each in inner]
         else:
@@ -55,6 +55,13 @@ def _behind(thing: Any, way: str) -> Iterator[tuple[Any, str]]:
             yield getattr(thing, key, None), f"{way}.{key}"
 
 
+def _shown(entry: object) -> str:
+    """An entry for a reader: numbers and words as they are, and of other objects the type."""
+    parts = entry if type(entry) is tuple else (entry,)
+    plain = all(isinstance(each, int | float | str | bytes) for each in parts)
+    return repr(entry)[:_MOST_SHOWN] if plain else f"of type {type(entry).__name__}"
+
+
 def _attributes(thing: Any) -> Iterable[str]:
     slots = [getattr(each, "__slots__", ()) for each in type(thing).__mro__]
     named = [each for group in slots for each in ([group] if isinstance(group, str) else group)]
@@ -71,6 +78,6 @@ def tell_growth(before: Collections, after: Collections, rounds: tuple[int, int]
     first, last = rounds
     return [
         f"{key[1]} grows: {before[key][0]} entries after {first} rounds and {after[key][0]} after "
-        f"{last}, the newest of type {after[key][1]}"
+        f"{last}, the newest {after[key][1]}"
         for key in sorted(grown, key=lambda key: (-grown[key], key[1]))[:_MOST_TOLD]
     ]

@@ -117,14 +117,17 @@ class Batches:
             if size_bytes >= policy.batch_bytes:
                 state.report(
                     laws.C4,
-                    f"a batch reached {policy.batch_bytes} bytes before its last command",
+                    f"a batch had {size_bytes} bytes before its last command, where "
+                    f"batch_bytes={policy.batch_bytes} is the limit",
                 )
         if policy.batch_groups is not None and before > 0:
             state.checked["C4"] += 1
-            if _groups_of(state.batch[:before]) >= policy.batch_groups:
+            groups = _groups_of(state.batch[:before])
+            if groups >= policy.batch_groups:
                 state.report(
                     laws.C4,
-                    f"a batch reached {policy.batch_groups} workgroups before its last command",
+                    f"a batch had {groups} workgroups before its last command, where "
+                    f"batch_groups={policy.batch_groups} is the limit",
                 )
 
     def _before_last_op(self, count: int) -> int:
