@@ -4,7 +4,8 @@ The lanes of a block have numbers in a row: lane k of workgroup w has number S *
 the size of a workgroup.  An index that is a step times this number, plus what all lanes share,
 makes a slice of memory; a guard on the number makes a shorter range.
 Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so nothing is
-lost.  An atom is a piece of Python that all lanes share, or one of WORKGROUP, LOCAL, X, Y and Z.
+lost.  An atom is a piece of Python that all lanes share, or one of WORKGROUP, LOCAL, X, Y and Z,
+or of AXES, which are the parts of a lane's number within its workgroup.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 Monomial = tuple[str, ...]
 Polynomial = dict[Monomial, int]
 WORKGROUP, LOCAL, X, Y, Z = "$w", "$l", "$x", "$y", "$z"
-VARYING = (WORKGROUP, LOCAL, X, Y, Z)
+AXES = ("$lx", "$ly", "$lz")
+VARYING = (WORKGROUP, LOCAL, X, Y, Z, *AXES)
 _MASK = 0xFFFFFFFF
 _MOST = 24
 
@@ -81,6 +83,22 @@ def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | 
     if any(name in VARYING for monomial in rest for name in monomial):
         return None
     return Affine(step, rest)
+
+
+def steps(
+    value: Polynomial, sizes: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], Polynomial] | None:
+    """The polynomial as a step along each axis of a workgroup, and what its lanes share.
+
+    None if it is not linear in the place of the lane, or what lanes share is not that of all.
+    """
+    whole = value.get((LOCAL,), 0)
+    x, y, z = (value.get((name,), 0) for name in AXES)
+    own = [(LOCAL,), *((name,) for name in AXES)]
+    rest = {key: by for key, by in value.items() if key not in own}
+    if any(name in VARYING for monomial in rest for name in monomial):
+        return None
+    return (x + whole, y + whole * sizes[0], z + whole * sizes[0] * sizes[1]), rest
 
 
 def python_of(rest: Polynomial) -> str:

@@ -47,7 +47,9 @@ class Writer(LoopWriter):
     def _assign(self, statement: Assign) -> None:
         variable, value = statement.variable, statement.value
         if variable.fixed or (statement.first and variable.writes == 1):
-            self.polynomials[variable] = self.kept(value)
+            self.polynomials[variable] = (
+                self._frozen(value) if _changes(value) else self.kept(value)
+            )
             self.most[variable] = most_of(value, self.most)
         if not variable.varying:
             self.lines.append(f"{variable} = {self.code(value)}")
@@ -92,6 +94,19 @@ class Writer(LoopWriter):
         """A polynomial that stays true when variables change."""
         return None if _changes(value) else self.polynomial(value)
 
+    def _frozen(self, value: Scalar) -> affine.Polynomial | None:
+        """The polynomial of a value that may be another one later: what lanes share gets a name."""
+        found = self.polynomial(value) if varies(value) else None
+        if found is None:
+            return None
+        varying = {key: by for key, by in found.items() if any(each[0] == "$" for each in key)}
+        if any(len(key) > 1 for key in varying):
+            return None
+        shared = {key: by for key, by in found.items() if key not in varying}
+        name = self.name("u")
+        self.lines.append(f"{name} = {affine.python_of(shared)}")
+        return affine.add(varying, affine.atom(name))
+
     def _store(self, statement: Store) -> None:
         memory, address, value = statement.memory, statement.address, statement.value
         kind = value.type
@@ -100,8 +115,7 @@ class Writer(LoopWriter):
             self._store_private(statement, array)
             return
         if memory.space == "workgroup":
-            where = self.workgroup_index(memory, address, kind)
-            self.lines.append(f"store_at({array}, {where}, {self.code(value)})")
+            self.store_workgroup(statement, array)
             return
         whole = self.shared_index(address, kind)
         if whole is not None:

@@ -5,6 +5,7 @@ is linear in the lane, and gathered otherwise.
 """
 
 from itertools import count
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,10 @@ class ExpressionWriter:
     frame: Frame
     lines: Lines
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        """The invocations of a workgroup."""
+    def __init__(self, sizes: tuple[int, int, int]) -> None:
+        self.sizes = sizes
+        """The invocations of a workgroup along each axis."""
+        self.size = prod(sizes)
         self.numbers: count[int] = count()
         self.constants: dict[str, Any] = {}
         self.views: dict[tuple[Memory, str], str] = {}
@@ -151,8 +153,7 @@ class ExpressionWriter:
         if memory.space == "private":
             return self._load_private(array, memory, address, value.type)
         if memory.space == "workgroup":
-            base, row = self.workgroup_place(memory, address, value.type)
-            return f"{array}{row and f'[{row}:]'}.take({base}, mode='clip')"
+            return self.load_workgroup(array, memory, address, value.type)
         whole = self.shared_index(address, value.type)
         if whole is not None:
             return self._load_one(array, whole, memory, value.type)
@@ -164,6 +165,10 @@ class ExpressionWriter:
             row = self._row_of(array, memory, address, value.type)
             return f"({row}load({array}, {where}))"
         return f"gather({array}, {self.index(address, value.type)})"
+
+    def load_workgroup(self, array: str, memory: Memory, address: Address, kind: str) -> str:
+        """The Python of a load from workgroup memory."""
+        raise NotImplementedError
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
         is_float = kind in ("f32", "f16")
@@ -181,51 +186,6 @@ class ExpressionWriter:
         if self.frame.parent is None:
             return f"{array}[{row}]"
         return f"{array}[{row}].take({self.frame.read(self.lane)})"
-
-    def workgroup_index(self, memory: Memory, address: Address, kind: str) -> str:
-        """Where each lane finds an element of workgroup memory."""
-        base, row = self.workgroup_place(memory, address, kind)
-        return f"({base} + {row})" if row else base
-
-    def workgroup_place(self, memory: Memory, address: Address, kind: str) -> tuple[str, str]:
-        """The index of each lane in two parts: its own, and what all share, or nothing."""
-        units = memory.size // unit_of(kind)
-        if units == self.size and self.polynomial_of(address, kind) == affine.atom(affine.LOCAL):
-            return self.frame.read(self.lane), ""
-        fixed = [term for term in address.terms if self._is_built_in(term[1])]
-        rest = Address(address.constant, tuple(each for each in address.terms if each not in fixed))
-        most = self.most_index(Address(0, tuple(fixed)), kind)
-        base = self.frame.read(self._base(units, fixed, kind))
-        whole = self.shared_index(rest, kind)
-        if whole is not None and most < units:
-            row = whole if whole.isdigit() else f"min({whole}, {units - 1 - most})"
-            return base, "" if row == "0" else row
-        index = self.index(address, kind)
-        if self.most_index(address, kind) >= units:
-            index = f"minimum({index}, {units - 1})"
-        return f"({self.frame.read(self._base(units, [], kind))} + {index})", ""
-
-    def _is_built_in(self, index: Scalar) -> bool:
-        return isinstance(index, Get) and index.variable in self.built_ins
-
-    def _base(self, units: int, terms: list[tuple[int, Scalar]], kind: str) -> Variable:
-        """Where the memory of each lane's workgroup begins, and terms that never change."""
-        unit = unit_of(kind)
-        factors = tuple(
-            (index.variable, stride // unit) for stride, index in terms if isinstance(index, Get)
-        )
-        variable = self.bases.get((units, factors))
-        if variable is None:
-            variable = Variable("base", "intp", fixed=True, varying=True)
-            self.bases[units, factors] = variable
-
-            def code() -> str:
-                parts = [f"{self.root.read(self.group)} * {units}"]
-                parts += [f"{self.root.read(each)} * {factor}" for each, factor in factors]
-                return " + ".join(parts)
-
-            self.root.lazy[variable] = code
-        return variable
 
     def most_index(self, address: Address, kind: str) -> int:
         """The largest index that an address may have."""

@@ -17,6 +17,8 @@ from gpusim.wgsl.machine import Values, u32
 
 _WRAP = 2**32
 intp = np.intp
+Axes = tuple[tuple[int, int], ...]
+"""Of a workgroup, z first: how many lanes, and how many elements each is after the one before."""
 
 
 class StepsExceeded(RuntimeError):
@@ -102,6 +104,60 @@ def store_one(memory: Values, index: int, value: Any) -> None:
 def positions(index: Any, count: int) -> Values:
     """Positions from the index of each lane, or from one that they share."""
     return np.full(count, index, intp) if isinstance(index, int) else index
+
+
+def spread(memory: Values, groups: int, units: int, first: int, axes: Axes) -> Values:
+    """The elements of all lanes, which step through their workgroup's ``units`` from ``first``."""
+    room, shape, steps, run, again = _stepped(units, axes, memory.dtype)
+    if first > room:
+        return memory.take(_places(groups, units, first, axes))
+    seen = np.ndarray((groups, *shape), run, memory, first * memory.itemsize, steps)
+    if again > 1:
+        return seen.repeat(again)
+    return np.ascontiguousarray(seen).reshape(-1).view(memory.dtype)
+
+
+def store_spread(
+    memory: Values, groups: int, units: int, first: int, axes: Axes, values: Values
+) -> None:
+    """Write the elements of all lanes, which step through their workgroup's ``units``."""
+    shape = (groups, *(size for size, _ in axes))
+    many = values.reshape(shape) if isinstance(values, np.ndarray) else values
+    if first > _stepped(units, axes, memory.dtype)[0]:
+        memory[_places(groups, units, first, axes).reshape(shape)] = many
+        return
+    steps = [step * memory.itemsize for step in (units, *(step for _, step in axes))]
+    np.ndarray(shape, memory.dtype, memory, first * memory.itemsize, steps)[...] = many
+
+
+@lru_cache(maxsize=256)
+def _stepped(
+    units: int, axes: Axes, dtype: Any
+) -> tuple[int, tuple[int, ...], tuple[int, ...], Any, int]:
+    """The largest first element with which all exist, and how to see them.
+
+    The axes that are left, the steps in bytes, elements in a row as one, and how often each comes.
+    """
+    room = units - 1 - sum((size - 1) * step for size, step in axes)
+    left = [(size, step * dtype.itemsize) for size, step in axes if size > 1]
+    row, again = dtype.itemsize, 1
+    while left and left[-1][1] == row:
+        row *= left.pop()[0]
+    while left and left[-1][1] == 0 and row == dtype.itemsize:
+        again *= left.pop()[0]
+    steps = (units * dtype.itemsize, *(step for _, step in left))
+    run = dtype if row == dtype.itemsize else np.dtype(f"V{row}")
+    return room, tuple(size for size, _ in left), steps, run, again
+
+
+@lru_cache(maxsize=32)
+def _places(groups: int, units: int, first: int, axes: Axes) -> Values:
+    """Where each lane's element is; past the end of its workgroup's it is the last."""
+    places = np.array([first])
+    for size, step in axes:
+        places = (places[:, None] + np.arange(size) * step).ravel()
+    inside = np.minimum(places % _WRAP, units - 1)
+    return (np.arange(groups)[:, None] * units + inside).ravel()
 
 
 def modify(name: str, memory: Values, where: Any, values: tuple[Any, ...], wanted: bool) -> Values:

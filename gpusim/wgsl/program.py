@@ -51,7 +51,7 @@ class Program:
         self._code = compile(self.text, "<wgsl>", "exec")
 
     def _writer(self) -> Writer:
-        return Writer(self._size)
+        return Writer(self._lowered.workgroup_size)
 
     @cached_property
     def make(self) -> Callable[..., Run]:
@@ -275,10 +275,10 @@ class _Scope:
         x, y, z = self._sizes
         if self._sizes[axis] == 1:
             return affine.constant(0), "0", str
-        polynomial = affine.atom(affine.LOCAL) if x * y * z == self._sizes[axis] else None
+        if x * y * z == self._sizes[axis]:
+            return affine.atom(affine.LOCAL), None, lambda: self._root.read(self._local)
         form = (f"{{0}} % {x}", f"{{0}} // {x} % {y}", f"{{0}} // {x * y}")[axis]
-        if polynomial is not None:
-            form = "{0}"
+        polynomial = affine.atom(affine.AXES[axis])
         return polynomial, None, lambda: form.format(self._root.read(self._local))
 
     def _global_id(self, axis: int) -> Part:

@@ -251,6 +251,60 @@ def test_workgroups_share_memory_and_wait(size: int) -> None:
     assert outcome(text, grid=(groups, 1, 1)) == sums + [0] * (LANES - groups)
 
 
+SHARED: dict[str, Callable[[int, int, int, int], int]] = {
+    "l": lambda x, y, z, k: x + 4 * y + 8 * z,
+    "p.y": lambda x, y, z, k: y,
+    "p.x + k": lambda x, y, z, k: x + k,
+    "k": lambda x, y, z, k: k,
+    "8u * p.z + 2u * p.x + 1u": lambda x, y, z, k: 8 * z + 2 * x + 1,
+    "p.x * 4u + 2u * p.y + p.z": lambda x, y, z, k: 4 * x + 2 * y + z,
+    "p.x * 4u + p.y + k": lambda x, y, z, k: 4 * x + y + k,
+    "l + k - 2u": lambda x, y, z, k: x + 4 * y + 8 * z + k - 2,
+    "k - p.x": lambda x, y, z, k: k - x,
+}
+"""Indices into the memory of a workgroup of 4 x 2 x 2, where k is 0 to 3; some are outside."""
+
+
+@pytest.mark.parametrize("index", SHARED)
+def test_lanes_reach_shared_memory_along_the_axes_of_a_workgroup(index: str) -> None:
+    of = SHARED[index]
+    places = [(at % 4, at // 4 % 2, at // 8) for at in range(16)]
+    is_inside = all(0 <= of(*place, 1) < 16 for place in places)
+    guard = "" if is_inside else f"if ({index} < 16u)"
+    text = f"""
+    @group(0) @binding(0) var<storage, read> a: array<u32>;
+    @group(0) @binding(1) var<storage, read_write> o: array<u32>;
+    var<workgroup> s: array<u32, 16>;
+    @compute @workgroup_size(4, 2, 2)
+    fn main(@builtin(workgroup_id) w: vec3u, @builtin(local_invocation_id) p: vec3u,
+            @builtin(local_invocation_index) l: u32) {{
+        let i = w.x * 16u + l;
+        s[l] = a[i];
+        workgroupBarrier();
+        var sum = 0u;
+        for (var k = 0u; k < 4u; k++) {{
+            if ({index} < 16u) {{ sum += s[{index}]; }}
+        }}
+        let k = 1u;
+        workgroupBarrier();
+        {guard} {{ s[{index}] = l; }}
+        workgroupBarrier();
+        o[i] = sum + s[l];
+    }}
+    """
+    expected = []
+    for group in range(4):
+        words = WORDS[16 * group : 16 * group + 16]
+        left = [*words]
+        for lane, place in enumerate(places):
+            if 0 <= of(*place, 1) < 16:
+                left[of(*place, 1)] = lane
+        for place, last in zip(places, left, strict=True):
+            found = [of(*place, k) for k in range(4)]
+            expected.append((sum(words[at] for at in found if 0 <= at < 16) + last) % M)
+    assert outcome(text) == expected
+
+
 def test_atomics_act_one_after_the_other() -> None:
     text = shader(
         "let before = atomicAdd(&c, 1u); o[before] += 1u;",

@@ -33,8 +33,8 @@ one for a single invocation, which races with nobody."""
 class CheckedWriter(Writer):
     """Writes marks too."""
 
-    def __init__(self, size: int, plan: Plan, *, detailed: bool) -> None:
-        super().__init__(size)
+    def __init__(self, sizes: tuple[int, int, int], plan: Plan, *, detailed: bool) -> None:
+        super().__init__(sizes)
         self._plan, self._detailed = plan, detailed
         self.tells = False
         """Whether anything is looked at."""
@@ -158,7 +158,8 @@ class CheckedProgram(Program):
         self.tells, self.looks = self._last.tells, self._last.looks
 
     def _writer(self) -> Writer:
-        self._last = CheckedWriter(self._size, self.plan, detailed=self.detailed)
+        sizes = self._lowered.workgroup_size
+        self._last = CheckedWriter(sizes, self.plan, detailed=self.detailed)
         return self._last
 
     def _memories(self, writer: Writer, root: Frame) -> Lines:
