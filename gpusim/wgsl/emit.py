@@ -8,7 +8,8 @@ that, all lanes compute both, and the values are blended.
 from typing import Any
 
 from gpusim.wgsl import affine
-from gpusim.wgsl.emit_expressions import may_alias, unit_of
+from gpusim.wgsl.emit_expressions import may_alias
+from gpusim.wgsl.emit_indices import unit_of
 from gpusim.wgsl.emit_loops import LoopWriter
 from gpusim.wgsl.frames import Frame, Lines
 from gpusim.wgsl.ir import (
@@ -47,10 +48,10 @@ class Writer(LoopWriter):
     def _assign(self, statement: Assign) -> None:
         variable, value = statement.variable, statement.value
         if variable.fixed or (statement.first and variable.writes == 1):
-            self.polynomials[variable] = (
-                self._frozen(value) if _changes(value) else self.kept(value)
-            )
+            self.polynomials[variable] = self._named(value) if varies(value) else self.kept(value)
             self.most[variable] = most_of(value, self.most)
+            if not _changes(value):
+                self.values[variable] = value
         if not variable.varying:
             self.lines.append(f"{variable} = {self.code(value)}")
             return
@@ -94,15 +95,18 @@ class Writer(LoopWriter):
         """A polynomial that stays true when variables change."""
         return None if _changes(value) else self.polynomial(value)
 
-    def _frozen(self, value: Scalar) -> affine.Polynomial | None:
-        """The polynomial of a value that may be another one later: what lanes share gets a name."""
-        found = self.polynomial(value) if varies(value) else None
+    def _named(self, value: Scalar) -> affine.Polynomial | None:
+        """The polynomial of a varying value, in which what lanes share has a name if it changes."""
+        found = self.polynomial(value)
         if found is None:
             return None
         varying = {key: by for key, by in found.items() if any(each[0] == "$" for each in key)}
-        if any(len(key) > 1 for key in varying):
-            return None
         shared = {key: by for key, by in found.items() if key not in varying}
+        is_simple = all(each.isidentifier() for key in shared for each in key)
+        if is_simple and not _changes(value):
+            return found
+        if any(len(key) > 1 for key in varying):
+            return self.kept(value)
         name = self.name("u")
         self.lines.append(f"{name} = {affine.python_of(shared)}")
         return affine.add(varying, affine.atom(name))

@@ -4,15 +4,12 @@ What the lanes share is computed once, by plain Python.  Memory is read through 
 is linear in the lane, and gathered otherwise.
 """
 
-from itertools import count
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from gpusim.wgsl import affine
-from gpusim.wgsl.affine import Polynomial
-from gpusim.wgsl.frames import Frame, Lines
+from gpusim.wgsl.emit_indices import IndexWriter, unit_of
+from gpusim.wgsl.frames import Frame
 from gpusim.wgsl.ir import (
     Address,
     Const,
@@ -28,25 +25,15 @@ from gpusim.wgsl.operations import row_of
 from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
-_RING = {"add": 1, "sub": -1}
-_RECASTS = ("bits_u32", "bits_i32", "to_u32", "to_i32")
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-Form = tuple[str, Any]
 
 
-class ExpressionWriter:
+class ExpressionWriter(IndexWriter):
     """Writes expressions; ``frame`` is where, and ``lines`` take what must come before."""
 
-    frame: Frame
-    lines: Lines
-
     def __init__(self, sizes: tuple[int, int, int]) -> None:
-        self.sizes = sizes
-        """The invocations of a workgroup along each axis."""
-        self.size = prod(sizes)
-        self.numbers: count[int] = count()
+        super().__init__(sizes)
         self.constants: dict[str, Any] = {}
-        self.views: dict[tuple[Memory, str], str] = {}
         self.floats = False
         self.owner: Variable | None = None
         """The fixed variable whose value is being written."""
@@ -54,10 +41,6 @@ class ExpressionWriter:
         """Who reads each variable: a fixed variable's value, or None for what has effects."""
         self.unneeded: dict[Variable, None] = {}
         """Fixed variables that nobody needs, among them results of atomics."""
-        self.polynomials: dict[Variable, Polynomial | None] = {}
-        self.linear: Polynomial | None = None
-        self.most: dict[Variable, int] = {}
-        """The largest values that fixed variables can have."""
         self.asks = False
         """Whether what an atomic returns is needed."""
         self.built_ins: dict[Variable, None] = {}
@@ -66,10 +49,8 @@ class ExpressionWriter:
         self.root = Frame(None, self.numbers)
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
-
-    def name(self, letter: str) -> str:
-        """A new name."""
-        return f"{letter}_{next(self.numbers)}"
+        self.shared: dict[str, str] = {}
+        """What all invocations of a grid share, by its name."""
 
     def code(self, value: Scalar) -> str:
         """The Python of an expression."""
@@ -142,10 +123,6 @@ class ExpressionWriter:
                 break
         return f"{row.ufunc}({', '.join(operands)}, {target})"
 
-    def view(self, memory: Memory, kind: str) -> str:
-        """The name of a memory as an array of one type."""
-        return self.views.setdefault((memory, kind), f"{memory}_{kind}")
-
     def load(self, value: Load) -> str:
         """The Python of a load."""
         memory, address = value.memory, value.address
@@ -164,6 +141,9 @@ class ExpressionWriter:
         if where is not None:
             row = self._row_of(array, memory, address, value.type)
             return f"({row}load({array}, {where}))"
+        clamped = self.clamped(memory, address, value.type)
+        if clamped is not None:
+            return f"load({array}, {clamped})"
         return f"gather({array}, {self.index(address, value.type)})"
 
     def load_workgroup(self, array: str, memory: Memory, address: Address, kind: str) -> str:
@@ -173,7 +153,11 @@ class ExpressionWriter:
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
         is_float = kind in ("f32", "f16")
         if whole.isdigit() and int(whole) * unit_of(kind) < memory.size:
-            return f"{array}[{whole}]" if is_float else f"{array}.item({whole})"
+            code = f"{array}[{whole}]" if is_float else f"{array}.item({whole})"
+            if memory.written:
+                return code
+            self.shared[f"{array}_{whole}"] = code
+            return f"{array}_{whole}"
         return f"{'one_float' if is_float else 'one'}({array}, {whole})"
 
     def _load_private(self, array: str, memory: Memory, address: Address, kind: str) -> str:
@@ -221,79 +205,6 @@ class ExpressionWriter:
             return f"(({whole}) & 0xffffffff)"
         return f"({whole})"
 
-    def polynomial(self, value: Scalar) -> Polynomial | None:
-        """An integer expression as a polynomial."""
-        if isinstance(value, Const):
-            return affine.constant(int(value.value))
-        if value.type not in ("u32", "i32"):
-            return None
-        if isinstance(value, Get):
-            return self._polynomial_of_variable(value.variable)
-        if isinstance(value, Op):
-            found = self._polynomial_of_op(value)
-            if found is not None:
-                return found
-        return None if varies(value) else affine.atom(self.code(value))
-
-    def _polynomial_of_variable(self, variable: Variable) -> Polynomial | None:
-        known = self.polynomials.get(variable)
-        if known is not None or variable.varying:
-            return known
-        return affine.atom(str(variable))
-
-    def _polynomial_of_op(self, value: Op) -> Polynomial | None:
-        if value.name in _RECASTS and value.operands[0].type in ("u32", "i32"):
-            return self.polynomial(value.operands[0])
-        if value.name == "shl_by" and isinstance(value.operands[1], Const):
-            left = self.polynomial(value.operands[0])
-            by = affine.constant(1 << value.operands[1].value)
-            return None if left is None else affine.multiply(left, by)
-        if value.name not in ("add", "sub", "mul"):
-            return None
-        left, right = (self.polynomial(each) for each in value.operands)
-        if left is None or right is None:
-            return None
-        if value.name == "mul":
-            return affine.multiply(left, right)
-        return affine.add(left, right, _RING[value.name])
-
-    def polynomial_of(self, address: Address, kind: str) -> Polynomial | None:
-        """The index of an element, as a polynomial."""
-        unit = unit_of(kind)
-        total: Polynomial | None = affine.constant(address.constant // unit)
-        for stride, index in address.terms:
-            part = self.polynomial(index)
-            scaled = (
-                None if part is None else affine.multiply(part, affine.constant(stride // unit))
-            )
-            if scaled is None or total is None:
-                return None
-            total = affine.add(total, scaled)
-        return total
-
-    def counted(self, address: Address, kind: str) -> affine.Affine | None:
-        """An index that counts the lanes."""
-        total = self.polynomial_of(address, kind)
-        if total is None:
-            return None
-        found = affine.affine(total, self.size, self.linear)
-        return found if found is not None and found.step else None
-
-    def lane_number(self, value: Scalar) -> Polynomial | None:
-        """What all lanes share of an expression that is the lane's number plus that."""
-        total = self.polynomial(value)
-        found = None if total is None else affine.affine(total, self.size, self.linear)
-        return found.rest if found is not None and found.step == 1 else None
-
-    def span_of(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """Where the elements of the lanes are, if the index counts them."""
-        counted = self.counted(address, kind)
-        if counted is None:
-            return None
-        start, rest = self.frame.first_lane(), affine.python_of(counted.rest)
-        size = f"len({self.view(memory, kind)})"
-        return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
-
     def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
         """A slice from the lane's own number on, if it exists: nothing is called for it."""
         counted = self.counted(address, kind)
@@ -328,11 +239,6 @@ class ExpressionWriter:
                 part = f"{first}:{step} * ({start} + {frame.count}):{step}"
             self.lines.append(f"{name} = {array}[{part}]")
         return name
-
-
-def unit_of(kind: str) -> int:
-    """Bytes of a scalar."""
-    return 2 if kind == "f16" else 4
 
 
 def _reads(value: Scalar, of: Memory | Variable) -> bool:

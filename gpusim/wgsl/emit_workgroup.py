@@ -6,9 +6,10 @@ the index has a part that never changes, which is computed once a block.
 """
 
 from gpusim.wgsl import affine
-from gpusim.wgsl.emit_expressions import ExpressionWriter, unit_of
+from gpusim.wgsl.emit_expressions import ExpressionWriter
+from gpusim.wgsl.emit_indices import unit_of
+from gpusim.wgsl.groups import Axes
 from gpusim.wgsl.ir import Address, Get, Memory, Scalar, Store, Variable
-from gpusim.wgsl.lanes import Axes
 
 
 class WorkgroupWriter(ExpressionWriter):

@@ -6,19 +6,16 @@ of the first lane where lanes stand in a row, and an array of their numbers else
 Access", 17.8 "Atomic Built-in Functions".
 """
 
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from gpusim.wgsl import machine
+from gpusim.wgsl import groups, machine
 from gpusim.wgsl.machine import Values, u32
 
 _WRAP = 2**32
 intp = np.intp
-Axes = tuple[tuple[int, int], ...]
-"""Of a workgroup, z first: how many lanes, and how many elements each is after the one before."""
 
 
 class StepsExceeded(RuntimeError):
@@ -55,6 +52,25 @@ def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
             return slice(first, last + 1, step)
         return np.arange(first, last + 1, step) % _WRAP
     return (start * step + offset) % _WRAP
+
+
+def numbers(start: int, count: int, step: int, offset: int) -> Values:
+    """``step * lane + offset`` as u32."""
+    first = (step * start + offset) % _WRAP
+    return np.arange(first, first + step * count, step).astype(u32)
+
+
+def clamped(
+    start: int, count: int, step: int, offset: int, size: int, clamps: tuple[Any, ...]
+) -> Any:
+    """The elements ``step * lane + offset``: a slice, or None where one is clamped or missing."""
+    reach = step * (count - 1)
+    for shift, least, most in clamps:
+        first = (step * start + shift) % _WRAP
+        if first < least or first + reach > most:
+            return None
+    first = (step * start + offset) % _WRAP
+    return slice(first, first + reach + 1, step) if first + reach < size else None
 
 
 def load(memory: Values, where: Any) -> Values:
@@ -104,60 +120,6 @@ def store_one(memory: Values, index: int, value: Any) -> None:
 def positions(index: Any, count: int) -> Values:
     """Positions from the index of each lane, or from one that they share."""
     return np.full(count, index, intp) if isinstance(index, int) else index
-
-
-def spread(memory: Values, groups: int, units: int, first: int, axes: Axes) -> Values:
-    """The elements of all lanes, which step through their workgroup's ``units`` from ``first``."""
-    room, shape, steps, run, again = _stepped(units, axes, memory.dtype)
-    if first > room:
-        return memory.take(_places(groups, units, first, axes))
-    seen = np.ndarray((groups, *shape), run, memory, first * memory.itemsize, steps)
-    if again > 1:
-        return seen.repeat(again)
-    return np.ascontiguousarray(seen).reshape(-1).view(memory.dtype)
-
-
-def store_spread(
-    memory: Values, groups: int, units: int, first: int, axes: Axes, values: Values
-) -> None:
-    """Write the elements of all lanes, which step through their workgroup's ``units``."""
-    shape = (groups, *(size for size, _ in axes))
-    many = values.reshape(shape) if isinstance(values, np.ndarray) else values
-    if first > _stepped(units, axes, memory.dtype)[0]:
-        memory[_places(groups, units, first, axes).reshape(shape)] = many
-        return
-    steps = [step * memory.itemsize for step in (units, *(step for _, step in axes))]
-    np.ndarray(shape, memory.dtype, memory, first * memory.itemsize, steps)[...] = many
-
-
-@lru_cache(maxsize=256)
-def _stepped(
-    units: int, axes: Axes, dtype: Any
-) -> tuple[int, tuple[int, ...], tuple[int, ...], Any, int]:
-    """The largest first element with which all exist, and how to see them.
-
-    The axes that are left, the steps in bytes, elements in a row as one, and how often each comes.
-    """
-    room = units - 1 - sum((size - 1) * step for size, step in axes)
-    left = [(size, step * dtype.itemsize) for size, step in axes if size > 1]
-    row, again = dtype.itemsize, 1
-    while left and left[-1][1] == row:
-        row *= left.pop()[0]
-    while left and left[-1][1] == 0 and row == dtype.itemsize:
-        again *= left.pop()[0]
-    steps = (units * dtype.itemsize, *(step for _, step in left))
-    run = dtype if row == dtype.itemsize else np.dtype(f"V{row}")
-    return room, tuple(size for size, _ in left), steps, run, again
-
-
-@lru_cache(maxsize=32)
-def _places(groups: int, units: int, first: int, axes: Axes) -> Values:
-    """Where each lane's element is; past the end of its workgroup's it is the last."""
-    places = np.array([first])
-    for size, step in axes:
-        places = (places[:, None] + np.arange(size) * step).ravel()
-    inside = np.minimum(places % _WRAP, units - 1)
-    return (np.arange(groups)[:, None] * units + inside).ravel()
 
 
 def modify(name: str, memory: Values, where: Any, values: tuple[Any, ...], wanted: bool) -> Values:
@@ -233,29 +195,6 @@ def others(positions: Values, count: int) -> Values:
     kept = np.ones(count, np.bool_)
     kept[positions] = False
     return np.flatnonzero(kept)
-
-
-@lru_cache(maxsize=32)
-def local_numbers(first: int, count: int, size: int) -> Values:
-    """The number of each lane within its workgroup; ``first`` is that of the first lane."""
-    return (np.arange(first, first + count) % size).astype(u32)
-
-
-@lru_cache(maxsize=32)
-def lane_numbers(count: int) -> Values:
-    """The number of each lane within its block."""
-    return np.arange(count)
-
-
-@lru_cache(maxsize=32)
-def group_numbers(first: int, count: int, size: int) -> Values:
-    """The number of each lane's workgroup within the block."""
-    return np.arange(first, first + count) // size
-
-
-def workgroup_numbers(start: int, count: int, size: int) -> Values:
-    """The number of the workgroup of each lane."""
-    return (group_numbers(start % size, count, size) + start // size).astype(u32)
 
 
 def too_long(limit: int) -> None:
@@ -351,7 +290,7 @@ def modify_inward(
 def names() -> dict[str, Any]:
     """All that the Python of a shader may name."""
     found: dict[str, Any] = {}
-    for module in (vars(machine), globals()):
+    for module in (vars(machine), vars(groups), globals()):
         found.update({name: value for name, value in module.items() if name[0] != "_"})
     for name in _NUMPY.split():
         found[name] = getattr(np, name)

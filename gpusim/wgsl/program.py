@@ -117,6 +117,7 @@ class Program:
         self._block = max(1, lanes // self._size) * self._size
         loop: Lines = [
             *outer,
+            *(f"{name} = {code}" for name, code in writer.shared.items()),
             f"stop = x * y * z * {self._size}",
             *before,
             "block = block_of(stop)",

@@ -305,6 +305,29 @@ def test_lanes_reach_shared_memory_along_the_axes_of_a_workgroup(index: str) -> 
     assert outcome(text) == expected
 
 
+CLAMPED: dict[str, Callable[[int], int]] = {
+    "min(i + 3u, 63u)": lambda i: min(i + 3, 63),
+    "min(63u, i * 2u + 1u)": lambda i: min(63, i * 2 + 1),
+    "min(i + 3u, 70u)": lambda i: min(i + 3, 70),
+    "max(i, 2u)": lambda i: max(i, 2),
+    "max(i, 2u) - 2u": lambda i: max(i, 2) - 2,
+    "min(max(i + 4u, 1u) - 1u, 50u)": lambda i: min(i + 3, 50),
+    "min(max(i - 3u, 1u), 63u)": lambda i: min(max((i - 3) % M, 1), 63),
+    "min(63u - i, 40u)": lambda i: min(63 - i, 40),
+}
+
+
+@pytest.mark.parametrize("lanes", [64, 60, 30, 4])
+@pytest.mark.parametrize("index", CLAMPED)
+def test_an_index_may_be_clamped(index: str, lanes: int) -> None:
+    text = shader(f"if (i < {lanes}u) {{ let at = {index}; o[i] = a[at] + at; }}")
+    places = [CLAMPED[index](i) for i in range(lanes)]
+    words = [WORDS[min(place, LANES - 1)] for place in places]
+    sums = [(word + place) % M for word, place in zip(words, places, strict=True)]
+    assert outcome(text) == sums + [0] * (LANES - lanes)
+    assert outcome(text.replace(" + at;", ";"))[:lanes] == words
+
+
 def test_atomics_act_one_after_the_other() -> None:
     text = shader(
         "let before = atomicAdd(&c, 1u); o[before] += 1u;",
