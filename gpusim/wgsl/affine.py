@@ -101,6 +101,15 @@ def steps(
     return (x + whole, y + whole * sizes[0], z + whole * sizes[0] * sizes[1]), rest
 
 
+def axis(value: Polynomial | None, sizes: tuple[int, int, int]) -> int | None:
+    """The axis of a workgroup along which a number counts its lanes, from 0."""
+    for number, size in enumerate(sizes):
+        alone = size == sizes[0] * sizes[1] * sizes[2]
+        if value == {(LOCAL,) if alone else (AXES[number],): 1}:
+            return number
+    return None
+
+
 def python_of(rest: Polynomial) -> str:
     """The Python of what all lanes share; not yet modulo 2^32."""
     parts = []

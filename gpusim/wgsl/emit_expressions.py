@@ -49,8 +49,10 @@ class ExpressionWriter(IndexWriter):
         self.root = Frame(None, self.numbers)
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
-        self.shared: dict[str, str] = {}
-        """What all invocations of a grid share, by its name."""
+        self.once: dict[str, str] = {}
+        """What is read once a grid, by its name."""
+        self.shares = False
+        """Whether blocks have whole workgroups, since their invocations share memory or wait."""
 
     def code(self, value: Scalar) -> str:
         """The Python of an expression."""
@@ -156,7 +158,7 @@ class ExpressionWriter(IndexWriter):
             code = f"{array}[{whole}]" if is_float else f"{array}.item({whole})"
             if memory.written:
                 return code
-            self.shared[f"{array}_{whole}"] = code
+            self.once[f"{array}_{whole}"] = code
             return f"{array}_{whole}"
         return f"{'one_float' if is_float else 'one'}({array}, {whole})"
 

@@ -8,7 +8,6 @@ the index has a part that never changes, which is computed once a block.
 from gpusim.wgsl import affine
 from gpusim.wgsl.emit_expressions import ExpressionWriter
 from gpusim.wgsl.emit_indices import unit_of
-from gpusim.wgsl.groups import Axes
 from gpusim.wgsl.ir import Address, Get, Memory, Scalar, Store, Variable
 
 
@@ -17,6 +16,8 @@ class WorkgroupWriter(ExpressionWriter):
 
     def load_workgroup(self, array: str, memory: Memory, address: Address, kind: str) -> str:
         """The Python of a load."""
+        if self.frame.parent is None and self._is_whole(memory, address, kind):
+            return array
         seen = self._seen(memory, address, kind)
         if seen is not None:
             return f"spread({array}, {seen[1]})"
@@ -34,24 +35,39 @@ class WorkgroupWriter(ExpressionWriter):
         where = self.workgroup_index(memory, address, value.type)
         self.lines.append(f"store_at({array}, {where}, {code})")
 
-    def _seen(self, memory: Memory, address: Address, kind: str) -> tuple[Axes, str] | None:
-        """How all lanes step through a memory: sizes and steps of the axes, and the Python of it.
+    def _is_whole(self, memory: Memory, address: Address, kind: str) -> bool:
+        """Whether each lane has the element of its number, and there are no others."""
+        is_own = self.polynomial_of(address, kind) == affine.atom(affine.LOCAL)
+        return is_own and memory.size // unit_of(kind) == self.size
+
+    def _seen(
+        self, memory: Memory, address: Address, kind: str
+    ) -> tuple[list[tuple[int, int]], str] | None:
+        """How lanes step through a memory: of each axis the most lanes and the step; its Python.
 
         The Python: the number of workgroups, the elements of each, the first lane's, and the axes.
         """
-        total = self.polynomial_of(address, kind)
+        total, box = self.polynomial_of(address, kind), self.frame.box
         found = None if total is None else affine.steps(total, self.sizes)
-        if found is None or self.frame.parent is not None:
+        if found is None or (self.frame.parent is not None and box is None):
             return None
         steps, rest = found
-        axes = tuple(zip(self.sizes[::-1], steps[::-1], strict=True))
+        sizes, counts = [*self.sizes], [str(size) for size in self.sizes]
+        if box is not None:
+            sizes[box.axis], counts[box.axis] = box.most, box.count
+            if box.first != "0":
+                rest = affine.add(rest, {(box.first,): steps[box.axis]})
+        axes = [*zip(sizes, steps, strict=True)][::-1]
         units = memory.size // unit_of(kind)
         first, is_known = affine.python_of(rest), not rest.keys() - {()}
         if rest.get((), 0) * is_known + sum((size - 1) * step for size, step in axes) >= units:
             return None
         if not is_known:
             first = f"({first}) & 0xffffffff"
-        return axes, f"{self.frame.count} // {self.size}, {units}, {first}, {axes}"
+        shown = ", ".join(
+            f"({count}, {step})" for count, step in zip(counts[::-1], steps[::-1], strict=True)
+        )
+        return axes, f"{self.root.count} // {self.size}, {units}, {first}, ({shown})"
 
     def workgroup_index(self, memory: Memory, address: Address, kind: str) -> str:
         """Where each lane finds an element of workgroup memory."""
@@ -61,7 +77,7 @@ class WorkgroupWriter(ExpressionWriter):
     def _place(self, memory: Memory, address: Address, kind: str) -> tuple[str, str]:
         """The index of each lane in two parts: its own, and what all share, or nothing."""
         units = memory.size // unit_of(kind)
-        if units == self.size and self.polynomial_of(address, kind) == affine.atom(affine.LOCAL):
+        if self._is_whole(memory, address, kind):
             return self.frame.read(self.lane), ""
         fixed = [term for term in address.terms if self._is_built_in(term[1])]
         rest = Address(address.constant, tuple(each for each in address.terms if each not in fixed))
@@ -99,7 +115,7 @@ class WorkgroupWriter(ExpressionWriter):
         return variable
 
 
-def _apart(axes: Axes) -> bool:
+def _apart(axes: list[tuple[int, int]]) -> bool:
     """Whether no two lanes of a workgroup meet."""
     reach = 0
     for step, size in sorted((step, size) for size, step in axes if size > 1):

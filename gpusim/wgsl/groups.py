@@ -40,6 +40,13 @@ def workgroup_numbers(start: int, count: int, size: int) -> Values:
     return (group_numbers(start % size, count, size) + start // size).astype(u32)
 
 
+@lru_cache(maxsize=64)
+def boxed(groups: int, sizes: tuple[int, int, int], axis: int, first: int, count: int) -> Values:
+    """The numbers within the block of the lanes of a box of each workgroup."""
+    numbers = np.arange(groups * sizes[0] * sizes[1] * sizes[2]).reshape(groups, *sizes[::-1])
+    return numbers.take(range(first, first + count), 3 - axis).ravel()
+
+
 def spread(memory: Values, groups: int, units: int, first: int, axes: Axes) -> Values:
     """The elements of all lanes, which step through their workgroup's ``units`` from ``first``."""
     room, shape, steps, run, again = _stepped(units, axes, memory.dtype)
@@ -48,7 +55,7 @@ def spread(memory: Values, groups: int, units: int, first: int, axes: Axes) -> V
     seen = np.ndarray((groups, *shape), run, memory, first * memory.itemsize, steps)
     if again > 1:
         return seen.repeat(again)
-    return np.ascontiguousarray(seen).reshape(-1).view(memory.dtype)
+    return seen.copy().reshape(-1).view(memory.dtype)
 
 
 def store_spread(

@@ -103,6 +103,7 @@ class Program:
 
     def _write(self, writer: Writer) -> list[str]:
         writer.frame = root = writer.root
+        writer.shares = self._lowered.shares
         root.in_row = True
         root.uses_start = True
         outer: Lines = []
@@ -117,7 +118,7 @@ class Program:
         self._block = max(1, lanes // self._size) * self._size
         loop: Lines = [
             *outer,
-            *(f"{name} = {code}" for name, code in writer.shared.items()),
+            *(f"{name} = {code}" for name, code in writer.once.items()),
             f"stop = x * y * z * {self._size}",
             *before,
             "block = block_of(stop)",

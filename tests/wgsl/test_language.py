@@ -265,12 +265,24 @@ SHARED: dict[str, Callable[[int, int, int, int], int]] = {
 """Indices into the memory of a workgroup of 4 x 2 x 2, where k is 0 to 3; some are outside."""
 
 
+BOXES: dict[str, Callable[[int, int, int, int], bool]] = {
+    "true": lambda x, y, z, k: True,
+    "p.x < k": lambda x, y, z, k: x < k,
+    "k >= p.z": lambda x, y, z, k: z <= k,
+    "i32(p.x) <= i32(k) - 2i": lambda x, y, z, k: x <= k - 2,
+    "p.y == k": lambda x, y, z, k: y == k,
+    "p.x == 3u": lambda x, y, z, k: x == 3,
+    "l < 5u": lambda x, y, z, k: x + 4 * y + 8 * z < 5,
+}
+
+
+@pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("index", SHARED)
-def test_lanes_reach_shared_memory_along_the_axes_of_a_workgroup(index: str) -> None:
-    of = SHARED[index]
+def test_lanes_reach_shared_memory_along_the_axes_of_a_workgroup(index: str, box: str) -> None:
+    of, is_in = SHARED[index], BOXES[box]
     places = [(at % 4, at // 4 % 2, at // 8) for at in range(16)]
-    is_inside = all(0 <= of(*place, 1) < 16 for place in places)
-    guard = "" if is_inside else f"if ({index} < 16u)"
+    is_inside = all(0 <= of(*place, 1) < 16 for place in places if is_in(*place, 1))
+    guard = "true" if is_inside else f"{index} < 16u"
     text = f"""
     @group(0) @binding(0) var<storage, read> a: array<u32>;
     @group(0) @binding(1) var<storage, read_write> o: array<u32>;
@@ -283,11 +295,11 @@ def test_lanes_reach_shared_memory_along_the_axes_of_a_workgroup(index: str) -> 
         workgroupBarrier();
         var sum = 0u;
         for (var k = 0u; k < 4u; k++) {{
-            if ({index} < 16u) {{ sum += s[{index}]; }}
+            if ({box}) {{ if ({index} < 16u) {{ sum += s[{index}]; }} }}
         }}
         let k = 1u;
         workgroupBarrier();
-        {guard} {{ s[{index}] = l; }}
+        if ({box}) {{ if ({guard}) {{ s[{index}] = l; }} }}
         workgroupBarrier();
         o[i] = sum + s[l];
     }}
@@ -297,10 +309,10 @@ def test_lanes_reach_shared_memory_along_the_axes_of_a_workgroup(index: str) -> 
         words = WORDS[16 * group : 16 * group + 16]
         left = [*words]
         for lane, place in enumerate(places):
-            if 0 <= of(*place, 1) < 16:
+            if is_in(*place, 1) and 0 <= of(*place, 1) < 16:
                 left[of(*place, 1)] = lane
         for place, last in zip(places, left, strict=True):
-            found = [of(*place, k) for k in range(4)]
+            found = [of(*place, k) for k in range(4) if is_in(*place, k)]
             expected.append((sum(words[at] for at in found if 0 <= at < 16) + last) % M)
     assert outcome(text) == expected
 
