@@ -108,10 +108,14 @@ class IndexWriter:
         found = affine.affine(total, self.size, self.linear)
         return found if found is not None and found.step else None
 
+    def lanes_of(self, value: Scalar) -> affine.Affine | None:
+        """An expression that is linear in the number of the lane."""
+        total = self.polynomial(value)
+        return None if total is None else affine.affine(total, self.size, self.linear)
+
     def lane_number(self, value: Scalar) -> Polynomial | None:
         """What all lanes share of an expression that is the lane's number plus that."""
-        total = self.polynomial(value)
-        found = None if total is None else affine.affine(total, self.size, self.linear)
+        found = self.lanes_of(value)
         return found.rest if found is not None and found.step == 1 else None
 
     def span_of(self, memory: Memory, address: Address, kind: str) -> str | None:
@@ -138,10 +142,9 @@ class IndexWriter:
     def _between(self, value: Scalar) -> tuple[affine.Affine, str, str] | None:
         """A number that counts the lanes where clamps leave it: what it is there; the clamps, each
         a rest and the least and the most that it leaves; and its Python anywhere."""
-        total = self.polynomial(value)
-        if total is None and isinstance(value, Get) and value.variable in self.values:
+        found = self.lanes_of(value)
+        if found is None and isinstance(value, Get) and value.variable in self.values:
             return self._between(self.values[value.variable])
-        found = None if total is None else affine.affine(total, self.size, self.linear)
         if found is not None and found.step:
             rest = affine.python_of(found.rest)
             row = f"{self.frame.first_lane()}, {self.frame.count}, {found.step}, {rest}"

@@ -19,7 +19,8 @@ from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import assigned, find_varying
 
-BLOCK = 32_768
+BLOCK = 24_576
+"""Arrays of so many words are below 128 KiB, from which on glibc maps each one anew."""
 LONG_BLOCK = 65_536
 _SHORT = 8
 """A shader with at most this many calls is short; then the cost of each block matters most."""
