@@ -93,6 +93,8 @@ class Constructors(Conversions):
         if not operands or name in ("atomic", "ptr"):
             self.fail(f"{name} needs a template list here", place)
         kinds = [each.type for each in operands]
+        if any(isinstance(kind, Pointer) for kind in kinds):
+            self.fail(f"{name} takes no pointers", place)
         try:
             if name == "array":
                 return Array(_joined(kinds), len(kinds))

@@ -4,13 +4,13 @@ If lanes leave a loop at different rounds, the remaining lanes move together, an
 changed is put back into the outer frame.  So no round computes for a lane that has left.
 """
 
-from gpusim.wgsl.emit_expressions import ExpressionWriter
+from gpusim.wgsl.emit_workgroup import WorkgroupWriter
 from gpusim.wgsl.frames import Frame, Lines, LoopLog
 from gpusim.wgsl.ir import Const, Leave, Loop, Statement
 from gpusim.wgsl.uniformity import parts, varies
 
 
-class LoopWriter(ExpressionWriter):
+class LoopWriter(WorkgroupWriter):
     """Writes loops; other statements are the subclass's."""
 
     def statement(self, statement: Statement) -> None:

@@ -8,12 +8,24 @@ called at the end, when it is known what the frame needs.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from gpusim.wgsl.ir import Memory, Variable
 
 Lines = list[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Box:
+    """Lanes of each workgroup: along one axis ``count`` from ``first`` on, along others all."""
+
+    axis: int
+    first: str
+    count: str
+    most: int
+    """No count is larger."""
 
 
 class Frame:
@@ -28,6 +40,8 @@ class Frame:
         """The name of the first lane's number or, if the lanes stand in no row, of all numbers."""
         self.in_row = False
         """Whether the lanes surely stand in a row."""
+        self.box: Box | None = None
+        """The lanes of the block that are here, where these are a box of each workgroup."""
         self.below: list[tuple[Memory, int]] = []
         """Memories with an element for the number of each lane, and the bytes of an element."""
         self.names: dict[Variable, str] = {}

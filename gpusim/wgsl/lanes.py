@@ -6,13 +6,12 @@ of the first lane where lanes stand in a row, and an array of their numbers else
 Access", 17.8 "Atomic Built-in Functions".
 """
 
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from gpusim.wgsl import machine
+from gpusim.wgsl import groups, machine
 from gpusim.wgsl.machine import Values, u32
 
 _WRAP = 2**32
@@ -53,6 +52,25 @@ def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
             return slice(first, last + 1, step)
         return np.arange(first, last + 1, step) % _WRAP
     return (start * step + offset) % _WRAP
+
+
+def numbers(start: int, count: int, step: int, offset: int) -> Values:
+    """``step * lane + offset`` as u32."""
+    first = (step * start + offset) % _WRAP
+    return np.arange(first, first + step * count, step).astype(u32)
+
+
+def clamped(
+    start: int, count: int, step: int, offset: int, size: int, clamps: tuple[Any, ...]
+) -> Any:
+    """The elements ``step * lane + offset``: a slice, or None where one is clamped or missing."""
+    reach = step * (count - 1)
+    for shift, least, most in clamps:
+        first = (step * start + shift) % _WRAP
+        if first < least or first + reach > most:
+            return None
+    first = (step * start + offset) % _WRAP
+    return slice(first, first + reach + 1, step) if first + reach < size else None
 
 
 def load(memory: Values, where: Any) -> Values:
@@ -179,29 +197,6 @@ def others(positions: Values, count: int) -> Values:
     return np.flatnonzero(kept)
 
 
-@lru_cache(maxsize=32)
-def local_numbers(first: int, count: int, size: int) -> Values:
-    """The number of each lane within its workgroup; ``first`` is that of the first lane."""
-    return (np.arange(first, first + count) % size).astype(u32)
-
-
-@lru_cache(maxsize=32)
-def lane_numbers(count: int) -> Values:
-    """The number of each lane within its block."""
-    return np.arange(count)
-
-
-@lru_cache(maxsize=32)
-def group_numbers(first: int, count: int, size: int) -> Values:
-    """The number of each lane's workgroup within the block."""
-    return np.arange(first, first + count) // size
-
-
-def workgroup_numbers(start: int, count: int, size: int) -> Values:
-    """The number of the workgroup of each lane."""
-    return (group_numbers(start % size, count, size) + start // size).astype(u32)
-
-
 def too_long(limit: int) -> None:
     """Raise, since a loop does not end."""
     raise StepsExceeded(
@@ -305,7 +300,7 @@ def modify_inward(
 def names() -> dict[str, Any]:
     """All that the Python of a shader may name."""
     found: dict[str, Any] = {}
-    for module in (vars(machine), globals()):
+    for module in (vars(machine), vars(groups), globals()):
         found.update({name: value for name, value in module.items() if name[0] != "_"})
     for name in _NUMPY.split():
         found[name] = getattr(np, name)

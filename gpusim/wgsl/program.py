@@ -20,7 +20,8 @@ from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import assigned, find_varying
 
-BLOCK = 16_384
+BLOCK = 24_576
+"""Arrays of so many words are below 128 KiB, from which on glibc maps each one anew."""
 LONG_BLOCK = 65_536
 _SHORT = 8
 """A shader with at most this many calls is short; then the cost of each block matters most."""
@@ -52,7 +53,7 @@ class Program:
         self._code = compile(self.text, "<wgsl>", "exec")
 
     def _writer(self) -> Writer:
-        return Writer(self._size)
+        return Writer(self._lowered.workgroup_size)
 
     @cached_property
     def make(self) -> Callable[..., Run]:
@@ -104,6 +105,7 @@ class Program:
 
     def _write(self, writer: Writer) -> list[str]:
         writer.frame = root = writer.root
+        writer.shares = self._lowered.shares
         root.in_row = True
         root.uses_start = True
         outer: Lines = []
@@ -118,6 +120,7 @@ class Program:
         self._block = max(1, lanes // self._size) * self._size
         loop: Lines = [
             *outer,
+            *(f"{name} = {code}" for name, code in writer.once.items()),
             f"stop = x * y * z * {self._size}",
             *before,
             "block = block_of(stop)",
@@ -276,10 +279,10 @@ class _Scope:
         x, y, z = self._sizes
         if self._sizes[axis] == 1:
             return affine.constant(0), "0", str
-        polynomial = affine.atom(affine.LOCAL) if x * y * z == self._sizes[axis] else None
+        if x * y * z == self._sizes[axis]:
+            return affine.atom(affine.LOCAL), None, lambda: self._root.read(self._local)
         form = (f"{{0}} % {x}", f"{{0}} // {x} % {y}", f"{{0}} // {x * y}")[axis]
-        if polynomial is not None:
-            form = "{0}"
+        polynomial = affine.atom(affine.AXES[axis])
         return polynomial, None, lambda: form.format(self._root.read(self._local))
 
     def _global_id(self, axis: int) -> Part:

@@ -39,6 +39,8 @@ REFUSED = [
     ("fn f() -> f { } ", 1, 11, "declared by itself"),
     ("var<private> private: u32;", 1, 1, "declared by itself"),
     ("const storage = 1; fn f(p: ptr<storage, u32>) { }", 1, 28, "no address space any more"),
+    ("fn f() { var x = 1; let y = mat2x2(&x); }", 1, 29, "mat2x2 takes no pointers"),
+    ("fn f() { var x = 1; let y = array(&x); }", 1, 29, "array takes no pointers"),
     ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
 ]
 

@@ -108,6 +108,13 @@ class CountedWatch(Watch):
         if isinstance(where, int):
             where = np.full(len(block.numbers if lanes is None else lanes), where, np.intp)
         for offset, _ in self.offsets(about):
+            if isinstance(where, slice):
+                shift = offset // self._unit
+                row = slice(where.start + shift, min(where.stop + shift, self.units), where.step)
+                self._marks[row] = True
+                self._count += len(range(row.start, row.stop, row.step))
+                self._written.append(row)
+                continue
             words, inside = self.words(where, offset)
             words = (words if inside is None else words[inside]).astype(np.intp, copy=False)
             self._marks[words] = True
@@ -119,7 +126,7 @@ class CountedWatch(Watch):
         if 8 * self._count > self.units:
             met = self._count != int(np.count_nonzero(self._marks))
         elif self._written:
-            words = np.concatenate(self._written)
+            words = np.concatenate([_positions(each) for each in self._written])
             met = len(np.unique(words)) != self._count
         else:
             met = False
@@ -132,3 +139,7 @@ class CountedWatch(Watch):
         for words in self._written if 8 * self._count <= self.units else ():
             self._marks[words] = False
         self._written = []
+
+
+def _positions(words: Values) -> Values:
+    return np.r_[words] if isinstance(words, slice) else words
