@@ -107,9 +107,10 @@ def _error_bound_before(
 ) -> float:
     """The error bound of what the kernel writes, from what it binds: 0 means exact.
 
-    The bound is infinite in two cases: integer arithmetic gets an input that is not exact; or WGSL
-    lets an implementation flush a subnormal to zero, or assume that NaN and infinities do not occur
-    (WGSL specification, "Floating Point Evaluation").
+    The bound is infinite if integer arithmetic, or a kernel that ``cancels``, gets an input that is
+    not exact.  It is also infinite if WGSL lets an implementation change a float that goes in: any
+    subnormal may become zero.  Without ``special_floats`` no input may be NaN, infinite, or so
+    large or small that results could be (WGSL specification, "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)

@@ -123,7 +123,8 @@ class GPUCommandEncoder(PassOwner):
             GPUInternalError: a planned fault.
         """
         device = self._device
-        # A driver uses an empty encoder to ask whether its device is lost; plans do not count that.
+        # A driver finishes an empty encoder to ask whether its device is lost.  Such calls are
+        # counted by themselves, and plans of faults do not number them.
         number = device.made("finish" if self._commands else "finish of nothing")
         state, self._state = self._state, "ended"
         doing = "finish this command encoder"
