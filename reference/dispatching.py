@@ -1,8 +1,8 @@
 """What a dispatch does to the bytes it binds, and to their error bounds.
 
-The kernel's NumPy meaning does the work; this file gives it its arrays and works out
-the error bound of the result.  ``reference.checks`` says whether the dispatch is
-allowed; nothing here refuses one.
+The kernel's NumPy meaning does the work; this file gives that function its arrays and
+works out the error bound of the result.  ``reference.checks`` says whether the dispatch
+is allowed; nothing here refuses a dispatch.
 """
 
 import math
@@ -154,7 +154,7 @@ def _mark_written(
 ) -> None:
     """Give every word of the written buffers the error bound.
 
-    It is every word because only the kernel knows which words this grid reaches.
+    Every word gets it, because only the kernel knows which words this grid reaches.
     """
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":

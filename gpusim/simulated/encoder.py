@@ -53,7 +53,7 @@ class GPUCommandEncoder(PassOwner):
     def begin_compute_pass(
         self, *, label: str = "", timestamp_writes: Any = None
     ) -> GPUComputePassEncoder:
-        """Begin a pass; it locks this encoder until it ends."""
+        """Begin a pass; this encoder is locked until the pass ends."""
         opened = self._open_pass()
         if timestamp_writes is not None:
             self._invalidate("begin a compute pass", "it asks for timestamps", "no feature")

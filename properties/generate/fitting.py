@@ -61,7 +61,7 @@ def is_within_capabilities(
 def first_beyond(
     program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> int | None:
-    """The position of the first op that asks for what is not promised; None if none does."""
+    """The position of the first op that asks for what is not promised; None if no op does."""
     fitting = _Fitting(program, capabilities, kernels, limits)
     for position, op in enumerate(program):
         if list(fitting.of(op)) != [op]:
