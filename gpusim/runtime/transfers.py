@@ -117,7 +117,7 @@ class Transfers:
             self._recorder.after_write()
 
     def _write_in_parts(self, write: ByteWrite) -> None:
-        """Write in parts: the edges are far apart or the write is long; failures lose the buffer."""
+        """Write in parts (edges far apart, or a long write); a failure loses the buffer."""
         self._write_words(write)
         with Losing(write.buffer):
             self._recorder.after_write()

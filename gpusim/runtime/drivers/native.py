@@ -1,9 +1,9 @@
 """A driver that calls wgpu-native directly where that is measurably faster than wgpu-py.
 
-wgpu-py opens an error scope for each call; this driver opens one for each run of
-commands.  wgpu-py polls the device in a thread while a map is pending; this driver
-polls in the call that waits, up to the submission that the map needs.  It records the
-same commands in the same order as ``WgpuDriver``.
+wgpu-py opens an error scope for each call; this driver opens an error scope for each
+run of commands.  wgpu-py polls the device in a thread while a map is pending; this driver
+polls in the call that waits, up to the submission that the map needs.  This
+driver records the same commands in the same order as ``WgpuDriver``.
 
 wgpu-native calls back from any call that polls the device, in any thread, perhaps when
 nobody waits any more.  So the callback of maps lives as long as the process, and finds
@@ -84,7 +84,7 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled; DeviceLost if it never will.
+        """Whether the map has settled; DeviceLost if it will never settle.
 
         wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
         instead.
