@@ -55,7 +55,7 @@ class Policy:
     name: str = "custom"
     batch_commands: int | None = 128
     """Commands (dispatches and copies) after which a batch is submitted.  An op of two commands is
-    never split, so a batch may hold one more."""
+    never split, so a batch may hold one more command."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
@@ -66,7 +66,7 @@ class Policy:
     """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
     ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
     merge_passes: bool = True
-    """One compute pass for dispatches in a row, instead of one each."""
+    """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
     """A host write submits the batch only if a command touches its bytes; if False, always."""
     staged_write_bytes: int = 4096

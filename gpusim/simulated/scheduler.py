@@ -84,8 +84,8 @@ class Drawn:
 
     ``draw(n)`` gives a number from 0 to n - 1; 0 is always the simplest choice.
 
-    With Hypothesis: ``Drawn(lambda n: data.draw(st.integers(0, n - 1)))``.  A
-    schedule of zeros is the one that is as late as possible.
+    With Hypothesis: ``Drawn(lambda n: data.draw(st.integers(0, n - 1)))``.  With
+    a schedule of zeros everything happens as late as possible.
     """
 
     runs = False

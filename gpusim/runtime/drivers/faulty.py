@@ -34,7 +34,7 @@ class Fault:
 
 
 class FaultyDriver:
-    """A driver with a plan of faults; after a DeviceLost each verb raises it.
+    """A driver with a plan of faults; after a DeviceLost each verb raises DeviceLost.
 
     ``adopt_buffer`` and ``destroy_buffer`` never raise, but a destroy may lose the device.
     """

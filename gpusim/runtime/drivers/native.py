@@ -120,7 +120,7 @@ class NativeDriver(WgpuDriver):
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        """Whether the map is pending; it settles inside a poll."""
+        """Whether the map is pending; a map settles inside a poll."""
         if mapping.native.is_pending:
             self._is_queue_empty()
         return bool(mapping.native.is_pending)
@@ -136,7 +136,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it came true.  DeviceLost."""
+        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it came true."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()
@@ -227,7 +227,7 @@ class NativeDriver(WgpuDriver):
 class NativeMap:
     """One map: pending, then settled; with a ``refusal`` if it failed.
 
-    ``submission`` is the index of the last submission before it.
+    ``submission`` is the index of the last submission before the map.
     """
 
     __slots__ = ("is_pending", "refusal", "submission")
