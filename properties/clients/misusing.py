@@ -147,7 +147,7 @@ class MisusingClient(Client):
         except _Missing:
             return
         except DeviceFault:
-            # A fault may be raised by the next call, whichever it is.
+            # Any call may be the next, and so raise a fault.
             raise
         except Exception as raised:
             self._judge(name, raised, error, says)

@@ -27,7 +27,7 @@ _DOES = {
 
 
 def does(client: str) -> str:
-    """What a client does; empty for the plain one, and for one that is not ours."""
+    """What a client of our runtime does; empty for the plain client and for foreign clients."""
     return _DOES.get(client, "")
 
 

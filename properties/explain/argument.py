@@ -1,6 +1,6 @@
 """An argument: why a case fails, as data, and as ten lines of text.
 
-A text or a page is a rendering of it.  Nothing here finds anything out.
+A text or a page is a rendering of an argument.  Nothing here finds anything out.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class ByteStory:
     meant: int
     shown: int
     writer: int
-    """The op whose bytes should have been seen; -1 where none wrote it."""
+    """The op whose byte should have been seen; -1 if no op wrote the byte."""
     source: str = ""
     """Which op wrote what came back instead, and to which byte; empty if unknown."""
 
@@ -154,8 +154,8 @@ def _shown_by(failure: Failure) -> str:
 def said_shortly(message: str) -> str:
     """A message without its "(probably ...)", and shortened if it is still too long.
 
-    Then the reason after its last "because" stays, and what stands before its first ": "; and of
-    these only the two ends, if need be.
+    Shortening keeps what stands before the first ": ", and the reason after the last "because".  If
+    that is still too long, only its two ends stay.
     """
     text = " ".join(cut_hex(message).split()).partition(" (probably")[0]
     head, because, reason = text.rpartition(" because ")

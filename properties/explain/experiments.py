@@ -79,7 +79,7 @@ class Boundary:
 
 
 def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
-    """The places where a flush makes the case pass; if there are none, a sync; or else a read."""
+    """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
     program = case.program
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     for op, first in inserted:

@@ -1,7 +1,7 @@
 """Explains a failing case: gathers what is known of it into one argument.
 
 The meaning of the program shows which op went wrong, and a trace shows when.  ``again`` runs the
-case with other data and settings; without it only the one execution is looked at.
+case with other data and settings; without ``again`` only the given execution is looked at.
 """
 
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ from properties.oracles.metamorphic.relations import transform
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_PASSES = 2, 4
 _AFTERWARDS = ("F1", "F2", "G1")
-"""Laws that are broken because the case fails; so they are not its cause."""
+"""Laws that are broken because the case fails, so that they are never the cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
 _REPEATED = (FailureKind.COST, FailureKind.GROWTH)
@@ -218,7 +218,7 @@ def _looked_into(
     traced: Traced,
     again: Judge | None,
 ) -> Iterator[Told]:
-    """What the trace, the faults and the history show besides; a later one counts more."""
+    """What the trace, the faults and the history show besides; later items count more."""
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
     if by_faults.sentence:

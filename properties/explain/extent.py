@@ -18,7 +18,7 @@ from properties.oracles.laws import catalogue as laws
 
 _MOST_BYTES = 1 << 16
 _ROUND_BYTES = 64
-"""An edge at a multiple of this many bytes is worth a word."""
+"""The edge of a run of wrong bytes is named if it is a multiple of this number."""
 _MOST_RUNS = 3
 
 

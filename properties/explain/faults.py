@@ -2,7 +2,7 @@
 
 A fault is raised once, by the op or the read to which it belongs.  What its batch would have
 written is lost.  So a runtime can go wrong in five ways: it swallows the fault, gives it to the
-wrong read, raises it again later, refuses bytes that were not lost, or uses bytes that were.
+wrong read, raises it again later, refuses bytes that were not lost, or uses lost bytes.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 
 
 def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
-    """What became of the faults that the device met; nothing if it met none."""
+    """What became of the faults that the device met; NOTHING if the device met no fault."""
     case = verdict.execution.case
     if case.disturbance is not None and case.injected:
         return _disturbed(verdict, failure, case.disturbance, again)
@@ -95,8 +95,8 @@ def _disturbed(
 def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
     """Whether a later op that met a fault lost what was recorded before it.
 
-    Then a flush between the two cures it.  A flush moves no map and makes no buffer, so the fault
-    comes at the same call.
+    If so, a flush between the two ops makes the case pass.  A flush moves no map and makes no
+    buffer, so the fault comes at the same call.
     """
     if not at < other < len(case.program):
         return False
@@ -256,7 +256,7 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
 
 
 def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A replay that failed at one of its commands, and left what the others had done."""
+    """A replay that failed at one of its commands, and left what earlier commands had done."""
     got = verdict.execution.history.outcomes[failure.position].data
     scene = shown_by(verdict).scene
     for call in failed:

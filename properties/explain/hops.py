@@ -95,7 +95,7 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
 def _lost_where(
     verdict: Verdict, failure: Failure, op: Read, again: Judge | None
 ) -> tuple[str, ...]:
-    """Which bytes of a read are lost where the rest of its buffer is no zeros."""
+    """Which bytes of a read are lost if its buffer is first filled, so that nothing is zero."""
     program = verdict.execution.case.program
     made = [n for n, each in enumerate(program) if getattr(each, "buffer", "") == op.buffer]
     first = program[made[0]] if made else None
@@ -144,7 +144,7 @@ def _shown(data: bytes, meant: bytes, got: bytes) -> str:
 def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> str:
     """Where in its buffer the wrong bytes of a read belong; empty if that is not found.
 
-    It is found by running once more with other data.
+    To find it, the program runs once more with other data.
     """
     other = None if again is None else looked_at(verdict, failure, again)
     if other is None:

@@ -139,7 +139,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ...]:
-    """An earlier op that is nearly the same and was rightly accepted, and what came in between."""
+    """An earlier op, nearly the same, that was rightly accepted; and what came in between."""
     op = program[at]
     names = set(buffers_of(op))
     facts: list[str] = []
@@ -238,7 +238,7 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _ended_first(verdict: Verdict, failure: Failure) -> str:
-    """The sync that failed before a read's own error, which then is only what follows from it."""
+    """The sync that failed before a read's own error, which only follows from that failure."""
     history, program, at = (
         verdict.execution.history,
         verdict.execution.case.program,
@@ -257,7 +257,7 @@ def _ended_first(verdict: Verdict, failure: Failure) -> str:
 
 def _raised_in(details: str) -> tuple[str, ...]:
     """Where an exception was raised first, and the call of a client that led there."""
-    # An exception that was raised while another one was handled comes after that one.
+    # An exception that was raised while another was handled is printed after the other.
     first = _LATER.split(details)[0].splitlines()
     frames = [
         (line.strip(), code.strip())
@@ -314,4 +314,4 @@ _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {
     FailureKind.CRASH: _crash,
     FailureKind.COST: _cost,
 }
-"""A kind that is not listed needs no more than its failure's own words."""
+"""A kind of failure that is not listed needs no more than the failure's own words."""

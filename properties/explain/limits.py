@@ -1,6 +1,6 @@
 """Compares the limits that the driver gave the runtime with the limits of the device.
 
-A runtime keeps to the limits that its driver gives.  If one of them is not the device's, calls are
+A runtime keeps to the limits that its driver gives.  If such a limit is not the device's, calls are
 refused, or buffers overlap, though the runtime is right.
 """
 

@@ -25,7 +25,7 @@ class Lane:
 
 
 def lanes(events: Iterable[Event]) -> tuple[list[Lane], int]:
-    """The lanes of a trace, in the order in which the objects were made, and how many calls."""
+    """The lanes of a trace, in the order in which objects were made; and the number of calls."""
     found: dict[tuple[str, int], Lane] = {}
     mapped: dict[int, int] = {}
     now = 0
@@ -74,7 +74,7 @@ def _take(
 
 
 def draw_pools(events: Iterable[Event]) -> str:
-    """The lanes as SVG; empty if the trace has none."""
+    """The lanes as SVG; empty if the trace has no lane."""
     found, calls = lanes(events)
     if not found:
         return ""

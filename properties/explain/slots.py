@@ -1,7 +1,7 @@
 """Memory of payloads that is used again too early: uniforms, and the bytes of staged writes.
 
-A pool has so many slots, and a ring so many bytes.  When they are used up, a submit must come
-before they are used again.  A payload must also stand where its dispatch binds it.  The staged
+A pool has a number of slots, and a ring a number of bytes.  When all are used, a submit must come
+before any is used again.  A payload must also stand where its dispatch binds it.  The staged
 writes of a batch each have a place of their own in an upload buffer.
 """
 

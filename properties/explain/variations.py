@@ -1,7 +1,7 @@
 """Varies one thing of a failing case, and says which changes make it pass and which do not.
 
-It varies the size of one op or buffer and the data of one write, splits one op in two, issues the
-commands of a replay as plain calls, or makes a repeated dispatch unlike the one before.  Each
+A change gives one op or buffer another size, one write other data, or a repeated dispatch other
+operands; or it splits one op in two, or issues the commands of a replay as plain calls.  Each
 change is tried alone.
 """
 
@@ -47,7 +47,7 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
             and tried.failure.signature == failure.signature
             and text.startswith("with op ")
         ):
-            # That data and sizes do not matter is not worth a line.
+            # It is not worth a line to say that data and sizes do not matter.
             fails.append(text)
     told = islice(_thresholds(case, failure, again), _MOST_SHOWN)
     return Varied(passes=(*told, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
@@ -83,7 +83,7 @@ def _variants(program: Program) -> Iterator[tuple[str, Program]]:
 
 
 def _unlike(op: Dispatch) -> Iterator[tuple[str, Dispatch]]:
-    """The dispatch with other scalars, and over another grid, for one that repeats another."""
+    """A dispatch that repeats another, with other scalars and then over another grid."""
     if op.scalars and type(op.scalars[0]) is int:
         scalars = (op.scalars[0] + 1, *op.scalars[1:])
         shown = ",".join(map(str, scalars))
@@ -105,7 +105,7 @@ def _other_data(data: bytes) -> bytes:
 
 
 def instead(program: Program, at: int, *ops: Op) -> Program:
-    """The program with other ops in the place of the one at ``at``."""
+    """The program with ``ops`` in the place of the op at ``at``."""
     return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))
 
 

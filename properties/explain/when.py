@@ -1,6 +1,6 @@
 """When the ops of a mistake were called and submitted, in words: what a trace shows of an order.
 
-Nothing here decides which mistake it was.
+Nothing here decides which mistake was made.
 """
 
 from gpusim.program import Program
@@ -11,7 +11,7 @@ from properties.explain.weighing import CROSSING
 
 
 def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
-    """When both ops of a crossing were called and submitted; of an op without effect, that too."""
+    """When both ops of a crossing were called and submitted; or when an op without effect was."""
     if best.kind in CROSSING:
         return _crossed(best, traced)
     if best.kind == "omitted" and traced.never_submitted(best.culprit):
@@ -36,7 +36,7 @@ def _when(reached: Reached, order: str) -> str:
 
 
 def _never(program: Program, at: int) -> str:
-    """That no submit carried out an op, and whether an earlier op is the same call."""
+    """Says that no submit carried out an op, and whether an earlier op is the same call."""
     alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
     same = f"op {at} is the same call as op {alike}; " if alike is not None else ""
     return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"

@@ -1,6 +1,6 @@
 """A shard: one worker of a session and its programs, every n-th for n workers.
 
-The engine decides what an answer means; nothing here does.
+The engine, not the shard, decides what an answer means.
 """
 
 from collections import Counter
@@ -38,13 +38,13 @@ class Shard:
         self.next = first
         self.is_running = False
         self.avoided: Avoided = frozenset()
-        """What its programs leave out since it was begun."""
+        """What the programs leave out since the shard was begun."""
         self._supervisor = supervisor
         self._stop = stop
         self._step = step
         self._is_told_to_stop = False
         self._kills: Counter[int] = Counter()
-        """How often the worker was killed from outside, by its program."""
+        """For each program, how often the worker was killed from outside while it ran."""
 
     @property
     def has_programs(self) -> bool:
@@ -81,7 +81,7 @@ class Shard:
     def runs_again(self, gone: Gone) -> bool:
         """Whether to run the worker's last program again, since the worker was killed from outside.
 
-        If that happens again and again at one program, the program may be the reason.
+        If a worker is killed again and again at one program, the program may be the reason.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS
@@ -100,7 +100,7 @@ class Shard:
         return answer.case
 
     def judge(self, case: Case, stall_seconds: float) -> Failure | None:
-        """The failure of a case that is run by itself; None where it passes."""
+        """The failure of a case that is run by itself; None if it passes."""
         return self._supervisor.judge(case, stall_seconds)
 
     def judgement(self, stall_seconds: float) -> Judgement:
@@ -121,7 +121,7 @@ class Shard:
         seconds: float,
         stall_seconds: float,
     ) -> Shrunk | None:
-        """The smallest case that fails in the same way; None where ``case`` passes when run again.
+        """The smallest case that fails in the same way; None if ``case`` passes when run again.
 
         A fresh worker runs it, since the failure may have harmed the device of the worker that met
         it.  Shrinking an abort or a hang may take longer than ``seconds``.

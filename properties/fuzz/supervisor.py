@@ -1,7 +1,7 @@
 """A worker process seen from the engine: it is started, asked, watched and ended here.
 
-The death or hang of a worker becomes an answer like any other.  The engine decides what an answer
-means; nothing here does.
+The death or hang of a worker becomes an answer like any other.  The engine, not the supervisor,
+decides what an answer means.
 """
 
 import multiprocessing
@@ -47,7 +47,7 @@ KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
 _MOST_STARTS = 20
-"""How often a worker is started again that is killed from outside before it has its device."""
+"""How often a worker is started again if it is killed from outside before it has its device."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -75,7 +75,7 @@ class Gone:
 
     @property
     def was_killed(self) -> bool:
-        """Whether it got SIGKILL, from a person or for lack of memory; no crash causes that."""
+        """Whether the worker got SIGKILL: from a person or for lack of memory, never by a crash."""
         return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
@@ -147,7 +147,7 @@ class Supervisor:
         """Wait until a launched worker has its device; its answer.
 
         Raises:
-            NoDevice: there is none, or the worker dies before it has one.
+            NoDevice: there is no device, or the worker dies before it has one.
         """
         answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
         if isinstance(answer, Ready):
@@ -209,7 +209,7 @@ class Supervisor:
                 self._moved = time.monotonic()
                 return _checked(answer)
         except (EOFError, OSError):
-            # It may have died in the middle of an answer.
+            # The worker may have died in the middle of an answer.
             return self._bury()
         steps, now = self._published.steps, time.monotonic()
         if steps != self._steps:
@@ -298,8 +298,8 @@ class Supervisor:
 def _interrupts_held() -> Iterator[None]:
     """Delay an interrupt until the process that starts in the block can ignore interrupts.
 
-    A process that is interrupted while it starts prints a traceback.  It inherits that
-    interrupts are blocked.
+    A process that is interrupted while it starts prints a traceback.  So interrupts are blocked
+    here, and the new process inherits this.
     """
     if os.name == "nt" or current_thread() is not main_thread():
         yield
