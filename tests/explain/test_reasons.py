@@ -87,7 +87,7 @@ TOLD = (
         says=(
             "though staging buffer 2 held ffffffff00000000... when it was mapped",
             "lost on the host, after the device had delivered them",
-            "with at most 16 bytes in op 2 (read; 17 fail, 20 in whole words)",
+            "with op 2 (read) cut to at most 16 bytes, while 17 bytes (20 in whole words) fail",
             "with 01010101 for ffffffff in op 1",
         ),
     ),
@@ -98,7 +98,7 @@ TOLD = (
         says=(
             "bytes 1 to 3 came back as those of bytes 8193 to 8195",
             "the device did not do what a call asked for",
-            "with at most 8191 bytes in op 2 (read, 8192 in whole words; 8192 fail, 8196 in",
+            "with op 2 (read) cut to at most 8191 bytes (8192 in whole words), while 8192 bytes",
         ),
     ),
     Told(
