@@ -60,7 +60,7 @@ def in_words(called: Iterable[Row]) -> dict[int, str]:
 
 def _maker(call: Call, argument: Argument) -> str:
     if not call.is_own:
-        return "client's runtime beside" if argument.case.client == BESIDE else "no op"
+        return "the runtime beside (client)" if argument.case.client == BESIDE else "no op"
     if call.op is None:
         return "the close"
     is_last = call.position >= len(argument.program)

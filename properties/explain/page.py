@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
+from gpusim.ops import Op
 from gpusim.text import write_op
-from properties.clients.passed import does
+from properties.clients.passed import does, own_calls
 from properties.document import document
 from properties.explain.argument import Argument, ByteStory, said_shortly
 from properties.explain.call_table import Row, in_words, rows
@@ -23,11 +24,12 @@ _MOST_TEXT = 400
 _MOST_CALLS = 400
 _MOST_OPEN = 24
 """A longer list of calls is folded."""
-_IN_TURN = "The ops reach each clock in the right order, so no second picture. What differs: "
-_SHOWS_NONE = "Nothing that came back shows a wrong order, so no second picture. What differs: "
+_IN_TURN = "The ops reach each clock in the right order"
+_SHOWS_NONE = "Nothing that came back shows a wrong order"
+_NO_SECOND = "so there is no second picture. What differs: "
 _OF_CLIENT = (
-    "The client {}. What it does itself is not in the program. Its calls on the device are in this "
-    "list, with the op during which it made them. A call that is refused does not reach the device."
+    "The client {}. Its calls on the device are in this list, with the op during which it made "
+    "them. A call that is refused does not reach the device."
 )
 _IN_ORDER = (
     "what should have happened, for instance: every op in its turn. "
@@ -83,7 +85,7 @@ def _pictures(argument: Argument) -> str:
     figures = _figure(shown(argument), caption, "")
     if is_in_turn(argument):
         told = _IN_TURN if argument.reached else _SHOWS_NONE
-        figures += f'<p class="soft">{escape(told + _differs(argument))}</p>'
+        figures += f'<p class="soft">{escape(f"{told}, {_NO_SECOND}{_differs(argument)}")}</p>'
     else:
         figures += _figure(expected(argument), _IN_ORDER, "should")
     return f'<h2>The three clocks</h2><div class="pair">{figures}</div>'
@@ -157,12 +159,19 @@ def _writer(story: ByteStory) -> str:
 def _program(argument: Argument) -> str:
     marked = argument.marked
     items = "".join(
-        f'<li id="op-{n}"{_class(n in marked)}>{escape(_cut(write_op(op), _MOST_TEXT))}</li>'
+        f'<li id="op-{n}"{_class(n in marked)}>{escape(_cut(write_op(op), _MOST_TEXT))}'
+        f"{_own(argument.case.client, op)}</li>"
         for n, op in enumerate(argument.program.ops[:_MOST_OPS])
     )
     left = len(argument.program) - _MOST_OPS
     more = f'<p class="soft">and {left} ops more</p>' if left > 0 else ""
     return f'<h2>The program</h2><ol start="0">{items}</ol>{more}'
+
+
+def _own(client: str, op: Op) -> str:
+    """What the client of a case calls itself around an op."""
+    own = own_calls(client, op)
+    return f'<br><span class="soft">client {escape(client)}: {escape(own)}</span>' if own else ""
 
 
 def _class(is_marked: bool) -> str:

@@ -102,6 +102,12 @@ TOLD = (
         ),
     ),
     Told(
+        name="fault_raised_for_ever",
+        program="alloc a 4\nwrite a 0 01010101\nsync\nsync\n",
+        headers="device: simulated failed_maps=0\npolicy: eager\n",
+        says=("op 2 (sync) raised MapFailed; op 3 (sync) raised MapFailed",),
+    ),
+    Told(
         name="fault_loses_everything",
         program="alloc a 8\nwrite a 1 01010101\nflush\nsync\ndispatch affine a 1,1 1x1x1\n",
         headers="device: simulated failed_submits=1\npolicy: eager\n",
