@@ -74,7 +74,7 @@ def expected(argument: Argument) -> Picture:
 
 
 def is_in_turn(argument: Argument) -> bool:
-    """Whether the ops reached each clock in the order of the program, so that it is not to blame.
+    """Whether the ops reached each clock in the order of the program, as in ``expected``.
 
     Ops that are submitted by one call may have changed places within it: then a crossing tells.
     """

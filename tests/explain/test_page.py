@@ -110,7 +110,7 @@ def test_there_is_no_second_picture_where_the_order_is_right(made: dict[str, str
     argument = replace(argument_for(MISTAKES[0]), crossing=None, reached=(), lost=())
     text = page(argument, "gpusim replay F")
     assert 'class="should"' not in text
-    assert "no second picture. What differs: expected from byte 0" in text
+    assert "so it is left out. What differs: expected from byte 0" in text
     assert 'class="should"' in made["write_overtakes_batch"]
     assert 'class="should"' in made["foreign"]
 
