@@ -382,4 +382,4 @@ def _free(others: Others) -> str:
         return "data and scalars may be anything"
     if others.shown:
         return "data and scalars may be anything where the buffers are filled first"
-    return "nothing: with other data and scalars it passes"
+    return "the data matter: with other data and scalars it passes"

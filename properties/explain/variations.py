@@ -144,8 +144,8 @@ def _thresholds(case: Case, failure: Failure, again: Judge) -> Iterator[str]:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if passes(middle) else (low, middle)
-        passing, failing = (_copied(_sized(op, each)) for each in (low, high))
-        yield f"with at most {low} bytes in op {at} ({op.verb}{passing}; {high} fail{failing})"
+        passing, failing = (_bytes(_sized(op, each), each) for each in (low, high))
+        yield f"with op {at} ({op.verb}) cut to at most {passing}, while {failing} fail"
 
 
 def _size(op: Op) -> int:
@@ -154,13 +154,14 @@ def _size(op: Op) -> int:
     return op.size_bytes if isinstance(op, Read | Copy) else 0
 
 
-def _copied(op: Op) -> str:
-    """How many bytes a read copies as whole words, if these are more than it asks for."""
+def _bytes(op: Op, size_bytes: int) -> str:
+    """The bytes of an op, and how many a read copies as whole words, if these are more."""
+    said = f"{size_bytes} bytes"
     if not isinstance(op, Read):
-        return ""
+        return said
     start, end = op.offset // WORD_BYTES, -(-(op.offset + op.size_bytes) // WORD_BYTES)
     copied = (end - start) * WORD_BYTES
-    return f", {copied} in whole words" if copied != op.size_bytes else ""
+    return f"{said} ({copied} in whole words)" if copied != op.size_bytes else said
 
 
 def _sized(op: Op, size_bytes: int) -> Op:

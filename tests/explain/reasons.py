@@ -76,7 +76,7 @@ REASONS = (
         says=(
             "though staging buffer 2 held ffffffff00000000... when it was mapped",
             "lost on the host, after the device had delivered them",
-            "with at most 16 bytes in op 2 (read; 17 fail, 20 in whole words)",
+            "with op 2 (read) cut to at most 16 bytes, while 17 bytes (20 in whole words) fail",
             "with 01010101 for ffffffff in op 1",
             "where a was filled with 11 first, bytes 0 to 19 of the 20 that were read are wrong",
         ),
@@ -88,8 +88,14 @@ REASONS = (
         says=(
             "bytes 1 to 3 came back as those of bytes 8193 to 8195",
             "the device did not do what a call asked for",
-            "with at most 8191 bytes in op 2 (read, 8192 in whole words; 8192 fail, 8196 in",
+            "with op 2 (read) cut to at most 8191 bytes (8192 in whole words), while 8192 bytes",
         ),
+    ),
+    Told(
+        name="fault_raised_for_ever",
+        program="alloc a 4\nwrite a 0 01010101\nsync\nsync\n",
+        headers="device: simulated failed_maps=0\npolicy: eager\n",
+        says=("op 2 (sync) raised MapFailed; op 3 (sync) raised MapFailed",),
     ),
     Told(
         name="fault_loses_everything",
