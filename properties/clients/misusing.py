@@ -109,6 +109,14 @@ class _Scene:
             self._elsewhere.close()
 
 
+def misuse_before(op: Op) -> Row | None:
+    """The misuse that comes before ``op``, unless the program has nothing of its kind by then."""
+    choices = SeededChoices(f"misuse {write_op(op)}")
+    if choices.chance(1, 2) and op.verb not in _TELLING:
+        return choices.pick(OF_A_RUNTIME)
+    return None
+
+
 class MisusingClient(Client):
     """Misuses the runtime before every other op."""
 
@@ -118,9 +126,9 @@ class MisusingClient(Client):
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``."""
-        choices = SeededChoices(f"misuse {write_op(op)}")
-        if choices.chance(1, 2) and op.verb not in _TELLING:
-            self._misuse(choices.pick(OF_A_RUNTIME))
+        row = misuse_before(op)
+        if row is not None:
+            self._misuse(row)
         delivery = super().perform(op)
         self._note(op, delivery)
         return delivery

@@ -13,6 +13,7 @@ from properties.model.results import cut_hex, cut_line
 from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
+NONE_BROKEN = "the calls on the device break none"
 _MOST_BRIEF = 6
 _MOST_SAID = 110
 _LEFT_OUT = ("clock", "free", "inevitable", "or")
@@ -106,6 +107,8 @@ class Argument:
     def brief(self) -> tuple[str, ...]:
         """Six lines at most: what went wrong, facts, the rule, and what cures it."""
         rows = [row for row in self._rows if row[0] not in _LEFT_OUT and row[1]]
+        if len(rows) > _MOST_BRIEF:
+            rows = [row for row in rows if row != ("law", NONE_BROKEN)]
         more = [row for row in rows if row[0] == "fact"][1:]
         left_out = more[max(0, len(more) - max(0, len(rows) - _MOST_BRIEF)) :]
         return _said([row for row in rows if row not in left_out])

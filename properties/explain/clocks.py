@@ -55,6 +55,13 @@ class Traced:
         """When the op at ``position`` reached its clocks."""
         return next((each for each in self.reached if each.position == position), None)
 
+    def was_submitted(self, position: int, command: int) -> bool:
+        """Whether a submit, or for a host write the queue, carried out that command of an op."""
+        if command >= 0:
+            return any((position, command) in places for places in self.submits.values())
+        reached = self.of(position)
+        return reached is not None and reached.submitted >= 0
+
     def never_submitted(self, position: int) -> bool:
         """Whether the trace shows that no submit carried out the op at ``position``."""
         reached = self.of(position)

@@ -18,6 +18,7 @@ from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.metamorphic.rewrites import fresh_names
+from properties.targets.factory import first_number
 
 Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
@@ -108,7 +109,7 @@ def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
 
 def settings(case: Case, again: Judge) -> Iterator[str]:
     """The settings, one at a time, with which the case passes."""
-    for text, changed in _settings(case):
+    for text, changed in changed_settings(case):
         if _passes(changed, again):
             yield text
 
@@ -117,7 +118,7 @@ def _inserted(program: Program, at: int, op: Op) -> Program:
     return Program((*program.ops[:at], op, *program.ops[at:]))
 
 
-def _settings(case: Case) -> Iterator[tuple[str, Case]]:
+def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
     """The case with another policy, client or scheduler."""
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
@@ -130,6 +131,9 @@ def _settings(case: Case) -> Iterator[tuple[str, Case]]:
         for name in ("eager", "lazy"):
             if case.policy.name != name:
                 yield f"under policy {name}", replace(case, policy=PRESETS[name])
+        first = first_number(case.seed)
+        if first != 1:
+            yield f"where its numbers begin at 1, and not at {first}", replace(case, seed="")
     if case.client != PLAIN:
         yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if case.device.is_simulated:

@@ -293,6 +293,7 @@ def _healed(
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
     lost: dict[str, int] = {}
+    undone: dict[str, int] = {}
     for call in failed:
         lost |= _taken(call, traced, verdict)
     start = failed[0].position + 1
@@ -301,11 +302,24 @@ def _healed(
         names = [name for name in used(ops, sizes) if name in lost]
         is_accepted = outcomes[at].error is None and outcomes[at].late_error is None
         if names and is_accepted:
-            return _used(verdict, at, names[0], lost[names[0]], failed[0], again)
-        for each in ops:
-            for name in overwritten(each, sizes):
+            told = _used(verdict, at, names[0], lost[names[0]], failed[0], again)
+            undid = undone.get(names[0], -1)
+            return told if undid < 0 else replace(told, facts=(_undid(verdict, undid), *told.facts))
+        for name in [name for each in ops for name in overwritten(each, sizes)]:
+            if is_accepted:
                 lost.pop(name, None)
+            elif name in lost:
+                undone[name] = at
     return None
+
+
+def _undid(verdict: Verdict, at: int) -> str:
+    """An op that failed after it had overwritten what was lost, so that this was taken back."""
+    error = verdict.execution.history.outcomes[at].error
+    return (
+        f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write it whole, but "
+        f"raised {error} and was taken back; so what was lost before it is lost again"
+    )
 
 
 def _used(

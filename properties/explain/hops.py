@@ -48,7 +48,7 @@ def tell_bytes(
     if held_bytes == meant and traced.broken is None:
         held_right = f"{name} held {_shown(meant, meant, got)}"
         told = _on_host(op, at, held_right, taken, meant, got)
-        told = replace(told, facts=(*told.facts, *_lost_where(verdict, failure, op, again)))
+        told = replace(told, facts=(*_lost_where(verdict, failure, op, again), *told.facts))
         return told if blamed != at else Told(law=told.law)
     if held_bytes != got or traced.broken is not None:
         return NOTHING

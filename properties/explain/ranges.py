@@ -31,13 +31,13 @@ _SPOILT = 0xEE
 def writes(scene: Scene) -> Iterator[Hypothesis]:
     """Host writes to another range, and then host writes of other bytes."""
     for at, op, size in _writes(scene):
-        for instead, rule, said in _other_ranges(op, size):
-            yield with_ops(scene, at, (instead,), "write", rule, said)
         for data, how in misread(scene.client, op):
             if data != op.data:
                 said = f"took its bytes {how}"
                 instead = replace(op, data=data)
                 yield with_ops(scene, at, (instead,), "write", laws.A9, said, detail=how[:9])
+        for instead, rule, said in _other_ranges(op, size):
+            yield with_ops(scene, at, (instead,), "write", rule, said)
     for at, op, _ in _writes(scene):
         yield from _stale_edges(scene, at, op)
         yield from _other_writes(scene, at, op)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Copy, Dispatch, Op, Read, Replay, Write
+from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Write
 from gpusim.program import Program, captures_of, replayed
 from properties.explain.experiments import Judge
 from properties.model.case import Case
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
 _MOST_OPS = 24
@@ -38,7 +38,8 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
         return Varied()
     passes: list[str] = []
     fails: list[str] = []
-    for text, program in _variants(case.program):
+    is_value = failure.kind is FailureKind.VALUE and not len(case.device.faults)
+    for text, program in _variants(case.program, is_value=is_value):
         tried = again(replace(case, program=program))
         if tried.failure is None and _refused(tried) == _refused(verdict):
             passes.append(text)
@@ -49,8 +50,25 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
         ):
             # It is not worth a line to say that data and sizes do not matter.
             fails.append(text)
+    if failure.kind is FailureKind.STATISTICS:
+        for text, program in _around_the_last(case.program):
+            if again(replace(case, program=program)).failure is None:
+                passes.append(text)
     told = islice(_thresholds(case, failure, again), _MOST_SHOWN)
     return Varied(passes=(*told, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
+
+
+def _around_the_last(program: Program) -> Iterator[tuple[str, Program]]:
+    """The program with one op more before or after its last one: figures depend on what is open."""
+    last = len(program) - 1
+    for at, op in enumerate(program):
+        if isinstance(op, Alloc) and op.size_bytes >= WORD_BYTES:
+            one = Dispatch(kernel="affine", buffers=(op.buffer,), scalars=(1, 1), grid=(1, 1, 1))
+            if at < last:
+                before = instead(program, last, one, program[last])
+                yield f"with a dispatch before op {last}", before
+            yield f"with a free after op {last}", Program((*program, Free(buffer=op.buffer)))
+            return
 
 
 def _refused(verdict: Verdict) -> set[str]:
@@ -61,10 +79,10 @@ def _refused(verdict: Verdict) -> set[str]:
     return {each.error for each in verdict.expected.outcomes if each.error is not None}
 
 
-def _variants(program: Program) -> Iterator[tuple[str, Program]]:
+def _variants(program: Program, *, is_value: bool) -> Iterator[tuple[str, Program]]:
     """The program with one thing changed, after a description of the change."""
     for at, op in enumerate(program):
-        if isinstance(op, Dispatch) and op in program.ops[:at]:
+        if is_value and isinstance(op, Dispatch) and op in program.ops[:at]:
             for said, unlike in _unlike(op):
                 yield f"with op {at} {said}", instead(program, at, unlike)
         if isinstance(op, Replay):
@@ -126,8 +144,8 @@ def _thresholds(case: Case, failure: Failure, again: Judge) -> Iterator[str]:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if passes(middle) else (low, middle)
-        passing, failing = (_copied(_sized(op, each)) for each in (low, high))
-        yield f"with at most {low} bytes in op {at} ({op.verb}{passing}; {high} fail{failing})"
+        passing, failing = (_bytes(_sized(op, each), each) for each in (low, high))
+        yield f"with op {at} ({op.verb}) cut to at most {passing}, while {failing} fail"
 
 
 def _size(op: Op) -> int:
@@ -136,13 +154,14 @@ def _size(op: Op) -> int:
     return op.size_bytes if isinstance(op, Read | Copy) else 0
 
 
-def _copied(op: Op) -> str:
-    """How many bytes a read copies as whole words, if these are more than it asks for."""
+def _bytes(op: Op, size_bytes: int) -> str:
+    """The bytes of an op, and how many a read copies as whole words, if these are more."""
+    said = f"{size_bytes} bytes"
     if not isinstance(op, Read):
-        return ""
+        return said
     start, end = op.offset // WORD_BYTES, -(-(op.offset + op.size_bytes) // WORD_BYTES)
     copied = (end - start) * WORD_BYTES
-    return f", {copied} in whole words" if copied != op.size_bytes else ""
+    return f"{said} ({copied} in whole words)" if copied != op.size_bytes else said
 
 
 def _sized(op: Op, size_bytes: int) -> Op:

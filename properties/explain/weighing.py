@@ -87,7 +87,8 @@ def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
             return SILENT
         return LIKELY if one.submitted > other.submitted else REFUTED
     if found.kind in _ABSENT and one is not None:
-        return LIKELY if one.submitted < 0 else REFUTED
+        command = int(found.detail.split()[0])
+        return REFUTED if traced.was_submitted(found.culprit, command) else LIKELY
     return SILENT
 
 

@@ -14,6 +14,8 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
     """When both ops of a crossing were called and submitted; or when an op without effect was."""
     if best.kind in CROSSING:
         return _crossed(best, traced)
+    if best.kind == "omitted" and int(best.detail) > 0:
+        return _cut_before(best.culprit, int(best.detail), traced)
     if best.kind == "omitted" and traced.never_submitted(best.culprit):
         return (_never(program, best.culprit),)
     return ()
@@ -40,3 +42,23 @@ def _never(program: Program, at: int) -> str:
     alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
     same = f"op {at} is the same call as op {alike}; " if alike is not None else ""
     return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"
+
+
+def _cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
+    """Another replay that was cut between two batches just before the command that is missing."""
+    cuts = {
+        position: (number, later)
+        for number, places in traced.submits.items()
+        for later, others in traced.submits.items()
+        for position, last in places
+        if number < later and last == command - 1 and (position, command) in others
+    }
+    cuts.pop(at, None)
+    if not cuts:
+        return ()
+    position, (number, later) = next(iter(cuts.items()))
+    return (
+        f"op {position} was cut between its commands {command - 1} and {command}, which are in the "
+        f"submits of calls {number} and {later}: so likeliest op {at} used what was kept of that "
+        "part, and ended where it ended",
+    )

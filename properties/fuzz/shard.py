@@ -108,6 +108,10 @@ class Shard:
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
         return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
 
+    def _patient(self, stall_seconds: float) -> Judgement:
+        """Judges a candidate that is counted, which is slow and no hang."""
+        return lambda candidate: self._supervisor.judge(candidate, stall_seconds)
+
     def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
         """Why a case fails, found out in the worker."""
         return self._supervisor.explain(case, failure, stall_seconds)
@@ -128,6 +132,8 @@ class Shard:
         """
         self._supervisor.stop()
         judgement = self.judgement(stall_seconds)
+        if failure.kind is FailureKind.COST:
+            judgement = self._patient(stall_seconds)
         if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
             seconds *= _DEATH_PATIENCE
             case = _cut(case, failure, judgement)

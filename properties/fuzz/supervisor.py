@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -22,6 +23,7 @@ from gpusim import errors
 from gpusim.errors import GpusimError, InternalError, NoDevice
 from gpusim.text import write_op
 from properties.explain.argument import Argument
+from properties.explain.experiments import changed_settings
 from properties.explain.explain import explain_unrun
 from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.protocol import (
@@ -43,6 +45,9 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
+_MOST_SETTINGS, _MOST_PASSING = 12, 3
+_SETTING_STALL_SECONDS = 3.0
+"""Seconds without progress after which a case hangs with another setting too."""
 KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
@@ -230,13 +235,26 @@ class Supervisor:
         return self._judged(JudgeCase(case=case, is_replay=True), stall_seconds)
 
     def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
-        """Why ``case`` fails.  A case that kills or hangs its process is not run again."""
-        for tries in () if failure.kind in _ENDS else (True, False):
+        """Why ``case`` fails.
+
+        A case that kills or hangs its process is run again with other settings alone, each time in
+        a new process.
+        """
+        if failure.kind in _ENDS:
+            return explain_unrun(case, failure, self._passing(case, stall_seconds))
+        for tries in (True, False):
             self.ask(Explain(case=case, tries=tries))
             answer = self.wait(stall_seconds)
             if isinstance(answer, Explained) and answer.argument is not None:
                 return answer.argument
         return explain_unrun(case, failure)
+
+    def _passing(self, case: Case, stall_seconds: float) -> tuple[str, ...]:
+        """The first settings with which a case passes that ends its process."""
+        patience_seconds = min(stall_seconds, _SETTING_STALL_SECONDS)
+        tried = islice(changed_settings(case), _MOST_SETTINGS)
+        passing = (text for text, other in tried if self.judge(other, patience_seconds) is None)
+        return tuple(islice(passing, _MOST_PASSING))
 
     def _judged(self, request: JudgeCase, stall_seconds: float) -> Judged:
         self.ask(request)

@@ -3,7 +3,8 @@
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
 unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
 capacity of 1 and a limit of 0.  To run a pool dry inside one batch, nothing else may submit the
-batch first; so scarce policies lift every other limit.  ``debug_dispatch_limit`` is not drawn here,
+batch first; so scarce policies lift every other limit.  If the program has a graph, its policy may
+be one that splits replays.  ``debug_dispatch_limit`` is not drawn here,
 because it changes results.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
-from gpusim.ops import Write
+from gpusim.ops import Capture, Write
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import NO_FAULTS, SPEC, WGPU_NATIVE, FaultPlan
@@ -110,10 +111,19 @@ def draw_case(
     )
     if replace(promises, special_floats=False) != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
-    policy = _with_room_for(program, policy)
+    policy = _with_room_for(program, policy if long else _splitting(choices, program, policy))
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
     )
+
+
+def _splitting(choices: Choices, program: Program, policy: Policy) -> Policy:
+    """``policy``, or at times one whose batches end in the middle of the program's replays."""
+    can_split = any(isinstance(op, Capture) and len(op.commands) > 1 for op in program)
+    if not can_split or not choices.chance(1, _SPLIT_GRAPHS):
+        return policy
+    drawn = {name: choices.pick(amounts) for name, amounts in _SPLITTING.items()}
+    return replace(policy, **{**_ROOMY, **drawn})
 
 
 def _with_room_for(program: Program, policy: Policy) -> Policy:
@@ -306,17 +316,16 @@ _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
     ({"upload_bytes": (64, 16, 256)}, 3),
     ({"memory_budget_bytes": (1024, 256, 4096)}, 3),
     ({"cache_bind_groups": (True,), "bind_group_cache": (1, 2), "uniform_cache": (1, 2)}, 2),
-    (
-        # A replay is recorded as a run; these batches have room for only a part of a run.
-        {
-            "uniforms": (Uniforms.RING,),
-            "batch_commands": (None, 3, 3, 5, 8),
-            "batch_groups": (None, 5, 16),
-            "batch_bytes": (None, None, 256),
-        },
-        4,
-    ),
 )
+_SPLITTING: Mapping[str, Sequence[object]] = {
+    "uniforms": (Uniforms.RING,),
+    "batch_commands": (None, 3, 2, 5),
+    "batch_groups": (None, 5, 16),
+    "batch_bytes": (None, None, 256),
+}
+"""A replay is recorded as a run, of which a batch has room for a part."""
+_SPLIT_GRAPHS = 5
+"""One program in this many, of those with a graph of several commands, has such a policy."""
 
 
 def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:

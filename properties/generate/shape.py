@@ -92,7 +92,7 @@ class Shape:
     """The sizes in bytes of most buffers, since a model has few; if empty, any size."""
     real_buffers: int = 8
     """One buffer in this many holds floats; with 0, no buffer does."""
-    mistakes: int = 7
+    mistakes: int = 6
     """One move in this many is invalid on purpose."""
     dump: bool = True
     """Whether the program ends with a read of every live buffer and a sync."""
@@ -113,7 +113,7 @@ def draw_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
         live_buffers=choices.weighted(_LIVE),
         palette=tuple([_palette_size(choices) for _ in range(choices.weighted(_PALETTES))]),
         real_buffers=choices.pick((0, 8, 3)) if swarm else 8,
-        mistakes=choices.pick((7, 40, 4)) if swarm else 7,
+        mistakes=choices.pick((6, 40, 4)) if swarm else 6,
         dump=not choices.chance(1, 10),
     )
 
