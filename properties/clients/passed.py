@@ -17,8 +17,11 @@ _DOES = {
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
     "own_arrays": "reads into arrays of its own",
-    "dropping": "issues further reads, and drops their tickets",
-    "reentrant": "calls the runtime in done callbacks",
+    "dropping": "issues a read before and after each read, and drops their tickets; "
+    "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
+    "commands of each replay again",
+    "reentrant": "gives each read three done callbacks: the first raises, the second is the "
+    "program's, and the third calls the runtime",
     "misusing": "makes calls that are to be refused, in between",
     "sharing": "shares buffers with the runtime, and carries out some ops itself",
     "closing": "closes the runtime in the place of the last sync",

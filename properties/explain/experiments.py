@@ -24,6 +24,7 @@ Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
 """A longer program is not run with other data, since the search could not use the result."""
 _MOST_PLACES = 12
+_MOST_BYTES = 1 << 12
 _WAYS = ((True, True), (True, False), (False, True), (False, False))
 """Whether buffers are filled, and read at the end, in the runs with other data."""
 
@@ -34,6 +35,8 @@ class Others:
 
     shown: tuple[Shown, ...] = ()
     runs: int = 0
+    whole: tuple[Shown, ...] = ()
+    """The same program whose failing read is of its whole buffer, if that fails as well."""
     plain_failed: bool = False
     """Whether the case fails with other data and no other change."""
 
@@ -65,7 +68,26 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
         if judged.failure is not None and judged.failure.kind is failure.kind:
             shown.append(shown_by(judged, other.numbers))
             plain = plain or not (fills or looks)
-    return Others(shown=tuple(shown), runs=len(_WAYS), plain_failed=plain)
+    return Others(
+        shown=tuple(shown),
+        runs=len(_WAYS),
+        whole=_of_all_bytes(case, failure, again),
+        plain_failed=plain,
+    )
+
+
+def _of_all_bytes(case: Case, failure: Failure, again: Judge) -> tuple[Shown, ...]:
+    """A run that reads the whole buffer, so that a mistake must explain all of its bytes."""
+    program, at = case.program, failure.position
+    op = program[at]
+    sizes = {each.buffer: each.size_bytes for each in program if isinstance(each, Alloc)}
+    if not isinstance(op, Read) or op.size_bytes >= sizes.get(op.buffer, 0):
+        return ()
+    whole = replace(op, offset=0, size_bytes=min(sizes[op.buffer], _MOST_BYTES))
+    ops = (*program.ops[:at], whole, *program.ops[at + 1 :])
+    judged = again(replace(case, program=Program(ops)))
+    is_like = judged.failure is not None and judged.failure.signature == failure.signature
+    return (shown_by(judged),) if is_like else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,10 +101,13 @@ class Boundary:
         return f"with a {self.verb} before op {self.at}"
 
 
-def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
+def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
     """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
     program = case.program
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
+    if kind is FailureKind.STATISTICS:
+        # A flush only changes when the judge asks.
+        inserted = [(Sync(), 1)]
     for op, first in inserted:
         found = tuple(
             Boundary(at=at, verb=op.verb)
@@ -90,7 +115,7 @@ def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
             if _passes(replace(case, program=_inserted(program, at, op)), again)
         )
         if found:
-            return found
+            return found[::-1] if kind is FailureKind.STATISTICS else found
     return ()
 
 

@@ -44,7 +44,7 @@ from properties.explain.settling import tell_settling
 from properties.explain.slots import tell_destroyed, tell_offset, tell_pool, tell_staged
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
-from properties.explain.uses import tell_uses
+from properties.explain.uses import tell_repeated, tell_uses
 from properties.explain.variations import vary
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, distinct, doubt, order
 from properties.explain.when import tell_when
@@ -98,7 +98,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     tried = Tried() if again is None else _try(verdict, failure, again)
     found: tuple[Hypothesis, ...] = ()
     if _is_searched(failure, verdict):
-        answer = search(shown, failure.position, tried.others.shown)
+        others = tried.others
+        answer = search(shown, failure.position, others.shown, others.whole)
         by = partial(order, traced=traced, tried=tried, votes=answer.votes)
         found = tuple(sorted(answer.found, key=by))
         is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
@@ -180,7 +181,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
     )
     return Tried(
         others=others,
-        boundaries=boundaries(case, again),
+        boundaries=boundaries(case, failure.kind, again),
         inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
         varied=vary(verdict, failure, again),
@@ -233,6 +234,7 @@ def _looked_into(
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
+    yield tell_repeated(verdict, failure, again)
     yield tell_pool(verdict, traced)
     yield tell_staged(verdict, traced)
     yield tell_destroyed(verdict, traced)

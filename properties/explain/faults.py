@@ -41,9 +41,10 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
     failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
     if not failed or not len(case.device.faults):
         return NOTHING
-    if failure.kind is FailureKind.FAULTS:
-        return _kept(verdict, failed)
     facts = tuple(_met(call, verdict) for call in failed[:1])
+    if failure.kind is FailureKind.FAULTS:
+        kept = _kept(verdict, failed)
+        return kept if kept.sentence else Told(later=facts)
     if failure.kind is FailureKind.ERROR:
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)

@@ -11,6 +11,7 @@ from gpusim.ops import Read
 from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 from gpusim.trace import Trace
+from properties.clients.client import BrokenPromise
 from properties.execute import CHANGED
 from properties.explain import rules
 from properties.explain.argument import Argument, said_shortly
@@ -31,6 +32,7 @@ _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
 _CLIENTS = "properties/clients/"
+_JUDGED = BrokenPromise.__name__
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 
 
@@ -277,8 +279,11 @@ def _ended_first(verdict: Verdict, failure: Failure) -> str:
 
 def _raised_in(details: str) -> tuple[str, ...]:
     """Where an exception was raised first, and the call of a client that led there."""
-    # An exception that was raised while another was handled is printed after the other.
-    first = _LATER.split(details)[0].splitlines()
+    # An exception that was raised while another one was handled comes after that one.
+    raised = _LATER.split(details)
+    # A client that judges an error says so while it handles that error.
+    told = len(raised) > 1 and _JUDGED in raised[-1]
+    first = raised[-2 if told else 0].splitlines()
     frames = [
         (line.strip(), code.strip())
         for line, code in pairwise(first)

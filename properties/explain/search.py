@@ -71,12 +71,14 @@ def _affordable(scene: Scene) -> Iterator[Hypothesis]:
     return islice(hypotheses(scene), max(1, _MOST_STEPS // max(1, len(scene.steps))))
 
 
-def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
+def search(
+    shown: Shown, position: int, others: Sequence[Shown] = (), more: Sequence[Shown] = ()
+) -> Answer:
     """The mistakes that explain the failing op at ``position``.
 
     If some mistakes explain all ops, only these are given.  Otherwise the mistakes that explain the
     longest beginning come first.  ``others`` are runs of the same ops with other data that failed
-    as well.
+    as well.  ``more`` are runs that show more bytes: what does not explain them is left out.
     """
     reach: dict[Key, int] = {}
     by_key: dict[Key, Hypothesis] = {}
@@ -86,6 +88,9 @@ def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
             by_key[found.key], reach[found.key] = found, end
     whole = [key for key, end in reach.items() if end > len(shown.scene.program)]
     keys = whole or sorted(reach, key=lambda key: -reach[key])
+    for each in more:
+        held = {*_held({*keys}, each)}
+        keys = [key for key in keys if key in held] or keys
     votes = Counter(key for other in others for key in _held({*keys}, other))
     return Answer(found=tuple(by_key[key] for key in keys), votes=votes)
 

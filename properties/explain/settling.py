@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from gpusim.ops import Read
 from properties.explain.experiments import Judge
+from properties.explain.kinds import UNEXPLAINED
 from properties.explain.told import NOTHING, Told
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure
@@ -27,12 +28,12 @@ _RULE = Law(
 def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judge | None) -> Told:
     """Whether the case fails because maps do not settle in the order of their calls.
 
-    Only for a runtime of others whose case has two reads or more, and no planned fault.
+    Only for a runtime of others whose case has a read, and no planned fault.
     """
     case = verdict.execution.case
     reads = [op for op in case.program if isinstance(op, Read)]
     layered = case.disturbance is not None or case.device.is_simulated
-    if again is None or not case.follows_no_policy or not layered or len(reads) < 2:
+    if again is None or not case.follows_no_policy or not layered or not reads:
         return NOTHING
     if case.injected or len(case.device.faults):
         return NOTHING
@@ -41,8 +42,9 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
     other = again(replace(case, disturbance=REVERSED)).failure
     if other is None or other.kind is not failure.kind:
         return NOTHING
+    without_excuse = sentence.removesuffix(UNEXPLAINED)
     return Told(
-        sentence=f"the runtime relies on the order in which maps settle: {sentence}",
+        sentence=f"the runtime relies on the order in which maps settle: {without_excuse}",
         rule=_RULE,
         facts=(
             "tried: it passes if maps settle in the order of their calls, and fails if the last "

@@ -21,6 +21,7 @@ from properties.targets.twins import twin_name
 from reference import run
 
 _OWN, _OTHER = "the runtime of the program", "the runtime beside"
+_MOST_CALLS = 3
 _USES = {
     "write_buffer": "wrote to",
     "copy": "copied from or to",
@@ -93,11 +94,26 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
     if not found:
         return None
     more = (
-        (f"{len(found)} calls of one runtime are on objects of the other",)
+        (
+            f"{len(found)} calls of one runtime are on objects of the other: "
+            f"{_calls_of([call for _, call, _ in found])}",
+        )
         if len(found) > 1
         else ()
     )
     return (*found[0], more)
+
+
+def _calls_of(found: list[Call]) -> str:
+    by_number = {each.number: each for each in found}.values()
+    told = [f"{each.event.kind} (call {each.number}, {_at(each)})" for each in by_number]
+    return ", ".join(told[:_MOST_CALLS]) + ", ..." * (len(told) > _MOST_CALLS)
+
+
+def _at(call: Call) -> str:
+    """The op that made a call, or the runtime beside."""
+    where = f"in op {call.position}" if call.position >= 0 else f"by {_OWN}"
+    return where if call.is_own else f"by {_OTHER}"
 
 
 def _used(event: Event) -> Iterator[int]:

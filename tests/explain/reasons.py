@@ -209,13 +209,10 @@ REASONS = (
     ),
     Told(
         name="replay_keeps_grid",
-        program="alloc a 4\nalloc b 4\ncapture g0 dispatch affine b 1,1 1x1x1\nfree b\n"
-        "replay g0 * b=a\n",
+        program="alloc a 4\nalloc b 12\nalloc c 12\nwrite c 0 010000000100000001000000\n"
+        "capture g0 dispatch_indirect affine a 1,1 b 0\nreplay g0 * b=c\nread a 0 4 -> r0\n",
         headers="policy: eager\n",
-        says=(
-            "a replay over other buffers keeps a captured buffer as the grid of an indirect "
-            "dispatch",
-        ),
+        says=("was dispatched over the grid at byte 0 of b and asks for the grid at byte 0 of c",),
     ),
     Told(
         name="plan_key_lacks_kernel",
