@@ -30,7 +30,7 @@ class Adversary:
         self._held: list[HeldPromise] = []
         self._is_advancing = False
         self.has_lost_device = False
-        """Whether it has destroyed the device, as planned."""
+        """Whether the adversary has destroyed the device, as planned."""
         self._pumped_by: Callable[..., Any] | None = None
         """Schedules a call in the event loop that settles held promises."""
         self.begin(None)

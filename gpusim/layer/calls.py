@@ -32,7 +32,7 @@ class Call:
     """How one method is watched."""
 
     kind: str = ""
-    """The kind of its event; empty if it makes none."""
+    """The kind of the method's event; empty if it has no event."""
     about: About = _nothing
     """Makes the event's details: ``about(watch, self, *arguments)``."""
     after: After | None = None

@@ -35,8 +35,8 @@ def stand_between(device: Any, watch: Watch, disturb: Disturb = undisturbed) -> 
     """Watch a wgpu-py device, or one with its interface, from now on.
 
     Raises:
-        TypeError: it is no device.
-        ValueError: it is watched already.
+        TypeError: ``device`` is no device.
+        ValueError: ``device`` is watched already.
     """
     if not hasattr(device, "create_command_encoder") or isinstance(device, type):
         raise TypeError(

@@ -71,7 +71,8 @@ def linear_workgroup(x_count: str, y_count: str) -> Polynomial:
 def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | None:
     """The polynomial as a linear function of the lane's number; None if it is not linear.
 
-    ``linear``: the number of the workgroup as a polynomial of X, Y and Z; None if it has none.
+    ``linear``: the number of the workgroup as a polynomial of X, Y and Z; None if there is no such
+    polynomial.
     """
     if linear is not None and value.get((X,), 0):
         factor = value[(X,)]

@@ -162,9 +162,8 @@ class Expressions(Constructors):
         values = last.value if isinstance(last.value, tuple) else (last.value,)
         if name in ("/", "%") and of in INTEGERS and any(value == 0 for value in values):
             self.fail("this is divided by zero", last.place)
-        wide = [value for value in values if value >= 32]
-        if name in ("<<", ">>") and of in (I32, U32) and wide:
-            self.fail(f"cannot shift {of} by {wide[0]} bits because it has only 32", last.place)
+        if name in ("<<", ">>") and of in (I32, U32) and any(value >= 32 for value in values):
+            self.fail(f"cannot shift {of} by {max(values)} bits because it has only 32", last.place)
 
     def _index(self, node: syntax.Index) -> Expr:
         base = self._pointee(self.expression(node.base))

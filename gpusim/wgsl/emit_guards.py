@@ -79,7 +79,7 @@ class GuardWriter(LoopWriter):
         return False
 
     def bound(self, condition: Scalar) -> tuple[str, str, list[tuple[Memory, int]]] | None:
-        """The bound that a condition sets to the lane's number; None if it sets none.
+        """The bound that a condition sets to the lane's number; None if it sets no bound.
 
         ``below`` or ``at``, the Python of the limit, and the memories with an element for each
         number below it.

@@ -63,7 +63,7 @@ def numbers(start: int, count: int, step: int, offset: int) -> Values:
 def clamped(
     start: int, count: int, step: int, offset: int, size: int, clamps: tuple[Any, ...]
 ) -> Any:
-    """The elements ``step * lane + offset``: a slice, or None where one is clamped or missing."""
+    """The elements ``step * lane + offset``: a slice; None if an element is clamped or missing."""
     reach = step * (count - 1)
     for shift, least, most in clamps:
         first = (step * start + shift) % _WRAP

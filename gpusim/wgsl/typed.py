@@ -34,7 +34,7 @@ class Symbol:
 
 
 def override_key(symbol: Symbol) -> str:
-    """What a pipeline calls an override: its number, or its name if it has none."""
+    """What a pipeline calls an override: its number or, without a number, its name."""
     return symbol.name if symbol.override_id is None else str(symbol.override_id)
 
 

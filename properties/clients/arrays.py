@@ -310,7 +310,7 @@ class _IntoMiddle(_Given):
 class _Shared(_Given):
     """Two reads into one array, one after the other.
 
-    ``same`` reads the bytes of the first once more, on its own.
+    ``same`` reads the bytes of the first read once more, on its own.
     """
 
     def __init__(self, same: Ticket, out: bytearray) -> None:

@@ -42,7 +42,7 @@ class AwaitingClient(Client):
         return super().perform(op)
 
     def read(self, op: Read) -> Ticket:
-        """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
+        """Read; by turns await it in two tasks, or cancel the first task, or leave the read alone.
 
         A read that is left alone is submitted and delivered by the next sync, or with a later
         read.  Before every second sync all reads are left alone.
@@ -71,7 +71,7 @@ class AwaitingClient(Client):
     def sync(self, op: Sync) -> None:
         """Start four syncs at once; each must deliver every read issued before it.
 
-        The first is cancelled as soon as it waits.
+        The first sync is cancelled as soon as it waits.
         """
         self._leaves_alone = not self._leaves_alone
         self._loop.run_until_complete(self._sync_side_by_side())
@@ -95,7 +95,7 @@ class AwaitingClient(Client):
                 raise error
 
     async def _cancel_a_sync(self) -> None:
-        """Cancel a sync as soon as it waits; what it raises before that belongs to this op."""
+        """Cancel a sync as soon as it waits; an error that it raises before belongs to this op."""
         task = asyncio.create_task(self._sync_once())
         await asyncio.sleep(0)
         task.cancel()
@@ -110,8 +110,8 @@ class AwaitingClient(Client):
         ends = await asyncio.gather(*others, return_exceptions=True)
         (end,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
-        # The first may have ended before it was cancelled.  If several raise, its fault counts,
-        # because it made the submit.
+        # The first sync may have ended before it was cancelled.  If several syncs raise, the fault
+        # of the first counts, because that sync made the submit.
         for error in [None if first.cancelled() else end, *ends]:
             if error is not None:
                 raise _blamed(error)
@@ -142,7 +142,7 @@ class AwaitingClient(Client):
 
 
 def _blamed(error: BaseException) -> BaseException:
-    """The error of a task; nobody cancels one that is waited for here."""
+    """The error of a task; no task that is waited for here is cancelled on purpose."""
     if isinstance(error, asyncio.CancelledError):
         return BrokenPromise("a task is cancelled because another one was")
     return error

@@ -117,6 +117,14 @@ class _Scene:
             self._elsewhere.close()
 
 
+def misuse_before(op: Op) -> Row | None:
+    """The misuse that comes before ``op``, unless the program has nothing of its kind by then."""
+    choices = SeededChoices(f"misuse {write_op(op)}")
+    if choices.chance(1, 2) and op.verb not in _TELLING:
+        return choices.pick(OF_A_RUNTIME)
+    return None
+
+
 class MisusingClient(Client):
     """Misuses the runtime before every other op."""
 
@@ -126,9 +134,9 @@ class MisusingClient(Client):
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``."""
-        choices = SeededChoices(f"misuse {write_op(op)}")
-        if choices.chance(1, 2) and op.verb not in _TELLING:
-            self._misuse(choices.pick(OF_A_RUNTIME))
+        row = misuse_before(op)
+        if row is not None:
+            self._misuse(row)
         delivery = super().perform(op)
         self._note(op, delivery)
         return delivery
@@ -155,7 +163,7 @@ class MisusingClient(Client):
         except _Missing:
             return
         except DeviceFault:
-            # A fault may be raised by the next call, whichever it is.
+            # Any call may be the next, and so raise a fault.
             raise
         except Exception as raised:
             self._judge(name, raised, error, says)

@@ -1,4 +1,4 @@
-"""Descriptions for people: what each client does, and in which forms it passes arguments."""
+"""Descriptions for people: what each client does and calls, and how it passes arguments."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from gpusim.kernels import Kernel
 from gpusim.ops import Dispatch, Op, Write
 from properties.clients.arrays import data_of, forms_of
 from properties.clients.beside import BESIDE
+from properties.clients.misusing import misuse_before
 
 _MUTATING = "mutating"
 _DOES = {
@@ -30,8 +31,26 @@ _DOES = {
 
 
 def does(client: str) -> str:
-    """What a client does; empty for the plain one, and for one that is not ours."""
+    """What a client of our runtime does; empty for the plain client and for foreign clients."""
     return _DOES.get(client, "")
+
+
+_OWN: Mapping[tuple[str, str], str] = {
+    ("dropping", "read"): "reads the same before it, and no bytes after it; drops both tickets",
+    ("dropping", "replay"): "captures the commands again, and replays that graph instead",
+    ("dropping", "sync"): "calls sync(timeout=0) before it",
+    ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "
+    "a buffer of its own, then flushes, syncs or waits",
+}
+
+
+def own_calls(client: str, op: Op) -> str:
+    """What a client calls itself around ``op``, where that follows from the op; else empty."""
+    if client == "misusing":
+        row = misuse_before(op)
+        said = "before it, a call that is to be refused, if the program has what that needs"
+        return "" if row is None else f"{said}: {row[0]}"
+    return _OWN.get((client, op.verb), "")
 
 
 def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:

@@ -1,8 +1,8 @@
-"""The first command that no op asked for: the op whose place it took, and how it differs from it.
+"""The first command that no op asked for: whose place it took, and how it differs from that op.
 
-A law reports such a command in the numbers of the trace.  Here it is told in the names of the
-program.  The command was seen itself, so it counts more than a mistake that would show the same
-bytes.
+A law reports such a command in the numbers of the trace.  Here the command is described by the
+names of the program.  The trace shows the command itself.  So it counts more than a hypothesis that
+would show the same bytes.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _SAYS_AS_MUCH = {
     "copy": ("copy",),
     "read": ("read",),
 }
-"""For each difference, the kinds of mistakes in whose sentence it stands already."""
+"""For each difference, the kinds of hypotheses whose sentence says as much."""
 _STANDS_FOR = {ReadPiece: ExpectedRead, CopyPiece: ExpectedCopy, type(None): ExpectedDispatch}
 """For each kind of command, the kind of op whose place it takes."""
 
@@ -52,7 +52,7 @@ class Accused:
 
 
 def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp | None:
-    """The first of these ops that is of the command's kind; None if there is none."""
+    """The first op of ``waiting`` that is of the command's kind; None without such an op."""
     kind = _STANDS_FOR.get(type(command.piece))
     return next((each for each in waiting if kind and isinstance(each, kind)), None)
 
@@ -91,7 +91,7 @@ def _difference(accused: Accused, program: Program) -> tuple[str, str]:
 
 
 def _end_of_copy(expected: ExpectedCopy, piece: CopyPiece) -> tuple[str, Bytes, Bytes]:
-    """The end of a copy that is wrong, the bytes there, and those that it should have."""
+    """Which end of a copy is wrong ("from" or "to"), its bytes, and the bytes that are right."""
     op, size_bytes = expected.op, piece.size_bytes
     source, target = _source_of(expected), (expected.target.number, op.target_offset, op.size_bytes)
     given = piece.target, piece.target_offset, size_bytes
@@ -101,7 +101,7 @@ def _end_of_copy(expected: ExpectedCopy, piece: CopyPiece) -> tuple[str, Bytes, 
 
 
 def _source_of(expected: ExpectedCopy) -> Bytes:
-    """Where a copy is to take its bytes: its source or, once that is there, its scratch buffer."""
+    """Where a copy is to take its bytes: from its source or, if it has one, its scratch buffer."""
     op = expected.op
     if expected.scratch is None:
         return expected.source.number, op.source_offset, op.size_bytes

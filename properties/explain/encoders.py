@@ -1,6 +1,7 @@
-"""Batches by their commands: one that was encoded twice, and one that is like an earlier one.
+"""Batches by their commands: a batch encoded twice, and a batch like an earlier batch.
 
-A command buffer is submitted once.  A runtime that keeps one for an equal batch submits it again.
+A command buffer may be submitted once.  A runtime that keeps a command buffer for an equal batch
+submits it again.
 """
 
 from dataclasses import dataclass

@@ -18,6 +18,7 @@ from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.metamorphic.rewrites import fresh_names
+from properties.targets.factory import first_number
 
 Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
@@ -101,7 +102,7 @@ class Boundary:
 
 
 def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
-    """The places where a flush makes the case pass; if there are none, a sync; or else a read."""
+    """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
     program = case.program
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
@@ -133,7 +134,7 @@ def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
 
 def settings(case: Case, again: Judge) -> Iterator[str]:
     """The settings, one at a time, with which the case passes."""
-    for text, changed in _settings(case):
+    for text, changed in changed_settings(case):
         if _passes(changed, again):
             yield text
 
@@ -142,7 +143,7 @@ def _inserted(program: Program, at: int, op: Op) -> Program:
     return Program((*program.ops[:at], op, *program.ops[at:]))
 
 
-def _settings(case: Case) -> Iterator[tuple[str, Case]]:
+def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
     """The case with another policy, client or scheduler."""
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
@@ -155,6 +156,9 @@ def _settings(case: Case) -> Iterator[tuple[str, Case]]:
         for name in ("eager", "lazy"):
             if case.policy.name != name:
                 yield f"under policy {name}", replace(case, policy=PRESETS[name])
+        first = first_number(case.seed)
+        if first != 1:
+            yield f"where its numbers begin at 1, and not at {first}", replace(case, seed="")
     if case.client != PLAIN:
         yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if case.device.is_simulated:

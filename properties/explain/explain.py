@@ -1,7 +1,7 @@
 """Explains a failing case: gathers what is known of it into one argument.
 
 The meaning of the program shows which op went wrong, and a trace shows when.  ``again`` runs the
-case with other data and settings; without it only the one execution is looked at.
+case with other data and settings; without ``again`` only the given execution is looked at.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from itertools import islice
 from gpusim.text import write_op
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
-from properties.explain.argument import Argument, ByteStory, Crossing
+from properties.explain.argument import NONE_BROKEN, Argument, ByteStory, Crossing
 from properties.explain.clocks import Traced, read_clocks
+from properties.explain.conflicts import tell_conflicts
 from properties.explain.encoders import tell_encoders, tell_like_batch
 from properties.explain.experiments import (
     Judge,
@@ -40,7 +41,7 @@ from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
-from properties.explain.slots import tell_offset, tell_pool, tell_staged
+from properties.explain.slots import tell_destroyed, tell_offset, tell_pool, tell_staged
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_repeated, tell_uses
@@ -57,7 +58,7 @@ from properties.oracles.metamorphic.relations import transform
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_PASSES = 2, 4
 _AFTERWARDS = ("F1", "F2", "G1")
-"""Laws that are broken because the case fails; so they are not its cause."""
+"""Laws that are broken because the case fails, so that they are never the cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
 _REPEATED = (FailureKind.COST, FailureKind.GROWTH)
@@ -116,6 +117,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
     argument = tell_settling(verdict, failure, argument.sentence, again).added_to(argument)
+    kind = found[0].kind if found else ""
+    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
@@ -186,8 +189,11 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
     )
 
 
-def explain_unrun(case: Case, failure: Failure) -> Argument:
-    """What a failure says by itself, for a case that cannot be run again in this process."""
+def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) -> Argument:
+    """What a failure says by itself, for a case that cannot be run again in this process.
+
+    ``passes`` are the settings with which it passed in others.
+    """
     is_op = 0 <= failure.position < len(case.program)
     place = f"op {failure.position} ({failure.op})" if is_op else failure.op
     return Argument(
@@ -195,6 +201,7 @@ def explain_unrun(case: Case, failure: Failure) -> Argument:
         case=case,
         sentence=": ".join(part for part in (place, failure.reason) if part),
         facts=failure.notes[:3],
+        passes=passes,
         culprit=failure.position if is_op else -1,
     )
 
@@ -219,7 +226,7 @@ def _looked_into(
     traced: Traced,
     again: Judge | None,
 ) -> Iterator[Told]:
-    """What the trace, the faults and the history show besides; a later one counts more."""
+    """What the trace, the faults and the history show besides; later items count more."""
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
     if by_faults.sentence:
@@ -230,6 +237,7 @@ def _looked_into(
     yield tell_repeated(verdict, failure, again)
     yield tell_pool(verdict, traced)
     yield tell_staged(verdict, traced)
+    yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, failure)
@@ -344,7 +352,7 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
     if traced.broken is None:
         if argument.failure.kind not in _HAS_BYTES:
             return ""
-        return "the calls on the device break none"
+        return NONE_BROKEN
     broken = traced.broken
     told = broken.notes[0] if broken.notes else broken.reason
     return f"{broken.trait} is broken first, at call {traced.broken_at}: {told}"
@@ -376,4 +384,4 @@ def _free(others: Others) -> str:
         return "data and scalars may be anything"
     if others.shown:
         return "data and scalars may be anything where the buffers are filled first"
-    return "nothing: with other data and scalars it passes"
+    return "the data matter: with other data and scalars it passes"

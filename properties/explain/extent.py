@@ -18,7 +18,7 @@ from properties.oracles.laws import catalogue as laws
 
 _MOST_BYTES = 1 << 16
 _ROUND_BYTES = 64
-"""An edge at a multiple of this many bytes is worth a word."""
+"""The edge of a run of wrong bytes is named if it is a multiple of this number."""
 _MOST_RUNS = 3
 
 
@@ -65,11 +65,9 @@ def _lost_part(
     right = [n for n in range(start, start + size) if n not in wrong and meant[n]]
     if not right:
         return None
-    said = (
-        f"op {lost[0]} ({write_op(op)}) lost {_said(wrong)} of {buffer}, and no more of its {size}"
-    )
+    said = f"op {lost[0]} ({write_op(op)}) lost {_said(wrong)} of {buffer}"
     return Told(
-        sentence=f"{said}: the rest arrived",
+        sentence=f"{said}; the rest of its {size} bytes arrived",
         culprit=lost[0],
         rule=laws.A9 if isinstance(op, Write) else laws.A5,
     )
@@ -79,9 +77,14 @@ def _said(wrong: list[int]) -> str:
     """The bytes in words, as runs."""
     starts = [n for n in wrong if n - 1 not in wrong]
     ends = [n for n in wrong if n + 1 not in wrong]
-    runs = [f"{a} to {b}{_edge(a, b)}" for a, b in zip(starts, ends, strict=True)]
+    runs = [_run(start, last) for start, last in zip(starts, ends, strict=True)]
     more = f" and {len(runs) - _MOST_RUNS} runs more" if len(runs) > _MOST_RUNS else ""
-    return f"bytes {', '.join(runs[:_MOST_RUNS])}{more}"
+    noun = "byte" if len(wrong) == 1 else "bytes"
+    return f"{noun} {', '.join(runs[:_MOST_RUNS])}{more}"
+
+
+def _run(start: int, last: int) -> str:
+    return f"{start}{f' to {last}' if last > start else ''}{_edge(start, last)}"
 
 
 def _edge(start: int, last: int) -> str:

@@ -2,7 +2,7 @@
 
 A fault is raised once, by the op or the read to which it belongs.  What its batch would have
 written is lost.  So a runtime can go wrong in five ways: it swallows the fault, gives it to the
-wrong read, raises it again later, refuses bytes that were not lost, or uses bytes that were.
+wrong read, raises it again later, refuses bytes that were not lost, or uses lost bytes.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 
 
 def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
-    """What became of the faults that the device met; nothing if it met none."""
+    """What became of the faults that the device met; NOTHING if the device met no fault."""
     case = verdict.execution.case
     if case.disturbance is not None and case.injected:
         return _disturbed(verdict, failure, case.disturbance, again)
@@ -96,8 +96,8 @@ def _disturbed(
 def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
     """Whether a later op that met a fault lost what was recorded before it.
 
-    Then a flush between the two cures it.  A flush moves no map and makes no buffer, so the fault
-    comes at the same call.
+    If so, a flush between the two ops makes the case pass.  A flush moves no map and makes no
+    buffer, so the fault comes at the same call.
     """
     if not at < other < len(case.program):
         return False
@@ -257,7 +257,7 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
 
 
 def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A replay that failed at one of its commands, and left what the others had done."""
+    """A replay that failed at one of its commands, and left what earlier commands had done."""
     got = verdict.execution.history.outcomes[failure.position].data
     scene = shown_by(verdict).scene
     for call in failed:
@@ -294,6 +294,7 @@ def _healed(
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
     lost: dict[str, int] = {}
+    undone: dict[str, int] = {}
     for call in failed:
         lost |= _taken(call, traced, verdict)
     start = failed[0].position + 1
@@ -302,11 +303,24 @@ def _healed(
         names = [name for name in used(ops, sizes) if name in lost]
         is_accepted = outcomes[at].error is None and outcomes[at].late_error is None
         if names and is_accepted:
-            return _used(verdict, at, names[0], lost[names[0]], failed[0], again)
-        for each in ops:
-            for name in overwritten(each, sizes):
+            told = _used(verdict, at, names[0], lost[names[0]], failed[0], again)
+            undid = undone.get(names[0], -1)
+            return told if undid < 0 else replace(told, facts=(_undid(verdict, undid), *told.facts))
+        for name in [name for each in ops for name in overwritten(each, sizes)]:
+            if is_accepted:
                 lost.pop(name, None)
+            elif name in lost:
+                undone[name] = at
     return None
+
+
+def _undid(verdict: Verdict, at: int) -> str:
+    """An op that failed after it had overwritten what was lost, so that this was taken back."""
+    error = verdict.execution.history.outcomes[at].error
+    return (
+        f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write it whole, but "
+        f"raised {error} and was taken back; so what was lost before it is lost again"
+    )
 
 
 def _used(

@@ -48,7 +48,7 @@ def tell_bytes(
     if held_bytes == meant and traced.broken is None:
         held_right = f"{name} held {_shown(meant, meant, got)}"
         told = _on_host(op, at, held_right, taken, meant, got)
-        told = replace(told, facts=(*told.facts, *_lost_where(verdict, failure, op, again)))
+        told = replace(told, facts=(*_lost_where(verdict, failure, op, again), *told.facts))
         return told if blamed != at else Told(law=told.law)
     if held_bytes != got or traced.broken is not None:
         return NOTHING
@@ -95,7 +95,7 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
 def _lost_where(
     verdict: Verdict, failure: Failure, op: Read, again: Judge | None
 ) -> tuple[str, ...]:
-    """Which bytes of a read are lost where the rest of its buffer is no zeros."""
+    """Which bytes of a read are lost if its buffer is first filled, so that nothing is zero."""
     program = verdict.execution.case.program
     made = [n for n, each in enumerate(program) if getattr(each, "buffer", "") == op.buffer]
     first = program[made[0]] if made else None
@@ -144,7 +144,7 @@ def _shown(data: bytes, meant: bytes, got: bytes) -> str:
 def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> str:
     """Where in its buffer the wrong bytes of a read belong; empty if that is not found.
 
-    It is found by running once more with other data.
+    To find it, the program runs once more with other data.
     """
     other = None if again is None else looked_at(verdict, failure, again)
     if other is None:

@@ -1,7 +1,7 @@
 """Where an indirect dispatch takes its grid from, found by trial.
 
 A grid of one workgroup is written at one place of a buffer of zeros at a time.  The dispatch has an
-effect only where it reads its grid from that place, since every other place has a zero in it.
+effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
 """
 
 from dataclasses import replace
@@ -19,11 +19,11 @@ from properties.oracles.judge import Verdict
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
 _MOST_BYTES = 256
-"""A grid in a longer buffer is looked for in its first bytes."""
+"""In a longer buffer the grid is looked for only in this many bytes at the start."""
 
 
 def tell_grid(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:
-    """The place from which the op at ``at`` reads its grid, if that is another than its own."""
+    """The place from which the op at ``at`` reads its grid, if that place is not its own."""
     program = verdict.execution.case.program
     op = program[at] if at >= 0 else None
     if failure.kind is not FailureKind.VALUE or again is None:
@@ -60,7 +60,7 @@ def _size_of(program: Program, buffer: str) -> int:
 
 
 def _runs(verdict: Verdict, offset: int, place: int, size: int, again: Judge) -> bool:
-    """Whether an indirect dispatch has an effect where the only grid is at ``place``."""
+    """Whether an indirect dispatch has an effect if the only grid is at ``place``."""
     program = Program.parse(
         f"alloc x 4\nalloc y {size}\nwrite y {place} {_ONE_GROUP}\n"
         f"dispatch_indirect affine x 1,1 y {offset}\nread x 0 4 -> rx\n"

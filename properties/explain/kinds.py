@@ -1,10 +1,11 @@
 """The argument for each kind of failure, from the failure and the program alone."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
+from gpusim import errors
 from gpusim.history import CRASH, History, Outcome
 from gpusim.ops import Read
 from gpusim.program import Program, buffers_of
@@ -142,7 +143,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ...]:
-    """An earlier op that is nearly the same and was rightly accepted, and what came in between."""
+    """An earlier op, nearly the same, that was rightly accepted; and what came in between."""
     op = program[at]
     names = set(buffers_of(op))
     facts: list[str] = []
@@ -204,7 +205,26 @@ def _law(verdict: Verdict, failure: Failure) -> Argument:
 
 def _faults(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"a fault of the device was not reported as it should be: {_sides(failure)}"
-    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=(failure.reason,))
+    told = "; ".join(_tellers(verdict)) or "no op raised a fault, and no read ended with one"
+    facts = (failure.reason, told)
+    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=facts)
+
+
+def _tellers(verdict: Verdict) -> Iterator[str]:
+    """The ops that raised a fault of the device, and the reads that ended with one."""
+    history, program = verdict.execution.history, verdict.execution.case.program
+    for position, outcome in enumerate((*history.outcomes, history.closing or Outcome())):
+        is_op = position < len(program)
+        place = f"op {position} ({write_op(program[position])})" if is_op else "the last sync"
+        if _is_fault(outcome.error):
+            yield f"{place} raised {outcome.error}"
+        elif _is_fault(outcome.late_error):
+            yield f"the value of {place} ended with {outcome.late_error}"
+
+
+def _is_fault(name: str | None) -> bool:
+    kind = getattr(errors, name or "", None)
+    return isinstance(kind, type) and issubclass(kind, errors.DeviceFault)
 
 
 def _words(verdict: Verdict, failure: Failure) -> Argument:
@@ -255,7 +275,7 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _ended_first(verdict: Verdict, failure: Failure) -> str:
-    """The sync that failed before a read's own error, which then is only what follows from it."""
+    """The sync that failed before a read's own error, which only follows from that failure."""
     history, program, at = (
         verdict.execution.history,
         verdict.execution.case.program,
@@ -334,4 +354,4 @@ _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {
     FailureKind.CRASH: _crash,
     FailureKind.COST: _cost,
 }
-"""A kind that is not listed needs no more than its failure's own words."""
+"""A kind of failure that is not listed needs no more than the failure's own words."""

@@ -20,9 +20,9 @@ from properties.oracles.laws.catalogue import Law
 
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
 _MOST_PIECES = 1 << 14
-"""The most pieces in which a copy is tried; a refused copy may be of any size."""
+"""The most pieces into which a copy is split here; a refused copy may be of any size."""
 _EXPONENT, _FRACTION, _QUIET = np.uint32(0x7F800000), np.uint32(0x7FFFFF), np.uint32(0x400000)
-"""Bits of a float of one word; a NaN whose bit ``_QUIET`` is set is a quiet one."""
+"""Bits of a float of one word; a NaN whose bit ``_QUIET`` is set is a quiet NaN."""
 _KIBIBYTE = 1 << 10
 _SPOILT = 0xEE
 """The byte with which a client overwrites an array that it has passed."""
@@ -31,13 +31,13 @@ _SPOILT = 0xEE
 def writes(scene: Scene) -> Iterator[Hypothesis]:
     """Host writes to another range, and then host writes of other bytes."""
     for at, op, size in _writes(scene):
-        for instead, rule, said in _other_ranges(op, size):
-            yield with_ops(scene, at, (instead,), "write", rule, said)
         for data, how in misread(scene.client, op):
             if data != op.data:
                 said = f"took its bytes {how}"
                 instead = replace(op, data=data)
                 yield with_ops(scene, at, (instead,), "write", laws.A9, said, detail=how[:9])
+        for instead, rule, said in _other_ranges(op, size):
+            yield with_ops(scene, at, (instead,), "write", rule, said)
     for at, op, _ in _writes(scene):
         yield from _stale_edges(scene, at, op)
         yield from _other_writes(scene, at, op)
@@ -134,7 +134,7 @@ def _as_floats(data: bytes) -> Iterator[tuple[bytes, str]]:
 
 
 def _cut(cut: int, align: int) -> str:
-    """Where a write ends too early: a round size is rather a limit than a rounding."""
+    """Where a write ends too early, in words: a power of two of KiB, or else a rounded size."""
     if cut % _KIBIBYTE == 0 and cut & (cut - 1) == 0:
         return f"its first {cut // _KIBIBYTE} KiB ({cut} bytes)"
     return f"a multiple of {align} bytes"

@@ -1,9 +1,9 @@
 """A program as steps that can be run in another way, and what each step leaves behind.
 
 A step is one op, or one command of a replay, that takes effect.  A variant is a changed list of
-steps: another order, a step left out or twice, other operands.  The reference carries it out, and
-gives the history that a target with just that mistake would show.  Nothing here knows which
-mistakes there are.
+steps: another order, a step left out or twice, other operands.  The reference carries the steps
+out, and gives the history that a target with just that mistake would show.  Nothing here knows
+which mistakes there are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ class Step(NamedTuple):
     """An op that takes effect at its place in a list.
 
     ``command`` is the number of a command in its replay; -1 for an op that is no replay.
-    ``number`` is the op's position in the program that a reader sees.  It differs from the
-    position here if ops were inserted before the op.
+    ``number`` is the op's position in the program that a reader sees.  The position here is another
+    if ops were inserted before the op.
     """
 
     position: int
@@ -84,7 +84,7 @@ class Scene:
 
     @cached_property
     def states(self) -> tuple[Contents, ...]:
-        """The contents before each step, and those at the end."""
+        """The contents of buffers before each step, and at the end."""
         reference, sizes = Reference(self.kernels, self.limits), dict[str, int]()
         states: list[dict[str, bytes]] = [{}]
         for step in self.steps:
@@ -102,7 +102,7 @@ class Scene:
         return tuple(states)
 
     def run(self, steps: Sequence[Step]) -> History | None:
-        """What the program shows if it takes effect by ``steps``; None if it has no meaning."""
+        """What the program shows if it takes effect by ``steps``; None if these have no meaning."""
         reference = Reference(self.kernels, self.limits)
         outcomes: dict[int, Outcome] = {}
         for step in steps:

@@ -1,8 +1,8 @@
 """Looks for the mistake that explains what came back: it tries hypotheses on the reference.
 
-Each hypothesis is run.  It holds if the target showed exactly that history.  In a small program two
-mistakes may look the same.  So they are tried again on runs of the same ops with other data, if
-there are any.  The mistake that holds in most of these runs is the answer.
+Each hypothesis is run, and holds if the target showed exactly the history of that run.  In a small
+program two hypotheses may show the same.  So both are tried again on runs of the same ops with
+other data, if there are such runs.  The hypothesis that holds in most of these runs is the answer.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
 )
 """The mistakes that batching runtimes make most often come first."""
 _MOST_STEPS = 40_000
-"""How many steps all hypotheses together may run, so that a long program takes no minutes."""
+"""The most steps that all hypotheses together may run; more would take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The hypotheses that hold, and in how many of the runs with other data each holds as well."""
+    """The hypotheses that hold; and for each, in how many runs with other data it holds too."""
 
     found: tuple[Hypothesis, ...] = ()
     votes: Mapping[Key, int] = field(default_factory=dict)
@@ -117,7 +117,7 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether an op fails under the mistake, though it should not fail, and did not.
+    """Whether an op fails under the mistake, though it should not fail and did not fail.
 
     If the target promises little, the comparison would excuse such an op.
     """

@@ -1,7 +1,7 @@
 """Whether a runtime relies on the order in which maps settle, found by trial.
 
-WebGPU leaves that order open among maps.  The layer between a target and its device settles them in
-the order of their calls in one run, and in the reverse order in another.
+WebGPU leaves the order of maps open.  The layer between a target and its device settles maps in the
+order of their calls in one run, and in the reverse order in another run.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import Law
 
 IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
-"""With these seeds the layer settles the first map that waits, and the last; in every language."""
+"""Seeds with which the layer settles the first map that waits, and the last; in each language."""
 _RULE = Law(
     name="maps",
     sentence="they settle in any order among themselves; each says only that its own buffer is "
@@ -26,7 +26,7 @@ _RULE = Law(
 
 
 def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judge | None) -> Told:
-    """That the case fails because maps settle in another order than that of their calls.
+    """Whether the case fails because maps do not settle in the order of their calls.
 
     Only for a runtime of others whose case has a read, and no planned fault.
     """

@@ -1,7 +1,7 @@
 """Memory of payloads that is used again too early: uniforms, and the bytes of staged writes.
 
-A pool has so many slots, and a ring so many bytes.  When they are used up, a submit must come
-before they are used again.  A payload must also stand where its dispatch binds it.  The staged
+A pool has a number of slots, and a ring a number of bytes.  When all are used, a submit must come
+before any is used again.  A payload must also stand where its dispatch binds it.  The staged
 writes of a batch each have a place of their own in an upload buffer.
 """
 
@@ -14,7 +14,7 @@ from properties.explain.clocks import Traced
 from properties.explain.told import NOTHING, Told
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import UNIFORM
+from properties.oracles.laws.expected import STAGING, UNIFORM
 
 _UPLOAD = "upload"
 _OF_BYTES = (laws.A8.name, laws.A9.name)
@@ -128,3 +128,30 @@ def _overlap(one: Event, other: Event) -> bool:
     if one["source"] != other["source"]:
         return False
     return bool(starts[0] < starts[1] + sizes[1] and starts[1] < starts[0] + sizes[0])
+
+
+def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
+    """The staging buffer that was destroyed under its map, and how many there were."""
+    if traced.broken is None or traced.broken.trait != laws.D4.name:
+        return NOTHING
+    alive: dict[int, Call] = {}
+    mapped: set[int] = set()
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "create_buffer" and event["role"] == STAGING:
+            alive[event["buffer"]] = call
+        elif event.kind == "map":
+            mapped.add(event["buffer"])
+        elif event.kind == "take":
+            mapped.discard(event["buffer"])
+        elif event.kind == "destroy_buffer" and event["buffer"] in alive:
+            made = alive[event["buffer"]]
+            if event["buffer"] in mapped:
+                kept = verdict.execution.case.policy.staging_buffers
+                fact = (
+                    f"{call.place} destroyed staging buffer {event['buffer']}, which {made.place} "
+                    f"had made and mapped; there were {len(alive)}, with staging_buffers={kept}"
+                )
+                return Told(facts=(fact,))
+            del alive[event["buffer"]]
+    return NOTHING

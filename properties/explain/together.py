@@ -1,7 +1,7 @@
 """Two runtimes on one device: which one used or destroyed an object of the other.
 
-Each runtime makes its own buffers and bind groups, and must not touch the other's.  Their kernels
-may share names, but each kernel has a pipeline of its own.
+Each runtime makes its own buffers and bind groups, and must not touch those of the other runtime.
+Their kernels may share names, but each kernel has a pipeline of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -157,7 +157,7 @@ def _names(program: Program) -> list[str]:
 
 
 def _exchanged(kernels: Mapping[str, Kernel], name: str) -> dict[str, Kernel]:
-    """The kernels, with the one called ``name`` and its twin exchanged."""
+    """The kernels, with the kernel ``name`` and its twin exchanged."""
     pairs = [(each, twin_name(each, kernels)) for each in kernels]
     other = next((b if a == name else a for a, b in pairs if a != b and name in (a, b)), name)
     return {**kernels, name: kernels[other]}

@@ -1,7 +1,7 @@
 """Varies one thing of a failing case, and says which changes make it pass and which do not.
 
-It varies the size of one op or buffer and the data of one write, splits one op in two, issues the
-commands of a replay as plain calls, or makes a repeated dispatch unlike the one before.  Each
+A change gives one op or buffer another size, one write other data, or a repeated dispatch other
+operands; or it splits one op in two, or issues the commands of a replay as plain calls.  Each
 change is tried alone.
 """
 
@@ -11,13 +11,13 @@ from itertools import chain, islice
 
 from gpusim.errors import DataLost
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Copy, Dispatch, Op, Read, Replay, Write
+from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Write
 from gpusim.program import Program, captures_of, replayed
 from properties.clients import BESIDE
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import neighbours, of_equal_sizes, of_places
 from properties.model.case import Case
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
 _MOST_OPS = 24
@@ -50,7 +50,8 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
     equal = list(of_equal_sizes(case.program, is_passing))
     near = [text for _, _, text in equal] + list(of_places(case.program, is_passing))
     others = neighbours(case.program, has_faults=len(case.device.faults) > 0)
-    for text, program in chain(others, _variants(case.program)):
+    is_value = failure.kind is FailureKind.VALUE and not len(case.device.faults)
+    for text, program in chain(others, _variants(case.program, is_value=is_value)):
         tried = again(replace(case, program=program))
         if tried.failure is None and _refused(tried) == _refused(verdict):
             passes.append(text)
@@ -59,12 +60,28 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
             and tried.failure.signature == failure.signature
             and text.startswith(("with op ", "with a flush for ", "with a copy for "))
         ):
-            # That data and sizes do not matter is not worth a line.
+            # It is not worth a line to say that data and sizes do not matter.
             fails.append(text)
+    if failure.kind is FailureKind.STATISTICS:
+        around = _around_the_last(case.program)
+        passes.extend(text for text, program in around if is_passing(program))
     known = {at for one, other, _ in equal for at in (one, other)}
     told = islice(_thresholds(case, known, again), _MOST_SHOWN)
     first = islice(chain(near, told), _MOST_SHOWN)
     return Varied(passes=(*first, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
+
+
+def _around_the_last(program: Program) -> Iterator[tuple[str, Program]]:
+    """The program with one op more before or after its last one: figures depend on what is open."""
+    last = len(program) - 1
+    for at, op in enumerate(program):
+        if isinstance(op, Alloc) and op.size_bytes >= WORD_BYTES:
+            one = Dispatch(kernel="affine", buffers=(op.buffer,), scalars=(1, 1), grid=(1, 1, 1))
+            if at < last:
+                before = instead(program, last, one, program[last])
+                yield f"with a dispatch before op {last}", before
+            yield f"with a free after op {last}", Program((*program, Free(buffer=op.buffer)))
+            return
 
 
 def _refused(verdict: Verdict) -> set[str]:
@@ -77,10 +94,10 @@ def _refused(verdict: Verdict) -> set[str]:
     return errors - {DataLost.__name__}
 
 
-def _variants(program: Program) -> Iterator[tuple[str, Program]]:
+def _variants(program: Program, *, is_value: bool) -> Iterator[tuple[str, Program]]:
     """The program with one thing changed, after a description of the change."""
     for at, op in enumerate(program):
-        if isinstance(op, Dispatch) and op in program.ops[:at]:
+        if is_value and isinstance(op, Dispatch) and op in program.ops[:at]:
             for said, unlike in _unlike(op):
                 yield f"with op {at} {said}", instead(program, at, unlike)
         if isinstance(op, Replay):
@@ -121,7 +138,7 @@ def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
 
 
 def _unlike(op: Dispatch) -> Iterator[tuple[str, Dispatch]]:
-    """The dispatch with other scalars, and over another grid, for one that repeats another."""
+    """A dispatch that repeats another, with other scalars and then over another grid."""
     if op.scalars and type(op.scalars[0]) is int:
         scalars = (op.scalars[0] + 1, *op.scalars[1:])
         shown = ",".join(map(str, scalars))
@@ -145,7 +162,7 @@ def _other_data(data: bytes, program: Program) -> bytes:
 
 
 def instead(program: Program, at: int, *ops: Op) -> Program:
-    """The program with other ops in the place of the one at ``at``."""
+    """The program with ``ops`` in the place of the op at ``at``."""
     return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))
 
 
@@ -169,8 +186,8 @@ def _thresholds(case: Case, known: set[int], again: Judge) -> Iterator[str]:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if passes(middle) else (low, middle)
-        passing, failing = (_copied(_sized(op, each)) for each in (low, high))
-        yield f"with at most {low} bytes in op {at} ({op.verb}{passing}; {high} fail{failing})"
+        passing, failing = (_bytes(_sized(op, each), each) for each in (low, high))
+        yield f"with op {at} ({op.verb}) cut to at most {passing}, while {failing} fail"
 
 
 def _size(op: Op) -> int:
@@ -179,13 +196,14 @@ def _size(op: Op) -> int:
     return op.size_bytes if isinstance(op, Read | Copy) else 0
 
 
-def _copied(op: Op) -> str:
-    """How many bytes a read copies as whole words, if these are more than it asks for."""
+def _bytes(op: Op, size_bytes: int) -> str:
+    """The bytes of an op, and how many a read copies as whole words, if these are more."""
+    said = f"{size_bytes} bytes"
     if not isinstance(op, Read):
-        return ""
+        return said
     start, end = op.offset // WORD_BYTES, -(-(op.offset + op.size_bytes) // WORD_BYTES)
     copied = (end - start) * WORD_BYTES
-    return f", {copied} in whole words" if copied != op.size_bytes else ""
+    return f"{said} ({copied} in whole words)" if copied != op.size_bytes else said
 
 
 def _sized(op: Op, size_bytes: int) -> Op:

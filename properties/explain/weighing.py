@@ -38,7 +38,7 @@ class Tried:
 def order(
     found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
 ) -> tuple[int, int, int]:
-    """The order of mistakes that look the same: by the trace, by how often it holds with other
+    """The order of mistakes that look the same: by the trace, by how often each holds with other
     data, and by what a flush cures.
 
     A flush between two ops cures what their order does, and little else.
@@ -54,7 +54,7 @@ def order(
 def doubt(found: Hypothesis, traced: Traced) -> int:
     """How much the trace speaks against a mistake, from SURE to REFUTED."""
     if not traced.is_known or traced.broken is None:
-        # If the runtime called rightly, its calls do not refute a mistake of the device.
+        # The calls of a runtime without a mistake do not refute a mistake of the device.
         return SILENT
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
@@ -66,7 +66,7 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
             return max(by_clocks, SILENT)
     law, named_law = traced.broken.trait, found.rule.name
     if found.kind == "twice" and law == laws.C1.name and UNASKED not in told:
-        return SILENT  # A command that came twice would be one that no op asked for.
+        return SILENT  # The second of two equal commands is a command that no op asked for.
     if law == named_law and not (UNASKED in told and found.kind == "twice"):
         return SURE
     if other_than and found.kind in _OPERANDS:
@@ -87,7 +87,8 @@ def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
             return SILENT
         return LIKELY if one.submitted > other.submitted else REFUTED
     if found.kind in _ABSENT and one is not None:
-        return LIKELY if one.submitted < 0 else REFUTED
+        command = int(found.detail.split()[0])
+        return REFUTED if traced.was_submitted(found.culprit, command) else LIKELY
     return SILENT
 
 
@@ -101,7 +102,7 @@ def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
     """The other mistakes that look the same, one of each sort.
 
-    If the best mistake is sure, only the nearest one of its own sort, if there is one.
+    If the best mistake is sure, only the nearest mistake of the same sort, if there is one.
     """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]

@@ -1,6 +1,6 @@
 """When the ops of a mistake were called and submitted, in words: what a trace shows of an order.
 
-Nothing here decides which mistake it was.
+Nothing here decides which mistake was made.
 """
 
 from gpusim.program import Program
@@ -11,9 +11,11 @@ from properties.explain.weighing import CROSSING
 
 
 def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
-    """When both ops of a crossing were called and submitted; of an op without effect, that too."""
+    """When both ops of a crossing were called and submitted; or when an op without effect was."""
     if best.kind in CROSSING:
         return _crossed(best, traced)
+    if best.kind == "omitted" and int(best.detail) > 0:
+        return _cut_before(best.culprit, int(best.detail), traced)
     if best.kind == "omitted" and traced.never_submitted(best.culprit):
         return (_never(program, best.culprit),)
     return ()
@@ -36,7 +38,27 @@ def _when(reached: Reached, order: str) -> str:
 
 
 def _never(program: Program, at: int) -> str:
-    """That no submit carried out an op, and whether an earlier op is the same call."""
+    """Says that no submit carried out an op, and whether an earlier op is the same call."""
     alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
     same = f"op {at} is the same call as op {alike}; " if alike is not None else ""
     return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"
+
+
+def _cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
+    """Another replay that was cut between two batches just before the command that is missing."""
+    cuts = {
+        position: (number, later)
+        for number, places in traced.submits.items()
+        for later, others in traced.submits.items()
+        for position, last in places
+        if number < later and last == command - 1 and (position, command) in others
+    }
+    cuts.pop(at, None)
+    if not cuts:
+        return ()
+    position, (number, later) = next(iter(cuts.items()))
+    return (
+        f"op {position} was cut between its commands {command - 1} and {command}, which are in the "
+        f"submits of calls {number} and {later}: so likeliest op {at} used what was kept of that "
+        "part, and ended where it ended",
+    )

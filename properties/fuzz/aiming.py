@@ -1,21 +1,23 @@
 """Aims the faults of a case at calls whose failure leaves a runtime the most to put right.
 
 A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
-without faults.  Their trace shows the better calls: those while a sync waits for reads, in the
-middle of a replay, when a pool or a ring grows, or in a drain.  One of these calls then fails, and
-sometimes an earlier submit too.  Before a replay that overwrites a whole buffer this is the last
-submit, so that the buffer is lost.  Only our own runtime on a simulated device is aimed at, since
-there the trace counts calls as a plan does.
+without faults.  The trace of that run shows better calls: calls while a sync waits for reads, in
+the middle of a replay or after its first part, when a pool or a ring grows, or in a drain.  One of
+these calls then fails, and sometimes an earlier submit too.  Before a replay that overwrites a
+whole buffer, that earlier submit is the last to write the buffer, so that the buffer is lost.  What
+is lost lets later ops make fewer calls, so such a case runs a second time without its last fault.
+Faults are aimed only at our own runtime on a simulated device, where the trace counts calls as a
+plan does.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gpusim.effects import written_by
 from gpusim.kernels import Kernels
-from gpusim.ops import Alloc, AnyDispatch, Copy, Op, Read, Replay, Sync
+from gpusim.ops import Alloc, AnyDispatch, Command, Copy, Op, Read, Replay, Sync
 from gpusim.program import Program, captures_of, replayed
 from gpusim.runtime.commands import Role
 from gpusim.simulated import NO_FAULTS, FaultPlan
@@ -24,16 +26,19 @@ from properties.clients import BESIDE
 from properties.execute import execute
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.model.case import FIELD_OF_CALL, PLAIN, Case
-from properties.oracles.faulted import overwritten
+from properties.oracles.faulted import overwritten, used
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
 """Clients that make calls which the trace does not count."""
 _HEALING = "healing replay"
-_OFTEN = {"sync": 4, "replay": 4, _HEALING: 8, "drain": 2}
+_HALF_WAY = "half way"
+_OFTEN = {"sync": 4, "replay": 4, _HALF_WAY: 16, _HEALING: 24, "drain": 2}
 """The weights of kinds of calls; any other kind has weight 1."""
+_AIMED, _AIMED_OFTEN = (1, 6), (3, 5)
+"""How many cases are aimed at; often are those with a client or with a replay of several steps."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
-"""A map fails later, or at the call."""
+"""The two ways in which a map fails: later, or at the call."""
 _EARLIER = 4
 """The most submits by which a second fault may come before the first."""
 
@@ -47,7 +52,7 @@ class _Spot:
     number: int
     submits: int
     loses: int
-    """The submit that loses a buffer which the replay overwrites; -1 where there is none."""
+    """The submit that loses a buffer which the replay overwrites; -1 without such a submit."""
 
 
 def with_aim(case: Case, factory: TargetFactory) -> Case:
@@ -59,17 +64,25 @@ def with_aim(case: Case, factory: TargetFactory) -> Case:
     if not is_fit or not case.device.shown_faults:
         return case
     choices, spotted = SeededChoices(f"aim {case.seed}"), _Spots(case.program, factory.kernels)
-    is_often = case.client != PLAIN or spotted.has_healing
-    if not choices.chance(1, 2 if is_often else 6):
+    is_often = case.client != PLAIN or spotted.has_replay
+    if not choices.chance(*_AIMED_OFTEN if is_often else _AIMED):
         return case
-    sound = replace(case, device=replace(case.device, faults=NO_FAULTS))
-    spots = [*spotted.of(execute(sound, factory).trace)]
+    spots = [*spotted.of(execute(_failing(case, NO_FAULTS), factory).trace)]
     if not spots:
         return case
     kinds = {spot.kind for spot in spots}
     kind = choices.weighted(Weights(*((kind, _OFTEN.get(kind, 1)) for kind in sorted(kinds))))
     aim = choices.pick([spot for spot in spots if spot.kind == kind])
-    return replace(case, device=replace(case.device, faults=_plan(choices, aim)))
+    if kind == _HEALING:
+        lossy = _failing(case, FaultPlan(failed_submits=(aim.loses,)))
+        again = _Spots(case.program, factory.kernels).of(execute(lossy, factory).trace)
+        alike = [spot for spot in again if (spot.kind, spot.loses) == (kind, aim.loses)]
+        aim = choices.pick(alike or [aim])
+    return _failing(case, _plan(choices, aim))
+
+
+def _failing(case: Case, faults: FaultPlan) -> Case:
+    return replace(case, device=replace(case.device, faults=faults))
 
 
 def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
@@ -77,7 +90,7 @@ def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
     planned = {field: {aim.number}}
     if aim.kind == _HEALING:
         planned.setdefault("failed_submits", set()).add(aim.loses)
-    elif aim.submits and choices.chance(1, 2):
+    elif aim.kind != _HALF_WAY and aim.submits and choices.chance(1, 2):
         back = choices.integer(1, min(_EARLIER, aim.submits))
         planned.setdefault("failed_submits", set()).add(aim.submits - back)
     values: dict[str, Any] = {name: tuple(sorted(numbers)) for name, numbers in planned.items()}
@@ -104,9 +117,10 @@ class _Spots:
         """The roles of the buffers that were made before."""
 
     @property
-    def has_healing(self) -> bool:
-        """Whether a replay of the program overwrites a whole buffer."""
-        return any(isinstance(op, Replay) and bool(self._healed_by(op)) for op in self._program)
+    def has_replay(self) -> bool:
+        """Whether the program replays several commands as one op, which may fail half way."""
+        replays = [op for op in self._program if isinstance(op, Replay)]
+        return any(len(self._commands_of(op)) > 1 for op in replays)
 
     def of(self, trace: Trace) -> Iterator[_Spot]:
         """The spots of a program's trace."""
@@ -148,10 +162,17 @@ class _Spots:
             self._carried[buffer] = carrying
 
     def _loses_of(self, op: Op) -> int:
-        """The last submit before a replay that carried a buffer which it overwrites whole."""
-        healed = self._healed_by(op) if isinstance(op, Replay) else []
-        carried = [self._carried.get(buffer, -1) for buffer in healed]
-        return max([each for each in carried if each < self._calls["submit"]], default=-1)
+        """The last submit before a replay that wrote a buffer which the replay overwrites whole.
+
+        A submit that carried what the replay needs does not count: without that the replay is
+        refused.
+        """
+        if not isinstance(op, Replay):
+            return -1
+        needed = {self._carried.get(buffer) for buffer in used(self._commands_of(op), self._sizes)}
+        healed = [self._carried.get(buffer, -1) for buffer in self._healed_by(op)]
+        submits = self._calls["submit"]
+        return max([each for each in healed if each < submits and each not in needed], default=-1)
 
     def _kind_of(self, event: Event, op: Op | None, reads_wait: bool) -> str:
         """Why a call is worth a fault; empty if it is not."""
@@ -164,13 +185,17 @@ class _Spots:
             self._made.add(role)
         if event.kind == "map":
             return "map"
+        if isinstance(op, Replay) and self._calls["submit"] > self._submits_before:
+            return _HALF_WAY
         if isinstance(op, Sync) and reads_wait:
             return "sync"
         return "replay" if isinstance(op, Replay) else ""
 
+    def _commands_of(self, op: Replay) -> Sequence[Command]:
+        captured = self._captures.get(op.graph)
+        return () if captured is None else replayed(captured, op)
+
     def _healed_by(self, op: Replay) -> list[str]:
         """The buffers that a replay overwrites whole."""
-        captured = self._captures.get(op.graph)
-        commands = () if captured is None else replayed(captured, op)
-        copies = [each for each in commands if isinstance(each, Copy)]
+        copies = [each for each in self._commands_of(op) if isinstance(each, Copy)]
         return [buffer for each in copies for buffer in overwritten(each, self._sizes)]

@@ -22,6 +22,9 @@ from properties.generate.places import INDIRECT_MOVES, PART_MOVES, WALK_MOVES
 from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_shape
 
 _OPENING_BUFFERS = 3
+_CUT_READS = 5
+"""One closing read in this many is two reads, of which the first is short."""
+_MOST_CUT_BYTES = 7
 
 
 def generate(
@@ -39,7 +42,7 @@ def generate(
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
-    Without a shape one is drawn, of hundreds of ops if ``long``.
+    Without ``shape`` a shape is drawn, of hundreds of ops if ``long``.
 
     Each of these arguments allows something:
 
@@ -70,7 +73,7 @@ def generate(
         _step(choices, draft, shape, invalid, moves)
         closing = len(draft.live) + 1 if shape.dump else 0
     if shape.dump:
-        _dump(draft)
+        _dump(choices, draft)
     program = Program(tuple(draft.ops))
     if not has_special_floats(special_floats, kernels):
         return program
@@ -98,7 +101,13 @@ def _step(
         draft.flush()
 
 
-def _dump(draft: Draft) -> None:
+def _dump(choices: Choices, draft: Draft) -> None:
+    """Read every live buffer, at times in two: few other reads are long and begin at any byte."""
     for buffer in draft.live:
-        draft.read(buffer, 0, buffer.size_bytes)
+        cut = choices.integer(1, _MOST_CUT_BYTES) if choices.chance(1, _CUT_READS) else 0
+        if 0 < cut < buffer.size_bytes and not buffer.real:
+            draft.read(buffer, 0, cut)
+            draft.read(buffer, cut, buffer.size_bytes - cut)
+        else:
+            draft.read(buffer, 0, buffer.size_bytes)
     draft.sync()

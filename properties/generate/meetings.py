@@ -4,7 +4,8 @@ The bytes that two ops share decide whether one must wait for the other.  The fi
 that share one word, or no buffer at all.
 
 A replay runs its commands as if they were called now.  So every buffer that was freed since the
-capture is replaced, and at times others too.  Other legal moves are in ``moves``.
+capture is replaced by a live one, and at times a live buffer is replaced too.  Other legal moves
+are in ``moves``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,6 @@ from properties.generate.moves import (
     near,
     span_of,
     sync,
-    twins,
 )
 from properties.generate.operands import draw_counts, draw_scalars
 from properties.generate.places import indirect, launch_indirect, parts
@@ -159,8 +159,8 @@ NEIGHBOUR_MOVES: Mapping[MoveName, Move] = {
 
 
 _LENGTHS = Weights((1, 6), (2, 8), (3, 6), (5, 4), (8, 3), (14, 2), (0, 1))
-_RESETS = 4
-"""One graph in this many overwrites a whole buffer."""
+_RESETS = 3
+"""One graph in this many begins with a copy of a whole buffer."""
 _TIMES = Weights((1, 4), (2, 2), (4, 1))
 _SCALARS = Weights(("new", 5), ("captured", 3), ("some", 3))
 
@@ -175,14 +175,15 @@ def capture(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]:
-    """Commands to be captured, mostly dispatches."""
+    """Commands to be captured, mostly dispatches; half of the graphs copy only whole buffers."""
     length = choices.weighted(_LENGTHS)
     draft.begin_capture()
+    copies = choices.pick((copy, _copy_whole))
     if choices.chance(1, _RESETS):
-        _overwrite(choices, draft)
+        _copy_whole(choices, draft, shape)
     for _ in range(length):
         if draft.live and choices.chance(1, 4):
-            copy(choices, draft, shape)
+            copies(choices, draft, shape)
         elif draft.indirect and choices.chance(1, 5):
             indirect(choices, draft, shape)
         elif draft.parts and choices.chance(1, 6):
@@ -192,17 +193,16 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
     return draft.end_capture()
 
 
-def _overwrite(choices: Choices, draft: Draft) -> None:
-    """A copy over a whole buffer from another, as programs do to reset their state."""
-    pairs = [(one, other) for one in draft.live for other in twins(draft, one)]
-    pairs = pairs or [
-        (one, other)
-        for one, other in permutations(draft.live, 2)
-        if one.real is other.real and one.size_bytes > other.size_bytes
-    ]
+def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """A copy over a whole buffer, or of one into a longer one: programs reset, and join, so."""
+    pairs = [pair for pair in permutations(draft.live, 2) if pair[0].real is pair[1].real]
+    alike = [pair for pair in pairs if pair[0].size_bytes == pair[1].size_bytes]
     if pairs:
-        source, target = choices.pick(pairs)
-        draft.copy(source, 0, target, 0, target.size_bytes)
+        source, target = choices.pick(alike if alike and choices.chance(2, 3) else pairs)
+        size = min(source.size_bytes, target.size_bytes)
+        words = (target.size_bytes - size) // WORD_BYTES
+        offset = WORD_BYTES * choices.integer(0, words) if choices.chance(1, 2) else 0
+        draft.copy(source, 0, target, offset, size)
 
 
 def _spoil(choices: Choices, draft: Draft, shape: Shape, graph: DraftedGraph, swaps: Swaps) -> None:
@@ -249,7 +249,7 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """At times what leaves less room for the next replay: copies, or the widest scalars."""
+    """At times ops that leave less room for the next replay: copies, or the widest scalars."""
     match choices.integer(0, 2):
         case 0:
             _dispatch_widest(choices, draft, shape)
@@ -290,7 +290,7 @@ def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries
 
 
 def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | None:
-    """Buffers in place of those that are freed, and at times of others.
+    """Buffers that take the place of freed buffers, and at times of live ones.
 
     None if nothing fits in the place of a freed buffer.
     """
@@ -303,7 +303,7 @@ def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | N
                 swaps[buffer] = choices.pick(pool)
     if fits(draft, graph, swaps):
         return swaps
-    # Too much was swapped.  Now only freed buffers are replaced, each by another one.
+    # Too much was swapped.  Now only freed buffers are replaced, each by a different buffer.
     kept: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:
         if buffer not in draft.live:

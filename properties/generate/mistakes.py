@@ -1,8 +1,8 @@
 """The invalid ops, one function for each refusal; ``refused_dispatches`` has the dispatches.
 
-Each appends one op that must be refused and change nothing, or no op if the draft lacks what the
-mistake needs.  Legal ops do not belong here.  A program cannot name handles of another runtime, so
-none appear.
+Each function appends one op that must be refused and change nothing; it appends no op if the draft
+lacks what the mistake needs.  Legal ops do not belong here.  Handles of another runtime do not
+appear, because a program cannot name them.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from gpusim.ops import (
 from properties.generate.choices import Choices, Weights
 from properties.generate.draft import Draft, DraftedGraph
 from properties.generate.meetings import Entries, draw_entries, draw_steps, fits
-from properties.generate.operands import EDGES, draw_span
+from properties.generate.operands import EDGES, Signature, draw_scalars, draw_span
 from properties.generate.refused_dispatches import BAD_SCALARS, bad_dispatch, orphaned_dispatch
 from properties.generate.shape import Shape
 
@@ -92,7 +92,7 @@ def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 def _outside(choices: Choices, draft: Draft) -> tuple[str, int, int] | None:
     """A buffer, an offset and a length, at least one of them wrong."""
-    if draft.freed and choices.chance(1, 3):
+    if draft.freed and choices.chance(1, 2):
         return choices.pick(draft.freed), choices.pick((0, 4, -1)), choices.pick(EDGES[:6])
     if not draft.live:
         return None
@@ -128,17 +128,19 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     if not draft.graphs:
         return None
     if draft.replayed is not None and choices.chance(1, 3):
-        # It was replayed over these buffers before, and may be remembered as sound.
+        # The graph was replayed over these buffers before, so a runtime may skip its check.
         graph, bindings = draft.replayed
-        scalars = _wrong_entries(choices, graph, None)
+        scalars = _wrong_entries(choices, draft, graph, None)
         if scalars is None:
             return None
         return Replay(graph=graph.name, scalars=scalars, bindings=bindings)
+    if choices.chance(1, 3):
+        graph = choices.pick([one for one in draft.graphs if _floating(one)] or draft.graphs)
+        entries = draw_entries(choices, draft, graph)
+        scalars = _wrong_entries(choices, draft, graph, entries)
+        return Replay(graph=graph.name, scalars=scalars) if scalars is not None else None
     graph = choices.pick(draft.graphs)
     entries = draw_entries(choices, draft, graph)
-    if choices.chance(1, 4):
-        scalars = _wrong_entries(choices, graph, entries)
-        return Replay(graph=graph.name, scalars=scalars) if scalars is not None else None
     swaps = _wrong_swaps(choices, draft, graph)
     if swaps is None:
         return None
@@ -146,30 +148,42 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _wrong_entries(
-    choices: Choices, graph: DraftedGraph, entries: Entries | None
+    choices: Choices, draft: Draft, graph: DraftedGraph, entries: Entries | None
 ) -> Entries | None:
     """One entry too many or too few, or an entry with a scalar outside its type."""
-    signatures = [step.signature for step in graph.steps if step.signature is not None]
+    signatures = _signatures(graph)
     entries = entries or (None,) * len(signatures)
     if not signatures or choices.chance(1, 3):
         return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
-    floating = [at for at, signature in enumerate(signatures) if "f32" in signature.scalars]
     # A float is checked apart from its packing, so a wrong float is drawn more often.
-    at = choices.pick(floating if floating and choices.chance(2, 3) else range(len(signatures)))
+    floating = _floating(graph)
+    # All scalars may be checked at once, and at wrong places, so most often it is a late one.
+    late = floating[-1:] if choices.chance(1, 2) else floating
+    at = choices.pick(late if late and choices.chance(3, 4) else range(len(signatures)))
     dtypes = signatures[at].scalars
     if not dtypes:
         return (*entries[:at], (1,), *entries[at + 1 :])
-    bad = [1] * len(dtypes)
+    # All others are right, of their plain types, since scalars of those may be checked all at once.
+    bad = draw_scalars(choices, signatures[at], draft.take_dispatch_number())
     floats = [place for place, dtype in enumerate(dtypes) if dtype == "f32"]
     position = choices.pick(floats or range(len(dtypes)))
     wrong = (*bad[:position], choices.pick(BAD_SCALARS[dtypes[position]]), *bad[position + 1 :])
     return (*entries[:at], wrong, *entries[at + 1 :])
 
 
+def _signatures(graph: DraftedGraph) -> list[Signature]:
+    return [step.signature for step in graph.steps if step.signature is not None]
+
+
+def _floating(graph: DraftedGraph) -> list[int]:
+    """The dispatches of a graph that have a float among their scalars, by number."""
+    return [at for at, one in enumerate(_signatures(graph)) if "f32" in one.scalars]
+
+
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """Wrong swaps of buffers; None if the graph allows no wrong one."""
+    """Wrong swaps of buffers; None if the graph allows no wrong swap."""
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
         if strangers:
@@ -214,10 +228,10 @@ _MISTAKES: Weights[Callable[[Choices, Draft, Shape], Op | None]] = Weights(
     (_bad_copy, 5),
     (_bad_alloc, 3),
     (_double_free, 2),
-    (bad_dispatch, 18),
+    (bad_dispatch, 20),
     (orphaned_dispatch, 2),
-    (_bad_capture, 9),
-    (_bad_replay, 14),
+    (_bad_capture, 12),
+    (_bad_replay, 18),
 )
 _WITH_GRAPHS = (_bad_capture, _bad_replay)
 """Mistakes for targets that replay."""

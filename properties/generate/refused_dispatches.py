@@ -58,7 +58,7 @@ def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     right = _Launch(
         signature=signature, buffers=tuple([buffer.name for buffer in bound]), scalars=scalars
     )
-    if draft.indirect and choices.chance(3, 5):
+    if draft.indirect and choices.chance(2, 3):
         right = _indirect(choices, draft, right)
     wrong = _first_that_applies(choices, draft, right)
     if choices.chance(1, 6):
@@ -87,6 +87,9 @@ def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[Liv
 
 
 def _first_that_applies(choices: Choices, draft: Draft, right: _Launch) -> _Launch:
+    if draft.wide_grid and not right.signature.guarded and choices.chance(1, 3):
+        # Another kernel was given it, so a check that is remembered without the kernel accepts it.
+        return replace(right, grid=draft.wide_grid, place=None)
     return choices.weighted(_FAULTS)(choices, draft, right) or _wrong_count(choices, draft, right)
 
 
@@ -210,8 +213,6 @@ def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Lau
 
 def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
     """A negative grid, or one past the limit, which only a guarded kernel may exceed."""
-    if draft.wide_grid and not launch.signature.guarded and choices.chance(2, 3):
-        return replace(launch, grid=draft.wide_grid, place=None)
     grid = list(launch.grid)
     position = choices.integer(0, 2)
     most = draft.limits.max_groups_per_dimension
@@ -236,15 +237,15 @@ def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch
 
 _FAULTS: Weights[_Fault] = Weights(
     (_wrong_count, 2),
-    (_freed_buffer, 14),
-    (_wordless_buffer, 6),
+    (_freed_buffer, 25),
+    (_wordless_buffer, 9),
     (_long_buffer, 5),
     (_aliased_buffer, 4),
-    (_bad_part, 5),
+    (_bad_part, 7),
     (_aliased_parts, 4),
-    (_bad_place, 4),
-    (_wrong_scalar, 12),
+    (_bad_place, 6),
+    (_wrong_scalar, 14),
     (_wrong_scalar_count, 2),
-    (_wrong_grid, 6),
+    (_wrong_grid, 8),
     (_too_many_groups, 2),
 )

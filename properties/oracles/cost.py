@@ -79,7 +79,7 @@ def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where ``case`` costs more than it should; None if it is too large to count."""
+    """The failure of a case that costs too much; None also if it is too large to count."""
     bare = _bare(case)
     if bare is None:
         return None

@@ -103,7 +103,7 @@ def _error_of_call(events: list[Event], at: int) -> str:
 
 
 def _accepted_after(events: list[Event], place: int) -> str:
-    """The first op that was accepted after the op that made the call; empty if there is none."""
+    """The first op that was accepted after the op that made the call; empty without such an op."""
     op: Op | None = None
     for event in events[place:]:
         if event.kind == "op":

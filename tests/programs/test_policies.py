@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from gpusim.limits import Limits
-from gpusim.ops import Alloc, Write
+from gpusim.ops import Alloc, Capture, Write
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from properties.generate.cases import draw_case, draw_policy
 from properties.generate.choices import DrawnChoices, SeededChoices
@@ -16,7 +16,7 @@ from reference import run
 SIZES = ("uniform_slots", "uniform_cache", "bind_group_cache", "shape_cache")
 ALLOWED: dict[str, set[object]] = {
     **{name: {1, 2, 3, 5} for name in SIZES},
-    "batch_commands": {None, 0, 1, 2, 3, 5, 7, 8},
+    "batch_commands": {None, 0, 1, 2, 3, 7},
     "batch_bytes": {None, 0, 16, 256},
     "batch_groups": {None, 0, 2, 5, 16},
     "queued_write_bytes": {64, 258, 1 << 24},
@@ -71,6 +71,17 @@ def test_every_field_is_drawn_or_kept_on_purpose() -> None:
 
 def test_simplest_choices_keep_the_preset() -> None:
     assert draw_policy(DrawnChoices(lambda low, high: low), PRESETS["lazy"]) == PRESETS["lazy"]
+
+
+def test_of_programs_with_a_graph_some_have_a_policy_that_splits_its_replays() -> None:
+    rings: dict[bool, list[bool]] = {True: [], False: []}
+    for at in range(600):
+        choices = SeededChoices(f"split {at}")
+        case = draw_case(choices, preset=PRESETS["eager"], device=DeviceSpec(name="none"))
+        graphs = [op for op in case.program if isinstance(op, Capture) and len(op.commands) > 1]
+        rings[bool(graphs)].append(case.policy.uniforms is Uniforms.RING)
+    assert sum(rings[True]) > len(rings[True]) / 8
+    assert sum(rings[False]) < len(rings[False]) / 20
 
 
 def test_program_of_a_case_knows_the_budget_of_its_policy() -> None:

@@ -106,6 +106,10 @@ def test_a_scalar_that_is_not_a_number_is_asked_about_once() -> None:
     assert len(asked) == 1
 
 
+def test_an_op_stays_since_no_file_can_hold_a_program_without_any() -> None:
+    assert len(smallest(case_of("alloc a 4; flush; sync"), lambda case: True).program) == 1
+
+
 def test_case_that_does_not_fail_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot reduce a case because it does not fail"):
         smallest(case_of("sync"), lambda case: False)

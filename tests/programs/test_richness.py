@@ -2,8 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from math import isfinite
 
-from gpusim.ops import Alloc, Copy, Dispatch, Flush, Free, Op, Read, Sync, Write
+from gpusim.kernels import BUILTIN, Kernels
+from gpusim.limits import Limits
+from gpusim.ops import (
+    Alloc,
+    Capture,
+    Copy,
+    Dispatch,
+    Flush,
+    Free,
+    Grid,
+    Op,
+    Read,
+    Replay,
+    Sync,
+    Write,
+)
 from gpusim.program import (
     Program,
     buffers_of,
@@ -12,6 +28,7 @@ from properties.generate.choices import SeededChoices
 from properties.generate.generator import generate
 
 PROGRAMS = 1000
+FEW_GROUPS = Limits(max_groups_per_dimension=16)
 
 
 def test_programs_are_rich_in_what_bugs_need() -> None:
@@ -61,6 +78,53 @@ def test_buffers_of_one_size_are_everyday() -> None:
     assert counts["alike"] > PROGRAMS / 3
     assert counts["copied"] > PROGRAMS / 6
     assert counts["bound"] > PROGRAMS / 8
+
+
+def test_what_seldom_meets_is_brought_together() -> None:
+    seen: Counter[str] = Counter()
+    for at in range(PROGRAMS):
+        seen.update(set(_meetings(generate(SeededChoices(f"rich {at}"), limits=FEW_GROUPS))))
+    assert seen["a grid past the limit, for two kernels"] >= PROGRAMS / 50
+    assert seen["a buffer read in two, at an odd byte"] >= PROGRAMS / 5
+    assert seen["a whole odd buffer copied into a longer one by a graph"] >= PROGRAMS / 50
+
+
+def test_a_replay_may_be_given_one_float_without_a_value_among_scalars_of_plain_types() -> None:
+    kernels = Kernels(BUILTIN["affine"], BUILTIN["many"])
+    plain = [float if one.dtype == "f32" else int for one in BUILTIN["many"].scalars]
+    late = 0
+    for at in range(PROGRAMS):
+        program = generate(SeededChoices(f"rich {at}"), kernels=kernels)
+        for op in program:
+            entries = (op.scalars or ())[1:] if isinstance(op, Replay) else ()
+            given = [each for each in entries if each and [*map(type, each)] == plain]
+            late += any(not all(map(isfinite, each)) for each in given)
+    assert late >= PROGRAMS / 200
+
+
+def _meetings(program: Program) -> Iterator[str]:
+    sizes: dict[str, int] = {}
+    wide: set[Grid] = set()
+    before: Op = Flush()
+    for op in program:
+        match op:
+            case Alloc():
+                sizes[op.buffer] = op.size_bytes
+            case Dispatch() if max(op.grid) > FEW_GROUPS.max_groups_per_dimension:
+                if BUILTIN[op.kernel].guarded:
+                    wide.add(op.grid)
+                elif op.grid in wide:
+                    yield "a grid past the limit, for two kernels"
+            case Read() if isinstance(before, Read):
+                ends = before.offset + before.size_bytes
+                if before.buffer == op.buffer and op.offset == ends and ends % 4:
+                    yield "a buffer read in two, at an odd byte"
+            case Capture():
+                for copy in [each for each in op.commands if isinstance(each, Copy)]:
+                    size, longer = sizes.get(copy.source, 0), sizes.get(copy.target, 0)
+                    if copy.size_bytes == size < longer - copy.target_offset and size % 4:
+                        yield "a whole odd buffer copied into a longer one by a graph"
+        before = op
 
 
 def _marks(program: Program) -> Iterator[str]:

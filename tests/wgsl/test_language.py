@@ -101,6 +101,10 @@ def short(i: int, a: int) -> int:
 
 
 CASES: dict[str, tuple[str, Callable[[int, int], int]]] = {
+    "a product with a constant matrix": (
+        shader("let v = vec2f(f32(i), 1.0) * mat2x2f(1.0, 2.0, 3.0, 4.0); o[i] = u32(v.x + v.y);"),
+        lambda i, a: 4 * i + 6,
+    ),
     "a guard that returns": (
         shader("if (i >= 30u) { return; } o[i] = a[i] * 2u + i;"),
         lambda i, a: (a * 2 + i) % M if i < 30 else 0,

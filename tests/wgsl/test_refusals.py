@@ -17,7 +17,7 @@ REFUSED = [
     ("fn f() { let x = negate(1); }", 1, 18, "'negate' is not declared"),
     ("fn f() { let x = -true; }", 1, 18, r"'-x' does not take \(bool\)"),
     ("fn f() -> u32 { }", 1, 1, "may end without a value"),
-    ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment is a variable"),
+    ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment must be a variable"),
     ("fn f() { loop { } }", 1, 15, "the loop has no end"),
     ("fn f() { break; }", 1, 10, "break stands in no loop"),
     ("fn f() { g(); } fn g() { f(); }", 1, 26, "declared by itself"),

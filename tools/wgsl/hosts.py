@@ -133,6 +133,11 @@ HOSTS = (
         fields={"total_copy_length": 3},
         words={"copy_length_indptr": (0, 2, 3), "copy_src_dst_pos": (2, 3, 20, 0, 1, 17)},
     ),
+    _tvm(
+        "copy_single_page",
+        groups=(4, 1, 1),
+        fields={"copy_length": 3, "page_size": 16, "src_page_id": 1, "tgt_page_id": 0},
+    ),
     _tvm(  # A cache has a position for each token.
         "tir_kv_cache_transpose_append",
         groups=(4, 1, 1),

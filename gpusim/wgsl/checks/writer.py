@@ -26,8 +26,8 @@ _MOST_ROUNDS = 1 << 12
 """The most rounds of a loop under an order, since it may wait in vain."""
 
 PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
-"""Forms of a program: one that tells whether there are races, one that tells which they are, and
-one for a single invocation, which races with nobody."""
+"""Forms of a program: the first tells whether there are races, the second which races there are.
+The third is for a single invocation, which races with nobody."""
 
 
 class CheckedWriter(Writer):
@@ -126,7 +126,7 @@ class CheckedWriter(Writer):
         self._tell(f"if not 0 <= {shifted} <= {bound} - {count}: {call}")
 
     def _steps_bound(self, site: int, bound: str, found: affine.Affine) -> str:
-        """An index that counts the lanes by steps: it is largest at the last lane."""
+        """Check an index that counts the lanes by steps: the last lane has the largest index."""
         first, count, rest = self.frame.first_lane(), self.frame.count, affine.python_of(found.rest)
         ends = [f"{found.step} * {lane} + {rest}" for lane in (first, f"({first} + {count} - 1)")]
         numbers = f"numbers({first}, {count}, {found.step}, {rest})"

@@ -20,7 +20,7 @@ from properties.mutants.mutant import mutant
 
 @mutant(part="recorder", hard=True)
 class WholeCopyWaits(StepwiseRecorder):
-    """A copy of a whole buffer waits until its target is used; a dispatch changes its source."""
+    """A copy of a whole buffer moves behind later dispatches that do not bind its target."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
@@ -62,7 +62,7 @@ class SameWholeCopySkipped(Transfers):
 
 @mutant(part="bind_groups", origin="ORT#22254", hard=True)
 class InputsFoundBySize(_KeyedBindGroups):
-    """A buffer that is only read appears in the key by its size and place."""
+    """The key of a bind group has, of a buffer that is only read, its offset and size alone."""
 
     def _key(self, pipeline: Pipeline, ranges: Any) -> tuple[Hashable, ...]:
         written = [*pipeline.kernel.writes, True]

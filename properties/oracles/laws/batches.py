@@ -216,7 +216,7 @@ class Batches:
 
 
 def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
-    """Workgroups of a batch.  A grid that only the GPU knows is two numbers, and does not count."""
+    """Workgroups of a batch.  A grid in a buffer (two numbers: its place) does not count."""
     grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
     return sum(math.prod(grid) for grid in grids if len(grid) == 3)
 

@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be alive.  Those made since the last submit come on
-        top, except in a pool."""
+        """The most uniform buffers that may be alive.  Buffers made since the last submit are added
+        to this number, except in a pool."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -257,7 +257,7 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that a dispatch reads or writes a buffer, and binds what it writes once."""
+        """Check that a dispatch does not write bytes of a buffer that it binds a second time."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return

@@ -80,7 +80,7 @@ class TraceState:
         self.owes_submit = False
         """Whether a queued host write waits for a submit to start it."""
         self._owed_submit = False
-        """``owes_submit`` before the last write or submit; restored if that fails."""
+        """``owes_submit`` before the last write or submit, restored if that call fails."""
         self.failed_verb = ""
         """The verb of the driver that failed during the current op."""
         self.has_lost_batch = False
@@ -151,8 +151,8 @@ class TraceState:
     def _loses_batch(self) -> bool:
         """Whether the failure lost the open batch.
 
-        A batch's uniforms and uploads are written right before its submit, so a failed write of one
-        loses the batch.
+        A batch's uniforms and uploads are written right before its submit, so the batch is lost if
+        a write of uniforms or uploads fails.
         """
         if self.failed_verb != "write_buffer":
             return self.failed_verb in ("encode", "submit")
