@@ -15,6 +15,7 @@ from properties.clients.client import BrokenPromise
 from properties.execute import CHANGED
 from properties.explain import rules
 from properties.explain.argument import Argument, said_shortly
+from properties.explain.calls import calls
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.compare import shown_as
 from properties.oracles.judge import Verdict, is_beside
@@ -242,7 +243,21 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
     refused = outcomes[-1].error if len(program) else None
     facts = (f"op {len(program) - 1} was refused with {refused}, and is to count nothing",)
     sentence = f"{failure.reason}: {_sides(failure)}{last}"
-    return _argument(verdict, failure, sentence, rule=rule, facts=facts if refused else ())
+    told = (*(facts if refused else ()), *_created(verdict, failure.reason))
+    return _argument(verdict, failure, sentence, rule=rule, facts=told)
+
+
+def _created(verdict: Verdict, reason: str) -> tuple[str, ...]:
+    """The buffers of a role that were made, where the count of these is wrong."""
+    words = reason.split()
+    if words[-1] != "created":
+        return ()
+    made = [
+        f"call {call.number}, in {call.place}"
+        for call in calls(verdict.execution.trace)
+        if call.event.kind == "create_buffer" and call.event["role"] == words[-2] and call.is_own
+    ]
+    return (f"{words[-2]} buffers that the device made: {'; '.join(made[:3])}",) if made else ()
 
 
 def _crash(verdict: Verdict, failure: Failure) -> Argument:

@@ -43,8 +43,20 @@ def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Pro
             yield f"with a dispatch over {op.target} for op {at}", _instead(program, at, other)
         if has_faults and isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
             yield f"with a flush for op {at}", _instead(program, at, Flush())
+            if behind is None:
+                yield f"with a copy for op {at}", _copied(program, at, op)
         if has_faults and at == last_replay and isinstance(op, Replay):
             yield from _only_reading(program, at, op, sizes)
+
+
+def _copied(program: Program, at: int, op: Write) -> Program:
+    """The program in which a copy of zeros stands for a write."""
+    spare, size = f"{op.buffer}_spare", len(op.data)
+    copy = Copy(
+        source=spare, source_offset=0, target=op.buffer, target_offset=op.offset, size_bytes=size
+    )
+    made = Alloc(buffer=spare, size_bytes=size)
+    return Program((made, *program.ops[:at], copy, *program.ops[at + 1 :]))
 
 
 def _only_reading(

@@ -58,7 +58,7 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
         elif (
             tried.failure is not None
             and tried.failure.signature == failure.signature
-            and text.startswith(("with op ", "with a flush for "))
+            and text.startswith(("with op ", "with a flush for ", "with a copy for "))
         ):
             # It is not worth a line to say that data and sizes do not matter.
             fails.append(text)
