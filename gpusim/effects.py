@@ -28,7 +28,7 @@ class Access(NamedTuple):
     writes: bool
 
     def overlaps(self, other: "Access") -> bool:
-        """Whether a byte belongs to both."""
+        """Whether some byte belongs to both accesses."""
         return self.buffer == other.buffer and self.start < other.end and other.start < self.end
 
 

@@ -26,13 +26,13 @@ class OutOfRange(Refused):
 class InvalidBinding(Refused):
     """Buffers that do not fit the kernel's signature.
 
-    The wrong number of them, one without a whole word, or one bound writable
-    and bound again in the same dispatch.
+    Their number is wrong, a buffer has no whole word, or a buffer is bound writable and bound again
+    in the same dispatch.
     """
 
 
 class InvalidScalar(Refused):
-    """The wrong number of scalars, or one outside its type's range."""
+    """The wrong number of scalars, or a scalar outside the range of its type."""
 
 
 class InvalidData(Refused):

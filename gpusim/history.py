@@ -46,7 +46,7 @@ class Outcome:
 
 
 ACCEPTED = Outcome()
-"""The outcome of an accepted op without a value; executors share it, so that one look tells it."""
+"""The outcome of an accepted op without a value; executors share it, so ``is`` recognizes it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -180,7 +180,7 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 class Span:
     """The fields of an op that name some bytes: buffer, offset, and size or data.
 
-    Where the last is a number, it is the size for every op of this kind.
+    If ``length`` is a number, it is the size in bytes for every op of this kind.
     """
 
     buffer: str

@@ -17,7 +17,7 @@ body{margin:0 auto;max-width:70rem;padding:1rem;font:16px/1.5 system-ui,sans-ser
 color:var(--ink);background:var(--paper)}
 h1{font-size:1.3rem;line-height:1.35;overflow-wrap:anywhere}
 h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
-a{color:inherit}a:focus-visible{outline:3px solid var(--use);outline-offset:2px}
+a{color:inherit}:focus-visible{outline:3px solid var(--use);outline-offset:2px}
 .soft{color:var(--soft)}
 .pair{display:grid;gap:1rem;grid-template-columns:1fr}
 @media(min-width:46rem){.pair{grid-template-columns:1fr 1fr}}
@@ -38,7 +38,7 @@ svg text{fill:var(--ink)}.head{font-weight:600}.tick{fill:var(--soft);font-size:
 dl{margin:0}dt{font-weight:600;margin-top:.5rem}dd{margin:0;overflow-wrap:anywhere}
 ol{padding-left:2.2rem;font:14px/1.6 ui-monospace,monospace}
 ol li{overflow-wrap:anywhere;padding:0 .3rem}
-li:target{outline:2px solid var(--use)}
+li:target,tr:target{outline:2px solid var(--use)}
 .bad{background:var(--mark);border-left:4px solid var(--bad)}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;vertical-align:top;
@@ -47,7 +47,8 @@ th{white-space:nowrap}
 code,pre{font:14px ui-monospace,monospace;overflow-wrap:anywhere;white-space:pre-wrap}
 @media print{:root{color-scheme:light;--ink:#000;--paper:#fff;
 --soft:#444;--line:#999;--bad:#900;--good:#060;--mark:#eee}
-body{max-width:none;font-size:11pt}figure,tr,li{break-inside:avoid}a{text-decoration:none}}
+body{max-width:none;font-size:11pt}figure,tr,li{break-inside:avoid}a{text-decoration:none}
+details::details-content{content-visibility:visible;display:block}}
 """
 
 

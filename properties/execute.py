@@ -175,7 +175,8 @@ class _Running:
 class _Beside:
     """A second runtime on the driver of ``target``, which runs another program in between.
 
-    It is closed when its program is over or, if that has an odd number of ops, after the first.
+    If its program has an even number of ops, it is closed when that program is over.  Otherwise it
+    is closed after the program of the first runtime.
     """
 
     def __init__(self, case: Case, target: RuntimeTarget) -> None:

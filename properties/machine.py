@@ -241,7 +241,7 @@ class ContractMachine(RuleBasedStateMachine):
 
 
 def _replaying(side: Adapter | Reference) -> ReplayingAdapter | Reference:
-    """The side, typed as one that captures and replays."""
+    """``side``, typed as an adapter that captures and replays."""
     return side if isinstance(side, Reference) else cast(ReplayingAdapter, side)
 
 

@@ -175,7 +175,7 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
-    """Check that all bindings of a buffer write it or none, and that writes share no word."""
+    """Refuse two bindings of a buffer if only one writes it, or if both write one of its words."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     pairs = ((before, each) for at, each in enumerate(bindings) for before in bindings[:at])
     for (one, first, block), (other, second, further) in pairs:

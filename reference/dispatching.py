@@ -1,8 +1,8 @@
 """What a dispatch does to the bytes it binds, and to their error bounds.
 
-The kernel's NumPy meaning does the work; this file gives it its arrays and works out
-the error bound of the result.  ``reference.checks`` says whether the dispatch is
-allowed; nothing here refuses one.
+The kernel's NumPy meaning does the work; this file gives that function its arrays and
+works out the error bound of the result.  ``reference.checks`` says whether the dispatch
+is allowed; nothing here refuses a dispatch.
 """
 
 import math
@@ -107,9 +107,10 @@ def _error_bound_before(
 ) -> float:
     """The error bound of what the kernel writes, from what it binds: 0 means exact.
 
-    The bound is infinite in two cases: integer arithmetic gets an input that is not exact; or WGSL
-    lets an implementation flush a subnormal to zero, or assume that NaN and infinities do not occur
-    (WGSL specification, "Floating Point Evaluation").
+    The bound is infinite if integer arithmetic, or a kernel that ``cancels``, gets an input that is
+    not exact.  It is also infinite if WGSL lets an implementation change a float that goes in: any
+    subnormal may become zero.  Without ``special_floats`` no input may be NaN, infinite, or so
+    large or small that results could be (WGSL specification, "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)
@@ -153,7 +154,7 @@ def _mark_written(
 ) -> None:
     """Give every word of the written buffers the error bound.
 
-    It is every word because only the kernel knows which words this grid reaches.
+    Every word gets it, because only the kernel knows which words this grid reaches.
     """
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":

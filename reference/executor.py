@@ -65,7 +65,8 @@ class Reference:
 
     Each method does its op whole, or raises a class of ``gpusim.errors`` and changes nothing.  If
     an ``alloc`` was refused, every op on its name is refused with InvalidHandle, before any other
-    check.  Past ``dispatch_limit`` a dispatch is checked, and not run.
+    check.  Past ``dispatch_limit`` a dispatch is checked, and not run.  The docstring of a method
+    ends with the errors by which it refuses its op.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class Reference:
         memory.move(blocks[0], source_offset, blocks[1], target_offset, size_bytes)
 
     def capture(self, graph: str, commands: Sequence[Command]) -> None:
-        """Keep commands for later.  Raises the error of the first that would be refused now."""
+        """Keep commands for later.  Raises the error of the first command that is refused now."""
         capture = Capture(graph=graph, commands=tuple(commands))
         if self._unbound:
             self._check_unbound(buffers_of(capture))
@@ -155,7 +156,7 @@ class Reference:
     ) -> None:
         """Run the commands of a graph.  InvalidHandle, InvalidBinding, InvalidScalar.
 
-        Raises the error of the first that would be refused now, and then runs none.
+        Raises the error of the first command that is refused now, and then runs no command.
         """
         entries = None if scalars is None else tuple(scalars)
         replay = Replay(graph=graph, scalars=entries, bindings=tuple(bindings))

@@ -22,13 +22,13 @@ ErrorBounds = npt.NDArray[np.float32]
 
 @dataclass(eq=False, slots=True)
 class Block:
-    """One live buffer: its bytes, and their error bounds, None while all are exact."""
+    """One live buffer: its bytes, and their error bounds; None while all bytes are exact."""
 
     data: Bytes
     error_bound: ErrorBounds | None = None
     size_bytes: int = field(init=False)
     words: int = field(init=False)
-    """The number of whole words; a kernel reaches no others."""
+    """The number of whole words; a kernel does not reach the bytes after these."""
 
     def __post_init__(self) -> None:
         self.size_bytes = len(self.data)
@@ -59,7 +59,7 @@ def take(block: Block, offset: int, size_bytes: int) -> tuple[bytes, ErrorBounds
 
 
 def move(source: Block, source_offset: int, target: Block, target_offset: int, size: int) -> None:
-    """Copy ``size`` bytes; if the ranges overlap, as memmove does."""
+    """Copy ``size`` bytes, as memmove does: the two ranges may overlap."""
     data = source.data[source_offset : source_offset + size].copy()
     error_bound = _take_error_bound(source, source_offset, size)
     if error_bound is not None and (source_offset - target_offset) % WORD_BYTES:

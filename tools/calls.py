@@ -1,12 +1,16 @@
 """How many calls an operation takes, how many files it enters, and how often it changes file.
 
     python -m tools.calls [--root DIR] [--device NAME] [--program N] [--files]
+    python -m tools.calls --functions [--device NAME]
 
 Two operations are counted, with warm caches: the second dispatch of a runtime with the default
 policy, and the judgement of one program of the corpus on the simulated device, as in a session.
 Making the program and tallying it are left out.  Only calls of Python functions are counted; each
 resumption of a generator is a call.  A change of file is a call in another file than the call
 before.  Code without a file, such as the ``__init__`` of a dataclass, changes no file.
+
+``--functions`` lists the functions of the dispatch instead, each with the bytecode instructions
+that it executes itself: how much Python each one is, the same on every machine.
 """
 
 import argparse
@@ -20,7 +24,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from tools import corpus
 
@@ -39,6 +43,7 @@ _PARTS = {
 }
 """Parts of ``properties`` by what the paths of their files begin with; the first that fits."""
 _GENERATED, _LIBRARY = "in no file", "standard library"
+_Seen = TypeVar("_Seen")
 _COLUMNS = "{:<28} {:>7} {:>6}"
 
 
@@ -81,10 +86,16 @@ def main(arguments: Sequence[str]) -> int:
         "--program", type=int, default=_TYPICAL_PROGRAM, metavar="N", help="its place in the corpus"
     )
     parser.add_argument("--files", action="store_true", help="show the calls of each file as well")
+    parser.add_argument(
+        "--functions", action="store_true", help="only list the functions of the dispatch"
+    )
     asked = parser.parse_args(arguments)
     root = asked.root.resolve()
     corpus.import_from(root)
 
+    if asked.functions:
+        _show_functions(_warm_dispatch(asked.device, instructions))
+        return 0
     dispatch = count_dispatch(asked.device)
     _show(f"one warm dispatch on {asked.device}", dispatch, root, files=asked.files)
     entry = corpus.read()[asked.program]
@@ -99,15 +110,20 @@ def main(arguments: Sequence[str]) -> int:
 
 def count_dispatch(device: str) -> Calls:
     """The calls of a runtime's second dispatch on ``device``."""
+    return _warm_dispatch(device, count)
+
+
+def _warm_dispatch(device: str, look: Callable[[Callable[[], object]], _Seen]) -> _Seen:
+    """What ``look`` sees of a runtime's second dispatch on ``device``."""
     from gpusim import Runtime, open_device
     from gpusim.kernels import AFFINE
 
     with Runtime(open_device(device)) as runtime:
         x = runtime.alloc(256)
         runtime.dispatch(AFFINE, [x], (3, 1))
-        calls = count(partial(runtime.dispatch, AFFINE, [x], (3, 1)))
+        seen = look(partial(runtime.dispatch, AFFINE, [x], (3, 1)))
         runtime.free(x)
-    return calls
+    return seen
 
 
 def count(operation: Callable[[], object]) -> Calls:
@@ -126,6 +142,24 @@ def count(operation: Callable[[], object]) -> Calls:
         finally:
             sys.setprofile(None)
     return Calls(files=tuple(files))
+
+
+def instructions(operation: Callable[[], object]) -> Counter[str]:
+    """The bytecode instructions that each function executes itself, in the order of first calls."""
+    executed: Counter[str] = Counter()
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        frame.f_trace_opcodes = True
+        executed[frame.f_code.co_qualname] += event == "opcode"
+        return trace
+
+    with _no_collector():
+        sys.settrace(trace)
+        try:
+            operation()
+        finally:
+            sys.settrace(None)
+    return Counter({name: n for name, n in executed.items() if n and name != instructions.__name__})
 
 
 @contextmanager
@@ -152,6 +186,13 @@ def _show(title: str, calls: Calls, root: Path, *, files: bool) -> None:
     if files:
         for file, number in Counter(own.files).most_common():
             print(_COLUMNS.format(f"  {Path(file).relative_to(root)}", number, ""))
+
+
+def _show_functions(executed: Counter[str]) -> None:
+    print(f"{'function':<40} {'instructions':>12}")
+    for name, number in executed.items():
+        print(f"{name:<40} {number:>12}")
+    print(f"{'all':<40} {executed.total():>12}")
 
 
 def _totals(calls: Calls) -> str:

@@ -234,10 +234,12 @@ class Target {
     if (!isKept) throw new StoredLate(`array ${name} was changed after its caller took it back`);
   }
 
-  // What it fails with is told where it is waited for.
+  // What it fails with is told where it is waited for.  Its reads have failed then, though another
+  // sync may end well.
   beginSync(name) {
+    const reads = [...this.inArrays];
     const sync = this.runtime.sync();
-    sync.catch(() => {});
+    sync.catch((error) => reads.forEach((read) => (read.error = error)));
     this.syncs.set(name, sync);
   }
 
@@ -255,8 +257,9 @@ class Target {
   }
 
   synced() {
-    for (const { result, array, size } of this.inArrays.splice(0)) {
-      this.arrived.push(`value ${result} ${hexOf(array.subarray(0, size))}`);
+    for (const { result, array, size, error } of this.inArrays.splice(0)) {
+      const value = `value ${result} ${hexOf(array.subarray(0, size))}`;
+      this.arrived.push(error ? told(`failed ${result}`, error) : value);
     }
     this.throwUncaptured();
   }

@@ -31,7 +31,7 @@ def check_name(what: str, name: object) -> None:
 
 
 def check_dtype(what: str, dtype: object) -> None:
-    """Raise unless it is one of the three types of a word."""
+    """Raise unless ``dtype`` is one of the three types of a word."""
     if isinstance(dtype, str) and dtype in _DTYPES:
         return
     probably = "its name in WGSL was meant, such as 'u32'"
@@ -46,7 +46,7 @@ def check_dtype(what: str, dtype: object) -> None:
 
 
 def check_access(what: str, access: object, dtype: str, atomic: object) -> None:
-    """Raise unless it is read or read_write, and atomics are written integers."""
+    """Raise unless ``access`` is read or read_write, and an atomic is a written integer."""
     if access not in ("read", "read_write"):
         raise ProgramError(
             f"cannot make {what} with access={access!r} because it is 'read' or 'read_write' "
@@ -60,7 +60,7 @@ def check_access(what: str, access: object, dtype: str, atomic: object) -> None:
 
 
 def check_least(what: str, least_bytes: object) -> None:
-    """Raise unless it is a number of whole words."""
+    """Raise unless ``least_bytes`` is a number of whole words."""
     if type(least_bytes) is not int or least_bytes < 4 or least_bytes % 4:
         raise ProgramError(
             f"cannot make {what} with least_bytes={least_bytes!r} because a binding has whole "

@@ -1,14 +1,16 @@
 """The adversary: settles maps and work-dones in an order of its own, and fails calls on request.
 
-The specification's "Promise Ordering" says what it may disturb.  Maps settle in any order among
-themselves.  A work-done settles after the maps and the work-dones that were asked for before it.
-Nothing more is promised.  So the adversary holds each of these promises, and settles them one by
-one, in an order that follows from a seed.  Before that it waits for the device's own promise, so
-that the device's speed decides nothing.  Until then the buffer is pending.  A planned failure is
-given by the number of the call of its kind.  Nothing here watches or judges.
+The specification's "Promise Ordering" says what the adversary may disturb.  Maps settle in any
+order among themselves.  A work-done settles after the maps and the work-dones that were asked for
+before it.  Nothing more is promised.  So the adversary holds each of these promises, and settles
+them one by one, in an order that follows from a seed.  Before it settles a promise, it waits for
+the device's own promise, so that the device's speed decides nothing.  Until its map is settled, a
+buffer stays pending.  A call that is to fail is named by its kind and its number, counted from 0
+for each kind.  Nothing here watches or judges.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial, wraps
 from random import Random
 from typing import Any
@@ -28,7 +30,7 @@ class Adversary:
         self._held: list[HeldPromise] = []
         self._is_advancing = False
         self.has_lost_device = False
-        """Whether it has destroyed the device, as planned."""
+        """Whether the adversary has destroyed the device, as planned."""
         self._pumped_by: Callable[..., Any] | None = None
         """Schedules a call in the event loop that settles held promises."""
         self.begin(None)
@@ -46,7 +48,7 @@ class Adversary:
         Without a seed nothing is disturbed.  ``failed_maps`` and ``out_of_memory`` are the numbers
         of maps and of buffers that fail; at the submit ``lost_at_submit`` the device is lost.
         """
-        self.settle_all()
+        self._let_go()
         self.is_quiet = seed is None
         """Whether nothing is disturbed."""
         self._random = Random(0 if seed is None else seed)
@@ -109,6 +111,12 @@ class Adversary:
         """Settle everything that is held."""
         while self._held:
             self.advance()
+
+    def _let_go(self) -> None:
+        """Settle what an earlier program has left behind; its event loop may have ended."""
+        while self._held:
+            with suppress(RuntimeError):
+                self.advance()
 
     def cancel(self, of: Any, because: str) -> None:
         """Reject the held promises of buffer ``of``; if that is None, all held promises."""

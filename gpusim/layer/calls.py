@@ -32,7 +32,7 @@ class Call:
     """How one method is watched."""
 
     kind: str = ""
-    """The kind of its event; empty if it makes none."""
+    """The kind of the method's event; empty if it has no event."""
     about: About = _nothing
     """Makes the event's details: ``about(watch, self, *arguments)``."""
     after: After | None = None
@@ -41,7 +41,10 @@ class Call:
     What it returns, unless None, takes the place of the result.
     """
     sets: Callable[..., None] | None = None
-    """In the place of both, for a call that only sets something: (watch, self, *arguments)."""
+    """For a call that only sets something, in the place of ``about`` and ``after``.
+
+    Called with (watch, self, *arguments).
+    """
 
 
 def _flags(of: Any) -> list[tuple[str, int]]:

@@ -35,8 +35,8 @@ def stand_between(device: Any, watch: Watch, disturb: Disturb = undisturbed) -> 
     """Watch a wgpu-py device, or one with its interface, from now on.
 
     Raises:
-        TypeError: it is no device.
-        ValueError: it is watched already.
+        TypeError: ``device`` is no device.
+        ValueError: ``device`` is watched already.
     """
     if not hasattr(device, "create_command_encoder") or isinstance(device, type):
         raise TypeError(
@@ -77,7 +77,7 @@ class Between:
         watch.emit("create_device", {"device": self.number})
 
     def stand(self, thing: Any) -> Any:
-        """Give an object of the device its watching class; the object."""
+        """Give an object of the device its watching class; returns the object."""
         base = type(thing)
         made = self._classes.get(base)
         if made is None:
@@ -150,7 +150,7 @@ class Between:
 
 
 def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[..., Any]:
-    """The method that emits a call, if ``is_told``, makes it, and remembers what it made."""
+    """The method that emits the event of a call if ``is_told``, makes it, and runs ``after``."""
     kind, about_of, after = call.kind, call.about, call.after
 
     @wraps(native)
@@ -190,7 +190,7 @@ def _setting(native: Callable[..., Any], sets: Callable[..., None]) -> Callable[
 
 
 def _collected(kind: str, base: type) -> Callable[[Any], None]:
-    """The finalizer that notes the collection, then runs the object's own."""
+    """The finalizer that notes the collection, then runs the finalizer that the object had."""
     native = getattr(base, "__del__", None)
 
     def finalize(self: Any) -> None:
@@ -202,7 +202,7 @@ def _collected(kind: str, base: type) -> Callable[[Any], None]:
 
 
 class Settle:
-    """The last step of a watched promise: the device's own, then the event."""
+    """The last step of a watched promise: takes the step of the device, then emits the event."""
 
     __slots__ = ("_about", "_is_told", "_kind", "_native", "_watch")
 

@@ -58,7 +58,7 @@ def run(
 def watch_all_devices(take: Take) -> None:
     """Call ``take`` with each device that wgpu hands out from now on, before the program has it.
 
-    The same for wgpudawn's devices, if it is installed.
+    The devices of wgpudawn are taken as well, if that package is installed.
     """
     from wgpu.backends.auto import gpu
 

@@ -26,20 +26,20 @@ def print_report(report: Report) -> None:
 
 
 class Sanitizer:
-    """Looks at the events of one or several devices; it is the sink of its watch."""
+    """Looks at the events of one or several devices, with which its watch calls it."""
 
     def __init__(self, on_report: OnReport = print_report, rules: Sequence[Rule] = RULES) -> None:
         self.reports: list[Report] = []
         """Everything found so far, in the order in which it was found."""
         self.times: dict[Report, int] = {}
-        """How often each was found."""
+        """How often each report was found."""
         self._on_report = on_report
         self._rules = rules
         self._watch = Watch(self, wanted=KINDS)
         self._look(Scene())
 
     def begin(self) -> None:
-        """Begin another program: forget everything of earlier ones, and their reports."""
+        """Begin another program: forget earlier programs and their reports."""
         self._watch.tell_gone()
         self.reports, self.times = [], {}
         self._look(Scene(told=self._scene.told))
@@ -52,11 +52,11 @@ class Sanitizer:
         self._is_finished = False
 
     def watch(self, device: Any, disturb: Disturb = undisturbed) -> None:
-        """Look at a device from now on; errors as ``sanitize``."""
+        """Look at a device from now on; raises what ``sanitize`` raises."""
         stand_between(device, self._watch, disturb)
 
     def __call__(self, event: Event) -> str | None:
-        """Take an event; the reason if its call is refused, else None."""
+        """Take an event; the reason why its call is refused, or None if it is not refused."""
         kind = event.kind
         if kind in RECORDED:
             self._scene.apply(event)
@@ -106,13 +106,13 @@ class Sanitizer:
 def sanitize(device: Any, *, on_report: OnReport = print_report) -> Sanitizer:
     """Look at a wgpu-py device from now on, and report mistakes of the program that uses it.
 
-    ``on_report`` is called with each report when it is found; by default it is written to stderr.
+    ``on_report`` is called with each report when it is found; by default reports go to stderr.
     A submit that would abort the process raises ``wgpu.GPUValidationError`` instead.  What shows
     only at the end is reported by ``finish()``, which also runs when the process ends.
 
     Raises:
-        TypeError: it is no device.
-        ValueError: it is sanitized already.
+        TypeError: ``device`` is no device.
+        ValueError: ``device`` is sanitized already.
     """
     sanitizer = Sanitizer(on_report)
     sanitizer.watch(device)

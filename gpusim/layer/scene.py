@@ -1,8 +1,8 @@
 """The state of buffers, encoders and command buffers after the events so far; the rules look at it.
 
 The scene follows the three clocks of a command: recorded, submitted, done.  It judges nothing.  An
-event is applied after the rules have seen it, so that they see the scene before the call.  A
-recorded command is applied first, so that they see it in its encoder.
+event is applied after the rules have seen it, so that they see the scene before the call.  Only a
+recorded command is applied earlier, so that the rules find it in its encoder.
 """
 
 from collections import deque
@@ -186,7 +186,7 @@ class Scene:
     def call(self, number: int | None) -> Event | None:
         """The event of that number, counted from 1; None if it was long ago.
 
-        An error that comes later, as in JavaScript, has no number.
+        The number is None for an error that comes long after its call, as in JavaScript.
         """
         if number is None:
             return None

@@ -1,9 +1,9 @@
 """How a pipeline uses its buffers, from explicit layouts or from the text of its WGSL.
 
-An access is ``uniform``, ``read`` or ``read_write``.  If neither a layout nor WGSL says it, it is
-``unknown``: it counts as a use, and is not reported.  Nothing here parses WGSL: it finds the
-declarations of resources, which have one form.  Source: WebGPU Shading Language, section 7.3 "var
-Declarations" and 12.3 "Resource Interface".
+An access is ``uniform``, ``read`` or ``read_write``.  If neither a layout nor WGSL says which, the
+access is ``unknown``: the buffer counts as used, and its binding is never reported as aliased.
+Nothing here parses WGSL: only the declarations of resources are found, which have one form.
+Source: WebGPU Shading Language, section 7.3 "var Declarations" and 12.3 "Resource Interface".
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 Access = Mapping[tuple[int, int], str]
 """The access by group and binding."""
 Layout = Mapping[int, tuple[str, bool]]
-"""The access by binding, and whether a dynamic offset moves it."""
+"""For each binding the access, and whether a dynamic offset moves the range that is bound."""
 
 UNKNOWN = "unknown"
 _OF_TYPES = {"uniform": "uniform", "storage": "read_write", "read-only-storage": "read"}

@@ -2,8 +2,8 @@
 
 The form of the events is in docs/SANITIZE.md.  An object has one number, counted from 1 in its
 class, and is found again by wgpu-py's ``uid``.  The collection of an object by Python is emitted
-before the next event, since it may happen in the middle of one.  Nothing here knows which calls
-there are, or what is wrong with any.
+before the next event, since it may happen in the middle of a call.  Nothing here knows which calls
+there are, or which calls are wrong.
 """
 
 import threading
@@ -31,7 +31,7 @@ FINISHED = "finished"
 
 
 class PassState:
-    """What is set on a pass, or on a bundle encoder: its pipeline, groups and buffers."""
+    """What a program has set on a pass or bundle encoder: the pipeline, groups and buffers."""
 
     __slots__ = ("bound", "encoder", "groups", "number", "others", "pipeline", "used")
 
@@ -71,7 +71,7 @@ class Group:
 class Watch:
     """Numbers objects and hands events on; shared by all devices that one sink watches.
 
-    ``wanted`` are the kinds of events that the sink looks at; None are all.
+    ``wanted`` are the kinds of events that the sink looks at; None stands for all kinds.
     """
 
     def __init__(self, sink: Sink, wanted: Collection[str] | None = None) -> None:

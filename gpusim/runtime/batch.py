@@ -2,12 +2,12 @@
 
 A batch is data, and recording into it calls no device.  The rules are pure and submit nothing
 themselves.  The ring and the upload buffer gather bytes on the host.  Each is written by the queue
-once, from its start, right before the submit.  After the submit it is free again: it is on the
-*submitted* clock.
+once, from its start, right before the submit.  After the submit its bytes may be overwritten: both
+are on the *submitted* clock.
 
 A host write and a destroy act on the queue at once, while recorded commands still wait.  TVM 18871
-therefore submits before every host write, readback, free and sync.  A policy may do so only if a
-recorded command touches the same bytes.
+therefore submits before every host write, readback, free and sync.  A policy may also submit only
+if a recorded command touches the same bytes.
 """
 
 import math
@@ -32,15 +32,14 @@ from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.stats import Counts
 
 MOST_QUEUED_WRITES = 4096
-"""The most host writes that may wait for a submit: each costs wgpu about 2 KB."""
+"""The most host writes that may wait for a submit: each write costs wgpu about 2 KB."""
 
 
 class Batch:
     """Commands since the last submit.
 
-    All of it is on the *recorded* clock until the batch is submitted, as a whole.
-    Only commands of the batch use its ``retired`` buffers, which are destroyed once
-    it is submitted.
+    The whole batch is on the *recorded* clock until it is submitted.  Only commands of
+    the batch use its ``retired`` buffers, which are destroyed after its submit.
     """
 
     def __init__(self) -> None:
@@ -57,7 +56,7 @@ class Batch:
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
-        """Append a dispatch of ``plan``, and count its uniform slot, as a pool has one for each."""
+        """Append a dispatch of ``plan``, and count the slot that its uniforms take in a pool."""
         self.commands.append(command)
         self.groups += plan.launched
         if plan.uniform_bytes:
@@ -152,7 +151,7 @@ class FlushRules:
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit if a limit is reached; limits of 0 and 1 always are."""
+        """The reason to submit if a limit is reached; a limit of 0 or 1 always is reached."""
         count = len(batch.commands)
         if (
             count < self.soonest

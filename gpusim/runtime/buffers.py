@@ -41,12 +41,12 @@ class Buffer(Handle):
         self._table = table
         self._device_buffer: DeviceBuffer | None = device_buffer
         self._lent: DeviceBuffer | None = None
-        """The device buffer while it is lent."""
+        """The device buffer, while the handle is lent."""
         self.uid = uid
         self.size_bytes = size_bytes
         self.label = label
         self.lost = False
-        """Whether a failed batch would have written it; it is not until it is overwritten whole."""
+        """Whether a failed batch would have written the buffer, and no op has overwritten it."""
 
     @property
     def nbytes(self) -> int:
@@ -55,17 +55,17 @@ class Buffer(Handle):
 
     @property
     def is_live(self) -> bool:
-        """Whether it was not freed."""
+        """Whether the buffer was not freed."""
         return (self._lent or self._device_buffer) is not None
 
     def part(self, offset: int, size_bytes: int | None = None) -> "BufferPart":
         """``size_bytes`` bytes from byte ``offset``, for a dispatch to bind in the buffer's place.
 
-        Without ``size_bytes`` it is the rest of the buffer.  The dispatch checks whether a kernel
-        can bind them.
+        Without ``size_bytes`` the part is the rest of the buffer.  The dispatch checks whether a
+        kernel can bind these bytes.
 
         Raises:
-            OutOfRange: one of the two is no whole number.
+            OutOfRange: the offset or the size is no whole number.
         """
         try:
             start = index(offset)
@@ -131,7 +131,7 @@ class BufferTable:
         self._uids = count(1)
 
     def count_from(self, uid: int) -> None:
-        """Number the buffers from ``uid`` on; call this before the first one."""
+        """Number the buffers from ``uid`` on; call this before the first ``add``."""
         self._uids = count(uid)
 
     def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:

@@ -31,7 +31,7 @@ class Edge(NamedTuple):
 
     @property
     def word(self) -> int:
-        """The number of the word it lies in."""
+        """The number of the word that the edge lies in."""
         return self.offset // WORD_BYTES
 
     def patch(self, data: bytes) -> tuple[int, int]:

@@ -33,8 +33,8 @@ V = TypeVar("V")
 class BoundedCache(Generic[K, V]):
     """A mapping that never holds more than its capacity, first in, first out.
 
-    With ``by_recency`` the least recently used goes first.  It knows nothing of its
-    values: the caller of ``put`` disposes of the evicted ones.
+    With ``by_recency`` the least recently used entry goes first.  The mapping knows nothing
+    of its values: the caller of ``put`` disposes of the evicted values.
     """
 
     def __init__(self, capacity: int, *, by_recency: bool = False) -> None:
@@ -44,7 +44,7 @@ class BoundedCache(Generic[K, V]):
         self._entries: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """The value of ``key``, counted as reused; None if it has none."""
+        """The value of ``key``, counted as reused; None if ``key`` has no entry."""
         value = self._entries.get(key)
         if value is None:
             return None

@@ -140,7 +140,7 @@ def in_order(kernel: Kernel, buffers: Any, scalars: Any) -> tuple[tuple[Buffer, 
 
 def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
     if type(buffers) is list or type(buffers) is tuple:
-        # The usual case; the abstract classes below are slow to check.
+        # Lists and tuples are the usual case; the abstract classes below are slow to check.
         return tuple(buffers)
     if isinstance(buffers, Buffer | str | Mapping | Set) or not isinstance(buffers, Iterable):
         probably = "a list of one" if isinstance(buffers, Buffer) else "a list"

@@ -29,8 +29,8 @@ class Role(StrEnum):
 class DeviceBuffer:
     """One buffer of the device; ``uid`` is never given to another buffer of its driver.
 
-    ``is_adopted``: it is the caller's, and never destroyed by us.  ``holds_grids``:
-    its usages let the GPU read a grid from it.
+    ``is_adopted``: the buffer is the caller's, and never destroyed by us.  ``holds_grids``:
+    the buffer's usages let the GPU read a grid from it.
     """
 
     __slots__ = ("holds_grids", "is_adopted", "native", "role", "size_bytes", "uid")

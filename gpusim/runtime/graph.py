@@ -1,8 +1,8 @@
 """Graphs: dispatches and copies that are captured once, and replayed any number of times.
 
 Here are the checked calls that a graph keeps, the handle that the caller has, and the open
-capture.  Calls name handles and not device buffers, so that a replay can replace them.  ``replays``
-replays a graph; nothing here does.
+capture.  Calls name handles and not device buffers, so that a replay can replace them.  Graphs
+are replayed by ``replays``, not here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ class DispatchCall(NamedTuple):
 
     @property
     def named(self) -> tuple[Buffer, ...]:
-        """The buffers that it binds, and the one that its grid is in."""
+        """The buffers that the dispatch binds, and the buffer that holds its grid."""
         named = tuple(map(buffer_of, self.buffers))
         return (*named, self.grid.counts) if isinstance(self.grid, GridIn) else named
 
@@ -90,14 +90,14 @@ class Graph(Handle):
         self.calls: list[Call] = []
         self.is_complete = False
         self.buffers: tuple[Buffer, ...] = ()
-        """The buffers that its calls name, each once, in the order of their first use."""
+        """The buffers that the calls of the graph name, each once, in the order of first use."""
         self.named: frozenset[Buffer] = frozenset()
         self.scalars: tuple[Scalars, ...] = ()
-        """The scalars of each of its dispatches."""
+        """The scalars of each dispatch of the graph."""
         self.kernels: tuple[Kernel, ...] = ()
-        """The kernel of each of its dispatches."""
+        """The kernel of each dispatch of the graph."""
         self.key = object()
-        """Its key in the runtime's cache, which must not keep the graph alive."""
+        """The graph's key in the runtime's cache, which must not keep the graph alive."""
         self._enter = enter
         self._captures = captures
         self._play = play
@@ -107,19 +107,19 @@ class Graph(Handle):
         scalars: Sequence[Scalars | None] | None = None,
         bindings: Mapping[Buffer, Buffer] | None = None,
     ) -> None:
-        """Run its calls in order, as if each was made now; refuse all if one would be refused.
+        """Run the graph's calls in order, as if made now; refuse all if one would be refused.
 
         ``scalars`` has an entry for each dispatch; an entry of None keeps the scalars of
-        the capture, and None instead of the entries keeps all.  ``bindings`` maps buffers
-        of the capture to those that replace them.
+        the capture, and None instead of the entries keeps all scalars.  ``bindings`` maps
+        buffers of the capture to the buffers that replace them.
 
         Raises:
-            InvalidHandle: it was not captured to the end.
-            InvalidBinding: ``bindings`` names a buffer that it does not use.
+            InvalidHandle: the graph was not captured to the end.
+            InvalidBinding: ``bindings`` names a buffer that the graph does not use.
             InvalidScalar: not as many entries as dispatches.
-            Refused: the error of its first call that is refused; nothing is changed.
-            DataLost: a buffer that it reads was lost.
-            DeviceFault: if a part of it was submitted by then, everything that it writes is lost.
+            Refused: the error of the first call that is refused; nothing is changed.
+            DataLost: a buffer that the graph reads was lost.
+            DeviceFault: if a part was submitted by then, all that the graph writes is lost.
         """
         self._play(self, scalars, bindings)
 

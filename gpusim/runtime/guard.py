@@ -2,8 +2,8 @@
 
 A runtime belongs to the thread and process that made it.  A fault is raised by the call that waits
 for it; a fault that no call waits for is raised once, by the next op.  The guard refers to the
-runtime's parts, never to the runtime.  That would make a reference cycle, and keep everything alive
-until the garbage collector runs.
+runtime's parts, never to the runtime: such a reference would make a cycle, and keep everything
+alive until the garbage collector runs.
 """
 
 import os
@@ -58,7 +58,7 @@ class Guard:
         self._captures.refuse(what)
 
     def check_sync(self) -> None:
-        """The same for a sync, which raises a fault only after every read is settled."""
+        """Like ``check_op``, but no fault is raised yet: a sync first settles every read."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()
@@ -87,7 +87,7 @@ class Guard:
     def keep(self, fault: DeviceFault) -> None:
         """Keep a fault that does not belong to this op; the next op raises it.
 
-        A failed map's fault is replaced by another, since its reads report it as well.
+        A kept fault of a failed map is replaced by the new fault, since reads report the old one.
         """
         unseen = self._readbacks.unseen
         if unseen is None or isinstance(unseen, MapFailed):

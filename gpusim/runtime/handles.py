@@ -1,7 +1,8 @@
 """The base of all handles: they refer to something of a runtime, and refuse to be used as data.
 
-A copied or pickled handle would refer to an object of another process, and the bytes behind a
-handle are on the device, so it cannot be iterated over.  No handle is defined here.
+A handle cannot be copied or pickled, because the copy would refer to an object of another process.
+It cannot be iterated over, because the bytes behind it are on the device.  No handle is defined
+here.
 """
 
 from typing import ClassVar, NoReturn

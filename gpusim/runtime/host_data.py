@@ -25,7 +25,7 @@ _HINTS = {
     "Ticket": "its result() was meant",
     "memoryview": "it was released",
 }
-"""The probable meaning of data by its type; ``a`` for all others."""
+"""The probable meaning of data by its type; ``a`` stands for every other type."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
 """For each kind of array, the dtype of one word that is probably meant."""
 
@@ -79,7 +79,7 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
 
 
 def _elements_of(view: memoryview) -> np.dtype[Any] | None:
-    """The dtype of a plain buffer; None where NumPy knows none, or it is no single number."""
+    """The dtype of a plain buffer; None if NumPy has no such dtype, or only a compound one."""
     try:
         return np.dtype(view.format) if len(view.format.lstrip("@=<")) == 1 else None
     except TypeError:
@@ -122,8 +122,8 @@ class Destination:
     def deliver(self, data: memoryview) -> Any:
         """The value of the read: ``data`` copied once, into memory of its own.
 
-        NumPy makes a new array, because it asks for large pages for a large one; a new
-        ``bytearray`` costs a page fault each 4 KiB.
+        NumPy makes a new array, because NumPy asks the system for large pages if an array is
+        large; a new ``bytearray`` costs a page fault each 4 KiB.
         """
         if self._out is not None:
             self._out[:] = data

@@ -1,9 +1,9 @@
 """Queued host writes: how many bytes wait for the queue, and how many are unfinished.
 
-A queued write acts before any later submit.  wgpu keeps its bytes in host memory
-until a submit has started it and the GPU has done it.  So this file counts the
+A queued write acts before any later submit.  wgpu keeps the bytes in host memory until
+a submit has started the write and the GPU has finished it.  So this file counts the
 bytes that wait for a submit and those that are unfinished, and keeps both within
-the policy's limit.  ``batch`` decides when a write may act; nothing here does.
+the policy's limit.  ``batch`` decides when a write may act.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ Submit = Callable[[FlushReason], None]
 class HostWrite(NamedTuple):
     """Whole words for ``target``: on the queue now, or ``staged`` in their place in the batch.
 
-    ``written`` is the user's buffer that they belong to.
+    ``written`` is the user's buffer that the words belong to.
     """
 
     target: DeviceBuffer
@@ -96,7 +96,7 @@ class QueueClock:
 class HostWrites:
     """Queues host writes, and bounds the host memory that they hold.
 
-    Its argument ``submit`` submits the open batch, or an empty one.
+    The argument ``submit`` of its methods submits the open batch, or an empty batch.
     """
 
     def __init__(
@@ -137,9 +137,9 @@ class HostWrites:
         self._clock.wrote(max(len(words), self._least_bytes))
 
     def _make_room(self, size_bytes: int, submit: Submit) -> None:
-        """Wait if too many writes are unfinished; then submit those that wait.
+        """Wait if too many writes are unfinished; then submit the writes that wait for a submit.
 
-        The GPU works on these while the host fills the next ones.
+        The GPU works on these writes while the host fills the next.
         """
         clock, rules = self._clock, self._rules
         size_bytes = max(size_bytes, self._least_bytes)

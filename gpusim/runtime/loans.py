@@ -1,8 +1,8 @@
 """Loans: the caller uses a buffer of the runtime in queue work of its own.
 
-A loan is ordered by the queue alone.  Earlier calls are submitted when it begins, and nothing of
-the runtime touches the buffer until it ends.  So the caller's queue work comes after the earlier
-calls and before the later ones.  Nothing is waited for.
+A loan is ordered by the queue alone.  Earlier calls are submitted when the loan begins, and nothing
+of the runtime touches the buffer until the loan ends.  So the caller's queue work comes after the
+earlier calls and before the later calls.  The runtime waits for nothing.
 """
 
 from collections.abc import Callable

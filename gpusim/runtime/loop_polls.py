@@ -10,15 +10,15 @@ from itertools import chain, repeat
 from threading import get_ident
 
 _LOOP_DELAYS_SECONDS = (0.0,) * 5 + tuple(n / 2000 for n in range(1, 21))
-"""Seconds between polls; the last is then repeated.  The thread of wgpu-py has similar ones."""
+"""Seconds between polls; then the last delay is repeated.  wgpu-py's thread has similar delays."""
 
 
 class LoopPolls:
     """Makes a running asyncio loop poll for reads that have done callbacks.
 
     wgpu-py has a thread that waits for its promises and calls the loop.  Here the loop
-    polls by itself, less and less often.  Only asyncio's loops are supported, and only
-    the one of the runtime's thread.
+    polls by itself, less and less often.  Only asyncio's loop in the
+    runtime's own thread is supported.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The collaborators of a runtime, as one argument.
 
-Each may be replaced by another of the same protocol: a decorator that traces it, or a
-broken one that tests the judge.  Nothing here uses them.
+Each collaborator may be replaced by another of the same protocol: a decorator that traces
+it, or a broken collaborator that tests the judge.  Nothing here uses the collaborators.
 """
 
 from collections.abc import Callable

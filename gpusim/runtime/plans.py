@@ -1,9 +1,9 @@
 """Makes the plan of a call from its arguments, with every check in the contract's order.
 
-A plan is made once and then found again.  When it is found, only what may have changed is checked:
+A plan is made once and then found again by later calls.  These check only what may have changed:
 the scalars, and whether a buffer was lost.  A plan is valid as long as its buffers live, and is
-dropped when one of them is freed.  A plan is on no clock: a batch that records it keeps alive what
-it binds.
+dropped when one of them is freed.  A plan is on no clock: a batch that records a plan keeps alive
+what the plan binds.
 
 Nothing here records.  The only call of a device is for the pipeline (``Pipelines``),
 after all checks.
@@ -41,9 +41,9 @@ class DispatchPlan:
     """A dispatch without its scalars: checked, bound and spread.
 
     ``groups`` and ``spread`` are those of its launch.  ``launched`` counts the workgroups of the
-    spread, which may be a few more than ``groups``; 0 where only the GPU knows.  ``touches`` are
-    the ranges that it binds, and the one that its grid is read from.  ``group`` is the bind group,
-    kept if it is the same for all scalars; ``ring`` is then the buffer of uniforms that it binds.
+    spread, which may be a few more than ``groups``; 0 if the grid is in a buffer.  ``touches`` are
+    the ranges that are bound, and the range of such a grid.  ``group`` is the bind group, kept if
+    all scalars can use it; ``ring`` is then the buffer of uniforms that the group binds.
     """
 
     __slots__ = (
@@ -127,7 +127,7 @@ class Plans(Generic[AnyPlan]):
         self.get = self._plans.get
 
     def put(self, key: Hashable, plan: AnyPlan) -> None:
-        """Add a plan, and drop the oldest if there is no room; do nothing at a capacity of 0."""
+        """Add a plan, and drop the oldest plan if needed; do nothing at a capacity of 0."""
         if not self._capacity:
             return
         while len(self._plans) >= self._capacity:
@@ -211,7 +211,7 @@ class Planner:
         try:
             plan = None if key is None else self._plans.get(key)
         except TypeError:
-            # An argument cannot be hashed, so it is not a kernel or buffer.
+            # An argument that cannot be hashed is not a kernel or buffer.
             key = plan = None
         if plan is None:
             plan = self._make(kernel, buffers, scalars, grid)
@@ -233,7 +233,7 @@ class Planner:
         """A checked dispatch; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
         if isinstance(grid, Iterator):
-            # An iterator gives its numbers once, and they are needed twice here.
+            # An iterator gives its numbers only once, and the scalars are needed twice here.
             grid = tuple(grid)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
         kept = grid if isinstance(grid, GridIn) else checks.grid_of(kernel, grid)
@@ -305,7 +305,7 @@ def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | 
 
 
 def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
-    """Check ``grid`` for ``kernel`` and spread it; LimitExceeded if it cannot be.
+    """Check ``grid`` for ``kernel`` and spread it; LimitExceeded if it cannot be spread.
 
     A guarded grid may exceed the device's limit in a dimension.  It is spread over three
     dimensions, and the kernel drops the surplus groups.  TVM drops them by blockIdx.x; here the

@@ -1,7 +1,7 @@
 """Every batching decision of the runtime, as data.
 
-A Policy says how much is gathered, and what is pooled or cached.  It is data: the parts
-of the runtime read it when they are made, and act on it.
+A Policy says how much is gathered, and what is pooled or cached.  The parts of the runtime
+read the policy when they are made, and act on it.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Policy:
     name: str = "custom"
     batch_commands: int | None = 128
     """Commands (dispatches and copies) after which a batch is submitted.  An op of two commands is
-    never split, so a batch may hold one more."""
+    never split, so a batch may hold one more command."""
     batch_bytes: int | None = None
     """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
@@ -66,29 +66,30 @@ class Policy:
     """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
     ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
     merge_passes: bool = True
-    """One compute pass for dispatches in a row, instead of one each."""
+    """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
     """A host write submits the batch only if a command touches its bytes; if False, always."""
     staged_write_bytes: int = 4096
     """Conflicting host writes up to this size are copied at their place in the batch."""
     upload_bytes: int = 1 << 16
-    """Size of the buffer for such writes of a batch; when it is full, they submit instead."""
+    """Size of the upload buffer for these writes; when it is full, the next write submits."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps them in host memory until the GPU
-    has them.  A write that would exceed it submits first, and waits if twice as many bytes would be
-    unfinished.  A longer write is split into pieces of this size.  A short one counts as at
-    least a 4096th of it."""
+    has them.  A write that would exceed this limit submits first, and waits if twice as many bytes
+    would be unfinished.  A longer write is split into pieces of this size.  A short write counts
+    as at least a 4096th of the limit."""
     defer_frees: bool = True
     """A freed buffer that the batch touches waits for the submit, and does not force one."""
     join_reads: bool = True
-    """Readbacks are copied in their batch, and small ones share a map; if False, each submits."""
+    """Readbacks are copied in their batch, and small ones share a map.  If False, each readback
+    submits."""
     uniforms: Uniforms = Uniforms.RING
     uniform_slots: int = 1024
-    """Slots of the pooled uniforms; a batch that needs one more is submitted first."""
+    """Slots of the pooled uniforms; a batch that needs one more slot is submitted first."""
     uniform_cache: int = 512
     """Entries of the cached uniforms."""
     uniform_ring_bytes: int = 1 << 18
-    """Size of the uniform ring; a batch that needs more is submitted first."""
+    """Size of the uniform ring; a batch that needs more bytes is submitted first."""
     plan_cache: int = 4096
     """Entries of the cache of checked dispatches; 0 checks each dispatch again."""
     graph_cache: int = 64
@@ -99,7 +100,7 @@ class Policy:
     shape_cache: int = 256
     """Entries of the cache of launch shapes, least recently used first out."""
     staging_buffers: int = 4
-    """Readback buffers kept for reuse; 0 keeps none."""
+    """The most readback buffers that are kept for reuse."""
     staging_page_bytes: int = 4096
     """Size of a readback buffer that small reads of a batch share."""
     staging_class_bytes: int = 1 << 20
@@ -153,7 +154,7 @@ class Policy:
             self._at_least(name, 0)
 
     def check_fits(self, max_buffer_bytes: int) -> None:
-        """Raise ProgramError if it asks for a larger buffer than a device can have."""
+        """Raise ProgramError if the policy asks for a larger buffer than a device can have."""
         for name in ("uniform_ring_bytes", "upload_bytes", "staging_page_bytes"):
             if getattr(self, name) > max_buffer_bytes:
                 raise ProgramError(
@@ -238,7 +239,7 @@ def policy_of(policy: object) -> Policy:
     """``policy`` itself, or the policy that this text names, in the form of ``str(policy)``.
 
     Raises:
-        ProgramError: no preset has that name, or it is neither a Policy nor a name.
+        ProgramError: ``policy`` is neither a Policy nor the name of a preset.
     """
     if isinstance(policy, Policy):
         return policy

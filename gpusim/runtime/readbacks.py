@@ -51,10 +51,10 @@ class Ticket(Handle):
         self._error: DeviceFault | None = None
         self._callbacks: list[Callable[[Ticket], object]] = []
         self.span: tuple[Buffer, int, int] | None = None
-        """Its buffer, first byte and number of bytes; None for the fence of a runtime."""
+        """The read's buffer, first byte and number of bytes; None for the fence of a runtime."""
 
     def done(self) -> bool:
-        """Whether it has a value or an error, without waiting."""
+        """Whether the read has a value or an error, without waiting."""
         return self._settled
 
     def result(self, timeout: float | None = None) -> Any:
@@ -63,7 +63,7 @@ class Ticket(Handle):
         ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
         Raises:
-            MapFailed, SubmitFailed, DeviceLost: its own error, each time it is asked.
+            MapFailed, SubmitFailed, DeviceLost: the read's own error, at each call.
             WaitTimedOut: a TimeoutError; the read is still pending, and may be asked again.
         """
         if not self._settled:
@@ -81,7 +81,7 @@ class Ticket(Handle):
         Without one, waits and ``Runtime.poll`` settle them.
 
         Raises:
-            Refused: it cannot be called.
+            Refused: ``callback`` cannot be called.
         """
         if not callable(callback):
             raise Refused(
@@ -122,16 +122,16 @@ class Ticket(Handle):
 
     @property
     def has_callbacks(self) -> bool:
-        """Whether it has done callbacks."""
+        """Whether the ticket has done callbacks."""
         return bool(self._callbacks)
 
     @property
     def is_recorded(self) -> bool:
-        """Whether its read waits in the open batch."""
+        """Whether the read waits in the open batch."""
         return self._page is not None and self._page.is_recorded
 
     def settle(self, value: Any, error: DeviceFault | None) -> None:
-        """Set its outcome, once; only its runtime calls this."""
+        """Set the outcome, once; only the runtime of the ticket calls this."""
         if self._settled:
             raise InternalError("cannot settle a ticket because it was settled before")
         self._settled = True
@@ -142,7 +142,7 @@ class Ticket(Handle):
 
     def _outcome(self) -> Any:
         if self._error is not None:
-            # A new object each time, so that tracebacks do not accumulate on one.
+            # A new object each time, so that tracebacks do not accumulate on one error.
             raise type(self._error)(*self._error.args) from self._error
         return self._value
 
@@ -155,7 +155,10 @@ def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
 
 
 class Readback:
-    """One pending read: ``size_bytes`` bytes from ``page_offset`` of its page, if it has one."""
+    """One pending read: ``size_bytes`` bytes from ``page_offset`` of its page.
+
+    A read of no bytes has no page.
+    """
 
     __slots__ = ("destination", "page", "page_offset", "size_bytes", "ticket")
 
@@ -228,7 +231,7 @@ class Readbacks:
         self._loop_polls.stop()
 
     def fail(self, page: StagingPage, fault: DeviceFault) -> None:
-        """Give every read of a page its error; its buffer is never used again."""
+        """Give every read of ``page`` the error ``fault``; the page is never used again."""
         if page.error is None and not page.is_taken:
             page.error = fault
             page.mapping = None
@@ -244,7 +247,7 @@ class Readbacks:
 
     @property
     def last_ticket(self) -> Ticket | None:
-        """The ticket of the last issued read; None if all are delivered."""
+        """The ticket of the last issued read; None if all reads are delivered."""
         return self._queue[-1].ticket if self._queue else None
 
     def covers(self, act: int) -> bool:
@@ -253,10 +256,10 @@ class Readbacks:
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
-        """Wait for every read up to that of ``ticket``, and deliver them; all must be submitted.
+        """Wait for the reads up to that of ``ticket``, all submitted by now, and deliver them.
 
-        WaitTimedOut after ``seconds``; None means those of the policy.  Reads that were delivered
-        by then stay delivered.
+        WaitTimedOut after ``seconds``; None means the policy's ``wait_seconds``.  Reads that were
+        delivered by then stay delivered.
         """
         seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds

@@ -1,6 +1,6 @@
 """Issues reads and the fence of a sync, and waits for them.
 
-``readbacks`` does the rest: nothing here maps, settles or delivers a read.
+Nothing here maps, settles or delivers a read: ``readbacks`` does.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Reads:
         *,
         fence: bool = False,
     ) -> Ticket:
-        """Copy whole words to a staging page, in the batch, and submit it unless reads join."""
+        """Record a copy of whole words to a staging page; submit the batch unless reads join."""
         start = words_down(offset)
         if not size_bytes:
             # Reads are delivered in order, so this one waits for earlier recorded ones.
@@ -80,11 +80,11 @@ class Reads:
         return readback.ticket
 
     def goal_of_sync(self) -> Ticket | None:
-        """Submit everything; gives the ticket whose delivery shows that all of it is done.
+        """Submit everything; gives the ticket whose delivery shows that everything is done.
 
         A map waits for the submit before it, and the queue works in order.  So a read that
-        was the queue's last act serves as the fence (TVM 18871); after any later act, a host
-        write included, it does not.
+        was the queue's last act serves as the fence (TVM 18871).  If the queue did anything after
+        that read, even a host write, the read is no fence.
         """
         if self._recorder.has_reads:
             self._recorder.submit(FlushReason.SYNC)
@@ -108,7 +108,7 @@ class Reads:
         self._after_sync(fault)
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
-        """The same, without blocking the event loop."""
+        """``wait_for_all`` without blocking the event loop."""
         goal, fault = self._goal_or_fault()
         try:
             if goal is not None:
@@ -116,7 +116,7 @@ class Reads:
         except WaitTimedOut as late:
             raise fault or late from None
         except asyncio.CancelledError:
-            # Nobody waits for this call any more, so the next call raises its fault.
+            # Nobody waits for this sync any more, so the next call raises its fault.
             if fault is not None:
                 self._guard.keep(fault)
             raise

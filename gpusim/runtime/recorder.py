@@ -71,7 +71,7 @@ class Recorder:
 
         If the open batch has no room for the scalars, it is submitted first.  If the
         dispatch reaches a limit, the batch is submitted afterwards.  A failure before the
-        dispatch is recorded leaves neither it nor its scalars in the batch.
+        dispatch is recorded leaves neither the dispatch nor its scalars in the batch.
         """
         batch, uniforms, rules = self._batch, self._uniforms, self._rules
         if plan.ring is None or plan not in batch.plans:
@@ -98,7 +98,7 @@ class Recorder:
     def write_and_patch(self, words: HostWrite | None, patch: DispatchPlan, payload: bytes) -> None:
         """Write whole words, if any, and record the dispatch that patches bytes beside them.
 
-        If either fails, neither is done.
+        If the write or the dispatch fails, neither is done.
         """
         command = self._prepare(patch, payload)
         if words is not None:
@@ -113,8 +113,8 @@ class Recorder:
     def record_run(self, run: Run, payload: bytes) -> None:
         """Record a run; ``payload`` holds the uniforms of its steps, each padded to its stride.
 
-        It is split at the limits that would split single commands.  If it fails half way,
-        all buffers that it writes are lost.
+        The run is split at the limits that would split single commands.  If it fails half
+        way, all buffers that its steps write are lost.
         """
         self._bind_run(run)
         done = self._record_part(run, payload, 0)
@@ -144,8 +144,9 @@ class Recorder:
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
         """Take back what the block has recorded, if it fails.
 
-        ``written``, the buffers that it writes, are lost if part of it was submitted.  Buffers that
-        were lost before are lost again, since what would have overwritten them is taken back.
+        ``written`` are the buffers that the block writes.  They are lost if a part of it was
+        submitted.  Buffers that were lost before the block are lost again, since the commands that
+        would have overwritten them are taken back.
         """
         batch, kept = self._batch, self._batch.copy()
         lost = [buffer for buffer in written if buffer.lost]
@@ -201,9 +202,9 @@ class Recorder:
             self._submit_for(self._rules.after_recording(self._batch))
 
     def before_free(self, buffer: DeviceBuffer) -> None:
-        """Submit the batch if the policy says so, or if it uses an adopted buffer.
+        """Submit the batch if the policy says so, or if it uses ``buffer`` and that is adopted.
 
-        The owner of an adopted buffer may destroy it.
+        The owner of an adopted buffer may destroy the buffer after this free.
         """
         is_wanted = buffer.is_adopted and self._batch.touches(buffer)
         self._submit_for(FlushReason.FREE if is_wanted else self._rules.before_free(self._batch))

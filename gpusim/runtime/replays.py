@@ -1,8 +1,8 @@
 """Replays graphs: the calls of a graph are checked and planned once for each set of buffers.
 
-The plan is found again by graph and buffers, and dropped when one of these is gone.  Under a
-uniform ring the calls are recorded as one run.  Under other uniforms, and in the debug modes, they
-are recorded one by one.
+The plan is found again by graph and buffers, and dropped when the graph or a buffer is gone.  Under
+a uniform ring the calls are recorded as one run.  Under other uniforms, and in the debug modes,
+they are recorded one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ class DebugModes:
 
     @classmethod
     def of(cls, policy: Policy, reads: Reads, guard: Guard, done: dict[str, int]) -> Self | None:
-        """The debug modes of ``policy``; None if it has none."""
+        """The debug modes of ``policy``; None if ``policy`` sets no debug mode."""
         is_on = policy.debug_submit_each or policy.debug_dispatch_limit is not None
         return cls(policy, reads, guard, done) if is_on else None
 
@@ -135,7 +135,7 @@ class Replays:
         try:
             bound = self._plans.get(key)
         except TypeError:
-            # One of these cannot be hashed, so it is no buffer; binding it raises the error.
+            # What cannot be hashed is no buffer, and raises the error when it is bound.
             bound = None
         if bound is None:
             bound = self._bind(graph, buffers, entries)
@@ -162,7 +162,7 @@ class Replays:
         return bound
 
     def _run_of(self, steps: Sequence[Step]) -> Run | None:
-        """The steps as a run; None unless each is a dispatch or a copy of whole words."""
+        """The steps as a run; None if a step is neither a dispatch nor a copy of whole words."""
         recorded: list[DispatchPlan | WordCopy] = []
         for step in steps:
             if isinstance(step, DispatchPlan):

@@ -1,8 +1,8 @@
 """A run: a planned sequence of dispatches and word copies.
 
-It knows the place of each command's uniforms and the bytes that each command moves, so it can be
-split when a batch is full.  It packs the scalars of all commands at once.  Pure data over plans;
-``recorder`` records it.
+A run knows the place of each command's uniforms and the bytes that each command moves, so it can be
+split when a batch is full.  It packs the scalars of all commands at once.  A run is pure data over
+plans; ``recorder`` records it.
 """
 
 import math
@@ -39,7 +39,7 @@ class Run:
         self.steps = tuple(steps)
         self.strides = [aligned_up(_uniform_bytes(step), alignment_bytes) for step in self.steps]
         self.starts = [0, *accumulate(self.strides)]
-        """The offset of each step's uniforms, and the end of the last one's."""
+        """The offset of each step's uniforms; and last, where the uniforms of the last step end."""
         self.moved = [0, *accumulate(map(_moved_bytes, self.steps))]
         """For each step, the bytes that the steps before it move, as a batch counts them."""
         self.groups = [0, *accumulate(map(_launched, self.steps))]
@@ -84,7 +84,7 @@ class Run:
 class RunUniforms:
     """Packs the scalars of all dispatches of a run, each padded to its stride in bytes.
 
-    They are packed at once if every scalar has its plain type.  Otherwise they are packed kernel by
+    All scalars are packed at once if each has its plain type.  Otherwise they are packed kernel by
     kernel, which refuses wrong scalars and takes unusual types.  A dispatch over no groups has
     scalars to check, but no uniforms.
     """
@@ -99,7 +99,7 @@ class RunUniforms:
         self._packer = None if any(map(_is_special, plans)) else self._packer_of_all()
 
     def pack(self, entries: Sequence[Scalars]) -> bytes:
-        """The uniforms for one entry of scalars a dispatch; InvalidScalar for the first bad one.
+        """The uniforms for one entry of scalars a dispatch; InvalidScalar for the first bad entry.
 
         As in ``Kernel.pack``, packing refuses integers out of range.
         """

@@ -30,17 +30,17 @@ class Runtime(Assembly):
     """A batched compute runtime on one WebGPU device.
 
     Commands gather and reach the queue in few submissions; results are those of
-    running every op at its call.  It belongs to the thread that made it; asyncio
+    running every op at its call.  A runtime belongs to the thread that made it; asyncio
     tasks of that thread may share it, and their calls take effect in the order
     in which they are made.
 
     Args:
-        device: a wgpu-py device, one with its interface, or the name of one; by default the
-            best adapter.
+        device: a wgpu-py device, a device with its interface, or the name of a device; by
+            default the best adapter.
         policy: every batching decision, or the name of a preset; by default ``ring``.
-        driver: what speaks to the device instead of a driver over it;
-            runtimes that share one compile each kernel once.
-        parts: the collaborators, to replace some.
+        driver: the driver that calls the device, instead of a new driver;
+            runtimes that share a driver compile each kernel once.
+        parts: how each collaborator is made, to replace some of them.
 
     Every op raises ``Refused`` classes for what the caller did wrong, in the order
     of docs/CONTRACT.md and with nothing changed, and ``DeviceFault`` classes for what no
@@ -84,7 +84,7 @@ class Runtime(Assembly):
         From now until its ``free``, the caller may use it only in a ``lend``.
 
         Raises:
-            InvalidHandle: it is no buffer of ``device``, is mapped, or has a handle already.
+            InvalidHandle: ``buffer`` is not of this device, is mapped, or has a handle already.
             InvalidBinding: no whole words, or no STORAGE, COPY_SRC or COPY_DST usage.
         """
         self._guard.check_op("adopt a buffer")
@@ -95,8 +95,8 @@ class Runtime(Assembly):
     def lend(self, buffer: Buffer) -> Loan:
         """Lend the wgpu buffer of ``buffer``: ``with runtime.lend(x) as native: ...``
 
-        The caller's queue work in the block comes after every earlier call and before every later
-        one.  In the block no op may use ``buffer``.
+        The caller's queue work in the block comes after all earlier calls and before all later
+        calls.  In the block no op may use ``buffer``.
 
         Raises:
             InvalidHandle, DataLost: on entry, and nothing is lent.
@@ -131,7 +131,7 @@ class Runtime(Assembly):
     ) -> None:
         """GPU to GPU, any byte offsets and length; within one buffer it is memmove.
 
-        Without ``size_bytes``, the rest of the source.
+        Without ``size_bytes``, the rest of the source is copied.
 
         Raises:
             InvalidHandle, OutOfRange, DataLost: and nothing is changed.
@@ -199,7 +199,7 @@ class Runtime(Assembly):
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
 
-        Each is checked, and none is carried out.  Any other op in the block is refused
+        The calls are checked and not carried out.  Any other op in the block is refused
         with InvalidCapture.
 
             with runtime.capture() as graph:
@@ -223,7 +223,7 @@ class Runtime(Assembly):
 
         The value is bytes; a new array if ``dtype`` or ``shape`` is given; or ``out``, a writable
         contiguous buffer of exactly that size, which is filled at delivery.  Without ``size_bytes``
-        it is the rest of the buffer.
+        the rest of the buffer is read.
 
         Raises:
             InvalidHandle, OutOfRange, InvalidData, DataLost: and no read is issued.
@@ -263,7 +263,7 @@ class Runtime(Assembly):
         ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
         Raises:
-            DeviceFault: one that no call has raised yet, once; every read is settled by then.
+            DeviceFault: a fault that no call has raised yet, once; every read is settled by then.
             WaitTimedOut: a TimeoutError; the earlier ops are still pending.
         """
         self._guard.check_sync()
@@ -279,7 +279,7 @@ class Runtime(Assembly):
     def poll(self) -> int:
         """Deliver the reads that have arrived, in order, and call back; it never waits.
 
-        Gives the number of pending reads; recorded ones need a ``flush`` first.  A running asyncio
+        Gives the number of pending reads; recorded reads need a ``flush`` first.  A running asyncio
         loop polls by itself if there are done callbacks.  Otherwise this is for callers that
         neither wait nor sync.
         """
@@ -316,7 +316,7 @@ class Runtime(Assembly):
         has the error WaitTimedOut.
 
         Raises:
-            DeviceFault: one that no call has raised yet; everything is released all the same.
+            DeviceFault: a fault that no call has raised yet; everything is released all the same.
         """
         if not self._guard.is_open:
             return

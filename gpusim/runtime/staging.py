@@ -1,8 +1,8 @@
 """Staging buffers: a readback is copied into one and mapped there.
 
 A staging buffer is on the *done* clock.  From ``take`` until ``give_back`` it belongs to
-the reads of one page, and is given back only after their bytes were taken and it was
-unmapped.  One whose map failed is discarded, never given back.
+the reads of one page, and is given back only after their bytes were taken and the buffer
+was unmapped.  A buffer whose map failed is discarded, and never given back.
 """
 
 from gpusim.errors import DeviceFault
@@ -16,9 +16,9 @@ _LEAST_BYTES = 256
 class StagingPage:
     """A staging buffer in use, shared by reads of one batch.
 
-    It is recorded, then submitted (``mapping``), then taken.  Or it ends with an ``error``, which
-    is then the error of every read on it.  ``act`` is the number of its submit.  ``data`` keeps its
-    bytes if more than one read shares it.
+    A page is recorded, then submitted (``mapping``), then taken.  Or it ends with an ``error``,
+    which is then the error of every read on the page.  ``act`` is the number of its submit.
+    ``data`` keeps the bytes of a page that several reads share.
     """
 
     __slots__ = ("act", "buffer", "data", "error", "is_taken", "mapping", "reads", "used_bytes")
@@ -34,7 +34,7 @@ class StagingPage:
         self.act = 0
 
     def has_room(self, size_bytes: int) -> bool:
-        """Whether ``size_bytes`` more, whole words, fit."""
+        """Whether the page has room for ``size_bytes`` more bytes, a number of whole words."""
         return self.used_bytes + size_bytes <= self.buffer.size_bytes
 
     def reserve(self, size_bytes: int) -> int:
@@ -45,12 +45,12 @@ class StagingPage:
         return offset
 
     def keep(self, mapped: memoryview) -> None:
-        """Keep a copy of its bytes, from which each read takes its own."""
+        """Keep a copy of the page's bytes; each read takes its part of the copy."""
         self.data = memoryview(bytes(mapped))
 
     @property
     def is_recorded(self) -> bool:
-        """Whether its batch is still open."""
+        """Whether the batch of the page is still open."""
         return self.mapping is None and not self.is_taken and self.error is None
 
 
@@ -81,7 +81,7 @@ class StagingPool:
         return buffer
 
     def give_back(self, buffer: DeviceBuffer) -> None:
-        """Take back an unmapped buffer; destroys the smallest if there is no room."""
+        """Take back an unmapped buffer; destroys the smallest buffer if there is no room."""
         self._free.append(buffer)
         if len(self._free) > self._capacity:
             smallest = min(self._free, key=lambda buffer: buffer.size_bytes)

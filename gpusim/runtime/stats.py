@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(kw_only=True, slots=True)
 class Counts:
-    """The counters of one pool or cache; those that do not apply to it stay 0."""
+    """The counters of one pool or cache; counters that do not apply to it stay 0."""
 
     created: int = 0
     """Objects made because none could be reused."""
@@ -23,9 +23,9 @@ class Counts:
     invalidated: int = 0
     """Entries dropped because something that they use is gone."""
     exhausted: int = 0
-    """How often nothing was free."""
+    """How often no slot or entry was free."""
     held: int = 0
-    """Objects that it holds now."""
+    """Objects that the pool or cache holds now."""
 
     def copy(self) -> "Counts":
         """These counts as they are now."""
@@ -44,7 +44,7 @@ COUNTED = (
 )
 """The ops and bytes that a runtime itself counts."""
 RISING = ("created", "reused", "evicted", "invalidated", "exhausted")
-"""The counts of a pool or cache that only rise; ``held`` is the other one."""
+"""The counts of a pool or cache that only rise; ``held`` also falls."""
 rising: Callable[[Counts], tuple[int, ...]] = attrgetter(*RISING)
 """The counts that only rise, in the order of ``RISING``."""
 
@@ -56,7 +56,7 @@ class Stats:
     allocs: int = 0
     writes: int = 0
     dispatches: int = 0
-    """Including those of replays; ``copies`` includes them too."""
+    """Includes the dispatches of replays, as ``copies`` includes their copies."""
     dispatches_dropped: int = 0
     copies: int = 0
     replays: int = 0

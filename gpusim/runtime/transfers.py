@@ -1,7 +1,7 @@
 """Writes and copies of any bytes, carried out in whole words.
 
-Whole words use the device's own writes and copies.  Two small kernels move the bytes beside them.
-These are recorded like any dispatch, and so keep their order.
+Whole words use the device's own writes and copies.  Two small kernels move the bytes beside the
+whole words.  Their dispatches are recorded like any other, and so keep their order.
 """
 
 from typing import NamedTuple
@@ -32,7 +32,7 @@ _ONE_GROUP = Launch(1, (1, 1, 1))
 
 
 class ByteWrite(NamedTuple):
-    """A checked and planned host write; ``staged``: it is copied at its place in the batch."""
+    """A checked and planned host write; ``staged``: copied at the write's place in the batch."""
 
     buffer: Buffer
     target: DeviceBuffer
@@ -80,7 +80,7 @@ class Transfers:
             buffer.lost = False
 
     def copy(self, call: CopyCall) -> None:
-        """Copy at least one byte; within one buffer through a scratch buffer."""
+        """Copy at least one byte.  A copy within one buffer goes through a scratch buffer."""
         source, source_offset, target, target_offset, size_bytes = call
         origin = self._buffers.device_buffer(source)
         copy = ByteCopy(origin, source_offset, target, target_offset, size_bytes)
@@ -92,7 +92,7 @@ class Transfers:
             target.lost = False
 
     def word_copy(self, call: CopyCall) -> CopyCommand | None:
-        """The copy as one command; None unless it copies whole words between two buffers."""
+        """The copy as one command; None if it is not of whole words, or within one buffer."""
         source, source_offset, target, target_offset, size_bytes = call
         whole = is_word_copy(source_offset, target_offset, size_bytes, target.size_bytes)
         if source is target or not whole:
@@ -117,7 +117,7 @@ class Transfers:
             self._recorder.after_write()
 
     def _write_in_parts(self, write: ByteWrite) -> None:
-        """Write in parts, if its edges are far apart or it is long; a failure loses the buffer."""
+        """Write in parts (edges far apart, or a long write); a failure loses the buffer."""
         self._write_words(write)
         with Losing(write.buffer):
             self._recorder.after_write()
@@ -131,7 +131,7 @@ class Transfers:
             self._recorder.write(words)
 
     def _words_of(self, write: ByteWrite) -> HostWrite | None:
-        """The whole words of a write, None if it has none."""
+        """The whole words of a write; None if the write has no whole word."""
         buffer, target, plan, offset, data, staged = write
         if plan.start == plan.end:
             return None

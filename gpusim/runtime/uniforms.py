@@ -48,12 +48,12 @@ class DynamicUniforms(UniformStore, Protocol):
     """
 
     capacity_bytes: int
-    """The bytes that one batch may take; it grows if a single payload needs more."""
+    """The bytes that one batch may take; the number grows if one payload needs more."""
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
         """The bound buffer, with room for ``size_bytes``; OutOfMemory.
 
-        More than the capacity is possible only if the batch has taken nothing.
+        ``size_bytes`` may exceed the capacity only if the batch has taken nothing.
         """
         ...
 
@@ -141,7 +141,7 @@ class PooledUniforms:
 
 
 class CachedUniforms:
-    """One buffer for each content; an evicted one is retired with the open batch."""
+    """One buffer for each content; an evicted buffer is retired with the open batch."""
 
     is_dynamic = False
 

@@ -16,7 +16,7 @@ from gpusim.simulated.timeline import Emit, Timeline
 from gpusim.wgsl.checks.report import Ledger
 
 FEATURES = ("shader-f16", "immediates")
-"""By wgpu-py's names."""
+"""The features that a device may have, by wgpu-py's names."""
 INFO = {
     "vendor": "gpusim",
     "architecture": "",
@@ -67,7 +67,7 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "max-multiview-view-count": 0,
     "max-non-sampler-bindings": 1_000_000,
 }
-"""By wgpu-py's names; the last four are wgpu-native's."""
+"""The limits by wgpu-py's names; only wgpu-native has the last four."""
 
 
 on_device: list[Callable[[GPUDevice], None]] = []
@@ -120,7 +120,7 @@ class GPUAdapter:
         return self.make(limits, self._schedule(), self._faults, label=label, features=features)
 
     def request_device_async(self, **wanted: Any) -> Promise:
-        """The same as a promise."""
+        """``request_device_sync`` as a promise."""
         device = self.request_device_sync(**wanted)
         return Promise(device._state.timeline, "request device").fulfil(device)
 
@@ -160,11 +160,11 @@ class GPU:
         return [self.request_adapter_sync()]
 
     def request_adapter_async(self, **wanted: Any) -> Promise:
-        """The same as a promise."""
+        """The simulated adapter, as a promise."""
         return Promise(_idle(), "request adapter").fulfil(self.request_adapter_sync())
 
     def enumerate_adapters_async(self) -> Promise:
-        """The same as a promise."""
+        """The simulated adapter alone, as a promise."""
         return Promise(_idle(), "enumerate adapters").fulfil(self.enumerate_adapters_sync())
 
 

@@ -91,7 +91,7 @@ class GPUBuffer:
         self.map_async(mode, offset, size).sync_wait()
 
     def map_async(self, mode: int | str, offset: int = 0, size: int | None = None) -> Promise:
-        """Ask to map a range of bytes; it is mapped when the promise's result is taken.
+        """Ask to map a range of bytes; the range is mapped when the promise's result is taken.
 
         Raises:
             ValueError: a range that is not inside the buffer, or not aligned.
@@ -333,8 +333,8 @@ def flag_bits(flags: Any, text: str) -> int:
 def _lost_map(reaches_device: bool) -> Exception:
     """The error of a map on a lost device.
 
-    If the call reaches the device, it is the device's error.  Else it is the AttributeError that
-    wgpu-py raises, since it no longer has the thread that polls.
+    If the call reaches the device, the error is the device's.  Otherwise it is the AttributeError
+    that wgpu-py raises, since wgpu-py no longer has the thread that polls.
     """
     no_poller: Exception = AttributeError("'NoneType' object has no attribute 'get_token'")
     error: Exception = device_lost("map this buffer") if reaches_device else no_poller

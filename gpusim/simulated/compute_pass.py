@@ -30,7 +30,7 @@ EncodedCommand = Callable[[], None]
 class DebugGroups:
     """Debug labels; checked only for balance.
 
-    The encoders inherit it, as in the specification ("GPUDebugCommandsMixin").
+    Encoders and passes inherit this class, as in the specification ("GPUDebugCommandsMixin").
     """
 
     __slots__ = ("_debug_depth",)
@@ -102,7 +102,7 @@ class Opened(Enum):
 
     ALONE = "alone"
     NESTED = "nested"
-    """Inside another pass; it is not valid."""
+    """Inside another pass: the new pass is not valid."""
     IN_VAIN = "in vain"
     """On an encoder that was invalid already; its commands are dropped."""
 
@@ -365,7 +365,7 @@ def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: 
 def _run_indirect(
     run: Callable[[int, int, int], None], memory: Any, offset: int, limit: int
 ) -> None:
-    """Run a grid from a buffer; one past the limit does nothing (specification,
+    """Run a grid from a buffer; nothing runs if the grid is past the limit (specification,
     "dispatchWorkgroupsIndirect")."""
     x, y, z = (int(count) for count in np.ndarray(3, "<u4", memory, offset))
     if max(x, y, z) <= limit:

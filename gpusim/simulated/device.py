@@ -217,7 +217,7 @@ class GPUDevice:
     def create_compute_pipeline_async(
         self, *, label: str = "", layout: Any, compute: Any
     ) -> Promise:
-        """The same as a promise; errors are raised at the call, as in wgpu-py."""
+        """The pipeline as a promise; errors are raised at the call, as in wgpu-py."""
         pipeline = self.create_compute_pipeline(label=label, layout=layout, compute=compute)
         return Promise(self._state.timeline, "pipeline").fulfil(pipeline)
 

@@ -53,7 +53,7 @@ class GPUCommandEncoder(PassOwner):
     def begin_compute_pass(
         self, *, label: str = "", timestamp_writes: Any = None
     ) -> GPUComputePassEncoder:
-        """Begin a pass; it locks this encoder until it ends."""
+        """Begin a pass; this encoder is locked until the pass ends."""
         opened = self._open_pass()
         if timestamp_writes is not None:
             self._invalidate("begin a compute pass", "it asks for timestamps", "no feature")
@@ -123,7 +123,8 @@ class GPUCommandEncoder(PassOwner):
             GPUInternalError: a planned fault.
         """
         device = self._device
-        # A driver uses an empty encoder to ask whether its device is lost; plans do not count that.
+        # A driver finishes an empty encoder to ask whether its device is lost.  Such calls are
+        # counted by themselves, and plans of faults do not number them.
         number = device.made("finish" if self._commands else "finish of nothing")
         state, self._state = self._state, "ended"
         doing = "finish this command encoder"

@@ -1,7 +1,7 @@
 """Faults: a plan of what goes wrong on a device, and when, as data.
 
 A plan counts the calls of each verb and says which of them fail.  So one more call of a verb does
-not move the faults of other verbs.  It does nothing by itself; the default plan is empty.
+not move the faults of other verbs.  A plan does nothing by itself; the default plan is empty.
 """
 
 import re
@@ -42,7 +42,7 @@ class FaultPlan:
     failed_encodes: tuple[int, ...] = ()
     """Calls of ``finish``, of encoders that hold commands, that raise GPUInternalError."""
     lost_at_submit: int | None = None
-    """The submit at which the device is lost; the fields below are for other verbs."""
+    """The submit at which the device is lost.  The fields below name calls of other verbs."""
     lost_at_write: int | None = None
     lost_at_map: int | None = None
     lost_at_unmap: int | None = None

@@ -91,7 +91,7 @@ class GPUComputePipeline:
 
 
 def bindings_of(entry: Entry) -> tuple[tuple[LayoutEntry, ...], ...]:
-    """The entries of a shader, by group; ``min_size`` is what its variables need."""
+    """The entries of a shader, by group; ``min_size``: the bytes that its variable needs."""
     groups: list[list[LayoutEntry]] = []
     for binding in entry.point.bindings:
         groups += [[] for _ in range(len(groups), binding.group + 1)]
@@ -115,7 +115,7 @@ def make_module(
     for feature in module.features:
         if feature not in features:
             because = f"its device lacks the feature {feature}"
-            raise invalid("create this shader module", because, "it is to be required")
+            raise invalid("create this shader module", because, "the program did not require it")
     return GPUShaderModule(device, label, module)
 
 
@@ -268,7 +268,7 @@ def plan(
 ) -> Plan | Refusal:
     """The plan of a dispatch of ``pipeline`` with ``groups`` set, or its refusal."""
     if len(pipeline.layouts) == 1 and 0 in groups and not groups[0][1]:
-        # The plan depends on this one group, and is kept with it.
+        # The plan depends on this one group, and is kept with the group.
         group = groups[0][0]
         if group.planned_for != pipeline.uid:
             group.planned_for = pipeline.uid

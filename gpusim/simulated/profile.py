@@ -87,7 +87,7 @@ def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:
 
 
 def aborting(error: wgpu.GPUValidationError, raises: bool) -> wgpu.GPUValidationError:
-    """``error`` if it ``raises``; otherwise one that says that wgpu-native aborts the process."""
+    """``error`` if it ``raises``; otherwise an error that says: wgpu-native aborts the process."""
     if raises:
         return error
     return wgpu.GPUValidationError(f"wgpu-native aborts the process here: {error}")

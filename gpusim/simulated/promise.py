@@ -1,9 +1,9 @@
 """Promises, with the interface of wgpu-py's.
 
 A promise settles in two steps, as in wgpu-py.  First the device timeline gives it a value or an
-error ("pending-fulfilled").  Then the content timeline takes that, when somebody waits or in the
-next round of the event loop ("fulfilled").  The timeline decides when a promise settles; nothing
-here does.
+error ("pending-fulfilled").  Then the content timeline takes this value or error, when somebody
+waits or in the next round of the event loop ("fulfilled").  The timeline decides when a promise
+settles; nothing here does.
 """
 
 import sys
@@ -140,7 +140,7 @@ class Promise:
         error_callback: Callable[[Exception], Any] | None = None,
         title: str | None = None,
     ) -> "Promise":
-        """Call ``callback`` with the result, in the event loop; a promise of what it returns."""
+        """Call ``callback`` with the result, in the event loop; promise what ``callback`` gives."""
         if not callable(callback):
             raise TypeError(f"GPUPromise.then() got a callback that is not callable: {callback!r}")
         chained = self._chain(callback, title or f"{self.name} -> then", self._callbacks)

@@ -23,11 +23,11 @@ class Scheduler(Protocol):
     """Decides how far the queue has got and which promises settle.
 
     ``runs``: whether RUN is offered at all.  Only promises show how far the queue
-    has got, and settling one executes what it waits for.  So a strategy that
-    enumerates schedules does without RUN.
+    has got, and to settle a promise executes what the promise waits for.  So a
+    strategy that enumerates schedules does without RUN.
 
-    ``defers`` is an optional attribute.  A strategy that always stops if it may sets it, and is
-    then asked only when somebody waits.
+    ``defers`` is an optional attribute, for a strategy that chooses STOP whenever STOP is offered.
+    If ``defers`` is set, the strategy is asked only when somebody waits.
     """
 
     runs: bool
@@ -54,7 +54,7 @@ class AsLate:
 
 
 class AsEarly:
-    """Everything happens at the call that allows it; promises settle in the order of the calls."""
+    """Everything happens as soon as a call allows it; promises settle in the order of the calls."""
 
     runs = True
 
@@ -84,8 +84,8 @@ class Drawn:
 
     ``draw(n)`` gives a number from 0 to n - 1; 0 is always the simplest choice.
 
-    With Hypothesis: ``Drawn(lambda n: data.draw(st.integers(0, n - 1)))``.  A
-    schedule of zeros is the one that is as late as possible.
+    With Hypothesis: ``Drawn(lambda n: data.draw(st.integers(0, n - 1)))``.  With
+    a schedule of zeros everything happens as late as possible.
     """
 
     runs = False
@@ -103,7 +103,7 @@ STRATEGIES = ("early", "late", "random")
 
 
 def strategy(name: str, seed: int = 0) -> Scheduler:
-    """The strategy of that name; ``seed`` is for the random one.  ProgramError."""
+    """The strategy ``name``; only ``random`` uses ``seed``.  ProgramError if there is none."""
     match name:
         case "early":
             return AsEarly()
@@ -173,7 +173,7 @@ def write_schedule(schedule: Schedule, *, runs: bool) -> str:
 
 
 def parse_schedule(text: str) -> Replaying:
-    """Read a line of ``write_schedule``; ProgramError if it is none."""
+    """Read a line of ``write_schedule``; ProgramError if ``text`` is no such line."""
     kind, *numbers = text.split() or [""]
     if kind not in ("runs", "late") or not all(number.isdigit() for number in numbers):
         raise ProgramError(

@@ -2,9 +2,11 @@
 
 The lanes of a block have numbers in a row: lane k of workgroup w has number S * w + k, where S is
 the size of a workgroup.  An index that is a step times this number, plus what all lanes share,
-makes a slice of memory; a guard on the number makes a shorter range.
-Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so nothing is
-lost.  An atom is a piece of Python that all lanes share, or one of WORKGROUP, LOCAL, X, Y and Z.
+makes a slice of memory.  A branch whose condition bounds the number makes a shorter range of lanes.
+Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so a polynomial
+always has the value of its expression.  An atom is a piece of Python that all lanes share, or one
+of WORKGROUP, LOCAL, X, Y and Z, or of AXES, which are the parts of a lane's number within its
+workgroup.
 """
 
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ from dataclasses import dataclass
 Monomial = tuple[str, ...]
 Polynomial = dict[Monomial, int]
 WORKGROUP, LOCAL, X, Y, Z = "$w", "$l", "$x", "$y", "$z"
-VARYING = (WORKGROUP, LOCAL, X, Y, Z)
+AXES = ("$lx", "$ly", "$lz")
+VARYING = (WORKGROUP, LOCAL, X, Y, Z, *AXES)
 _MASK = 0xFFFFFFFF
 _MOST = 24
 
@@ -68,7 +71,8 @@ def linear_workgroup(x_count: str, y_count: str) -> Polynomial:
 def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | None:
     """The polynomial as a linear function of the lane's number; None if it is not linear.
 
-    ``linear``: how the number of the workgroup is written by X, Y and Z, if it can be.
+    ``linear``: the number of the workgroup as a polynomial of X, Y and Z; None if there is no such
+    polynomial.
     """
     if linear is not None and value.get((X,), 0):
         factor = value[(X,)]
@@ -83,8 +87,33 @@ def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | 
     return Affine(step, rest)
 
 
+def steps(
+    value: Polynomial, sizes: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], Polynomial] | None:
+    """The polynomial as a step along each axis of a workgroup, and what its lanes share.
+
+    None if it is not linear in the place of the lane, or what lanes share is not that of all.
+    """
+    whole = value.get((LOCAL,), 0)
+    x, y, z = (value.get((name,), 0) for name in AXES)
+    own = [(LOCAL,), *((name,) for name in AXES)]
+    rest = {key: by for key, by in value.items() if key not in own}
+    if any(name in VARYING for monomial in rest for name in monomial):
+        return None
+    return (x + whole, y + whole * sizes[0], z + whole * sizes[0] * sizes[1]), rest
+
+
+def axis(value: Polynomial | None, sizes: tuple[int, int, int]) -> int | None:
+    """The axis of a workgroup along which a number counts its lanes, from 0."""
+    for number, size in enumerate(sizes):
+        alone = size == sizes[0] * sizes[1] * sizes[2]
+        if value == {(LOCAL,) if alone else (AXES[number],): 1}:
+            return number
+    return None
+
+
 def python_of(rest: Polynomial) -> str:
-    """The Python of what all lanes share; not yet modulo 2^32."""
+    """The Python of what all lanes share; its value is not yet taken modulo 2^32."""
     parts = []
     for monomial, factor in sorted(rest.items()):
         signed = factor - 2**32 if factor >= 2**31 else factor

@@ -128,7 +128,7 @@ _TOUCH = ("atomic", "workgroupUniformLoad")
 
 
 def _operands(made: Any) -> Iterator[Expr]:
-    """The expressions inside one."""
+    """The expressions directly inside an expression."""
     for name in ("base", "index"):
         inner = getattr(made, name, None)
         if inner is not None:
@@ -137,7 +137,7 @@ def _operands(made: Any) -> Iterator[Expr]:
 
 
 def _expressions(statement: Any) -> Iterator[Expr]:
-    """The expressions of a statement itself."""
+    """The expressions of a statement, without those of the statements inside it."""
     for name in ("value", "target", "condition", "selector", "break_if"):
         inner = getattr(statement, name, None)
         if inner is not None:
@@ -145,7 +145,7 @@ def _expressions(statement: Any) -> Iterator[Expr]:
 
 
 def _bodies(statement: Any) -> Iterator[list[typed.Statement]]:
-    """The statements inside one."""
+    """The lists of statements directly inside a statement."""
     if isinstance(statement, typed.If):
         yield from (statement.then, statement.other)
     elif isinstance(statement, typed.Switch):

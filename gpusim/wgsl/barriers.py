@@ -1,18 +1,18 @@
 """Which barriers some invocations of a workgroup may miss.
 
 Each function becomes a graph.  A node is a claim: that all invocations of a workgroup come to a
-point of the text together, or that all have the same value.  An edge leads to another claim that
-must hold for that.  A barrier must be met by all, so its node is required; VARIES never holds.  A
-path from a required node to VARIES is a barrier that some may miss.  The Tags of a function say
-what it demands of its callers, and what it does to their values.  So each function is read once,
-callees first; functions that nobody calls are read too.  A variable has a new node with each
-assignment.  A vector, array or struct is one value.  Unreachable statements are left out.
+point of the text, or that all have the same value.  An edge leads from a claim to another claim
+that it needs.  All invocations must meet a barrier, so the claim at its place is required; the
+claim VARIES never holds.  If a path leads from a required claim to VARIES, some invocations may
+miss the barrier.  The Tags of a function say what it demands of its callers, and what it does to
+their values.  So each function is read once, even if nobody calls it.  A variable has a new node
+with each assignment.  A vector, array or struct is one value.  Unreachable statements are left out.
 
 Source: WGSL specification, 15.2 "Uniformity" and 9.9 "Statements Behavior Analysis".  In five
-places its tables leave out what its rule of soundness needs, and Tint's choice is taken here: what
-atomics return varies; a pointer's own value counts wherever one is passed, and with what it
-points to; what a call leaves behind a pointer depends on where the call stands; a break-if of a
-continuing block passes the variables on; a call counts at once for the rest of its statement.
+places the specification's tables leave out what its own rule of soundness needs.  There Tint's
+choice is taken: what atomics return varies; where a pointer is passed, its own value counts as well
+as what it points to; what a call leaves behind a pointer depends on where the call stands; a
+break-if of a continuing block passes the variables on; a call counts at once in its statement.
 """
 
 from collections.abc import Iterable
@@ -33,13 +33,13 @@ _GOES_ON: Behavior = frozenset({_NEXT})
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """A claim; ``needs`` are those without which it does not hold."""
+    """A claim; it holds only if all claims in ``needs`` hold."""
 
     needs: list["Node"] = field(default_factory=list)
 
 
 VARIES = Node()
-"""What never holds."""
+"""The claim that never holds."""
 Values = dict[Symbol, Node]
 """The node of each variable's value at a point of the text."""
 
@@ -48,16 +48,16 @@ Values = dict[Symbol, Node]
 class Tags:
     """What callers have to know of a function, by the numbers of its inputs.
 
-    The inputs are where a call stands, then the values of the arguments, then what pointers
-    among them point to, and VARIES.
+    Its inputs are claims: about the place of the call, the value of each argument, what each
+    argument points to, and last VARIES.
     """
 
     demands: dict[int, Place]
-    """The inputs that must be shared, each with a barrier that demands it."""
+    """The inputs that must hold, each with the place of a barrier that demands it."""
     result: tuple[int, ...]
     """The inputs that the result needs."""
     left: tuple[tuple[int, ...], ...]
-    """For each parameter the inputs that its contents need after a call."""
+    """For each parameter, the inputs that what it points to needs after a call."""
     missed: Place | None
 
 
@@ -71,9 +71,9 @@ class View:
 
 
 def missed_barriers(functions: Iterable[Function]) -> tuple[Place, ...]:
-    """The places of barriers that some invocations may miss, one a function, callees first.
+    """The places of barriers that some invocations may miss: the first of each function.
 
-    The functions that these call are read too.
+    Functions that the given ones call are read too, before their callers.
 
     Raises:
         ShaderError: a function is nested too deep.
@@ -109,7 +109,7 @@ def _reach(start: Node) -> set[Node]:
 
 @dataclass(slots=True, kw_only=True)
 class _Target:
-    """A loop or switch: the values at its breaks, and at its continues; None without a body."""
+    """A loop or switch: the values at its breaks and at its continues, which a switch lacks."""
 
     breaks: list[Values] = field(default_factory=list)
     continues: list[Values] | None = None
@@ -242,7 +242,7 @@ class _Graph:
     def _branches(
         self, at: Node, inner: Node, bodies: list[list[typed.Statement]], exits: list[Values]
     ) -> tuple[Node, Behavior]:
-        """Bodies of which one runs; ``exits`` are the values at breaks out of them."""
+        """Several bodies; one of them runs.  ``exits``: the values where a break leaves them."""
         before, behavior, ends = self._values, frozenset[str](), []
         after: list[Values] = []
         for body in bodies:
@@ -386,7 +386,7 @@ def _joined(before: Values, ways: list[Values]) -> Values:
 
 
 def _is_local(symbol: Symbol) -> bool:
-    """Whether its contents are followed: a variable of a function, or a pointer to one."""
+    """Whether the contents of a variable are followed: it is a function's, or a pointer to one."""
     if isinstance(symbol.type, Pointer):
         return symbol.type.space == "function"
     return symbol.space == "function"

@@ -1,7 +1,8 @@
 """The checks of statements, functions and the module: a syntax tree becomes a typed one.
 
-An override has its value here: the one given, or its default, or 1 where the pipeline must give
-one.  So a module is checked when it is made, and again for each pipeline that sets overrides.
+Each override has a value here: the value that the pipeline gives, or its default.  An override with
+neither has the value 1.  So a module is checked when it is made, and again for each pipeline that
+sets overrides.
 Source: WGSL specification, 7 "Variable and Value Declarations", 9 "Statements", 11 "Functions",
 13 "Entry Points".
 """
@@ -65,7 +66,7 @@ class Checked:
     overrides: tuple[Symbol, ...]
     functions: tuple[Function, ...]
     extensions: Mapping[str, Place]
-    """The language extensions that it uses and that not every device has, and where."""
+    """The language extensions in the text that not every device has, each with its place."""
 
 
 def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Checked:

@@ -35,7 +35,7 @@ _SETS = ("xyzw", "rgba")
 
 
 class Expressions(Constructors):
-    """Types expressions, one method a form."""
+    """Finds the type of each expression: one method for each form of expression."""
 
     def expression(self, node: Expression) -> Expr:
         """The typed form of an expression, which may be a reference."""
@@ -143,7 +143,7 @@ class Expressions(Constructors):
         return self.folded(made)
 
     def _concrete(self, name: str, operands: list[Expr], found: Resolved) -> Resolved:
-        """The overload for a run: with no abstract operand but for constants of types settled."""
+        """The overload with the concrete types that its operands have in a run."""
         if not any(is_abstract(kind) for kind in found.operands if not isinstance(kind, Pointer)):
             return found
         kinds = [concrete(kind) for kind in found.operands]
@@ -154,7 +154,7 @@ class Expressions(Constructors):
             self.fail(f"{_shown(name)} takes {error}", operands[0].place)
 
     def _check_runtime(self, name: str, operands: tuple[Expr, ...]) -> None:
-        """Errors that a constant second operand makes with any first."""
+        """Raise what is wrong with a constant second operand, whatever the first operand is."""
         last = operands[-1] if operands else None
         if not isinstance(last, Constant) or last.stage != CONST or len(operands) != 2:
             return
@@ -162,9 +162,8 @@ class Expressions(Constructors):
         values = last.value if isinstance(last.value, tuple) else (last.value,)
         if name in ("/", "%") and of in INTEGERS and any(value == 0 for value in values):
             self.fail("this is divided by zero", last.place)
-        wide = [value for value in values if value >= 32]
-        if name in ("<<", ">>") and of in (I32, U32) and wide:
-            self.fail(f"cannot shift {of} by {wide[0]} bits because it has only 32", last.place)
+        if name in ("<<", ">>") and of in (I32, U32) and any(value >= 32 for value in values):
+            self.fail(f"cannot shift {of} by {max(values)} bits because it has only 32", last.place)
 
     def _index(self, node: syntax.Index) -> Expr:
         base = self._pointee(self.expression(node.base))

@@ -31,7 +31,7 @@ Behavior = frozenset[str]
 
 
 class Statements(Expressions):
-    """Checks statements, one method a form."""
+    """Checks statements: one method for each form of statement."""
 
     _function_now: Function
     _loops: list[str]
@@ -120,7 +120,7 @@ class Statements(Expressions):
             return typed.Declare(self.declare(symbol), value), goes_on
         space, _ = self.space_of(node)
         if space not in ("", "function"):
-            self.fail(f"a variable in {space} is declared outside of functions", node.place)
+            self.fail(f"a variable in {space} must be declared outside of functions", node.place)
         if not storable(declared) or not is_fixed(declared):
             self.fail(f"a variable of a function cannot be of type {declared}", node.place)
         symbol = Symbol(
@@ -147,9 +147,9 @@ class Statements(Expressions):
         target = self.expression(node.target)
         kind = target.type
         if not isinstance(kind, Pointer) or not kind.is_reference:
-            self.fail("the left side of an assignment is a variable", node.target.place)
+            self.fail("the left side of an assignment must be a variable", node.target.place)
         if kind.access == "read":
-            self.fail(f"what lies in {kind.space} is only read", node.target.place)
+            self.fail(f"this variable in {kind.space} can only be read", node.target.place)
         if not storable(kind.of):
             self.fail(f"a value of type {kind.of} cannot be stored", node.target.place)
         value = self.value(node.value)
@@ -181,7 +181,7 @@ class Statements(Expressions):
         """A call of a function of the text."""
         function: Function = symbol.value
         if function.workgroup_size is not None:
-            self.fail(f"the entry point {function.name} is not called", node.place)
+            self.fail(f"the entry point {function.name} cannot be called", node.place)
         count = len(function.parameters)
         if len(node.arguments) != count:
             got = len(node.arguments)
@@ -279,7 +279,7 @@ class Statements(Expressions):
             with self.scope():
                 body, behavior = self._statements(node.body.statements)
                 if node.kind == "loop":
-                    # It sees what the body declares.
+                    # The continuing block of a loop sees what the body declares.
                     continuing, break_if = self._continuing(node)
             if node.kind == "for":
                 continuing, break_if = self._continuing(node)
@@ -288,7 +288,7 @@ class Statements(Expressions):
         return made, self._loop_behavior(node, behavior)
 
     def _continuing(self, node: syntax.Loop) -> tuple[list[typed.Statement], Expr | None]:
-        """What ends a round, and the condition of ``break if``."""
+        """The statements of the continuing block, and the condition of its ``break if``."""
         if node.continuing is None:
             return [], None
         self._loops.append("continuing")
@@ -322,10 +322,10 @@ class Statements(Expressions):
         wanted = self._function_now.result
         if node.value is None:
             if wanted is not None:
-                self.fail(f"the function returns {wanted}, expected a value", node.place)
+                self.fail(f"return needs a value of type {wanted}", node.place)
             return None
         if wanted is None:
-            self.fail("the function returns nothing, and here is a value", node.place)
+            self.fail("return has a value, but the function has no result type", node.place)
         return self.as_type(self.value(node.value), wanted, "the value")
 
     def _check_jump(self, kind: str, place: Place) -> None:
@@ -335,7 +335,7 @@ class Statements(Expressions):
             if kind == "return" or not [
                 each for each in inner if each != "switch" or kind == BREAK
             ]:
-                self.fail(f"{kind} does not leave a continuing block", place)
+                self.fail(f"{kind} must not leave a continuing block", place)
         if kind == CONTINUE and "loop" not in self._loops:
             self.fail("continue stands in no loop", place)
         if kind == BREAK and not self._loops:

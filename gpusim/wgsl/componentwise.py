@@ -1,7 +1,7 @@
 """Operations on values component by component, and building blocks of the built-in functions.
 
-A value here is a scalar expression, or a tuple of its parts' values.  A Builder makes operations;
-one that folds constants makes constants of them.
+A value here is a scalar expression, or a tuple of its parts' values.  A Builder makes operations; a
+builder that folds constants makes their results at once.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Builder(Protocol):
 
 
 def each_part(b: Builder, kind: str, name: str, *operands: Value) -> Value:
-    """An operation component by component; numbers go with each component."""
+    """An operation component by component; a single number is used for every component."""
     size = next((len(operand) for operand in operands if isinstance(operand, tuple)), 0)
     if not size:
         return simple(b, kind, name, *operands)
@@ -41,7 +41,7 @@ def each_part(b: Builder, kind: str, name: str, *operands: Value) -> Value:
 
 
 def simple(b: Builder, kind: str, name: str, *operands: Scalar) -> Scalar:
-    """One operation, or a cheaper one where an operand is a constant."""
+    """The operation, or a cheaper one with the same result if its second operand is constant."""
     if len(operands) == 2 and isinstance(operands[1], Const) and kind in ("u32", "i32"):
         value = operands[1].value
         is_constant = isinstance(operands[0], Const)

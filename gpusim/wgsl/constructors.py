@@ -37,7 +37,7 @@ _EVERY = (*NUMBERS, BOOL)
 
 
 class Constructors(Conversions):
-    """Types constructions, one method a kind of type."""
+    """Finds the type of each construction: one method for each kind of type."""
 
     def _bitcast(self, node: syntax.Call) -> Expr:
         template = node.callee.template
@@ -87,12 +87,14 @@ class Constructors(Conversions):
         return self._converted(operands[0], kind, place)
 
     def _inferred(self, name: str, operands: list[Expr], place: Place) -> Type:
-        """The type of a construction that names a generator alone."""
+        """The type of a construction without a template list, such as ``vec3(...)``."""
         if not operands and name.startswith("vec"):
             return Vector(int(name[3]), ABSTRACT_INT)
         if not operands or name in ("atomic", "ptr"):
             self.fail(f"{name} needs a template list here", place)
         kinds = [each.type for each in operands]
+        if any(isinstance(kind, Pointer) for kind in kinds):
+            self.fail(f"{name} takes no pointers", place)
         try:
             if name == "array":
                 return Array(_joined(kinds), len(kinds))
@@ -175,7 +177,7 @@ class Constructors(Conversions):
 
 
 def _joined(kinds: list[Any]) -> Type:
-    """The one type of an array's elements."""
+    """The type to which all elements of an array are converted."""
     for kind in kinds:
         if all(convertible(each, kind) for each in kinds):
             found: Type = kind

@@ -1,6 +1,6 @@
 """Turns expressions into values: loads, conversions to the wanted type, and constants.
 
-Constants are computed here at once, by the same code that a run is made of.
+Constants are computed here at once.  ``expand`` computes them, as it makes the operations of a run.
 Source: WGSL specification, 6.1.2 "Conversion Rank", 6.4.4 "Load Rule", 8.1 "Early Evaluation".
 """
 
@@ -23,7 +23,10 @@ from gpusim.wgsl.types import (
 
 
 class Folder:
-    """A builder that computes constants; errors are reported at ``place``, if it is given."""
+    """A builder that computes constants.
+
+    A value that WGSL forbids is an error at ``place``; without a place it is kept.
+    """
 
     def __init__(self, place: Place | None) -> None:
         self._place = place
@@ -65,7 +68,7 @@ class Conversions(Names):
         )
 
     def as_type(self, made: Expr, wanted: Type, what: str) -> Expr:
-        """A value, converted to the type that is wanted; ShaderError if it does not."""
+        """A value, converted to the wanted type; ShaderError if it cannot be converted."""
         if made.type == wanted:
             return made
         if not convertible(made.type, wanted):
@@ -75,7 +78,7 @@ class Conversions(Names):
         return Constant(type=wanted, place=made.place, stage=made.stage, value=value)
 
     def settled(self, made: Expr) -> Expr:
-        """A value whose type is not abstract."""
+        """A value, converted to a type that is not abstract."""
         return self.as_type(made, concrete(made.type), "this")
 
     def constant(self, node: Expression, what: str) -> Constant:
@@ -93,7 +96,7 @@ class Conversions(Names):
         return made
 
     def folded(self, made: Apply) -> Expr:
-        """A constant where all operands are."""
+        """The constant that an operation gives if all its operands are constants; else itself."""
         if made.stage == RUN or not all(isinstance(each, Constant) for each in made.operands):
             return made
         trees = [tree_of(each.value, each.type) for each in made.operands]  # type: ignore[attr-defined]

@@ -8,9 +8,10 @@ that, all lanes compute both, and the values are blended.
 from typing import Any
 
 from gpusim.wgsl import affine
-from gpusim.wgsl.emit_expressions import may_alias, unit_of
-from gpusim.wgsl.emit_loops import LoopWriter
-from gpusim.wgsl.frames import Frame, Lines
+from gpusim.wgsl.emit_expressions import may_alias
+from gpusim.wgsl.emit_guards import GuardWriter
+from gpusim.wgsl.emit_indices import unit_of
+from gpusim.wgsl.frames import Lines
 from gpusim.wgsl.ir import (
     Assign,
     Barrier,
@@ -21,7 +22,6 @@ from gpusim.wgsl.ir import (
     Leave,
     Length,
     Loop,
-    Memory,
     Modify,
     Op,
     Scalar,
@@ -32,11 +32,13 @@ from gpusim.wgsl.ir import (
 from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
+_FRESH = ("gather(", "spread(")
+"""What makes an array that nobody else has."""
 _SMALL = 12
-"""Operations of a branch that is computed by all lanes rather than by some."""
+"""A branch with at most this many operations is computed by all lanes, and then blended."""
 
 
-class Writer(LoopWriter):
+class Writer(GuardWriter):
     """Writes statements."""
 
     def statement(self, statement: Statement) -> None:
@@ -47,8 +49,10 @@ class Writer(LoopWriter):
     def _assign(self, statement: Assign) -> None:
         variable, value = statement.variable, statement.value
         if variable.fixed or (statement.first and variable.writes == 1):
-            self.polynomials[variable] = self.kept(value)
+            self.polynomials[variable] = self._named(value) if varies(value) else self.kept(value)
             self.most[variable] = most_of(value, self.most)
+            if not _changes(value):
+                self.values[variable] = value
         if not variable.varying:
             self.lines.append(f"{variable} = {self.code(value)}")
             return
@@ -65,14 +69,14 @@ class Writer(LoopWriter):
         self.owner = None
         if not varies(value):
             code = f"full({self.frame.count}, {code}, {variable.type})"
-        elif may_alias(value, changes=not variable.fixed):
+        elif not code.startswith(_FRESH) and may_alias(value, changes=not variable.fixed):
             code = f"{code}.copy()"
         is_new = statement.first or (variable.fixed and variable not in self.frame.names)
         name = self.frame.declare(variable) if is_new else self.frame.write(variable)
         self.lines.append(f"{name} = {code}")
 
     def _row(self, variable: Variable) -> str | None:
-        """The array of a value that counts the lanes, which stand in a row here."""
+        """The Python of a variable as a row of numbers, if it counts lanes that stand in a row."""
         polynomial = self.polynomials.get(variable)
         if not self.frame.in_row or not variable.fixed or polynomial is None:
             return None
@@ -89,8 +93,24 @@ class Writer(LoopWriter):
         return f"({name} + ({affine.python_of(found.rest)} & 0xffffffff))" if found.rest else name
 
     def kept(self, value: Scalar) -> affine.Polynomial | None:
-        """A polynomial that stays true when variables change."""
+        """The polynomial of an expression whose value never changes; None for other ones."""
         return None if _changes(value) else self.polynomial(value)
+
+    def _named(self, value: Scalar) -> affine.Polynomial | None:
+        """The polynomial of a varying value, in which what lanes share has a name if it changes."""
+        found = self.polynomial(value)
+        if found is None:
+            return None
+        varying = {key: by for key, by in found.items() if any(each[0] == "$" for each in key)}
+        shared = {key: by for key, by in found.items() if key not in varying}
+        is_simple = all(each.isidentifier() for key in shared for each in key)
+        if is_simple and not _changes(value):
+            return found
+        if any(len(key) > 1 for key in varying):
+            return self.kept(value)
+        name = self.name("u")
+        self.lines.append(f"{name} = {affine.python_of(shared)}")
+        return affine.add(varying, affine.atom(name))
 
     def _store(self, statement: Store) -> None:
         memory, address, value = statement.memory, statement.address, statement.value
@@ -100,8 +120,7 @@ class Writer(LoopWriter):
             self._store_private(statement, array)
             return
         if memory.space == "workgroup":
-            where = self.workgroup_index(memory, address, kind)
-            self.lines.append(f"store_at({array}, {where}, {self.code(value)})")
+            self.store_workgroup(statement, array)
             return
         whole = self.shared_index(address, kind)
         if whole is not None:
@@ -176,16 +195,16 @@ class Writer(LoopWriter):
         if not is_one_lane and _weight(statement.then) + _weight(statement.other) <= _SMALL:
             self._blend(statement)
             return
-        if not statement.other and self._guard(condition, statement.then):
+        if not statement.other and self.guard(condition, statement.then):
             return
         name = self.name("b")
         self.lines.append(f"{name} = {self.code(condition)}")
-        self._part(name, statement.then)
+        self.part(name, statement.then)
         if statement.other:
-            self._part(f"~{name}", statement.other)
+            self.part(f"~{name}", statement.other)
 
     def _blend(self, statement: If) -> None:
-        """Both sides by all lanes, and each value from the side that the lane takes."""
+        """All lanes compute both sides, and each takes the values of its own side."""
         name = self.name("b")
         self.lines.append(f"{name} = {self.code(statement.condition)}")
         stable: dict[Variable, str] = {}
@@ -196,7 +215,10 @@ class Writer(LoopWriter):
             self.lines.append(f"{here} = where({name}, {yes}, {no})")
 
     def _side(self, body: list[Statement], stable: dict[Variable, str]) -> dict[Variable, str]:
-        """One side of a blend: the names of what it makes of the variables of both."""
+        """Write one side of a blend; the names of the values that it gives to variables.
+
+        ``stable``: the names of the variables to which either side gives a value.
+        """
         made: dict[Variable, str] = {}
         for statement in body:
             assert isinstance(statement, Assign)
@@ -216,103 +238,6 @@ class Writer(LoopWriter):
             self.frame.names[variable] = stable[variable]
         return made
 
-    def _guard(self, condition: Scalar, body: list[Statement]) -> bool:
-        """A condition on the number of the lane, which makes a shorter range."""
-        if isinstance(condition, Op) and condition.name == "and":
-            return self._guards(condition, body)
-        bound = self.bound(condition)
-        if bound is None or not self.frame.in_row:
-            return False
-        kind, limit, below = bound
-        outer = self.frame
-        frame = self.new_frame(in_row=True)
-        first = outer.first_lane()
-        if kind == "below":
-            self.lines.append(f"{frame.count} = min({outer.count}, {limit} - {first})")
-            self.lines.append(f"if {frame.count} > 0:")
-            part = f"slice(0, {frame.count})"
-            start = first
-        else:
-            at = self.name("k")
-            self.lines.append(f"{at} = {limit} - {first}")
-            self.lines.append(f"if 0 <= {at} < {outer.count}:")
-            part, start = f"slice({at}, {at} + 1)", f"{first} + {at}"
-        frame.below = [*outer.below, *below]
-        frame.uses_start = True
-        self._fill(frame, part, start, body, "1" if kind != "below" else "")
-        return True
-
-    def _guards(self, condition: Op, body: list[Statement]) -> bool:
-        left, right = condition.operands
-        for one, other in ((left, right), (right, left)):
-            if not varies(other):
-                self._if(If(other, [If(one, body, [])], []))
-                return True
-            if self.bound(other) is not None:
-                return self._guard(other, [If(one, body, [])])
-        return False
-
-    def bound(self, condition: Scalar) -> tuple[str, str, list[tuple[Memory, int]]] | None:
-        """What a condition bounds the lane's number by."""
-        if not isinstance(condition, Op) or condition.name not in _MIRRORED:
-            return None
-        left, right = condition.operands
-        name = condition.name
-        if left.type != "u32":
-            return None
-        if not varies(left):
-            left, right, name = right, left, _MIRRORED[name]
-        if name not in ("lt", "le", "eq") or varies(right) or self.lane_number(left) != {}:
-            return None
-        limit = self.code(right)
-        if name == "eq":
-            return "at", limit, []
-        return (
-            "below",
-            f"{limit} + 1" if name == "le" else limit,
-            (bounded(right) if name == "lt" else []),
-        )
-
-    def _part(self, condition: str, body: list[Statement]) -> None:
-        """A frame of the lanes for which a condition holds."""
-        frame = self.new_frame(in_row=False)
-        part = self.name("p")
-        self.lines.append(f"{part}, {frame.count} = chosen({condition})")
-        self.lines.append(f"if {frame.count}:")
-        self._fill(frame, part, f"start_of({self.frame.start}, {part})", body)
-
-    def _fill(
-        self, frame: Frame, part: str, start: str, body: list[Statement], lanes: str = ""
-    ) -> None:
-        """The body of a frame: what it takes, what it does, what it puts back."""
-        outer, outer_lines = self.frame, self.lines
-        self.frame, self.lines = frame, []
-        self.statements(body)
-        inner, self.lines, self.frame = self.lines, outer_lines, outer
-        before: Lines = [f"{frame.count} = {lanes}"] if lanes else []
-        if frame.uses_start:
-            outer.first_lane()
-            before.append(f"{frame.start} = {start}")
-        before += [f"{here} = {there}[{part}]" for here, there in frame.taken.values()]
-        after = [
-            f"{there}[{part}] = {here}"
-            for variable, (here, there) in frame.taken.items()
-            if variable in frame.changed
-        ]
-        self.lines.append([*before, *inner, *after])
-
-
-_MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq"}
-
-
-def bounded(limit: Scalar) -> list[tuple[Memory, int]]:
-    """The memories that have at least ``limit`` elements, and of how many bytes."""
-    if isinstance(limit, Length) and not limit.offset:
-        return [(limit.memory, limit.stride)]
-    if isinstance(limit, Op) and limit.name == "min":
-        return [each for operand in limit.operands for each in bounded(operand)]
-    return []
-
 
 def _changes(value: Scalar) -> bool:
     """Whether an expression may have another value later."""
@@ -328,7 +253,7 @@ def _load_changes(value: Any) -> bool:
 
 
 def _weight(body: list[Statement]) -> int:
-    """The operations of statements, or many where they do more than assign."""
+    """The number of operations of statements; too many if a statement is no assignment."""
     total = 0
     for statement in body:
         if not isinstance(statement, Assign):

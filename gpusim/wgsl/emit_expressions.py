@@ -4,14 +4,12 @@ What the lanes share is computed once, by plain Python.  Memory is read through 
 is linear in the lane, and gathered otherwise.
 """
 
-from itertools import count
 from typing import Any
 
 import numpy as np
 
-from gpusim.wgsl import affine
-from gpusim.wgsl.affine import Polynomial
-from gpusim.wgsl.frames import Frame, Lines
+from gpusim.wgsl.emit_indices import IndexWriter, unit_of
+from gpusim.wgsl.frames import Frame
 from gpusim.wgsl.ir import (
     Address,
     Const,
@@ -27,35 +25,22 @@ from gpusim.wgsl.operations import row_of
 from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
-_RING = {"add": 1, "sub": -1}
-_RECASTS = ("bits_u32", "bits_i32", "to_u32", "to_i32")
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-Form = tuple[str, Any]
 
 
-class ExpressionWriter:
-    """Writes expressions; ``frame`` is where, and ``lines`` take what must come before."""
+class ExpressionWriter(IndexWriter):
+    """Writes expressions in ``frame``; ``lines`` takes what must stand before an expression."""
 
-    frame: Frame
-    lines: Lines
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        """The invocations of a workgroup."""
-        self.numbers: count[int] = count()
+    def __init__(self, sizes: tuple[int, int, int]) -> None:
+        super().__init__(sizes)
         self.constants: dict[str, Any] = {}
-        self.views: dict[tuple[Memory, str], str] = {}
         self.floats = False
         self.owner: Variable | None = None
         """The fixed variable whose value is being written."""
         self.readers: dict[Variable, dict[Variable | None, None]] = {}
-        """Who reads each variable: a fixed variable's value, or None for what has effects."""
+        """For each variable, the fixed variables whose values read it; None: a statement does."""
         self.unneeded: dict[Variable, None] = {}
         """Fixed variables that nobody needs, among them results of atomics."""
-        self.polynomials: dict[Variable, Polynomial | None] = {}
-        self.linear: Polynomial | None = None
-        self.most: dict[Variable, int] = {}
-        """The largest values that fixed variables can have."""
         self.asks = False
         """Whether what an atomic returns is needed."""
         self.built_ins: dict[Variable, None] = {}
@@ -64,10 +49,10 @@ class ExpressionWriter:
         self.root = Frame(None, self.numbers)
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
-
-    def name(self, letter: str) -> str:
-        """A new name."""
-        return f"{letter}_{next(self.numbers)}"
+        self.once: dict[str, str] = {}
+        """What is read once a grid, by its name."""
+        self.shares = False
+        """Whether blocks have whole workgroups, since their invocations share memory or wait."""
 
     def code(self, value: Scalar) -> str:
         """The Python of an expression."""
@@ -118,9 +103,9 @@ class ExpressionWriter:
         return row_of(value.name, of).many.format(*operands)
 
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
-        """An expression whose result goes to an array that exists, that ``of`` has.
+        """An expression whose result goes into ``target``, the existing array of ``of``.
 
-        None if no single ufunc computes it.
+        None if no single ufunc computes the result.
         """
         if not isinstance(value, Op) or not varies(value) or value.name in _COMPARISONS:
             return None
@@ -140,10 +125,6 @@ class ExpressionWriter:
                 break
         return f"{row.ufunc}({', '.join(operands)}, {target})"
 
-    def view(self, memory: Memory, kind: str) -> str:
-        """The name of a memory as an array of one type."""
-        return self.views.setdefault((memory, kind), f"{memory}_{kind}")
-
     def load(self, value: Load) -> str:
         """The Python of a load."""
         memory, address = value.memory, value.address
@@ -151,8 +132,7 @@ class ExpressionWriter:
         if memory.space == "private":
             return self._load_private(array, memory, address, value.type)
         if memory.space == "workgroup":
-            base, row = self.workgroup_place(memory, address, value.type)
-            return f"{array}{row and f'[{row}:]'}.take({base}, mode='clip')"
+            return self.load_workgroup(array, memory, address, value.type)
         whole = self.shared_index(address, value.type)
         if whole is not None:
             return self._load_one(array, whole, memory, value.type)
@@ -163,12 +143,23 @@ class ExpressionWriter:
         if where is not None:
             row = self._row_of(array, memory, address, value.type)
             return f"({row}load({array}, {where}))"
+        clamped = self.clamped(memory, address, value.type)
+        if clamped is not None:
+            return f"load({array}, {clamped})"
         return f"gather({array}, {self.index(address, value.type)})"
+
+    def load_workgroup(self, array: str, memory: Memory, address: Address, kind: str) -> str:
+        """The Python of a load from workgroup memory."""
+        raise NotImplementedError
 
     def _load_one(self, array: str, whole: str, memory: Memory, kind: str) -> str:
         is_float = kind in ("f32", "f16")
         if whole.isdigit() and int(whole) * unit_of(kind) < memory.size:
-            return f"{array}[{whole}]" if is_float else f"{array}.item({whole})"
+            code = f"{array}[{whole}]" if is_float else f"{array}.item({whole})"
+            if memory.written:
+                return code
+            self.once[f"{array}_{whole}"] = code
+            return f"{array}_{whole}"
         return f"{'one_float' if is_float else 'one'}({array}, {whole})"
 
     def _load_private(self, array: str, memory: Memory, address: Address, kind: str) -> str:
@@ -182,51 +173,6 @@ class ExpressionWriter:
             return f"{array}[{row}]"
         return f"{array}[{row}].take({self.frame.read(self.lane)})"
 
-    def workgroup_index(self, memory: Memory, address: Address, kind: str) -> str:
-        """Where each lane finds an element of workgroup memory."""
-        base, row = self.workgroup_place(memory, address, kind)
-        return f"({base} + {row})" if row else base
-
-    def workgroup_place(self, memory: Memory, address: Address, kind: str) -> tuple[str, str]:
-        """The index of each lane in two parts: its own, and what all share, or nothing."""
-        units = memory.size // unit_of(kind)
-        if units == self.size and self.polynomial_of(address, kind) == affine.atom(affine.LOCAL):
-            return self.frame.read(self.lane), ""
-        fixed = [term for term in address.terms if self._is_built_in(term[1])]
-        rest = Address(address.constant, tuple(each for each in address.terms if each not in fixed))
-        most = self.most_index(Address(0, tuple(fixed)), kind)
-        base = self.frame.read(self._base(units, fixed, kind))
-        whole = self.shared_index(rest, kind)
-        if whole is not None and most < units:
-            row = whole if whole.isdigit() else f"min({whole}, {units - 1 - most})"
-            return base, "" if row == "0" else row
-        index = self.index(address, kind)
-        if self.most_index(address, kind) >= units:
-            index = f"minimum({index}, {units - 1})"
-        return f"({self.frame.read(self._base(units, [], kind))} + {index})", ""
-
-    def _is_built_in(self, index: Scalar) -> bool:
-        return isinstance(index, Get) and index.variable in self.built_ins
-
-    def _base(self, units: int, terms: list[tuple[int, Scalar]], kind: str) -> Variable:
-        """Where the memory of each lane's workgroup begins, and terms that never change."""
-        unit = unit_of(kind)
-        factors = tuple(
-            (index.variable, stride // unit) for stride, index in terms if isinstance(index, Get)
-        )
-        variable = self.bases.get((units, factors))
-        if variable is None:
-            variable = Variable("base", "intp", fixed=True, varying=True)
-            self.bases[units, factors] = variable
-
-            def code() -> str:
-                parts = [f"{self.root.read(self.group)} * {units}"]
-                parts += [f"{self.root.read(each)} * {factor}" for each, factor in factors]
-                return " + ".join(parts)
-
-            self.root.lazy[variable] = code
-        return variable
-
     def most_index(self, address: Address, kind: str) -> int:
         """The largest index that an address may have."""
         unit = unit_of(kind)
@@ -236,7 +182,7 @@ class ExpressionWriter:
         return total
 
     def shared_index(self, address: Address, kind: str) -> str | None:
-        """The index that all lanes share; None if they do not."""
+        """The index that all lanes share; None if they have different ones."""
         if any(varies(index) for _, index in address.terms):
             return None
         return self._sum(address, kind, wrap=True)
@@ -261,81 +207,11 @@ class ExpressionWriter:
             return f"(({whole}) & 0xffffffff)"
         return f"({whole})"
 
-    def polynomial(self, value: Scalar) -> Polynomial | None:
-        """An integer expression as a polynomial."""
-        if isinstance(value, Const):
-            return affine.constant(int(value.value))
-        if value.type not in ("u32", "i32"):
-            return None
-        if isinstance(value, Get):
-            return self._polynomial_of_variable(value.variable)
-        if isinstance(value, Op):
-            found = self._polynomial_of_op(value)
-            if found is not None:
-                return found
-        return None if varies(value) else affine.atom(self.code(value))
-
-    def _polynomial_of_variable(self, variable: Variable) -> Polynomial | None:
-        known = self.polynomials.get(variable)
-        if known is not None or variable.varying:
-            return known
-        return affine.atom(str(variable))
-
-    def _polynomial_of_op(self, value: Op) -> Polynomial | None:
-        if value.name in _RECASTS and value.operands[0].type in ("u32", "i32"):
-            return self.polynomial(value.operands[0])
-        if value.name == "shl_by" and isinstance(value.operands[1], Const):
-            left = self.polynomial(value.operands[0])
-            by = affine.constant(1 << value.operands[1].value)
-            return None if left is None else affine.multiply(left, by)
-        if value.name not in ("add", "sub", "mul"):
-            return None
-        left, right = (self.polynomial(each) for each in value.operands)
-        if left is None or right is None:
-            return None
-        if value.name == "mul":
-            return affine.multiply(left, right)
-        return affine.add(left, right, _RING[value.name])
-
-    def polynomial_of(self, address: Address, kind: str) -> Polynomial | None:
-        """The index of an element, as a polynomial."""
-        unit = unit_of(kind)
-        total: Polynomial | None = affine.constant(address.constant // unit)
-        for stride, index in address.terms:
-            part = self.polynomial(index)
-            scaled = (
-                None if part is None else affine.multiply(part, affine.constant(stride // unit))
-            )
-            if scaled is None or total is None:
-                return None
-            total = affine.add(total, scaled)
-        return total
-
-    def counted(self, address: Address, kind: str) -> affine.Affine | None:
-        """An index that counts the lanes."""
-        total = self.polynomial_of(address, kind)
-        if total is None:
-            return None
-        found = affine.affine(total, self.size, self.linear)
-        return found if found is not None and found.step else None
-
-    def lane_number(self, value: Scalar) -> Polynomial | None:
-        """What all lanes share of an expression that is the lane's number plus that."""
-        total = self.polynomial(value)
-        found = None if total is None else affine.affine(total, self.size, self.linear)
-        return found.rest if found is not None and found.step == 1 else None
-
-    def span_of(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """Where the elements of the lanes are, if the index counts them."""
-        counted = self.counted(address, kind)
-        if counted is None:
-            return None
-        start, rest = self.frame.first_lane(), affine.python_of(counted.rest)
-        size = f"len({self.view(memory, kind)})"
-        return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
-
     def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
-        """A slice from the lane's own number on, if it exists: nothing is called for it."""
+        """The start of a conditional expression: the slice of a row of lanes, if it exists.
+
+        Empty if the index is not the lane's number.  The slice needs no call of a function.
+        """
         counted = self.counted(address, kind)
         if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
             return ""
@@ -344,7 +220,7 @@ class ExpressionWriter:
         return f"{array}[{first}:{end}] if {end} <= len({array}) else "
 
     def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """The name of a slice of memory that surely exists, an element a lane."""
+        """The name of a slice with an element for each lane; None if it may reach past the end."""
         frame = self.frame
         counted = self.counted(address, kind)
         if counted is None or not frame.in_row:
@@ -368,11 +244,6 @@ class ExpressionWriter:
                 part = f"{first}:{step} * ({start} + {frame.count}):{step}"
             self.lines.append(f"{name} = {array}[{part}]")
         return name
-
-
-def unit_of(kind: str) -> int:
-    """Bytes of a scalar."""
-    return 2 if kind == "f16" else 4
 
 
 def _reads(value: Scalar, of: Memory | Variable) -> bool:

@@ -4,13 +4,13 @@ If lanes leave a loop at different rounds, the remaining lanes move together, an
 changed is put back into the outer frame.  So no round computes for a lane that has left.
 """
 
-from gpusim.wgsl.emit_expressions import ExpressionWriter
+from gpusim.wgsl.emit_workgroup import WorkgroupWriter
 from gpusim.wgsl.frames import Frame, Lines, LoopLog
 from gpusim.wgsl.ir import Const, Leave, Loop, Statement
 from gpusim.wgsl.uniformity import parts, varies
 
 
-class LoopWriter(ExpressionWriter):
+class LoopWriter(WorkgroupWriter):
     """Writes loops; other statements are the subclass's."""
 
     def statement(self, statement: Statement) -> None:
@@ -67,7 +67,7 @@ class LoopWriter(ExpressionWriter):
         self.lines += [*before, "while True:", [*counting, *body]]
 
     def _carry(self, statement: Loop, frame: Frame) -> None:
-        """The variables that live in a loop alone are its frame's from the start."""
+        """Give the loop's frame the variables that are used in the loop alone."""
         for variable in statement.owned:
             if variable.varying:
                 frame.owned[variable] = None

@@ -60,7 +60,7 @@ class _Cleaner:
         self._flags: dict[Target, Variable] = {}
 
     def clean(self, body: list[Statement], tails: tuple[Target, ...]) -> list[Statement]:
-        """Statements without exits; to fall off their end is to exit any of ``tails``."""
+        """Statements without exits.  An exit to one of ``tails`` leads to the end of ``body``."""
         out: list[Statement] = []
         for number, statement in enumerate(body):
             rest = body[number + 1 :]
@@ -83,7 +83,10 @@ class _Cleaner:
         return out
 
     def _moved(self, statement: If, rest: list[Statement]) -> If | None:
-        """A branch that always exits, with the rest in the other; None if neither does."""
+        """The branch with ``rest`` moved into the side that may go on.
+
+        None if both sides may go on.
+        """
         then, other = _always_exits(statement.then), _always_exits(statement.other)
         if then and other:
             return statement
@@ -184,7 +187,7 @@ def opposite(condition: Scalar) -> Scalar:
 
 
 def branch(condition: Scalar, then: list[Statement], other: list[Statement]) -> Statement:
-    """A branch whose first side is not empty, if one side is not."""
+    """A branch; if only one side has statements, it is the first side."""
     if then or not other:
         return If(condition, then, other)
     return If(opposite(condition), other, [])

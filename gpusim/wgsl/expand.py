@@ -1,8 +1,8 @@
 """What the built-in functions mean, by scalar operations.
 
-The same lines serve constants and runs (``componentwise.py``); bits and packing stand in
-``expand_bits.py``.
-What a function takes stands in ``functions.py``; the arithmetic itself in ``operations.py``.
+The same lines serve constants and runs (``componentwise.py``).  Functions of bits, and those that
+pack, are in ``expand_bits.py``.  What a function takes is in ``functions.py``, and the arithmetic
+itself in ``operations.py``.
 Source: WGSL specification, 17 "Built-in Functions".
 """
 

@@ -1,8 +1,9 @@
 """The parser of expressions, and the reader of tokens that the parser of declarations shares.
 
-One method a rule of the grammar.  Operators bind as WGSL says, which is stricter than C: ``&``,
-``|``, ``^`` and shifts take plain operands, comparisons do not chain, and ``&&`` and ``||`` do not
-mix.  Source: WGSL specification, section 8 "Expressions", 8.18 "Expression Grammar Summary".
+Each method reads one rule of the grammar.  Operators bind as WGSL says, which is stricter than C.
+The operands of ``&``, ``|``, ``^`` and shifts are unary expressions, so ``a & b + c`` needs
+parentheses.  Comparisons do not chain, and ``&&`` and ``||`` do not mix.
+Source: WGSL specification, section 8 "Expressions", 8.18 "Expression Grammar Summary".
 """
 
 from typing import NoReturn
@@ -95,7 +96,7 @@ class Reader:
             sign = self.token.text
             while self.sees(*_SHORT):
                 if not self.sees(sign):
-                    self.expected(f"parentheses, since '{sign}' does not mix")
+                    self.expected("parentheses, since '&&' and '||' do not mix")
                 place = self.take().place
                 right = self._relational(self._unary())
                 left = Binary(place=place, sign=sign, left=left, right=right)

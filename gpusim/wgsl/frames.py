@@ -3,17 +3,29 @@
 A frame has exactly the lanes that run its statements, so nothing in it needs a mask.  If lanes
 separate, an inner frame takes its part of each array that it needs, and puts back what it changed.
 A part is a slice if its lanes stand in a row, and otherwise an array of positions.  Lines are
-strings or lists of lines, which are indented; a function that returns lines is called when all is
-known.
+strings, or lists of lines, which are indented, or functions that return lines.  Such a function is
+called at the end, when it is known what the frame needs.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from gpusim.wgsl.ir import Memory, Variable
 
 Lines = list[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Box:
+    """Lanes of each workgroup: along one axis ``count`` from ``first`` on, along others all."""
+
+    axis: int
+    first: str
+    count: str
+    most: int
+    """No count is larger."""
 
 
 class Frame:
@@ -25,14 +37,16 @@ class Frame:
         self.count = f"n{self.number}"
         """The name of the number of lanes."""
         self.start = f"o{self.number}"
-        """The name of the number of the first lane, or of an array of their numbers."""
+        """The name of the first lane's number or, if the lanes stand in no row, of all numbers."""
         self.in_row = False
         """Whether the lanes surely stand in a row."""
+        self.box: Box | None = None
+        """The lanes of the block that are here, where these are a box of each workgroup."""
         self.below: list[tuple[Memory, int]] = []
-        """Memories whose elements, of so many bytes, are more than the lanes' numbers."""
+        """Memories with an element for the number of each lane, and the bytes of an element."""
         self.names: dict[Variable, str] = {}
         self.taken: dict[Variable, tuple[str, str]] = {}
-        """Variables of the frames around: the names here and there."""
+        """Variables of outer frames: the name in this frame, and that in the next outer one."""
         self.changed: dict[Variable, None] = {}
         self.owned: dict[Variable, None] = {}
         """Variables that nobody reads after the frame."""
@@ -81,7 +95,7 @@ class Frame:
         return name
 
     def first_lane(self) -> str:
-        """The name of the number of the first lane, which is computed since it is used."""
+        """The name of the number of the first lane; from now on, that number is computed."""
         frame: Frame | None = self
         while frame is not None and not frame.uses_start:
             frame.uses_start = True

@@ -25,7 +25,7 @@ class Variable:
     """Whether invocations may see different values."""
     region: Any = None
     fixed: bool = False
-    """Whether it has one value for good once it has one."""
+    """Whether nothing changes its value after it was set, so that a read of it needs no copy."""
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Memory:
     size: int
     written: bool = False
     writable: bool = False
-    """Whether a binding may be written by any shader."""
+    """Whether the binding is declared ``read_write``, whatever this shader does."""
     grows: bool = False
     """Whether the binding decides the size."""
     data: Any = None
@@ -83,7 +83,7 @@ class Op:
     name: str
     operands: tuple["Scalar", ...]
     depth: int = 1
-    """How many operations stand in each other, at least."""
+    """How deep operations are nested in it; 1 if nobody counted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -128,7 +128,7 @@ Scalar = Const | Get | Op | Load | Length
 
 @dataclass(slots=True, eq=False)
 class Assign:
-    """Give a variable a value; ``first`` where this declares it."""
+    """Give a variable a value; ``first``: whether this is the variable's declaration."""
 
     variable: Variable
     value: Scalar
@@ -174,11 +174,11 @@ class If:
 
 @dataclass(slots=True, eq=False)
 class Loop:
-    """Rounds without end; lanes leave by ``Leave``, which stands in ``body`` itself."""
+    """Rounds without end.  Lanes leave by a ``Leave`` of ``body``, never inside a branch in it."""
 
     body: list["Statement"]
     owned: list[Variable] = field(default_factory=list)
-    """Variables that are declared before it and live in it alone, such as a counter."""
+    """Variables that are declared before the loop and used only in it, such as a counter."""
 
 
 @dataclass(slots=True, eq=False)
@@ -190,14 +190,14 @@ class Leave:
 
 @dataclass(slots=True, eq=False)
 class Label:
-    """A list of statements that can be left; gone before Python is written."""
+    """A list of statements that can be left.  ``exits.py`` removes all labels."""
 
     body: list["Statement"]
 
 
 @dataclass(slots=True, eq=False)
 class Exit:
-    """Leave a Label or a Loop; gone before Python is written."""
+    """Leave a Label or a Loop.  ``exits.py`` removes all exits."""
 
     target: Any
 

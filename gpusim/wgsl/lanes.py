@@ -6,13 +6,12 @@ of the first lane where lanes stand in a row, and an array of their numbers else
 Access", 17.8 "Atomic Built-in Functions".
 """
 
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from gpusim.wgsl import machine
+from gpusim.wgsl import groups, machine
 from gpusim.wgsl.machine import Values, u32
 
 _WRAP = 2**32
@@ -35,7 +34,7 @@ def chosen(condition: Values) -> tuple[Any, int]:
 
 
 def start_of(start: Any, part: Any) -> Any:
-    """``start`` of the lanes of a part."""
+    """The value that ``start`` has for the lanes of a part."""
     if isinstance(start, int):
         return start + part.start if isinstance(part, slice) else part + start
     return start[part]
@@ -55,15 +54,34 @@ def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
     return (start * step + offset) % _WRAP
 
 
+def numbers(start: int, count: int, step: int, offset: int) -> Values:
+    """``step * lane + offset`` as u32."""
+    first = (step * start + offset) % _WRAP
+    return np.arange(first, first + step * count, step).astype(u32)
+
+
+def clamped(
+    start: int, count: int, step: int, offset: int, size: int, clamps: tuple[Any, ...]
+) -> Any:
+    """The elements ``step * lane + offset``: a slice; None if an element is clamped or missing."""
+    reach = step * (count - 1)
+    for shift, least, most in clamps:
+        first = (step * start + shift) % _WRAP
+        if first < least or first + reach > most:
+            return None
+    first = (step * start + offset) % _WRAP
+    return slice(first, first + reach + 1, step) if first + reach < size else None
+
+
 def load(memory: Values, where: Any) -> Values:
-    """Elements; past the end it is the last."""
+    """Read elements; an index past the end reads the last element."""
     if isinstance(where, slice):
         return memory[where]
     return memory.take(where, mode="clip")
 
 
 def gather(memory: Values, where: Values) -> Values:
-    """Elements by the index of each lane; past the end it is the last."""
+    """Read an element by each lane's index; an index past the end reads the last element."""
     return memory.take(where, mode="clip")
 
 
@@ -82,30 +100,30 @@ def store_at(memory: Values, where: Values, values: Values) -> None:
 
 
 def one(memory: Values, index: int) -> Any:
-    """One element; past the end it is the last."""
+    """Read one element; an index past the end reads the last element."""
     size = len(memory)
     return memory.item(index if index < size else size - 1)
 
 
 def one_float(memory: Values, index: int) -> Any:
-    """One float; past the end it is the last."""
+    """Read one float; an index past the end reads the last element."""
     size = len(memory)
     return memory[index if index < size else size - 1]
 
 
 def store_one(memory: Values, index: int, value: Any) -> None:
-    """Write one element; of many values it is the last lane's."""
+    """Write one element; if each lane has a value, the last lane's value is written."""
     if index < len(memory):
         memory[index] = value[-1] if isinstance(value, np.ndarray) else value
 
 
 def positions(index: Any, count: int) -> Values:
-    """Positions from the index of each lane, or from one that they share."""
+    """An array of positions: the index of each lane, or the same shared index for all."""
     return np.full(count, index, intp) if isinstance(index, int) else index
 
 
 def modify(name: str, memory: Values, where: Any, values: tuple[Any, ...], wanted: bool) -> Values:
-    """An atomic read-modify-write, lane after lane; the old values, if they are wanted."""
+    """An atomic read-modify-write, lane after lane; gives the old values if they are ``wanted``."""
     size = len(memory)
     inside = where < size
     if not inside.all():
@@ -179,29 +197,6 @@ def others(positions: Values, count: int) -> Values:
     return np.flatnonzero(kept)
 
 
-@lru_cache(maxsize=32)
-def local_numbers(first: int, count: int, size: int) -> Values:
-    """The number of each lane within its workgroup; ``first`` is that of the first lane."""
-    return (np.arange(first, first + count) % size).astype(u32)
-
-
-@lru_cache(maxsize=32)
-def lane_numbers(count: int) -> Values:
-    """The number of each lane within its block."""
-    return np.arange(count)
-
-
-@lru_cache(maxsize=32)
-def group_numbers(first: int, count: int, size: int) -> Values:
-    """The number of each lane's workgroup within the block."""
-    return np.arange(first, first + count) // size
-
-
-def workgroup_numbers(start: int, count: int, size: int) -> Values:
-    """The number of the workgroup of each lane."""
-    return (group_numbers(start % size, count, size) + start // size).astype(u32)
-
-
 def too_long(limit: int) -> None:
     """Raise, since a loop does not end."""
     raise StepsExceeded(
@@ -220,12 +215,16 @@ def _reversed(values: Any) -> Any:
 
 
 def load_varied(memory: Values, where: Any) -> Values:
-    """Elements; past the end it is another one."""
+    """Read elements; an index past the end reads as in ``gather_varied``."""
     return memory[where] if isinstance(where, slice) else gather_varied(memory, where)
 
 
 def gather_varied(memory: Values, where: Values) -> Values:
-    """Elements; past the end it is zero, as on many adapters, or another one if the last is."""
+    """Read an element by each lane's index.
+
+    An index past the end gives zero, as on many adapters.  If the last element is zero, such an
+    index is taken modulo the number of elements.
+    """
     found = memory.take(where, mode="wrap")
     if memory[-1] != 0:
         found[where >= len(memory)] = 0
@@ -233,7 +232,10 @@ def gather_varied(memory: Values, where: Values) -> Values:
 
 
 def store_varied(memory: Values, where: Any, values: Values) -> None:
-    """Write elements; of several writes the first lane's lasts, and past the end is the last."""
+    """Write elements; of several writes to one, the first lane's lasts.
+
+    An index past the end writes the last element.
+    """
     if isinstance(where, slice):
         store(memory, where, values)
         return
@@ -244,22 +246,25 @@ def store_varied(memory: Values, where: Any, values: Values) -> None:
 
 
 def store_at_varied(memory: Values, where: Values, values: Values) -> None:
-    """Write elements that all exist; of several writes the first lane's lasts."""
+    """Write elements that all exist; of several writes to one, the first lane's lasts."""
     memory[where[::-1]] = _reversed(values)
 
 
 def store_one_varied(memory: Values, index: int, value: Any) -> None:
-    """Write one element; of many values it is the first lane's, and past the end is the last."""
+    """Write one element; if each lane has a value, the first lane's value is written.
+
+    An index past the end writes the last element.
+    """
     store_one(memory, min(index, len(memory) - 1), _reversed(value))
 
 
 def one_varied(memory: Values, index: int) -> Any:
-    """One element; past the end it is another one."""
+    """Read one element; an index past the end reads as in ``gather_varied``."""
     return gather_varied(memory, np.array([index])).item()
 
 
 def one_float_varied(memory: Values, index: int) -> Any:
-    """One float; past the end it is another one."""
+    """Read one float; an index past the end reads as in ``gather_varied``."""
     return gather_varied(memory, np.array([index]))[0]
 
 
@@ -275,9 +280,9 @@ def modify_varied(
 def modify_inward(
     name: str, memory: Values, where: Values, values: tuple[Any, ...], wanted: bool
 ) -> Values:
-    """An atomic read-modify-write: of the lanes at one word the middle first, the rest backwards.
+    """An atomic read-modify-write.  Of the lanes at one word, the middle one comes first.
 
-    So no lane comes after as many others as it does forwards and backwards.
+    The others follow, the last lane first.  So no lane has the same place in all three orders.
     """
     if not wanted:
         return modify(name, memory, where, values, wanted)
@@ -295,7 +300,7 @@ def modify_inward(
 def names() -> dict[str, Any]:
     """All that the Python of a shader may name."""
     found: dict[str, Any] = {}
-    for module in (vars(machine), globals()):
+    for module in (vars(machine), vars(groups), globals()):
         found.update({name: value for name, value in module.items() if name[0] != "_"})
     for name in _NUMPY.split():
         found[name] = getattr(np, name)

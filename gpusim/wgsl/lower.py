@@ -35,7 +35,7 @@ from gpusim.wgsl.types import (
 from gpusim.wgsl.values import Cells, Spot, Spotted
 
 _MOST = 500_000
-"""Expressions of one entry point, with all calls in place."""
+"""The most expressions of one entry point, after every call was replaced by a function's body."""
 
 
 class Lowered:
@@ -171,7 +171,7 @@ class Lowering(StatementLowering):
         return self.pick(list(values[0]), values[1])
 
     def _array_spot(self, base: typed.Expr) -> Spotted | None:
-        """Where the value of an array lies, if it lies anywhere."""
+        """The place of an array's value in memory; None if it has no place there."""
         if isinstance(base, typed.Use) and isinstance(self.env.get(base.symbol), Spot):
             found: Spotted = self.env[base.symbol]
             return found
@@ -240,7 +240,7 @@ class Lowering(StatementLowering):
         return Length(place.memory, place.address.constant, stride_of(place.type))
 
     def _short(self, made: typed.Apply) -> Value:
-        """``&&`` and ``||`` whose right side does something: only where it is asked."""
+        """``&&`` or ``||``, whose right side runs only if the left side does not decide."""
         result = ir.Variable("both", "bool")
         left, right = made.operands
         self.assign(result, self.scalar(left), first=True)

@@ -29,7 +29,7 @@ class StatementLowering(Emitter):
         raise NotImplementedError
 
     def values(self, operands: tuple[typed.Expr, ...]) -> list[Value]:
-        """The values of several, in order."""
+        """The values of several expressions, in order."""
         raise NotImplementedError
 
     def scalar(self, made: typed.Expr) -> Scalar:

@@ -17,7 +17,7 @@ Values = Any
 
 
 def one_div(left: int, right: int) -> int:
-    """Integer division of single values, rounded to zero; by zero it is the dividend."""
+    """Integer division of single values, rounded to zero; division by zero gives the dividend."""
     if right == 0 or (right == -1 and left == -0x80000000):
         return left
     quotient = abs(left) // abs(right)
@@ -25,7 +25,7 @@ def one_div(left: int, right: int) -> int:
 
 
 def one_mod(left: int, right: int) -> int:
-    """The remainder with the sign of the dividend; by zero it is zero."""
+    """The remainder with the sign of the dividend; division by zero leaves the remainder 0."""
     if right == 0 or (right == -1 and left == -0x80000000):
         return 0
     remainder = abs(left) % abs(right)
@@ -33,12 +33,12 @@ def one_mod(left: int, right: int) -> int:
 
 
 def div_u32(left: Values, right: Values) -> Values:
-    """Division of arrays; by zero it is the dividend."""
+    """Division of arrays; division by zero gives the dividend."""
     return np.asarray(left, u32) // _or_one(np.asarray(right, u32))
 
 
 def mod_u32(left: Values, right: Values) -> Values:
-    """Remainder of arrays; by zero it is zero."""
+    """Remainder of arrays; division by zero leaves the remainder 0."""
     return np.asarray(left, u32) % _or_one(np.asarray(right, u32))
 
 
@@ -88,7 +88,7 @@ f_sign, f_floor, f_ceil, f_trunc = np.sign, np.floor, np.ceil, np.trunc
 
 
 def f_fract(values: Values) -> Values:
-    """What is above the value rounded down."""
+    """The value minus the value rounded down."""
     return values - np.floor(values)
 
 
@@ -196,12 +196,12 @@ def _smeared(words: Values) -> Values:
 
 
 def countLeadingZeros(values: Values) -> Values:
-    """How many bits above the highest that is set."""
+    """How many bits are above the highest bit that is set."""
     return (32 - countOneBits(_smeared(values.view(u32)))).astype(values.dtype)
 
 
 def countTrailingZeros(values: Values) -> Values:
-    """How many bits below the lowest that is set."""
+    """How many bits are below the lowest bit that is set."""
     words = values.view(u32)
     return countOneBits(~words & (words - 1)).view(values.dtype)
 
@@ -213,7 +213,7 @@ def firstTrailingBit(values: Values) -> Values:
 
 
 def firstLeadingBit(values: Values) -> Values:
-    """The position of the highest bit that is set (signed: that is not the sign's)."""
+    """The position of the highest bit that is set; if signed, that differs from the sign bit."""
     words = values.view(u32)
     if values.dtype == i32:
         words = np.where(values < 0, ~words, words)

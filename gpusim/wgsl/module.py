@@ -1,7 +1,7 @@
 """The compiler's public interface: a text is compiled once, and its entry points run over bytes.
 
 ``compile_module(text)`` checks a text; ``Module.entry(name, constants)`` compiles an entry point,
-and ``Entry.bind(buffers)`` returns what runs it.  All are kept.
+and ``Entry.bind(buffers)`` returns a function that runs it.  What was compiled is kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +77,7 @@ class Entry:
         return self._shallow(lambda: without_exits(self._lowered.body))
 
     def _shallow(self, make: Callable[[], Made]) -> Made:
-        """What is made; ShaderError if the nesting is too deep to make it, or for Python."""
+        """What ``make`` makes; ShaderError if the nesting is too deep for it, or for Python."""
         try:
             return make()
         except (RecursionError, MemoryError, SyntaxError) as error:
@@ -87,7 +87,7 @@ class Entry:
 
     @cached_property
     def missed_barriers(self) -> tuple[Place, ...]:
-        """The places of barriers that some invocations may miss, of it and what it calls."""
+        """The places of barriers that some invocations may miss, in called functions as well."""
         return missed_barriers([self.function])
 
     def compile(self) -> None:
@@ -96,7 +96,7 @@ class Entry:
 
     @cached_property
     def flat(self) -> Program:
-        """The Python for grids of one dimension; ShaderError if it is nested too deep."""
+        """The Python for grids of one dimension; ShaderError if the nesting is too deep."""
         return self._shallow(lambda: Program(self._lowered, self._body, flat=True))
 
     @cached_property
@@ -165,7 +165,7 @@ class Module:
         self.unit: syntax.Unit = parse(text)
         self.checked: Checked = check(self.unit)
         self._plain = {name: Entry(each) for name, each in self.checked.entry_points.items()}
-        """The entry points whose overrides have their defaults, or 1 without one."""
+        """The entry points with each override at its default, or at 1 if it has no default."""
         self._entries: dict[Any, Entry] = {}
 
     @property
@@ -175,12 +175,15 @@ class Module:
 
     @cached_property
     def missed_barriers(self) -> tuple[Place, ...]:
-        """The places of barriers that some invocations of a workgroup may miss, one a function."""
+        """The places of barriers that some invocations may miss: the first of each function."""
         return missed_barriers(self.checked.functions)
 
     @cached_property
     def aliased_calls(self) -> tuple[Place, ...]:
-        """Calls in which two pointers reach one variable and one writes it, one a function."""
+        """Calls in which two pointers reach one variable and one of them writes it.
+
+        Of each function only the first such call.
+        """
         aliases = Aliases()
         found = [aliases.wrong_call(function) for function in self.checked.functions]
         return tuple(place for place in found if place is not None)
@@ -201,14 +204,14 @@ class Module:
 
     @property
     def overrides(self) -> tuple[Symbol, ...]:
-        """What a pipeline can set."""
+        """The overrides, which a pipeline can set."""
         return self.checked.overrides
 
     def entry(self, name: str, constants: Mapping[str, float] | None = None) -> Entry:
         """A compiled entry point; ``constants`` are overrides by name or number.
 
         Raises:
-            ShaderError: an override has a value that its type or its use forbids, or none.
+            ShaderError: an override has no value, or one that its type or its use forbids.
         """
         if not self.overrides:
             return self._plain[name]
@@ -230,7 +233,7 @@ class Module:
 
 @lru_cache(maxsize=256)
 def compile_module(text: str) -> Module:
-    """The module of a text; ShaderError where WGSL forbids it, or it is not supported."""
+    """The module of a text; ShaderError if WGSL forbids the text, or it is not supported."""
     return Module(text)
 
 

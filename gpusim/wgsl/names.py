@@ -1,4 +1,4 @@
-"""Names: scopes, the declarations of the module, and the types that expressions name or may not.
+"""Names: scopes, the declarations of the module, and the types that expressions name.
 
 Declarations of the module may stand in any order; each is looked at when it is first named.
 Source: WGSL specification, 5 "Declaration and Scope", 6.9 "Predeclared Types and Type-Generators".
@@ -118,7 +118,7 @@ class Names:
         raise NotImplementedError
 
     def names_type(self, name: str, place: Place) -> bool:
-        """Whether a name stands for a type or makes one."""
+        """Whether a name stands for a type, or makes a type of a template list."""
         symbol = self.lookup(name, place)
         if symbol is not None:
             return symbol.kind == "type"
@@ -134,7 +134,7 @@ class Names:
         return found
 
     def partial_type(self, node: Named) -> Type | str:
-        """A type, or the name of a generator whose template list is missing."""
+        """A type, or a name that makes a type only with a template list, which is missing."""
         symbol = self.lookup(node.name, node.place)
         if symbol is not None:
             if symbol.kind != "type":

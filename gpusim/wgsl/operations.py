@@ -2,9 +2,10 @@
 
 A value that every invocation shares is a Python int (u32, i32), a Python bool, or a NumPy scalar
 (f32, f16).  Integers are kept in their range.  A value that varies is an array, one element an
-invocation.  Each row has an expression for both; ``{0}`` is the first operand.  If a single ufunc
-does it, the row has its name, so that the result can go into an existing array.  Constants are
-folded with the expression for one value, so a constant and a run mean the same.
+invocation.  Each row has an expression for a single value and one for an array; ``{0}`` is the
+first operand.  If a single ufunc computes an array, the row names the ufunc, so that the result can
+go into an existing array.  Constants are folded with the expression for a single value, so a
+constant and a run mean the same.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class Row:
 
 
 _ROWS: dict[tuple[str, str], Row] = {}
-"""By the name of the operation and the type of its first operand."""
+"""The rows, by the name of the operation and the type of its first operand."""
 
 
 def _row(names: str, types: str, one: str, many: str = "", ufunc: str = "") -> None:

@@ -52,7 +52,7 @@ _ORDER = (ABSTRACT_INT, ABSTRACT_FLOAT)
 
 
 def join(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Type:
-    """The one type that all operands convert to; NoOverload where there is none."""
+    """The type that all operands are converted to; NoOverload if there is no such type."""
     element = join_elements(kinds, allowed)
     shape = kinds[0]
     for kind in kinds:
@@ -62,7 +62,7 @@ def join(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Type:
 
 
 def join_elements(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Scalar:
-    """The one element type that all operands' elements convert to."""
+    """The type that the elements of all operands are converted to."""
     found: Scalar | None = None
     for kind in kinds:
         of = element_of(kind)
@@ -96,7 +96,7 @@ def compare_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved
 
 
 def arithmetic_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """``+ - * / %`` on numbers and vectors, one of which may be a number; or like matrices."""
+    """``+ - * / %`` on numbers, vectors of one size, a number and a vector, or equal matrices."""
     if any(isinstance(kind, Matrix) for kind in kinds):
         joined = join(kinds, FLOATS)
         return Resolved((joined,) * len(kinds), joined)
@@ -137,7 +137,7 @@ def quotient_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolve
 
 
 def shift_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """A value, and as many u32."""
+    """A value, and a u32 for each of its components."""
     left = join(kinds[:1], allowed)
     right = with_element(left, U32)
     if not convertible(kinds[1], right):
@@ -159,7 +159,7 @@ def negate_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def mix_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Two values of one type, and a third or one number."""
+    """Two values of one type, and a third of that type or a single number."""
     element = join_elements(kinds, allowed)
     first = join(kinds[:2], (element,))
     third = with_element(kinds[2], element)
@@ -169,7 +169,7 @@ def mix_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def select_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Two values of one type, and bool."""
+    """Two values of one type, and a bool, or one for each component."""
     first = join(kinds[:2], allowed)
     condition = kinds[2]
     if condition != BOOL and condition != with_element(first, BOOL):
@@ -215,7 +215,7 @@ def refract_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved
 
 
 def ldexp_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Floats, and as many i32."""
+    """Floats, and an i32 for each of them."""
     first = join(kinds[:1], FLOATS)
     second = with_element(first, I32)
     if not convertible(kinds[1], second):
@@ -262,7 +262,7 @@ def determinant_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Reso
 
 
 def parts_rule(first: str, second: str, whole: bool) -> Rule:
-    """A rule for functions with a struct of two parts as result."""
+    """A rule for functions whose result is a struct of two parts."""
 
     def rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
         kind = same_rule(kinds, allowed).operands[0]

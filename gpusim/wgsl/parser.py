@@ -1,6 +1,6 @@
 """The parser of declarations and statements: tokens to a syntax tree.
 
-Only the form is checked here, and what the grammar alone forbids.
+Only the form is checked here, with unknown and repeated attributes; names and types are not.
 Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11; the grammar in ``wgsl/``.
 """
 
@@ -132,7 +132,7 @@ class _Parser(Reader):
         parameters = self._parameters("(", ")")
         result: Expression | None = None
         if self.accept("->"):
-            # Only results of other stages have any.
+            # Attributes of a result mean something in vertex and fragment shaders only.
             self._attributes()
             result = self.named("a type")
         return Function(

@@ -1,8 +1,9 @@
 """An entry point as a Python function: its blocks, its built-in values, and its memories.
 
 A block is as many whole workgroups as have at most ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
-shader, so that arrays stay in the processor's caches.  A guard around a whole shader makes the grid
-shorter.  Grids of one dimension have Python of their own, since their built-in values are simpler.
+shader, so that arrays stay in the processor's caches.  If a condition around the whole shader
+bounds the lane's number, no lanes beyond the bound run.  Grids of one dimension have Python of
+their own, since their built-in values are simpler.
 """
 
 from collections.abc import Callable
@@ -19,13 +20,14 @@ from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import assigned, find_varying
 
-BLOCK = 16_384
+BLOCK = 24_576
+"""Arrays of so many words are below 128 KiB, from which on glibc maps each one anew."""
 LONG_BLOCK = 65_536
 _SHORT = 8
 """A shader with at most this many calls is short; then the cost of each block matters most."""
 MOST_ROUNDS = 1 << 22
 _VARIED_BLOCKS = 128
-"""Blocks of a run that is varied, at most."""
+"""The most blocks of a varied run."""
 Run = Callable[[int, int, int], None]
 
 
@@ -51,7 +53,7 @@ class Program:
         self._code = compile(self.text, "<wgsl>", "exec")
 
     def _writer(self) -> Writer:
-        return Writer(self._size)
+        return Writer(self._lowered.workgroup_size)
 
     @cached_property
     def make(self) -> Callable[..., Run]:
@@ -60,22 +62,22 @@ class Program:
 
     @cached_property
     def make_varied(self) -> Callable[..., Run]:
-        """The same with what WGSL leaves open decided otherwise.
+        """As ``make``, but what WGSL leaves open is decided in another way.
 
-        Lanes that need not run together do not, the last run first, the first of several writes
-        lasts, and reads past the end find another element.
+        Blocks are small and run in reverse order.  Of several writes to one element, the first
+        lane's lasts.  A read past the end finds another element.
         """
         together = self._size if self._lowered.shares else 1
         return self._made(VARIED, lambda stop: self.smallest_block(stop, together))
 
     @staticmethod
     def smallest_block(stop: int, together: int) -> int:
-        """The lanes of a block that parts a grid as far as it pays."""
+        """The lanes of the smallest block that parts a grid into at most ``_VARIED_BLOCKS``."""
         return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """The same with atomics in a third order; None if nobody asks for what they return."""
+        """As ``make``, with atomics in a third order; None if the results of atomics are unused."""
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
@@ -103,6 +105,7 @@ class Program:
 
     def _write(self, writer: Writer) -> list[str]:
         writer.frame = root = writer.root
+        writer.shares = self._lowered.shares
         root.in_row = True
         root.uses_start = True
         outer: Lines = []
@@ -117,6 +120,7 @@ class Program:
         self._block = max(1, lanes // self._size) * self._size
         loop: Lines = [
             *outer,
+            *(f"{name} = {code}" for name, code in writer.once.items()),
             f"stop = x * y * z * {self._size}",
             *before,
             "block = block_of(stop)",
@@ -231,7 +235,7 @@ class _Scope:
         self._workgroup, self._local = workgroup, local
 
     def part(self, name: str, axis: int) -> Part:
-        """A component: its polynomial, its Python if all lanes share it, and its arrays' else."""
+        """A component: its polynomial, its Python for all lanes or None, and that of its array."""
         if name == "num_workgroups":
             count_name = "xyz"[axis]
             return affine.atom(count_name), count_name, str
@@ -275,10 +279,10 @@ class _Scope:
         x, y, z = self._sizes
         if self._sizes[axis] == 1:
             return affine.constant(0), "0", str
-        polynomial = affine.atom(affine.LOCAL) if x * y * z == self._sizes[axis] else None
+        if x * y * z == self._sizes[axis]:
+            return affine.atom(affine.LOCAL), None, lambda: self._root.read(self._local)
         form = (f"{{0}} % {x}", f"{{0}} // {x} % {y}", f"{{0}} // {x * y}")[axis]
-        if polynomial is not None:
-            form = "{0}"
+        polynomial = affine.atom(affine.AXES[axis])
         return polynomial, None, lambda: form.format(self._root.read(self._local))
 
     def _global_id(self, axis: int) -> Part:

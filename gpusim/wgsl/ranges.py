@@ -9,7 +9,7 @@ LARGEST = 0xFFFFFFFF
 
 
 def most_of(value: Scalar, known: dict[Variable, int]) -> int:
-    """No value of the expression is larger; ``known`` has what is known of variables."""
+    """An upper bound of an expression's values; ``known`` has the bounds of variables."""
     if isinstance(value, Const):
         return int(value.value) if value.type == "u32" else LARGEST
     if isinstance(value, Get):
@@ -20,7 +20,7 @@ def most_of(value: Scalar, known: dict[Variable, int]) -> int:
 
 
 def _most_of_op(value: Op, known: dict[Variable, int]) -> int:
-    """As ``most_of``, or more where the operation may wrap."""
+    """As ``most_of``; above the largest u32 if the operation may wrap."""
     if value.operands[0].type != "u32":
         return LARGEST
     most = [most_of(each, known) for each in value.operands]

@@ -182,7 +182,7 @@ class Loop(Statement):
     """``loop``, ``for`` and ``while``.
 
     ``first`` is the initializer of a ``for``.  ``condition`` is asked before each round.
-    ``continuing`` ends a round; ``break_if`` is asked behind it.
+    ``continuing`` ends a round; ``break_if`` is asked after it.
     """
 
     first: Statement | None

@@ -38,7 +38,7 @@ _CLOSING = {")": "(", "]": "["}
 class Token:
     """One token: its kind (``word``, ``int``, ``float``, ``sign``, ``<``, ``>`` or ``end``).
 
-    The brackets of template lists have the kinds ``<`` and ``>``; elsewhere these are signs.
+    Only the brackets of template lists have the kinds ``<`` and ``>``; any other ``<`` is a sign.
     """
 
     kind: str
@@ -52,7 +52,8 @@ def tokens_of(text: str) -> list[Token]:
     """The tokens of a shader, with an ``end`` behind the last.
 
     Raises:
-        ShaderError: a character or a comment that WGSL does not have.
+        ShaderError: a character that begins no token, a comment without an end, a number that runs
+            into a word or another number, or a name that begins with two underscores.
     """
     if "\0" in text:
         raise ShaderError("WGSL has no null character", Place(line=1, column=1))

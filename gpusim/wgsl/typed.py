@@ -34,13 +34,13 @@ class Symbol:
 
 
 def override_key(symbol: Symbol) -> str:
-    """What a pipeline calls an override: its number, or its name if it has none."""
+    """What a pipeline calls an override: its number or, without a number, its name."""
     return symbol.name if symbol.override_id is None else str(symbol.override_id)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Expr:
-    """A typed expression; ``effects`` where evaluating it does something."""
+    """A typed expression; ``effects``: whether evaluating it changes anything."""
 
     type: Any
     place: Place
@@ -129,7 +129,7 @@ class Function:
     body: list["Statement"] = field(default_factory=list)
     workgroup_size: tuple[int, int, int] | None = None
     uses: dict[Symbol, None] = field(default_factory=dict)
-    """The module's variables and overrides that it or what it calls names."""
+    """The module's variables and overrides that the function, or one that it calls, names."""
     calls: dict["Function", Place] = field(default_factory=dict)
     must_use: bool = False
 
@@ -144,7 +144,7 @@ class Declare:
 
 @dataclass(slots=True, eq=False)
 class Assign:
-    """Store a value; without a target it is dropped.  ``sign``: an operator before ``=``."""
+    """Store a value; without a target it is dropped.  ``sign``: the operator before ``=``."""
 
     target: Expr | None
     sign: str

@@ -142,7 +142,7 @@ def with_element(kind: Type, of: Scalar) -> Type:
 
 
 def within(kind: Type) -> Iterator[Type]:
-    """The type, and the types inside it: of members and elements, theirs too."""
+    """The type, and all types inside it: those of members and elements, and so on."""
     yield kind
     if isinstance(kind, Array):
         yield from within(kind.of)
@@ -251,7 +251,7 @@ def align_of(kind: Type) -> int:
 
 
 def size_of(kind: Type) -> int:
-    """The size in bytes; of a type whose size a binding decides, with one element."""
+    """The size in bytes; if a binding decides the size, the size with one element."""
     if isinstance(kind, Scalar):
         return _BYTES[kind.name]
     if isinstance(kind, Atomic):

@@ -1,9 +1,9 @@
 """Finds variables that are equal in all invocations, so that one Python value is enough.
 
 A value varies if something in it varies.  A variable varies if it is given a varying value.  It
-also varies if it is given any value where only some of its lanes are: in a branch on a varying
-condition, or in a loop that lanes leave at different rounds.  This is repeated until nothing
-changes.  Whether a barrier is valid is another question: see ``barriers.py``.
+also varies if it is given a value in a place that only some of its lanes reach: in a branch on a
+varying condition, or in a loop that lanes leave at different rounds.  Variables are marked so until
+no further one is found.  Whether a barrier is valid is another question: see ``barriers.py``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ from gpusim.wgsl.ir import (
 
 @dataclass(eq=False, slots=True)
 class Region:
-    """Where statements stand: which lanes reach it, compared with the region around."""
+    """A part of the text, and whether all lanes of the region around reach it."""
 
     parent: "Region | None"
     parts: bool
@@ -50,7 +50,7 @@ def varies(value: Scalar) -> bool:
 
 
 def find_varying(body: list[Statement], varying: Iterable[Variable]) -> None:
-    """Mark every variable of the statements; ``varying`` are those that vary from the start."""
+    """Find out which variables of the statements vary; ``varying`` vary from the start."""
     seeds = [*varying]
     for variable in assigned(body):
         variable.varying = False
@@ -66,7 +66,7 @@ def parts(loop: Loop) -> bool:
 
 
 def _mark(body: list[Statement], region: Region) -> bool:
-    """Mark what varies as far as is known; whether that marked anything new."""
+    """Mark the variables that are known to vary; True if any of them is new."""
     changed = False
     for statement in body:
         if isinstance(statement, Assign):
@@ -98,7 +98,7 @@ def _assign(statement: Assign, region: Region) -> bool:
 
 
 def _is_parted(region: Region, home: Region | None) -> bool:
-    """Whether lanes part between a region and one around it."""
+    """Whether only some of the lanes of the region ``home`` reach ``region`` inside it."""
     here: Region | None = region
     while here is not None and here is not home:
         if here.parts:
@@ -108,7 +108,7 @@ def _is_parted(region: Region, home: Region | None) -> bool:
 
 
 def assigned(body: list[Statement]) -> Iterator[Variable]:
-    """Every variable that statements give a value, as often as they do."""
+    """The variable of each statement that gives a variable a value."""
     for statement in statements_in(body):
         if isinstance(statement, Assign):
             yield statement.variable

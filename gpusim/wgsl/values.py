@@ -64,7 +64,7 @@ class Picked:
 Spotted = Cells | Spot | Picked
 """A place."""
 _DEEPEST = 40
-"""Operations in each other that are one expression of Python, which bounds its parentheses."""
+"""How deep the operations of one expression of Python may be nested."""
 
 
 class Emitter:
@@ -104,7 +104,7 @@ class Emitter:
         return self.pick([_gets(part) for part in place.parts], place.index)
 
     def pick(self, values: list[Value], index: Scalar) -> Value:
-        """One of several values, by an index; past the last it is the last."""
+        """One of several values, by an index; a larger index gives the last value."""
         if isinstance(index, Const):
             return values[min(max(int(index.value), 0), len(values) - 1)]
         index = self.hold(index)

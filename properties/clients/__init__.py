@@ -61,7 +61,7 @@ _KEEP_TO_PROGRAM = (PLAIN, "asking")
 _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 """Clients that may meet a fault which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("awaiting",)
-"""Clients for which one op may meet several faults; it shows only the first."""
+"""Clients for which one op may meet several faults; the op shows only the first fault."""
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
@@ -70,7 +70,7 @@ _MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name !
 
 
 def draw_client(choices: Choices) -> str:
-    """The name of a client of our runtime; those with the largest tables more often."""
+    """The name of a client of our runtime; clients with large tables of forms more often."""
     return choices.weighted(_CLIENTS)
 
 
@@ -80,7 +80,7 @@ def draw_caller(choices: Choices) -> str:
 
 
 def draw_meeting(choices: Choices) -> str:
-    """The name of a client for a case with faults; more often one that waits in ways of its own.
+    """A client for a case with faults; clients that wait in ways of their own more often.
 
     Most faults are reported to a caller that waits.
     """

@@ -143,6 +143,11 @@ def forms_of(op: Dispatch, kernel: Kernel) -> tuple[Any, Any]:
     return buffers, choices.pick(forms.scalar_forms(kernel, op.scalars))
 
 
+def data_of(op: Write) -> Any:
+    """The form in which the mutating client passes the data of ``op``."""
+    return drawn_for(op).pick(forms.data_forms(op.data))(op.data)[0]
+
+
 def _size(graph: Graph) -> int:
     return len(graph.scalars)
 
@@ -305,7 +310,7 @@ class _IntoMiddle(_Given):
 class _Shared(_Given):
     """Two reads into one array, one after the other.
 
-    ``same`` reads the bytes of the first once more, on its own.
+    ``same`` reads the bytes of the first read once more, on its own.
     """
 
     def __init__(self, same: Ticket, out: bytearray) -> None:
@@ -333,7 +338,7 @@ class _Shared(_Given):
 
 
 class _Spoilt(_Given):
-    """A read as an array, which the client then overwrites: nobody else may see that."""
+    """A read as an array, which the client then overwrites; nobody else may see the change."""
 
     def __init__(self, ticket: Ticket, dtype: np.dtype[Any], shape: Iterable[int]) -> None:
         super().__init__(ticket)

@@ -42,7 +42,7 @@ class AwaitingClient(Client):
         return super().perform(op)
 
     def read(self, op: Read) -> Ticket:
-        """Read; by turns await it in two tasks, or cancel the first of these, or leave it alone.
+        """Read; by turns await it in two tasks, or cancel the first task, or leave the read alone.
 
         A read that is left alone is submitted and delivered by the next sync, or with a later
         read.  Before every second sync all reads are left alone.
@@ -71,7 +71,7 @@ class AwaitingClient(Client):
     def sync(self, op: Sync) -> None:
         """Start four syncs at once; each must deliver every read issued before it.
 
-        The first is cancelled as soon as it waits.
+        The first sync is cancelled as soon as it waits.
         """
         self._leaves_alone = not self._leaves_alone
         self._loop.run_until_complete(self._sync_side_by_side())
@@ -84,14 +84,18 @@ class AwaitingClient(Client):
             self._loop.close()
 
     def _raise_fault(self) -> None:
-        """Raise the error of a task if it is not that of its read: then it belongs to this op."""
+        """Raise the error that a task raised.
+
+        A task gives the error of its own read as a value, so an error that it raises belongs to
+        this op.
+        """
         for at, (_, task) in enumerate(self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 del self._tasks[at]
                 raise error
 
     async def _cancel_a_sync(self) -> None:
-        """Cancel a sync as soon as it waits; what it raises before that belongs to this op."""
+        """Cancel a sync as soon as it waits; an error that it raises before belongs to this op."""
         task = asyncio.create_task(self._sync_once())
         await asyncio.sleep(0)
         task.cancel()
@@ -106,8 +110,8 @@ class AwaitingClient(Client):
         ends = await asyncio.gather(*others, return_exceptions=True)
         (end,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
-        # The first may have ended before it was cancelled.  If several raise, its fault counts,
-        # because it made the submit.
+        # The first sync may have ended before it was cancelled.  If several syncs raise, the fault
+        # of the first counts, because that sync made the submit.
         for error in [None if first.cancelled() else end, *ends]:
             if error is not None:
                 raise _blamed(error)
@@ -115,14 +119,14 @@ class AwaitingClient(Client):
     async def _sync_once(self) -> None:
         try:
             await self.target.runtime.sync_async()
-        except DeviceFault:
-            self._check_delivered()
+        except DeviceFault as fault:
+            self._check_delivered(f"has raised {type(fault).__name__}")
             raise
-        self._check_delivered()
+        self._check_delivered("has ended")
 
-    def _check_delivered(self) -> None:
+    def _check_delivered(self, ended: str) -> None:
         if not all(ticket.done() for ticket in self._tickets):
-            raise BrokenPromise("a read is not delivered, though a sync after it has ended")
+            raise BrokenPromise(f"a read is not delivered, though a sync after it {ended}")
         self._tickets.clear()
 
     async def _finish_tasks(self) -> None:
@@ -138,7 +142,7 @@ class AwaitingClient(Client):
 
 
 def _blamed(error: BaseException) -> BaseException:
-    """The error of a task; nobody cancels one that is waited for here."""
+    """The error of a task; no task that is waited for here is cancelled on purpose."""
     if isinstance(error, asyncio.CancelledError):
         return BrokenPromise("a task is cancelled because another one was")
     return error

@@ -1,8 +1,8 @@
 """The client beside: a second runtime on the same driver runs another program in between.
 
-The other program follows from the case's program, so that both shrink together.  It has the same
-buffers with other data and other scalars, and every second dispatch is of the kernel's twin.  Each
-runtime is judged by its own program.  ``execute`` drives both.
+The other program follows from the case's program, so that both shrink together.  It has buffers
+like the case's, other data and other scalars, and every second dispatch is of the kernel's twin.
+Each runtime is judged by its own program.  ``execute`` drives both.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ class BesideClient(Client):
 def other_program(program: Program, kernels: Mapping[str, Kernel]) -> Program:
     """The program that runs beside ``program``, over ``kernels`` with their twins.
 
-    It ends earlier.  It has no indirect dispatches, since other data would give other grids.
+    The other program ends earlier.  It has no indirect dispatches, since other data would give
+    other grids.
     """
     graphs = {
         op.graph

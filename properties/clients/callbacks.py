@@ -58,7 +58,7 @@ class ReentrantClient(Client):
     def _answer(self, ticket: Ticket) -> None:
         """One callback: write, dispatch, read, and a call that settles reads.
 
-        Each callback has its own buffer, since it may deliver a read and so call the next callback.
+        Each callback has its own buffer, since a callback may deliver a read and so call the next.
         """
         number, runtime = next(self._numbers), self.target.runtime
         has_room = runtime.policy.memory_budget_bytes is None
@@ -100,7 +100,7 @@ class ReentrantClient(Client):
 
 
 class _Answered:
-    """A delivery that runs a callback of this client after each of its own."""
+    """A delivery that runs a callback of this client after each callback that is added to it."""
 
     def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
         self._ticket = ticket

@@ -1,8 +1,8 @@
 """Clients: the ways to drive our runtime through a program.
 
 A client wraps a target, and its history must be that of the plain client, which only forwards
-ops.  The others wait for reads in other ways, close early, call from another thread, or use the
-runtime in done callbacks.  A client has a method for each verb that it treats otherwise.
+ops.  The other clients wait for reads in other ways, close early, call from another thread, or use
+the runtime in done callbacks.  Such a client has a method for each verb that it does not forward.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class BrokenPromise(Exception):
 
 
 class Forwarding:
-    """Calls its own method for an op's verb where it has one; otherwise forwards to ``target``."""
+    """Calls its own method for an op's verb if it has such a method; else forwards the op."""
 
     def __init__(self, target: Target) -> None:
         self.capabilities = target.capabilities
@@ -103,8 +103,7 @@ class AskingClient(Client):
     def sync(self, op: Sync) -> None:
         """Ask for the last read but one, or poll; the sync then delivers what is left.
 
-        A fault that is raised before the sync belongs to this op, and the sync is made all the
-        same.
+        A fault that is raised before the sync belongs to this op; the sync is still made.
         """
         try:
             if len(self._tickets) > 1 and not self._tickets[-2].done():
@@ -124,7 +123,7 @@ class AskingClient(Client):
                     ticket.result(timeout=seconds)
             ticket.result()
         except DeviceFault:
-            # A read's own error is shown by the read; any other belongs to this call.
+            # A read's own error is shown by the read; any other error belongs to this call.
             if not ticket.done():
                 raise
         if not all(ticket.done() for ticket in self._tickets[: position + 1]):
@@ -146,7 +145,7 @@ def told_seconds(seconds: float) -> Iterator[None]:
 class ClosingClient(Client):
     """Closes instead of the last sync, with reads in flight; half of the time in a callback.
 
-    The close settles every ticket with its value; after it every call is refused.
+    The close settles every ticket with its value; after the close every call is refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
@@ -189,12 +188,12 @@ class ClosingClient(Client):
             try:
                 last.result()
             except DeviceFault as error:
-                # Its own error shows as its value.
+                # A read shows its own error in the place of a value.
                 self._error = self._error or (None if last.done() else error)
             self.target.close()
         if self._error is not None:
             raise self._error
-        # Once it is closed, this does nothing.
+        # A second close does nothing.
         self.target.close()
 
     def _close(self, _: Ticket) -> None:
@@ -242,7 +241,7 @@ class DroppingClient(Client):
             self.target.perform(op)
 
     def _captured_again(self, op: Replay) -> bool:
-        """Capture a graph over the buffers of a replay; False where these are refused."""
+        """Capture a graph over the buffers of a replay; False if a buffer is refused."""
         captured = self._captures[op.graph]
         named = {name for command in captured.commands for name in buffers_of(command)}
         if not named.issuperset(old for old, _ in op.bindings):
@@ -279,7 +278,7 @@ class DroppingClient(Client):
 class WrongThreadClient(Client):
     """Issues most ops first from a thread that does not own the runtime, then from the owner.
 
-    The first is refused, and changes nothing.
+    The first call is refused, and changes nothing.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:

@@ -1,7 +1,8 @@
 """Clients of foreign targets: each uses what its target promises, and no more.
 
-A client wraps a target, and its history must be that of the plain client.  It reaches host arrays
-and overlapping syncs through the target's doors.  Clients of our own runtime are in ``client``.
+A client wraps a target, and its history must be that of the plain client.  Clients reach host
+arrays and overlapping syncs through the target's doors.  Clients of our own runtime are in
+``client``.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +42,7 @@ class EarlyClient(ForeignClient):
         self._reads: list[_First] = []
 
     def read(self, op: Read) -> Delivery | None:
-        """Read; by turns ask for this value at once, or for the one before, or for all."""
+        """Read; by turns ask for this value at once, for the one before, or for all values."""
         delivery = self.target.perform(op)
         if delivery is None:
             return None
@@ -78,7 +79,7 @@ class _First:
 
 
 class OneArrayClient(ForeignClient):
-    """Issues each read once more, into one host array that all of them share.
+    """Issues each read once more, into one host array that all reads share.
 
     The value of the last read before a sync is taken from that array.
     """
@@ -105,22 +106,22 @@ class OneArrayClient(ForeignClient):
 
 
 class _Twice:
-    """A read into an array of its own, and into the shared one, which a later read may fill."""
+    """A read into an array of its own, and into the shared array, which a later read may fill."""
 
     def __init__(self, own: Delivery, shared: Delivery) -> None:
         self._own = own
         self.shared: Delivery | None = shared
-        """None if a later read has replaced it in the array."""
+        """The read into the shared array; None once a later read has filled that array."""
         self._data: bytes | None = None
 
     def result(self) -> bytes:
-        """The value in the shared array when it is asked for first, if it is still there."""
+        """The value in the shared array at the first call, if no later read has replaced it."""
         if self._data is None and self.shared is not None:
             self._data = bytes(self.shared.result())
         return self._own.result() if self._data is None else self._data
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        """Call back for the read into its own array, if the target calls back at all."""
+        """Call back for the read into an array of its own, if the target calls back at all."""
         self._own.add_done_callback(lambda _: callback(self))
 
 
@@ -178,7 +179,7 @@ class ReclaimingClient(ForeignClient):
 
 
 class OverlappingClient(ForeignClient):
-    """Begins a sync before every read, and before every second sync of the program another one.
+    """Begins a sync before every read, and a sync before every second sync of the program.
 
     The program's own sync begins last, and ends first.
     """
@@ -189,12 +190,12 @@ class OverlappingClient(ForeignClient):
         self._begun: list[str] = []
         self._syncs = count()
         self._is_over = False
-        """Whether the program's own sync has returned; it began after all the others."""
+        """Whether the program's own sync has returned; it began after all the other syncs."""
 
     def read(self, op: Read) -> Delivery | None:
         """Wait for the syncs that are still under way, begin another, and read.
 
-        No other sync begins after the last read, so only the program's own can deliver that read.
+        No other sync begins after the last read, so only the program's own sync can deliver it.
         """
         if self._is_over:
             self._end()
@@ -202,7 +203,7 @@ class OverlappingClient(ForeignClient):
         return self.target.perform(op)
 
     def sync(self, op: Sync) -> None:
-        """Sync; all syncs that began earlier are still under way when this one returns."""
+        """Sync; all syncs that began earlier are still under way when this sync returns."""
         if next(self._syncs) % 2:
             self.target.perform(op)
         else:
@@ -229,7 +230,7 @@ class OverlappingClient(ForeignClient):
 
 
 class StaleClient(ForeignClient):
-    """Uses freed handles after each alloc and write, when they may be those of new buffers."""
+    """Uses freed handles after each alloc and write, when a new buffer may have such a handle."""
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
         super().__init__(target, promises)
@@ -359,7 +360,7 @@ def suiting(promises: Capabilities) -> tuple[str, ...]:
 
 
 def not_asked(promises: Capabilities) -> list[str]:
-    """What no client asks of such a target, each with the promise that is missing."""
+    """What no client asks of a target with ``promises``, and the promise that is missing."""
     return [
         f"{caller.asks_for} ({caller.needs})"
         for caller in FOREIGN_CLIENTS.values()

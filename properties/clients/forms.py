@@ -1,8 +1,8 @@
 """The forms in which a caller may pass an argument: data, numbers, grids, scalars and buffers.
 
 A form turns what an op holds into what a caller passes, and means the same.  Forms of data come
-with a function that overwrites what was passed.  Only legal forms are here; ``misuses`` has the
-others, and the clients decide which form is drawn.
+with a function that overwrites what was passed.  Only legal forms are here; ``misuses`` has illegal
+forms, and the clients decide which form is drawn.
 """
 
 import array
@@ -25,7 +25,7 @@ def _nothing() -> None:
 
 
 def _filled(owner: np.ndarray[Any, Any], passed: Any = None) -> Passed:
-    """``passed``, which shares the memory of ``owner``, and a function that overwrites that."""
+    """``passed``, which shares the memory of ``owner``, and a function that overwrites it."""
 
     def fill() -> None:
         owner.reshape(-1).view(np.uint8).fill(_EE)
@@ -103,7 +103,7 @@ def _read_only(data: bytes) -> Passed:
 
 
 def _of(dtype: Any, *shape: int) -> Callable[[bytes], Passed]:
-    """An array of that dtype and, if one is given, of that shape."""
+    """An array of the dtype ``dtype`` and, if a shape is given, of that shape."""
 
     def made(data: bytes) -> Passed:
         owner = _owned(data, dtype)
@@ -141,7 +141,8 @@ DATA: Sequence[tuple[int, int | None, Callable[[bytes], Passed]]] = (
     (8, None, _cut),
     (16, None, _of("u4", 2, 2, -1)),
 )
-"""Forms of data, each with what its length must be a multiple of and, if given, must be."""
+"""Forms of data.  Each has a number of which the length of the data must be a multiple, and some
+have the only length that the data may have."""
 
 
 def data_forms(data: bytes) -> list[Callable[[bytes], Passed]]:
@@ -165,12 +166,12 @@ class _Indexed:
 
 
 def _narrow(number: int) -> Any:
-    """The number in the narrowest type of NumPy that holds it: sums of two may not fit."""
+    """The number in the narrowest type of NumPy that holds it; a sum of two may not fit there."""
     return np.min_scalar_type(number).type(number)
 
 
 NUMBERS: Sequence[Callable[[int], Any]] = (int, np.int64, _Indexed, _narrow, np.int32)
-"""Forms of a whole number; the last holds less than others."""
+"""Forms of a whole number; the last form cannot hold every number."""
 _MOST_INT32 = 2**31 - 1
 
 

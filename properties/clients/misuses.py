@@ -37,7 +37,7 @@ def captured_twice(at: Any) -> None:
 def _past_the_last(dtype: Any) -> Iterator[Row]:
     """Ops over eight bytes at the last multiple of 4 that a type of NumPy holds.
 
-    Their end does not fit into the type.
+    The end of such an op does not fit into the type.
     """
     first, size_bytes = dtype(np.iinfo(dtype).max - 3), dtype(8)
     says = f"8 bytes at offset {first} "

@@ -5,9 +5,14 @@ change nothing: the program shows the same, and has the same commands.  The tabl
 ``misuses``.  The buffers and reads of the program are misused.
 """
 
+import inspect
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from gpusim.errors import DeviceFault, GpusimError
 from gpusim.kernels import AFFINE
@@ -29,6 +34,9 @@ _MOST_BYTES = 1 << 13
 
 _TELLING = ("free", "sync")
 """Left out: ``free`` never reports a fault, and a ``sync`` that reports one also settles reads."""
+
+
+_LAMBDA = "lambda at: "
 
 
 class _Missing(Exception):
@@ -109,6 +117,14 @@ class _Scene:
             self._elsewhere.close()
 
 
+def misuse_before(op: Op) -> Row | None:
+    """The misuse that comes before ``op``, unless the program has nothing of its kind by then."""
+    choices = SeededChoices(f"misuse {write_op(op)}")
+    if choices.chance(1, 2) and op.verb not in _TELLING:
+        return choices.pick(OF_A_RUNTIME)
+    return None
+
+
 class MisusingClient(Client):
     """Misuses the runtime before every other op."""
 
@@ -118,9 +134,9 @@ class MisusingClient(Client):
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``."""
-        choices = SeededChoices(f"misuse {write_op(op)}")
-        if choices.chance(1, 2) and op.verb not in _TELLING:
-            self._misuse(choices.pick(OF_A_RUNTIME))
+        row = misuse_before(op)
+        if row is not None:
+            self._misuse(row)
         delivery = super().perform(op)
         self._note(op, delivery)
         return delivery
@@ -143,16 +159,16 @@ class MisusingClient(Client):
         name, misuse, error, says = row
         before = _counted(self.target.runtime)
         try:
-            misuse(self._scene)
+            given = misuse(self._scene)
         except _Missing:
             return
         except DeviceFault:
-            # A fault may be raised by the next call, whichever it is.
+            # Any call may be the next, and so raise a fault.
             raise
         except Exception as raised:
             self._judge(name, raised, error, says)
         else:
-            raise BrokenPromise(f"{name} is not refused")
+            raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}")
         if _counted(self.target.runtime) != before:
             raise BrokenPromise(f"{name} was refused, and changed something all the same")
 
@@ -162,6 +178,19 @@ class MisusingClient(Client):
         pattern = says if "{x}" not in says else says.replace("{x}", re.escape(repr(self._scene.x)))
         if not re.search(f"(?s){pattern}", str(raised)):
             raise BrokenPromise(f"{name} is refused in a sentence without {pattern!r}: {raised}")
+
+
+def _gave(misuse: Callable[[Any], Any], given: Any) -> str:
+    """The call of a misuse, and what it gave; of a read, the type and the shape of its value."""
+    value, call = given, "the call"
+    with suppress(DeviceFault):
+        value = given.result() if isinstance(given, Ticket) else given
+    with suppress(OSError, TypeError):
+        source = " ".join(inspect.getsource(misuse).split())
+        if source.startswith(_LAMBDA):
+            call = source.removeprefix(_LAMBDA).rstrip(",")
+    shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
+    return f": {call} gave {type(value).__name__}{shape}"
 
 
 def _counted(runtime: Runtime) -> tuple[int, ...]:

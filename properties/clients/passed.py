@@ -1,19 +1,27 @@
-"""Descriptions for people: what each client does, and in which forms it passes arguments."""
+"""Descriptions for people: what each client does and calls, and how it passes arguments."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
 
 from gpusim.kernels import Kernel
-from gpusim.ops import Dispatch, Op
-from properties.clients.arrays import forms_of
+from gpusim.ops import Dispatch, Op, Write
+from properties.clients.arrays import data_of, forms_of
 from properties.clients.beside import BESIDE
+from properties.clients.misusing import misuse_before
 
+_MUTATING = "mutating"
 _DOES = {
     "asking": "asks for values before any sync",
-    "mutating": "passes each argument in another form, and overwrites it after the call",
+    _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
     "own_arrays": "reads into arrays of its own",
-    "dropping": "issues further reads, and drops their tickets",
-    "reentrant": "calls the runtime in done callbacks",
+    "dropping": "issues a read before and after each read, and drops their tickets; "
+    "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
+    "commands of each replay again",
+    "reentrant": "gives each read three done callbacks: the first raises, the second is the "
+    "program's, and the third calls the runtime",
     "misusing": "makes calls that are to be refused, in between",
     "sharing": "shares buffers with the runtime, and carries out some ops itself",
     "closing": "closes the runtime in the place of the last sync",
@@ -23,13 +31,35 @@ _DOES = {
 
 
 def does(client: str) -> str:
-    """What a client does; empty for the plain one, and for one that is not ours."""
+    """What a client of our runtime does; empty for the plain client and for foreign clients."""
     return _DOES.get(client, "")
+
+
+_OWN: Mapping[tuple[str, str], str] = {
+    ("dropping", "read"): "reads the same before it, and no bytes after it; drops both tickets",
+    ("dropping", "replay"): "captures the commands again, and replays that graph instead",
+    ("dropping", "sync"): "calls sync(timeout=0) before it",
+    ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "
+    "a buffer of its own, then flushes, syncs or waits",
+}
+
+
+def own_calls(client: str, op: Op) -> str:
+    """What a client calls itself around ``op``, where that follows from the op; else empty."""
+    if client == "misusing":
+        row = misuse_before(op)
+        said = "before it, a call that is to be refused, if the program has what that needs"
+        return "" if row is None else f"{said}: {row[0]}"
+    return _OWN.get((client, op.verb), "")
 
 
 def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
     """The forms in which the mutating client passes the arguments of ``op``; else empty."""
-    if client != "mutating" or not isinstance(op, Dispatch) or op.kernel not in kernels:
+    if client != _MUTATING:
+        return ""
+    if isinstance(op, Write):
+        return f"its data as {_described(data_of(op))}"
+    if not isinstance(op, Dispatch) or op.kernel not in kernels:
         return ""
     kernel = kernels[op.kernel]
     buffers, scalars = forms_of(op, kernel)
@@ -40,3 +70,37 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
     order = "in the kernel's order" if [*scalars] == names else "in another order than the kernel's"
     shown = ", ".join(f"{name}: {value}" for name, value in scalars.items())
     return f"{said} by name, {order}: {{{shown}}}"
+
+
+def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
+    """The bytes of a write whose data are taken wrongly from the form that is passed, and how."""
+    if client != _MUTATING or not op.data:
+        return
+    data = data_of(op)
+    form = _described(data)
+    if isinstance(data, np.ndarray):
+        yield data.ravel(order="K").tobytes(), f"in the order of memory; they were passed as {form}"
+        owner = data if data.base is None or not isinstance(data.base, np.ndarray) else data.base
+        first = data.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+        if first >= 0:
+            packed = owner.reshape(-1).view(np.uint8)[first : first + len(op.data)].tobytes()
+            yield packed, f"as if they lay side by side in memory; they were passed as {form}"
+    if hasattr(data, "__len__"):
+        yield op.data[: len(data)], f"as if an element were a byte; they were passed as {form}"
+
+
+def _described(data: Any) -> str:
+    """A form of data for a reader."""
+    if isinstance(data, memoryview):
+        return f"a memoryview of format {data.format!r}{_strides(data.contiguous)}"
+    if not isinstance(data, np.ndarray):
+        return f"a {type(data).__name__}"
+    shape = "x".join(map(str, data.shape)) or "no dimensions"
+    flags = data.flags
+    columns = flags.f_contiguous and not flags.c_contiguous
+    lies = ", in Fortran's order" if columns else _strides(flags.c_contiguous)
+    return f"an array of {data.dtype} of shape {shape}{lies}"
+
+
+def _strides(is_packed: bool) -> str:
+    return "" if is_packed else ", whose elements do not lie side by side in order"

@@ -1,8 +1,8 @@
 """A client with buffers and queue work of its own, which it shares with the runtime.
 
-It adopts buffers and borrows the runtime's, and puts its own work into the same queue.  The program
-shows the same, since a loan puts that work exactly where the op was.  If the device refuses the
-client's work, the client leaves the op to the runtime.
+The client adopts buffers, borrows the runtime's, and puts its own work into the same queue.  The
+program shows the same, since a loan puts that work exactly where the op was.  If the device refuses
+the client's work, the client leaves the op to the runtime.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _UNFIT: Sequence[tuple[int, type[Refused], str]] = (
     (BufferUsage.COPY_DST, InvalidBinding, "without COPY_DST usage"),
     (0, InvalidHandle, "that is mapped"),
 )
-"""The usage that a buffer lacks, the error class that refuses it, and what is unfit in it."""
+"""The usage that a buffer lacks, the error class of the refusal, and words of its message."""
 
 
 class SharingClient(Client):
@@ -38,7 +38,7 @@ class SharingClient(Client):
         self._mine: dict[str, Any] = {}
 
     def alloc(self, op: Alloc) -> None:
-        """Make a buffer itself, if the runtime would accept it and no memory budget counts it."""
+        """Make the buffer itself, if the runtime would accept it and has no memory budget."""
         limits = self.target.limits
         fits = 0 < op.size_bytes <= limits.max_buffer_bytes and not op.size_bytes % WORD_BYTES
         if not fits or limits.memory_budget_bytes is not None or next(self._turns) % 2:
@@ -164,7 +164,7 @@ class SharingClient(Client):
                 native.destroy()
 
     def _lendable(self, name: str, offset: int, size_bytes: int) -> Buffer | None:
-        """The live buffer of that name, if it was not lost and these words lie in it."""
+        """The live buffer ``name``, if its data is not lost and these words lie in the buffer."""
         buffer = self.target.find(name)
         if (
             not buffer.is_live

@@ -1,14 +1,14 @@
-"""The first command that no op asked for: the op whose place it took, and how it differs from it.
+"""The first command that no op asked for: whose place it took, and how it differs from that op.
 
-A law reports such a command in the numbers of the trace.  Here it is told in the names of the
-program.  The command was seen itself, so it counts more than a mistake that would show the same
-bytes.
+A law reports such a command in the numbers of the trace.  Here the command is described by the
+names of the program.  The trace shows the command itself.  So it counts more than a hypothesis that
+would show the same bytes.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpusim.ops import Replay
+from gpusim.ops import Alloc, Replay
 from gpusim.program import Program, captures_of, replayed
 from properties.explain.hypothesis import Hypothesis, named, quoted
 from properties.explain.scene import Step
@@ -32,7 +32,7 @@ _SAYS_AS_MUCH = {
     "copy": ("copy",),
     "read": ("read",),
 }
-"""For each difference, the kinds of mistakes in whose sentence it stands already."""
+"""For each difference, the kinds of hypotheses whose sentence says as much."""
 _STANDS_FOR = {ReadPiece: ExpectedRead, CopyPiece: ExpectedCopy, type(None): ExpectedDispatch}
 """For each kind of command, the kind of op whose place it takes."""
 
@@ -52,7 +52,7 @@ class Accused:
 
 
 def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp | None:
-    """The first of these ops that is of the command's kind; None if there is none."""
+    """The first op of ``waiting`` that is of the command's kind; None without such an op."""
     kind = _STANDS_FOR.get(type(command.piece))
     return next((each for each in waiting if kind and isinstance(each, kind)), None)
 
@@ -66,23 +66,32 @@ def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | N
     is_said = best is not None and best.culprit == at and best.kind in _SAYS_AS_MUCH[kind]
     if is_said:
         return NOTHING
-    return Told(sentence=said, culprit=at, rule=accused.law)
+    return Told(sentence=said, culprit=at, rule=accused.law, facts=_apart(accused, program))
+
+
+def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
+    """Which in the order of their allocs the two buffers are of which one stands for the other."""
+    if isinstance(accused.expected, ExpectedDispatch):
+        return ()
+    _, given, own = _ends(accused)
+    made = [op.buffer for op in program if isinstance(op, Alloc)]
+    names = [accused.names.get(number, "") for number, _, _ in (given, own)]
+    if names[0] == names[1] or not {*names} <= {*made}:
+        return ()
+    one, other = (made.index(name) + 1 for name in names)
+    return (
+        f"in the order of the allocs, {names[0]} is buffer {one} and {names[1]} is buffer {other}: "
+        f"{abs(one - other)} apart",
+    )
 
 
 def _difference(accused: Accused, program: Program) -> tuple[str, str]:
     """A word for how the command differs from its op, and a sentence."""
-    expected, piece = accused.expected, accused.command.piece
+    expected = accused.expected
     if isinstance(expected, ExpectedDispatch):
         return _of_dispatch(accused, expected, program)
-    if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
-        op, kind, way = expected.op, "read", "from"
-        given = (piece.source, piece.source_offset, piece.size_bytes)
-        own = (expected.source.number, op.offset, op.size_bytes)
-    else:
-        assert isinstance(expected, ExpectedCopy)
-        assert isinstance(piece, CopyPiece)
-        kind = "copy"
-        way, given, own = _end_of_copy(expected, piece)
+    kind = "read" if isinstance(expected, ExpectedRead) else "copy"
+    way, given, own = _ends(accused)
     said = f"the copy for {quoted(_step(expected, program))} was made {way}"
     name = _named(given[0], accused)
     if given[0] != own[0]:
@@ -90,8 +99,20 @@ def _difference(accused: Accused, program: Program) -> tuple[str, str]:
     return kind, f"{said} {_ranged(given)} of {name}, and not {way} {_ranged(own)}"
 
 
+def _ends(accused: Accused) -> tuple[str, Bytes, Bytes]:
+    """The end of a copy or read that is wrong, the bytes there, and those that it should have."""
+    expected, piece = accused.expected, accused.command.piece
+    if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
+        op = expected.op
+        given = piece.source, piece.source_offset, piece.size_bytes
+        return "from", given, (expected.source.number, op.offset, op.size_bytes)
+    assert isinstance(expected, ExpectedCopy)
+    assert isinstance(piece, CopyPiece)
+    return _end_of_copy(expected, piece)
+
+
 def _end_of_copy(expected: ExpectedCopy, piece: CopyPiece) -> tuple[str, Bytes, Bytes]:
-    """The end of a copy that is wrong, the bytes there, and those that it should have."""
+    """Which end of a copy is wrong ("from" or "to"), its bytes, and the bytes that are right."""
     op, size_bytes = expected.op, piece.size_bytes
     source, target = _source_of(expected), (expected.target.number, op.target_offset, op.size_bytes)
     given = piece.target, piece.target_offset, size_bytes
@@ -101,7 +122,7 @@ def _end_of_copy(expected: ExpectedCopy, piece: CopyPiece) -> tuple[str, Bytes, 
 
 
 def _source_of(expected: ExpectedCopy) -> Bytes:
-    """Where a copy is to take its bytes: its source or, once that is there, its scratch buffer."""
+    """Where a copy is to take its bytes: from its source or, if it has one, its scratch buffer."""
     op = expected.op
     if expected.scratch is None:
         return expected.source.number, op.source_offset, op.size_bytes

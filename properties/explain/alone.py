@@ -1,7 +1,7 @@
 """A kernel held alone against its meaning: one dispatch, with nothing before it to go wrong.
 
-A kernel of a user's may mean one thing in WGSL and another in NumPy.  Then every program with it
-fails, and no order of ops explains that.
+A kernel of a user's may mean one thing in WGSL and another in NumPy.  Then every program with that
+kernel fails, and no order of ops explains this.
 """
 
 from collections.abc import Iterator

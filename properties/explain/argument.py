@@ -1,6 +1,6 @@
 """An argument: why a case fails, as data, and as ten lines of text.
 
-A text or a page is a rendering of it.  Nothing here finds anything out.
+A text or a page is a rendering of an argument.  Nothing here finds anything out.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from properties.model.results import cut_hex, cut_line
 from properties.oracles.laws.catalogue import Law
 
 MOST_LINES = 10
+NONE_BROKEN = "the calls on the device break none"
 _MOST_BRIEF = 6
 _MOST_SAID = 110
 _LEFT_OUT = ("clock", "free", "inevitable", "or")
@@ -36,7 +37,7 @@ class ByteStory:
     meant: int
     shown: int
     writer: int
-    """The op whose bytes should have been seen; -1 where none wrote it."""
+    """The op whose byte should have been seen; -1 if no op wrote the byte."""
     source: str = ""
     """Which op wrote what came back instead, and to which byte; empty if unknown."""
 
@@ -56,11 +57,11 @@ class Argument:
     """Why a case fails.
 
     ``sentence``: what went wrong, with the op to blame.  ``facts``: what contradicts the rule.
-    ``rule``: the rule that joins them.  ``clock``: on which of the three clocks it went wrong.
-    ``first_broken``: the first law that the trace breaks.  ``passes``: the nearest changes with
-    which it passes, and ``fails`` those with which it fails as before.  ``free``: the operands
-    that may be anything.  ``inevitable``: the step from which on it could only fail.  ``others``:
-    further mistakes that would look the same.
+    ``rule``: the law, or the sentence of the contract, that was broken.  ``clock``: on which of the
+    three clocks the op went wrong.  ``first_broken``: the first law that the trace breaks.
+    ``passes``: small changes with which the case passes.  ``fails``: changes with which the case
+    fails as before.  ``free``: the operands that may be anything.  ``inevitable``: the step from
+    which on the case could only fail.  ``others``: further mistakes that would look the same.
     """
 
     failure: Failure
@@ -106,6 +107,8 @@ class Argument:
     def brief(self) -> tuple[str, ...]:
         """Six lines at most: what went wrong, facts, the rule, and what cures it."""
         rows = [row for row in self._rows if row[0] not in _LEFT_OUT and row[1]]
+        if len(rows) > _MOST_BRIEF:
+            rows = [row for row in rows if row != ("law", NONE_BROKEN)]
         more = [row for row in rows if row[0] == "fact"][1:]
         left_out = more[max(0, len(more) - max(0, len(rows) - _MOST_BRIEF)) :]
         return _said([row for row in rows if row not in left_out])
@@ -152,7 +155,11 @@ def _shown_by(failure: Failure) -> str:
 
 
 def said_shortly(message: str) -> str:
-    """A message without its guess; if it is still long, only its last reason."""
+    """A message without its "(probably ...)", and shortened if it is still too long.
+
+    Shortening keeps what stands before the first ": ", and the reason after the last "because".  If
+    that is still too long, only its two ends stay.
+    """
     text = " ".join(cut_hex(message).split()).partition(" (probably")[0]
     head, because, reason = text.rpartition(" because ")
     if len(text) > _MOST_SAID and because:

@@ -1,7 +1,8 @@
 """The calls on the device with their numbers, and the op and the runtime that made each.
 
 The program's runtime made each call between the beginning of an op and its outcome, and during its
-close.  If a second runtime runs beside it, that one made every other call.  Nothing here judges.
+close.  If a second runtime runs beside it, the second runtime made every other call.  Nothing here
+judges.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,16 +23,16 @@ class Call:
     number: int
     event: Event
     position: int = -1
-    """The op that made it; -1 if no op of the program did."""
+    """The op that made the call; -1 if no op of the program did."""
     op: Op | None = None
     is_own: bool = True
-    """Whether it was made while an op of the program, or the close, was under way."""
+    """Whether the call was made while an op of the program, or the close, was under way."""
     failed: str = ""
-    """The error with which it failed."""
+    """The error with which the call failed."""
 
     @property
     def place(self) -> str:
-        """The op that made it, for a reader."""
+        """The op that made the call, for a reader."""
         if self.op is None:
             return "the close" if self.is_own else "no op of the program"
         return f"op {self.position} ({write_op(self.op)})"
@@ -40,7 +41,7 @@ class Call:
 def calls(events: Iterable[Event]) -> Iterator[Call]:
     """The calls of a trace.
 
-    A call that was refused outright has no event of its own, and gets the number of the next one.
+    A call that was refused outright has no event of its own, and gets the number of the next call.
     """
     number, position, is_own = 0, -1, False
     op: Op | None = None

@@ -26,9 +26,9 @@ from properties.oracles.laws.matching import blame, command_of, meets
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
-"""The position of an op, and the number of one of its commands; -1 if it has only one."""
+"""The position of an op, and the number of a command of it; -1 if the op is one command."""
 Submits = dict[int, tuple[Place, ...]]
-"""What each submit carried out, in its order, by the number of its call."""
+"""What each submit carried out, in order, by the number of the submit's call."""
 Fetched = dict[int, tuple[int, About]]
 """The submit that copied the bytes of each read to its staging buffer, and that copy."""
 MARKS = ("op", "outcome", "delivered", "close", "closed")
@@ -54,6 +54,30 @@ class Traced:
     def of(self, position: int) -> Reached | None:
         """When the op at ``position`` reached its clocks."""
         return next((each for each in self.reached if each.position == position), None)
+
+    def was_submitted(self, position: int, command: int) -> bool:
+        """Whether a submit, or for a host write the queue, carried out that command of an op."""
+        if command >= 0:
+            return any((position, command) in places for places in self.submits.values())
+        reached = self.of(position)
+        return reached is not None and reached.submitted >= 0
+
+    def never_submitted(self, position: int) -> bool:
+        """Whether the trace shows that no submit carried out the op at ``position``."""
+        reached = self.of(position)
+        return reached is not None and reached.submitted < 0
+
+    def was_left_out(self, position: int) -> bool:
+        """Whether no submit carried out an op, though one carried out what was called before it."""
+        reached = self.of(position)
+        return (
+            reached is not None
+            and reached.submitted < 0
+            and any(
+                number >= reached.recorded and any(each < position for each, _ in places)
+                for number, places in self.submits.items()
+            )
+        )
 
 
 class Clocks:
@@ -119,7 +143,8 @@ class Clocks:
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
 
-        None if it only came once more, or if it resembles a write, whose bytes say more than it.
+        None if the right command still follows in the batch, or if no op of that kind waits.  Also
+        None for a write, since the bytes of a write say more than its command.
         """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]

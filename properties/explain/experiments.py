@@ -18,11 +18,13 @@ from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.metamorphic.rewrites import fresh_names
+from properties.targets.factory import first_number
 
 Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
 """A longer program is not run with other data, since the search could not use the result."""
 _MOST_PLACES = 12
+_MOST_BYTES = 1 << 16
 _WAYS = ((True, True), (True, False), (False, True), (False, False))
 """Whether buffers are filled, and read at the end, in the runs with other data."""
 
@@ -33,8 +35,10 @@ class Others:
 
     shown: tuple[Shown, ...] = ()
     runs: int = 0
+    whole: tuple[Shown, ...] = ()
+    """The same program whose failing read is of its whole buffer, if that fails as well."""
     plain_failed: bool = False
-    """Whether it fails with other data and nothing else changed."""
+    """Whether the case fails with other data and no other change."""
 
 
 def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
@@ -46,6 +50,7 @@ def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
         kernels=execution.kernels,
         limits=execution.limits,
         numbers=numbers,
+        client=execution.case.client,
     )
     return Shown(scene=scene, got=execution.history, capabilities=execution.capabilities)
 
@@ -63,7 +68,26 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
         if judged.failure is not None and judged.failure.kind is failure.kind:
             shown.append(shown_by(judged, other.numbers))
             plain = plain or not (fills or looks)
-    return Others(shown=tuple(shown), runs=len(_WAYS), plain_failed=plain)
+    return Others(
+        shown=tuple(shown),
+        runs=len(_WAYS),
+        whole=_of_all_bytes(case, failure, again),
+        plain_failed=plain,
+    )
+
+
+def _of_all_bytes(case: Case, failure: Failure, again: Judge) -> tuple[Shown, ...]:
+    """A run that reads the whole buffer, so that a mistake must explain all of its bytes."""
+    program, at = case.program, failure.position
+    op = program[at]
+    sizes = {each.buffer: each.size_bytes for each in program if isinstance(each, Alloc)}
+    if not isinstance(op, Read) or op.size_bytes >= sizes.get(op.buffer, 0):
+        return ()
+    whole = replace(op, offset=0, size_bytes=min(sizes[op.buffer], _MOST_BYTES))
+    ops = (*program.ops[:at], whole, *program.ops[at + 1 :])
+    judged = again(replace(case, program=Program(ops)))
+    is_like = judged.failure is not None and judged.failure.signature == failure.signature
+    return (shown_by(judged),) if is_like else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,10 +101,13 @@ class Boundary:
         return f"with a {self.verb} before op {self.at}"
 
 
-def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
-    """Where a flush makes the case pass or, if nowhere, a sync or, if nowhere, a read."""
+def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
+    """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
     program = case.program
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
+    if kind is FailureKind.STATISTICS:
+        # A flush only changes when the judge asks.
+        inserted = [(Sync(), 1)]
     for op, first in inserted:
         found = tuple(
             Boundary(at=at, verb=op.verb)
@@ -88,7 +115,7 @@ def boundaries(case: Case, again: Judge) -> tuple[Boundary, ...]:
             if _passes(replace(case, program=_inserted(program, at, op)), again)
         )
         if found:
-            return found
+            return found[::-1] if kind is FailureKind.STATISTICS else found
     return ()
 
 
@@ -107,7 +134,7 @@ def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
 
 def settings(case: Case, again: Judge) -> Iterator[str]:
     """The settings, one at a time, with which the case passes."""
-    for text, changed in _settings(case):
+    for text, changed in changed_settings(case):
         if _passes(changed, again):
             yield text
 
@@ -116,7 +143,7 @@ def _inserted(program: Program, at: int, op: Op) -> Program:
     return Program((*program.ops[:at], op, *program.ops[at:]))
 
 
-def _settings(case: Case) -> Iterator[tuple[str, Case]]:
+def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
     """The case with another policy, client or scheduler."""
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
@@ -129,6 +156,9 @@ def _settings(case: Case) -> Iterator[tuple[str, Case]]:
         for name in ("eager", "lazy"):
             if case.policy.name != name:
                 yield f"under policy {name}", replace(case, policy=PRESETS[name])
+        first = first_number(case.seed)
+        if first != 1:
+            yield f"where its numbers begin at 1, and not at {first}", replace(case, seed="")
     if case.client != PLAIN:
         yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if case.device.is_simulated:
@@ -152,7 +182,7 @@ def looked_at(
     """The failing read once more, with other data, filled buffers and a read of each at the end.
 
     Gives the read, what it should give, what it gave, and what its whole buffer should hold; None
-    if the case passes so.
+    if the case passes with these changes.
     """
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:

@@ -1,7 +1,7 @@
 """Explains a failing case: gathers what is known of it into one argument.
 
 The meaning of the program shows which op went wrong, and a trace shows when.  ``again`` runs the
-case with other data and settings; without it only the one execution is looked at.
+case with other data and settings; without ``again`` only the given execution is looked at.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,10 @@ from itertools import islice
 from gpusim.text import write_op
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
-from properties.explain.argument import Argument, ByteStory, Crossing, Reached
+from properties.explain.argument import NONE_BROKEN, Argument, ByteStory, Crossing
 from properties.explain.clocks import Traced, read_clocks
+from properties.explain.conflicts import tell_conflicts
+from properties.explain.encoders import tell_encoders, tell_like_batch
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -22,27 +24,36 @@ from properties.explain.experiments import (
     shown_by,
     with_other_data,
 )
+from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
-    tell_encoders,
     tell_leak,
     tell_order,
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
+from properties.explain.indirect import tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.limits import tell_limits
 from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
-from properties.explain.slots import tell_offset, tell_pool
+from properties.explain.settling import tell_settling
+from properties.explain.slots import (
+    tell_destroyed,
+    tell_offset,
+    tell_pool,
+    tell_staged,
+    tell_unwritten,
+)
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
-from properties.explain.uses import tell_uses
+from properties.explain.uses import tell_repeated, tell_uses
 from properties.explain.variations import vary
 from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, distinct, doubt, order
+from properties.explain.when import tell_when
 from properties.explain.writers import stories
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
@@ -53,11 +64,12 @@ from properties.oracles.metamorphic.relations import transform
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_PASSES = 2, 4
 _AFTERWARDS = ("F1", "F2", "G1")
-"""Laws that are broken because the case fails; so they are not its cause."""
+"""Laws that are broken because the case fails, so that they are never the cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
 _HAS_BYTES = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR)
 _REPEATED = (FailureKind.COST, FailureKind.GROWTH)
 _CLOCKS = {
+    "recorded": "recorded: the op was called, and stands in no batch that was submitted",
     "submitted": "submitted: what acts at once waits until the commands before it are submitted",
     "done": "done: bytes may be taken, and memory used again, only when the GPU has finished",
 }
@@ -92,7 +104,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     tried = Tried() if again is None else _try(verdict, failure, again)
     found: tuple[Hypothesis, ...] = ()
     if _is_searched(failure, verdict):
-        answer = search(shown, failure.position, tried.others.shown)
+        others = tried.others
+        answer = search(shown, failure.position, others.shown, others.whole)
         by = partial(order, traced=traced, tried=tried, votes=answer.votes)
         found = tuple(sorted(answer.found, key=by))
         is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
@@ -109,6 +122,10 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
             argument = replace(told, later=argument.facts).added_to(argument)
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    argument = tell_settling(verdict, failure, argument.sentence, again).added_to(argument)
+    kind = found[0].kind if found else ""
+    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     argument = replace(
@@ -170,7 +187,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
     )
     return Tried(
         others=others,
-        boundaries=boundaries(case, again),
+        boundaries=boundaries(case, failure.kind, again),
         inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
         varied=vary(verdict, failure, again),
@@ -178,8 +195,11 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
     )
 
 
-def explain_unrun(case: Case, failure: Failure) -> Argument:
-    """What a failure says by itself, for a case that cannot be run again in this process."""
+def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) -> Argument:
+    """What a failure says by itself, for a case that cannot be run again in this process.
+
+    ``passes`` are the settings with which it passed in others.
+    """
     is_op = 0 <= failure.position < len(case.program)
     place = f"op {failure.position} ({failure.op})" if is_op else failure.op
     return Argument(
@@ -187,6 +207,7 @@ def explain_unrun(case: Case, failure: Failure) -> Argument:
         case=case,
         sentence=": ".join(part for part in (place, failure.reason) if part),
         facts=failure.notes[:3],
+        passes=passes,
         culprit=failure.position if is_op else -1,
     )
 
@@ -211,16 +232,22 @@ def _looked_into(
     traced: Traced,
     again: Judge | None,
 ) -> Iterator[Told]:
-    """What the trace, the faults and the history show besides; a later one counts more."""
+    """What the trace, the faults and the history show besides; later items count more."""
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
     if by_faults.sentence:
         return
     yield tell_order(argument.crossing, traced)
+    yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
+    yield tell_repeated(verdict, failure, again)
     yield tell_pool(verdict, traced)
+    yield tell_staged(verdict, traced)
+    yield tell_unwritten(verdict, failure)
+    yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
+        yield tell_like_batch(verdict, failure)
     yield tell_leak(verdict, failure)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
@@ -230,7 +257,8 @@ def _looked_into(
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:
-        yield tell_client(verdict, argument.culprit)
+        is_read = argument.culprit == failure.position and bool(argument.bytes)
+        yield tell_client(verdict, argument.bytes[0].writer if is_read else argument.culprit)
 
 
 def _traced(verdict: Verdict) -> Traced:
@@ -256,8 +284,8 @@ def _by_search(
     crossing = None
     if best.kind in CROSSING:
         crossing = Crossing(earlier=best.culprit, later=best.other)
-    facts = _clock_facts(best, traced) if crossing else ()
-    facts = facts or tuple(_told(bytes_))
+    facts = tell_when(best, argument.program, traced)
+    facts = facts if crossing else (*facts, *_told(bytes_))
     why = f", {best.why}" if best.why else ""
     sentence = best.sentence
     if best.kind == "given":
@@ -325,30 +353,13 @@ def _told(bytes_: tuple[ByteStory, ...]) -> list[str]:
     ]
 
 
-def _clock_facts(best: Hypothesis, traced: Traced) -> tuple[str, ...]:
-    """When the two ops of a crossing were called and submitted."""
-    one, other = traced.of(best.culprit), traced.of(best.other)
-    if one is None or other is None:
-        return (f"op {best.culprit} was called before op {best.other}, and its effect came after",)
-    return _when(one, "first"), _when(other, "later")
-
-
-def _when(reached: Reached, order: str) -> str:
-    submitted = f"reached the queue at call {reached.submitted}"
-    if reached.submitted < 0:
-        submitted = "never reached the queue"
-    return (
-        f"op {reached.position} was called {order}, before call {reached.recorded}, and {submitted}"
-    )
-
-
 def _first_broken(traced: Traced, argument: Argument) -> str:
     if not traced.is_known or argument.failure.kind is FailureKind.LAW:
         return ""
     if traced.broken is None:
         if argument.failure.kind not in _HAS_BYTES:
             return ""
-        return "the calls on the device break none"
+        return NONE_BROKEN
     broken = traced.broken
     told = broken.notes[0] if broken.notes else broken.reason
     return f"{broken.trait} is broken first, at call {traced.broken_at}: {told}"
@@ -356,6 +367,10 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
 
 def _clock(argument: Argument) -> str:
     rule = argument.rule
+    if argument.lost:
+        gone = [each for each in argument.reached if each.position in argument.lost]
+        never = bool(gone) and all(each.submitted < 0 for each in gone)
+        return _CLOCKS["recorded"] if never else ""
     return _CLOCKS.get(_CLOCK_OF.get(rule.name, ""), "") if rule is not None else ""
 
 
@@ -376,4 +391,4 @@ def _free(others: Others) -> str:
         return "data and scalars may be anything"
     if others.shown:
         return "data and scalars may be anything where the buffers are filled first"
-    return "nothing: with other data and scalars it passes"
+    return "the data matter: with other data and scalars it passes"

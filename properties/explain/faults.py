@@ -2,7 +2,7 @@
 
 A fault is raised once, by the op or the read to which it belongs.  What its batch would have
 written is lost.  So a runtime can go wrong in five ways: it swallows the fault, gives it to the
-wrong read, raises it again later, refuses bytes that were not lost, or uses bytes that were.
+wrong read, raises it again later, refuses bytes that were not lost, or uses lost bytes.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from dataclasses import replace
 from gpusim.effects import written_by
 from gpusim.errors import DataLost
 from gpusim.history import Outcome
-from gpusim.ops import Alloc, Flush, Op, Read, Replay, Sync
+from gpusim.ops import Alloc, Flush, Op, Read, Replay, Sync, Write
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
@@ -34,16 +34,17 @@ _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 
 
 def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
-    """What became of the faults that the device met; nothing if it met none."""
+    """What became of the faults that the device met; NOTHING if the device met no fault."""
     case = verdict.execution.case
     if case.disturbance is not None and case.injected:
         return _disturbed(verdict, failure, case.disturbance, again)
     failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
     if not failed or not len(case.device.faults):
         return NOTHING
-    if failure.kind is FailureKind.FAULTS:
-        return _kept(verdict, failed)
     facts = tuple(_met(call, verdict) for call in failed[:1])
+    if failure.kind is FailureKind.FAULTS:
+        kept = _kept(verdict, failed)
+        return kept if kept.sentence else Told(later=facts)
     if failure.kind is FailureKind.ERROR:
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
@@ -95,8 +96,8 @@ def _disturbed(
 def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
     """Whether a later op that met a fault lost what was recorded before it.
 
-    Then a flush between the two cures it.  A flush moves no map and makes no buffer, so the fault
-    comes at the same call.
+    If so, a flush between the two ops makes the case pass.  A flush moves no map and makes no
+    buffer, so the fault comes at the same call.
     """
     if not at < other < len(case.program):
         return False
@@ -256,7 +257,7 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
 
 
 def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A replay that failed at one of its commands, and left what the others had done."""
+    """A replay that failed at one of its commands, and left what earlier commands had done."""
     got = verdict.execution.history.outcomes[failure.position].data
     scene = shown_by(verdict).scene
     for call in failed:
@@ -293,6 +294,7 @@ def _healed(
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
     lost: dict[str, int] = {}
+    undone: dict[str, int] = {}
     for call in failed:
         lost |= _taken(call, traced, verdict)
     start = failed[0].position + 1
@@ -301,11 +303,46 @@ def _healed(
         names = [name for name in used(ops, sizes) if name in lost]
         is_accepted = outcomes[at].error is None and outcomes[at].late_error is None
         if names and is_accepted:
-            return _used(verdict, at, names[0], lost[names[0]], failed[0], again)
-        for each in ops:
-            for name in overwritten(each, sizes):
+            told = _used(verdict, at, names[0], lost[names[0]], failed[0], again)
+            undid = undone.get(names[0], -1)
+            told = replace(
+                told, facts=(*_in_part(verdict, names[0], at, start, again), *told.facts)
+            )
+            return told if undid < 0 else replace(told, facts=(_undid(verdict, undid), *told.facts))
+        for name in [name for each in ops for name in overwritten(each, sizes)]:
+            if is_accepted:
                 lost.pop(name, None)
+            elif name in lost:
+                undone[name] = at
     return None
+
+
+def _in_part(
+    verdict: Verdict, name: str, at: int, start: int, again: Judge | None
+) -> tuple[str, ...]:
+    """A write of a part of a lost buffer, without which its use is refused as it should be."""
+    case = verdict.execution.case
+    for n in range(start - 1, at):
+        op = case.program[n]
+        if again is None or not isinstance(op, Write) or op.buffer != name:
+            continue
+        if verdict.execution.history.outcomes[n].error is not None:
+            continue
+        if again(replace(case, program=instead(case.program, n))).failure is None:
+            return (
+                f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so "
+                f"the write of a part made {name} count as whole again",
+            )
+    return ()
+
+
+def _undid(verdict: Verdict, at: int) -> str:
+    """An op that failed after it had overwritten what was lost, so that this was taken back."""
+    error = verdict.execution.history.outcomes[at].error
+    return (
+        f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write it whole, but "
+        f"raised {error} and was taken back; so what was lost before it is lost again"
+    )
 
 
 def _used(

@@ -1,4 +1,4 @@
-"""Hypotheses about replays: one used the scalars or buffers of another replay, or its capture's."""
+"""Hypotheses about replays: a replay used scalars or buffers of another replay, or its capture."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from properties.oracles.laws.catalogue import Law
 
 
 def replays(scene: Scene) -> Iterator[Hypothesis]:
-    """Replays with the scalars or the buffers of another one, or in another order."""
+    """Replays with the scalars or the buffers of another replay, or in another order."""
     for position in dict.fromkeys(step.position for step in scene.steps if step.command >= 0):
         op = scene.program[position]
         assert isinstance(op, Replay)

@@ -49,7 +49,7 @@ def _other_grids(
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:
-    """The grid as it stood in its buffer at another time or place, or that of another dispatch."""
+    """The grid in its buffer at another time or place, or the grid of another dispatch."""
     grids_seen: dict[tuple[int, int, int], tuple[str, int]] = {}
     counts = scene.states[at].get(op.counts, b"")
     own = _grid_in(counts, op.offset)

@@ -1,14 +1,15 @@
 """Follows one value or one object from call to call, to the first place where it is wrong.
 
-- The bytes of a read go from the buffer to a staging buffer.  That is mapped, and the value is
-  taken from it.
+- The bytes of a read go from the buffer to a staging buffer.  The staging buffer is mapped, and the
+  value is taken from it.
 - A command goes from its op through a command encoder into a submit.
 - A pooled or cached buffer goes from its first use to its end.
 """
 
-from itertools import pairwise
+from dataclasses import replace
 
-from gpusim.ops import Read
+from gpusim.ops import Alloc, Read, Write
+from gpusim.program import Program
 from gpusim.text import write_op
 from properties.explain.argument import Crossing
 from properties.explain.calls import Call, calls
@@ -22,6 +23,7 @@ from properties.oracles.laws.expected import STORAGE
 
 _CAPACITY = ("B5", "F6")
 _MOST_SHOWN = 8
+_FILL = b"\x11"
 
 
 def tell_bytes(
@@ -46,6 +48,7 @@ def tell_bytes(
     if held_bytes == meant and traced.broken is None:
         held_right = f"{name} held {_shown(meant, meant, got)}"
         told = _on_host(op, at, held_right, taken, meant, got)
+        told = replace(told, facts=(*_lost_where(verdict, failure, op, again), *told.facts))
         return told if blamed != at else Told(law=told.law)
     if held_bytes != got or traced.broken is not None:
         return NOTHING
@@ -89,6 +92,31 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
     )
 
 
+def _lost_where(
+    verdict: Verdict, failure: Failure, op: Read, again: Judge | None
+) -> tuple[str, ...]:
+    """Which bytes of a read are lost if its buffer is first filled, so that nothing is zero."""
+    program = verdict.execution.case.program
+    made = [n for n, each in enumerate(program) if getattr(each, "buffer", "") == op.buffer]
+    first = program[made[0]] if made else None
+    if again is None or not isinstance(first, Alloc) or not first.size_bytes:
+        return ()
+    fill = Write(buffer=op.buffer, offset=0, data=_FILL * first.size_bytes)
+    filled = Program((*program.ops[: made[0] + 1], fill, *program.ops[made[0] + 1 :]))
+    tried = again(replace(verdict.execution.case, program=filled, transformations=()))
+    at = failure.position + 1
+    got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
+    if got is None or meant is None or len(got) != len(meant):
+        return ()
+    wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
+    if not wrong:
+        return ()
+    return (
+        f"where {op.buffer} was filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[-1]} "
+        f"of the {len(got)} that were read are wrong, and came back as {_shown(got, meant, got)}",
+    )
+
+
 def _held(verdict: Verdict, at: int, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:
     """The call that took the bytes of a read, those bytes in the staging buffer, and its name."""
     submitted, copy = traced.fetched[at]
@@ -116,7 +144,7 @@ def _shown(data: bytes, meant: bytes, got: bytes) -> str:
 def _from_elsewhere(verdict: Verdict, failure: Failure, again: Judge | None) -> str:
     """Where in its buffer the wrong bytes of a read belong; empty if that is not found.
 
-    It is found by running once more with other data.
+    To find it, the program runs once more with other data.
     """
     other = None if again is None else looked_at(verdict, failure, again)
     if other is None:
@@ -159,33 +187,6 @@ def _law(traced: Traced, number: int) -> str:
 def _in_words(places: tuple[Place, ...] | list[Place]) -> str:
     told = [f"op {n}" if command < 0 else f"op {n} command {command}" for n, command in places]
     return ", ".join(told[:_MOST_SHOWN]) + (", ..." if len(told) > _MOST_SHOWN else "")
-
-
-def tell_encoders(verdict: Verdict) -> Told:
-    """Two command encoders were given the same commands, and the first was never submitted."""
-    begun: Call | None = None
-    commands: list[str] = []
-    seen: list[tuple[Call, list[str], bool]] = []
-    for call in calls(verdict.execution.trace):
-        kind = call.event.kind
-        if kind == "encode":
-            if begun is not None:
-                seen.append((begun, commands, False))
-            begun, commands = call, []
-        elif kind in ("dispatch", "copy"):
-            commands.append(str(call.event))
-        elif kind == "submit" and begun is not None:
-            seen.append((begun, commands, True))
-            begun = None
-    for (one, held, was_submitted), (other, again, _) in pairwise(seen):
-        if held and held == again and not was_submitted:
-            sentence = (
-                f"a batch was encoded twice: the command encoder of call {one.number} was given "
-                f"{len(held)} commands and never submitted, and that of call {other.number} was "
-                f"given the same ones, in {other.place}"
-            )
-            return Told(sentence=sentence, rule=laws.C5)
-    return NOTHING
 
 
 def tell_leak(verdict: Verdict, failure: Failure) -> Told:

@@ -24,8 +24,8 @@ class Hypothesis:
     """One mistake, and the steps by which the program takes effect with it.
 
     ``kind``: a word for the sort of the mistake.  ``culprit``: the op that went wrong.  ``other``:
-    the op that takes part, for instance by overtaking; -1 without one.  ``detail``: what
-    distinguishes it from others of its kind.
+    the op that takes part, for instance by overtaking; -1 without such an op.  ``detail``:
+    what distinguishes the mistake from others of its kind.
     """
 
     kind: str
@@ -34,13 +34,13 @@ class Hypothesis:
     detail: str = ""
     sentence: str
     why: str = ""
-    """What follows from it for the bytes."""
+    """What the mistake does to the bytes."""
     rule: Law
     steps: Steps
     lends: tuple[tuple[str, str], ...] = ()
-    """Results that show another result's bytes: pairs of the two names, the second "" for zeros."""
+    """Results that show another result's bytes: pairs of both names; for zeros the second is ""."""
     lends_whole: bool = False
-    """Whether such a result has the size of the other result as well."""
+    """Whether the results in ``lends`` have the size of the other result as well."""
 
     @property
     def key(self) -> Key:
@@ -49,18 +49,18 @@ class Hypothesis:
 
 
 def without(steps: Steps, at: int) -> Steps:
-    """The steps without the one at ``at``."""
+    """The steps without the step at ``at``."""
     return steps[:at] + steps[at + 1 :]
 
 
 def moved(steps: Steps, start: int, to: int) -> Steps:
-    """The steps with the one at ``start`` moved to the place of the one at ``to``."""
+    """The steps with the step at ``start`` moved to the place of the step at ``to``."""
     rest = without(steps, start)
     return (*rest[:to], steps[start], *rest[to:])
 
 
 def changed(steps: Steps, at: int, *instead: Step) -> Steps:
-    """The steps with others in the place of one."""
+    """The steps with ``instead`` in the place of the step at ``at``."""
     return (*steps[:at], *instead, *steps[at + 1 :])
 
 
@@ -72,7 +72,7 @@ def named(step: Step) -> str:
 
 
 def quoted(step: Step) -> str:
-    """The step with its text, cut where it is long."""
+    """The step with its text, which is cut if it is long."""
     text = write_op(step.op)
     return f"{named(step)} ({text if len(text) <= _SHOWN else text[:_SHOWN] + '...'})"
 
@@ -103,7 +103,7 @@ def with_ops(
 ) -> Hypothesis:
     """The mistake that step ``at`` takes effect as ``ops``.
 
-    ``detail``, or else ``said``, distinguishes it from others of its kind.
+    ``detail``, or else ``said``, distinguishes the mistake from others of its kind.
     """
     step = scene.steps[at]
     return Hypothesis(

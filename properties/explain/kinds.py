@@ -1,18 +1,21 @@
 """The argument for each kind of failure, from the failure and the program alone."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
+from gpusim import errors
 from gpusim.history import CRASH, History, Outcome
 from gpusim.ops import Read
 from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 from gpusim.trace import Trace
+from properties.clients.client import BrokenPromise
 from properties.execute import CHANGED
 from properties.explain import rules
 from properties.explain.argument import Argument, said_shortly
+from properties.explain.calls import calls
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.compare import shown_as
 from properties.oracles.judge import Verdict, is_beside
@@ -30,6 +33,7 @@ _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
 _CLIENTS = "properties/clients/"
+_JUDGED = BrokenPromise.__name__
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 
 
@@ -139,7 +143,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ...]:
-    """An earlier op that is nearly the same and was rightly accepted, and what came in between."""
+    """An earlier op, nearly the same, that was rightly accepted; and what came in between."""
     op = program[at]
     names = set(buffers_of(op))
     facts: list[str] = []
@@ -201,7 +205,26 @@ def _law(verdict: Verdict, failure: Failure) -> Argument:
 
 def _faults(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"a fault of the device was not reported as it should be: {_sides(failure)}"
-    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=(failure.reason,))
+    told = "; ".join(_tellers(verdict)) or "no op raised a fault, and no read ended with one"
+    facts = (failure.reason, told)
+    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=facts)
+
+
+def _tellers(verdict: Verdict) -> Iterator[str]:
+    """The ops that raised a fault of the device, and the reads that ended with one."""
+    history, program = verdict.execution.history, verdict.execution.case.program
+    for position, outcome in enumerate((*history.outcomes, history.closing or Outcome())):
+        is_op = position < len(program)
+        place = f"op {position} ({write_op(program[position])})" if is_op else "the last sync"
+        if _is_fault(outcome.error):
+            yield f"{place} raised {outcome.error}"
+        elif _is_fault(outcome.late_error):
+            yield f"the value of {place} ended with {outcome.late_error}"
+
+
+def _is_fault(name: str | None) -> bool:
+    kind = getattr(errors, name or "", None)
+    return isinstance(kind, type) and issubclass(kind, errors.DeviceFault)
 
 
 def _words(verdict: Verdict, failure: Failure) -> Argument:
@@ -215,9 +238,26 @@ def _sides(failure: Failure) -> str:
 
 def _statistics(verdict: Verdict, failure: Failure) -> Argument:
     rule = Law(name="F3", sentence="bytes in use add up", source="docs/LAWS.md, checked elsewhere")
-    program = verdict.execution.case.program
+    program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     last = f", after op {len(program) - 1} ({write_op(program[-1])})" if len(program) else ""
-    return _argument(verdict, failure, f"{failure.reason}: {_sides(failure)}{last}", rule=rule)
+    refused = outcomes[-1].error if len(program) else None
+    facts = (f"op {len(program) - 1} was refused with {refused}, and is to count nothing",)
+    sentence = f"{failure.reason}: {_sides(failure)}{last}"
+    told = (*(facts if refused else ()), *_created(verdict, failure.reason))
+    return _argument(verdict, failure, sentence, rule=rule, facts=told)
+
+
+def _created(verdict: Verdict, reason: str) -> tuple[str, ...]:
+    """The buffers of a role that were made, where the count of these is wrong."""
+    words = reason.split()
+    if words[-1] != "created":
+        return ()
+    made = [
+        f"call {call.number}, in {call.place}"
+        for call in calls(verdict.execution.trace)
+        if call.event.kind == "create_buffer" and call.event["role"] == words[-2] and call.is_own
+    ]
+    return (f"{words[-2]} buffers that the device made: {'; '.join(made[:3])}",) if made else ()
 
 
 def _crash(verdict: Verdict, failure: Failure) -> Argument:
@@ -235,7 +275,7 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _ended_first(verdict: Verdict, failure: Failure) -> str:
-    """The sync that failed before a read's own error, which then is only what follows from it."""
+    """The sync that failed before a read's own error, which only follows from that failure."""
     history, program, at = (
         verdict.execution.history,
         verdict.execution.case.program,
@@ -255,7 +295,10 @@ def _ended_first(verdict: Verdict, failure: Failure) -> str:
 def _raised_in(details: str) -> tuple[str, ...]:
     """Where an exception was raised first, and the call of a client that led there."""
     # An exception that was raised while another one was handled comes after that one.
-    first = _LATER.split(details)[0].splitlines()
+    raised = _LATER.split(details)
+    # A client that judges an error says so while it handles that error.
+    told = len(raised) > 1 and _JUDGED in raised[-1]
+    first = raised[-2 if told else 0].splitlines()
     frames = [
         (line.strip(), code.strip())
         for line, code in pairwise(first)
@@ -288,6 +331,11 @@ def _fault_in(trace: Trace) -> str:
 
 def _cost(verdict: Verdict, failure: Failure) -> Argument:
     sentence = failure.reason
+    if failure.notes and failure.trait == "memory":
+        head, _, counts = failure.reason.partition(": ")
+        facts = (f"in use: {counts}", *failure.notes[1:])
+        sentence = f"{failure.notes[0]}; so {head}"
+        return _argument(verdict, failure, sentence, rule=_SAVED, facts=facts)
     if failure.notes:
         head, colon, counts = failure.reason.partition(": ")
         sentence = f"{head}, {failure.notes[0]}{colon and '; in all '}{counts}"
@@ -306,4 +354,4 @@ _KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Argument]] = {
     FailureKind.CRASH: _crash,
     FailureKind.COST: _cost,
 }
-"""A kind that is not listed needs no more than its failure's own words."""
+"""A kind of failure that is not listed needs no more than the failure's own words."""

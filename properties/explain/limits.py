@@ -1,9 +1,10 @@
 """Compares the limits that the driver gave the runtime with the limits of the device.
 
-A runtime keeps to the limits that its driver gives.  If one of them is not the device's, calls are
+A runtime keeps to the limits that its driver gives.  If such a limit is not the device's, calls are
 refused, or buffers overlap, though the runtime is right.
 """
 
+import re
 from dataclasses import fields
 
 from gpusim.limits import Limits
@@ -25,12 +26,26 @@ def tell_limits(verdict: Verdict, failure: Failure, refusal: str) -> Told:
         if told != held
     ]
     if not wrong:
-        return NOTHING
+        return Told(later=_named(refusal, execution.limits))
     sentence = f"the driver gave the runtime a wrong limit: {'; '.join(wrong)}"
     shown = (
         f"so op {failure.position} ({failure.op}) kept to the driver's limit and failed: {refusal}"
     )
     return Told(sentence=sentence, culprit=failure.position, facts=(shown,))
+
+
+def _named(refusal: str, limits: Limits) -> tuple[str, ...]:
+    """The limits of the device whose values stand in a refusal about a multiple."""
+    if "multiple" not in refusal:
+        return ()
+    numbers = [int(each) for each in re.findall(r"\b\d+\b", refusal)]
+    named = [
+        f"{number} is its {field.name}"
+        for number in dict.fromkeys(numbers)
+        for field in fields(Limits)
+        if "alignment" in field.name and getattr(limits, field.name) == number
+    ]
+    return (f"of the device's limits: {', '.join(named)}",) if len(named) > 1 else ()
 
 
 def _pairs(told: Limits, held: Limits) -> list[tuple[str, int | None, int | None]]:

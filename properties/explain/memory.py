@@ -1,7 +1,7 @@
 """Hypotheses about memory: a read that gave other bytes, and a buffer in another buffer's memory.
 
-These are the mistakes of reuse: two reads share a staging buffer, and memory that is used again
-still has its old bytes.
+These are mistakes of reuse: two reads share a staging buffer, or memory that is used again still
+has its old bytes.
 """
 
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
 
 
 def buffers(scene: Scene) -> Iterator[Hypothesis]:
-    """Buffers in another buffer's memory: a live one's, or a freed one's that was not cleared."""
+    """Buffers in the memory of a live buffer, or of a freed buffer without clearing it."""
     steps = scene.steps
     for at, step in enumerate(steps):
         op = step.op
@@ -112,7 +112,7 @@ def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
 
 
 def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
-    """The buffer of one alloc in the memory of an earlier one."""
+    """The buffer of one alloc in the memory that an earlier alloc made."""
     steps = scene.steps
     new, old = steps[at].op, steps[made].op
     assert isinstance(new, Alloc)

@@ -1,7 +1,7 @@
 """Hypotheses about operands: a dispatch used another op's scalars, kernel, buffers or parts.
 
-These are the mistakes of caches, pools and rounding.  The scalars of a dispatch may be those of
-another, its bind group may be an old one, and an offset or a size may have been rounded.
+These are the mistakes of caches, pools and rounding.  A dispatch may have the scalars of another
+dispatch or an old bind group, and an offset or a size may have been rounded.
 """
 
 import math
@@ -32,7 +32,7 @@ _MOST_BINDINGS = 4
 
 
 def scalars(scene: Scene) -> Iterator[Hypothesis]:
-    """Dispatches with the scalars of another call, or with none."""
+    """Dispatches with the scalars of another call, or without scalars."""
     dispatches = [step for step in _with_captured(scene) if isinstance(step.op, AnyDispatch)]
     for at, step in enumerate(scene.steps):
         op = step.op
@@ -124,7 +124,7 @@ def _fit_kernel(op: AnyDispatch, name: str, scene: Scene) -> AnyDispatch | None:
     kernel = scene.kernels[name]
     if len(kernel.buffers) != len(op.buffers):
         return None
-    # A shorter payload goes on with the number of groups, for a guarded kernel.
+    # In the payload of a guarded kernel, the number of groups comes after the scalars.
     groups = math.prod(op.grid) if isinstance(op, Dispatch) else 0
     given = (*op.scalars, groups, *(0 for _ in kernel.scalars))[: len(kernel.scalars)]
     floats = [scalar.dtype == "f32" for scalar in kernel.scalars]

@@ -1,7 +1,7 @@
 """Hypotheses about order: a step that overtook another, was left out, or ran twice.
 
-These are the mistakes of deferral.  A host write acts at once and a command acts later, so one may
-overtake the other.  A batch may be lost, or submitted twice.
+These are the mistakes of deferral.  A host write acts at once and a command acts later, so a write
+may overtake a command.  A batch may be lost, or submitted twice.
 """
 
 from collections.abc import Iterator
@@ -124,7 +124,7 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
-    """The ranges of ops that begin or end a row of ops which one batch could hold."""
+    """The ranges of steps that begin or end a row of steps which one batch could hold."""
     start = None
     for at, step in enumerate((*steps, None)):
         in_batch = step is not None and not isinstance(step.op, Alloc | Free | Flush | Sync)

@@ -1,7 +1,8 @@
 """The three clocks as a picture: where each op is recorded, submitted and done, in SVG.
 
 Time goes down, and the clocks stand side by side, so that a picture fits a phone.  A line leads
-each op from clock to clock; two lines that cross are two ops that changed places.
+each op from clock to clock; two lines that cross are two ops that changed places.  Each dot and
+arrow has a title, and the source has the ops in the order of the program.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,13 +10,19 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
-from gpusim.ops import VERBS
+from gpusim.ops import VERBS, Op, Sync
 from gpusim.program import Program
+from gpusim.text import write_op
 from properties.explain.argument import Argument, Reached
+from properties.explain.call_table import in_words, rows
+from properties.model.results import cut_hex
 
 _LANES = (96, 216, 330)
 _WIDTH, _TOP, _ROW = 360, 44, 22
 _END = 24
+_MOST_TEXT = 160
+_LAST = Sync()
+"""The op after the last one of the program."""
 _QUEUED = ("dispatch", "replay")
 """Ops that reach the queue, besides the ops that name bytes."""
 
@@ -26,17 +33,24 @@ class Picture:
 
     reached: tuple[Reached, ...]
     lanes: tuple[str, str, str]
-    labels: Mapping[int, str]
+    ops: Mapping[int, Op]
     marked: tuple[int, ...] = ()
     """The ops that went wrong."""
+    calls: Mapping[int, str] | None = None
+    """The calls on the device in words; None if the times are only an order of ops."""
 
 
 def shown(argument: Argument) -> Picture:
     """What happened: from the trace; without a trace, the order that explains what came back."""
-    labels = _labels(argument)
+    ops = dict(enumerate(argument.program))
     if argument.reached:
-        lanes = ("recorded", "submitted", "done")
-        return Picture(reached=argument.reached, lanes=lanes, labels=labels, marked=argument.marked)
+        return Picture(
+            reached=argument.reached,
+            lanes=("recorded", "submitted", "done"),
+            ops=ops,
+            marked=argument.marked,
+            calls=in_words(rows(argument)),
+        )
     order = list(range(len(argument.program)))
     crossing = argument.crossing
     if crossing is not None and crossing.later in order and crossing.earlier in order:
@@ -48,15 +62,33 @@ def shown(argument: Argument) -> Picture:
             for each in _in_order(order, argument.program)
         ),
         lanes=("called", "took effect", "seen"),
-        labels=labels,
+        ops=ops,
         marked=argument.marked,
     )
 
 
 def expected(argument: Argument) -> Picture:
     """What should have happened: every op in its turn."""
-    picture = shown(argument)
-    return replace(picture, reached=_in_order(range(len(argument.program)), argument.program))
+    in_turn = _in_order(range(len(argument.program)), argument.program)
+    return replace(shown(argument), reached=in_turn, calls=None)
+
+
+def is_in_turn(argument: Argument) -> bool:
+    """Whether the ops reached each clock in the order of the program, as in ``expected``.
+
+    Ops that are submitted by one call may have changed places within it: then a crossing tells.
+    """
+    if argument.crossing is not None or argument.lost:
+        return False
+    for clock in zip(*map(_times, shown(argument).reached), strict=True):
+        known = [time for time in clock if time >= 0]
+        if known != sorted(known):
+            return False
+    return True
+
+
+def _times(each: Reached) -> tuple[int, int, int]:
+    return each.recorded, each.submitted, each.done
 
 
 def _in_order(order: Iterable[int], program: Program) -> tuple[Reached, ...]:
@@ -75,26 +107,29 @@ def _in_order(order: Iterable[int], program: Program) -> tuple[Reached, ...]:
     )
 
 
-def _labels(argument: Argument) -> dict[int, str]:
-    return {position: op.verb for position, op in enumerate(argument.program)}
-
-
 def draw(picture: Picture, name: str) -> str:
     """The picture as SVG; ``name`` is for screen readers."""
-    rows = _rows(picture.reached)
-    height = _TOP + _ROW * len(rows) + _END
+    places = _places(picture.reached)
+    height = _TOP + _ROW * len(places) + _END
     heads = "".join(
         f'<text class="head" x="{x}" y="18" text-anchor="middle">{escape(lane)}</text>'
         f'<line class="lane" x1="{x}" y1="28" x2="{x}" y2="{height - 8}"/>'
         for x, lane in zip(_LANES, picture.lanes, strict=True)
     )
-    plain = [each for each in picture.reached if each.position not in picture.marked]
-    special = [each for each in picture.reached if each.position in picture.marked]
-    lines = "".join(_line(each, rows, picture) for each in (*plain, *special))
+    lines = "".join(_line(each, places, picture) for each in picture.reached)
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(name)}">'
         f"<title>{escape(name)}</title>{heads}{lines}</svg>"
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Point:
+    """The dot of an op on a clock, and when that was."""
+
+    x: int
+    y: int
+    said: str
 
 
 _Key = tuple[int, int, int]
@@ -109,49 +144,59 @@ def _keys(each: Reached) -> tuple[_Key, _Key, _Key]:
     )
 
 
-def _rows(reached: Sequence[Reached]) -> dict[_Key, int]:
+def _places(reached: Sequence[Reached]) -> dict[_Key, int]:
     """The row of each time, from the top."""
     keys = {key for each in reached for key in _keys(each) if key[0] >= 0}
     return {key: row for row, key in enumerate(sorted(keys))}
 
 
-def _line(each: Reached, rows: Mapping[_Key, int], picture: Picture) -> str:
+def _line(each: Reached, places: Mapping[_Key, int], picture: Picture) -> str:
     points = [
-        (x, _TOP + _ROW * rows[key])
-        for x, key in zip(_LANES, _keys(each), strict=True)
-        if key in rows
+        _Point(x=x, y=_TOP + _ROW * places[key], said=f"{lane}{_when(lane, key[0], picture)}")
+        for lane, x, key in zip(picture.lanes, _LANES, _keys(each), strict=True)
+        if key in places
     ]
-    kind = "op marked" if each.position in picture.marked else "op"
-    label = picture.labels.get(each.position, "sync")
-    path = " ".join(f"{x},{y}" for x, y in points)
-    dots = "".join(f'<circle cx="{x}" cy="{y}" r="4"/>' for x, y in points)
-    heads = "".join(_arrow(start, end) for start, end in pairwise(points))
-    x, y = points[0]
+    op = picture.ops.get(each.position, _LAST)
+    name = f"op {each.position} ({cut_hex(write_op(op))[:_MOST_TEXT]})"
+    dots = "".join(
+        f'<circle cx="{point.x}" cy="{point.y}" r="4">'
+        f"<title>{escape(f'{name}: {point.said}')}</title></circle>"
+        for point in points
+    )
+    arrows = "".join(_arrow(start, end, name) for start, end in pairwise(points))
+    first = points[0]
     text = (
-        f'<text x="{x - 10}" y="{y + 4}" text-anchor="end">{each.position} {escape(label)}</text>'
+        f'<text x="{first.x - 10}" y="{first.y + 4}" text-anchor="end">'
+        f"{each.position} {escape(op.verb)}</text>"
     )
-    said = f"op {each.position}, {label}: " + ", ".join(
-        f"{lane} {when}"
-        for lane, when in zip(
-            picture.lanes, (each.recorded, each.submitted, each.done), strict=True
-        )
-        if when >= 0
-    )
+    kind = "op marked" if each.position in picture.marked else "op"
+    path = " ".join(f"{point.x},{point.y}" for point in points)
+    said = f"{name}: {'; '.join(point.said for point in points)}"
     return (
         f'<a href="#op-{each.position}" class="{kind}"><title>{escape(said)}</title>'
-        f'<polyline points="{path}"/>{heads}{dots}{text}</a>'
+        f'<polyline points="{path}"/>{arrows}{dots}{text}</a>'
     )
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+def _when(lane: str, number: int, picture: Picture) -> str:
+    """The call at which an op reached a clock; it was recorded before the next call."""
+    if picture.calls is None:
+        return ""
+    if lane == picture.lanes[0]:
+        return f" before call {number}"
+    return f" by {picture.calls.get(number, f'call {number}')}"
+
+
+def _arrow(start: _Point, end: _Point, name: str) -> str:
     """A head in the middle of a line, along it."""
-    (x1, y1), (x2, y2) = start, end
-    x, y = (x1 + 3 * x2) / 4, (y1 + 3 * y2) / 4
-    length = max(1.0, ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5)
-    dx, dy = (x2 - x1) / length * 6, (y2 - y1) / length * 6
+    x, y = (start.x + 3 * end.x) / 4, (start.y + 3 * end.y) / 4
+    length = max(1.0, ((end.x - start.x) ** 2 + (end.y - start.y) ** 2) ** 0.5)
+    dx, dy = (end.x - start.x) / length * 6, (end.y - start.y) / length * 6
     corners = (
         (x + dx, y + dy),
         (x - dx - dy * 0.7, y - dy + dx * 0.7),
         (x - dx + dy * 0.7, y - dy - dx * 0.7),
     )
-    return f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}"/>'
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
+    said = f"{name}: from {start.said}, to {end.said}"
+    return f'<polygon points="{path}"><title>{escape(said)}</title></polygon>'

@@ -1,6 +1,6 @@
 """Buffers, bind groups and maps as lanes: when each was made, used and destroyed, in SVG."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 
@@ -25,7 +25,7 @@ class Lane:
 
 
 def lanes(events: Iterable[Event]) -> tuple[list[Lane], int]:
-    """The lanes of a trace, in the order in which the objects were made, and how many calls."""
+    """The lanes of a trace, in the order in which objects were made; and the number of calls."""
     found: dict[tuple[str, int], Lane] = {}
     mapped: dict[int, int] = {}
     now = 0
@@ -73,8 +73,8 @@ def _take(
             _of(found, event["buffer"]).maps.append((start, now))
 
 
-def draw_pools(events: Iterable[Event]) -> str:
-    """The lanes as SVG; empty if the trace has none."""
+def draw_pools(events: Iterable[Event], said: Mapping[int, str]) -> str:
+    """The lanes as SVG; empty if the trace has no lane.  ``said`` has each call in words."""
     found, calls = lanes(events)
     if not found:
         return ""
@@ -85,7 +85,7 @@ def draw_pools(events: Iterable[Event]) -> str:
         f'<text class="tick" x="{_LEFT - 8}" y="{_y(call) + 4}" text-anchor="end">{call}</text>'
         for call in range(1, calls + 1, 5)
     )
-    bars = "".join(_bar(lane, n, calls) for n, lane in enumerate(drawn))
+    bars = "".join(_bar(lane, n, calls, said) for n, lane in enumerate(drawn))
     name = "buffers, bind groups and maps, by the number of the call"
     return (
         f'<svg viewBox="0 0 {width} {height}" style="width:{width}px" role="img" '
@@ -97,20 +97,22 @@ def _y(call: int) -> int:
     return _TOP + _ROW * (call - 1)
 
 
-def _bar(lane: Lane, n: int, calls: int) -> str:
+def _bar(lane: Lane, n: int, calls: int, said: Mapping[int, str]) -> str:
     x = _LEFT + _COLUMN * n + _COLUMN // 2
     end = min(calls, lane.end if lane.end >= 0 else calls)
     start = min(lane.start, calls)
     first, _, second = lane.name.partition(" ")
     marks = "".join(
-        f'<circle class="{kind}" cx="{x}" cy="{_y(call)}" r="3.5"/>'
+        f'<circle class="{kind}" cx="{x}" cy="{_y(call)}" r="3.5">'
+        f"<title>{escape(said[call])}</title></circle>"
         for kind, all_calls in (("use", lane.uses), ("write", lane.writes))
         for call in all_calls
         if call <= calls
     )
     maps = "".join(
         f'<rect class="map" x="{x - 8}" y="{_y(low)}" width="16" '
-        f'height="{max(3, _y(high) - _y(low))}"/>'
+        f'height="{max(3, _y(high) - _y(low))}"><title>{escape(lane.name)}: mapped from call {low} '
+        f"to call {high}</title></rect>"
         for low, high in lane.maps
         if high <= calls
     )

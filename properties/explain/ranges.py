@@ -7,7 +7,11 @@ are larger.
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import Copy, Write
+from properties.clients.passed import misread
 from properties.explain import rules
 from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, with_ops
 from properties.explain.scene import Scene, Step
@@ -16,7 +20,9 @@ from properties.oracles.laws.catalogue import Law
 
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
 _MOST_PIECES = 1 << 14
-"""The most pieces in which a copy is tried; a refused copy may be of any size."""
+"""The most pieces into which a copy is split here; a refused copy may be of any size."""
+_EXPONENT, _FRACTION, _QUIET = np.uint32(0x7F800000), np.uint32(0x7FFFFF), np.uint32(0x400000)
+"""Bits of a float of one word; a NaN whose bit ``_QUIET`` is set is a quiet NaN."""
 _KIBIBYTE = 1 << 10
 _SPOILT = 0xEE
 """The byte with which a client overwrites an array that it has passed."""
@@ -25,6 +31,11 @@ _SPOILT = 0xEE
 def writes(scene: Scene) -> Iterator[Hypothesis]:
     """Host writes to another range, and then host writes of other bytes."""
     for at, op, size in _writes(scene):
+        for data, how in misread(scene.client, op):
+            if data != op.data:
+                said = f"took its bytes {how}"
+                instead = replace(op, data=data)
+                yield with_ops(scene, at, (instead,), "write", laws.A9, said, detail=how[:9])
         for instead, rule, said in _other_ranges(op, size):
             yield with_ops(scene, at, (instead,), "write", rule, said)
     for at, op, _ in _writes(scene):
@@ -100,6 +111,9 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
             )
     if op.offset:
         yield replace(op, offset=0), laws.A8, "landed at the start of its buffer"
+    for floats, what in _as_floats(data):
+        if floats != data:
+            yield replace(op, data=floats), laws.A9, f"went through floats on its way: {what}"
     spoilt = bytes([_SPOILT]) * len(data)
     yield (
         replace(op, data=spoilt),
@@ -108,8 +122,19 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
     )
 
 
+def _as_floats(data: bytes) -> Iterator[tuple[bytes, str]]:
+    """The data after its whole words were taken for floats, in the two ways that change bits."""
+    whole = len(data) // WORD_BYTES * WORD_BYTES
+    words = np.frombuffer(data[:whole], "<u4")
+    exponent, fraction = words & _EXPONENT, words & _FRACTION
+    quiet = np.where((exponent == _EXPONENT) & (fraction != 0), words | _QUIET, words)
+    yield quiet.astype("<u4").tobytes() + data[whole:], "a signalling NaN became a quiet one"
+    flushed = np.where((exponent == 0) & (fraction != 0), words & ~(_EXPONENT | _FRACTION), words)
+    yield flushed.astype("<u4").tobytes() + data[whole:], "a subnormal number became zero"
+
+
 def _cut(cut: int, align: int) -> str:
-    """Where a write ends too early: a round size is rather a limit than a rounding."""
+    """Where a write ends too early, in words: a power of two of KiB, or else a rounded size."""
     if cut % _KIBIBYTE == 0 and cut & (cut - 1) == 0:
         return f"its first {cut // _KIBIBYTE} KiB ({cut} bytes)"
     return f"a multiple of {align} bytes"

@@ -1,9 +1,9 @@
 """A program as steps that can be run in another way, and what each step leaves behind.
 
 A step is one op, or one command of a replay, that takes effect.  A variant is a changed list of
-steps: another order, a step left out or twice, other operands.  The reference carries it out, and
-gives the history that a target with just that mistake would show.  Nothing here knows which
-mistakes there are.
+steps: another order, a step left out or twice, other operands.  The reference carries the steps
+out, and gives the history that a target with just that mistake would show.  Nothing here knows
+which mistakes there are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Free, Op, Read, Replay, Sync
 from gpusim.program import Program, captures_of, replayed
+from properties.model.case import PLAIN
 from reference import Reference
 
 NOBODY = -1
@@ -26,10 +27,11 @@ _ACCEPTED = Outcome()
 
 
 class Step(NamedTuple):
-    """An op that takes effect at its place in a list; ``command`` counts those of a replay.
+    """An op that takes effect at its place in a list.
 
-    ``number`` is the op's position in the program that a reader sees.  It differs from the
-    position here if ops were inserted before it.
+    ``command`` is the number of a command in its replay; -1 for an op that is no replay.
+    ``number`` is the op's position in the program that a reader sees.  The position here is another
+    if ops were inserted before the op.
     """
 
     position: int
@@ -53,8 +55,9 @@ class Scene:
     """A program, its meaning, and all that is needed to run it in another way.
 
     ``numbers``: the number of each op for a reader, by default its position; NOBODY for an op that
-    was inserted.  ``expected``: the expected history.  It may differ from the reference's, for
-    instance because the device failed.  Then the op is no step, and keeps its expected outcome.
+    was inserted.  ``expected``: the expected history.  An op whose expected outcome is not the
+    reference's, for instance because the device failed, is no step and keeps that outcome.
+    ``client``: who called the target.
     """
 
     program: Program
@@ -62,6 +65,7 @@ class Scene:
     kernels: Mapping[str, Kernel]
     limits: Limits
     numbers: tuple[int, ...] = ()
+    client: str = PLAIN
 
     def number(self, position: int) -> int:
         """The number of an op for a reader."""
@@ -80,7 +84,7 @@ class Scene:
 
     @cached_property
     def states(self) -> tuple[Contents, ...]:
-        """The contents before each step, and those at the end."""
+        """The contents of buffers before each step, and at the end."""
         reference, sizes = Reference(self.kernels, self.limits), dict[str, int]()
         states: list[dict[str, bytes]] = [{}]
         for step in self.steps:
@@ -98,7 +102,7 @@ class Scene:
         return tuple(states)
 
     def run(self, steps: Sequence[Step]) -> History | None:
-        """What the program shows if it takes effect by ``steps``; None if it has no meaning."""
+        """What the program shows if it takes effect by ``steps``; None if these have no meaning."""
         reference = Reference(self.kernels, self.limits)
         outcomes: dict[int, Outcome] = {}
         for step in steps:

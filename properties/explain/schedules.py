@@ -1,8 +1,8 @@
 """From which op on a case can only fail, whatever the simulated device chooses next.
 
-A small program is run under every schedule, so its answer is exact.  A larger one is run under a
-few schedules, so its answer is an estimate.  Schedules are data here, as in a finding: the
-device replays one, and notes among how many options each of its choices was.
+A small program is run under every schedule, so the answer is exact.  A larger program is run under
+a few schedules, so the answer is an estimate.  Schedules are data here, as in a finding: the device
+replays a schedule, and notes how many options it had at each choice.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def inevitable(verdict: Verdict, failure: Failure, again: Judge) -> str:
 def every_schedule(case: Case, failure: Failure, again: Judge) -> tuple[Leaf, ...]:
     """The case under each of its schedules, the latest first; empty if there are too many.
 
-    Empty for a transformed case as well: it is several runs, and each has schedules of its own.
+    Empty for a transformed case as well, since it has several runs with schedules of their own.
     """
     if len(case.program) > _MOST_OPS or case.transformations:
         return ()
@@ -88,7 +88,7 @@ def _positions(execution: Execution) -> Iterator[int]:
 def deciding(leaves: tuple[Leaf, ...]) -> int | None:
     """The op at whose choice the first failing schedule lost its last way to pass.
 
-    None if no schedule passes, or none fails.
+    None if no schedule passes, or no schedule fails.
     """
     failing = next((leaf for leaf in leaves if leaf.fails), None)
     passing = [leaf for leaf in leaves if not leaf.fails]
@@ -131,7 +131,7 @@ def _estimated(case: Case, again: Judge) -> str:
 
 
 def _by_fault(case: Case, again: Judge) -> str:
-    """Says so if the case passes without its planned faults."""
+    """A sentence, if the case passes without its planned faults; else empty."""
     if not len(case.device.faults):
         return ""
     sound = replace(case, device=replace(case.device, faults=NO_FAULTS))

@@ -1,8 +1,8 @@
 """Looks for the mistake that explains what came back: it tries hypotheses on the reference.
 
-Each hypothesis is run.  It holds if the target showed exactly that history.  In a small program two
-mistakes may look the same.  So they are tried again on runs of the same ops with other data, if
-there are any.  The mistake that holds in most of these runs is the answer.
+Each hypothesis is run, and holds if the target showed exactly the history of that run.  In a small
+program two hypotheses may show the same.  So both are tried again on runs of the same ops with
+other data, if there are such runs.  The hypothesis that holds in most of these runs is the answer.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
 )
 """The mistakes that batching runtimes make most often come first."""
 _MOST_STEPS = 40_000
-"""How many steps all hypotheses together may run, so that a long program takes no minutes."""
+"""The most steps that all hypotheses together may run; more would take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The hypotheses that hold, and in how many of the runs with other data each holds as well."""
+    """The hypotheses that hold; and for each, in how many runs with other data it holds too."""
 
     found: tuple[Hypothesis, ...] = ()
     votes: Mapping[Key, int] = field(default_factory=dict)
@@ -71,11 +71,14 @@ def _affordable(scene: Scene) -> Iterator[Hypothesis]:
     return islice(hypotheses(scene), max(1, _MOST_STEPS // max(1, len(scene.steps))))
 
 
-def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
+def search(
+    shown: Shown, position: int, others: Sequence[Shown] = (), more: Sequence[Shown] = ()
+) -> Answer:
     """The mistakes that explain the failing op at ``position``.
 
-    Those that explain all ops, if there are any; otherwise those that explain most come first.
-    ``others`` are runs of the same ops with other data that failed as well.
+    If some mistakes explain all ops, only these are given.  Otherwise the mistakes that explain the
+    longest beginning come first.  ``others`` are runs of the same ops with other data that failed
+    as well.  ``more`` are runs that show more bytes: what does not explain them is left out.
     """
     reach: dict[Key, int] = {}
     by_key: dict[Key, Hypothesis] = {}
@@ -85,12 +88,15 @@ def search(shown: Shown, position: int, others: Sequence[Shown] = ()) -> Answer:
             by_key[found.key], reach[found.key] = found, end
     whole = [key for key, end in reach.items() if end > len(shown.scene.program)]
     keys = whole or sorted(reach, key=lambda key: -reach[key])
+    for each in more:
+        held = {*_held({*keys}, each)}
+        keys = [key for key in keys if key in held] or keys
     votes = Counter(key for other in others for key in _held({*keys}, other))
     return Answer(found=tuple(by_key[key] for key in keys), votes=votes)
 
 
 def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
-    """Those of ``keys`` that hold for ``other`` as well."""
+    """The keys among ``keys`` of mistakes that hold for ``other`` as well."""
     end = len(other.scene.program)
     for found in _affordable(other.scene):
         if found.key in keys and _holds_until(found, other) > end:
@@ -111,9 +117,9 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether an op fails under the mistake that neither should fail nor did.
+    """Whether an op fails under the mistake, though it should not fail and did not fail.
 
-    The comparison would excuse that where the target promises little.
+    If the target promises little, the comparison would excuse such an op.
     """
     outcomes = zip(history.outcomes, shown.scene.expected.outcomes, shown.got.outcomes, strict=True)
     return any(

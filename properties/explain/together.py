@@ -1,7 +1,7 @@
 """Two runtimes on one device: which one used or destroyed an object of the other.
 
-Each runtime makes its own buffers and bind groups, and must not touch the other's.  Their kernels
-may share names, but each kernel has a pipeline of its own.
+Each runtime makes its own buffers and bind groups, and must not touch those of the other runtime.
+Their kernels may share names, but each kernel has a pipeline of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ from properties.targets.twins import twin_name
 from reference import run
 
 _OWN, _OTHER = "the runtime of the program", "the runtime beside"
+_MOST_CALLS = 3
 _USES = {
     "write_buffer": "wrote to",
     "copy": "copied from or to",
@@ -93,11 +94,26 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
     if not found:
         return None
     more = (
-        (f"{len(found)} calls of one runtime are on objects of the other",)
+        (
+            f"{len(found)} calls of one runtime are on objects of the other: "
+            f"{_calls_of([call for _, call, _ in found])}",
+        )
         if len(found) > 1
         else ()
     )
     return (*found[0], more)
+
+
+def _calls_of(found: list[Call]) -> str:
+    by_number = {each.number: each for each in found}.values()
+    told = [f"{each.event.kind} (call {each.number}, {_at(each)})" for each in by_number]
+    return ", ".join(told[:_MOST_CALLS]) + ", ..." * (len(told) > _MOST_CALLS)
+
+
+def _at(call: Call) -> str:
+    """The op that made a call, or the runtime beside."""
+    where = f"in op {call.position}" if call.position >= 0 else f"by {_OWN}"
+    return where if call.is_own else f"by {_OTHER}"
 
 
 def _used(event: Event) -> Iterator[int]:
@@ -112,7 +128,7 @@ def _used(event: Event) -> Iterator[int]:
 
 
 def _swapped(verdict: Verdict, failure: Failure) -> str:
-    """Says so if what came back is what the other runtime's kernels of the same names give."""
+    """A sentence, if the other runtime's kernels of the same names give what came back."""
     execution = verdict.execution
     shown = execution.beside if is_beside(failure) else execution
     at = failure.position
@@ -141,7 +157,7 @@ def _names(program: Program) -> list[str]:
 
 
 def _exchanged(kernels: Mapping[str, Kernel], name: str) -> dict[str, Kernel]:
-    """The kernels, with the one called ``name`` and its twin exchanged."""
+    """The kernels, with the kernel ``name`` and its twin exchanged."""
     pairs = [(each, twin_name(each, kernels)) for each in kernels]
     other = next((b if a == name else a for a, b in pairs if a != b and name in (a, b)), name)
     return {**kernels, name: kernels[other]}

@@ -1,6 +1,6 @@
 """A Told: what one module found out, to be added to an argument.  Data only.
 
-Each module that looks at a finding in its own way returns one.  Nothing here finds anything out.
+Each module that looks at a finding in its own way returns a Told.  Nothing here finds anything out.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ _MOST_FACTS = 3
 class Told:
     """What was found out; an empty field changes nothing.
 
-    ``sentence`` and ``rule`` replace the argument's.  ``facts`` are put before its facts, and
-    ``later`` after them.  ``law`` replaces its words about the first broken law.
+    ``sentence`` and ``rule`` replace those of the argument.  ``facts`` are put before its facts,
+    and ``later`` after its facts.  ``law`` replaces its words about the first broken law.
     """
 
     sentence: str = ""

@@ -1,8 +1,8 @@
-"""Which use of a captured buffer a replay over other buffers keeps.
+"""Which use of a captured buffer a replay over other buffers keeps, and which replay it repeats.
 
 A command can use a buffer as an operand of a kernel, as the grid of an indirect dispatch, and as
 the source or the target of a copy.  Each use is tried in a program of its own, which frees the
-captured buffer.  So what still needs it is refused.
+captured buffer.  So a replay that still needs the captured buffer is refused.
 """
 
 from dataclasses import replace
@@ -13,6 +13,7 @@ from gpusim.text import write_op
 from properties.explain import rules
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
 _MADE = "alloc x 16\nalloc y 16\nalloc z 16\nwrite x 0 {ones}\nwrite y 0 {twos}\n"
@@ -59,6 +60,40 @@ def _fails(verdict: Verdict, command: str, free: str, again: Judge) -> bool:
 
 
 def _told(when: str, uses: list[str]) -> str:
-    """What fails of the uses, each tried in a program of its own."""
+    """Which of the uses fail, each in a program of its own."""
     wrong = ", ".join(f"as {use}" for use in uses)
     return f"each use of a captured buffer tried alone, {when}: wrong {wrong or 'in none'}"
+
+
+_TWICE = (
+    "alloc x 4\nalloc y 4\nalloc w 4\nalloc z 4\nwrite x 0 01000000\nwrite y 0 02000000\n"
+    "write w 0 03000000\ncapture g copy x 0 z 0 4\nreplay g * {first}\nreplay g * {second}\n"
+    "read z 0 4 -> rz\n"
+)
+_ORDERS = (("-", "x=y"), ("x=y", "-"), ("x=y", "x=w"))
+_SOURCES = {1: "x", 2: "y", 3: "w"}
+
+
+def tell_repeated(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Whether a second replay uses the buffers of the first, tried with a graph of one copy."""
+    case, program = verdict.execution.case, verdict.execution.case.program
+    replays = [op.graph for op in program if isinstance(op, Replay)]
+    is_bound = any(isinstance(op, Replay) and op.bindings for op in program)
+    is_fit = failure.kind is FailureKind.VALUE and is_bound and len(replays) > len({*replays})
+    if again is None or not is_fit or len(case.device.faults):
+        return NOTHING
+    wrong = []
+    for first, second in _ORDERS:
+        text = _TWICE.format(first=first, second=second)
+        judged = again(replace(case, program=Program.parse(text), transformations=()))
+        got = next((o.data for o in judged.execution.history.outcomes[::-1] if o.data), None)
+        if judged.failure is not None and got is not None:
+            source = _SOURCES.get(int.from_bytes(got, "little"), "neither")
+            wrong.append(f"{_with(first)} and then {_with(second)}, the second copies {source}")
+    if not wrong:
+        return NOTHING
+    return Told(facts=(f"tried: a graph that copies x is replayed {'; '.join(wrong)}",))
+
+
+def _with(bindings: str) -> str:
+    return "plainly" if bindings == "-" else f"with {bindings}"

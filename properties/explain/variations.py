@@ -1,25 +1,31 @@
 """Varies one thing of a failing case, and says which changes make it pass and which do not.
 
-It varies the size of one op or buffer and the data of one write, splits one op in two, or issues
-the commands of a replay as plain calls.  Each change is tried alone.
+A change gives one op or buffer another size, one write other data, or a repeated dispatch other
+operands; or it splits one op in two, or issues the commands of a replay as plain calls.  Each
+change is tried alone.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 
+from gpusim.errors import DataLost
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Copy, Op, Read, Replay, Write
+from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Write
 from gpusim.program import Program, captures_of, replayed
+from properties.clients import BESIDE
 from properties.explain.experiments import Judge
+from properties.explain.neighbours import neighbours, of_equal_sizes, of_places
 from properties.model.case import Case
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
 _MOST_OPS = 24
 _LEAST_BYTES = 4
 _MOST_SHOWN = 3
-_OTHER_DATA = (b"\x01", b"\x02", b"\x00")
+_BY_THE_TEXT = ("misusing", BESIDE)
+"""What these clients do besides depends on the text of each op, so that a change tells nothing."""
+_OTHER_DATA = (b"\x01", b"\x02", b"\x00", b"\x03", b"\x04", b"\x05")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,49 +39,112 @@ class Varied:
 def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
     """What one change at a time does to the case."""
     case = verdict.execution.case
-    if len(case.program) > _MOST_OPS or case.transformations:
+    if len(case.program) > _MOST_OPS or case.transformations or case.client in _BY_THE_TEXT:
         return Varied()
     passes: list[str] = []
     fails: list[str] = []
-    for text, program in _variants(case.program):
+
+    def is_passing(program: Program) -> bool:
+        return again(replace(case, program=program)).failure is None
+
+    equal = list(of_equal_sizes(case.program, is_passing))
+    near = [text for _, _, text in equal] + list(of_places(case.program, is_passing))
+    others = neighbours(case.program, has_faults=len(case.device.faults) > 0)
+    is_value = failure.kind is FailureKind.VALUE and not len(case.device.faults)
+    for text, program in chain(others, _variants(case.program, is_value=is_value)):
         tried = again(replace(case, program=program))
         if tried.failure is None and _refused(tried) == _refused(verdict):
             passes.append(text)
         elif (
             tried.failure is not None
             and tried.failure.signature == failure.signature
-            and text.startswith("with op ")
+            and text.startswith(("with op ", "with a flush for ", "with a copy for "))
         ):
-            # That data and sizes do not matter is not worth a line.
+            # It is not worth a line to say that data and sizes do not matter.
             fails.append(text)
-    told = islice(_thresholds(case, failure, again), _MOST_SHOWN)
-    return Varied(passes=(*told, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
+    if failure.kind is FailureKind.STATISTICS:
+        around = _around_the_last(case.program)
+        passes.extend(text for text, program in around if is_passing(program))
+    known = {at for one, other, _ in equal for at in (one, other)}
+    told = islice(_thresholds(case, known, again), _MOST_SHOWN)
+    first = islice(chain(near, told), _MOST_SHOWN)
+    return Varied(passes=(*first, *passes[:_MOST_SHOWN]), fails=tuple(fails[:_MOST_SHOWN]))
+
+
+def _around_the_last(program: Program) -> Iterator[tuple[str, Program]]:
+    """The program with one op more before or after its last one: figures depend on what is open."""
+    last = len(program) - 1
+    for at, op in enumerate(program):
+        if isinstance(op, Alloc) and op.size_bytes >= WORD_BYTES:
+            one = Dispatch(kernel="affine", buffers=(op.buffer,), scalars=(1, 1), grid=(1, 1, 1))
+            if at < last:
+                before = instead(program, last, one, program[last])
+                yield f"with a dispatch before op {last}", before
+            yield f"with a free after op {last}", Program((*program, Free(buffer=op.buffer)))
+            return
 
 
 def _refused(verdict: Verdict) -> set[str]:
     """The errors with which ops should be refused.
 
-    A change that makes such an op legal asks another question.
+    A change that makes such an op legal asks another question.  With a fault, what is expected of a
+    lost buffer follows from what the target accepted.
     """
-    return {each.error for each in verdict.expected.outcomes if each.error is not None}
+    errors = {each.error for each in verdict.expected.outcomes if each.error is not None}
+    return errors - {DataLost.__name__}
 
 
-def _variants(program: Program) -> Iterator[tuple[str, Program]]:
+def _variants(program: Program, *, is_value: bool) -> Iterator[tuple[str, Program]]:
     """The program with one thing changed, after a description of the change."""
     for at, op in enumerate(program):
+        if is_value and isinstance(op, Dispatch) and op in program.ops[:at]:
+            for said, unlike in _unlike(op):
+                yield f"with op {at} {said}", instead(program, at, unlike)
         if isinstance(op, Replay):
             commands = replayed(captures_of(program)[op.graph], op)
             yield f"with op {at}'s commands called plainly", instead(program, at, *commands)
         elif isinstance(op, Write) and len(op.data) >= 2 * _LEAST_BYTES:
             yield f"with op {at} in two writes", instead(program, at, *_halves(op))
         if isinstance(op, Write) and op.data:
-            other = _other_data(op.data)
+            other = _other_data(op.data, program)
             words = other[:_LEAST_BYTES].hex()
             text = f"with {words} for {op.data[:_LEAST_BYTES].hex()} in op {at}"
             yield text, instead(program, at, replace(op, data=other))
         if isinstance(op, Alloc) and 0 < op.size_bytes < 1 << 16:
             larger = replace(op, size_bytes=2 * op.size_bytes)
-            yield f"with {op.buffer} of {larger.size_bytes} bytes", instead(program, at, larger)
+            moved, said = _reads_at_the_end(instead(program, at, larger), op)
+            yield f"with {op.buffer} of {larger.size_bytes} bytes{said}", moved
+
+
+def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
+    """The program in which reads of the last bytes still are, though the buffer is twice as large.
+
+    Otherwise a mistake at the end of the buffer would pass unseen.
+    """
+    size, ops = made.size_bytes, list(program.ops)
+    moved = [
+        n
+        for n, op in enumerate(ops)
+        if isinstance(op, Read)
+        and (op.buffer, op.offset + op.size_bytes) == (made.buffer, size)
+        and op.offset
+    ]
+    for n in moved:
+        read = ops[n]
+        assert isinstance(read, Read)
+        ops[n] = replace(read, offset=read.offset + size)
+    said = f", and op {moved[0]} of its last bytes" if moved else ""
+    return (Program(tuple(ops)), said)
+
+
+def _unlike(op: Dispatch) -> Iterator[tuple[str, Dispatch]]:
+    """A dispatch that repeats another, with other scalars and then over another grid."""
+    if op.scalars and type(op.scalars[0]) is int:
+        scalars = (op.scalars[0] + 1, *op.scalars[1:])
+        shown = ",".join(map(str, scalars))
+        yield f"with other scalars, {shown}", replace(op, scalars=scalars)
+    if op.grid == (1, 1, 1):
+        yield "over another grid, 2x1x1", replace(op, grid=(2, 1, 1))
 
 
 def _halves(op: Write) -> tuple[Write, Write]:
@@ -85,21 +154,26 @@ def _halves(op: Write) -> tuple[Write, Write]:
     return replace(op, data=op.data[:cut]), rest
 
 
-def _other_data(data: bytes) -> bytes:
-    byte = next(each for each in _OTHER_DATA if each not in data[:1])
-    return byte * len(data)
+def _other_data(data: bytes, program: Program) -> bytes:
+    """Data of the same length that no write of the program begins with."""
+    taken = {op.data[:1] for op in program if isinstance(op, Write)}
+    free = (each for each in _OTHER_DATA if each not in taken)
+    return next(free, _OTHER_DATA[-1]) * len(data)
 
 
 def instead(program: Program, at: int, *ops: Op) -> Program:
-    """The program with other ops in the place of the one at ``at``."""
+    """The program with ``ops`` in the place of the op at ``at``."""
     return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))
 
 
-def _thresholds(case: Case, failure: Failure, again: Judge) -> Iterator[str]:
-    """The largest size of each op with which the case passes, found by halving."""
+def _thresholds(case: Case, known: set[int], again: Judge) -> Iterator[str]:
+    """The largest size of each op with which the case passes, found by halving.
+
+    The ops at ``known`` are left out: more is known of their sizes.
+    """
     for at, op in enumerate(case.program):
         size = _size(op)
-        if size <= 2 * _LEAST_BYTES:
+        if size <= 2 * _LEAST_BYTES or at in known:
             continue
 
         def passes(size_bytes: int, at: int = at, op: Op = op) -> bool:
@@ -112,8 +186,8 @@ def _thresholds(case: Case, failure: Failure, again: Judge) -> Iterator[str]:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if passes(middle) else (low, middle)
-        passing, failing = (_copied(_sized(op, each)) for each in (low, high))
-        yield f"with at most {low} bytes in op {at} ({op.verb}{passing}; {high} fail{failing})"
+        passing, failing = (_bytes(_sized(op, each), each) for each in (low, high))
+        yield f"with op {at} ({op.verb}) cut to at most {passing}, while {failing} fail"
 
 
 def _size(op: Op) -> int:
@@ -122,13 +196,14 @@ def _size(op: Op) -> int:
     return op.size_bytes if isinstance(op, Read | Copy) else 0
 
 
-def _copied(op: Op) -> str:
-    """How many bytes a read copies as whole words, if these are more than it asks for."""
+def _bytes(op: Op, size_bytes: int) -> str:
+    """The bytes of an op, and how many a read copies as whole words, if these are more."""
+    said = f"{size_bytes} bytes"
     if not isinstance(op, Read):
-        return ""
+        return said
     start, end = op.offset // WORD_BYTES, -(-(op.offset + op.size_bytes) // WORD_BYTES)
     copied = (end - start) * WORD_BYTES
-    return f", {copied} in whole words" if copied != op.size_bytes else ""
+    return f"{said} ({copied} in whole words)" if copied != op.size_bytes else said
 
 
 def _sized(op: Op, size_bytes: int) -> Op:

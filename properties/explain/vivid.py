@@ -38,7 +38,7 @@ _WHOLE_SCALARS = "u32"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vivid:
-    """A program with other data, and the number of each op in the original one."""
+    """A program with other data, and the number of each op in the original program."""
 
     program: Program
     numbers: tuple[int, ...]

@@ -8,6 +8,7 @@ from properties.explain.clocks import Traced
 from properties.explain.experiments import Boundary, Others
 from properties.explain.hypothesis import Hypothesis, Key
 from properties.explain.variations import Varied
+from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
 CROSSING = ("order", "early", "recycled")
@@ -30,14 +31,14 @@ class Tried:
     settings: tuple[str, ...] = ()
     varied: Varied = field(default_factory=Varied)
     inevitable: str = ""
-    """From when on it could only fail, in words."""
+    """The step from which on the case could only fail, in words."""
     has_run: bool = False
 
 
 def order(
     found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
 ) -> tuple[int, int, int]:
-    """The order of mistakes that look the same: by the trace, by how often it holds with other
+    """The order of mistakes that look the same: by the trace, by how often each holds with other
     data, and by what a flush cures.
 
     A flush between two ops cures what their order does, and little else.
@@ -53,15 +54,19 @@ def order(
 def doubt(found: Hypothesis, traced: Traced) -> int:
     """How much the trace speaks against a mistake, from SURE to REFUTED."""
     if not traced.is_known or traced.broken is None:
-        # If the runtime called rightly, its calls do not refute a mistake of the device.
+        # The calls of a runtime without a mistake do not refute a mistake of the device.
         return SILENT
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
     if found.kind in _ABSENT and (other_than or UNASKED in told):
         return REFUTED
-    if found.kind in CROSSING and _doubt_by_clocks(found, traced) == REFUTED:
-        return REFUTED
+    if found.kind in CROSSING:
+        by_clocks = _doubt_by_clocks(found, traced)
+        if by_clocks == REFUTED or traced.was_left_out(found.culprit):
+            return max(by_clocks, SILENT)
     law, named_law = traced.broken.trait, found.rule.name
+    if found.kind == "twice" and law == laws.C1.name and UNASKED not in told:
+        return SILENT  # The second of two equal commands is a command that no op asked for.
     if law == named_law and not (UNASKED in told and found.kind == "twice"):
         return SURE
     if other_than and found.kind in _OPERANDS:
@@ -76,18 +81,28 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
 def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
     one, other = traced.of(found.culprit), traced.of(found.other)
     if found.kind in CROSSING and one is not None and other is not None:
+        if one.submitted == other.submitted >= 0 and _is_in_order(found, traced, one.submitted):
+            return REFUTED
         if one.submitted < 0 or other.submitted < 0 or one.submitted == other.submitted:
             return SILENT
         return LIKELY if one.submitted > other.submitted else REFUTED
     if found.kind in _ABSENT and one is not None:
-        return LIKELY if one.submitted < 0 else REFUTED
+        command = int(found.detail.split()[0])
+        return REFUTED if traced.was_submitted(found.culprit, command) else LIKELY
     return SILENT
+
+
+def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
+    """Whether that submit carried out all of the earlier op before the later one."""
+    positions = [position for position, _ in traced.submits.get(submit, ())]
+    ours = [each for each in positions if each in (found.culprit, found.other)]
+    return len({*ours}) > 1 and ours == sorted(ours)
 
 
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
     """The other mistakes that look the same, one of each sort.
 
-    If the best one is sure, only those that are close to it.
+    If the best mistake is sure, only the nearest mistake of the same sort, if there is one.
     """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]

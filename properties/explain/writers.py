@@ -17,7 +17,7 @@ from reference import Reference
 
 _MOST_BYTES = 64
 _LEAST_ALIKE = 3
-"""Fewer bytes than these may be alike by chance."""
+"""Fewer equal bytes than this may be equal by chance."""
 _FLIP = bytes(255 - value for value in range(256))
 
 
@@ -82,7 +82,7 @@ def _written(scene: Scene, at: int, op: Op, buffer: str) -> range | list[int]:
 
 
 def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> bytes | None:
-    """The bytes of ``buffer`` after a step over other contents; None if it is refused there."""
+    """The bytes of ``buffer`` after a step over other contents; None if the step is refused."""
     reference = Reference(scene.kernels, scene.limits)
     try:
         for name, data in state.items():
@@ -95,7 +95,7 @@ def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> byt
 
 
 def _source(scene: Scene, end: int, got: bytes, at: int) -> str:
-    """Where the bytes around a wrong one stood earlier, if they ever stood in one place only."""
+    """Where the bytes around a wrong byte stood earlier, if they stood in one place only."""
     piece = got[at : at + 8]
     if len(piece) < _LEAST_ALIKE or len(set(piece)) < _LEAST_ALIKE:
         return ""

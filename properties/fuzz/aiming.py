@@ -1,12 +1,13 @@
 """Aims the faults of a case at calls whose failure leaves a runtime the most to put right.
 
 A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
-without faults.  Their trace shows the better calls: those while a sync waits for reads, in the
-middle of a replay or after its first part, when a pool or a ring grows, or in a drain.  One of
+without faults.  The trace of that run shows better calls: calls while a sync waits for reads, in
+the middle of a replay or after its first part, when a pool or a ring grows, or in a drain.  One of
 these calls then fails, and sometimes an earlier submit too.  Before a replay that overwrites a
-whole buffer this is the last submit, so that the buffer is lost.  What is lost lets later ops make
-fewer calls, so such a case runs a second time without its last fault.  Only our own runtime on a
-simulated device is aimed at, since there the trace counts calls as a plan does.
+whole buffer, that earlier submit is the last to write the buffer, so that the buffer is lost.  What
+is lost lets later ops make fewer calls, so such a case runs a second time without its last fault.
+Faults are aimed only at our own runtime on a simulated device, where the trace counts calls as a
+plan does.
 """
 
 from collections import Counter, deque
@@ -37,7 +38,7 @@ _OFTEN = {"sync": 4, "replay": 4, _HALF_WAY: 16, _HEALING: 24, "drain": 2}
 _AIMED, _AIMED_OFTEN = (1, 6), (3, 5)
 """How many cases are aimed at; often are those with a client or with a replay of several steps."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
-"""A map fails later, or at the call."""
+"""The two ways in which a map fails: later, or at the call."""
 _EARLIER = 4
 """The most submits by which a second fault may come before the first."""
 
@@ -51,7 +52,7 @@ class _Spot:
     number: int
     submits: int
     loses: int
-    """The submit that loses a buffer which the replay overwrites; -1 where there is none."""
+    """The submit that loses a buffer which the replay overwrites; -1 without such a submit."""
 
 
 def with_aim(case: Case, factory: TargetFactory) -> Case:
@@ -97,7 +98,7 @@ def _plan(choices: Choices, aim: _Spot) -> FaultPlan:
 
 
 _CALLS_OF_A_DRAIN = ("create_buffer", "create_buffer", "encode", "submit", "map")
-"""They leave no events."""
+"""The calls that a drain makes on the device; they leave no events."""
 
 
 class _Spots:
@@ -161,7 +162,7 @@ class _Spots:
             self._carried[buffer] = carrying
 
     def _loses_of(self, op: Op) -> int:
-        """The last submit before a replay that carried a buffer which it overwrites whole.
+        """The last submit before a replay that wrote a buffer which the replay overwrites whole.
 
         A submit that carried what the replay needs does not count: without that the replay is
         refused.

@@ -2,7 +2,7 @@
 
 A block's result goes to a corpus.  So machines can share a session, and the same command continues
 a session whose process was killed.  The corpus shows which blocks are left; no process knows of
-another.
+the others.
 """
 
 import time
@@ -40,7 +40,7 @@ class Block:
 
 
 def blocks_of(settings: Settings) -> list[Block]:
-    """The blocks of a session, in order; if it is a shard, only those of its share."""
+    """The blocks of a session, in order; of a shard, only the blocks of its share."""
     share = settings.shard or _WHOLE
     first, stop = settings.first, settings.first + (settings.programs or 0)
     starts = range(first, stop, settings.block)
@@ -60,7 +60,7 @@ class Runner:
 
     @property
     def adapter(self) -> str:
-        """The adapter that its programs run on, with its driver."""
+        """The adapter that the programs run on, with its driver."""
         return f"{self.session.device}: {self.session.description}"
 
     @property
@@ -79,9 +79,9 @@ class Runner:
             self._kept.setdefault(found.signature, _state(bug))
 
     def run(self, block: Block, watch: Watch) -> BlockResult | None:
-        """Run a block; None if a limit of findings or failures ended it before.
+        """Run a block; None if a limit of findings or failures ended the block before its end.
 
-        Findings are written as soon as they are there, so an interrupt loses none.
+        Findings are written as soon as they are there, so an interrupt loses no finding.
         """
         whole, began = self.session, time.time()
         settings = replace(

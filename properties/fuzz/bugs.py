@@ -1,6 +1,6 @@
 """The distinct failures of a session; each is written to one file.
 
-``properties.fuzz.signatures`` tells which failures are one.
+``properties.fuzz.signatures`` tells which failures are of one bug.
 """
 
 import os
@@ -35,14 +35,14 @@ class Bug:
     reproduced: bool | None
     """Whether the program failed again when it was run by itself; None if it was not run."""
     shrunk: Shrunk | None = None
-    """The result of shrinking it; None if it was not shrunk."""
+    """The result of shrinking the program; None if it was not shrunk."""
     count: int = 1
     needs: Avoided = frozenset()
-    """What the bug needs and programs can do without; without this they do not show the bug."""
+    """What the bug needs and programs can do without: programs without this never show the bug."""
     argument: Argument | None = None
-    """Why it fails; None if it was not explained."""
+    """Why the program fails; None if that was not explained."""
     unsaved: str = ""
-    """Why the file could not be written; empty if it was."""
+    """Why the file could not be written; empty if it was written."""
 
     @property
     def is_cut_short(self) -> bool:
@@ -95,7 +95,7 @@ class Bugs:
         not_run_because: str,
         together: Together = (),
     ) -> None:
-        """If this finding still fails, stop reporting failures of its kind."""
+        """If the finding still fails, stop reporting failures of its kind."""
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
         needs = frozenset() if failure is None else needs_of(signature, case, failure)
         known = Known(
@@ -107,8 +107,8 @@ class Bugs:
     def take(self, signature: Signature, bug: Bug) -> None:
         """Note a bug that another session met; its file is not written.
 
-        Of two findings of one bug, the one that was made small is kept, or else the shorter
-        program.
+        Of two findings of one bug, the finding that was made small is kept, or else the one with
+        the shorter program.
         """
         before = self.met.get(signature)
         if before is None and bug.is_cut_short and self._within(signature) is not None:
@@ -157,7 +157,8 @@ class Bugs:
     def resume(self, bug: Bug, shrunk: Shrunk, together: Together) -> Bug | None:
         """Replace a bug's program by its smaller form.
 
-        None if that form shows another bug, which was met or is known: then it counts as that one.
+        None if that form shows another bug, which was met or is known.  Then the other bug is
+        counted.
         """
         signature = signature_of(shrunk.case, shrunk.failure, self._kernels, together)
         other = self.met.get(signature)
@@ -185,7 +186,7 @@ class Bugs:
         self._leave_out(bug, needs_of(signature, bug.case, bug.failure))
 
     def _leave_out(self, bug: Bug, needs: Avoided) -> None:
-        """Note what a bug needs; a bug that shows in two ways needs either."""
+        """Note what a bug needs; a bug that shows in two ways needs one of the two."""
         bug.needs |= needs
         self.needs |= needs
         if not bug.is_cut_short:
@@ -262,9 +263,9 @@ class Known:
     file: Path
     case: Case
     signature: Signature = ()
-    """Empty if it does not fail any more, or was not run."""
+    """Empty if the finding does not fail any more, or was not run."""
     needs: Avoided = frozenset()
-    """As those of a ``Bug``."""
+    """As ``needs`` of a ``Bug``."""
     not_run_because: str = ""
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """Judges in this process: saved findings, then the programs of a session, until one fails.
 
-It is for tests: the target may be any callable, and a debugger can stop in it.  No worker process
+This is for tests: the target may be any callable, and a debugger can stop in it.  No worker process
 starts here, so a target that aborts or hangs takes this process with it.
 """
 
@@ -106,8 +106,8 @@ def judge_again(
     """The failure of the case of ``plan``; None if it passes now.
 
     Raises:
-        NoDevice: its device is not on this machine.
-        ProgramError: its target or kernels cannot be loaded.
+        NoDevice: the device of the case is not on this machine.
+        ProgramError: the target or the kernels of the case cannot be loaded.
     """
     case = plan.case
     setup = Setup(device=case.device.name, kernels=plan.kernels, target=case.target, presets=())
@@ -120,7 +120,7 @@ def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure
     """The failure of one program on a new target; closes the target.
 
     Raises:
-        ProgramError: it dispatches a kernel that the target does not promise; nothing is run.
+        ProgramError: ``program`` dispatches a kernel that is not promised; nothing is run.
     """
     _check_promised(program, target, kernels)
     case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
@@ -161,10 +161,10 @@ def place_of(made: MakeTarget | str) -> str:
 
 
 def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
-    """``made`` as a function that makes targets; None if it is a name.
+    """``made`` as a function that makes targets; None if ``made`` is a name.
 
     Raises:
-        TypeError: it cannot be called.
+        TypeError: ``made`` cannot be called.
     """
     if made is None or isinstance(made, str):
         return None
@@ -186,7 +186,7 @@ def see_that_workers_find(made: MakeTarget | str) -> None:
 
 
 def name_of(made: MakeTarget | str) -> str:
-    """Its place, or its Python name."""
+    """The place of ``made``, or its Python name."""
     name = getattr(made, "__qualname__", type(made).__qualname__)
     return place_of(made) or f"{made.__module__}:{name}"
 
@@ -194,7 +194,7 @@ def name_of(made: MakeTarget | str) -> str:
 def replay_words(path: Path, made: MakeTarget | str, kernels: str | None) -> str:
     """The command that replays the file; a Python call if no command can name the target's code.
 
-    ``kernels`` is the place of the kernels; None if they have none.
+    ``kernels`` is the place of the kernels; None if they have no place.
     """
     place = place_of(made)
     if place and kernels is not None:

@@ -44,7 +44,7 @@ def merge(arguments: argparse.Namespace) -> Session:
 
 
 def _in_blocks(settings: Settings, watch: Watch) -> Union | None:
-    """Run a session in blocks; None if one without a corpus is asked for."""
+    """Run a session in blocks; None if the session has no corpus, and so no blocks."""
     if settings.fleet:
         return fuzz_fleet(settings, watch)
     return None if settings.corpus is None else fuzz_shard(settings, watch)

@@ -7,7 +7,7 @@
 
 A file is named by the digest of its text, appears whole by a rename and is never changed.  So a
 plain folder or a mounted bucket is enough: no file is locked or appended to.  A block that two
-processes ran has two files, and either one may count.  Nothing here runs a program.
+processes ran has two files, of which only one counts.  Nothing here runs a program.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ class Identity:
     versions: str
     device: str
     settings: Mapping[str, str]
-    """The values of the settings that decide, as text, by name, and a digest of the kernels."""
+    """The values of the deciding settings as text, by name; and a digest of the kernels."""
 
     def differences(self, other: "Identity") -> list[str]:
         """What is different in ``other``, as words."""
@@ -87,7 +87,7 @@ def identity_of(settings: Settings, device: str) -> Identity:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlockResult:
-    """What the programs from ``first`` to before ``stop`` did; all of them ran."""
+    """What the programs from ``first`` to before ``stop`` did; every program ran."""
 
     first: int
     stop: int
@@ -95,13 +95,13 @@ class BlockResult:
     description: str
     is_ours: bool
     began: float
-    """When, in seconds since 1970; only for the report."""
+    """When the block began, in seconds since 1970; only for the report."""
     ended: float
     tally: Tally
     deaths: int
     uncounted: int
     met: tuple[tuple[Signature, int], ...]
-    """How many of its programs showed each finding."""
+    """How many programs of the block showed each finding."""
     explained: int
     known_failures: int
     planted: tuple[PlantedMistake, ...]
@@ -110,7 +110,7 @@ class BlockResult:
 
     @property
     def adapter(self) -> str:
-        """The adapter that ran it, with its driver."""
+        """The adapter that ran the block, with its driver."""
         return f"{self.device}: {self.description}"
 
 
@@ -142,7 +142,7 @@ class FoundBug:
     failure: Failure
     reproduced: bool | None
     candidates: int | None
-    """The number of cases that were judged to make it small; None if that was not tried."""
+    """The number of cases that were judged to shrink the finding; None if it was not shrunk."""
     is_cut_short: bool
     told: Told | None
 
@@ -209,7 +209,7 @@ class Corpus:
         self.folder = folder
 
     def join(self, identity: Identity) -> None:
-        """Make the folder the one of this session; UsageError if it is another's."""
+        """Make the folder the one of this session; UsageError if it belongs to another."""
         self._refuse_other(identity)
         path = self._write("sessions", "", identity)
         try:
@@ -229,7 +229,7 @@ class Corpus:
                 )
 
     def identities(self) -> list[Identity]:
-        """The session of the folder; none if the folder is new."""
+        """The session of the folder; empty if the folder is new."""
         return [each for _, each in self._read("sessions", Identity)]
 
     def keep_block(self, result: BlockResult) -> None:
@@ -306,7 +306,7 @@ def as_text(value: Any) -> str:
 
 
 def from_text(kind: type[T], text: str) -> T:
-    """The result that ``text`` holds; ValueError if it holds none."""
+    """The result that ``text`` holds; ValueError if it holds no such result."""
     return from_plain(kind, json.loads(text))
 
 

@@ -74,7 +74,7 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """The upper bound of the share of programs that fail, at 95 percent; None if one failed.
+        """The upper bound of the share of programs that fail, at 95 percent; None after a failure.
 
         By the "rule of three" for N independent trials without a failure.
         """
@@ -104,7 +104,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that should have been seen and were not, or the reverse."""
+        """The planted mistakes that were wrongly not seen, or wrongly seen."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
@@ -206,13 +206,13 @@ def run_programs(session: Session, supervisors: Sequence[Supervisor], watch: Wat
     """Run the programs of the session's settings; whether all ran before another limit came."""
     has_run_all = _Loop(session, supervisors, watch).run()
     if session.unseen and session.avoided:
-        # The target's own bugs hid the planted mistakes; by now programs can leave those out.
+        # The target's own bugs hid the planted mistakes; by now programs can leave out these bugs.
         _plant(session, supervisors[0])
     return has_run_all
 
 
 def _finish(session: Session, supervisor: Supervisor) -> None:
-    """Make small what was cut short, which takes nothing of the time for programs."""
+    """Shrink further what was cut short; this takes nothing of the time for programs."""
     start = time.monotonic()
     _sorter(session).finish(Shard(supervisor, first=0, stop=0, step=1))
     session.seconds += time.monotonic() - start
@@ -287,7 +287,7 @@ class _Loop:
         return not self._session.has_enough and not is_left
 
     def _goes_on(self) -> bool:
-        """Start the idle shards, or stop the running ones; whether any runs."""
+        """Start the idle shards, or stop the running shards; whether any shard runs."""
         is_over = self._is_over()
         for shard in self._shards:
             if is_over:
@@ -320,7 +320,7 @@ class _Loop:
                 case = shard.make(answer.number, stall)
                 failure: Failure | None = answer.failure(case)
                 if answer.was_killed:
-                    # A long program may be killed so often by chance.
+                    # A long program may be killed several times by chance.
                     failure = shard.judge(case, stall)
                 if failure is not None:
                     self._found(shard, case, failure)

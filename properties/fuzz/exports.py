@@ -1,6 +1,7 @@
 """A session as other tools read it: JUnit XML for test reports, SARIF for code scanning.
 
-Both say the same of each finding as the command line.  The JSON of ``report`` holds everything.
+Both files say the same of each finding as the command line.  The JSON of ``report`` holds
+everything.
 """
 
 import json

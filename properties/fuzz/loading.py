@@ -25,7 +25,7 @@ from properties.targets.process import ProcessFactory
 
 _DIGITS = 12
 COMMAND, PAGE = "exec:", "browser:"
-"""How the name of a target begins that is a command or a web page."""
+"""The name of a target that is a command, or a web page, begins with this."""
 MakeFactory = Callable[[str, Kernels], TargetFactory]
 """Makes the factory of a target on the device of that name, with these kernels."""
 TARGETS: Mapping[str, MakeFactory] = {RUNTIME: RuntimeFactory, "naive": AdapterFactory}
@@ -77,7 +77,7 @@ def digest_of_kernels(spec: str) -> str:
     """A digest of the text that the kernels ``spec`` are written in.
 
     Raises:
-        ProgramError: it cannot be read.
+        ProgramError: the text cannot be read.
     """
     where = spec.rpartition(":")[0] or spec
     try:
@@ -114,7 +114,7 @@ def load_target(name: str) -> MakeFactory:
     adapter.  It may also be a TargetFactory.
 
     Raises:
-        ProgramError: nothing can be loaded from there, or it makes no targets.
+        ProgramError: nothing can be loaded from there, or the object makes no targets.
     """
     if name in TARGETS:
         return TARGETS[name]
@@ -136,7 +136,7 @@ def load_target(name: str) -> MakeFactory:
 
 
 def _see_that_starts(command: str) -> None:
-    """Raise ProgramError if a command has no program that could be started."""
+    """Raise ProgramError if the program of a command cannot be found."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -257,7 +257,7 @@ def _executed(path: Path, source: str) -> ModuleType:
     module.__file__ = str(path)
     # Dataclasses look their module up in sys.modules.
     sys.modules[name] = module
-    # The module finds those beside it, as if it were run as a script.
+    # The module can import modules beside it, as if it were run as a script.
     sys.path.insert(0, str(path.parent))
     try:
         exec(compile(source, str(path), "exec"), module.__dict__)

@@ -32,12 +32,12 @@ _MOST_PROGRAMS = 100
 _ENOUGH = 20
 """After this many programs that dispatch the kernel and show nothing, the mistake is not seen."""
 _TAKEN_FOR = {"+": "-", "-": "+", "*": "+", "^": "|", "&": "|", "|": "&", "/": "*", "%": "/"}
-"""The operator that the wrong compiler reads in place of each one."""
+"""For each operator, the operator that the wrong compiler reads in its place."""
 _WORDS = 256
 
 
 def miscompiled(kernel: Kernel) -> tuple[Kernel, str] | None:
-    """A kernel made of WGSL alone, compiled wrongly, and the mistake; None if none shows."""
+    """A kernel made of WGSL alone, compiled wrongly, and the mistake; None if no mistake shows."""
     for text, what in _changed(kernel.shader):
         try:
             wrong = Kernel.from_wgsl(text, name=kernel.name, tolerance=kernel.tolerance)
@@ -87,7 +87,7 @@ def hunt_miscompiled(
     """Plant the mistake in the first kernel made of WGSL alone, and run programs with it.
 
     ``remake`` makes the factory of targets with other kernels.  None if the session has no such
-    kernel, or none whose results the mistake changes.
+    kernel, or if no mistake changes the results of one.
     """
     kernels = factory.kernels
     bare = [each for each in kernels.values() if each.varied is not None]
@@ -115,7 +115,7 @@ def _hunt(
     case_of: Callable[[int], Case],
     tick: Callable[[], None],
 ) -> tuple[int, bool]:
-    """How many programs dispatched the kernel, and whether one showed the mistake."""
+    """How many programs dispatched the kernel, and whether any of these showed the mistake."""
 
     def reference(program: Program, _: Mapping[str, Kernel], limits: Limits) -> History:
         return run_reference(program, kernels, limits)

@@ -34,7 +34,7 @@ def from_plain(kind: type[T], plain: Any) -> T:
     """The value of type ``kind`` that ``plain`` stands for.
 
     Raises:
-        ValueError: it stands for none.
+        ValueError: ``plain`` stands for no such value.
     """
     made: T = _made(kind, plain)
     return made

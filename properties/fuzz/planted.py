@@ -1,9 +1,9 @@
-"""Mistakes that a session plants on purpose, to show that it would see a real one.
+"""Mistakes that a session plants on purpose, to show that it would see a real mistake.
 
-Each is planted between the judge and the session's own target, and tried with the session's
-programs, device and comparison.  It counts as seen if a program passes without it and shows a wrong
-value with it.  Mutants of our own runtime are not here; a session hunts one only if it judges that
-runtime.
+Each mistake is planted between the judge and the session's own target, and tried with the session's
+programs, device and comparison.  It counts as seen if a program passes without the mistake and
+shows a wrong value with it.  Mutants of our own runtime are not here; a session hunts one
+mutant, and only if it judges that runtime.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ from properties.targets.factory import TargetFactory, Wrapping
 _MOST_PROGRAMS = 100
 """The most programs within which a mistake must show; a few are usually enough."""
 _MOST_FAILING = 10
-"""The hunt stops after so many programs that fail without the mistake."""
+"""The hunt stops after this many programs that fail even without the mistake."""
 _EVERY = 3
 
 
@@ -34,11 +34,11 @@ class PlantedMistake:
     programs: int
     seen: bool
     blind: bool = False
-    """Whether sessions with these settings cannot see it; the report says so."""
+    """Whether sessions with these settings cannot see the mistake; the report says so."""
 
     @property
     def is_as_known(self) -> bool:
-        """Whether it was seen exactly if it can be seen."""
+        """Whether a mistake that can be seen was seen, and any other was not."""
         return self.seen != self.blind
 
     def __str__(self) -> str:
@@ -122,7 +122,8 @@ def hunt_mistakes(
 ) -> tuple[PlantedMistake, ...]:
     """Plant each mistake in the targets of ``factory``, and run programs until it is seen.
 
-    ``case_of`` makes a program of the session by its number; ``tick`` is called before each.
+    ``case_of`` makes a program of the session by its number; ``tick`` is called before each
+    program.
     """
     seen: dict[str, int] = {}
     programs = failing = 0

@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """Whether to say if it asks for more than the target promises; otherwise it passes."""
+    """Whether a case that asks for more than is promised is answered so; else it just passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +89,7 @@ class Plant:
     """Run programs with planted mistakes until they show, and answer with ``Planted``."""
 
     hard: bool
-    """Whether the mutant may be one that takes long to find."""
+    """Whether the mutant may be of the hard ones, which take long to find."""
     avoided: Avoided = frozenset()
     """What the programs leave out."""
 
@@ -167,7 +167,7 @@ class RanAll:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """The failure of a judged case, None if it passed or was not run."""
+    """The failure of a judged case; None if the case passed or was not run."""
 
     failure: Failure | None
     beyond_promises: str = ""

@@ -1,8 +1,9 @@
 """The progress of a worker, in memory that it shares with its session and that outlives the worker.
 
-A worker that has died or hangs cannot say what it was doing.  So it says that in advance: the
-number of its program, the op that it issues and, if a single case is judged, the call on the
-driver.  Each is a number in shared memory.  Nothing here knows why a worker is gone.
+A worker that has died or hangs cannot say what it was doing.  So a worker says in advance what it
+will do: the number of its program, the op that it issues and, if a single case is judged, the call
+on the driver.  Each of the three is a number in shared memory.  Nothing here knows why a worker is
+gone.
 """
 
 from dataclasses import dataclass
@@ -37,9 +38,9 @@ class Place:
     """What a worker was doing: a run, its op, and the last call on the driver in that op."""
 
     run: int = 0
-    """The number of the run of its program, from 1; 0 if none had begun."""
+    """The number of the run of its program, from 1; 0 if no run had begun."""
     position: int = -1
-    """The position of the last op that was begun; -1 where none is known."""
+    """The position of the last op that was begun; -1 if no op is known."""
     is_closing: bool = False
     call: str = ""
     """Empty if there was no call, or calls were not published."""
@@ -55,7 +56,7 @@ class Published:
         self._memory: Any = [0] * 5 if context is None else context.RawArray("Q", 5)
 
     def begin(self, number: int | None = None) -> None:
-        """Publish that a case is about to be judged; None: it is no program of the session."""
+        """Publish that a case is about to be judged; None: it is not of the session's programs."""
         memory = self._memory
         if number is not None:
             memory[_NUMBER] = number

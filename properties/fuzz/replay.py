@@ -1,7 +1,7 @@
 """Replays a finding on the target on which it was found.
 
-A finding is data and may come from a stranger.  Code that it names is run only if the command line
-names it too, or trusts the file.  Built-in targets and kernels need neither.
+A finding is data and may come from a stranger.  Code that the finding names is run only if the
+command line names that code too, or trusts the file.  Built-in targets and kernels need neither.
 """
 
 import shlex
@@ -55,15 +55,15 @@ class Replay:
 
 
 def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
-    """The plan for the finding at ``path``, on its own device and policy if ``settings`` name none.
+    """The plan for the finding at ``path``, by default on its own device and policy.
 
     Raises:
         ProgramError: the file is malformed.
         UsageError: ``settings`` name another target or other kernels, or a setting that would be
             ignored.
-        Untrusted: it names code that ``settings`` do not name; the message has the command.
-        NothingToShow: its program has no op.
-        OSError: it cannot be read.
+        Untrusted: the file names code that ``settings`` do not; the message has the command.
+        NothingToShow: the program has no op.
+        OSError: the file cannot be read.
     """
     return plan_finding(read(path), path, settings)
 
@@ -108,9 +108,9 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
     """Carry out a plan, in a process of its own.
 
     Raises:
-        ProgramError: its target or kernels cannot be loaded.
-        NoDevice: its device is not on this machine.
-        NothingToShow: its program asks for more than the target promises, and was not run.
+        ProgramError: the target or the kernels cannot be loaded.
+        NoDevice: the device is not on this machine.
+        NothingToShow: the program asks for more than the target promises, and was not run.
     """
     with _judging(plan, stall_seconds) as (_, ready, failure):
         return Replay(
@@ -119,7 +119,7 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
 
 
 def explain(plan: ReplayPlan, stall_seconds: float) -> Argument | None:
-    """Why the case of a plan fails; None if it passes now.  Raises as ``replay``."""
+    """Why the case of a plan fails; None if the case passes now.  Raises as ``replay``."""
     with _judging(plan, stall_seconds) as (supervisor, _, failure):
         if failure is None:
             return None
@@ -178,7 +178,7 @@ def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
 
 
 def _is_named(what: str, recorded: str, given: str | None) -> bool:
-    """Whether the command line names the same as the file; UsageError if it names another."""
+    """Whether the command line names the same as the file; UsageError if it names other code."""
     if given is None:
         return False
     if _place(given) != _place(recorded):

@@ -191,7 +191,7 @@ def _share(session: Session) -> float:
 
 
 def verdict(session: Session) -> str:
-    """Whether something was found, and what it means if not, in one line."""
+    """Whether something was found and, if nothing was found, what that means; in one line."""
     ended = " until it was interrupted" * session.interrupted
     if len(session.bugs):
         return f"{len(session.bugs)} found in {session.programs} programs{ended}"

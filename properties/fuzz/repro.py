@@ -1,6 +1,6 @@
 """Writes the source of a test, or of a script, that holds a finding and runs it again.
 
-The source needs no other file but the code of the target and its kernels, and it names these.
+Beside the source, only the code of the target and its kernels is needed, which the source names.
 Nothing is run or loaded here.
 """
 
@@ -51,11 +51,11 @@ if __name__ == "__main__":
 
 
 def pytest_source(path: Path) -> str:
-    """A test to paste, which fails while the finding at ``path`` does.
+    """A test to paste, which fails as long as the finding at ``path`` fails.
 
     Raises:
         ProgramError: the file is malformed, or is of version 1, which names no target.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     return _source(_TEST, path)
 

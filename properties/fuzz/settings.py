@@ -47,7 +47,7 @@ class Option:
     metavar: str = "N"
     from_environment: bool = True
     flag: bool = False
-    """Whether it is given on the command line without a value."""
+    """Whether the setting is given on the command line without a value."""
 
 
 def _target(text: str) -> str:
@@ -97,7 +97,7 @@ _TARGET = Option(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "N
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting of a session; ``origins`` says where each came from that is not its default."""
+    """Every setting of a session; ``origins`` says where each that is no default came from."""
 
     device: Annotated[str, Option(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
     policy: Annotated[str, Option(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
@@ -251,8 +251,8 @@ def _default(name: str) -> Any:
 class ReplaySettings:
     """Settings of a replay; the finding gives those that are left out.
 
-    The environment does not replace a finding's device or policy: its own variables are
-    meant for sessions.
+    The environment does not replace a finding's device or policy: the variables of the
+    environment are meant for sessions.
     """
 
     device: Annotated[

@@ -1,6 +1,6 @@
 """A shard: one worker of a session and its programs, every n-th for n workers.
 
-The engine decides what an answer means; nothing here does.
+The engine, not the shard, decides what an answer means.
 """
 
 from collections import Counter
@@ -38,13 +38,13 @@ class Shard:
         self.next = first
         self.is_running = False
         self.avoided: Avoided = frozenset()
-        """What its programs leave out since it was begun."""
+        """What the programs leave out since the shard was begun."""
         self._supervisor = supervisor
         self._stop = stop
         self._step = step
         self._is_told_to_stop = False
         self._kills: Counter[int] = Counter()
-        """How often the worker was killed from outside, by its program."""
+        """For each program, how often the worker was killed from outside while it ran."""
 
     @property
     def has_programs(self) -> bool:
@@ -81,7 +81,7 @@ class Shard:
     def runs_again(self, gone: Gone) -> bool:
         """Whether to run the worker's last program again, since the worker was killed from outside.
 
-        If that happens again and again at one program, the program may be the reason.
+        If a worker is killed again and again at one program, the program may be the reason.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS
@@ -100,13 +100,17 @@ class Shard:
         return answer.case
 
     def judge(self, case: Case, stall_seconds: float) -> Failure | None:
-        """The failure of a case that is run by itself; None where it passes."""
+        """The failure of a case that is run by itself; None if it passes."""
         return self._supervisor.judge(case, stall_seconds)
 
     def judgement(self, stall_seconds: float) -> Judgement:
         """Judges a candidate in the worker."""
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
         return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
+
+    def _patient(self, stall_seconds: float) -> Judgement:
+        """Judges a candidate that is counted, which is slow and no hang."""
+        return lambda candidate: self._supervisor.judge(candidate, stall_seconds)
 
     def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
         """Why a case fails, found out in the worker."""
@@ -121,13 +125,15 @@ class Shard:
         seconds: float,
         stall_seconds: float,
     ) -> Shrunk | None:
-        """The smallest case that fails in the same way; None where ``case`` passes when run again.
+        """The smallest case that fails in the same way; None if ``case`` passes when run again.
 
         A fresh worker runs it, since the failure may have harmed the device of the worker that met
         it.  Shrinking an abort or a hang may take longer than ``seconds``.
         """
         self._supervisor.stop()
         judgement = self.judgement(stall_seconds)
+        if failure.kind is FailureKind.COST:
+            judgement = self._patient(stall_seconds)
         if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
             seconds *= _DEATH_PATIENCE
             case = _cut(case, failure, judgement)

@@ -1,17 +1,18 @@
 """Tells which failing programs show one bug.
 
-Two failing programs show one bug if they fail in the same way and, once shrunk, need the same.
-What a program needs is the first of these that it has:
+Two failing programs show one bug if they fail in the same way and, once shrunk, have the same
+needs.  A program needs the first of these that it has:
 
 - invalid ops of some classes;
 - forms of ops that not every runtime takes;
 - two ops that must share a batch;
-- else the kinds of its ops.
+- the kinds of its ops.
 
-Where it has one of the first three, its other ops are no part of the signature.
+If a program has one of the first three, its other ops are no part of the signature.
 
-A client asks one thing of a target.  So where promises settle in another order, or maps fail, it is
-one bug that shows under it, whichever of the two brings it to light.
+A client asks one thing of a target.  If a target fails under a client, the bug is the same whether
+promises settled in another order or a map failed.  So beside a client, injected faults are no part
+of the signature.
 """
 
 from gpusim.history import History
@@ -32,11 +33,11 @@ Signature = tuple[str, ...]
 def signature_of(
     case: Case, failure: Failure, kernels: Kernels, together: Together = ()
 ) -> Signature:
-    """What tells failures apart: how it failed, and what it needs in order to fail.
+    """What tells failures apart: how a case failed, and what it needs in order to fail.
 
-    An invalid op that did harm may show in any other op, so those, the client and the disturbance
-    are left out.  The kinds of ops are left out too where a form that not every runtime takes, or
-    two ops that must stand ``together``, explain the failure.
+    An invalid op that did harm may show in any other op.  So the other ops, the client and the
+    disturbance are left out then.  The kinds of ops are left out too if a form that not every
+    runtime takes, or two ops that must stand ``together``, explain the failure.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     how, forms = _how(failure, meant), _forms(case.program, meant, failure)
@@ -47,13 +48,14 @@ def signature_of(
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
     if case.injected or (case.client != PLAIN and case.disturbance is not None):
-        # It takes a fault, or a caller and an order of promises: ops bring these about.
+        # The failure needs a fault, or a client and another order of promises.  The ops only
+        # bring these about.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 
 
 def needs_of(signature: Signature, case: Case, failure: Failure) -> Avoided:
-    """What programs can do without, and a failure of this signature takes."""
+    """What a failure of this signature needs, and programs can do without."""
     return avoidable((*signature, *case.injected), failure.refused)
 
 
@@ -66,7 +68,7 @@ def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
 def _harming(refused: str) -> str:
     """What may have done harm, by the sort of a refused op and what the target did with it.
 
-    An op that raises does harm by what it leaves behind, so what was wrong with it is left out.
+    An op that raises does harm by what it leaves behind, so what was wrong with the op is left out.
     """
     sort, done = parted(refused)
     if done == RAISED:
@@ -90,7 +92,7 @@ _HARM = (
 
 
 def _how(failure: Failure, meant: History) -> tuple[str, str]:
-    """How it failed; a valid op may show in many ways that an invalid one did harm."""
+    """How a case failed; a valid op may show in many ways that an invalid op did harm."""
     outcomes, at = meant.outcomes, failure.position
     is_valid = at >= len(outcomes) or outcomes[at].error is None
     if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):
@@ -113,7 +115,7 @@ _PLAIN_VERBS = ("alloc", "read", "flush", "sync")
 
 
 def _kinds(program: Program) -> set[str]:
-    """The kinds of its ops; a write beside a command is there for the sake of its bytes."""
+    """The kinds of a program's ops.  Beside a command a write is there only for its bytes."""
     kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
     return kinds - {"write"} or kinds
 

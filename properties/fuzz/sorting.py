@@ -1,9 +1,9 @@
 """Decides which bug a failing program shows: one that was met before, or a new one.
 
 A foreign target may have several bugs, and a frequent one hides the others.  So each failing
-program is also tried without what the met bugs need (``properties.shrink.curing`` says how).  If it
-then passes, it shows one of them.  If it still fails, it may show another bug.  Nothing here runs a
-program: a shard does.
+program is also tried without what the met bugs need (``properties.shrink.curing`` says how).  If
+the program then passes, it shows one of the met bugs.  If it still fails, it may show another bug.
+Nothing here runs a program: a shard does.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,8 @@ class Sorter:
             stall_seconds=self.settings.stall,
         )
         if small is None and failure.trait == KILLED:
-            # It was killed by chance, however often, and counts as what it shows by itself.
+            # However often the worker was killed, it was by chance.  So the case counts as what it
+            # shows when it is run by itself.
             again = shard.judge(case, self.settings.stall)
             if again is not None and again.trait != KILLED:
                 self.sort(shard, case, again)
@@ -89,10 +90,10 @@ class Sorter:
                 self._explain(shard, self.bugs.resume(bug, small, pair))
 
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
-        """Count the case if it shows what was met before; whether it did.
+        """Count the case if it shows a bug that was met before; whether it does.
 
-        It runs in the worker as it is, since starting another takes long.  Only a new failure must
-        be shown by a worker in which nothing else ran.
+        The case runs in the worker as it is, since starting another worker takes long.  Only a new
+        failure must be shown by a worker in which nothing else ran.
         """
         if not self.bugs.takes:
             return False
@@ -114,9 +115,10 @@ class Sorter:
         return False
 
     def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
-        """Count the case if what one bug needs is enough to fail so, and without that it passes.
+        """Count the case if one bug explains it; whether that was so.
 
-        That takes a few runs; shrinking takes hundreds.
+        The case, reduced to what the bug needs, must fail alike, and must pass without what the bug
+        needs.  To find this out takes a few runs; shrinking takes hundreds.
         """
         limits = case.limits(Limits())
         met = self.bugs.met.values()

@@ -1,8 +1,8 @@
 """Where a worker stands that makes no progress: the functions that every look at its stack shows.
 
-A worker that hangs cannot answer.  But a signal makes the interpreter write its stack to the file
-that takes the worker's last words.  A loop shows another line at each look, so a few looks are
-compared, and what they share is the loop.
+A worker that hangs cannot answer.  But a signal makes its interpreter write the stack to the file
+that takes the worker's last words.  In a loop each look shows another line.  So a few looks are
+compared: the functions that all of them show contain the loop.
 """
 
 import faulthandler
@@ -18,7 +18,7 @@ _WAIT_SECONDS, _MOST_WAITS = 0.05, 20
 _MOST_SHOWN = 4
 _FRAME = re.compile(r'^  File "(?:.*[\\/])?([^"\\/]+)", line \d+ in (.+)$', re.MULTILINE)
 _SIGNAL = getattr(signal, "SIGUSR1", None)
-"""Windows has no signal for this."""
+"""None on Windows, which has no such signal."""
 
 
 def show_on_request() -> None:
@@ -42,7 +42,7 @@ def _look(process: Any, stderr: Path) -> list[tuple[str, str]]:
     start = size = stderr.stat().st_size
     os.kill(process.pid, _SIGNAL or 0)
     for _ in range(_MOST_WAITS):
-        # The end of the process is not awaited: this is the time in which the stack is written.
+        # This waits for the stack to be written, not for the end of the process.
         process.join(_WAIT_SECONDS)
         before, size = size, stderr.stat().st_size
         if start < before == size:

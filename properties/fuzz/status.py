@@ -1,6 +1,7 @@
 """A session in blocks as a page: rate, coverage, novelty over time; findings, adapters, machines.
 
-The head of a fleet writes it again and again while the session runs.  Nothing is counted here.
+The head of a fleet writes the page again and again while the session runs.  Nothing is counted
+here.
 """
 
 import time
@@ -17,7 +18,7 @@ from properties.fuzz.union import Step, Union, covered, joined
 from properties.oracles.coverage import FEASIBLE
 
 REFRESH_SECONDS = 5
-"""How often the head writes the page, and a browser loads it."""
+"""The seconds after which the head writes the page again, and a browser loads it again."""
 _WIDTH, _HEIGHT, _TOP, _LEFT, _BOTTOM = 340, 130, 18, 40, 18
 """A picture, and the room for its words."""
 _BARS = 60
@@ -33,9 +34,9 @@ class Machine:
     name: str
     is_alive: bool
     places: int
-    """Blocks that it may run side by side."""
+    """Blocks that the machine may run side by side."""
     blocks: int
-    """Blocks that it has run for this head."""
+    """Blocks that the machine has run for this head."""
 
 
 def write_status(path: Path, whole: Union, machines: Sequence[Machine], *, is_over: bool) -> None:

@@ -1,7 +1,7 @@
 """A worker process seen from the engine: it is started, asked, watched and ended here.
 
-The death or hang of a worker becomes an answer like any other.  The engine decides what an answer
-means; nothing here does.
+The death or hang of a worker becomes an answer like any other.  The engine, not the supervisor,
+decides what an answer means.
 """
 
 import multiprocessing
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -22,6 +23,7 @@ from gpusim import errors
 from gpusim.errors import GpusimError, InternalError, NoDevice
 from gpusim.text import write_op
 from properties.explain.argument import Argument
+from properties.explain.experiments import changed_settings
 from properties.explain.explain import explain_unrun
 from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.protocol import (
@@ -43,11 +45,14 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
+_MOST_SETTINGS, _MOST_PASSING = 12, 3
+_SETTING_STALL_SECONDS = 3.0
+"""Seconds without progress after which a case hangs with another setting too."""
 KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
 _MOST_STARTS = 20
-"""How often a worker is started again that is killed from outside before it has its device."""
+"""How often a worker is started again if it is killed from outside before it has its device."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -75,7 +80,7 @@ class Gone:
 
     @property
     def was_killed(self) -> bool:
-        """Whether it got SIGKILL, from a person or for lack of memory; no crash causes that."""
+        """Whether the worker got SIGKILL: from a person or for lack of memory, never by a crash."""
         return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
@@ -147,7 +152,7 @@ class Supervisor:
         """Wait until a launched worker has its device; its answer.
 
         Raises:
-            NoDevice: there is none, or the worker dies before it has one.
+            NoDevice: there is no device, or the worker dies before it has one.
         """
         answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
         if isinstance(answer, Ready):
@@ -209,7 +214,7 @@ class Supervisor:
                 self._moved = time.monotonic()
                 return _checked(answer)
         except (EOFError, OSError):
-            # It may have died in the middle of an answer.
+            # The worker may have died in the middle of an answer.
             return self._bury()
         steps, now = self._published.steps, time.monotonic()
         if steps != self._steps:
@@ -230,13 +235,26 @@ class Supervisor:
         return self._judged(JudgeCase(case=case, is_replay=True), stall_seconds)
 
     def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
-        """Why ``case`` fails.  A case that kills or hangs its process is not run again."""
-        for tries in () if failure.kind in _ENDS else (True, False):
+        """Why ``case`` fails.
+
+        A case that kills or hangs its process is run again with other settings alone, each time in
+        a new process.
+        """
+        if failure.kind in _ENDS:
+            return explain_unrun(case, failure, self._passing(case, stall_seconds))
+        for tries in (True, False):
             self.ask(Explain(case=case, tries=tries))
             answer = self.wait(stall_seconds)
             if isinstance(answer, Explained) and answer.argument is not None:
                 return answer.argument
         return explain_unrun(case, failure)
+
+    def _passing(self, case: Case, stall_seconds: float) -> tuple[str, ...]:
+        """The first settings with which a case passes that ends its process."""
+        patience_seconds = min(stall_seconds, _SETTING_STALL_SECONDS)
+        tried = islice(changed_settings(case), _MOST_SETTINGS)
+        passing = (text for text, other in tried if self.judge(other, patience_seconds) is None)
+        return tuple(islice(passing, _MOST_PASSING))
 
     def _judged(self, request: JudgeCase, stall_seconds: float) -> Judged:
         self.ask(request)
@@ -298,8 +316,8 @@ class Supervisor:
 def _interrupts_held() -> Iterator[None]:
     """Delay an interrupt until the process that starts in the block can ignore interrupts.
 
-    A process that is interrupted while it starts prints a traceback.  It inherits that
-    interrupts are blocked.
+    A process that is interrupted while it starts prints a traceback.  So interrupts are blocked
+    here, and the new process inherits this.
     """
     if os.name == "nt" or current_thread() is not main_thread():
         yield

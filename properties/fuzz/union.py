@@ -32,18 +32,18 @@ class AdapterRow:
     blocks: int = 0
     programs: int = 0
     worker_seconds: float = 0.0
-    """The time that its blocks took, together."""
+    """The time that the blocks of the adapter took, together."""
     planted: tuple[PlantedMistake, ...] = ()
     """The planted mistakes, and whether each was seen."""
     counted: Counter[Signature] = field(default_factory=Counter)
-    """How many programs of its blocks showed each finding."""
+    """How many programs of these blocks showed each finding."""
     saved: set[Signature] = field(default_factory=set)
-    """The findings that it saved; a block that was killed counted nothing."""
+    """The findings that the adapter saved, also in blocks that were killed and count nothing."""
     known: dict[str, str] = field(default_factory=dict)
-    """What each known finding did on it, by the name of its file."""
+    """What each known finding did on the adapter, by the name of the finding's file."""
 
     def shown(self, signature: Signature) -> int:
-        """How many of its programs showed a finding, at least."""
+        """How many programs of the adapter showed a finding, at least."""
         return max(self.counted[signature], signature in self.saved)
 
 
@@ -71,12 +71,12 @@ class Union:
     done: int = 0
     """Blocks that were run."""
     asked: int = 0
-    """Blocks that there are."""
+    """All blocks of the session, run or not."""
     steps: list[Step] = field(default_factory=list)
-    """Its blocks, in the order in which they were added."""
+    """The blocks of the union, in the order in which they were added."""
 
     def add(self, result: BlockResult) -> None:
-        """Add a block that is not in it yet; ``settle`` comes after the last."""
+        """Add a block that is not in the union yet; call ``settle`` after the last block."""
         session = self.session
         session.tally.add(result.tally)
         session.deaths += result.deaths
@@ -90,7 +90,7 @@ class Union:
         session.is_ours, session.not_asked = result.is_ours, result.not_asked
         row, programs = self.row(result.adapter), result.tally.programs + result.uncounted
         if not row.planted or _unseen(row.planted):
-            # Where a target's own bugs hid them at first, they are planted again.
+            # Mistakes that a target's own bugs hid at first are planted again.
             row.planted = result.planted or row.planted
         row.blocks += 1
         row.programs += programs
@@ -113,7 +113,7 @@ class Union:
         for signature, bug in met.items():
             bug.count = sum(row.shown(signature) for row in self.adapters.values())
         planted = [row.planted for row in self.adapters.values() if row.planted]
-        # One adapter on which a mistake was not seen makes the whole invalid.
+        # If a mistake was not seen on one adapter, the whole session is invalid.
         session.planted = next(filter(_unseen, planted), planted[0] if planted else ())
         session.description = "; ".join(sorted(self.adapters))
         session.seconds = session.fuzz_seconds = covered(
@@ -138,7 +138,7 @@ class Union:
         return lines + [f"  {name}: {', '.join(cells)}" for name, cells in self.by_adapter()]
 
     def by_adapter(self) -> list[tuple[str, list[str]]]:
-        """Each finding, and then each known one, with what it did on which adapter."""
+        """Each finding, then each known finding, with what it did on which adapter."""
         rows = sorted(self.adapters.items())
         table = [
             (
@@ -154,7 +154,7 @@ class Union:
         return table
 
     def save_findings(self) -> None:
-        """Write the files of the findings, those too that other machines found."""
+        """Write the files of all findings, also of findings of other machines."""
         for bug in self.session.bugs.met.values():
             self.session.bugs.save(bug)
 
@@ -178,7 +178,7 @@ class Union:
 def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
     """The union of the corpora in ``folders``; the files of findings are not written yet.
 
-    ``settings``: those of the session, if it is known; findings go to its ``save``.
+    ``settings``: the settings of the session, if known; findings go to the folder ``save``.
 
     Raises:
         UsageError: a folder is no corpus, or the corpora judge different things.
@@ -259,7 +259,7 @@ def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
 
 
 def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
-    """Take each finding once, those that were made small first."""
+    """Take each finding once; findings that were made small come first."""
     bugs = whole.session.bugs
     shortest = sorted(found, key=lambda each: (each.is_cut_short, len(each.text), each.text))
     for each in shortest:
@@ -283,7 +283,7 @@ def _add_blocks(whole: Union, corpora: Sequence[Corpus], identities: Sequence[Id
 
 
 def _unseen(planted: Sequence[PlantedMistake]) -> bool:
-    """Whether a planted mistake was not seen that should be."""
+    """Whether a planted mistake that should be seen was not seen."""
     return not all(each.is_as_known for each in planted)
 
 

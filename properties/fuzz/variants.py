@@ -1,8 +1,8 @@
 """Variants: which cases get a client, transformations, or a policy that drops late dispatches.
 
-They are drawn independently of the program.  About half of our runtime's programs have a client or
-transformations, since these cost a second execution or make it slower.  None has both.  Nothing
-here runs a case.
+Variants are drawn independently of the program.  About half of our runtime's programs have a client
+or transformations, since these cost a second execution or make it slower.  No program has both.
+Nothing here runs a case.
 """
 
 from dataclasses import replace
@@ -15,14 +15,14 @@ from properties.model.case import Case
 from properties.oracles.metamorphic import draw_transformations
 
 _IN_EIGHT = {"client": 2, "relations": 2, "without faults": 2, "client meets faults": 3}
-"""How many of eight programs get each variant; the last two are for those with faults."""
+"""How many of eight programs get each variant; the last two are for programs with faults."""
 _LIMITED = 7
 """Of eight programs, the one whose policy may drop all dispatches past a limit."""
 _MOST_DISPATCHES = 12
 
 
 def with_foreign_client(case: Case, promises: Capabilities) -> Case:
-    """``case`` of a foreign target: in two of eight with one of the clients that suit it."""
+    """``case`` of a foreign target: in two of eight with a client that suits the target."""
     choices = SeededChoices(f"drawn {case.seed}")
     names = suiting(promises)
     if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:

@@ -1,7 +1,7 @@
 """The process in which programs run, because what is judged may abort or hang it.
 
 A worker publishes the number of each program before running it, in memory that outlives the
-worker.  The engine decides how long to go on and what a failure means; nothing here does.
+worker.  The engine, not the worker, decides how long to go on and what a failure means.
 """
 
 import gc
@@ -106,7 +106,7 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     try:
         _serve(bench, connection)
     except (ProgramError, NoDevice) as error:
-        # A target's error is in the history, so this one is the user's, in a kernel for instance.
+        # A target's error is in the history, so this error is the user's, in a kernel for instance.
         with suppress(ConnectionError):
             connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
@@ -162,7 +162,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
 
 
 class Bench:
-    """A device and the target that is judged on it; by default the one that ``setup`` names."""
+    """A device and the target that is judged on it; by default the target that ``setup`` names."""
 
     def __init__(
         self,
@@ -238,7 +238,7 @@ class Bench:
         return [] if self.is_ours else not_asked(self._factory.capabilities)
 
     def judge(self, case: Case) -> Failure | None:
-        """The failure of one case; None if it passes, or is not wholly promised."""
+        """The failure of one case; None if the case passes, or asks for more than is promised."""
         self._published.begin()
         self._factory.make_trace = self._published.trace_of_calls
         if self._first_beyond(case) is not None:
@@ -286,7 +286,7 @@ class Bench:
         while request.stop is None or number < request.stop:
             failed = self.run(number, tally, request.avoided)
             if failed is not None:
-                # In one message, since a worker may be killed between two.
+                # Everything goes in one message, since a worker may be killed between two messages.
                 connection.send(failed)
                 return
             number += request.step
@@ -337,7 +337,7 @@ class Bench:
     def _drawn(self, number: int) -> Case:
         """The program before anything is left out.
 
-        The first ones hold the user's kernels alone against their meanings.
+        The first programs compare each of the user's kernels, alone, with its meaning.
         """
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:

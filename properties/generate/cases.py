@@ -127,7 +127,7 @@ def _splitting(choices: Choices, program: Program, policy: Policy) -> Policy:
 
 
 def _with_room_for(program: Program, policy: Policy) -> Policy:
-    """``policy`` with room for the longest write: one of thousands of pieces only takes long."""
+    """``policy`` with room for the longest write: thousands of pieces would only take long."""
     longest = max([len(op.data) for op in program if isinstance(op, Write)], default=0)
     most = policy.queued_write_bytes
     if most is None or longest <= _MOST_PIECES * most:
@@ -168,7 +168,7 @@ _FAILING = Weights(
     (("failed_encodes", 16), 2),
     (("internal_errors", 5), 2),
 )
-"""The kinds of faults after which a device goes on, and how late one may come."""
+"""The kinds of faults after which a device goes on, each with the last call that may fail."""
 _LOSING = Weights(
     (("lost_at_submit", 16), 3),
     (("lost_at_map", 8), 2),
@@ -184,14 +184,14 @@ _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
 _BAD_STRETCHES = 5
 """One plan in this many lets calls of two verbs fail again and again."""
 _RHYTHMS = ((0, 2, 4, 6, 8, 10, 12), (0, 1, 3, 4, 6, 7, 9), (0, 1, 2, 4, 5, 6, 8))
-"""Which calls of such a stretch fail; the gaps let an op that is tried again succeed."""
+"""Which calls of a bad stretch fail; between them, calls succeed when an op is tried again."""
 
 
 def draw_faults(choices: Choices) -> FaultPlan:
     """Usually one or two faults, early enough that most programs meet them.
 
-    Now and then so many that a later fault meets what an earlier one left: a lost buffer, say, or
-    a pool that could not grow.
+    Now and then there are so many faults that a later fault meets what an earlier fault left: a
+    lost buffer, say, or a pool that could not grow.
     """
     planned: dict[str, Any] = {}
     if choices.chance(1, _BAD_STRETCHES):
@@ -308,9 +308,9 @@ _ROOMY: Mapping[str, Any] = {
     "join_reads": True,
     "staged_write_bytes": 4096,
 }
-"""A batch is submitted only by an op that asks for it, or when something runs out."""
+"""With these fields a batch is submitted only if an op asks for a submit, or something runs out."""
 _LASTING: Weights[Uniforms | None] = Weights((None, 1), (Uniforms.RING, 2), (Uniforms.CACHED, 2))
-"""The uniforms of a long program; None: its preset's, which may have nothing that runs full."""
+"""The uniforms of a long program.  None: those of the preset, which may never run full."""
 _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
     ({"uniform_slots": (1, 2, 3), "uniform_ring_bytes": (1, 40)}, 8),
     ({"upload_bytes": (64, 16, 256)}, 3),
@@ -331,7 +331,7 @@ _SPLIT_GRAPHS = 5
 def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
     """``preset`` without limits of a batch, mostly with ring or cached uniforms.
 
-    A long batch can fill those.
+    A long batch can fill the storage of ring and cached uniforms.
     """
     roomy = replace(preset, **_ROOMY)
     uniforms = choices.weighted(_LASTING)

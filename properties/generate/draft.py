@@ -50,7 +50,7 @@ class LiveBuffer:
     name: str
     size_bytes: int
     real: bool
-    """Whether it holds floats; these are aligned, finite and normal."""
+    """Whether the buffer holds floats, which are aligned, finite and normal."""
     counts: bool = True
     """Whether each whole word is small enough for a grid on the GPU; a new buffer holds zeros."""
     writers: int = 0
@@ -60,7 +60,7 @@ class LiveBuffer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A captured command, the buffers it names, and its kernel's signature; None for a copy."""
+    """A captured command, the buffers it names, and its kernel's signature (None for a copy)."""
 
     command: Command
     buffers: tuple[LiveBuffer, ...]
@@ -68,7 +68,7 @@ class Step:
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """The bytes that it binds of each buffer, as offset and size; a size of -1 means all."""
+        """Offset and size of the bytes bound of each buffer; size -1 means the whole buffer."""
         if isinstance(self.command, Copy):
             return []
         bound = self.command.buffers
@@ -84,12 +84,12 @@ class DraftedGraph:
 
     @property
     def buffers(self) -> list[LiveBuffer]:
-        """The buffers that its commands name, each once."""
+        """The buffers that the commands of the graph name, each once."""
         return list(dict.fromkeys(buffer for step in self.steps for buffer in step.buffers))
 
 
 Spans = Sequence[tuple[int, int] | None]
-"""An offset and a size for each buffer that a dispatch binds; None for all of it."""
+"""An offset and a size for each buffer that a dispatch binds; None for a whole buffer."""
 
 
 def _bound(buffers: Sequence[LiveBuffer], spans: Spans | None) -> tuple[Bound, ...]:
@@ -100,7 +100,7 @@ def _bound(buffers: Sequence[LiveBuffer], spans: Spans | None) -> tuple[Bound, .
 
 
 def is_in_words(op: Copy) -> bool:
-    """Whether it copies whole words to whole words."""
+    """Whether a copy moves whole words to whole words."""
     numbers = op.source_offset, op.target_offset, op.size_bytes
     return not any(number % WORD_BYTES for number in numbers)
 
@@ -233,7 +233,7 @@ class Draft:
         grid: Grid,
         spans: Spans | None = None,
     ) -> None:
-        """``spans``: the bytes to bind of each buffer; None binds all of it."""
+        """``spans``: the bytes to bind of each buffer; None binds the whole buffer."""
         bound = _bound(buffers, spans)
         op = Dispatch(kernel=signature.name, buffers=bound, scalars=scalars, grid=grid)
         self._dispatched(Step(command=op, buffers=buffers, signature=signature), scalars)
@@ -344,8 +344,8 @@ class Draft:
         self._command(step)
         buffers = step.buffers[: len(step.signature.written)]
         if not any(buffers.count(one) > 1 for one in compress(buffers, step.signature.written)):
-            # What binds a buffer twice and writes it is legal here, since parts of it were bound.
-            # Repeated over whole buffers it would be refused.
+            # A dispatch that binds a buffer twice and writes it bound two parts of the buffer.
+            # Repeated over whole buffers, it would be refused.
             self.dispatched.append((step.signature, buffers))
         self.scalars[step.signature.parameters] = scalars
 

@@ -2,8 +2,8 @@
 
 Programs are drawn for the whole contract.  Fitting rounds numbers to the granularity, folds grids
 into fewer dimensions, and leaves out what is not promised.  Ops stay inside their buffers, and a
-program that already fits is not changed.  When a program shrinks it may ask for more, so it is
-checked again.  Nothing here is drawn.
+program that already fits is not changed.  A program that the shrinker changed may ask for something
+that is not promised, so it is checked again before it runs.  Nothing here is drawn.
 """
 
 import math
@@ -61,7 +61,7 @@ def is_within_capabilities(
 def first_beyond(
     program: Program, capabilities: Capabilities, kernels: Mapping[str, Kernel], limits: Limits
 ) -> int | None:
-    """The position of the first op that asks for what is not promised; None if none does."""
+    """The position of the first op that asks for what is not promised; None if no op does."""
     fitting = _Fitting(program, capabilities, kernels, limits)
     for position, op in enumerate(program):
         if list(fitting.of(op)) != [op]:
@@ -78,8 +78,8 @@ def _without_unasked(
 ) -> Program:
     """The program without ops whose refusal is not promised, and without ops that depend on them.
 
-    Indirect dispatches over an unknown or large grid are also left out; a changed program may have
-    some.
+    Indirect dispatches over an unknown or large grid are also left out.  The generator draws no
+    such dispatch, but a change of the program may change the bytes of a grid.
     """
     has_grids = any(isinstance(op, DispatchIndirect) for op in inlined(program))
     if Refusal.NOT_ASKED not in capabilities.refusals and not has_grids:
@@ -88,7 +88,7 @@ def _without_unasked(
         kept = _asked(program, capabilities, kernels, limits)
         if not has_grids or kept == program:
             return kept
-        # Without an op, the next grid may be another.
+        # The ops that were left out may have written the grid of a later dispatch: look again.
         program = kept
 
 
@@ -151,6 +151,7 @@ class _Grids(Reference):
 
 
 _NO_DEVICE_RUNS = 2**24
+"""No device has so many workgroups in a dimension: it runs no workgroup of such a grid."""
 _MOST_SMALL_GROUPS = 1 << 16
 
 
@@ -200,7 +201,8 @@ class _Fitting:
                 yield from self._read(op)
             case Capture():
                 captured = replace(op, commands=tuple(self._commands(op)))
-                # Its replays have scalars for each dispatch.
+                # A replay has scalars for each dispatch of its capture.  So a capture that lost
+                # a dispatch is left out.
                 if self._promised.replays and _dispatches(captured) == _dispatches(op):
                     self._captures[op.graph] = op, captured
                     yield captured
@@ -261,7 +263,7 @@ class _Fitting:
         return kernel in named if named else self._kernels[kernel].operation is None
 
     def _cuts_floats(self, buffer: str, drawn_bytes: int, size_bytes: int) -> bool:
-        """Whether an empty op became one over part of a float, which could then have any value."""
+        """Whether an empty op grew to one that changes only some bytes of a float."""
         return not drawn_bytes and size_bytes % WORD_BYTES > 0 and buffer in self._reals
 
     def _dispatch(self, op: AnyDispatch) -> Iterator[Command]:
@@ -287,7 +289,8 @@ class _Fitting:
         return bound._replace(size_bytes=bound.size_bytes // unit * unit)
 
     def _commands(self, capture: Capture) -> Iterator[Command]:
-        # A small copy cannot grow here, because it may run over other buffers.
+        # A copy that is too small is left out, not enlarged: a replay may put other buffers, which
+        # may lack the room, in the place of the captured buffers.
         smallest = 1 if self._promised.empty_ops else 0
         too_small = range(smallest, self._promised.copy_size_bytes)
         for command in capture.commands:
@@ -332,7 +335,7 @@ class _Fitting:
         if min(op.grid) < 0:
             return op.grid
         x, y, z = op.grid
-        # A kernel knows the number of workgroups, and not their arrangement.
+        # Only kernels that ``takes_grid`` marks see more of a grid than its number of workgroups.
         folded = ((x * y * z, 1, 1), (x, y * z, 1), op.grid)
         grid = folded[self._promised.grid_dimensions - 1]
         if self._promised.spreads_grids or not self._kernels[op.kernel].guarded:
@@ -343,7 +346,7 @@ class _Fitting:
     def _span(
         self, places: list[tuple[str, int]], size_bytes: int, units: tuple[int, int]
     ) -> tuple[list[int], int] | None:
-        """Offsets and a size in these units; None if the buffers are too small for one."""
+        """Offsets and a size in these units; None if a buffer is too small for one unit of size."""
         offset_unit, size_unit = units
         sizes = [self._sizes.get(buffer, (-1, -1)) for buffer, _ in places]
         is_within = size_bytes >= 0 and all(

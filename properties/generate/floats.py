@@ -43,7 +43,8 @@ _WORDS = (
     0x807FFFFF,
 )
 _SUBNORMAL_WORDS = 2
-"""The last of these: a device may flush them, so a result of theirs is not compared."""
+"""The number of subnormal words at the end of the list.  A device may flush a subnormal, so what a
+kernel makes of it is not compared."""
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
 """One dispatch and one write in this many get a special float, in a program that has any."""
@@ -119,7 +120,7 @@ def ordinary_data(offset: int, data: bytes) -> bytes:
 def with_special_words(program: Program, kernels: Mapping[str, Kernel]) -> Program:
     """``program`` with a special float in every other word that it writes to floats.
 
-    None is subnormal, because then nothing that a kernel makes of the buffer would be compared.
+    No such word is subnormal: what a kernel makes of a subnormal is not compared.
     """
     reals = real_buffers(program, kernels)
     ops = (
@@ -181,7 +182,7 @@ def _special_command(choices: Choices, op: Command, kernels: Mapping[str, Kernel
 
 
 def _special_replay(choices: Choices, op: Replay, kernels: list[Kernel]) -> Replay:
-    """A replay of dispatches of ``kernels``, unless it has entries for others on purpose."""
+    """``op`` with special scalars; unchanged if it has, on purpose, a wrong number of entries."""
     entries = op.scalars or ()
     if len(entries) != len(kernels):
         return op
@@ -193,7 +194,7 @@ def _special_replay(choices: Choices, op: Replay, kernels: list[Kernel]) -> Repl
 def _special_scalars(
     choices: Choices, scalars: tuple[int | float, ...], kernel: Kernel
 ) -> tuple[int | float, ...]:
-    """The scalars of an exact kernel, which shows every bit; at times one of them is special."""
+    """``scalars``, at times with a special float if the kernel is exact and so shows every bit."""
     if kernel.tolerance is not None:
         return scalars
     dtypes = [scalar.dtype for scalar in kernel.scalars]

@@ -42,7 +42,7 @@ def generate(
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
-    Without a shape one is drawn, of hundreds of ops if ``long``.
+    Without ``shape`` a shape is drawn, of hundreds of ops if ``long``.
 
     Each of these arguments allows something:
 

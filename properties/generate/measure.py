@@ -1,8 +1,8 @@
 """Measures how much a program can show: on how many earlier writers each of its reads depends.
 
-A read that depends on one writer shows only whether that op happened; two are needed to show an
-order.  This is for statistics and tests, and uses the program alone.  Nothing here decides what is
-generated.
+A read that depends on one writer shows only whether that op happened; only a read that depends on
+two writers shows their order.  This is for statistics and tests, and uses the program alone.
+Nothing here decides what is generated.
 """
 
 import math

@@ -4,7 +4,8 @@ The bytes that two ops share decide whether one must wait for the other.  The fi
 that share one word, or no buffer at all.
 
 A replay runs its commands as if they were called now.  So every buffer that was freed since the
-capture is replaced, and at times others too.  Other legal moves are in ``moves``.
+capture is replaced by a live one, and at times a live buffer is replaced too.  Other legal moves
+are in ``moves``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -248,7 +249,7 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """At times what leaves less room for the next replay: copies, or the widest scalars."""
+    """At times ops that leave less room for the next replay: copies, or the widest scalars."""
     match choices.integer(0, 2):
         case 0:
             _dispatch_widest(choices, draft, shape)
@@ -289,7 +290,7 @@ def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries
 
 
 def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | None:
-    """Buffers in place of those that are freed, and at times of others.
+    """Buffers that take the place of freed buffers, and at times of live ones.
 
     None if nothing fits in the place of a freed buffer.
     """
@@ -302,7 +303,7 @@ def draw_swaps(choices: Choices, draft: Draft, graph: DraftedGraph) -> Swaps | N
                 swaps[buffer] = choices.pick(pool)
     if fits(draft, graph, swaps):
         return swaps
-    # Too much was swapped.  Now only freed buffers are replaced, each by another one.
+    # Too much was swapped.  Now only freed buffers are replaced, each by a different buffer.
     kept: dict[LiveBuffer, LiveBuffer] = {}
     for buffer in graph.buffers:
         if buffer not in draft.live:

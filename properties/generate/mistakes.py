@@ -1,8 +1,8 @@
 """The invalid ops, one function for each refusal; ``refused_dispatches`` has the dispatches.
 
-Each appends one op that must be refused and change nothing, or no op if the draft lacks what the
-mistake needs.  Legal ops do not belong here.  A program cannot name handles of another runtime, so
-none appear.
+Each function appends one op that must be refused and change nothing; it appends no op if the draft
+lacks what the mistake needs.  Legal ops do not belong here.  Handles of another runtime do not
+appear, because a program cannot name them.
 """
 
 from collections.abc import Callable
@@ -128,7 +128,7 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     if not draft.graphs:
         return None
     if draft.replayed is not None and choices.chance(1, 3):
-        # It was replayed over these buffers before, and may be remembered as sound.
+        # The graph was replayed over these buffers before, so a runtime may skip its check.
         graph, bindings = draft.replayed
         scalars = _wrong_entries(choices, draft, graph, None)
         if scalars is None:
@@ -155,9 +155,9 @@ def _wrong_entries(
     entries = entries or (None,) * len(signatures)
     if not signatures or choices.chance(1, 3):
         return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
-    # Only of a float is it asked apart from its packing whether it has a value.
+    # A float is checked apart from its packing, so a wrong float is drawn more often.
     floating = _floating(graph)
-    # It may be asked of all scalars at once, and at wrong places, so most often it is a late one.
+    # All scalars may be checked at once, and at wrong places, so most often it is a late one.
     late = floating[-1:] if choices.chance(1, 2) else floating
     at = choices.pick(late if late and choices.chance(3, 4) else range(len(signatures)))
     dtypes = signatures[at].scalars
@@ -183,7 +183,7 @@ def _floating(graph: DraftedGraph) -> list[int]:
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """Wrong swaps of buffers; None if the graph allows no wrong one."""
+    """Wrong swaps of buffers; None if the graph allows no wrong swap."""
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
         if strangers:

@@ -30,7 +30,7 @@ _LEAST_ROOM_BYTES = 64
 
 
 def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A new buffer; if there are enough by the shape, usually after a free of an old one."""
+    """A new buffer; usually an old one is freed first if the shape's number of buffers is alive."""
     if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
         free(choices, draft, shape)
     if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
@@ -148,8 +148,8 @@ def _like_before(
 ) -> tuple[Signature, tuple[LiveBuffer, ...]]:
     """One of the last two dispatches again: the same, or with another kernel or other buffers.
 
-    A cache keyed by kernel and buffers must find the first again, and must not
-    find the others.
+    A cache keyed by kernel and buffers must find the same dispatch again, and must miss if the
+    kernel or a buffer differs.
     """
     signature, buffers = draft.dispatched[-1 - choices.integer(0, 1) % len(draft.dispatched)]
     if len(set(buffers)) < len(buffers):
@@ -200,7 +200,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """The scalars of an earlier dispatch of any kernel with these types: all equal, or all but one.
+    """The scalars of an earlier dispatch of any kernel with these types: unchanged, or one is new.
 
     A cache keyed by content must find equal scalars again, and must miss where one of them
     differs.
@@ -212,7 +212,7 @@ def near(
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
-    """Buffers that fit a kernel, with new ones where there are too few; None if none fits.
+    """Buffers that fit a kernel; a missing buffer is made, and None means that it cannot be.
 
     A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
     """

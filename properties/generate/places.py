@@ -39,7 +39,7 @@ def parts(choices: Choices, draft: Draft, shape: Shape) -> None:
 def walk(choices: Choices, draft: Draft, shape: Shape) -> None:
     """Commands over parts of one buffer, called and replayed by turns; then a write to one part.
 
-    A batch must know the bytes that each of them has touched.
+    A batch must know the bytes that each command has touched.
     """
     signature = choices.weighted(shape.kernels)
     buffers = bind(choices, draft, signature)
@@ -67,7 +67,7 @@ def walk(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _pieces(choices: Choices, draft: Draft, buffer: LiveBuffer) -> list[tuple[int, int]]:
-    """Two or three parts of a buffer, apart from each other where it is long enough."""
+    """Two or three parts of a buffer, which may overlap or be one and the same."""
     step = draft.limits.storage_offset_alignment_bytes
     whole = buffer.size_bytes // WORD_BYTES * WORD_BYTES
     last = (whole - WORD_BYTES) // step
@@ -155,7 +155,7 @@ def launch_indirect(
     counts: LiveBuffer,
     offset: int,
 ) -> None:
-    """One indirect dispatch over buffers that fit the kernel; none if no grid may be read."""
+    """One indirect dispatch over buffers that fit the kernel; no op if ``counts`` holds no grid."""
     written = compress(buffers, signature.written)
     if counts not in draft.counting() or counts in written:
         return

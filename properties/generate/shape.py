@@ -85,13 +85,13 @@ class Shape:
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
-    """Kernels that make grids; they are drawn only for that, since they hide earlier mistakes."""
+    """Kernels that write grids; they are drawn only to do so, since they hide earlier mistakes."""
     live_buffers: int = 4
     """About how many buffers are alive at a time; with more, allocs become rare."""
     palette: tuple[int, ...] = ()
     """The sizes in bytes of most buffers, since a model has few; if empty, any size."""
     real_buffers: int = 8
-    """One buffer in this many holds floats; 0: none does."""
+    """One buffer in this many holds floats; with 0, no buffer does."""
     mistakes: int = 6
     """One move in this many is invalid on purpose."""
     dump: bool = True
@@ -133,7 +133,7 @@ _LONG: tuple[tuple[MoveName, int], ...] = (
 _LONG_MOVES = Weights(*_LONG)
 _LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
 _LONG_MOVES_WITH_BURSTS = Weights(*_LONG, ("burst", 12))
-"""Batches of more dispatches than a byte counts."""
+"""With bursts, batches get more dispatches than a byte can count (255)."""
 _LONG_SIZES = (64, 16, 260)
 _LONG_LIVE = (2, 4, 8)
 

@@ -114,7 +114,7 @@ def _short_shape(choices: Choices, kernels: Kernels, min_ops: int, max_ops: int)
 
 def _choices(draw: st.DrawFn) -> DrawnChoices:
     def integer(low: int, high: int) -> int:
-        # Counted from 0, because Hypothesis shrinks towards it.
+        # The number is counted from 0, because Hypothesis shrinks towards 0.
         return low + draw(_up_to(high - low))
 
     return DrawnChoices(integer)

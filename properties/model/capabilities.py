@@ -73,29 +73,29 @@ class Capabilities:
     limit_exceeded: Refusal = Refusal.NOT_ASKED
     out_of_memory: Refusal = Refusal.NOT_ASKED
     kernels: tuple[str, ...] = ()
-    """The names of the kernels that it can run; empty means all."""
+    """The names of the kernels that the target can run; empty means all."""
     grid_dimensions: int = 3
     """How many dimensions of a grid may be more than 1."""
     spreads_grids: bool = False
-    """A grid past the device's limit of a dimension is spread over more of them."""
+    """A grid past the device's limit of a dimension is spread over more dimensions."""
     orders_deliveries: bool = True
-    """It calls done callbacks, and calls them in the order of the reads."""
+    """The target calls done callbacks, and calls them in the order of the reads."""
     delivery: Arrival = Arrival.SYNC
-    """When and where a read arrives; with ``ARRAY`` it is an ``ArrayAdapter``."""
+    """When and where a read arrives; with ``ARRAY`` the target is an ``ArrayAdapter``."""
     host_arrays: bool = False
     """A write takes its data at the call, from an array that the caller overwrites after it."""
     releases_arrays: bool = False
     """Once a sync has ended, even with an error, no read before it touches its array any more."""
     concurrent_syncs: bool = False
-    """A sync may begin while another is under way: it is a ``ConcurrentAdapter``."""
+    """A sync may begin while another is under way: the target is a ``ConcurrentAdapter``."""
     handles: bool = False
-    """Ops get the runtime's own handles, stale ones too: it is a ``HandleAdapter``."""
+    """Ops get the runtime's own handles, stale ones too: the target is a ``HandleAdapter``."""
     special_floats: bool = False
     """Data and scalars may be NaN, infinite, -0 or subnormal."""
     replays: bool = False
-    """It captures and replays: it is a ``ReplayingAdapter``."""
+    """The target captures and replays: it is a ``ReplayingAdapter``."""
     indirect: bool = False
-    """It dispatches over grids that the GPU reads from a buffer: it is an ``IndirectAdapter``."""
+    """The target is an ``IndirectAdapter``: it dispatches over grids that the GPU reads."""
     survives_failed_maps: bool = False
     """A failed map costs the reads that waited for it, which raise, and nothing else."""
     survives_out_of_memory: bool = False
@@ -103,9 +103,9 @@ class Capabilities:
     survives_loss: bool = False
     """Once its device is lost, ops may raise and reads fail; the next program has a new device."""
     no_empty_submits: bool = False
-    """It submits nothing empty, unless a queue write waits for a submit; the layer checks that."""
+    """No submit is empty, unless a queue write waits for a submit; the layer checks that."""
     parts: bool = False
-    """It binds parts of buffers: a dispatch may bind a ``Part`` in place of a name."""
+    """The target binds parts of buffers: a dispatch may bind a ``Part`` in place of a name."""
 
     def __post_init__(self) -> None:
         for name, unit_bytes in self._granularity.items():

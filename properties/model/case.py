@@ -31,7 +31,7 @@ from properties.model.disturbance import Disturbance
 
 UNSEEDED = ("late", "early")
 SCHEDULERS = (*UNSEEDED, "random")
-"""The schedulers that take turns, the one that defers most first."""
+"""The schedulers that take turns, in order: the scheduler that defers most comes first."""
 REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
@@ -99,12 +99,12 @@ class DeviceSpec:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether it is a simulated device."""
+        """Whether the device is simulated."""
         return self.name == SIMULATED
 
     @property
     def is_replayed(self) -> bool:
-        """Whether it replays the choices of a schedule."""
+        """Whether the device replays the choices of a schedule."""
         return self.is_simulated and self.scheduler == REPLAYED
 
     @property
@@ -228,7 +228,7 @@ def _is_limit(key: str, value: str) -> bool:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether it is a number that a device could count to."""
+    """Whether ``text`` is a number that a device could count to."""
     return text.isascii() and text.isdecimal() and len(text) < 19
 
 

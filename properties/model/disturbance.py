@@ -78,5 +78,5 @@ def as_json(disturbance: Disturbance) -> str:
 
 
 def _none(kind: str) -> Any:
-    """The value of a plan's field for a kind of fault that it does not have."""
+    """The value of the field ``kind`` in a plan without faults of that kind."""
     return getattr(NO_FAULTS, kind)

@@ -26,7 +26,7 @@ class Finding:
     failure: str
     """The op that shows the failure, the expected result and the actual one."""
     path: Path | None = None
-    """The file of the finding; None if there is none."""
+    """The file of the finding; None if there is no file."""
     replay: str = ""
     """The command that replays that file; empty after a replay."""
     reproduced: bool = True
@@ -34,9 +34,9 @@ class Finding:
     is_cut_short: bool = False
     """Whether the time for shrinking ran out, so that it may become smaller."""
     unsaved: str = ""
-    """Why its file could not be written; empty if it was, or where none was to be."""
+    """Why the file could not be written; empty if it was written, or no file was wanted."""
     argument: tuple[str, ...] = ()
-    """Why it fails, a line each, what matters most first; empty if it was not explained."""
+    """Why the program fails, in lines, the most telling first; empty if not explained."""
 
     def __str__(self) -> str:
         """At most eight lines if there is a file; otherwise the whole program and failure."""

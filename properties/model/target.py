@@ -313,7 +313,7 @@ def as_delivery(returned: object) -> Delivery:
     """The returned value of a read, as a delivery.
 
     Raises:
-        TypeError: it is neither bytes nor a delivery.
+        TypeError: ``returned`` is neither bytes nor a delivery.
     """
     if isinstance(returned, bytes | bytearray | memoryview):
         # Not copied: a value that changes after its delivery is a finding.

@@ -1,6 +1,6 @@
 """The kill matrix: every mutant against every oracle that looks at its part, over several seeds.
 
-A mutant's own oracle is the one that is sure to find it.  It hunts the mutant on every seed with
+A mutant's own oracle is an oracle that is sure to find it.  It hunts the mutant on every seed with
 the whole budget, and shrinks what it finds on the first seed.  The other oracles try only the first
 seed, with few programs.
 """
@@ -63,11 +63,11 @@ class Row:
 
     @property
     def survived_hundred(self) -> bool:
-        """Whether it survived a hundred programs on the median seed."""
+        """Whether the mutant survived a hundred programs on the median seed."""
         return self.programs > HARD_PROGRAMS
 
     def hunt_of(self, oracle: str) -> Hunt | None:
-        """The hunt of the oracle of that name on the first seed; None if it did not hunt."""
+        """The hunt of the oracle of that name on the first seed; None if there was no hunt."""
         return next((one for one in (*self.own, *self.others) if one.oracle == oracle), None)
 
 

@@ -37,15 +37,15 @@ class Mutant:
     description: str
     """What is wrong, in a sentence."""
     origin: str = ""
-    """The project and issue where it really happened, if it did."""
+    """The project and issue where the mistake really happened, if it did."""
     found_by: str = "reference"
-    """The oracle that is sure to find it within the whole budget."""
+    """The oracle that is sure to find the mutant within the whole budget."""
     hard: bool = False
-    """Whether it has survived a hundred random programs."""
+    """Whether the mutant has survived a hundred random programs."""
     rare: bool = False
-    """Whether it has survived a thousand."""
+    """Whether the mutant has survived a thousand random programs."""
     hangs: bool = False
-    """Whether it makes a program hang."""
+    """Whether the mutant makes a program hang."""
     parts: Parts = _ALL
     make_driver: Callable[[Any], Driver] = WgpuDriver
     make_runtime: Callable[..., Runtime] = Runtime

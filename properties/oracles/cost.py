@@ -38,6 +38,7 @@ from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.model.target import Delivery, Target
+from properties.oracles.kept import Collections, collections_of, tell_growth
 from properties.oracles.lines import COUNTED, FunctionLines, Lines, widened
 from properties.targets.factory import TargetFactory
 
@@ -78,7 +79,7 @@ def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where ``case`` costs more than it should; None if it is too large to count."""
+    """The failure of a case that costs too much; None also if it is too large to count."""
     bare = _bare(case)
     if bare is None:
         return None
@@ -140,7 +141,7 @@ def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
     with _target(case, factory) as target:
         if target is None:
             return None
-        return _judge_rounds(case, target, lambda _: ops, reason, _LEAST_BYTES)
+        return _judge_rounds(case, factory, target, lambda _: ops, reason, _LEAST_BYTES)
 
 
 def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
@@ -159,7 +160,7 @@ def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
             _perform(target, op)
         least_bytes = _PLACES * _PLACE_BYTES
         return _judge_rounds(
-            case, target, lambda number: _shifted(used, number), reason, least_bytes
+            case, factory, target, lambda number: _shifted(used, number), reason, least_bytes
         )
 
 
@@ -192,6 +193,7 @@ def _shifted(ops: Sequence[Op], number: int) -> list[Op]:
 
 def _judge_rounds(
     case: Case,
+    factory: TargetFactory,
     target: Target,
     ops_of: Callable[[int], Sequence[Op]],
     reason: str,
@@ -201,17 +203,20 @@ def _judge_rounds(
     # Rounds with new places become longer and longer, so there are fewer of them.
     looks = _LOOKS if least_bytes == _LEAST_BYTES else _LOOKS[:-1]
     kept, done = [0], 0
+    held: Collections = {}
+    before = held
     if tracemalloc.is_tracing():
         return None
-    _repeat(target, ops_of, range(-_WARM_UP_ROUNDS, 0))
+    _repeat(factory, target, ops_of, range(-_WARM_UP_ROUNDS, 0))
     tracemalloc.start()
     try:
         for look in looks:
-            _repeat(target, ops_of, range(done, look))
+            _repeat(factory, target, ops_of, range(done, look))
             kept.append(_kept_bytes())
             if kept[-1] - kept[-2] < least_bytes * (look - done):
                 return None
             done = look
+            held, before = collections_of(getattr(target, "runtime", target)), held
     finally:
         tracemalloc.stop()
     return _failure(
@@ -219,6 +224,7 @@ def _judge_rounds(
         "memory",
         f"the program leaves more host memory in use each time, {reason}: "
         f"{', '.join(map(str, kept[1:]))} bytes after {', '.join(map(str, looks))} rounds",
+        tuple(tell_growth(before, held, (looks[-2], looks[-1]))),
     )
 
 
@@ -228,8 +234,14 @@ def _cleared(program: Program) -> list[Op]:
     return [*program, Sync(), *frees, Sync()]
 
 
-def _repeat(target: Target, ops_of: Callable[[int], Sequence[Op]], rounds: Iterable[int]) -> None:
+def _repeat(
+    factory: TargetFactory,
+    target: Target,
+    ops_of: Callable[[int], Sequence[Op]],
+    rounds: Iterable[int],
+) -> None:
     for number in rounds:
+        factory.make_trace()  # With each trace a worker says that it makes progress.
         for op in ops_of(number):
             _perform(target, _varied(op, number) if isinstance(op, Dispatch) else op)
 
@@ -353,6 +365,7 @@ def _ops_only(op: Op, width: int) -> list[Op]:
 @contextmanager
 def _target(case: Case, factory: TargetFactory) -> Iterator[Target | None]:
     """An untraced target, which is closed; None if the factory makes none."""
+    factory.make_trace()  # With each trace a worker says that it makes progress.
     target = factory.untraced(case)
     try:
         yield target

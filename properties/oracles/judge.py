@@ -197,7 +197,7 @@ def _judge_meaning(
             failure = judge_planned(execution)
     if failure is None and execution.stats is not None:
         # Only our runtime has counters.  Its messages are about an op's bytes, whatever their form.
-        failure = judge_words(program, expected, got)
+        failure = judge_words(program, expected, got, met_faults(execution.trace))
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure

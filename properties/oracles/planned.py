@@ -1,8 +1,8 @@
 """Holds the plan of faults of a simulated device against what its driver met.
 
-A call fails exactly if a fault is planned for it.  Once a device is lost, and a promise says so, no
-op but a free is accepted.  Nothing here looks at values.  ``compile``, and the calls of a
-``drain``, leave no event and are not followed.
+A call fails exactly if a fault is planned for it.  After the call at which a device is lost, no op
+but a free is accepted; this is checked only if the device's profile tells of a loss.  Nothing here
+looks at values.  ``compile``, and the calls of a ``drain``, leave no event and are not followed.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ _LOSING = {
     "lost_at_encode": "encode",
 }
 _TOLD_AFTER = ("create_buffer", "create_bind_group")
-"""Verbs with an event only for a call that went well; one that failed has a ``failed`` event."""
+"""Verbs whose event comes only if the call went well; a failed call has a ``failed`` event."""
 _LOST = DeviceLost.__name__
 
 
@@ -79,7 +79,7 @@ def _is_followed(event: Event) -> bool:
 
 
 def _calls(events: list[Event], verb: str) -> Iterator[tuple[str, int]]:
-    """The error of each call of ``verb`` on the device, if it raised one, and its place.
+    """For each call of ``verb`` on the device: its error or "", and its place in the trace.
 
     An encode of nothing has no number.  A call on a device that was found lost never reaches it, so
     later calls do not count.
@@ -103,7 +103,7 @@ def _error_of_call(events: list[Event], at: int) -> str:
 
 
 def _accepted_after(events: list[Event], place: int) -> str:
-    """The first op that was accepted after the op that made the call; empty if there is none."""
+    """The first op that was accepted after the op that made the call; empty without such an op."""
     op: Op | None = None
     for event in events[place:]:
         if event.kind == "op":

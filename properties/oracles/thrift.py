@@ -178,9 +178,9 @@ class _Followed:
             self._keep("bind groups", key, self._groups, self._policy.bind_group_cache)
 
     def _keep(self, name: str, key: Any, kept: dict[Any, None], capacity: int) -> None:
-        """Put a new entry into a cache, first in, first out; an equal one must not be there.
+        """Put a new entry into a cache, first in, first out.  It must not hold an equal entry.
 
-        A free drops entries as well, which are never asked for again.
+        The cache drops entries at a free as well; these stay here, since nothing asks for them.
         """
         if key in kept:
             self._waste(name, f"an entry of the {name} is made again, though it is kept")

@@ -4,8 +4,9 @@ A runtime with many bugs shows the same one in nearly every program.  A session 
 and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave out what
 it needs: a form of ops, a sort of refused ops, a client, or faults.  Only one program in
 ``AGAIN_EVERY`` still has that.  Many different bugs need a client or faults, so these come back in
-one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs both, neither is left out by itself.  What
-nearly every program has is never left out.  The bugs alone decide this, never the target's name.
+one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs a client and faults, neither is left out
+by itself.  What nearly every program has is never left out.  The bugs alone decide what is left
+out, never the target's name.
 """
 
 from collections.abc import Iterable, Mapping

@@ -34,10 +34,10 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_pipeline": 1,
     "lost_at_encode": 2,
 }
-"""The most calls of one verb that a usual op makes: a read maps once, an alloc makes one buffer."""
+"""How many calls of each verb an op usually makes at most: a read, for instance, maps once."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried; together they have every way in which the layer settles."""
+"""How many small seeds are tried.  Among them is every way in which the layer settles promises."""
 _MOST_SHIFTS = 16
 """The most calls by which a fault is moved at once, since each try is an execution."""
 
@@ -62,7 +62,10 @@ def simpler_disturbances(disturbance: Disturbance) -> Iterator[Disturbance]:
 
 
 def with_earlier_faults(device: DeviceSpec, ops: int) -> Iterator[DeviceSpec]:
-    """The device with faults earlier by the calls that ``ops`` deleted ops may have made."""
+    """The device with one fault moved to an earlier call.
+
+    It moves by one call at least, and by as many at most as ``ops`` deleted ops may have made.
+    """
     plan = device.faults
     for name, at, number in _numbers(plan):
         most = min(number, _CALLS_AN_OP[name] * ops)
@@ -102,7 +105,8 @@ def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
     if device.limits:
         yield replace(device, limits=())
     for name, _ in device.limits:
-        # Narrow bindings go with a fine alignment: no device binds less than it aligns to.
+        # Without the fine alignment, narrow bindings are dropped as well: no device's largest
+        # binding is smaller than its alignment.
         gone = {name, _NARROW} if name == _ALIGNMENT else {name}
         yield replace(device, limits=tuple(each for each in device.limits if each[0] not in gone))
 
@@ -142,6 +146,6 @@ def _with_number(plan: FaultPlan, name: str, at: int, number: int) -> Iterator[F
 
 
 def _with_faults(plan: FaultPlan, name: str, value: Any) -> Iterator[FaultPlan]:
-    """The plan with other faults of one kind, unless too many are in a row."""
+    """The plan with other faults of one kind; nothing if too many calls in a row would fail."""
     with suppress(ProgramError):
         yield replace(plan, **{name: value})

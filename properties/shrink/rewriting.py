@@ -1,6 +1,6 @@
 """Pure rewrites that make a whole program smaller or simpler.
 
-Each gives well-formed programs, or None if there is none.  The reducer decides
+Each rewrite gives well-formed programs, or None if it does not apply.  The reducer decides
 which rewrite is tried when; nothing here runs a program.
 """
 

@@ -1,7 +1,7 @@
 """A program whose buffers have room for all that its ops reach.
 
-An op that is out of range may only stand in for a valid one, since a smaller buffer is simpler.  If
-a program fails with larger buffers as well, what is out of range is no part of its failure.
+Shrinking makes buffers smaller, and so puts ops out of range that were valid.  If the program fails
+with larger buffers as well, its failure does not need the refusal of such an op.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def with_room(program: Program, kernels: Mapping[str, Kernel]) -> Program:
 
 
 def _enlarged(op: Op, ends: Mapping[str, int]) -> Op:
-    if not isinstance(op, Alloc) or ends.get(op.buffer, 0) <= op.size_bytes:
+    if not isinstance(op, Alloc) or (end := ends.get(op.buffer, op.size_bytes)) <= op.size_bytes:
         return op
-    words = -(-ends[op.buffer] // WORD_BYTES)
+    words = -(-end // WORD_BYTES)
     return replace(op, size_bytes=words * WORD_BYTES)

@@ -53,11 +53,13 @@ class Search:
     def take(self, candidate: Case) -> bool:
         """Whether ``candidate`` fails; if it does, the search continues from it.
 
+        One without ops is never taken: the file of a finding cannot hold it.
+
         Raises:
             OutOfTime: it was not run, because the time is over.
         """
         text = text_of(candidate)
-        if text in self._asked:
+        if text in self._asked or not candidate.program:
             return False
         if self._is_late():
             raise OutOfTime

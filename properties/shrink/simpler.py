@@ -73,7 +73,7 @@ def _ends_of(op: Read | Write) -> Iterator[Op]:
 
 
 def _simpler_bound(bound: tuple[Bound, ...]) -> Iterator[tuple[Bound, ...]]:
-    """All of a buffer, then an earlier or a shorter part, one after the other."""
+    """The bound buffers with one of them simpler: bound whole, or by an earlier or shorter part."""
     for at, one in enumerate(bound):
         if isinstance(one, Part):
             parts: list[Bound] = [one.buffer]

@@ -14,12 +14,12 @@ from properties.model.failure import Failure, FailureKind
 from properties.shrink.reducer import Judgement, fails_like
 
 Together = tuple[str, ...]
-"""The kind of the first op and that of the last, with no sync between; empty if none heals."""
+"""The kinds of the two ops between which no sync may stand; empty if no sync heals."""
 _KINDS: Mapping[str, str] = dict.fromkeys(
     ("dispatch", "dispatch_indirect", "copy", "replay"), "command"
 )
 _MOST_OPS = 16
-"""Of a longer program shrinking was cut short; its ops say little."""
+"""A longer program was not shrunk to the end, so its ops say little."""
 
 
 def together(case: Case, failure: Failure, judgement: Judgement) -> Together:

@@ -83,7 +83,7 @@ def as_target(made: Any) -> Target:
     """``made``, which must be a target.
 
     Raises:
-        TypeError: it has no method ``perform``.
+        TypeError: ``made`` has no method ``perform``.
     """
     if not hasattr(made, "perform"):
         raise TypeError(
@@ -133,7 +133,7 @@ class TargetFactory(ABC):
         """A new target; it shares at most the device with earlier ones."""
 
     def counting(self) -> Counting | None:
-        """The same targets on a device whose memory is counted; None if it cannot be."""
+        """The same targets on a device whose memory is counted; None if it cannot be counted."""
         return None
 
     def untraced(self, case: Case) -> Target | None:

@@ -50,7 +50,7 @@ class TargetProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process has not ended."""
         return self._process.poll() is None
 
     def tell(self, line: str) -> None:
@@ -75,7 +75,7 @@ class TargetProcess:
         return self._last_line
 
     def hear_answer(self) -> Answer | Detail | Told | None:
-        """The next line as an answer; None if it is none.
+        """The next line as an answer; None if the line is no answer.
 
         An answer may follow text that a library printed without a newline.  If such a line could
         also be other text, it counts as an answer only if no line follows.

@@ -285,7 +285,7 @@ class ProcessFactory(TargetFactory):
         return Opened(target=target, trace=self.make_trace(), reports=reports)
 
     def counting(self) -> Counting | None:
-        """The same targets in a second process; None if it has no layer, or cannot collect."""
+        """The same targets in a second process; None without a layer, or if it cannot collect."""
         if self._counting is None and self._ready.layer and self._may_count:
             memory, factory = Memory(), None
             try:

@@ -106,7 +106,10 @@ class _Server:
         delivery.add_done_callback(lambda done: self._deliver(op.result, done))
 
     def _tell_rest(self) -> None:
-        """After a sync, ask for the values of reads, since the target need not call back."""
+        """After a sync, send the values of reads that the target did not call back for.
+
+        A target that promises ``orders_deliveries`` calls back for each read by itself.
+        """
         if not self._opened.capabilities.orders_deliveries:
             for result, delivery in [*self._untold.items()]:
                 self._deliver(result, delivery)

@@ -68,7 +68,7 @@ _GLUED_READY = re.compile(rf".*({READY} \{{.*\}})\s*")
 
 
 class TargetFailed(TargetRaised):
-    """The target gave no answer, or none that can be read."""
+    """The target gave no answer, or an answer that cannot be read."""
 
     def __init__(self, message: str) -> None:
         super().__init__(type(self).__name__, message)
@@ -81,9 +81,9 @@ class Ready:
     capabilities: Capabilities = field(default_factory=Capabilities)
     limits: Limits = field(default_factory=Limits)
     description: str = ""
-    """What it runs on, for the report."""
+    """What the target runs on, for the report."""
     layer: bool = False
-    """Whether it takes the lines ``adversary`` and ``collect``."""
+    """Whether the target takes the lines ``adversary`` and ``collect``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def write_open(disturbance: Disturbance | None) -> str:
 
 
 def parse_hello(line: str) -> Mapping[str, Any]:
-    """The contents of that line; ProgramError if it cannot be read."""
+    """The contents of a line of ``write_hello``; ProgramError if it cannot be read."""
     message = _after(HELLO, line)
     if message.get("version") != VERSION:
         raise ProgramError(
@@ -179,7 +179,7 @@ def write_ready(ready: Ready) -> str:
 
 
 def parse_ready(line: str) -> Ready:
-    """The contents of that line; ProgramError if it is malformed."""
+    """The contents of a line of ``write_ready``; ProgramError if it is malformed."""
     message = _after(READY, line)
     limits = message.pop("limits", {})
     if not isinstance(limits, dict):
@@ -223,7 +223,7 @@ def _details(details: str) -> list[str]:
 
 
 def parse_answer(line: str) -> Answer | Detail | Told | None:
-    """What a line of the target means; None if it is none of its answers.
+    """What a line of the target means; None if the line is no answer.
 
     TargetFailed if an answer is malformed.
     """
@@ -258,7 +258,7 @@ class Glued:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it can only be an answer; a library may print ``ok`` as well."""
+        """Whether the text can only be an answer; a library may print ``ok`` as well."""
         match self.answer:
             case Raised(error):
                 return _contract_error(error) is not None
@@ -268,7 +268,7 @@ class Glued:
 
 
 def parse_glued(line: str) -> Glued | None:
-    """The answer at the end of a line that begins otherwise; None if it has none."""
+    """The answer at the end of a line that begins otherwise; None without an answer."""
     found = _GLUED.fullmatch(line)
     answer = None if found is None else parse_answer(found[2])
     if found is None or answer is None or isinstance(answer, Detail | Told):
@@ -277,7 +277,7 @@ def parse_glued(line: str) -> Glued | None:
 
 
 def ready_in(line: str) -> str | None:
-    """The ready message in a line, after any other text; None if it has none."""
+    """The ready message in a line, after any other text; None without such a message."""
     if line.split()[:1] == [READY]:
         return line
     found = _GLUED_READY.fullmatch(line)

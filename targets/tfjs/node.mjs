@@ -14,7 +14,7 @@ import { tfWith } from "./packages.mjs";
 
 const { PROMISES, RUNTIMES } = await import("./runtime.js");
 const [word = "programs", changes] = process.argv.slice(2);
-const tf = tfWith(changes);
+const tf = await tfWith(changes);
 
 const answer = served(openDevice, (device) => new RUNTIMES[word](device, tf), PROMISES);
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import gpusim
+from gpusim.devices import SIMULATED
 from gpusim.program import Program
 from gpusim.runtime import PRESETS
 from properties.cli import main
@@ -27,15 +28,20 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def finding(tmp_path: Path, device_name: str) -> Path:
-    """A finding that no longer fails."""
+def finding(tmp_path: Path) -> Path:
+    """A finding of the simulated device that no longer fails."""
     program = Program.parse("alloc a 8\nwrite a 1 0a0b\nread a 0 8 -> r0\nsync\n")
-    case = Case(
-        program=program, policy=PRESETS["pooled"], device=parse_device(device_name), seed="0/1"
-    )
+    device = parse_device(SIMULATED)
+    case = Case(program=program, policy=PRESETS["pooled"], device=device, seed="0/1")
     path = tmp_path / "finding.txt"
     write(path, FindingFile(case=case))
     return path
+
+
+def moved(finding: Path, device: str) -> None:
+    """Make it a finding of another device."""
+    text = finding.read_text(encoding="utf-8")
+    finding.write_text(text.replace(f"device: {SIMULATED}", f"device: {device}"), encoding="utf-8")
 
 
 def python(*words: str) -> subprocess.CompletedProcess[str]:
@@ -143,6 +149,7 @@ def test_a_session_that_finds_something(
 def test_a_finding_that_is_fixed_passes(
     capsys: pytest.CaptureFixture[str], finding: Path, device_name: str
 ) -> None:
+    moved(finding, device_name)
     assert main(["replay", str(finding)]) == 0
     printed = capsys.readouterr().out
     assert f"target runtime on device {device_name}, policy pooled" in printed
@@ -153,6 +160,7 @@ def test_a_finding_that_is_fixed_passes(
 def test_a_finding_replays_elsewhere_when_told_so(
     capsys: pytest.CaptureFixture[str], finding: Path
 ) -> None:
+    moved(finding, "vulkan")
     assert main(["replay", str(finding), "--device", "simulated", "--policy", "eager"]) == 0
     printed = capsys.readouterr().out
     assert "target runtime on device simulated, policy eager" in printed
@@ -268,10 +276,9 @@ def test_a_long_program_is_not_printed_whole(
 
 
 def test_a_device_that_cannot_be_read_is_named_by_its_line(
-    capsys: pytest.CaptureFixture[str], finding: Path, device_name: str
+    capsys: pytest.CaptureFixture[str], finding: Path
 ) -> None:
-    text = finding.read_text(encoding="utf-8")
-    finding.write_text(text.replace(f"device: {device_name}", "device: vulcan x=1"))
+    moved(finding, "vulcan x=1")
     assert main(["replay", str(finding)]) == 2
     assert "line 3 of the finding" in capsys.readouterr().err
 

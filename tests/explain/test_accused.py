@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.explain.test_reasons import Told, argument_of
+from tests.explain.reasons import Told
+from tests.explain.test_reasons import argument_of
 
 TOLD = (
     Told(

@@ -71,6 +71,87 @@ def test_the_crossing_pair_is_marked(made: dict[str, str]) -> None:
     assert "took effect" in made["foreign"]
 
 
+def test_the_source_has_the_ops_in_the_order_of_the_program(made: dict[str, str]) -> None:
+    for name, text in made.items():
+        for picture in re.findall(r"<svg.*?</svg>", text.partition("The argument")[0]):
+            positions = [int(each) for each in re.findall(r'<a href="#op-(\d+)"', picture)]
+            assert len(positions) > 2, name
+            assert positions == sorted(positions), name
+
+
+def test_each_mark_has_a_title(made: dict[str, str]) -> None:
+    for text in made.values():
+        marks = re.findall(r"<(?:circle|polygon|rect)[^>]*>.{7}", text)
+        assert marks
+        assert all(mark.endswith("<title>") for mark in marks)
+    dots = re.findall(r"<circle[^>]*><title>([^<]*)", made["write_overtakes_batch"])
+    assert (
+        "op 2 (write a 0 01010101): submitted by call 5, op 2: write_buffer "
+        "bytes 0 to 3 of storage 1 (made for a): 01010101"
+    ) in dots
+
+
+def test_the_calls_are_listed_with_the_ops_that_they_serve(made: dict[str, str]) -> None:
+    text = made["write_overtakes_batch"]
+    row = text[text.index('<tr id="call-10">') :].partition("</tr>")[0]
+    cells = re.sub("<[^>]+>", "", row.replace("</td>", "|"))
+    assert cells == "10|op 3|submit||submits op 1, op 3|"
+    assert "<details open>" in text
+    assert "The calls on the device" not in made["foreign"]
+
+
+def test_a_long_list_of_calls_is_folded() -> None:
+    argument = argument_for(MISTAKES[0])
+    many = (*argument.events, *[Event("drain", {})] * 30)
+    assert "<details><summary>46 calls" in page(replace(argument, events=many), "gpusim replay F")
+
+
+def test_there_is_no_second_picture_where_the_order_is_right(made: dict[str, str]) -> None:
+    argument = replace(argument_for(MISTAKES[0]), crossing=None, reached=(), lost=())
+    text = page(argument, "gpusim replay F")
+    assert 'class="should"' not in text
+    assert "so it is left out. What differs: expected from byte 0" in text
+    assert 'class="should"' in made["write_overtakes_batch"]
+    assert 'class="should"' in made["foreign"]
+
+
+def test_what_still_fails_has_a_line_of_its_own() -> None:
+    argument = replace(argument_for(MISTAKES[0]), passes=("with x",), fails=("with y", "with z"))
+    text = page(argument, "gpusim replay F")
+    assert "<dt>passes</dt><dd>with x</dd><dt>still fails</dt><dd>with y; with z</dd>" in text
+
+
+@pytest.mark.parametrize(
+    ("client", "says"),
+    [
+        ("dropping", "drops both tickets"),
+        ("reentrant", "in its done callback"),
+        ("misusing", "a call that is to be refused"),
+    ],
+)
+def test_what_a_client_calls_itself_stands_in_the_program(client: str, says: str) -> None:
+    argument = argument_for(MISTAKES[0])
+    own = page(replace(argument, case=replace(argument.case, client=client)), "gpusim replay F")
+    program = re.findall(r"<ol.*?</ol>", own)[0]
+    assert f'<span class="soft">client {client}: ' in program
+    assert says in program
+
+
+def test_the_calls_of_a_runtime_beside_are_marked() -> None:
+    argument = argument_for(MISTAKES[0])
+    beside = Event("create_buffer", {"buffer": 99, "role": Role.STORAGE, "size_bytes": 4})
+    text = page(
+        replace(
+            argument,
+            case=replace(argument.case, client="beside"),
+            events=(beside, *argument.events),
+        ),
+        "gpusim replay F",
+    )
+    assert "<td>the runtime beside (client)</td>" in text
+    assert "storage 99 (of the runtime beside), 4 bytes" in text
+
+
 def test_an_op_without_effect_is_marked_and_reaches_no_clock() -> None:
     lost = replace(foreign_argument("overtakes"), crossing=None, lost=(2,), reached=())
     what, should = shown(lost), expected(lost)

@@ -69,6 +69,20 @@ def test_what_is_found_fails_again_from_its_file(name: str, tmp_path: Path) -> N
     assert COSTS.open(SOUND, "simulated", BUILTIN)(case) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("reads_kept_for_ever", "runtime._readbacks._all"),
+        ("handles_kept_for_ever", "runtime._buffers._freed"),
+        ("run_keeps_its_uniforms", "runtime._replays._plans._plans[].run.payloads"),
+    ],
+)
+def test_the_collection_that_keeps_the_memory_is_named(name: str, way: str) -> None:
+    failure = count_cost(case_under("ring"), factory_of(find(name), "simulated", BUILTIN))
+    assert failure is not None
+    assert failure.notes[0].startswith(f"the list {way} grows: ")
+
+
 def test_a_session_counts_some_cases_by_their_seed() -> None:
     mutant = find("handles_kept_for_ever")
     factory = factory_of(mutant, "simulated", BUILTIN)

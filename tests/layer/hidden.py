@@ -392,6 +392,6 @@ PAIRS: dict[str, tuple[type[Adapter], type[Adapter]]] = {
     "failed_is_zeros": (Surviving, FailedIsZeros),
     "failed_shifts": (Surviving, FailedShifts),
     "failed_poisons": (Surviving, FailedPoisons),
-    "loses_batch": (Frugal, LosesBatch),
+    "loses_open_batch": (Frugal, LosesBatch),
     "loss_is_zeros": (Lossy, LossIsZeros),
 }

@@ -9,6 +9,8 @@ import wgpu
 from gpusim.devices import open_device
 from gpusim.layer import Adversary, Watch, stand_between
 from gpusim.layer.adversary import HeldPromise
+from properties.explain.settling import IN_ORDER, REVERSED
+from properties.model.disturbance import Disturbance
 from tests.layer.mistakes.parts import STAGING
 
 
@@ -60,6 +62,29 @@ def test_a_seed_decides_the_order(disturbed: Any, adversary: Adversary) -> None:
     assert (0, 1, 2, 3) in orders
     assert (3, 2, 1, 0) in orders
     assert len(orders) > 3
+
+
+@pytest.mark.parametrize(("settling", "order"), [(IN_ORDER, [0, 1, 2]), (REVERSED, [2, 1, 0])])
+def test_an_explanation_knows_a_seed_of_each_order(
+    disturbed: Any, adversary: Adversary, settling: Disturbance, order: list[int]
+) -> None:
+    adversary.begin(settling.seed)
+    assert order_in_a_loop(disturbed, 3) == order
+    # The layer in JavaScript draws otherwise.
+    assert ["any", "last", "first"][settling.seed % 3] == ("last" if order[0] else "first")
+
+
+def test_a_program_begins_though_the_event_loop_of_the_one_before_has_ended(
+    disturbed: Any, adversary: Adversary
+) -> None:
+    async def leave_behind() -> None:
+        for buffer in staging(disturbed, 40):
+            buffer.map_async("READ").then(lambda _: None)
+
+    adversary.begin(0)
+    asyncio.run(leave_behind())
+    adversary.begin(0)
+    assert sorted(order_in_a_loop(disturbed, 2)) == [0, 1]
 
 
 def test_without_a_seed_nothing_is_disturbed(disturbed: Any, adversary: Adversary) -> None:

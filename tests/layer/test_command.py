@@ -85,8 +85,8 @@ def test_a_script_with_a_mistake(script: Path, device_name: str) -> None:
     assert "gpusim sanitize: 1 report\n" in done.stderr
 
 
-def test_json_is_one_line_a_report(script: Path, device_name: str) -> None:
-    done = sanitize("--json", script, device_name)
+def test_json_is_one_line_a_report(script: Path) -> None:
+    done = sanitize("--json", script, SIMULATED)
     said, line = done.stdout.splitlines()
     report = json.loads(line)
     assert said == "the program has ended"
@@ -95,15 +95,15 @@ def test_json_is_one_line_a_report(script: Path, device_name: str) -> None:
     assert report["times"] == 1
 
 
-def test_the_mended_script(script: Path, device_name: str) -> None:
-    done = sanitize(script, device_name, "mended")
+def test_the_mended_script(script: Path) -> None:
+    done = sanitize(script, SIMULATED, "mended")
     assert done.returncode == 0, done.stderr
     assert "gpusim sanitize: 0 reports\n" in done.stderr
 
 
-def test_a_module_that_captures_its_output(tmp_path: Path, device_name: str) -> None:
+def test_a_module_that_captures_its_output(tmp_path: Path) -> None:
     suite = tmp_path / "test_suite.py"
-    suite.write_text(SUITE.format(device=device_name), encoding="utf-8")
+    suite.write_text(SUITE.format(device=SIMULATED), encoding="utf-8")
     # From another folder, pytest would look at all that stands beside this one's parents.
     done = sanitize("-m", "pytest", "-q", "-p", "no:cacheprovider", suite, folder=tmp_path)
     assert done.returncode == 1, done.stderr

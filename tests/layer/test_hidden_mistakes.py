@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gpusim.devices import SIMULATED
 from gpusim.testing import Adapter, TargetFailed, fuzz, replay
 from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.model.case import NO_POLICY
@@ -55,14 +56,14 @@ def test_a_sound_runtime_stays_clean(name: str, device_name: str) -> None:
     assert first_failure(PAIRS[name][0], device_name, disturbed=True) is None
 
 
-def test_a_session_finds_one_and_its_file_replays(device_name: str, tmp_path: Path) -> None:
+def test_a_session_finds_one_and_its_file_replays(tmp_path: Path) -> None:
     place = Path(__file__).with_name("hidden.py")
     session = fuzz(
         f"{place}:FailedIsZeros",
         programs=20,
         seed=1,
         findings=1,
-        device=device_name,
+        device=SIMULATED,
         adversary=True,
         shrink_seconds=2.0,
         save=tmp_path,

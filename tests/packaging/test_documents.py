@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gpusim import errors
+from gpusim.devices import SIMULATED, open_device
 from gpusim.kernels import BUILTIN, Kernel
 from gpusim.program import Program
 from gpusim.testing import Adapter, TargetFailed, check
@@ -122,8 +123,8 @@ def test_the_example_drives_the_runtime() -> None:
     assert submits < 20
 
 
-def test_a_session_with_the_example_kernel_finds_nothing(device_name: str, tmp_path: Path) -> None:
-    options = ["--device", device_name, "--programs", "40", "--save", str(tmp_path)]
+def test_a_session_with_the_example_kernel_finds_nothing(tmp_path: Path) -> None:
+    options = ["--device", SIMULATED, "--programs", "40", "--save", str(tmp_path)]
     printed = run_script("-m", "gpusim", "fuzz", "--kernels", "examples/own_kernel.py", *options)
     assert "nothing found in 40 programs" in printed
 
@@ -205,9 +206,10 @@ def judging_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, A
 
 
 def test_the_tests_of_the_judging_page_see(
-    device: Any, device_name: str, judging_page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    judging_page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GPUSIM_DEVICE", device_name)
+    monkeypatch.setenv("GPUSIM_DEVICE", SIMULATED)
+    device = open_device(SIMULATED)
     with pytest.raises(TargetFailed, match="write a 0 01010101"):
         judging_page["test_a_write_waits_for_the_dispatch_before_it"](device)
     with pytest.raises(TargetFailed, match="replay: gpusim replay"):

@@ -4,7 +4,7 @@ import pytest
 
 from properties.fuzz.union import Step
 from tools import corpus
-from tools.calls import Calls, count
+from tools.calls import Calls, count, instructions
 from tools.count import Count, count_source
 from tools.fleet_speed import speed
 from tools.judge_parts import PARTS
@@ -51,6 +51,20 @@ def test_what_stands_in_no_file_is_a_call_and_no_change() -> None:
 
 def test_calls_of_python_are_counted_and_those_in_c_are_not() -> None:
     assert count(lambda: sorted([2, 1])).files == (__file__,)
+
+
+def test_instructions_are_those_of_each_function_itself() -> None:
+    def inner(number: int) -> int:
+        return number + 1
+
+    def outer() -> int:
+        return inner(inner(1))
+
+    alone, both = instructions(lambda: inner(1)), instructions(outer)
+    name = inner.__qualname__
+    assert 0 < alone[name] < 20
+    assert both[name] == 2 * alone[name]
+    assert list(both) == [outer.__qualname__, name]
 
 
 def test_every_part_of_the_judge_is_where_it_was() -> None:

@@ -47,8 +47,10 @@ class Memory {
   async sync() {
     if (mistake === "overlap" && this.syncs) return;
     this.syncs += 1;
+    const lost = mistake === "lost" && this.syncs === 1 && this.reads.shift();
     await later();
     this.syncs -= 1;
+    if (lost) throw new Error("the read is lost");
     for (const [array, bytes] of mistake === "late" ? this.stored : []) array.set(bytes);
     const reads = (this.stored = this.reads.splice(0));
     for (const [array, bytes] of mistake === "array" ? reads.reverse() : reads) array.set(bytes);

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory
+from properties.targets.wire import write_hello
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Program.parse(
@@ -175,6 +177,28 @@ def test_a_rejection_that_nobody_handles_is_told_at_the_close(tmp_path: Path) ->
     assert (failure.kind, failure.trait) == (FailureKind.CRASH, "UnhandledRejection")
     assert failure.op == "close"
     assert "nobody waits for this" in str(failure)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("mistake", "told"), [("lost", "failed r0 Error"), ("", "value r0 00000000")]
+)
+def test_the_reads_of_a_begun_sync_that_fails_have_failed(
+    tmp_path: Path, mistake: str, told: str
+) -> None:
+    lines = (
+        write_hello("simulated", []),
+        *("open", "alloc a 4", "read a 0 4 -> r0", "begin s0", "read a 0 4 -> r1", "sync"),
+    )
+    answers = subprocess.run(
+        _javascript(tmp_path, mistake),
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told in answers
+    assert "value r1 00000000" in answers
 
 
 def test_a_read_that_a_sync_forgot_is_never_asked_for_again(tmp_path: Path) -> None:

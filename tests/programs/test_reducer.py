@@ -106,6 +106,10 @@ def test_a_scalar_that_is_not_a_number_is_asked_about_once() -> None:
     assert len(asked) == 1
 
 
+def test_an_op_stays_since_no_file_can_hold_a_program_without_any() -> None:
+    assert len(smallest(case_of("alloc a 4; flush; sync"), lambda case: True).program) == 1
+
+
 def test_case_that_does_not_fail_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot reduce a case because it does not fail"):
         smallest(case_of("sync"), lambda case: False)
@@ -366,3 +370,17 @@ def test_an_op_is_out_of_range_only_where_the_failure_needs_it(*, needs_it: bool
     small = shrink(case, failure, judgement, seconds=math.inf)
     assert small is not None
     assert is_beyond(small.case) is needs_it
+
+
+def test_a_negative_alloc_that_no_op_needs_is_left_alone() -> None:
+    text = "alloc a 4\nalloc b -4\nread a 0 4 -> r0\n"
+    case = Case(program=Program.parse(text), policy=PRESETS["eager"], device=NOWHERE)
+    failure = Failure(kind=FailureKind.VALUE, reason="wrong")
+
+    def judgement(candidate: Case) -> Failure | None:
+        sizes = [op.size_bytes for op in candidate.program if isinstance(op, Alloc)]
+        return failure if any(size < 0 for size in sizes) else None
+
+    small = shrink(case, failure, judgement, seconds=math.inf)
+    assert small is not None
+    assert [op.verb for op in small.case.program] == ["alloc"]

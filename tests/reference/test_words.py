@@ -78,6 +78,14 @@ def test_a_message_about_something_else_is_seen(
     assert told(shown, position, old, new)
 
 
+def test_nothing_is_known_of_the_message_of_a_fault(shown: tuple[History, History]) -> None:
+    expected, got = shown
+    other = (*got.outcomes[:READ], replace(got.outcomes[READ], raised=Raised("7")))
+    changed = replace(got, outcomes=(*other, *got.outcomes[READ + 1 :]))
+    assert judge_words(PROGRAM, expected, changed, {"DeviceLost"}) is not None
+    assert judge_words(PROGRAM, expected, changed, {str(got.outcomes[READ].error)}) is None
+
+
 def test_guesses_and_wording_are_free(shown: tuple[History, History]) -> None:
     assert not told(shown, READ, "(probably ", "(probably 77 of <q, 3 bytes>, or ")
     assert not told(shown, READ, "cannot read", "it is not possible to read")

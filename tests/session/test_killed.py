@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from gpusim.devices import SIMULATED
 from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS, Uniforms
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.protocol import setup_of
 from properties.fuzz.settings import Settings
 from properties.fuzz.supervisor import MOST_KILLS, Gone, Supervisor
 from properties.model.case import NO_POLICY, Case, DeviceSpec
-from properties.model.failure import FailureKind
+from properties.model.failure import Failure, FailureKind
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 READS = 14
@@ -160,3 +162,19 @@ def test_half_an_answer_is_a_death() -> None:
         answer = supervisor.tick(60.0)
     assert isinstance(answer, Gone)
     assert answer.was_killed
+
+
+def test_what_hangs_passes_with_the_settings_that_are_named() -> None:
+    class Judging(Supervisor):
+        def judge(self, case: Case, stall_seconds: float) -> Failure | None:
+            return None if case.policy.uniforms is Uniforms.FRESH else hang
+
+    hang = Failure(kind=FailureKind.HANG, trait="", position=0, op="sync", reason="it hangs")
+    case = Case(
+        program=Program.parse("sync"), policy=PRESETS["ring"], device=DeviceSpec(name=SIMULATED)
+    )
+    supervisor = Judging(setup_of(Settings(device=SIMULATED)))
+    try:
+        assert supervisor.explain(case, hang, 1.0).passes == ("with uniforms=fresh",)
+    finally:
+        supervisor.close()

@@ -48,6 +48,15 @@ def test_an_interval_rounds_outwards_and_flushes() -> None:
     assert not m.add(m.constant(1.0), m.constant(1.0)).holds(2.0000002)
 
 
+def test_a_sum_in_another_order_rounds_what_is_largest() -> None:
+    m = Floats("f16")
+    small, large = m.constant(1 / 64), m.constant(64.0)
+    first = m.add(small, m.sub(large, large))
+    assert not first.holds(1 / 32)
+    assert m.reassociated(first).holds(np.float16(0))  # (1 / 64 + 64) - 64
+    assert not m.reassociated(first).holds(0.1)
+
+
 def test_a_wrong_word_is_told() -> None:
     class Wrong(Itself):
         name = "wrong"

@@ -101,6 +101,10 @@ def short(i: int, a: int) -> int:
 
 
 CASES: dict[str, tuple[str, Callable[[int, int], int]]] = {
+    "a product with a constant matrix": (
+        shader("let v = vec2f(f32(i), 1.0) * mat2x2f(1.0, 2.0, 3.0, 4.0); o[i] = u32(v.x + v.y);"),
+        lambda i, a: 4 * i + 6,
+    ),
     "a guard that returns": (
         shader("if (i >= 30u) { return; } o[i] = a[i] * 2u + i;"),
         lambda i, a: (a * 2 + i) % M if i < 30 else 0,
@@ -249,6 +253,95 @@ def test_workgroups_share_memory_and_wait(size: int) -> None:
     groups = LANES // size
     sums = [sum(WORDS[g * size : (g + 1) * size]) % M for g in range(groups)]
     assert outcome(text, grid=(groups, 1, 1)) == sums + [0] * (LANES - groups)
+
+
+SHARED: dict[str, Callable[[int, int, int, int], int]] = {
+    "l": lambda x, y, z, k: x + 4 * y + 8 * z,
+    "p.y": lambda x, y, z, k: y,
+    "p.x + k": lambda x, y, z, k: x + k,
+    "k": lambda x, y, z, k: k,
+    "8u * p.z + 2u * p.x + 1u": lambda x, y, z, k: 8 * z + 2 * x + 1,
+    "p.x * 4u + 2u * p.y + p.z": lambda x, y, z, k: 4 * x + 2 * y + z,
+    "p.x * 4u + p.y + k": lambda x, y, z, k: 4 * x + y + k,
+    "l + k - 2u": lambda x, y, z, k: x + 4 * y + 8 * z + k - 2,
+    "k - p.x": lambda x, y, z, k: k - x,
+}
+"""Indices into the memory of a workgroup of 4 x 2 x 2, where k is 0 to 3; some are outside."""
+
+
+BOXES: dict[str, Callable[[int, int, int, int], bool]] = {
+    "true": lambda x, y, z, k: True,
+    "p.x < k": lambda x, y, z, k: x < k,
+    "k >= p.z": lambda x, y, z, k: z <= k,
+    "i32(p.x) <= i32(k) - 2i": lambda x, y, z, k: x <= k - 2,
+    "p.y == k": lambda x, y, z, k: y == k,
+    "p.x == 3u": lambda x, y, z, k: x == 3,
+    "l < 5u": lambda x, y, z, k: x + 4 * y + 8 * z < 5,
+}
+
+
+@pytest.mark.parametrize("box", BOXES)
+@pytest.mark.parametrize("index", SHARED)
+def test_lanes_reach_shared_memory_along_the_axes_of_a_workgroup(index: str, box: str) -> None:
+    of, is_in = SHARED[index], BOXES[box]
+    places = [(at % 4, at // 4 % 2, at // 8) for at in range(16)]
+    is_inside = all(0 <= of(*place, 1) < 16 for place in places if is_in(*place, 1))
+    guard = "true" if is_inside else f"{index} < 16u"
+    text = f"""
+    @group(0) @binding(0) var<storage, read> a: array<u32>;
+    @group(0) @binding(1) var<storage, read_write> o: array<u32>;
+    var<workgroup> s: array<u32, 16>;
+    @compute @workgroup_size(4, 2, 2)
+    fn main(@builtin(workgroup_id) w: vec3u, @builtin(local_invocation_id) p: vec3u,
+            @builtin(local_invocation_index) l: u32) {{
+        let i = w.x * 16u + l;
+        s[l] = a[i];
+        workgroupBarrier();
+        var sum = 0u;
+        for (var k = 0u; k < 4u; k++) {{
+            if ({box}) {{ if ({index} < 16u) {{ sum += s[{index}]; }} }}
+        }}
+        let k = 1u;
+        workgroupBarrier();
+        if ({box}) {{ if ({guard}) {{ s[{index}] = l; }} }}
+        workgroupBarrier();
+        o[i] = sum + s[l];
+    }}
+    """
+    expected = []
+    for group in range(4):
+        words = WORDS[16 * group : 16 * group + 16]
+        left = [*words]
+        for lane, place in enumerate(places):
+            if is_in(*place, 1) and 0 <= of(*place, 1) < 16:
+                left[of(*place, 1)] = lane
+        for place, last in zip(places, left, strict=True):
+            found = [of(*place, k) for k in range(4) if is_in(*place, k)]
+            expected.append((sum(words[at] for at in found if 0 <= at < 16) + last) % M)
+    assert outcome(text) == expected
+
+
+CLAMPED: dict[str, Callable[[int], int]] = {
+    "min(i + 3u, 63u)": lambda i: min(i + 3, 63),
+    "min(63u, i * 2u + 1u)": lambda i: min(63, i * 2 + 1),
+    "min(i + 3u, 70u)": lambda i: min(i + 3, 70),
+    "max(i, 2u)": lambda i: max(i, 2),
+    "max(i, 2u) - 2u": lambda i: max(i, 2) - 2,
+    "min(max(i + 4u, 1u) - 1u, 50u)": lambda i: min(i + 3, 50),
+    "min(max(i - 3u, 1u), 63u)": lambda i: min(max((i - 3) % M, 1), 63),
+    "min(63u - i, 40u)": lambda i: min(63 - i, 40),
+}
+
+
+@pytest.mark.parametrize("lanes", [64, 60, 30, 4])
+@pytest.mark.parametrize("index", CLAMPED)
+def test_an_index_may_be_clamped(index: str, lanes: int) -> None:
+    text = shader(f"if (i < {lanes}u) {{ let at = {index}; o[i] = a[at] + at; }}")
+    places = [CLAMPED[index](i) for i in range(lanes)]
+    words = [WORDS[min(place, LANES - 1)] for place in places]
+    sums = [(word + place) % M for word, place in zip(words, places, strict=True)]
+    assert outcome(text) == sums + [0] * (LANES - lanes)
+    assert outcome(text.replace(" + at;", ";"))[:lanes] == words
 
 
 def test_atomics_act_one_after_the_other() -> None:

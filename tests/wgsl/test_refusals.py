@@ -17,7 +17,7 @@ REFUSED = [
     ("fn f() { let x = negate(1); }", 1, 18, "'negate' is not declared"),
     ("fn f() { let x = -true; }", 1, 18, r"'-x' does not take \(bool\)"),
     ("fn f() -> u32 { }", 1, 1, "may end without a value"),
-    ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment is a variable"),
+    ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment must be a variable"),
     ("fn f() { loop { } }", 1, 15, "the loop has no end"),
     ("fn f() { break; }", 1, 10, "break stands in no loop"),
     ("fn f() { g(); } fn g() { f(); }", 1, 26, "declared by itself"),
@@ -39,6 +39,8 @@ REFUSED = [
     ("fn f() -> f { } ", 1, 11, "declared by itself"),
     ("var<private> private: u32;", 1, 1, "declared by itself"),
     ("const storage = 1; fn f(p: ptr<storage, u32>) { }", 1, 28, "no address space any more"),
+    ("fn f() { var x = 1; let y = mat2x2(&x); }", 1, 29, "mat2x2 takes no pointers"),
+    ("fn f() { var x = 1; let y = array(&x); }", 1, 29, "array takes no pointers"),
     ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
 ]
 

@@ -65,23 +65,86 @@ def _ggml(name: str, **given: Any) -> Host:
     return Host(path=rf"ggml.*/{name}[.\w]*\.wgsl", fields=fields, sizes=sizes, **given)
 
 
+# tvm and mlc-llm, for the cache of a model: there are two sequences, and offsets are zero.
+_CACHE: dict[str, Number] = {
+    "B|batch_size": 2, r"\w*_elem_offset|rotary_mode": 0,
+    "attn_score_scaling_factor|rope_scale|causal": 1, "rope_theta": 10000,
+    "max_num_pages|nnz_pages|num_pages": 3, "total_len|qo_len": 5, "kv_len": 27, "tree_size": 5,
+}  # fmt: skip
+_NONE = (0,) * 8
+
+
+def _tvm(name: str, groups: tuple[int, int, int] = (1, 1, 1), **given: Any) -> Host:
+    fields = {**given.pop("fields", {}), **_CACHE, "packGridDimX": groups[0] - 1}
+    path = rf"tvm.*/{name}_kernel[-\w]*\.wgsl"
+    return Host(path=path, fields=fields, sizes={".*": 1 << 18}, groups=groups, **given)
+
+
 HOSTS = (
     Host(path="naga.*/boids.wgsl", **_BIRDS),
-    Host(
-        path="tvm/merge_state_inplace_kernel.wgsl",
-        groups=(8, 1, 1),
-        sizes={"V.*": 2048, "S.*": 32},
-        fields={"D": 64, "H": 4, "N": 8, "packGridDimX": 7},
+    # A sequence has a page of five positions, another has two pages, of which the last has nine.
+    _tvm(
+        "batch_(decode|prefill)_paged_kv(_sliding_window)?",
+        groups=(2, 2, 1),
+        words={
+            r"page_(table_)?indptr": (0, 1, 3),
+            r"page_(table_)?values": (2, 0, 1),
+            "length_info": (5, 9, 0, 0, 0, 0),
+            "q_indptr": (0, 2, 5),
+            r"(q|k)_rope\w*": _NONE,
+        },
     ),
-    Host(  # A cache has a position for each token.
-        path="tvm/tir_kv_cache_transpose_append_kernel.wgsl",
+    _tvm(
+        "batch_prefill_ragged_kv",
+        groups=(2, 2, 1),
+        words={"q_indptr": (0, 2, 5), "kv_indptr": (0, 7, 27), r"(q|k)_rope\w*": _NONE},
+    ),
+    _tvm(  # A tree of two and one of three, whose nodes see what is above them.
+        "batch_tree_attn",
+        groups=(2, 2, 1),
+        words={
+            "(q|kv)_indptr": (0, 2, 5),
+            "mn_indptr": (0, 4, 13),
+            "mask": (1, 0, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1),
+            "q_rope_position": (0, 1, 0, 1, 1),
+        },
+    ),
+    _tvm("merge_state_inplace", groups=(8, 1, 1), fields={"D": 256, "H": 32, "N": 8}),
+    _tvm("chunk_lse", groups=(4, 1, 1), fields={"num_chunks": 2, "vocab_size": 8000}),
+    _tvm(  # Two sequences, of which each has had some tokens.
+        "apply_penalty_inplace",
+        fields={"num_seq": 2, "num_token": 5, "vocab_size": 500},
+        words={
+            "pos2seq_id": (0, 0, 1, 1, 1),
+            "seq_ids": (0, 1),
+            "token_ids": (3, 70, 3, 8, 499),
+            "token_cnt": (1, 2, 1, 1, 4),
+        },
+    ),
+    _tvm(
+        "apply_bitmask_inplace",
         groups=(4, 1, 1),
-        sizes={".*": 1 << 18},
+        fields={"num_seq": 2, "vocab_size": 500},
+        words={"seq_ids": (1, 0), "bitmask": tuple(0x5A5A0FF0 + 77 * row for row in range(32))},
+    ),
+    _tvm(  # Positions 2, 3 and 20 move to 0, 1 and 17.
+        "compact_kv_copy",
+        groups=(16, 1, 1),
+        fields={"total_copy_length": 3},
+        words={"copy_length_indptr": (0, 2, 3), "copy_src_dst_pos": (2, 3, 20, 0, 1, 17)},
+    ),
+    _tvm(
+        "copy_single_page",
+        groups=(4, 1, 1),
+        fields={"copy_length": 3, "page_size": 16, "src_page_id": 1, "tgt_page_id": 0},
+    ),
+    _tvm(  # A cache has a position for each token.
+        "tir_kv_cache_transpose_append",
+        groups=(4, 1, 1),
         words={"position_map": tuple(range(1 << 10))},
-        fields={"packGridDimX": 3},
     ),
     # The sizes of other buffers are in the model: these are larger than any index of one workgroup.
-    Host(path=r"tvm/\w+.wgsl", sizes={".*": 1 << 20}),
+    Host(path=r"tvm.*/[-\w]+\.wgsl", sizes={".*": 1 << 20}),
     Host(path="computeBoids/updateSprites.wgsl", **_BIRDS),
     Host(path="boids/compute.wgsl", **_BIRDS),
     Host(  # sample/gameOfLife/main.ts

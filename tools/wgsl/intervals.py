@@ -41,6 +41,8 @@ class Floats:
         self.most, self.tiny = float(info.max), float(info.smallest_normal)
         self.digits = info.nmant
         self.exponent = 126 if name == "f32" else 14
+        self.largest: Array = np.float64(0)
+        """The largest value that an operation gave in each lane."""
 
     def given(self, values: Array) -> Span:
         """Inputs: infinities and NaN free the lane, and subnormals may be zero."""
@@ -62,10 +64,21 @@ class Floats:
         low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
         with np.errstate(all="ignore"):
             free = free | ~(high <= self.most) | ~(low >= -self.most)
+            self._note(np.where(free, 0.0, np.maximum(np.abs(low), np.abs(high))))
             down, up = low.astype(self.type), high.astype(self.type)
             down = np.where(down > low, np.nextafter(down, self.type(-np.inf)), down)
             up = np.where(up < high, np.nextafter(up, self.type(np.inf)), up)
         return self._flushed(down.astype(np.float64), up.astype(np.float64), free)
+
+    def _note(self, sizes: Array) -> None:
+        self.largest = np.maximum(
+            self.largest, sizes.max(-1, keepdims=True) if sizes.ndim else sizes
+        )
+
+    def reassociated(self, span: Span) -> Span:
+        """The same in another order, in which what is largest may be rounded once more."""
+        by = self.ulp(self.largest)
+        return self.rounded(span.low - by, span.high + by, span.free)
 
     def ulp(self, values: Array) -> Array:
         """The unit in the last place of each value."""

@@ -28,7 +28,7 @@ _KINDS = {
     "other": ("(", ")", "{", "}", "[", "]", ";", ",", ":", ".", "@"),
 }
 _UNSUPPORTED = ("texture", "sampler", "subgroup", "override", "dpdx", "@fragment", "@vertex")
-_NOT_SUPPORTED = "not supported"
+_NOT_SUPPORTED, _CRASH = "not supported", "CRASH"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,20 +84,22 @@ def _kind(token: str) -> str:
 def compare(
     adapter: Adapter, texts: Sequence[str], count: int, seed: int
 ) -> Iterator[Disagreement]:
-    """The mutants that only one of the two takes."""
-    usable = [
-        text
-        for text in texts
-        if not any(word in text for word in _UNSUPPORTED)
-        and adapter.refusal(text) is None
-        and compiler_refusal(text) is None
-    ]
+    """The mutants that only one of the two takes, and the texts that the compiler cannot bear."""
+    usable = []
+    for text in texts:
+        if any(word in text for word in _UNSUPPORTED) or adapter.refusal(text) is not None:
+            continue
+        ours = compiler_refusal(text)
+        if ours is None:
+            usable.append(text)
+        elif ours.startswith(_CRASH):
+            yield Disagreement(text=text, compiler=ours, adapter=None)
     for text in mutants(usable, count, seed):
         ours = compiler_refusal(text)
         if ours is not None and _NOT_SUPPORTED in ours:
             continue
         theirs = adapter.refusal(text)
-        crashed = ours is not None and ours.startswith("CRASH")
+        crashed = ours is not None and ours.startswith(_CRASH)
         if crashed or (ours is None) != (theirs is None):
             yield Disagreement(text=text, compiler=ours, adapter=theirs)
 
@@ -109,5 +111,5 @@ def compiler_refusal(text: str) -> str | None:
     except ShaderError as error:
         return str(error)
     except Exception as error:
-        return f"CRASH {error!r}"
+        return f"{_CRASH} {error!r}"
     return None

@@ -33,7 +33,7 @@ class Writer:
         self.fixed: set[str] = set()
         self.number = 0
         self.functions: list[tuple[str, str, tuple[str, ...]]] = []
-        self.loops = 0
+        self.width = self.chosen.choice((SIZE, SIZE, 16, 8, 4))
 
     def text(self) -> str:
         """The whole shader."""
@@ -89,12 +89,12 @@ class Writer:
 
     def _main(self) -> str:
         self.lines, self.scopes = [], [{}]
-        self._line("let i = id.x; var pair: Pair; var at = x[i];")
+        self._line(f"let i = group.x * {SIZE}u + lane; var pair: Pair; var at = x[i];")
         if self.hides:
             self._line(_HIDDEN)
-        self._line("atomicStore(&mine[local.x], i32(at)); workgroupBarrier();")
+        self._line("atomicStore(&mine[lane], i32(at)); workgroupBarrier();")
         self._known("at", "u32")
-        for name in ("i", "local.x", "group.x"):
+        for name in ("i", "lane", "place.x", "place.y", "id.y", "group.x"):
             self._known(name, "u32")
             self.fixed.add(name)
         for part, kind in (("pair.a", "u32"), ("pair.b.y", "i32"), ("kept.z", "u32")):
@@ -104,10 +104,11 @@ class Writer:
         for word in range(WORDS):
             self._line(f"y[i * {WORDS}u + {word}u] = {self.value('u32', 2)};")
         body = "\n".join(self.lines)
-        built_in = "id: vec3<u32>", "local: vec3<u32>", "group: vec3<u32>"
-        names = ("global_invocation_id", "local_invocation_id", "workgroup_id")
-        given = (f"@builtin({name}) {each}" for name, each in zip(names, built_in, strict=True))
-        head = f"@compute @workgroup_size({SIZE}) fn main({', '.join(given)})"
+        vectors = {"global_invocation": "id", "local_invocation": "place", "workgroup": "group"}
+        given = ["@builtin(local_invocation_index) lane: u32"]
+        given += [f"@builtin({name}_id) {each}: vec3<u32>" for name, each in vectors.items()]
+        sizes = f"{self.width}, {SIZE // self.width}"
+        head = f"@compute @workgroup_size({sizes}) fn main({', '.join(given)})"
         return f"{head} {{\n{body}\n}}"
 
     def _line(self, text: str) -> None:
@@ -229,9 +230,25 @@ class Writer:
         self._line("} }")
 
     def _share(self, depth: int) -> None:
-        name, by = self._name("s"), self.chosen.randint(1, SIZE - 1)
-        self._line(f"shared_words[local.x] = {self.value('u32', 2)}; workgroupBarrier();")
-        self._line(f"let {name} = shared_words[(local.x + {by}u) % {SIZE}u]; workgroupBarrier();")
+        name, by, width = self._name("s"), self.chosen.randint(1, SIZE - 1), self.width
+        self._line(f"shared_words[lane] = {self.value('u32', 2)}; workgroupBarrier();")
+        row = f"place.y * {width}u"
+        form = self.chosen.choice(("turned", "row", "halved", "part"))
+        if form in ("halved", "part"):
+            ends = self.chosen.randint(1, width)
+            other = (
+                f"shared_words[{'lane + h' if form == 'halved' else f'{row} + {width - ends}u'}]"
+            )
+            loop = f"for (var h = {SIZE // 2}u; h > 0u; h >>= 1u)" if form == "halved" else ""
+            box = "lane < h" if form == "halved" else f"place.x < {width - ends}u"
+            self._line(f"{loop} {{ if {box} {{ shared_words[lane] ^= {other} * 3u; }}")
+            self._line("workgroupBarrier(); }")
+        if form == "row":
+            self._line(f"var {name} = 0u; for (var c = 0u; c < {width}u; c++) {{")
+            self._line(f"{name} = {name} * 3u + shared_words[{row} + c] - shared_words[c]; }}")
+        else:
+            self._line(f"let {name} = shared_words[(lane + {by}u) % {SIZE}u];")
+        self._line("workgroupBarrier();")
         self._known(name, "u32")
         self.fixed.add(name)
 
@@ -244,7 +261,7 @@ class Writer:
     def _take(self, depth: int) -> None:
         """Atomics of the invocation's own, whose results are determined."""
         name, kind = self._name("t"), self.chosen.choice(("u32", "i32"))
-        at = "own[i]" if kind == "u32" else "mine[local.x]"
+        at = "own[i]" if kind == "u32" else "mine[lane]"
         value, other = self.value(kind, 1), self.value(kind, 1)
         if self.chosen.random() < 0.3:
             self._line(f"let {name}_all = atomicCompareExchangeWeak(&{at}, {value}, {other});")
@@ -260,11 +277,11 @@ class Writer:
 
     def _count(self, depth: int) -> None:
         name, slot = self._name("c"), self.value("u32", 1)
-        self._line("if local.x < 4u { atomicStore(&counts[local.x], 0); } workgroupBarrier();")
+        self._line("if lane < 4u { atomicStore(&counts[lane], 0); } workgroupBarrier();")
         self._line(
             f"atomicAdd(&counts[({slot}) & 3u], {self.value('i32', 1)}); workgroupBarrier();"
         )
-        self._line(f"let {name} = atomicLoad(&counts[local.x & 3u]); workgroupBarrier();")
+        self._line(f"let {name} = atomicLoad(&counts[lane & 3u]); workgroupBarrier();")
         self._known(name, "i32")
         self.fixed.add(name)
 

@@ -1,7 +1,8 @@
 """What compiled WGSL costs beside NumPy written by hand: ``python -m tools.wgsl.speed``.
 
-The built-in kernels beside their meanings, over 64 and 65,536 words; a tiled product of matrices
-beside an adapter; a loop that lanes leave one by one beside NumPy that compacts them by hand.
+The built-in kernels beside their meanings, over 64 and 65,536 words; a copy of bytes beside NumPy
+that indexes words; a tiled product of matrices beside an adapter; a loop that lanes leave one by
+one beside NumPy that compacts them by hand.
 Times are the best of several, in microseconds: of the processor, so that other programs matter
 less, and of the clock where an adapter has threads of its own.  Nothing is asserted.
 """
@@ -125,6 +126,31 @@ def indexed_times(entry: str, size: int) -> tuple[float, float]:
     return by_hand, best(lambda: run(-(-size // 64), 1, 1), rounds)
 
 
+def bytes_times(size: int) -> tuple[float, float]:
+    """A copy of bytes that are not words: NumPy that indexes the words by hand, and compiled."""
+    random = np.random.default_rng(1)
+    source, target = (random.integers(0, 2**32, size, np.uint32) for _ in range(2))
+    groups = -(-size // COPY_BYTES.group_size)
+    payload = np.frombuffer(COPY_BYTES.pack([3, 5, size * 4 - 30], groups), np.uint8)
+    bound = [source.view(np.uint8), target.view(np.uint8), payload]
+    run = compile_module(COPY_BYTES.wgsl()).entry("main").bind(bound)
+    stop = 5 + size * 4 - 30
+    first, words = 1, (stop + 3) // 4 - 1
+
+    def by_hand() -> None:
+        at = np.arange(words) + 1
+        low, high = source[np.maximum(at, 1) - 1], source[np.minimum(at, size - 1)]
+        taken = (low >> np.uint32(16)) | (high << np.uint32(16))
+        mask = np.full(words, 0xFFFFFFFF, np.uint32)
+        mask[0] <<= np.uint32(8)
+        mask[-1] &= np.uint32(0xFFFFFFFF >> (-stop % 4 * 8))
+        old = target[first : first + words]
+        old[:] = (old & ~mask) | (taken & mask)
+
+    rounds = 2000 if size < 1000 else 50
+    return best(by_hand, rounds), best(lambda: run(groups, 1, 1), rounds)
+
+
 def product_times(device: str) -> tuple[float, float]:
     """A tiled product of two matrices of 256 x 256: on an adapter, and compiled."""
     random = np.random.default_rng(1)
@@ -177,6 +203,10 @@ def main() -> None:
         for size in _SIZES:
             meant, ran = indexed_times(entry, size)
             print(f"{entry:<22}{size:>8}{meant:>12.1f}{ran:>12.1f}{ran / meant:>8.2f}")
+    for size in _SIZES:
+        by_hand, ran = bytes_times(size)
+        ratio = ran / by_hand
+        print(f"{'bytes, by words':<22}{size:>8}{by_hand:>12.1f}{ran:>12.1f}{ratio:>8.2f}")
     by_hand, ran = leaving_times()
     print(
         f"{'lanes leave a loop':<22}{_SIZES[1]:>8}{by_hand:>12.1f}{ran:>12.1f}{ran / by_hand:>8.2f}"

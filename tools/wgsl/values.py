@@ -133,6 +133,7 @@ def _judged(name: str, form: Form, given: Any, theirs: Any, ours: Any) -> Iterat
     m = Floats(form.floats)
     with np.errstate(all="ignore"):
         span = form.rule(m, *(_span(m, values) for values in given))
+        span = m.reassociated(span) if form.is_compound else span
     for who, words in ((name, theirs), ("compiled", ours)):
         found = values_of(words, kind)
         wrong = ~span.holds(found) & finite[:, None]

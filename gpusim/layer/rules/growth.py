@@ -16,7 +16,7 @@ FEWEST_FORGOTTEN = 32
 MOST_QUEUED_BYTES = 64 << 20
 MOST_QUEUED_WRITES = 16_384
 OVERWRITTEN_TIMES = 4
-"""Queued writes are a finding if they have this many times the bytes that they can leave behind."""
+"""Queued writes are a finding if they have this many times the bytes of the buffers they write."""
 
 
 class GrowingBuffers(Check):
@@ -63,12 +63,12 @@ class EndlessWrites(Check):
         self._is_told = False
 
     def submit(self, event: Event) -> Iterator[Breach]:
-        """A submit, even of nothing, gives the memory of the writes back."""
+        """Count anew: a submit, even an empty one, frees the memory that the writes hold."""
         self._clear()
         return iter(())
 
     def write_buffer(self, event: Event) -> Iterator[Breach]:
-        """Count what is queued, and what it can leave behind at most."""
+        """Count the bytes that are queued, and the bytes of the buffers that they go to."""
         self._queued_bytes += event["size_bytes"]
         self._queued_writes += 1
         self._first_site = self._first_site or event["site"]

@@ -172,7 +172,7 @@ class OvertakingWrite(Check):
                 write.call.has_reader = True
 
     def _spare(self, buffer: int, start: int, end: int) -> None:
-        """Report no write whose bytes a submitted command has replaced since."""
+        """Forget overtaken writes whose bytes a submitted command has replaced since."""
         for command, pairs in self._overtaken.items():
             self._overtaken[command] = [
                 pair
@@ -184,8 +184,8 @@ class OvertakingWrite(Check):
         name = self.scene.buffers.get(pair.buffer, f"buffer {pair.buffer}")
         return Breach(
             what=(
-                f"a {command} sees bytes {pair.start} to {pair.end} of {name} as a queue write "
-                "left them that was made after it was recorded"
+                f"a {command} sees bytes {pair.start} to {pair.end} of {name} as they were left by "
+                f"a queue write that was made after the {command} was recorded"
             ),
             places=(
                 Place(doing="the bytes are written", site=pair.first_site),

@@ -14,9 +14,9 @@ from gpusim.trace import Event
 
 
 class WrongSubmit(Check):
-    """A submit of a command buffer that was submitted before, or that another device made.
+    """A submit of a command buffer that may not be submitted.
 
-    Or one that uses a destroyed or mapped buffer.
+    It was submitted before, another device made it, or it uses a destroyed or mapped buffer.
     """
 
     def submit(self, event: Event) -> Iterator[Breach]:
@@ -87,7 +87,7 @@ class DestroyedDevice(Check):
 
 
 class EmptySubmit(Check):
-    """A submit that does nothing: it has no command, and no queue write waits for one.
+    """A submit that does nothing: it has no command, and no queue write waits for a submit.
 
     wgpu-py itself submits an empty command buffer for each map.  So an empty submit after a map is
     not reported.
@@ -102,7 +102,7 @@ class EmptySubmit(Check):
     def write_buffer(self, event: Event) -> Iterator[Breach]:
         """Allow the next submit to be empty.
 
-        It starts this write, or wgpu-py makes it for this map.
+        After a write, that submit starts the write.  After a map, wgpu-py itself makes it.
         """
         self._is_owed = True
         return iter(())
@@ -112,7 +112,7 @@ class EmptySubmit(Check):
     def submit(self, event: Event) -> Iterator[Breach]:
         """Report the submit if all its command buffers are known to be empty.
 
-        One that was made before the watch began may have commands.
+        A command buffer whose making was not watched may have commands, and so counts as not empty.
         """
         known = self.scene.command_buffers
         made = [known.get(number) for number in event["command_buffers"]]

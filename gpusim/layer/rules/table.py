@@ -1,7 +1,7 @@
 """The table of the rules: the mistake, the sentence of the specification, and the remedy.
 
 docs/SANITIZE.md shows the same rows; a test compares the two.  No rule reports what the WebGPU
-specification allows.
+specification allows, except growth without end.
 """
 
 from gpusim.layer.rules.growth import EndlessWrites, GrowingBuffers
@@ -98,7 +98,7 @@ RULES = (
         name="growing-buffers",
         sentence=(
             "Over many submits one line of the program makes buffers that nothing uses after "
-            "their step, and none of which is destroyed or collected."
+            "their step, and that are neither destroyed nor collected."
         ),
         source=(
             '5.1.4, destroy(): "allows the user agent to reclaim the GPU memory associated with '

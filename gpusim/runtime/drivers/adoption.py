@@ -11,11 +11,11 @@ _USAGES = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 
 
 def check_adoptable(native: Any, device: Any) -> None:
-    """Check a buffer of wgpu-py's, or one with its interface.
+    """Check a buffer of wgpu-py, or a buffer with the same interface.
 
     Raises:
-        InvalidHandle: it is no buffer of this device, or mapped.
-        InvalidBinding: it has no whole words, or lacks a usage.
+        InvalidHandle: ``native`` is no buffer of ``device``, or is mapped.
+        InvalidBinding: the buffer has no whole words, or lacks a usage.
     """
     owner = getattr(native, "_device", None)
     if owner is None or owner not in (device, getattr(device, "_state", None)):

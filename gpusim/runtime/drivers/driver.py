@@ -54,13 +54,13 @@ _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
 Value = TypeVar("Value")
 Receive: TypeAlias = Callable[[memoryview], Value]
-"""Makes a value of mapped bytes, which are valid only until it returns."""
+"""Makes a value of mapped bytes, which are valid only during the call."""
 
 
 class Driver(Protocol):
     """A device as the runtime sees it; every verb raises only ``DeviceFault`` classes.
 
-    ``device`` is what it speaks to.  ``adopt_buffer`` raises ``Refused`` classes.
+    ``device`` is the device that the driver calls.  ``adopt_buffer`` raises ``Refused`` classes.
     ``lost`` is true once any verb has found the device gone.  ``compile`` may
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` does, and may then be called again.
@@ -113,7 +113,7 @@ class WgpuDriver:
         """Whether a verb has found the device lost, or its promise of a loss has settled.
 
         After a loss WebGPU reports no errors (specification, section 22 "Errors & Debugging").  So
-        without that promise a loss might go unnoticed.
+        the loss might go unnoticed without its promise.
         """
         return self._found_lost or (self._loss is not None and self._has_settled(self._loss))
 
@@ -215,7 +215,7 @@ class WgpuDriver:
         return StagingMap(buffer=buffer, size_bytes=size_bytes, native=promise)
 
     def drain(self, seconds: float | None = None) -> bool:
-        """Wait until all submitted work is done and its memory is free; whether in time.
+        """Wait until all submitted work is done and its memory is free; False if time ran out.
 
         The promise of submitted work does not work in wgpu-py 0.32, so this reads four
         bytes instead.
@@ -237,7 +237,7 @@ class WgpuDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled; DeviceLost if it never will."""
+        """Whether the map has settled; DeviceLost if it will never settle."""
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()
@@ -251,7 +251,7 @@ class WgpuDriver:
         return True
 
     async def wait_async(self, mapping: StagingMap) -> None:
-        """The same, without blocking the event loop."""
+        """``wait`` without blocking the event loop."""
         delays = poll_delays()
         while self._is_pending(mapping):
             delay = next(delays)

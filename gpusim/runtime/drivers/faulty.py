@@ -1,6 +1,7 @@
 """A driver that fails as planned: which call of which verb fails, and how.
 
-It lets the judge check a runtime under faults.  The plan is data; nothing here knows a program.
+This driver lets the judge check a runtime under faults.  The plan is data; nothing here knows a
+program.
 """
 
 from collections import Counter
@@ -33,9 +34,9 @@ class Fault:
 
 
 class FaultyDriver:
-    """A driver with a plan of faults; after a DeviceLost each verb raises it.
+    """A driver with a plan of faults; after a DeviceLost each verb raises DeviceLost.
 
-    Adopt and destroy never raise; but the device may be lost at a destroy.
+    ``adopt_buffer`` and ``destroy_buffer`` never raise, but a destroy may lose the device.
     """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:
@@ -53,7 +54,7 @@ class FaultyDriver:
         return self._planned_loss or self._driver.lost
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
-        """See ``Driver``; no fault can be planned for it."""
+        """See ``Driver``; no fault can be planned for this verb."""
         return self._driver.adopt_buffer(native)
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:

@@ -1,9 +1,9 @@
 """A driver that calls wgpu-native directly where that is measurably faster than wgpu-py.
 
-wgpu-py opens an error scope for each call; this driver opens one for each run of
-commands.  wgpu-py polls the device in a thread while a map is pending; this driver
-polls in the call that waits, up to the submission that the map needs.  It records the
-same commands in the same order as ``WgpuDriver``.
+wgpu-py opens an error scope for each call; this driver opens an error scope for each
+run of commands.  wgpu-py polls the device in a thread while a map is pending; this driver
+polls in the call that waits, up to the submission that the map needs.  This
+driver records the same commands in the same order as ``WgpuDriver``.
 
 wgpu-native calls back from any call that polls the device, in any thread, perhaps when
 nobody waits any more.  So the callback of maps lives as long as the process, and finds
@@ -84,7 +84,7 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled; DeviceLost if it never will.
+        """Whether the map has settled; DeviceLost if it will never settle.
 
         wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
         instead.
@@ -120,7 +120,7 @@ class NativeDriver(WgpuDriver):
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        """Whether the map is pending; it settles inside a poll."""
+        """Whether the map is pending; a map settles inside a poll."""
         if mapping.native.is_pending:
             self._is_queue_empty()
         return bool(mapping.native.is_pending)
@@ -136,7 +136,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it came true.  DeviceLost."""
+        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it came true."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()
@@ -227,7 +227,7 @@ class NativeDriver(WgpuDriver):
 class NativeMap:
     """One map: pending, then settled; with a ``refusal`` if it failed.
 
-    ``submission`` is the index of the last submission before it.
+    ``submission`` is the index of the last submission before the map.
     """
 
     __slots__ = ("is_pending", "refusal", "submission")

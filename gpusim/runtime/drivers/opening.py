@@ -1,4 +1,4 @@
-"""Makes the driver of a runtime, from a device, the name of one, or nothing.
+"""Makes the driver of a runtime, from a device, the name of a device, or nothing.
 
 Only this file of the runtime knows devices by name.  Nothing here records or submits.
 """
@@ -16,10 +16,10 @@ _OF_A_DEVICE = ("create_buffer", "limits", "queue")
 
 
 def open_driver(device: Any, driver: Driver | None) -> Driver:
-    """The driver of a runtime: ``driver``, or the fastest sound one over ``device``.
+    """The driver of a runtime: ``driver``, or the fastest sound driver over ``device``.
 
-    ``device`` is one of wgpu-py's, or one with its interface; the name of one; or None, for the
-    best adapter of this machine, which is never the simulated device.
+    ``device`` is a device of wgpu-py, or one with its interface; or the name of a device; or None,
+    for the best adapter of this machine, which is never the simulated device.
 
     Raises:
         NoDevice: ``device`` is not a device, or has an unknown name, or there is no adapter.

@@ -2,8 +2,8 @@
 
 wgpu-py polls each device on a thread of its own, which settles promises.  wgpudawn has no such
 thread: a promise settles only inside ``wgpuInstanceProcessEvents``, which the waiting code must
-call.  Its error classes have the names of wgpu-py's, but are other classes.  Nothing here waits or
-records.
+call.  The error classes of wgpudawn have the names of wgpu-py's, but are other classes.  Nothing
+here waits or records.
 """
 
 import re
@@ -36,10 +36,10 @@ def package_of(device: Any) -> Package:
 
 
 def promise_of_loss(device: Any) -> Any:
-    """The device's promise of a loss; None if it has none, as in wgpu-py 0.32.
+    """The device's promise of a loss; None if the device has no such promise, as in wgpu-py 0.32.
 
-    wgpu-py's interface hides ``lost_async`` from devices.  wgpudawn hides it too, and has the
-    promise nevertheless.
+    wgpu-py's interface hides ``lost_async`` from devices.  wgpudawn hides the name too, but its
+    devices have the promise.
     """
     try:
         return device.lost_async if hasattr(device, "lost_async") else device._get_lost_async()

@@ -1,7 +1,7 @@
 """Decorators that trace what a runtime does, without changing it.
 
 ``TracedDriver`` emits the events of the device; ``traced_parts`` wraps collaborators, so
-that events inside them are emitted as well.  No other module knows whether it is traced.
+that events inside them are emitted as well.  No other module knows whether a runtime is traced.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class TracedDriver:
 
     @property
     def lost(self) -> bool:
-        """Whether the device is lost; emits the loss once, since perhaps no verb has failed."""
+        """Whether the device is lost; emits the loss once, even if no verb has failed."""
         lost = self._driver.lost
         if lost and not self._told_loss:
             self._told_loss = True

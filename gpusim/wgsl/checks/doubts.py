@@ -17,7 +17,7 @@ ZERO, WIDTH, RANGE, NAN, WRAP = "zero", "width", "range", "nan", "wrap"
 
 
 def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
-    """What may be wrong with an operation."""
+    """The rule that an operation may break; None if it can break none."""
     of = operands[0].type
     if of in _INTEGERS:
         if name in ("div", "mod"):
@@ -31,7 +31,7 @@ def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
 
 
 def doubtful(rule: str, name: str, operands: list[Any], result: Any, kind: str) -> Any:
-    """The lanes for which a rule is broken, or a single truth value."""
+    """For which lanes a rule is broken; one truth value if all lanes share the operands."""
     with np.errstate(all="ignore"):
         if rule == ZERO:
             return operands[1] == 0
@@ -55,7 +55,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _exact(name: str, wide: list[Any]) -> Any:
-    """The result without a width; a product too long for 64 bits is wrong all the same."""
+    """The result in 64 bits; a product that overflows these still differs from the wrapped one."""
     if name == "add":
         return wide[0] + wide[1]
     return wide[0] - wide[1] if name == "sub" else wide[0] * wide[1]

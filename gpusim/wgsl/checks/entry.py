@@ -37,7 +37,7 @@ Recorded = tuple[CheckedProgram, Recorder, Run]
 
 
 def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
-    """The entry point whose reports go to a ledger; each is compiled once."""
+    """The checked form of an entry point, made once for each ledger, which gets the reports."""
     made = ledger.entries.get(entry)
     if made is None:
         made = ledger.entries[entry] = CheckedEntry(entry, ledger, text)
@@ -52,8 +52,8 @@ class CheckedRun(Protocol):
     ) -> None:
         """``call`` is where the program called the dispatch.
 
-        ``orders``: where the mistakes depend on the order of atomics, it is asked for orders, and
-        the grid is looked at under each of them as well, over copies.
+        ``orders`` gives further orders.  They are asked for only if another order of atomics may
+        show another mistake.  Then the grid runs under each of these orders as well, over copies.
         """
         raise NotImplementedError
 
@@ -103,7 +103,7 @@ class CheckedEntry(Entry):
         return {}
 
     def _form_for(self, grid: tuple[int, int, int], copied_bytes: int) -> str:
-        """The form that is cheapest: the plain one may have to run twice, and needs copies."""
+        """The cheapest form; the plain one needs copies, for a second run in the detailed form."""
         lanes = prod((*grid, *self.point.workgroup_size))
         if lanes <= 1:
             return ALONE
@@ -172,8 +172,8 @@ class CheckedEntry(Entry):
                 again = order.again()
                 self._run([*self._copies(begun)], desk, sizes, order=again, form=DETAILED)
         except StepsExceeded:
-            # A loop waits for an invocation that comes later in this order.  WGSL promises it no
-            # turn.
+            # A loop waits for an invocation that comes later in this order.  WGSL does not promise
+            # that the invocation has its turn.
             desk.clear()
 
     def _run(
@@ -220,7 +220,7 @@ class CheckedEntry(Entry):
 
     @cached_property
     def _read(self) -> dict[Memory, None]:
-        """The memories whose bytes a run may read, of those that a shader may write."""
+        """The memories that the shader may write, and whose bytes a run may also read."""
         touches = [each for each in statements_in(self._body) if isinstance(each, Touch)]
         return {each.memory: None for each in touches if each.how != WRITE}
 

@@ -24,7 +24,7 @@ from gpusim.wgsl.types import Array, Vector, leaves_of, parts_of, stride_of
 from gpusim.wgsl.values import Spot, Spotted
 
 _ORDERED = {"storageBarrier": "storage", "textureBarrier": "handle"}
-"""The address spaces of barriers; of any other it is workgroup memory."""
+"""The address space that a barrier orders; every other barrier orders workgroup memory."""
 
 
 @dataclass(slots=True, eq=False)

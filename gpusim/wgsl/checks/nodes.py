@@ -15,9 +15,10 @@ READ, WRITE, ATOMIC = "read", "write", "atomic"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A place in the text, and what is done there to what.
+    """A place in the text, what is done there (``how``), and the name of what it is done to.
 
-    ``offsets``: of an access, the bytes from its address to each scalar; ``kinds`` their types.
+    ``offsets``: the bytes from the address of an access to each of its scalars.  ``kinds``: the
+    types of these scalars.
     """
 
     number: int
@@ -38,7 +39,7 @@ class Touch:
     values: tuple[Scalar, ...] = ()
     """What is written, a scalar for each offset; empty for a read."""
     races: bool = True
-    """Whether it may be part of a race; in workgroup memory each program decides it anew."""
+    """Whether the access may be part of a race; for workgroup memory, each program decides anew."""
     region: int = 0
     covers: bool = False
     """Whether all invocations of a workgroup together write all of the memory."""

@@ -19,7 +19,7 @@ Values = Any
 TRIED = 16
 """The number of orders that a check of one dispatch tries by default."""
 _MOST_EXPLORED = 6
-"""Up to this many invocations or workgroups all orders are explored; of more, some."""
+"""All orders of at most this many invocations or workgroups are explored; of more, only some."""
 
 
 class Order(Protocol):
@@ -41,7 +41,7 @@ class Order(Protocol):
 
 
 class Backwards:
-    """The last one first, each by itself if possible."""
+    """The last workgroup or invocation first, and each by itself if possible."""
 
     name = "the last first"
 
@@ -79,14 +79,14 @@ class Drawn:
 
 
 class Chosen:
-    """Follows ``choices``, then takes the first; notes how many there were of each."""
+    """Takes ``choices``, then always the first option; notes how many options each choice had."""
 
     def __init__(self, choices: tuple[int, ...] = ()) -> None:
         self.name = f"number {'.'.join(map(str, choices)) or 0}"
         self.choices = choices
         self.counts: list[int] = []
         self.is_large = False
-        """Whether there were too many to explore."""
+        """Whether more than ``_MOST_EXPLORED`` had to be put in an order at once."""
 
     def again(self) -> Order:
         """The same choices."""
@@ -101,7 +101,7 @@ class Chosen:
         return self.choices[depth] if depth < len(self.choices) else 0
 
     def shuffle(self, count: int) -> Values:
-        """One after another; as they are where they are many."""
+        """Picked one after another; more than ``_MOST_EXPLORED`` keep their order."""
         rest = [*range(count)]
         if count > _MOST_EXPLORED:
             self.is_large = True
@@ -109,7 +109,7 @@ class Chosen:
         return np.array([rest.pop(self.pick(len(rest))) for _ in range(count)], np.intp)
 
     def next(self) -> "Chosen | None":
-        """What follows these choices in lexicographic order; None after the last."""
+        """The next choices in lexicographic order; None after the last."""
         made = [*self.choices, *[0] * len(self.counts)][: len(self.counts)]
         while made and made[-1] + 1 == self.counts[len(made) - 1]:
             made.pop()
@@ -119,7 +119,7 @@ class Chosen:
 def tried(most: int) -> Iterator[Order]:
     """All orders of a dispatch that has at most ``most``; of a larger one, ``most`` drawn orders.
 
-    The first is the usual one.  Each must have run before the next is asked for.
+    The first is the usual order.  An order must have run before the next one is asked for.
     """
     return islice(_tried(most), most + 1 if most else 0)
 
@@ -192,7 +192,7 @@ def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dic
 
 
 def _turned(order: Order, where: Values) -> Values:
-    """Lanes in the order in which they come to words; None if none meet."""
+    """The lanes in the order in which they come to their words; None if no two share a word."""
     _, words, counts = np.unique(where, return_inverse=True, return_counts=True)
     if len(counts) == len(where):
         return None

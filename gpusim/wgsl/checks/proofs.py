@@ -91,9 +91,9 @@ class Prover:
         return {} if self._flat and axis else affine.atom(GROUP[axis])
 
     def form(self, address: Address, *, in_group: bool) -> Form | None:
-        """The form of an address; None if it has none.
+        """The form of an address; None if the address is no such polynomial.
 
-        ``in_group``: what all invocations of one workgroup share is shared.
+        ``in_group``: whether what the invocations of one workgroup share counts as shared.
         """
         total: Polynomial | None = affine.constant(address.constant)
         for stride, index in address.terms:
@@ -170,7 +170,7 @@ class Prover:
         return affine.add(affine.add(value, scaled, -1), {(WORKGROUP,): factor})
 
     def alone(self, touches: Iterable[Touch], *, in_group: bool) -> bool:
-        """Whether no two invocations, or none of one workgroup, touch the same byte."""
+        """Whether no two invocations, if ``in_group`` of one workgroup, touch the same byte."""
         forms: list[Form] = []
         extents: list[tuple[int, int]] = []
         for touch in touches:
@@ -187,7 +187,7 @@ class Prover:
         return self._apart(dict(first.strides), span, in_group=in_group)
 
     def _apart(self, strides: dict[str, int], span: int, *, in_group: bool) -> bool:
-        """Whether each invocation's ``span`` bytes are its own."""
+        """Whether the ``span`` bytes of one invocation are never those of another."""
         axes = {name: size for name, size in zip(LOCAL, self._sizes, strict=True) if size > 1}
         if not in_group:
             axes[WORKGROUP] = 0

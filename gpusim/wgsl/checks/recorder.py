@@ -1,7 +1,8 @@
-"""The recorder, which the Python of a checked shader calls; one for each binding of its memories.
+"""The recorder, which the Python of a checked shader calls; each set of bound buffers has its own.
 
 It gives each block's lanes their tokens, passes barriers to the watches, and passes findings to a
-Desk.  In the plain form it has no values, so it only notes that there are races.
+Desk.  In the plain form (entry.py) the shader passes no values, so of races the recorder notes
+only that there are some.  All other findings go to the desk in both forms.
 """
 
 from functools import lru_cache
@@ -22,7 +23,11 @@ _WRAP = 2**32
 
 
 class Desk(Protocol):
-    """Takes what was found; arrays have one element a lane, tokens without a site but ``clash``."""
+    """Takes what was found.
+
+    Arrays have one element a lane.  A token is an invocation and a site (shadow.py); only in a
+    ``clash`` the site is filled in.
+    """
 
     def clash(self, name: str, found: Clash) -> None:
         """Conflicting accesses to a memory."""
@@ -138,7 +143,7 @@ class Recorder:
         return self.raced
 
     def wait(self, site: int, lanes: Values) -> None:
-        """A barrier that lanes come to, all if None."""
+        """A barrier that ``lanes`` come to; None stands for all lanes of the block."""
         groups = None
         if lanes is not None and len(lanes) != self._count:
             counts = np.bincount(lanes // self.size, minlength=self.groups)
@@ -164,12 +169,12 @@ class Recorder:
         return tokens_of(self.numbers[lanes], self.size)
 
     def row(self, site: int, first: int, shift: int, count: int, limit: int) -> None:
-        """Indices that count the lanes, from the lane ``first`` on, and may be outside."""
+        """Check ``lane + shift`` (modulo 2^32) of ``count`` lanes from ``first`` on, as indices."""
         index = (np.arange(first, first + count) + shift) % _WRAP
         self.bound(site, index, limit, np.arange(first - self.start, first - self.start + count))
 
     def bound(self, site: int, index: Values, limit: int, lanes: Values) -> None:
-        """An index that may be outside."""
+        """Check indices: each must be at least 0 and less than ``limit``."""
         outside = (index < 0) | (index >= limit)
         if not np.any(outside):
             return

@@ -86,12 +86,12 @@ class Regions:
         self._above: list[int] = []
 
     def new(self) -> int:
-        """A region of its own."""
+        """A new region, which is joined with no other."""
         self._above.append(len(self._above))
         return len(self._above) - 1
 
     def root(self, region: int) -> int:
-        """The region that stands for all that are joined with one."""
+        """The region that stands for all regions that are joined with ``region``."""
         while self._above[region] != region:
             region = self._above[region]
         return region
@@ -102,7 +102,7 @@ class Regions:
         return self.root(one)
 
     def walk(self, body: list[Any], region: int) -> int:
-        """Give accesses their regions; the region at the end."""
+        """Give each access its region; returns the region at the end of ``body``."""
         for statement in body:
             if isinstance(statement, Touch):
                 statement.region = region

@@ -61,7 +61,7 @@ class ShaderReport:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Reports with one key tell of one mistake."""
+        """Equal for reports of the same mistake."""
         return self.entry_point, self.kind, self.places
 
     def __str__(self) -> str:

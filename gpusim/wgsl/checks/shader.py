@@ -55,6 +55,6 @@ def _refused(entry: Entry, place: Place, grid: Triple) -> ShaderReport:
         what=f"line {place.line}, column {place.column}: not every invocation of a workgroup may "
         "come to this barrier, though all came in this dispatch",
         acts=(),
-        remedy="move the barrier out of the branch or loop, which other inputs part",
+        remedy="move the barrier out of the branch or loop, where other inputs part invocations",
         places=(place,),
     )

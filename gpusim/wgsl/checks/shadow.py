@@ -109,7 +109,7 @@ class Shadow:
     def access(
         self, how: str, words: Values, tokens: Values, values: Values = None, *, kept: bool = True
     ) -> list[Clash]:
-        """Note accesses to words, and return those that conflict with any before or beside them.
+        """Note accesses to words; returns those that conflict with earlier ones or each other.
 
         ``kept``: whether an access that comes later may conflict with these.
         """

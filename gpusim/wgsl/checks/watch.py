@@ -57,21 +57,21 @@ class Watch:
         self._block, self._sites, self._unit = block, sites, unit
         self.name = name
         self.units = 0
-        """The words of the memory: of a workgroup's, or of a binding."""
+        """The number of words: of a binding, or of the memory of one workgroup."""
 
     def note(self, site: int, where: Values, lanes: Values, values: Any = ()) -> None:
-        """Note an access of lanes, all of the block if None."""
+        """Note an access of ``lanes``; None stands for all lanes of the block."""
         raise NotImplementedError
 
     def words(self, where: Values, offset: int) -> tuple[Values, Values]:
-        """The words of one scalar of an access, and which lanes' words exist; None for all."""
+        """The words of one scalar of an access, and the lanes whose words exist (None: all)."""
         words = where + offset // self._unit if offset else where
         if len(words) and int(words.max()) >= self.units:
             return words, words < self.units
         return words, None
 
     def offsets(self, site: Site) -> list[tuple[int, int]]:
-        """The offsets of an access's words, and the number of each one's scalar."""
+        """The offset of each word of an access, with the number of the scalar in that word."""
         found = []
         for number, (offset, kind) in enumerate(zip(site.offsets, site.kinds, strict=True)):
             found.append((offset, number))
@@ -81,7 +81,10 @@ class Watch:
 
 
 class CountedWatch(Watch):
-    """Counts written words and writes of a memory that is only written; if equal, none met."""
+    """Counts the writes to a memory that is only written, and the words that were written.
+
+    If the two numbers are equal, no two writes met.
+    """
 
     def __init__(self, block: Block, sites: list[Site], name: str, unit: int) -> None:
         super().__init__(block, sites, name, unit)
@@ -105,6 +108,13 @@ class CountedWatch(Watch):
         if isinstance(where, int):
             where = np.full(len(block.numbers if lanes is None else lanes), where, np.intp)
         for offset, _ in self.offsets(about):
+            if isinstance(where, slice):
+                shift = offset // self._unit
+                row = slice(where.start + shift, min(where.stop + shift, self.units), where.step)
+                self._marks[row] = True
+                self._count += len(range(row.start, row.stop, row.step))
+                self._written.append(row)
+                continue
             words, inside = self.words(where, offset)
             words = (words if inside is None else words[inside]).astype(np.intp, copy=False)
             self._marks[words] = True
@@ -116,7 +126,7 @@ class CountedWatch(Watch):
         if 8 * self._count > self.units:
             met = self._count != int(np.count_nonzero(self._marks))
         elif self._written:
-            words = np.concatenate(self._written)
+            words = np.concatenate([_positions(each) for each in self._written])
             met = len(np.unique(words)) != self._count
         else:
             met = False
@@ -129,3 +139,7 @@ class CountedWatch(Watch):
         for words in self._written if 8 * self._count <= self.units else ():
             self._marks[words] = False
         self._written = []
+
+
+def _positions(words: Values) -> Values:
+    return np.r_[words] if isinstance(words, slice) else words

@@ -34,7 +34,7 @@ class ExactWatch(Watch):
         self._logged = 0
         self._inner: Shadow | None = None
         self._is_used = False
-        """Whether the shadow has anything."""
+        """Whether the shadow has noted any access since it was last cleared."""
 
     def note(self, site: int, where: Values, lanes: Values, values: Any = ()) -> None:
         """Log an access."""
@@ -90,7 +90,7 @@ class ExactWatch(Watch):
         return met
 
     def owners(self) -> Values:
-        """For each word of the shadow zero, to write a lane's number."""
+        """A zero for each word of the shadow, in whose place a lane's number is written."""
         raise NotImplementedError
 
     def _placed_words(self, entry: Entry) -> Iterator[tuple[int, Values, Values, Values]]:
@@ -143,7 +143,7 @@ class StorageWatch(ExactWatch):
         self._since: list[tuple[Values, Values]] = []
 
     def owners(self) -> Values:
-        """For each word zero."""
+        """A zero for each word of the binding."""
         return self._owners
 
     def compare(self, how: str, words: Values, tokens: Values, values: Any, kept: bool) -> None:
@@ -190,7 +190,7 @@ class WorkgroupWatch(ExactWatch):
     partial = False
     """Whether a word may be read that nobody wrote."""
     fills = False
-    """Whether anything reads it."""
+    """Whether the shader reads this memory, so that its written words must be noted."""
 
     def begin(self) -> None:
         """A new block, with memories of its own."""
@@ -206,13 +206,13 @@ class WorkgroupWatch(ExactWatch):
         self.flush(kept=False)
 
     def owners(self) -> Values:
-        """For each word of the block's memories zero."""
+        """A zero for each word of the block's memories."""
         if self._owners is None:
             self._owners = np.zeros(self._size, np.int32)
         return self._owners
 
     def placed(self, words: Values, numbers: Values) -> Values:
-        """Words of the shadow: each workgroup's behind the others'."""
+        """Words of the shadow, where the memories of the workgroups lie one after another."""
         group = (numbers - (self._block.start + 1)) // self._block.size
         return words + group * np.int32(self.units)
 

@@ -1,8 +1,8 @@
 """Writes the Python of a checked entry point: the usual code, and calls of a recorder.
 
-An index is checked unless it is proved small; the check is an inline comparison, which calls only
-if it fails.  An access is recorded if ``regions.py`` could not exclude a race.  The detailed form
-records values as well; it runs only after the plain form found a race.
+An index is checked unless it is proved small.  The check is an inline comparison, and the recorder
+is called only if it fails.  An access is recorded if ``regions.py`` could not exclude a race.  The
+detailed form records values as well.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from gpusim.wgsl import affine
 from gpusim.wgsl.checks.nodes import ATOMIC, READ, Bound, Doubt, Touch, Wait
 from gpusim.wgsl.checks.orders import Order, names_under
 from gpusim.wgsl.checks.proofs import Prover
-from gpusim.wgsl.checks.regions import FREE, Plan, planned
+from gpusim.wgsl.checks.regions import COUNTED, FREE, Plan, planned
 from gpusim.wgsl.emit import Writer
 from gpusim.wgsl.frames import Frame, Lines
 from gpusim.wgsl.ir import Length, Load, Statement
@@ -26,18 +26,18 @@ _MOST_ROUNDS = 1 << 12
 """The most rounds of a loop under an order, since it may wait in vain."""
 
 PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
-"""Forms of a program: one that tells whether there are races, one that tells which they are, and
-one for a single invocation, which races with nobody."""
+"""Forms of a program: the first tells whether there are races, the second which races there are.
+The third is for a single invocation, which races with nobody."""
 
 
 class CheckedWriter(Writer):
     """Writes marks too."""
 
-    def __init__(self, size: int, plan: Plan, *, detailed: bool) -> None:
-        super().__init__(size)
+    def __init__(self, sizes: tuple[int, int, int], plan: Plan, *, detailed: bool) -> None:
+        super().__init__(sizes)
         self._plan, self._detailed = plan, detailed
         self.tells = False
-        """Whether anything is looked at."""
+        """Whether the text calls the recorder at all."""
         self.looks = False
         """Whether accesses are compared."""
 
@@ -68,7 +68,9 @@ class CheckedWriter(Writer):
             self.lines.append(f"{watch}.partial = False")
             fills = False
         kind = "f16" if memory in self._plan.halves else "u32"
-        where = self.shared_index(mark.address, kind) or self.index(mark.address, kind)
+        row = looks and not fills and not self._detailed and self._plan.modes[memory] == COUNTED
+        span = self.span_of(memory, mark.address, kind) if row and self.frame.in_row else None
+        where = span or self.shared_index(mark.address, kind) or self.index(mark.address, kind)
         if not where.isidentifier() and looks and fills:
             name = self.name("w")
             self.lines.append(f"{name} = {where}")
@@ -103,6 +105,10 @@ class CheckedWriter(Writer):
         if rest is not None:
             self._row_bound(mark, bound, affine.python_of(rest))
             return
+        found = self.lanes_of(index) if self.frame.in_row and index.type == "u32" else None
+        if found is not None and found.step:
+            self._tell(self._steps_bound(mark.site.number, bound, found))
+            return
         code = self.code(index)
         fails = f"not 0 <= {code} < {bound}"
         if varies(index):
@@ -118,6 +124,14 @@ class CheckedWriter(Writer):
         shifted = first if rest == "0" else f"{first} + {rest}"
         call = f"row({site}, {first}, {rest}, {count}, {bound})"
         self._tell(f"if not 0 <= {shifted} <= {bound} - {count}: {call}")
+
+    def _steps_bound(self, site: int, bound: str, found: affine.Affine) -> str:
+        """Check an index that counts the lanes by steps: the last lane has the largest index."""
+        first, count, rest = self.frame.first_lane(), self.frame.count, affine.python_of(found.rest)
+        ends = [f"{found.step} * {lane} + {rest}" for lane in (first, f"({first} + {count} - 1)")]
+        numbers = f"numbers({first}, {count}, {found.step}, {rest})"
+        fails = f"not (0 <= {ends[0]} and {ends[1]} < {bound})"
+        return f"if {fails}: bound({site}, {numbers}, {bound}, {self._lanes()})"
 
     def _is_below(self, limit: Length) -> bool:
         """Whether a guard keeps the lanes' numbers below a length."""
@@ -158,7 +172,8 @@ class CheckedProgram(Program):
         self.tells, self.looks = self._last.tells, self._last.looks
 
     def _writer(self) -> Writer:
-        self._last = CheckedWriter(self._size, self.plan, detailed=self.detailed)
+        sizes = self._lowered.workgroup_size
+        self._last = CheckedWriter(sizes, self.plan, detailed=self.detailed)
         return self._last
 
     def _memories(self, writer: Writer, root: Frame) -> Lines:
@@ -175,7 +190,10 @@ class CheckedProgram(Program):
         return self._made({**every, **ordered}, ordered["block_of"])
 
     def _sizes(self, stop: int) -> tuple[int, ...]:
-        """The sizes that a block may have: as ever, a workgroup, an invocation."""
+        """The sizes that a block may have: the usual one, one workgroup, or one invocation.
+
+        The smaller sizes grow with a large grid, so that there are not too many blocks.
+        """
         group = self.smallest_block(stop, self._size)
         alone = () if self._lowered.shares else (self.smallest_block(stop, 1),)
         return tuple(dict.fromkeys((self._block, group, *alone)))

@@ -111,7 +111,7 @@ class BudgetForgetsFrees(BufferTable):
 
 @mutant(part="buffers", hard=True)
 class BudgetFreesTwice(BufferTable):
-    """A free that is refused gives its bytes back to the budget all the same."""
+    """A refused op on a freed buffer gives the buffer's bytes back to the budget once more."""
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         if not buffer.is_live:

@@ -187,7 +187,7 @@ class BindGroupKeyLacksKernel(_KeyedBindGroups):
 
 @mutant(part="bind_groups", origin="TVM 18871, review", hard=True)
 class BindGroupKeyJoined(_KeyedBindGroups):
-    """The key is one string of numbers, with nothing between them."""
+    """The key joins the numbers of the buffers to one string, without the places of parts."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         numbers = [str(bound.buffer.uid) for bound in ranges]

@@ -34,7 +34,7 @@ class ViewCountedInElements(Runtime):
     """The length of a view of words is taken as its number of bytes, though it counts elements."""
 
     def write(self, buffer: Any, data: Any, offset: int = 0) -> None:
-        if isinstance(data, memoryview):
+        if isinstance(data, memoryview) and data.format in ("H", "I"):
             data = data.tobytes()[: len(data)]
         super().write(buffer, data, offset)
 

@@ -216,7 +216,7 @@ class ReadsCountedEachTime(Readbacks):
 
 @mutant(part="replays", found_by=COSTS)
 class EveryStepLooksAtAll(Replays):
-    """Each step of a replay looks at every buffer of the graph."""
+    """Each step of a replay looks at every live buffer of the runtime."""
 
     def _play_step(self, step: Any, payloads: Any) -> None:
         for buffer in self._buffers_of(step):

@@ -8,62 +8,36 @@ from collections.abc import Hashable
 from itertools import compress
 from typing import Any
 
-from gpusim.runtime import Buffer, Runtime
-from gpusim.runtime.commands import Pipeline, Role
+from gpusim.runtime import Buffer
+from gpusim.runtime.commands import CopyCommand, DispatchCommand, Pipeline, Role
 from gpusim.runtime.graph import CopyCall
-from gpusim.runtime.plans import AnyPlan, Plans
+from gpusim.runtime.plans import AnyPlan, DispatchPlan, Plans
 from gpusim.runtime.transfers import Transfers
 from properties.mutants.mistakes.caches import _KeyedBindGroups
+from properties.mutants.mistakes.recorder import StepwiseRecorder
 from properties.mutants.mutant import mutant
 
 
-@mutant(part="runtime", hard=True)
-class WholeCopyWaits(Runtime):
-    """A copy of a whole buffer waits until its target is used; a dispatch changes its source."""
+@mutant(part="recorder", hard=True)
+class WholeCopyWaits(StepwiseRecorder):
+    """A copy of a whole buffer moves behind later dispatches that do not bind its target."""
 
-    _late: tuple[Buffer, Buffer] | None = None
+    def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
+        last = self._batch.commands[-1] if self._batch.commands else None
+        if not isinstance(last, CopyCommand) or not _is_whole(last):
+            return super()._record_dispatch(command, plan)
+        if any(one.buffer is last.target for one in plan.ranges):
+            return super()._record_dispatch(command, plan)
+        self._batch.commands.pop()
+        self._batch.record_dispatch(command, plan)
+        self._batch.commands.append(last)
+        self._submit_for(self._rules.after_recording(self._batch))
+        return None
 
-    def _settle(self, *used: object) -> None:
-        if self._late is not None and (not used or any(one in self._late for one in used)):
-            (source, target), self._late = self._late, None
-            super().copy(source, target)
 
-    def copy(self, source: Any, target: Any, **named: Any) -> None:
-        self._settle()
-        sizes = named.get("size_bytes"), named.get("source_offset"), named.get("target_offset")
-        is_open = self._captures.open is not None
-        if is_open or source is target or sizes != (source.size_bytes, 0, 0):
-            super().copy(source, target, **named)
-        elif source.is_live and target.is_live and source.size_bytes == target.size_bytes:
-            self._late = source, target
-        else:
-            super().copy(source, target, **named)
-
-    def dispatch(self, kernel: Any, buffers: Any, *given: Any, **named: Any) -> None:
-        handles = [getattr(one, "buffer", one) for one in buffers]
-        if self._late is not None and (self._late[1] in handles or self._captures.open):
-            self._settle()
-        super().dispatch(kernel, buffers, *given, **named)
-
-    def write(self, buffer: Any, *given: Any, **named: Any) -> None:
-        self._settle(buffer)
-        super().write(buffer, *given, **named)
-
-    def read(self, *given: Any, **named: Any) -> Any:
-        self._settle()
-        return super().read(*given, **named)
-
-    def free(self, buffer: Buffer) -> None:
-        self._settle(buffer)
-        super().free(buffer)
-
-    def capture(self) -> Any:
-        self._settle()
-        return super().capture()
-
-    def sync(self, timeout: float | None = None) -> None:
-        self._settle()
-        super().sync(timeout)
+def _is_whole(copy: CopyCommand) -> bool:
+    sizes = {copy.source.size_bytes, copy.target.size_bytes, copy.size_bytes}
+    return len(sizes) == 1 and copy.source.role is copy.target.role is Role.STORAGE
 
 
 @mutant(part="transfers", hard=True)
@@ -88,7 +62,7 @@ class SameWholeCopySkipped(Transfers):
 
 @mutant(part="bind_groups", origin="ORT#22254", hard=True)
 class InputsFoundBySize(_KeyedBindGroups):
-    """A buffer that is only read appears in the key by its size and place."""
+    """The key of a bind group has, of a buffer that is only read, its offset and size alone."""
 
     def _key(self, pipeline: Pipeline, ranges: Any) -> tuple[Hashable, ...]:
         written = [*pipeline.kernel.writes, True]

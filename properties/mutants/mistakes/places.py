@@ -14,7 +14,7 @@ from gpusim.runtime.commands import (
     Range,
     RecordedCommand,
 )
-from gpusim.runtime.graph import GridIn
+from gpusim.runtime.graph import DispatchCall, GridIn
 from gpusim.runtime.plans import DispatchPlan, Plans
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.replays import BoundGraph, Replays
@@ -109,12 +109,11 @@ class ReplayKeepsGrid(Replays):
     """A replay over other buffers still reads the grids of the capture."""
 
     def _bind(self, graph: Any, buffers: Any, entries: Any) -> BoundGraph:
-        bound = super()._bind(graph, graph.buffers, entries)
-        places = [plan.spread for plan in bound.dispatches]
         bound = super()._bind(graph, buffers, entries)
-        for plan, place in zip(bound.dispatches, places, strict=True):
-            if isinstance(place, GridAt):
-                plan.spread = place
+        grids = [call.grid for call in graph.calls if isinstance(call, DispatchCall)]
+        for plan, grid in zip(bound.dispatches, grids, strict=True):
+            if isinstance(grid, GridIn) and grid.counts.is_live:
+                plan.spread = GridAt(self._planner._buffers.device_buffer(grid.counts), grid.offset)
         return bound
 
 

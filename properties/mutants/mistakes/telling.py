@@ -132,8 +132,11 @@ class RefusalTellsWordOffset(Runtime):
         try:
             super().write(buffer, data, offset)
         except OutOfRange as refused:
-            first, each = int(offset), getattr(data, "itemsize", 1)
-            told = str(refused).replace(f"offset {first} ", f"offset {first // each} ")
+            if not isinstance(offset, int):
+                raise
+            told = str(refused).replace(
+                f"offset {offset} ", f"offset {offset // getattr(data, 'itemsize', 1)} "
+            )
             raise OutOfRange(told) from None
 
 

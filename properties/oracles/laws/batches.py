@@ -117,14 +117,17 @@ class Batches:
             if size_bytes >= policy.batch_bytes:
                 state.report(
                     laws.C4,
-                    f"a batch reached {policy.batch_bytes} bytes before its last command",
+                    f"a batch had {size_bytes} bytes before its last command, where "
+                    f"batch_bytes={policy.batch_bytes} is the limit",
                 )
         if policy.batch_groups is not None and before > 0:
             state.checked["C4"] += 1
-            if _groups_of(state.batch[:before]) >= policy.batch_groups:
+            groups = _groups_of(state.batch[:before])
+            if groups >= policy.batch_groups:
                 state.report(
                     laws.C4,
-                    f"a batch reached {policy.batch_groups} workgroups before its last command",
+                    f"a batch had {groups} workgroups before its last command, where "
+                    f"batch_groups={policy.batch_groups} is the limit",
                 )
 
     def _before_last_op(self, count: int) -> int:
@@ -213,7 +216,7 @@ class Batches:
 
 
 def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
-    """Workgroups of a batch.  A grid that only the GPU knows is two numbers, and does not count."""
+    """Workgroups of a batch.  A grid in a buffer (two numbers: its place) does not count."""
     grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
     return sum(math.prod(grid) for grid in grids if len(grid) == 3)
 
@@ -228,8 +231,8 @@ class UniformLaws:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._alignment = state.context.limits.uniform_offset_alignment_bytes
-        self._written_at: dict[int, int] = {}
-        """The position of the op that last wrote each uniform buffer, by its number."""
+        self._written_at: dict[int, dict[tuple[int, int], int]] = {}
+        """The op that last wrote each range of bytes of each uniform buffer, by its number."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -237,7 +240,9 @@ class UniformLaws:
 
     def _write(self, about: About) -> None:
         if about["role"] == UNIFORM:
-            self._written_at[about["buffer"]] = self._state.position
+            start, size_bytes = about["offset"], len(about["data"])
+            ranges = self._written_at.setdefault(about["buffer"], {})
+            ranges[start, start + size_bytes] = self._state.position
 
     def _submit(self, about: About) -> None:
         slots: dict[Slot, bytes] = {}
@@ -264,11 +269,16 @@ class UniformLaws:
         elif slots.get(slot, payload) != payload:
             report(laws.B2, f"{run} shares its slot {slot} with a dispatch of other scalars")
         elif content_of(slot, self._state) != payload:
-            written_at = self._written_at.get(number, -1)
+            ranges = self._written_at.get(number, {})
+            last, written_at = max(ranges.items(), key=lambda each: each[1], default=((0, 0), -1))
             if written_at > run.position:
-                report(
-                    laws.B3, f"the slot of {run} was written at op {written_at}, before its submit"
-                )
+                told = f"was written at op {written_at}, before its submit"
+                if not any(a < offset + size_bytes and offset < b for a, b in ranges):
+                    told = (
+                        f"is at byte {offset} of uniform buffer {number}, and no call wrote it: "
+                        f"op {written_at} wrote bytes {last[0]} to {last[1] - 1} before the submit"
+                    )
+                report(laws.B3, f"the slot of {run} {told}")
             else:
                 report(laws.B1, f"slot {slot} of {run} does not hold the scalars of its call")
         if offset:

@@ -128,7 +128,7 @@ D5 = _law("D5", "the mapped bytes were copied there for this very read", _MAPPIN
 D6 = _law("D6", "no more staging buffers are kept than the policy says", _POLICY)
 D7 = _law("D7", "a staging buffer whose map failed is never used again", _MAPPING, faults=True)
 
-E1 = _law("E1", "a new buffer is none that existed before", _CONTRACT)
+E1 = _law("E1", "an alloc never gives a buffer that existed before", _CONTRACT)
 E2 = _law("E2", "a buffer is not accepted after its free", _CONTRACT)
 E3 = _law("E3", "no bind group of a destroyed buffer is used or kept", _BUFFER)
 E5 = _law("E5", "a dispatch is given the bind group of its own kernel and buffers", _BINDING)

@@ -35,7 +35,7 @@ WATCHERS: tuple[Callable[[TraceState], Watcher], ...] = (
     Lifetimes,
     Failures,
     Visibility,
-    # Order finds the op of each submitted command, and the watchers after it use that.
+    # Order finds the op of each submitted command, and the watchers below Order use that op.
     Order,
     UniformLaws,
     Batches,
@@ -58,7 +58,7 @@ class Checker:
             self._add(handlers)
 
     def watcher(self, kind: type[W]) -> W | None:
-        """The watcher of that class; None if there is none."""
+        """The watcher of the class ``kind``; None if there is no such watcher."""
         return next((one for one in self._watchers if isinstance(one, kind)), None)
 
     @property

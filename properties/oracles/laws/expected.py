@@ -66,7 +66,7 @@ GRID_DIMENSIONS = 3
 
 
 def counted_bytes(size_bytes: int, most_bytes: int) -> int:
-    """As how many bytes a host write counts towards a limit of so many bytes."""
+    """The bytes that a host write uses up of a limit: a small write counts as a larger one."""
     return max(size_bytes, most_bytes // MOST_QUEUED_WRITES)
 
 
@@ -79,7 +79,7 @@ class ExpectedOp:
     def __init__(self, position: int, left: int) -> None:
         self.position = position
         self.command = -1
-        """Which command of a replay it is; -1 where its op is no replay."""
+        """The number of the command in its replay; -1 if the op is no replay."""
         self.left = left
         """Bytes, or dispatches, that no command has carried out yet."""
         self.started = False
@@ -92,7 +92,7 @@ class ExpectedOp:
 
     @property
     def has_read(self) -> bool:
-        """Whether commands of earlier batches have read all that it reads."""
+        """Whether commands of earlier batches have read all that this op reads."""
         return False
 
     def __str__(self) -> str:
@@ -132,7 +132,7 @@ class ExpectedDispatch(ExpectedOp):
         )
 
     def payload(self) -> bytes:
-        """The uniform bytes that belong to this very call; none where it should be refused."""
+        """The uniform bytes of this call; empty if the call should be refused."""
         try:
             return self.kernel.pack(self.scalars, self.groups)
         except InvalidScalar:
@@ -240,7 +240,7 @@ def least_piece_bytes(limits: Limits) -> int:
     """The bytes that a copy between two buffers can move in one command, at any offsets.
 
     A command that moves single bytes binds a window, which starts at an aligned
-    offset and ends with a whole word, and has a lane for each word of it.
+    offset and ends with a whole word.  The command has a lane for each word of the window.
     """
     window_bytes = limits.max_binding_bytes - limits.storage_offset_alignment_bytes
     lanes_bytes = 64 * WORD_BYTES * limits.max_groups_per_dimension
@@ -250,7 +250,7 @@ def least_piece_bytes(limits: Limits) -> int:
 def expect(
     position: int, op: Op, names: Names, graphs: Mapping[str, Capture], kernel_of: KernelOf
 ) -> tuple[ExpectedOp, ...]:
-    """The expected ops of ``op``, in order; none if it cannot be accepted.
+    """The expected ops of ``op``, in order; empty if the op cannot be accepted.
 
     ``graphs`` holds the captures.
     """
@@ -289,7 +289,7 @@ def _indirect_of(
 
 
 def _ranges_of(op: AnyDispatch, names: Names) -> tuple[Bytes, ...] | None:
-    """The whole words that it binds; None if it names an unknown buffer."""
+    """The whole words that ``op`` binds; None if ``op`` names an unknown buffer."""
     ranges = []
     for bound in op.buffers:
         known = names.get(name_of(bound))

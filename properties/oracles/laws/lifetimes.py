@@ -39,7 +39,7 @@ class Lifetimes:
         self._state = state
         self._loose: dict[int, int] = {}
         """Storage buffers without a handle, each with the number of submits when it lost its
-        handle.  It may live on until the next submit."""
+        handle.  Such a buffer may live on until the next submit."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be kept beside those made since the last submit; a pool
-        counts those as well."""
+        """The most uniform buffers that may be alive.  Buffers made since the last submit are added
+        to this number, except in a pool."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -257,7 +257,7 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that a dispatch reads or writes a buffer, and binds what it writes once."""
+        """Check that a dispatch does not write bytes of a buffer that it binds a second time."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return

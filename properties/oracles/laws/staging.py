@@ -1,6 +1,7 @@
 """Laws of readback: staging buffers as a state machine, the order of reads, and errors.
 
-The last laws here: an op that raises has done nothing, and every failure of the device is raised.
+Two further laws are about errors: an op that raises has done nothing, and every failure of the
+device is raised.
 """
 
 from collections import deque
@@ -62,7 +63,7 @@ class Staging:
         self._unfinished: deque[tuple[int, int]] = deque()
         """The number and the bytes of each host write that is not known to be done."""
         self._held_bytes = 0
-        """The bytes of all of them."""
+        """The bytes of all host writes that are not known to be done."""
         self._submitted = self._submitted_before = 0
         """The number of writes and submits, up to and including the last submit."""
         self._issued: list[str] = []
@@ -271,7 +272,8 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""The verbs whose failures a later op raises: the calls of a read, and a loss that a free meets."""
+"""The verbs whose failures a later op may raise: the calls of a read, and the loss of the device,
+which a free meets and does not raise."""
 
 
 class Failures:

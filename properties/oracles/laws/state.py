@@ -70,9 +70,9 @@ class TraceState:
         self.carried: list[tuple[ExpectedOp, int]] = []
         """Expected ops that the current submit completes, with the index of the last command."""
         self.unasked: tuple[int, ExpectedOp | None] | None = None
-        """The command that breaks the first broken law because no op asked for it.
+        """The command by which the first law is broken, if it is one that no op asked for.
 
-        Its index in the batch that is being submitted, and the op that it resembles.
+        Its index in the batch that is being submitted, and the op that the command resembles.
         """
         self.fetches: dict[str, int] = {}
         """The staging buffer of each read that was submitted, by result."""
@@ -80,14 +80,14 @@ class TraceState:
         self.owes_submit = False
         """Whether a queued host write waits for a submit to start it."""
         self._owed_submit = False
-        """``owes_submit`` before the last write or submit; restored if that fails."""
+        """``owes_submit`` before the last write or submit, restored if that call fails."""
         self.failed_verb = ""
         """The verb of the driver that failed during the current op."""
         self.has_lost_batch = False
         """Whether the last failure lost the open batch."""
         self.failures = 0
         self.is_lost = self.was_lost = False
-        """Whether the device is lost, and whether it was when the current op began."""
+        """Whether the device is lost, and whether it was lost when the current op began."""
         self.made: Known | None = None
         """The storage buffer that was made last during the current op."""
 
@@ -151,8 +151,8 @@ class TraceState:
     def _loses_batch(self) -> bool:
         """Whether the failure lost the open batch.
 
-        A batch's uniforms and uploads are written right before its submit, so a failed write of one
-        loses the batch.
+        A batch's uniforms and uploads are written right before its submit, so the batch is lost if
+        a write of uniforms or uploads fails.
         """
         if self.failed_verb != "write_buffer":
             return self.failed_verb in ("encode", "submit")

@@ -73,9 +73,9 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
 def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
     """The bytes of each buffer, None for a freed one.
 
-    None instead of the mapping where the fold could change a result: a float is not exact; an op
-    exceeds a limit or binds a part at a fine offset, which another device may allow; or a capture
-    was refused.  The fold drops frees, so the capture might then be accepted.
+    None instead of the mapping if the fold could change a result, which has three reasons.  A float
+    is not exact.  Or an op exceeds a limit, or binds a part at a fine offset, which another device
+    may allow.  Or a capture was refused; it might be accepted then, since the fold drops frees.
     """
     program = case.program
     reference = Reference(kernels, case.limits(Limits()))
@@ -84,7 +84,7 @@ def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, by
         try:
             reference.perform(op)
         except LimitExceeded:
-            # Another device may have room for it.
+            # Another device may have room for what this one refused.
             return None
         except (Refused, DeviceFault):
             if isinstance(op, Capture) or _is_finer(op, reference.limits):

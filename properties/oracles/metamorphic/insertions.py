@@ -141,7 +141,7 @@ class InsertRefused(Kind):
 
 
 def _refused(program: Program, wanted: InsertRefused) -> Op | None:
-    """The refused op, over a live or a freed buffer; None if none fits."""
+    """The refused op, over a live or a freed buffer; None if the program has no such buffer."""
     live = live_before(program, wanted.at)
     before = program.ops[: wanted.at]
     gone = [op.buffer for op in before if isinstance(op, Alloc) and op.buffer not in live]

@@ -18,12 +18,17 @@ export class Ort {
   // A session of y = op(x, ...), four whole numbers each, whose output stays on the GPU.  A size that
   // is a word stands for any.
   session(op, inputs, options = {}, size = SIZE) {
+    return this.sessionOf([{ op, inputs, output: "y" }], options, size);
+  }
+
+  // The same of several nodes, all of whose outputs are the model's.
+  sessionOf(nodes, options = {}, size = SIZE) {
     const value = (name) => ({ name, dtype: "int32", size });
     const model = encodeModel({
       inputs: [value("x")],
-      outputs: [value("y")],
+      outputs: nodes.map(({ output }) => value(output)),
       constants: [{ name: "shape", values: [-1] }],
-      nodes: [{ op, inputs, output: "y" }],
+      nodes,
     });
     return this.ort.InferenceSession.create(model, { ...WEBGPU, ...options });
   }
@@ -46,11 +51,11 @@ export class Ort {
   }
 }
 
-// What a session makes of x, or the first line of what it raises.
-export async function outcome(session, x) {
+// What a session makes of x, of its first output or of the fetches, or the first line of what it raises.
+export async function outcome(session, x, fetches = session.outputNames) {
   try {
-    const { y } = await session.run({ x });
-    return (await y.getData(true)).join(" ");
+    const [first] = Object.values(await session.run({ x }, fetches));
+    return (await first.getData(true)).join(" ");
   } catch (error) {
     return error.message.split("\n")[0];
   }

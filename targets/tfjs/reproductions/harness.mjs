@@ -12,7 +12,7 @@ export const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC;
 
 // Runs `body(tf, device)`, which gives triples of what is there, what ought to be, and its name.
 export async function reproduce(body) {
-  const tf = tfWith(process.argv[2]);
+  const tf = await tfWith(process.argv[2]);
   await tf.setBackend("webgpu");
   const { device } = tf.backend();
   await show(device, async () => {

@@ -1,0 +1,73 @@
+"""Batches by their commands: a batch encoded twice, and a batch like an earlier batch.
+
+A command buffer may be submitted once.  A runtime that keeps a command buffer for an equal batch
+submits it again.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from properties.explain.calls import Call, calls
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Batch:
+    """The call that began a batch, its commands, and the call that submitted it."""
+
+    begun: Call
+    commands: tuple[str, ...]
+    submit: Call | None = None
+
+
+def tell_encoders(verdict: Verdict) -> Told:
+    """Two command encoders were given the same commands, and the first was never submitted."""
+    for one, other in pairwise(_batches(verdict)):
+        if one.commands and one.commands == other.commands and one.submit is None:
+            sentence = (
+                f"a batch was encoded twice: the command encoder of call {one.begun.number} was "
+                f"given {len(one.commands)} commands and never submitted, and that of call "
+                f"{other.begun.number} was given the same ones, in {other.begun.place}"
+            )
+            return Told(sentence=sentence, rule=laws.C5)
+    return NOTHING
+
+
+def tell_like_batch(verdict: Verdict, failure: Failure) -> Told:
+    """The submit of a batch failed, unplanned, and an earlier batch has the same commands."""
+    refused = [each for each in calls(verdict.execution.trace) if each.failed]
+    planned = len(verdict.execution.case.device.faults) > 0
+    if planned or not refused or refused[0].event["verb"] != "submit":
+        return NOTHING
+    batches = [each for each in _batches(verdict) if each.begun.number < refused[0].number]
+    last = batches[-1] if batches else None
+    for each in batches[:-1]:
+        if last is not None and each.commands == last.commands and each.submit is not None:
+            fact = (
+                f"the batch of call {last.begun.number} ({last.begun.place}) has the same commands "
+                f"as that of call {each.begun.number} ({each.begun.place}), which was submitted: "
+                "likeliest its command buffer was kept for this one, and not encoded anew"
+            )
+            return Told(facts=(fact,))
+    return NOTHING
+
+
+def _batches(verdict: Verdict) -> list[_Batch]:
+    seen: list[_Batch] = []
+    begun: Call | None = None
+    commands: list[str] = []
+    for call in calls(verdict.execution.trace):
+        kind = call.event.kind
+        if kind == "encode":
+            if begun is not None:
+                seen.append(_Batch(begun=begun, commands=tuple(commands)))
+            begun, commands = call, []
+        elif kind in ("dispatch", "copy"):
+            commands.append(str(call.event))
+        elif kind == "submit" and begun is not None:
+            seen.append(_Batch(begun=begun, commands=tuple(commands), submit=call))
+            begun = None
+    return seen

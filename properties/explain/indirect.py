@@ -1,0 +1,70 @@
+"""Where an indirect dispatch takes its grid from, found by trial.
+
+A grid of one workgroup is written at one place of a buffer of zeros at a time.  The dispatch has an
+effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
+"""
+
+from dataclasses import replace
+
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Alloc, DispatchIndirect
+from gpusim.program import Program
+from gpusim.text import write_op
+from properties.explain import rules
+from properties.explain.experiments import Judge
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+
+_GRID_BYTES = 3 * WORD_BYTES
+_ONE_GROUP = "01000000" * 3
+_MOST_BYTES = 256
+"""In a longer buffer the grid is looked for only in this many bytes at the start."""
+
+
+def tell_grid(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:
+    """The place from which the op at ``at`` reads its grid, if that place is not its own."""
+    program = verdict.execution.case.program
+    op = program[at] if at >= 0 else None
+    if failure.kind is not FailureKind.VALUE or again is None:
+        return NOTHING
+    if not isinstance(op, DispatchIndirect) or op.offset % WORD_BYTES or op.offset < 0:
+        return NOTHING
+    size = _size_of(program, op.counts)
+    if _runs(verdict, op.offset, op.offset, size, again):
+        return NOTHING
+    places = range(0, min(size, _MOST_BYTES) - _GRID_BYTES + 1, WORD_BYTES)
+    found = next((place for place in places if _runs(verdict, op.offset, place, size, again)), None)
+    if found is None:
+        return NOTHING
+    times = f", {found // op.offset} times its offset" if _is_multiple(found, op.offset) else ""
+    return Told(
+        sentence=f"op {at} ({write_op(op)}) reads its grid at byte {found} of {op.counts}{times}, "
+        f"and not at byte {op.offset}",
+        culprit=at,
+        rule=rules.INDIRECT,
+        facts=(
+            f"tried alone: a grid of one group at byte {found} makes such a dispatch run, and the "
+            f"same grid at byte {op.offset} does not",
+        ),
+    )
+
+
+def _is_multiple(found: int, offset: int) -> bool:
+    return offset > 0 and found > offset and found % offset == 0
+
+
+def _size_of(program: Program, buffer: str) -> int:
+    sizes = [op.size_bytes for op in program if isinstance(op, Alloc) and op.buffer == buffer]
+    return sizes[-1] if sizes else 0
+
+
+def _runs(verdict: Verdict, offset: int, place: int, size: int, again: Judge) -> bool:
+    """Whether an indirect dispatch has an effect if the only grid is at ``place``."""
+    program = Program.parse(
+        f"alloc x 4\nalloc y {size}\nwrite y {place} {_ONE_GROUP}\n"
+        f"dispatch_indirect affine x 1,1 y {offset}\nread x 0 4 -> rx\n"
+    )
+    tried = again(replace(verdict.execution.case, program=program, transformations=()))
+    data = tried.execution.history.outcomes[-1].data
+    return data is not None and any(data)

@@ -1,0 +1,132 @@
+"""Programs next to a failing one, made for the question which command or place matters.
+
+Each has one command more, another command in its place, a write at another place, writes of other
+sizes, or a graph that only reads.  Whether it passes tells mistakes apart that look the same.
+Nothing here says which mistake it was.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from gpusim.ops import (
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Flush,
+    Op,
+    Part,
+    Replay,
+    Write,
+    name_of,
+)
+from gpusim.program import Program, buffers_of, captures_of, replayed
+
+_MOST_PLACES = 16
+_WORD_BYTES = 4
+Passes = Callable[[Program], bool]
+
+
+def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Program]]:
+    """Programs with one command more or another in its place, after a description of the change."""
+    sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+    last_replay = max((n for n, op in enumerate(program) if isinstance(op, Replay)), default=-1)
+    for at, op in enumerate(program):
+        before = program[at - 1] if at else None
+        behind = program[at + 1] if at + 1 < len(program) else None
+        if isinstance(op, AnyDispatch | Copy) and isinstance(behind, Write):
+            yield f"with op {at} twice", _instead(program, at, op, op)
+        if isinstance(op, Copy) and sizes.get(op.target, 0) >= _WORD_BYTES:
+            other = Dispatch(kernel="affine", buffers=(op.target,), scalars=(1, 1), grid=(1, 1, 1))
+            yield f"with a dispatch over {op.target} for op {at}", _instead(program, at, other)
+        if has_faults and isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
+            yield f"with a flush for op {at}", _instead(program, at, Flush())
+            if behind is None:
+                yield f"with a copy for op {at}", _copied(program, at, op)
+        if has_faults and at == last_replay and isinstance(op, Replay):
+            yield from _only_reading(program, at, op, sizes)
+
+
+def _copied(program: Program, at: int, op: Write) -> Program:
+    """The program in which a copy of zeros stands for a write."""
+    spare, size = f"{op.buffer}_spare", len(op.data)
+    copy = Copy(
+        source=spare, source_offset=0, target=op.buffer, target_offset=op.offset, size_bytes=size
+    )
+    made = Alloc(buffer=spare, size_bytes=size)
+    return Program((made, *program.ops[:at], copy, *program.ops[at + 1 :]))
+
+
+def _only_reading(
+    program: Program, at: int, op: Replay, sizes: dict[str, int]
+) -> Iterator[tuple[str, Program]]:
+    """The program in which a graph that only reads a buffer is replayed, for one that writes it."""
+    used = [buffers_of(each) for each in replayed(captures_of(program)[op.graph], op)]
+    for name in dict.fromkeys(name for names in used for name in names):
+        if sizes.get(name, 0) < _WORD_BYTES:
+            continue
+        spare, graph = f"{name}_spare", f"{op.graph}_reads"
+        read = Copy(
+            source=name, source_offset=0, target=spare, target_offset=0, size_bytes=_WORD_BYTES
+        )
+        ops = (Capture(graph=graph, commands=(read,)), Replay(graph=graph))
+        made = Alloc(buffer=spare, size_bytes=_WORD_BYTES)
+        changed = Program((made, *program.ops[:at], *ops, *program.ops[at + 1 :]))
+        yield f"with a graph for op {at} that only reads {name}", changed
+
+
+def of_places(program: Program, passes: Passes) -> Iterator[str]:
+    """At which other bytes of its buffer a write passes, where a part or a grid is in there too."""
+    sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+    for at, op in enumerate(program):
+        if not isinstance(op, Write) or not op.data or op.buffer not in _parted(program):
+            continue
+        last = sizes.get(op.buffer, 0) - len(op.data)
+        places = range(op.offset % _WORD_BYTES, last + 1, _WORD_BYTES)
+        if not 1 < len(places) <= _MOST_PLACES:
+            continue
+        good = [n for n in places if passes(_instead(program, at, replace(op, offset=n)))]
+        bad = [n for n in places if n not in good]
+        if good and len(bad) > 0:
+            yield f"with op {at} at byte {_listed(good)} of {op.buffer} (fails at {_listed(bad)})"
+
+
+def _parted(program: Program) -> set[str]:
+    """The buffers of which a dispatch takes a part, or a grid behind the start."""
+    ops = [op for op in program if isinstance(op, AnyDispatch)]
+    parts = {name_of(each) for op in ops for each in op.buffers if isinstance(each, Part)}
+    return parts | {op.counts for op in ops if isinstance(op, DispatchIndirect) and op.offset}
+
+
+def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int, str]]:
+    """Two writes of equal sizes that pass where only one of them is shorter, and fail if both are.
+
+    Gives the positions of both, and what was tried.
+    """
+    writes = [(at, op) for at, op in enumerate(program) if isinstance(op, Write)]
+    for n, (at, one) in enumerate(writes):
+        for later, other in writes[n + 1 :]:
+            size = len(one.data)
+            if len(other.data) != size or size <= 2 * _WORD_BYTES:
+                continue
+            less = size - _WORD_BYTES
+            first = _instead(program, at, replace(one, data=one.data[:less]))
+            second = _instead(program, later, replace(other, data=other.data[:less]))
+            both = _instead(first, later, replace(other, data=other.data[:less]))
+            if passes(first) and passes(second) and not passes(both):
+                yield (
+                    at,
+                    later,
+                    f"with ops {at} and {later} of other sizes ({less} and {size} bytes, {size} "
+                    f"and {less}; {less} and {less} fail)",
+                )
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _instead(program: Program, at: int, *ops: Op) -> Program:
+    return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))

@@ -1,0 +1,78 @@
+"""Whether a runtime relies on the order in which maps settle, found by trial.
+
+WebGPU leaves the order of maps open.  The layer between a target and its device settles maps in the
+order of their calls in one run, and in the reverse order in another run.
+"""
+
+from dataclasses import replace
+
+from gpusim.ops import Read
+from properties.explain.experiments import Judge
+from properties.explain.kinds import UNEXPLAINED
+from properties.explain.told import NOTHING, Told
+from properties.model.disturbance import Disturbance
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import Law
+
+IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
+"""Seeds with which the layer settles the first map that waits, and the last; in each language."""
+_RULE = Law(
+    name="maps",
+    sentence="they settle in any order among themselves; each says only that its own buffer is "
+    "mapped",
+    source='WebGPU specification, "Promise Ordering"',
+)
+
+
+def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judge | None) -> Told:
+    """Whether the case fails because maps do not settle in the order of their calls.
+
+    Only for a runtime of others whose case has a read, and no planned fault.
+    """
+    case = verdict.execution.case
+    reads = [op for op in case.program if isinstance(op, Read)]
+    layered = case.disturbance is not None or case.device.is_simulated
+    if again is None or not case.follows_no_policy or not layered or not reads:
+        return NOTHING
+    if case.injected or len(case.device.faults):
+        return NOTHING
+    if again(replace(case, disturbance=IN_ORDER)).failure is not None:
+        return NOTHING
+    other = again(replace(case, disturbance=REVERSED)).failure
+    if other is None or other.kind is not failure.kind:
+        return NOTHING
+    return Told(
+        sentence=f"the runtime relies on the order in which maps settle: {_known(sentence)}",
+        rule=_RULE,
+        facts=(
+            "tried: it passes if maps settle in the order of their calls, and fails if the last "
+            "one that was asked for settles first",
+            *_likeliest(sentence, failure),
+        ),
+    )
+
+
+def _known(sentence: str) -> str:
+    return sentence.removesuffix(UNEXPLAINED)
+
+
+def _likeliest(sentence: str, failure: Failure) -> tuple[str, ...]:
+    """What wrong bytes, or the device's words about a map that has not settled, point to."""
+    if failure.kind is FailureKind.VALUE:
+        return (
+            "every map gave its own bytes: likeliest the bytes of two reads, or of two parts of "
+            "one read, are taken in the order in which they arrive",
+        )
+    if "map is pending" in sentence:
+        return (
+            "a staging buffer was used again before its own map had settled: likeliest the one "
+            "that is longest in use was taken for the one whose map settled",
+        )
+    if "if its mapped" in sentence:
+        return (
+            "a staging buffer was read before its own map had settled: likeliest a map that "
+            "settles, or a count of them, stands for the read that waits longest, or for all "
+            "that were asked for before",
+        )
+    return ()

@@ -1,0 +1,79 @@
+"""When the ops of a mistake were called and submitted, in words: what a trace shows of an order.
+
+Nothing here decides which mistake was made.
+"""
+
+from gpusim.ops import AnyDispatch
+from gpusim.program import Program
+from properties.explain.argument import Reached
+from properties.explain.clocks import Traced
+from properties.explain.hypothesis import Hypothesis
+from properties.explain.weighing import CROSSING
+
+
+def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
+    """When both ops of a crossing were called and submitted; or when an op without effect was."""
+    if best.kind in CROSSING:
+        return _crossed(best, traced)
+    if best.kind == "scalars" and best.other > best.culprit:
+        return _apart(best, program)
+    if best.kind == "omitted" and int(best.detail) > 0:
+        return _cut_before(best.culprit, int(best.detail), traced)
+    if best.kind == "omitted" and traced.never_submitted(best.culprit):
+        return (_never(program, best.culprit),)
+    return ()
+
+
+def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
+    """How many dispatches lie between an op and the later one whose scalars it has."""
+    between = program.ops[best.culprit + 1 : best.other + 1]
+    count = sum(isinstance(op, AnyDispatch) for op in between)
+    if count < 2:
+        return ()
+    return (
+        f"op {best.other} is {count} dispatches after op {best.culprit}: likeliest both have one "
+        f"slot, as if there were {count} of them",
+    )
+
+
+def _crossed(best: Hypothesis, traced: Traced) -> tuple[str, ...]:
+    one, other = traced.of(best.culprit), traced.of(best.other)
+    if one is None or other is None:
+        return (f"op {best.culprit} was called before op {best.other}, and its effect came after",)
+    return _when(one, "first"), _when(other, "later")
+
+
+def _when(reached: Reached, order: str) -> str:
+    submitted = f"reached the queue at call {reached.submitted}"
+    if reached.submitted < 0:
+        submitted = "never reached the queue"
+    return (
+        f"op {reached.position} was called {order}, before call {reached.recorded}, and {submitted}"
+    )
+
+
+def _never(program: Program, at: int) -> str:
+    """Says that no submit carried out an op, and whether an earlier op is the same call."""
+    alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
+    same = f"op {at} is the same call as op {alike}; " if alike is not None else ""
+    return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"
+
+
+def _cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
+    """Another replay that was cut between two batches just before the command that is missing."""
+    cuts = {
+        position: (number, later)
+        for number, places in traced.submits.items()
+        for later, others in traced.submits.items()
+        for position, last in places
+        if number < later and last == command - 1 and (position, command) in others
+    }
+    cuts.pop(at, None)
+    if not cuts:
+        return ()
+    position, (number, later) = next(iter(cuts.items()))
+    return (
+        f"op {position} was cut between its commands {command - 1} and {command}, which are in the "
+        f"submits of calls {number} and {later}: so likeliest op {at} used what was kept of that "
+        "part, and ended where it ended",
+    )

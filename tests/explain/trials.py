@@ -1,0 +1,232 @@
+"""Mistakes whose reason is tried, or is lost on the way, and words that their arguments must say.
+
+A trial is a program that is made for the question.  The runtimes of others have no trace.
+"""
+
+from tests.explain.reasons import Told
+
+COLUMNS = "090000000a0000000b0000000c0000000d0000000e0000000f00000010000000"
+"""Words of which the mutating client makes an array in Fortran's order."""
+TRIALS = (
+    Told(
+        name="OldestRecycled",
+        is_foreign=True,
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nread a 0 4 -> r2\n",
+        headers="promises: webgpu orders_deliveries=no\ndisturbance: seed=0\n",
+        says=(
+            "relies on the order in which maps settle: the last sync ended with GPUValidationError",
+            "passes if maps settle in the order of their calls",
+            "a staging buffer was used again before its own map had settled",
+        ),
+    ),
+    Told(
+        name="rollback_forgets_loss",
+        program="alloc a 4\nalloc c 4\nwrite c 0 07000000\n"
+        "capture g0 copy c 0 a 0 4; dispatch affine c 5,6 1x1x1\ndispatch affine a 1,1 1x1x1\n"
+        "flush\nreplay g0 * -\ndispatch mix c,c,a 2,3 1x1x1\nread a 0 4 -> r0\n",
+        headers="device: simulated out_of_memory=3 failed_submits=0\npolicy: lazy\n",
+        says=(
+            "op 7 (dispatch mix c,c,a 2,3 1x1x1) used a, which was lost with the batch of op 4",
+            "op 6 (replay g0 * -) was to write it whole, but raised OutOfMemory and was taken back",
+        ),
+    ),
+    Told(
+        name="middle_page_lost",
+        program="alloc a 4100\nwrite a 4088 010101010101010101010101\nread a 4092 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("lost bytes 4092 to 4095 (up to byte 4096 = 4 KiB) of a; the rest of its 12 bytes",),
+    ),
+    Told(
+        name="uploads_share_one_place",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
+        "write a 0 02020202\nread a 0 4 -> r0\n",
+        headers="policy: ring staged_write_bytes=4096\n",
+        says=("carry out two staged writes, and both take bytes 0 to 3 of upload buffer 4",),
+    ),
+    Told(
+        name="encoded_batch_reused",
+        program="alloc a 4\nread a 0 4 -> r0\nsync\nread a 0 4 -> r1\n",
+        headers="policy: pooled\n",
+        says=("has the same commands as that of call 3 (op 1 (read a 0 4 -> r0))",),
+    ),
+    Told(
+        name="view_counted_in_elements",
+        program="alloc f 76\nwrite f 64 010101010101010101010101\nread f 64 4 -> r1\n",
+        headers="policy: eager\nclient: mutating\n",
+        says=("took its bytes as if an element were a byte; they were passed as a memoryview of",),
+    ),
+    Told(
+        name="written_as_floats",
+        program="alloc a 4\nwrite a 0 7ab8bb7f\nread a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("went through floats on its way: a signalling NaN became a quiet one",),
+    ),
+    Told(
+        name="budget_frees_twice",
+        program="alloc a 4\nalloc b 4\nfree b\nread b 0 0 -> r0\n",
+        headers="policy: eager\n",
+        says=("op 3 was refused with InvalidHandle, and is to count nothing",),
+    ),
+    Told(
+        name="span_of_last_copy",
+        program="alloc a 8\ncopy a 4 a 0 4\nwrite a 4 01010101\nread a 0 4 -> r0\n",
+        headers="policy: ring\n",
+        says=(
+            "a write overtakes the first of two copies to it, a dispatch before a copy to it, a "
+            "copy within a buffer; and not",
+        ),
+    ),
+    Told(
+        name="part_touches_its_start",
+        program="alloc a 512\ndispatch affine a[256:320] 3,1 1x1x1\nwrite a 256 02000000\n"
+        "read a 256 4 -> r0\n",
+        headers="policy: ring\n",
+        says=(
+            "a write overtakes a dispatch over a part, the grid of an indirect dispatch; and not",
+        ),
+    ),
+    Told(
+        name="staging_evicts_unread",
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nread a 0 4 -> r2\n",
+        headers="policy: eager\n",
+        says=(
+            "op 3 (read a 0 4 -> r2) destroyed staging buffer 2, which op 1 (read a 0 4 -> r0) had "
+            "made and mapped; there were 2, with staging_buffers=0",
+        ),
+    ),
+    Told(
+        name="run_aligned_as_storage",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; dispatch affine a 1,1 1x1x1\n"
+        "replay g0 * -\n",
+        headers="device: simulated storage_offset_alignment_bytes=32\npolicy: ring\n",
+        says=(
+            "32 is its storage_offset_alignment_bytes, 256 is its uniform_offset_alignment_bytes",
+        ),
+    ),
+    Told(
+        name="peak_stays_low",
+        program="alloc a 4\n",
+        headers="policy: eager\n",
+        says=("passes: with a free after op 0",),
+    ),
+    Told(
+        name="empty_submit_not_counted",
+        program="alloc a 4\nwrite a 0 01010101\nflush\n",
+        headers="policy: lazy\n",
+        says=("passes: with a dispatch before op 2",),
+    ),
+    Told(
+        name="part_of_a_run_found_by_its_start",
+        program="alloc c 4\nread c 0 4 -> r1\nread c 0 4 -> r2\n"
+        "capture g1 dispatch affine c 1,1 1x1x1; dispatch affine c 2,3 1x1x1\nreplay g1 * -\n"
+        "flush\nreplay g1 * -\nread c 0 4 -> r5\n",
+        headers="policy: cached batch_commands=3 join_reads=True uniforms=ring\n",
+        says=(
+            "command 1 of op 6 (dispatch affine c 2,3 1x1x1) had no effect",
+            "op 4 was cut between its commands 0 and 1, which are in the submits of calls",
+        ),
+    ),
+    Told(
+        name="ring_not_rewritten_when_alike",
+        program="alloc a 12\nwrite a 0 01010101\ncopy a 0 a 1 4\ncopy a 0 a 1 8\n"
+        "read a 4 4 -> r0\n",
+        headers="policy: eager uniforms=ring\n",
+        says=(
+            "the uniforms of the batch of op 3 (copy a 0 a 1 8) were not written",
+            "so it ran with the payload of op 2 (copy a 0 a 1 4), and with none of its own",
+        ),
+    ),
+    Told(
+        name="lost_until_written",
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\nwrite a 0 01\nwrite a 0 01010101\n"
+        "read a 4 4 -> r0\n",
+        headers="device: simulated failed_submits=0\npolicy: ring uniform_ring_bytes=40\n",
+        says=(
+            "op 4 (read a 4 4 -> r0) used a, which was lost with the batch of op 1",
+            "without op 3 (write a 0 01010101), which writes a part of a, it passes",
+        ),
+    ),
+    Told(
+        name="AsTheyArrive",
+        is_foreign=True,
+        program="alloc a 12\nwrite a 0 01010101\nread a 0 12 -> r0\n",
+        headers="promises: webgpu orders_deliveries=no\ndisturbance: seed=7\n",
+        says=(
+            "relies on the order in which maps settle: op 2 (read a 0 12 -> r0) returned",
+            "of two parts of one read, are taken in the order in which they arrive",
+        ),
+    ),
+    Told(
+        name="numbers_wrap_around",
+        program="alloc a 4\nwrite a 0 01010101\n"
+        + "".join(f"alloc {name} 0\n" for name in "bcdefghi")
+        + "read a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("in the order of the allocs, i is buffer 9 and a is buffer 1: 8 apart",),
+    ),
+    Told(
+        name="Counted",
+        is_foreign=True,
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no\n",
+        says=(
+            "relies on the order in which maps settle: the last sync ended with RuntimeError",
+            "so op 2 (read a 0 4 -> r1) ended with AssertionError",
+            "a staging buffer was read before its own map had settled",
+        ),
+    ),
+    Told(
+        name="columns_written_as_they_lie",
+        program=f"alloc a 32\nwrite a 0 {COLUMNS}\nread a 4 4 -> r0\n",
+        headers="policy: eager\nclient: mutating\n",
+        says=(
+            "took its bytes in the order of memory; they were passed as an array of uint32 of "
+            "shape 2x4, in Fortran's order",
+        ),
+    ),
+    Told(
+        name="same_group_twice_is_once",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch affine a 1,1 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: cached\n",
+        says=(
+            "op 2 is the same call as op 1; no submit carried out op 2",
+            "with op 2 with other scalars, 2,1",
+            "not with op 2 over another grid, 2x1x1",
+        ),
+    ),
+    Told(
+        name="LosesBatch",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nalloc b 4\nalloc c 4\nread a 0 4 -> r0\n"
+        "read a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no survives_out_of_memory=yes\n"
+        "disturbance: seed=0 out_of_memory=4\n",
+        says=(
+            "op 5 (read a 0 4 -> r1) met the planned fault (out_of_memory=4)",
+            "took along what was recorded before it: op 4 (read a 0 4 -> r0) was given zeros",
+        ),
+    ),
+    Told(
+        name="LossIsZeros",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n",
+        headers="promises: webgpu orders_deliveries=no survives_loss=yes\n"
+        "disturbance: seed=0 lost_at_submit=0\n",
+        says=(
+            "the planned fault (lost_at_submit=0) was swallowed: op 2 (read a 0 4 -> r0) was given "
+            "zeros, and neither it nor a sync raised an error",
+        ),
+    ),
+    Told(
+        name="FailedShifts",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
+        "disturbance: seed=1 failed_maps=0\n",
+        says=(
+            "went to the wrong op: op 3 (read a 0 4 -> r1) raised RuntimeError",
+            "op 2 got zeros, op 3 got RuntimeError",
+        ),
+    ),
+)
