@@ -1,8 +1,8 @@
-"""The places of lanes within workgroups, and how they reach the memory of these together.
+"""The places of lanes within workgroups, and how lanes reach the memory of workgroups together.
 
 A block has the memories of its workgroups one after another, each of ``units`` elements.  The lanes
-of a workgroup step through it along its axes; nothing here has an index for each lane, but where an
-element may be missing.  Numbers are kept, since blocks have the same ones.
+of a workgroup step through its memory along its axes.  Nothing here has an index for each lane,
+unless an element may be missing.  Numbers are kept, since all blocks have the same numbers.
 """
 
 from functools import lru_cache

@@ -8,7 +8,7 @@ would show the same bytes.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpusim.ops import Replay
+from gpusim.ops import Alloc, Replay
 from gpusim.program import Program, captures_of, replayed
 from properties.explain.hypothesis import Hypothesis, named, quoted
 from properties.explain.scene import Step
@@ -66,28 +66,49 @@ def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | N
     is_said = best is not None and best.culprit == at and best.kind in _SAYS_AS_MUCH[kind]
     if is_said:
         return NOTHING
-    return Told(sentence=said, culprit=at, rule=accused.law)
+    return Told(sentence=said, culprit=at, rule=accused.law, facts=_apart(accused, program))
+
+
+def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
+    """Which in the order of their allocs the two buffers are of which one stands for the other."""
+    if isinstance(accused.expected, ExpectedDispatch):
+        return ()
+    _, given, own = _ends(accused)
+    made = [op.buffer for op in program if isinstance(op, Alloc)]
+    names = [accused.names.get(number, "") for number, _, _ in (given, own)]
+    if names[0] == names[1] or not {*names} <= {*made}:
+        return ()
+    one, other = (made.index(name) + 1 for name in names)
+    return (
+        f"in the order of the allocs, {names[0]} is buffer {one} and {names[1]} is buffer {other}: "
+        f"{abs(one - other)} apart",
+    )
 
 
 def _difference(accused: Accused, program: Program) -> tuple[str, str]:
     """A word for how the command differs from its op, and a sentence."""
-    expected, piece = accused.expected, accused.command.piece
+    expected = accused.expected
     if isinstance(expected, ExpectedDispatch):
         return _of_dispatch(accused, expected, program)
-    if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
-        op, kind, way = expected.op, "read", "from"
-        given = (piece.source, piece.source_offset, piece.size_bytes)
-        own = (expected.source.number, op.offset, op.size_bytes)
-    else:
-        assert isinstance(expected, ExpectedCopy)
-        assert isinstance(piece, CopyPiece)
-        kind = "copy"
-        way, given, own = _end_of_copy(expected, piece)
+    kind = "read" if isinstance(expected, ExpectedRead) else "copy"
+    way, given, own = _ends(accused)
     said = f"the copy for {quoted(_step(expected, program))} was made {way}"
     name = _named(given[0], accused)
     if given[0] != own[0]:
         return kind, f"{said} {name}, and not {way} {_named(own[0], accused)}"
     return kind, f"{said} {_ranged(given)} of {name}, and not {way} {_ranged(own)}"
+
+
+def _ends(accused: Accused) -> tuple[str, Bytes, Bytes]:
+    """The end of a copy or read that is wrong, the bytes there, and those that it should have."""
+    expected, piece = accused.expected, accused.command.piece
+    if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
+        op = expected.op
+        given = piece.source, piece.source_offset, piece.size_bytes
+        return "from", given, (expected.source.number, op.offset, op.size_bytes)
+    assert isinstance(expected, ExpectedCopy)
+    assert isinstance(piece, CopyPiece)
+    return _end_of_copy(expected, piece)
 
 
 def _end_of_copy(expected: ExpectedCopy, piece: CopyPiece) -> tuple[str, Bytes, Bytes]:

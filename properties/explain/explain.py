@@ -41,7 +41,13 @@ from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
-from properties.explain.slots import tell_destroyed, tell_offset, tell_pool, tell_staged
+from properties.explain.slots import (
+    tell_destroyed,
+    tell_offset,
+    tell_pool,
+    tell_staged,
+    tell_unwritten,
+)
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_repeated, tell_uses
@@ -237,6 +243,7 @@ def _looked_into(
     yield tell_repeated(verdict, failure, again)
     yield tell_pool(verdict, traced)
     yield tell_staged(verdict, traced)
+    yield tell_unwritten(verdict, failure)
     yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)

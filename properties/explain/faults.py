@@ -11,7 +11,7 @@ from dataclasses import replace
 from gpusim.effects import written_by
 from gpusim.errors import DataLost
 from gpusim.history import Outcome
-from gpusim.ops import Alloc, Flush, Op, Read, Replay, Sync
+from gpusim.ops import Alloc, Flush, Op, Read, Replay, Sync, Write
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
@@ -305,6 +305,9 @@ def _healed(
         if names and is_accepted:
             told = _used(verdict, at, names[0], lost[names[0]], failed[0], again)
             undid = undone.get(names[0], -1)
+            told = replace(
+                told, facts=(*_in_part(verdict, names[0], at, start, again), *told.facts)
+            )
             return told if undid < 0 else replace(told, facts=(_undid(verdict, undid), *told.facts))
         for name in [name for each in ops for name in overwritten(each, sizes)]:
             if is_accepted:
@@ -312,6 +315,25 @@ def _healed(
             elif name in lost:
                 undone[name] = at
     return None
+
+
+def _in_part(
+    verdict: Verdict, name: str, at: int, start: int, again: Judge | None
+) -> tuple[str, ...]:
+    """A write of a part of a lost buffer, without which its use is refused as it should be."""
+    case = verdict.execution.case
+    for n in range(start - 1, at):
+        op = case.program[n]
+        if again is None or not isinstance(op, Write) or op.buffer != name:
+            continue
+        if verdict.execution.history.outcomes[n].error is not None:
+            continue
+        if again(replace(case, program=instead(case.program, n))).failure is None:
+            return (
+                f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so "
+                f"the write of a part made {name} count as whole again",
+            )
+    return ()
 
 
 def _undid(verdict: Verdict, at: int) -> str:

@@ -11,7 +11,7 @@ from properties.explain.experiments import Judge
 from properties.explain.kinds import UNEXPLAINED
 from properties.explain.told import NOTHING, Told
 from properties.model.disturbance import Disturbance
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import Law
 
@@ -42,20 +42,28 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
     other = again(replace(case, disturbance=REVERSED)).failure
     if other is None or other.kind is not failure.kind:
         return NOTHING
-    without_excuse = sentence.removesuffix(UNEXPLAINED)
     return Told(
-        sentence=f"the runtime relies on the order in which maps settle: {without_excuse}",
+        sentence=f"the runtime relies on the order in which maps settle: {_known(sentence)}",
         rule=_RULE,
         facts=(
             "tried: it passes if maps settle in the order of their calls, and fails if the last "
             "one that was asked for settles first",
-            *_likeliest(sentence),
+            *_likeliest(sentence, failure),
         ),
     )
 
 
-def _likeliest(sentence: str) -> tuple[str, ...]:
-    """What the device's words about a map that has not settled point to."""
+def _known(sentence: str) -> str:
+    return sentence.removesuffix(UNEXPLAINED)
+
+
+def _likeliest(sentence: str, failure: Failure) -> tuple[str, ...]:
+    """What wrong bytes, or the device's words about a map that has not settled, point to."""
+    if failure.kind is FailureKind.VALUE:
+        return (
+            "every map gave its own bytes: likeliest the bytes of two reads, or of two parts of "
+            "one read, are taken in the order in which they arrive",
+        )
     if "map is pending" in sentence:
         return (
             "a staging buffer was used again before its own map had settled: likeliest the one "
@@ -63,7 +71,8 @@ def _likeliest(sentence: str) -> tuple[str, ...]:
         )
     if "if its mapped" in sentence:
         return (
-            "a staging buffer was read before its own map had settled: likeliest the read that "
-            "waits longest, or a count of settled maps, stands for the read that has arrived",
+            "a staging buffer was read before its own map had settled: likeliest a map that "
+            "settles, or a count of them, stands for the read that waits longest, or for all "
+            "that were asked for before",
         )
     return ()

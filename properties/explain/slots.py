@@ -12,6 +12,7 @@ from gpusim.trace import Event
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, UNIFORM
@@ -52,6 +53,43 @@ def _between_submits(verdict: Verdict) -> Iterator[list[Call]]:
             taken = []
         elif call.event.kind == "write_buffer" and call.event["role"] == UNIFORM:
             taken.append(call)
+
+
+def tell_unwritten(verdict: Verdict, failure: Failure) -> Told:
+    """A batch whose dispatches bind a ring that was not written for it."""
+    is_ring = verdict.execution.case.policy.uniforms is Uniforms.RING
+    if not is_ring or failure.kind not in (FailureKind.VALUE, FailureKind.LAW):
+        return NOTHING
+    written: dict[int, Call] = {}
+    fresh: set[int] = set()
+    bound: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "write_buffer" and event["role"] == UNIFORM:
+            written[event["buffer"]] = call
+            fresh.add(event["buffer"])
+        elif event.kind == "dispatch":
+            bound.append(call)
+        elif event.kind == "submit":
+            stale = [
+                each for each in bound if each.event["ranges"][-1][0] in written.keys() - fresh
+            ]
+            if stale:
+                return _kept_payloads(stale[0], written)
+            bound, fresh = [], set()
+    return NOTHING
+
+
+def _kept_payloads(dispatch: Call, written: dict[int, Call]) -> Told:
+    number = dispatch.event["ranges"][-1][0]
+    before = written[number]
+    sentence = (
+        f"the uniforms of the batch of {dispatch.place} were not written: its dispatch of call "
+        f"{dispatch.number} bound uniform buffer {number}, which was written last at call "
+        f"{before.number} in {before.place}, for an earlier batch"
+    )
+    fact = f"so it ran with the payload of {before.place}, and with none of its own"
+    return Told(sentence=sentence, culprit=dispatch.position, rule=laws.B1, facts=(fact,))
 
 
 def tell_offset(verdict: Verdict) -> Told:

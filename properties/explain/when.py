@@ -3,6 +3,7 @@
 Nothing here decides which mistake was made.
 """
 
+from gpusim.ops import AnyDispatch
 from gpusim.program import Program
 from properties.explain.argument import Reached
 from properties.explain.clocks import Traced
@@ -14,11 +15,25 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
     """When both ops of a crossing were called and submitted; or when an op without effect was."""
     if best.kind in CROSSING:
         return _crossed(best, traced)
+    if best.kind == "scalars" and best.other > best.culprit:
+        return _apart(best, program)
     if best.kind == "omitted" and int(best.detail) > 0:
         return _cut_before(best.culprit, int(best.detail), traced)
     if best.kind == "omitted" and traced.never_submitted(best.culprit):
         return (_never(program, best.culprit),)
     return ()
+
+
+def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
+    """How many dispatches lie between an op and the later one whose scalars it has."""
+    between = program.ops[best.culprit + 1 : best.other + 1]
+    count = sum(isinstance(op, AnyDispatch) for op in between)
+    if count < 2:
+        return ()
+    return (
+        f"op {best.other} is {count} dispatches after op {best.culprit}: likeliest both have one "
+        f"slot, as if there were {count} of them",
+    )
 
 
 def _crossed(best: Hypothesis, traced: Traced) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """What keeps host memory: the collections within a runtime that grow from round to round.
 
-A runtime that keeps more and more memory has a collection that entries enter and never leave.  It
-is found from the runtime's attributes, and named by them.
-Nothing here judges whether that is right.
+A runtime that keeps more and more memory has a collection that entries enter and never leave.  The
+collection is found from the runtime's attributes, and named by them.  Nothing here judges whether
+its growth is right.
 """
 
 from collections import deque

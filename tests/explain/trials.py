@@ -127,6 +127,44 @@ TRIALS = (
         ),
     ),
     Told(
+        name="ring_not_rewritten_when_alike",
+        program="alloc a 12\nwrite a 0 01010101\ncopy a 0 a 1 4\ncopy a 0 a 1 8\n"
+        "read a 4 4 -> r0\n",
+        headers="policy: eager uniforms=ring\n",
+        says=(
+            "the uniforms of the batch of op 3 (copy a 0 a 1 8) were not written",
+            "so it ran with the payload of op 2 (copy a 0 a 1 4), and with none of its own",
+        ),
+    ),
+    Told(
+        name="lost_until_written",
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\nwrite a 0 01\nwrite a 0 01010101\n"
+        "read a 4 4 -> r0\n",
+        headers="device: simulated failed_submits=0\npolicy: ring uniform_ring_bytes=40\n",
+        says=(
+            "op 4 (read a 4 4 -> r0) used a, which was lost with the batch of op 1",
+            "without op 3 (write a 0 01010101), which writes a part of a, it passes",
+        ),
+    ),
+    Told(
+        name="AsTheyArrive",
+        is_foreign=True,
+        program="alloc a 12\nwrite a 0 01010101\nread a 0 12 -> r0\n",
+        headers="promises: webgpu orders_deliveries=no\ndisturbance: seed=7\n",
+        says=(
+            "relies on the order in which maps settle: op 2 (read a 0 12 -> r0) returned",
+            "of two parts of one read, are taken in the order in which they arrive",
+        ),
+    ),
+    Told(
+        name="numbers_wrap_around",
+        program="alloc a 4\nwrite a 0 01010101\n"
+        + "".join(f"alloc {name} 0\n" for name in "bcdefghi")
+        + "read a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("in the order of the allocs, i is buffer 9 and a is buffer 1: 8 apart",),
+    ),
+    Told(
         name="Counted",
         is_foreign=True,
         program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
