@@ -81,9 +81,10 @@ def _of_all_bytes(case: Case, failure: Failure, again: Judge) -> tuple[Shown, ..
     program, at = case.program, failure.position
     op = program[at]
     sizes = {each.buffer: each.size_bytes for each in program if isinstance(each, Alloc)}
-    if not isinstance(op, Read) or op.size_bytes >= sizes.get(op.buffer, 0):
+    size = sizes.get(op.buffer, 0) if isinstance(op, Read) else 0
+    if not isinstance(op, Read) or not op.size_bytes < size <= _MOST_BYTES:
         return ()
-    whole = replace(op, offset=0, size_bytes=min(sizes[op.buffer], _MOST_BYTES))
+    whole = replace(op, offset=0, size_bytes=size)
     ops = (*program.ops[:at], whole, *program.ops[at + 1 :])
     judged = again(replace(case, program=Program(ops)))
     is_like = judged.failure is not None and judged.failure.signature == failure.signature

@@ -206,7 +206,7 @@ def _law(verdict: Verdict, failure: Failure) -> Argument:
 def _faults(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"a fault of the device was not reported as it should be: {_sides(failure)}"
     told = "; ".join(_tellers(verdict)) or "no op raised a fault, and no read ended with one"
-    facts = (failure.reason, told)
+    facts = (f"{failure.reason}: {told}",)
     return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=facts)
 
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from gpusim.errors import DataLost
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Write
-from gpusim.program import Program, captures_of, replayed
+from gpusim.program import Program, buffers_of, captures_of, replayed
 from properties.clients import BESIDE
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import neighbours, of_equal_sizes, of_places
@@ -119,9 +119,11 @@ def _variants(program: Program, *, is_value: bool) -> Iterator[tuple[str, Progra
 def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
     """The program in which reads of the last bytes still are, though the buffer is twice as large.
 
-    Otherwise a mistake at the end of the buffer would pass unseen.
+    Otherwise a mistake at the end of a buffer that nothing writes would pass unseen.
     """
     size, ops = made.size_bytes, list(program.ops)
+    if any(made.buffer in buffers_of(op) for op in ops if not isinstance(op, Alloc | Read)):
+        return program, ""
     moved = [
         n
         for n, op in enumerate(ops)
