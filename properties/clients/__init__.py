@@ -60,8 +60,8 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
 _KEEPS_FAULTS = ("reentrant", "closing", "sharing", BESIDE)
 """Clients that may meet a fault which no op of the program shows."""
-_MAKES_SEVERAL_CALLS = ("awaiting",)
-"""Clients for which one op may meet several faults; the op shows only the first fault."""
+_MAKES_SEVERAL_CALLS = ("asking", "awaiting")
+"""Clients for which one op may meet several faults; the op shows only one of them."""
 _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))

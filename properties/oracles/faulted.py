@@ -109,7 +109,7 @@ def judge_reported(
     ``reads_share``: whether one failed map may fail several reads.  ``planned``: how many
     faults of each class the device can have shown; None if nobody knows.  ``closing``: the
     class of the error that the close raised.  ``each``: whether the client's ops show each fault
-    that they meet; False if one op makes several calls, since then only the first fault shows.
+    that they meet; False if one op makes several calls, since then only one of the faults shows.
 
     The reads report a failed map.  After a loss, earlier faults that nothing reported need not be
     reported any more.
@@ -120,10 +120,11 @@ def judge_reported(
     unplanned = Counter() if planned is None else Counter(met) - planned
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
     untold = Counter(error for error in met if error != _MAP_FAILED) - Counter([*reported, closing])
+    unshown = met and not reported and closing not in met
     reason = ""
     if unplanned:
         reason = "the driver reported a fault that the device did not have"
-    elif unmet or (met and not reported) or (each and untold and LOST not in met):
+    elif unmet or unshown or (each and untold and LOST not in met):
         reason = "a fault was not raised by exactly one call"
     elif failed_maps > len(met) and not reads_share:
         reason = "a failed map failed reads that it does not belong to"

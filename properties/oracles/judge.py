@@ -47,6 +47,7 @@ Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
 Laws = Callable[[Iterable[Event], LawContext], Checker]
 
 _BESIDE = "of the runtime beside"
+_SUBMIT_FAILED = "SubmitFailed"
 """Ends the op of a failure that a second runtime shows."""
 
 
@@ -205,10 +206,16 @@ def _judge_meaning(
 
 def _hides_losses(execution: Execution) -> bool:
     """Whether a submit failed, and the client need not show that by an op."""
-    if execution.tells_faults:
+    if not execution.tells_faults:
+        # The trace of a foreign target has no such events: there nothing is hidden.
+        return any(
+            event.kind == "failed" and event["verb"] == "submit" for event in execution.trace
+        )
+    if shows_each_fault(execution.case.client):
         return False
-    # The trace of a foreign target has no such events: there nothing is hidden.
-    return any(event.kind == "failed" and event["verb"] == "submit" for event in execution.trace)
+    # An op that makes several calls shows only one of their faults.
+    shown = [outcome.error for outcome in execution.history.outcomes].count(_SUBMIT_FAILED)
+    return met_faults(execution.trace).count(_SUBMIT_FAILED) > shown
 
 
 def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:
