@@ -119,8 +119,11 @@ def judge_reported(
         return None
     unplanned = Counter() if planned is None else Counter(met) - planned
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
-    untold = Counter(error for error in met if error != _MAP_FAILED) - Counter([*reported, closing])
-    unshown = met and not reported and closing not in met
+    # A waiting fault may be raised in the place of a refusal of the same class.
+    refused = [outcome.error for outcome in got.outcomes if outcome.error == _OUT_OF_MEMORY]
+    told = Counter([*reported, closing]) | Counter(refused)
+    untold = Counter(error for error in met if error != _MAP_FAILED) - told
+    unshown = bool(met) and not reported and told.keys().isdisjoint(met)
     reason = ""
     if unplanned:
         reason = "the driver reported a fault that the device did not have"
