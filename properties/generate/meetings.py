@@ -42,7 +42,10 @@ _LEAST_WORDS = 6
 
 
 def brush(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy into the middle of a buffer, then writes that each share a word with the copy."""
+    """A copy into the middle of a buffer, then writes around it.
+
+    Each write shares a word with the copy or, on the same side, with the write before.
+    """
     pool = [buffer for buffer in draft.live if buffer.size_bytes >= _LEAST_WORDS * WORD_BYTES]
     if not pool:
         return
@@ -175,7 +178,10 @@ def capture(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]:
-    """Commands to be captured, mostly dispatches; half of the graphs copy only whole buffers."""
+    """Commands to be captured, mostly dispatches.
+
+    In half of the graphs every copy is one of ``_copy_whole``.
+    """
     length = choices.weighted(_LENGTHS)
     draft.begin_capture()
     copies = choices.pick((copy, _copy_whole))
@@ -194,7 +200,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy over a whole buffer, or of one into a longer one: programs reset, and join, so."""
+    """A copy that overwrites a whole buffer, to reset it, or puts one into a longer buffer."""
     pairs = [pair for pair in permutations(draft.live, 2) if pair[0].real is pair[1].real]
     alike = [pair for pair in pairs if pair[0].size_bytes == pair[1].size_bytes]
     if pairs:
@@ -206,7 +212,10 @@ def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _spoil(choices: Choices, draft: Draft, shape: Shape, graph: DraftedGraph, swaps: Swaps) -> None:
-    """Work over a buffer that a graph overwrites whole; often it is submitted before the replay."""
+    """At times a dispatch that changes a buffer which the graph then overwrites whole.
+
+    The dispatch is often submitted before the replay.
+    """
     for step in graph.steps:
         if not isinstance(step.command, Copy):
             continue
@@ -249,7 +258,10 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """At times ops that leave less room for the next replay: copies, or the widest scalars."""
+    """At times ops that leave less of the batch's limits to the next replay.
+
+    They are a dispatch with the most scalars, or copies, half of the time after a flush.
+    """
     match choices.integer(0, 2):
         case 0:
             _dispatch_widest(choices, draft, shape)

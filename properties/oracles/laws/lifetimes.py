@@ -79,7 +79,10 @@ class Lifetimes:
                 self._loose[number] = _JUST_NOW
 
     def _may_be_fence(self) -> bool:
-        """Whether a buffer that a replay makes may be a fence, or only the scratch of a copy."""
+        """Whether a buffer that a replay makes may be the fence; if not, it is a copy's scratch.
+
+        A replay waits only under ``debug_submit_each``.
+        """
         waits = self._state.policy.debug_submit_each and type(self._state.op) is Replay
         return self._fence == 0 and waits
 
@@ -257,7 +260,7 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that a dispatch does not write bytes of a buffer that it binds a second time."""
+        """Check that no buffer is bound to read and to write, or to write in overlapping ranges."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return
