@@ -109,7 +109,7 @@ def _is_parted(region: Region, home: Region | None) -> bool:
 
 
 def assigned(body: list[Statement]) -> Iterator[Variable]:
-    """The variable of each statement that gives a variable a value."""
+    """The variables that statements give values, once for each such statement."""
     for statement in statements_in(body):
         if isinstance(statement, Assign):
             yield statement.variable

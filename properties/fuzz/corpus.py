@@ -259,7 +259,7 @@ class Corpus:
 
     @property
     def done(self) -> frozenset[int]:
-        """The first programs of the blocks that were run."""
+        """The first program of each block that was run."""
         return frozenset(
             int(path.name.partition("-")[0]) for path in _files(self.folder / "blocks")
         )

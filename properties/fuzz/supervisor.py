@@ -52,7 +52,7 @@ KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
 _MOST_STARTS = 20
-"""How often a worker is started again if it is killed from outside before it has its device."""
+"""How often a worker is started, if each is killed from outside before it has its device."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -80,7 +80,10 @@ class Gone:
 
     @property
     def was_killed(self) -> bool:
-        """Whether the worker got SIGKILL: from a person or for lack of memory, never by a crash."""
+        """Whether the worker got SIGKILL.
+
+        A person sends it, or the system for lack of memory; no crash does.
+        """
         return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
@@ -177,7 +180,7 @@ class Supervisor:
     def wait(self, stall_seconds: float) -> Answer | Gone:
         """The next answer; it may take any time as long as programs make progress.
 
-        A worker that was killed from outside is asked once more.
+        A worker that is killed from outside is asked again, up to ``MOST_KILLS`` kills.
         """
         return self._answer(stall_seconds, MOST_KILLS, lambda: self.ask(self._request))
 

@@ -109,7 +109,7 @@ def rename(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def simplify_policy(search: Search, kernels: Kernels) -> None:
-    """Set each number back to the preset's; then take the first preset that still fails."""
+    """Set each number back to the preset's; then take the first simpler preset that still fails."""
     if search.case.follows_no_policy:
         return
     for field in fields(Policy):
@@ -145,7 +145,7 @@ def _delete_chunks(search: Search, chunk: int) -> bool:
 
 
 def _delete(search: Search, positions: Iterable[int]) -> bool:
-    """Delete these ops if the case still fails, with its faults as they are or planned earlier."""
+    """Delete these ops if the case still fails, with its faults as they are or at earlier calls."""
     case, program = search.case, without(search.program, positions)
     ops = len(case.program) - len(program)
     earlier = with_earlier_faults(case.device, ops)

@@ -169,14 +169,17 @@ def _with_numbers(program: Program, changes: Mapping[int, int]) -> Program:
 
 
 def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
-    """Every dispatch of one kernel in a simpler kernel, all at once."""
+    """The program with all dispatches of one kernel changed to a simpler kernel at once."""
     for name in dict.fromkeys(op.kernel for op in inlined(program) if isinstance(op, AnyDispatch)):
         for kernel in simpler_kernels(name, kernels):
             yield _each(program, partial(_in_kernel, name, kernel))
 
 
 def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
-    """The program with a host write for a dispatch or copy that only had to change bytes."""
+    """The program with a host write of one word in the place of one dispatch or copy.
+
+    The program may need no more of the command than that bytes change.
+    """
     for position, op in enumerate(program):
         target = _only_target(op, kernels)
         if target is not None:

@@ -48,7 +48,7 @@ class NativeDriver(WgpuDriver):
         self._empty_layout = self._new_empty_layout()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
-        """Whole words, in queue order: after what was submitted, before what was not."""
+        """Write whole words: after what was submitted, and before what was not."""
         queue, native = self._queue._internal, buffer.native._internal
         source = self._api.ffi.from_buffer(data)
         try:

@@ -38,8 +38,8 @@ class Lifetimes:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._loose: dict[int, int] = {}
-        """Storage buffers without a handle, each with the number of submits when it lost its
-        handle.  Such a buffer may live on until the next submit."""
+        """Storage buffers without a handle, each with the number of submits at the end of the op
+        that left it so; ``_JUST_NOW`` before that.  It may live on until the next submit."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be alive.  Buffers made since the last submit are added
-        to this number, except in a pool."""
+        """The most uniform buffers that may be alive.  In a pool that is all; else there may be
+        those made since the last submit as well."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
