@@ -42,10 +42,7 @@ _LEAST_WORDS = 6
 
 
 def brush(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy into the middle of a buffer, then writes around it.
-
-    Each write shares a word with the copy or, on the same side, with the write before.
-    """
+    """A copy into a buffer's middle, then writes that share a word with what was written so far."""
     pool = [buffer for buffer in draft.live if buffer.size_bytes >= _LEAST_WORDS * WORD_BYTES]
     if not pool:
         return
@@ -178,10 +175,7 @@ def capture(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]:
-    """Commands to be captured, mostly dispatches.
-
-    In half of the graphs every copy is one of ``_copy_whole``.
-    """
+    """Commands to capture, mostly dispatches; in half of the graphs copies are of whole buffers."""
     length = choices.weighted(_LENGTHS)
     draft.begin_capture()
     copies = choices.pick((copy, _copy_whole))
@@ -212,10 +206,7 @@ def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _spoil(choices: Choices, draft: Draft, shape: Shape, graph: DraftedGraph, swaps: Swaps) -> None:
-    """At times a dispatch that changes a buffer which the graph then overwrites whole.
-
-    The dispatch is often submitted before the replay.
-    """
+    """At times change a buffer that the graph then overwrites whole, and often submit that."""
     for step in graph.steps:
         if not isinstance(step.command, Copy):
             continue
@@ -258,10 +249,7 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """At times ops that leave less of the batch's limits to the next replay.
-
-    They are a dispatch with the most scalars, or copies, half of the time after a flush.
-    """
+    """At times a dispatch with the most scalars, or copies: the replay finds less room then."""
     match choices.integer(0, 2):
         case 0:
             _dispatch_widest(choices, draft, shape)
