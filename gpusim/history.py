@@ -1,6 +1,6 @@
 """The results of running a program: one outcome for each op, and the order of deliveries.
 
-Every executor gives a history, so that two of one program can be compared.
+Every executor gives a history, so that two histories of one program can be compared.
 Data only; the comparison is the judge's.
 """
 
@@ -31,8 +31,8 @@ class Outcome:
     of the results delivered by then, in order, joined by commas; None for other ops.
     ``late_error``: the error class of an accepted read whose value never came, or
     ``changed after delivery``.
-    ``error_bound``: how far each byte of ``data`` may be off, as float32: 0 where it is
-    exact, a relative tolerance where it belongs to a float result, infinity where
+    ``error_bound``: one float32 for each byte of ``data``, how far it may be off: 0 where it
+    is exact, a relative tolerance where it belongs to a float result, infinity where
     nothing is promised.  None: every byte is exact.  Only an oracle sets it, and
     equality ignores it.
     ``raised``: the message of ``error`` or ``late_error``.  Equality ignores it.

@@ -1,4 +1,4 @@
-"""Buffer handles, and the table of those that are alive.
+"""Buffer handles with their labels, and the table of those that are alive.
 
 A handle's number is never given again, and its device buffer is dropped at ``free``,
 so a stale handle reaches nothing.  No device is called here.

@@ -43,7 +43,7 @@ class ByteWrite(NamedTuple):
 
 
 class ByteCopy(NamedTuple):
-    """A copy from a device buffer, or a scratch buffer, to a buffer of the user's."""
+    """A copy to a buffer of the user's, from one of the user's or from a scratch buffer."""
 
     origin: DeviceBuffer
     source_offset: int
@@ -117,7 +117,10 @@ class Transfers:
             self._recorder.after_write()
 
     def _write_in_parts(self, write: ByteWrite) -> None:
-        """Write in parts (edges far apart, or a long write); a failure loses the buffer."""
+        """Write in parts, if the buffer exceeds a binding or the write is long.
+
+        A failure loses the buffer.
+        """
         self._write_words(write)
         with Losing(write.buffer):
             self._recorder.after_write()

@@ -362,7 +362,7 @@ class _Checker(Statements):
             if attribute.name == "builtin" and isinstance(argument, Named):
                 wanted = BUILT_INS.get(argument.name)
                 if wanted is None:
-                    because = "no built-in value of a supported compute shader"
+                    because = "no built-in value that is supported in compute shaders"
                     self.fail(f"{argument.name} is {because}", attribute.place)
                 if kind != wanted:
                     self.fail(f"{argument.name} is of type {wanted}, not {kind}", node.place)

@@ -1,7 +1,8 @@
 """Writes branches that only some lanes take, in frames of their own.
 
-A condition on the number of the lane makes a shorter range, and one on the place in the workgroup a
-box: as many of the first lanes of an axis as it leaves, or one.  Other lanes are chosen one by one.
+A condition on the number of the lane makes a shorter range of lanes.  A condition on the place in
+the workgroup makes a box: the first lanes of one axis, as many as the condition leaves, or a single
+one.  Other lanes are chosen one by one.
 """
 
 from gpusim.wgsl import affine
@@ -41,7 +42,7 @@ class GuardWriter(LoopWriter):
         return True
 
     def _box(self, condition: Scalar, body: list[Statement]) -> bool:
-        """A condition on the place in the workgroup, where all lanes of whole workgroups are."""
+        """Write a branch as a box, where all lanes of whole workgroups are; False if it is none."""
         compared = _compared(condition)
         if compared is None or self.frame.parent is not None or not self.shares:
             return False

@@ -19,13 +19,13 @@ Lines = list[Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Box:
-    """Lanes of each workgroup: along one axis ``count`` from ``first`` on, along others all."""
+    """Lanes of each workgroup: on ``axis`` the ``count`` from ``first`` on, on other axes all."""
 
     axis: int
     first: str
     count: str
     most: int
-    """No count is larger."""
+    """The count never exceeds this."""
 
 
 class Frame:

@@ -1,9 +1,10 @@
 """Finds variables that are equal in all invocations, so that one Python value is enough.
 
 A value varies if something in it varies.  A variable varies if it is given a varying value.  It
-also varies if it is given a value in a place that only some of its lanes reach: in a branch on a
-varying condition, or in a loop that lanes leave at different rounds.  Variables are marked so until
-no further one is found.  Whether a barrier is valid is another question: see ``barriers.py``.
+also varies if it is given a value in a place that only some lanes of its own region reach: in a
+branch on a varying condition, or in a loop that lanes leave at different rounds.  Variables are
+marked so until no further one is found.  Whether a barrier is valid is another question: see
+``barriers.py``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ from gpusim.wgsl.ir import (
 
 @dataclass(eq=False, slots=True)
 class Region:
-    """A part of the text, and whether all lanes of the region around reach it."""
+    """A part of the text, such as a branch, within the region ``parent``."""
 
     parent: "Region | None"
     parts: bool
@@ -108,7 +109,7 @@ def _is_parted(region: Region, home: Region | None) -> bool:
 
 
 def assigned(body: list[Statement]) -> Iterator[Variable]:
-    """The variable of each statement that gives a variable a value."""
+    """The variables that statements give values, once for each such statement."""
     for statement in statements_in(body):
         if isinstance(statement, Assign):
             yield statement.variable

@@ -1,4 +1,4 @@
-"""``bench readback``: what a read costs, small ones by the batch and large ones by the byte.
+"""``bench readback``: what reads cost, sixteen small ones before a sync and a large one.
 
 The other arms are ``queue.read_buffer``, wgpu-py's way to read a buffer, and one
 staging buffer that is kept, copied to and mapped without a runtime.

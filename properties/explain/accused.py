@@ -70,7 +70,7 @@ def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | N
 
 
 def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
-    """Which in the order of their allocs the two buffers are of which one stands for the other."""
+    """The numbers, in the order of the allocs, of the buffer that was used and of the right one."""
     if isinstance(accused.expected, ExpectedDispatch):
         return ()
     _, given, own = _ends(accused)

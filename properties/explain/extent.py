@@ -1,4 +1,4 @@
-"""Which bytes of a buffer are wrong in all: the failing read is made of the whole buffer once more.
+"""All wrong bytes of a buffer, found by a read of all of it in the place of the failing read.
 
 A program that was made small reads only a few bytes.  So an op that lost a part of what it wrote
 looks as if it had no effect.

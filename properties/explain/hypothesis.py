@@ -38,7 +38,7 @@ class Hypothesis:
     rule: Law
     steps: Steps
     lends: tuple[tuple[str, str], ...] = ()
-    """Results that show another result's bytes: pairs of both names; for zeros the second is ""."""
+    """Pairs of names: a result, and the result whose bytes it shows; "" if it shows zeros."""
     lends_whole: bool = False
     """Whether the results in ``lends`` have the size of the other result as well."""
 

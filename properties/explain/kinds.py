@@ -248,7 +248,7 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _created(verdict: Verdict, reason: str) -> tuple[str, ...]:
-    """The buffers of a role that were made, where the count of these is wrong."""
+    """The first buffers of a role that were made, if the failure is a wrong count of these."""
     words = reason.split()
     if words[-1] != "created":
         return ()

@@ -62,7 +62,7 @@ def _copied(program: Program, at: int, op: Write) -> Program:
 def _only_reading(
     program: Program, at: int, op: Replay, sizes: dict[str, int]
 ) -> Iterator[tuple[str, Program]]:
-    """The program in which a graph that only reads a buffer is replayed, for one that writes it."""
+    """The program with a replay of a graph that only reads a buffer, in the place of a replay."""
     used = [buffers_of(each) for each in replayed(captures_of(program)[op.graph], op)]
     for name in dict.fromkeys(name for names in used for name in names):
         if sizes.get(name, 0) < _WORD_BYTES:
@@ -78,7 +78,7 @@ def _only_reading(
 
 
 def of_places(program: Program, passes: Passes) -> Iterator[str]:
-    """At which other bytes of its buffer a write passes, where a part or a grid is in there too."""
+    """At which places in its buffer a write passes, if a dispatch uses a part or a grid there."""
     sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
     for at, op in enumerate(program):
         if not isinstance(op, Write) or not op.data or op.buffer not in _parted(program):

@@ -45,7 +45,7 @@ def tell_pool(verdict: Verdict, traced: Traced) -> Told:
 
 
 def _between_submits(verdict: Verdict) -> Iterator[list[Call]]:
-    """The writes of uniforms between two submits, for each two."""
+    """The writes of uniforms before each submit and after the one before it."""
     taken: list[Call] = []
     for call in calls(verdict.execution.trace):
         if call.event.kind == "submit":

@@ -28,7 +28,7 @@ _FILLED = {"ones": "01000000" * 4, "twos": "02000000" * 4}
 
 
 def tell_uses(verdict: Verdict, at: int, again: Judge) -> Told:
-    """The uses for which the replay at ``at`` keeps the captured buffers, if it is one."""
+    """The uses for which the op at ``at``, if it is a replay, keeps the captured buffers."""
     op = verdict.execution.case.program[at]
     is_fit = isinstance(op, Replay) and op.bindings and verdict.execution.capabilities.indirect
     if not is_fit:

@@ -72,7 +72,7 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
 
 
 def _around_the_last(program: Program) -> Iterator[tuple[str, Program]]:
-    """The program with one op more before or after its last one: figures depend on what is open."""
+    """The program with one more op before or after its last: figures depend on the open batch."""
     last = len(program) - 1
     for at, op in enumerate(program):
         if isinstance(op, Alloc) and op.size_bytes >= WORD_BYTES:
@@ -117,7 +117,7 @@ def _variants(program: Program, *, is_value: bool) -> Iterator[tuple[str, Progra
 
 
 def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
-    """The program in which reads of the last bytes still are, though the buffer is twice as large.
+    """The program whose buffer became twice as large, with reads of its end moved to the new end.
 
     Otherwise a mistake at the end of a buffer that nothing writes would pass unseen.
     """

@@ -17,7 +17,7 @@ from reference import Reference
 
 _MOST_BYTES = 64
 _LEAST_ALIKE = 3
-"""Fewer equal bytes than this may be equal by chance."""
+"""A piece with fewer bytes, or fewer different ones, may stand elsewhere by chance."""
 _FLIP = bytes(255 - value for value in range(256))
 
 
@@ -95,7 +95,10 @@ def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> byt
 
 
 def _source(scene: Scene, end: int, got: bytes, at: int) -> str:
-    """Where the bytes around a wrong byte stood earlier, if they stood in one place only."""
+    """Where the bytes from a wrong byte on, eight at most, first stood; empty if nowhere.
+
+    The step that left them there may be one after the read.
+    """
     piece = got[at : at + 8]
     if len(piece) < _LEAST_ALIKE or len(set(piece)) < _LEAST_ALIKE:
         return ""

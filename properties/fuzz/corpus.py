@@ -147,7 +147,13 @@ class FoundBug:
     told: Told | None
 
     def bug(self, folder: Path) -> Bug:
-        """The bug, met by no program yet, with its file in ``folder``; ProgramError if broken."""
+        """The bug, with a count of 0 and the path of its file in ``folder``.
+
+        Nothing is written here, and a union counts later.
+
+        Raises:
+            ProgramError: ``text`` is no finding.
+        """
         case, failure = parse_finding(self.text).case, self.failure
         shrunk = told = None
         if self.candidates is not None:
@@ -209,7 +215,7 @@ class Corpus:
         self.folder = folder
 
     def join(self, identity: Identity) -> None:
-        """Make the folder the one of this session; UsageError if it belongs to another."""
+        """Make the folder the corpus of this session; UsageError if it is another's."""
         self._refuse_other(identity)
         path = self._write("sessions", "", identity)
         try:
@@ -229,7 +235,10 @@ class Corpus:
                 )
 
     def identities(self) -> list[Identity]:
-        """The session of the folder; empty if the folder is new."""
+        """The sessions in the folder: none if it is new, else one.
+
+        There are two only while two sessions join a folder at the same time.
+        """
         return [each for _, each in self._read("sessions", Identity)]
 
     def keep_block(self, result: BlockResult) -> None:
@@ -250,7 +259,7 @@ class Corpus:
 
     @property
     def done(self) -> frozenset[int]:
-        """The first programs of the blocks that were run."""
+        """The first program of each block that was run."""
         return frozenset(
             int(path.name.partition("-")[0]) for path in _files(self.folder / "blocks")
         )
@@ -264,7 +273,7 @@ class Corpus:
                 yield result
 
     def findings(self, beside: frozenset[str] = frozenset()) -> list[tuple[str, FoundBug]]:
-        """The findings with the names of their files, except the files ``beside``."""
+        """The findings, with the names of their files; files named in ``beside`` are left out."""
         return list(self._read("findings", FoundBug, beside))
 
     def _read(
@@ -311,7 +320,7 @@ def from_text(kind: type[T], text: str) -> T:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The whole files of a part, in the order of their programs."""
+    """The finished files of a subfolder: blocks by their first program, all others by name."""
 
     def order(path: Path) -> tuple[int, str]:
         first, dash, _ = path.name.partition("-")

@@ -46,7 +46,7 @@ _DEALT_AGAIN = 1000
 _AHEAD = 2
 """Blocks that are dealt for each place of the cluster, so that no place waits for the head."""
 PAGE = "status.html"
-"""The page of the session, in the folder of the corpus."""
+"""The name of the session's page, in the folder of the corpus."""
 _WAIT_SECONDS = 0.2
 _ANSWER_SECONDS = 10.0
 
@@ -277,8 +277,10 @@ def _run_block(
 ) -> tuple[str, str | None, Sequence[str]]:
     """Run a block in a process of the cluster.
 
-    The node, the text of what ``Runner.run`` gives, and the texts of what known findings did.
-    UsageError where this machine has other versions or kernels than the head.
+    Gives the node, the text of what ``Runner.run`` gives, and the texts of what known findings did.
+
+    Raises:
+        UsageError: this machine has other versions or kernels than the head.
     """
     ray = _ray()
     runner, _ = _runner(settings)

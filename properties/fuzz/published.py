@@ -2,8 +2,8 @@
 
 A worker that has died or hangs cannot say what it was doing.  So a worker says in advance what it
 will do: the number of its program, the op that it issues and, if a single case is judged, the call
-on the driver.  Each of the three is a number in shared memory.  Nothing here knows why a worker is
-gone.
+on the driver.  Each is a number in shared memory, beside two counts: of the cases that were begun,
+and of the runs of the last one.  Nothing here knows why a worker is gone.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Place:
 
 
 class Published:
-    """The shared memory of one worker; worker and session each have one over it.
+    """A view of the shared memory of one worker; the worker and its session have one each.
 
     ``context`` belongs to the worker's process; without a context the memory is not shared.
     """

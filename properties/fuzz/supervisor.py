@@ -47,12 +47,12 @@ from properties.model.failure import Failure, FailureKind
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
 _MOST_SETTINGS, _MOST_PASSING = 12, 3
 _SETTING_STALL_SECONDS = 3.0
-"""Seconds without progress after which a case hangs with another setting too."""
+"""A hang, in seconds without progress, when a case that ended its process has another setting."""
 KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
 _MOST_STARTS = 20
-"""How often a worker is started again if it is killed from outside before it has its device."""
+"""How often a worker is started, if each is killed from outside before it has its device."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -80,7 +80,10 @@ class Gone:
 
     @property
     def was_killed(self) -> bool:
-        """Whether the worker got SIGKILL: from a person or for lack of memory, never by a crash."""
+        """Whether the worker got SIGKILL.
+
+        A person sends it, or the system for lack of memory; no crash does.
+        """
         return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
@@ -177,7 +180,7 @@ class Supervisor:
     def wait(self, stall_seconds: float) -> Answer | Gone:
         """The next answer; it may take any time as long as programs make progress.
 
-        A worker that was killed from outside is asked once more.
+        A worker that is killed from outside is asked again, up to ``MOST_KILLS`` kills.
         """
         return self._answer(stall_seconds, MOST_KILLS, lambda: self.ask(self._request))
 
@@ -237,8 +240,8 @@ class Supervisor:
     def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
         """Why ``case`` fails.
 
-        A case that kills or hangs its process is run again with other settings alone, each time in
-        a new process.
+        A case that kills or hangs its process is not run again as it is, only with other settings.
+        A new process is started whenever one has ended.
         """
         if failure.kind in _ENDS:
             return explain_unrun(case, failure, self._passing(case, stall_seconds))
@@ -250,7 +253,7 @@ class Supervisor:
         return explain_unrun(case, failure)
 
     def _passing(self, case: Case, stall_seconds: float) -> tuple[str, ...]:
-        """The first settings with which a case passes that ends its process."""
+        """The first changed settings with which a case passes; as it is, it ends its process."""
         patience_seconds = min(stall_seconds, _SETTING_STALL_SECONDS)
         tried = islice(changed_settings(case), _MOST_SETTINGS)
         passing = (text for text, other in tried if self.judge(other, patience_seconds) is None)
@@ -314,10 +317,10 @@ class Supervisor:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Delay an interrupt until the process that starts in the block can ignore interrupts.
+    """Delay interrupts of this process to the end of the block, in which a process starts.
 
     A process that is interrupted while it starts prints a traceback.  So interrupts are blocked
-    here, and the new process inherits this.
+    here.  The new process inherits this, and unblocks them once it ignores them.
     """
     if os.name == "nt" or current_thread() is not main_thread():
         yield

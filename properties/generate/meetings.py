@@ -42,7 +42,7 @@ _LEAST_WORDS = 6
 
 
 def brush(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy into the middle of a buffer, then writes that each share a word with the copy."""
+    """A copy into a buffer's middle, then writes that share a word with what was written so far."""
     pool = [buffer for buffer in draft.live if buffer.size_bytes >= _LEAST_WORDS * WORD_BYTES]
     if not pool:
         return
@@ -175,7 +175,7 @@ def capture(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]:
-    """Commands to be captured, mostly dispatches; half of the graphs copy only whole buffers."""
+    """Commands to capture, mostly dispatches; in half of the graphs copies are of whole buffers."""
     length = choices.weighted(_LENGTHS)
     draft.begin_capture()
     copies = choices.pick((copy, _copy_whole))
@@ -194,7 +194,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy over a whole buffer, or of one into a longer one: programs reset, and join, so."""
+    """A copy that overwrites a whole buffer, to reset it, or puts one into a longer buffer."""
     pairs = [pair for pair in permutations(draft.live, 2) if pair[0].real is pair[1].real]
     alike = [pair for pair in pairs if pair[0].size_bytes == pair[1].size_bytes]
     if pairs:
@@ -206,7 +206,7 @@ def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _spoil(choices: Choices, draft: Draft, shape: Shape, graph: DraftedGraph, swaps: Swaps) -> None:
-    """Work over a buffer that a graph overwrites whole; often it is submitted before the replay."""
+    """At times change a buffer that the graph then overwrites whole, and often submit that."""
     for step in graph.steps:
         if not isinstance(step.command, Copy):
             continue
@@ -249,7 +249,7 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """At times ops that leave less room for the next replay: copies, or the widest scalars."""
+    """At times a dispatch with the most scalars, or copies: the replay finds less room then."""
     match choices.integer(0, 2):
         case 0:
             _dispatch_widest(choices, draft, shape)

@@ -58,7 +58,7 @@ def _writes(
     kernels: Mapping[str, Kernel],
     limits: Limits,
 ) -> bool:
-    """Whether ``op`` writes the byte after ``before``."""
+    """Whether ``op`` writes the byte if it runs after the ops ``before``."""
     look = Read(buffer=buffer, offset=byte, size_bytes=1, result=_RESULT)
     for value in _TRIED:
         put = Write(buffer=buffer, offset=byte, data=bytes([value]))

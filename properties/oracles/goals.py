@@ -31,7 +31,7 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _ANY = frozenset(Uniforms)
 _LARGE_BYTES = 4096
-"""Few buffers have more bytes.  So if a binding may have more, few buffers need a window."""
+"""Few buffers are larger.  If every binding may be larger, windows are too rare to be demanded."""
 _WINDOWED = {
     PATCH_WORDS.name: "window of a large buffer patched",
     COPY_BYTES.name: "window of a large buffer copied",
@@ -49,7 +49,7 @@ _FLUSHED = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """A rare event, by what it needs to happen."""
+    """What must hold for a rare event to be possible."""
 
     uniforms: frozenset[Uniforms] = _ANY
     """The policy must have one of these kinds of uniforms."""

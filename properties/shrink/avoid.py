@@ -26,7 +26,7 @@ from properties.model.refusals import RAISED, is_of, parted, refusals
 from reference import run as run_reference
 
 Avoided = frozenset[str]
-"""Words of signatures, sorts of refused ops, and clients ``with`` faults."""
+"""What programs leave out: words of signatures, sorts of refused ops, ``CLIENT with FAULT``."""
 AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 4
 _WITH, _REFUSES = " with ", "refuses "
 _CONDITIONS: tuple[Mapping[str, Any], ...] = FOREIGN_CLIENTS, SURVIVED
@@ -47,7 +47,7 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
 
 
 def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
-    """The ``words`` of a signature that programs can do without, and the ``refused`` sorts.
+    """What programs can leave out: some ``words`` of a signature, and the ``refused`` ops' sorts.
 
     A target that accepts invalid ops of a class may do so for every verb.  A target that raises
     does so for one sort.

@@ -33,7 +33,7 @@ _LAST_OPS: dict[str, tuple[Any, ...]] = {
     "command": (Dispatch, DispatchIndirect, Copy, Replay),
     "read": (Read,),
 }
-"""The ops before which a sync stands, by the kind of the last op of a pair."""
+"""The ops before which a sync is put, by the kind of the second op of a pair."""
 
 
 def cured(

@@ -1,8 +1,9 @@
 """The shrink passes: each looks for smaller cases of one kind, and is one decorated function.
 
 They run in the order of this file, over and over until a round changes nothing.  The device is
-first, since a candidate with fewer faults is likelier to fail.  Ops are next, since fewer ops
-make every later pass shorter.  A pass decides which candidates are tried, and in which order.
+first: a fault comes at a numbered call, so a program with fewer ops may miss it, and with fewer
+faults more of the shorter programs still fail.  Ops are next, since fewer ops make every later pass
+shorter.  A pass decides which candidates are tried, and in which order.
 Pure functions in other files make the smaller programs, ops and devices.
 """
 
@@ -76,9 +77,10 @@ def delete_ops(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def delete_ops_in_another_order(search: Search, kernels: Kernels) -> None:
-    """Delete single ops of a disturbed case, while its promises settle in another order.
+    """Delete single ops of a disturbed case, each under several seeds.
 
-    Without an op, the same seed gives another order, so the op cannot be deleted alone.
+    The seed decides in which order maps and other promises of the layer settle.  Without an op,
+    the same seed gives another order, and the failure may need the old one.
     """
     while search.take_first(_shorter_in_another_order(search.case)):
         pass
@@ -107,7 +109,7 @@ def rename(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def simplify_policy(search: Search, kernels: Kernels) -> None:
-    """Set each number back to the preset's; then take the first preset that still fails."""
+    """Set each number back to the preset's; then take the first simpler preset that still fails."""
     if search.case.follows_no_policy:
         return
     for field in fields(Policy):
@@ -143,7 +145,7 @@ def _delete_chunks(search: Search, chunk: int) -> bool:
 
 
 def _delete(search: Search, positions: Iterable[int]) -> bool:
-    """Delete these ops if the case still fails, with its faults as they are or planned earlier."""
+    """Delete these ops if the case still fails, with its faults as they are or at earlier calls."""
     case, program = search.case, without(search.program, positions)
     ops = len(case.program) - len(program)
     earlier = with_earlier_faults(case.device, ops)
@@ -192,7 +194,10 @@ def _op_rewrites(program: Program, position: int, kernels: Kernels) -> Iterator[
 
 
 def _presets(policy: Policy) -> Iterator[Policy]:
-    """Each simpler preset: as it is, then with what ``policy`` changes in its own preset."""
+    """Each simpler preset: as it is, then with the fields that are special in ``policy``.
+
+    Special is what differs from the preset of the policy's name.
+    """
     own = PRESETS.get(policy.name, Policy())
     special = {
         field.name: getattr(policy, field.name)

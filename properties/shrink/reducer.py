@@ -133,7 +133,7 @@ class _VariantSearch:
         return len(self._judged)
 
     def fails(self, candidate: Case) -> bool:
-        """Whether the candidate fails like the case; its transformations follow their ops first."""
+        """Whether the candidate fails like the case; its transformations move with its ops."""
         return self._take(self._following(candidate))
 
     def leave_out_variants(self) -> None:

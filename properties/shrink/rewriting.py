@@ -61,8 +61,9 @@ def with_op(program: Program, position: int, op: Op) -> Program | None:
 def merges(program: Program) -> Iterator[Program]:
     """The program with two buffers merged: for every pair, with the first kept, then the second.
 
-    Two buffers that are never alive together become one that stays alive, with a flush
-    in place of each free, since a free may submit the batch.
+    Each pair is tried in two forms.  In one, the kept buffer has its own alloc and free.  In the
+    other it stays alive, and a flush stands in the place of each free, since a free may submit the
+    batch.  That is for two buffers that are never alive together.
     """
     names = [op.buffer for op in program if isinstance(op, Alloc)]
     for kept in names:
@@ -111,7 +112,7 @@ def _without_command(program: Program, position: int, capture: Capture, at: int)
 
 
 def unrolled(program: Program) -> Iterator[Program]:
-    """The program with one replay replaced by its commands, if these are few."""
+    """The program with one replay replaced by its command, if the graph has no second."""
     captures = captures_of(program)
     for position, op in enumerate(program):
         if isinstance(op, Replay) and len(captures[op.graph].commands) <= 1:
@@ -146,7 +147,9 @@ def with_number(program: Program, old: int, new: int) -> Program:
 
 
 def less_together(program: Program) -> Iterator[Program]:
-    """The program with its largest numbers lowered together: a buffer, and the ranges in it.
+    """The program with its largest numbers lowered by the same amount.
+
+    They may be the size of a buffer, and the offsets and sizes of ranges in it.
 
     A write from inside a buffer to its end cannot be shortened alone, and neither can the buffer.
     """
@@ -166,14 +169,17 @@ def _with_numbers(program: Program, changes: Mapping[int, int]) -> Program:
 
 
 def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
-    """Every dispatch of one kernel in a simpler kernel, all at once."""
+    """The program with all dispatches of one kernel changed to a simpler kernel at once."""
     for name in dict.fromkeys(op.kernel for op in inlined(program) if isinstance(op, AnyDispatch)):
         for kernel in simpler_kernels(name, kernels):
             yield _each(program, partial(_in_kernel, name, kernel))
 
 
 def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
-    """The program with a host write for a dispatch or copy that only had to change bytes."""
+    """The program with a host write of one word in the place of one dispatch or copy.
+
+    The program may need no more of the command than that bytes change.
+    """
     for position, op in enumerate(program):
         target = _only_target(op, kernels)
         if target is not None:

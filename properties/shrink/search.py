@@ -1,7 +1,7 @@
 """The search for a smaller failing case: the smallest so far, and the candidates tried.
 
-A shrink pass proposes candidates to a ``Search``, which tries each text once.  Nothing here knows
-what a pass proposes, or what a failure means.
+A shrink pass proposes candidates to a ``Search``.  The search runs no candidate whose text it has
+run before (see ``text_of``).  Nothing here knows what a pass proposes, or what a failure means.
 """
 
 from collections.abc import Callable, Iterable

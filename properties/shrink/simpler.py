@@ -37,7 +37,7 @@ _FILLS = (1, 2, 3)
 
 
 def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """The same op with one operand simpler, or as a simpler op."""
+    """The same op with one operand simpler, or a simpler op in its place."""
     if isinstance(op, DispatchIndirect):
         yield Dispatch(kernel=op.kernel, buffers=op.buffers, scalars=op.scalars, grid=(1, 1, 1))
     if isinstance(op, AnyDispatch):

@@ -43,10 +43,10 @@ def _with_sync(case: Case, position: int) -> Case:
 
 def _described(first: Op, last: Op) -> Together:
     if first.verb == "alloc":
-        # It is the new buffer that is not ready, whoever uses it.
+        # The new buffer is not ready, whichever op uses it.
         return "alloc", "any"
     if last.verb == "write" and first.verb != "write":
-        # What was recorded, a command or a read, is overtaken.
+        # The write overtakes what was recorded: a command or a read.
         return "recorded", "write"
     if last.verb in ("alloc", "free"):
         # Memory is given away while something recorded still uses it.

@@ -145,7 +145,7 @@ class WgpuDriver:
             buffer.native.destroy()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
-        """Whole words, in queue order: after what was submitted, before what was not."""
+        """Write whole words: after what was submitted, and before what was not."""
         try:
             self._queue.write_buffer(buffer.native, offset, data)
         except self._errors.GPUError as error:

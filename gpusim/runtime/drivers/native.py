@@ -2,7 +2,7 @@
 
 wgpu-py opens an error scope for each call; this driver opens an error scope for each
 run of commands.  wgpu-py polls the device in a thread while a map is pending; this driver
-polls in the call that waits, up to the submission that the map needs.  This
+polls only in the call that waits, until the last submission before the map is done.  This
 driver records the same commands in the same order as ``WgpuDriver``.
 
 wgpu-native calls back from any call that polls the device, in any thread, perhaps when
@@ -48,7 +48,7 @@ class NativeDriver(WgpuDriver):
         self._empty_layout = self._new_empty_layout()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
-        """Whole words, in queue order: after what was submitted, before what was not."""
+        """Write whole words: after what was submitted, and before what was not."""
         queue, native = self._queue._internal, buffer.native._internal
         source = self._api.ffi.from_buffer(data)
         try:
@@ -120,7 +120,7 @@ class NativeDriver(WgpuDriver):
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        """Whether the map is pending; a map settles inside a poll."""
+        """Whether the map is still pending after a poll, in which it may settle."""
         if mapping.native.is_pending:
             self._is_queue_empty()
         return bool(mapping.native.is_pending)
@@ -279,7 +279,8 @@ def native_maps() -> NativeMaps:
 def driver_for(device: Any) -> WgpuDriver:
     """The fastest sound driver: ``NativeDriver`` if the device is of wgpu-py's own backend.
 
-    A subclass of the backend's device may watch the calls that ``NativeDriver`` leaves out.
+    A subclass of the backend's device gets ``WgpuDriver``: it may watch calls that
+    ``NativeDriver`` does not make through it.
     """
     backend = sys.modules.get("wgpu.backends.wgpu_native")
     if backend is not None and type(device) is backend.GPUDevice:

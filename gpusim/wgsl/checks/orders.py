@@ -50,11 +50,11 @@ class Backwards:
         return self
 
     def pick(self, count: int) -> int:
-        """The last."""
+        """The last option."""
         return count - 1
 
     def shuffle(self, count: int) -> Values:
-        """The last first."""
+        """The numbers, the last first."""
         return np.arange(count)[::-1]
 
 
@@ -66,11 +66,11 @@ class Drawn:
         self._seed, self._random = seed, np.random.default_rng(seed)
 
     def again(self) -> Order:
-        """From the same seed."""
+        """The order from the same seed."""
         return Drawn(self._seed)
 
     def pick(self, count: int) -> int:
-        """Any."""
+        """Any option."""
         return int(self._random.integers(count))
 
     def shuffle(self, count: int) -> Values:

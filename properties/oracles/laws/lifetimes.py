@@ -38,8 +38,8 @@ class Lifetimes:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._loose: dict[int, int] = {}
-        """Storage buffers without a handle, each with the number of submits when it lost its
-        handle.  Such a buffer may live on until the next submit."""
+        """Storage buffers without a handle, each with the number of submits at the end of the op
+        that left it so; ``_JUST_NOW`` before that.  It may live on until the next submit."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be alive.  Buffers made since the last submit are added
-        to this number, except in a pool."""
+        """The most uniform buffers that may be alive.  In a pool that is all; else there may be
+        those made since the last submit as well."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -79,7 +79,10 @@ class Lifetimes:
                 self._loose[number] = _JUST_NOW
 
     def _may_be_fence(self) -> bool:
-        """Whether a buffer that a replay makes may be a fence, or only the scratch of a copy."""
+        """Whether a buffer that a replay makes may be the fence; if not, it is a copy's scratch.
+
+        A replay waits only under ``debug_submit_each``.
+        """
         waits = self._state.policy.debug_submit_each and type(self._state.op) is Replay
         return self._fence == 0 and waits
 
@@ -257,7 +260,7 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that a dispatch does not write bytes of a buffer that it binds a second time."""
+        """Check that no buffer is bound to read and to write, or to write in overlapping ranges."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return
