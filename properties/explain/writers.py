@@ -37,7 +37,7 @@ def stories(scene: Scene, failure: Failure, got: bytes) -> tuple[ByteStory, ...]
             meant=meant[n],
             shown=got[n],
             writer=writers[op.offset + n] if op.offset + n < len(writers) else NOBODY,
-            source=_source(scene, at, got, n),
+            source=_source(scene, got, n),
         )
         for n in wrong[:_MOST_BYTES]
     )
@@ -94,10 +94,10 @@ def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> byt
         return None
 
 
-def _source(scene: Scene, end: int, got: bytes, at: int) -> str:
+def _source(scene: Scene, got: bytes, at: int) -> str:
     """Where the bytes from a wrong byte on, eight at most, first stood; empty if nowhere.
 
-    The step that left them there may be one after the read.
+    The step that left them there may be one after the read, since it may have overtaken the read.
     """
     piece = got[at : at + 8]
     if len(piece) < _LEAST_ALIKE or len(set(piece)) < _LEAST_ALIKE:
