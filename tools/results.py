@@ -16,15 +16,15 @@ from pathlib import Path
 
 LEAST_PROGRAMS = 1_000
 """Programs that a session must have judged on each device."""
-UNITS = "units"
-"""The environment without a device, and so without a session."""
+WITHOUT_DEVICE = ("units", "sessions")
+"""The environments without a device of their own, and so without a session to count."""
 _TOX = Path(__file__).resolve().parent.parent / ".tox"
 _COLUMNS = "{:<10} {:>7} {:>7} {:>8} {:>9} {:>9} {:>9}  {}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What ran in one environment, which is a device or ``UNITS``."""
+    """What ran in one environment: a device, or one of ``WITHOUT_DEVICE``."""
 
     name: str
     passed: int = 0
@@ -42,7 +42,7 @@ class Result:
     @property
     def sessions(self) -> int:
         """How many sessions the environment should run."""
-        return int(self.name != UNITS)
+        return int(self.name not in WITHOUT_DEVICE)
 
     @property
     def sessions_passed(self) -> int:

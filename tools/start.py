@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
             return _run("-m", "gpusim", "fuzz", *([] if bounded else ["--seconds", "30"]), *rest)
         case ["test"]:
             set_up()
-            return _test(["units", *_devices_to_test()])
+            return _test(["sessions", "units", *_devices_to_test()])
     print(__doc__, file=sys.stderr)
     return 2
 

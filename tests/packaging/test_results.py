@@ -110,9 +110,10 @@ def test_a_failed_test_fails(checkout: Checkout) -> None:
     assert lines[-1] == "4 passed, 2 failed, 0 skipped"
 
 
-def test_units_have_no_session(checkout: Checkout) -> None:
-    checkout.tested("units")
-    status, lines = checkout.results("units")
+@pytest.mark.parametrize("name", ["units", "sessions"])
+def test_units_have_no_session(checkout: Checkout, name: str) -> None:
+    checkout.tested(name)
+    status, lines = checkout.results(name)
     assert status == 0
     assert lines[-1] == "5 passed, 0 failed, 0 skipped"
 

@@ -102,8 +102,8 @@ def test_every_device_is_tested_and_then_counted(
     machine = Machine(start, monkeypatch, "vulkan", "vulkan:1", "gl", "simulated")
     assert start.main(["test"]) == 0
     assert machine.ran == [
-        (*start._TOX, "-e", "units,vulkan,gl,simulated,style"),
-        ("tools/results.py", "units", "vulkan", "gl", "simulated"),
+        (*start._TOX, "-e", "sessions,units,vulkan,gl,simulated,style"),
+        ("tools/results.py", "sessions", "units", "vulkan", "gl", "simulated"),
     ]
 
 
@@ -113,7 +113,7 @@ def test_a_device_that_cannot_be_had_is_tested_all_the_same(
     # Its environment fails, and the table names it: it is never left out in silence.
     machine = Machine(start, monkeypatch, "gl", root=False)
     start.main(["test"])
-    assert machine.ran[-1] == ("tools/results.py", "units", "gl", "vulkan")
+    assert machine.ran[-1] == ("tools/results.py", "sessions", "units", "gl", "vulkan")
 
 
 def test_what_an_earlier_run_left_is_not_counted(
