@@ -1,10 +1,13 @@
 """What the compiler computes lies in what WGSL allows, and the random shaders compile."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gpusim.wgsl import compile_module
 from tools.wgsl import values
+from tools.wgsl.__main__ import main
 from tools.wgsl.adapters import Job, run_compiled
 from tools.wgsl.expressions import random_forms
 from tools.wgsl.forms import Form, forms
@@ -81,3 +84,12 @@ def test_changed_tokens_crash_nothing() -> None:
     refusals = [compiler_refusal(each) for each in mutants([text], 60, 2)]
     assert not any(each and each.startswith("CRASH") for each in refusals)
     assert compile_module(text).entry_points == ("main",)
+
+
+@pytest.mark.parametrize("what", ["shipped", "mutants"])
+def test_a_folder_without_shaders_is_refused(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([what, str(tmp_path)])
+    assert "probably FOLDER is missing" in capsys.readouterr().err

@@ -33,6 +33,11 @@ def main(words: list[str]) -> int:
     parser.add_argument("--count", type=int, default=100, help="of programs, mutants or flows")
     parser.add_argument("--only", default="", help="a part of the names of the forms")
     chosen = parser.parse_args(words)
+    if chosen.what in _OF_FOLDERS and not any(chosen.folder.rglob("*.wgsl")):
+        parser.error(
+            f"cannot find shaders because no file in {chosen.folder} ends in .wgsl "
+            "(probably FOLDER is missing)"
+        )
     if chosen.what == "checks":
         print(checks.table())
         return 0
@@ -101,6 +106,8 @@ _COMPARISONS = {
     "programs": _programs,
     "mutants": _mutants,
 }
+_OF_FOLDERS = ("shipped", "mutants")
+"""Comparisons of the shaders of a folder."""
 
 
 if __name__ == "__main__":
