@@ -53,13 +53,12 @@ def tell_conflicts(
     is_write = 0 <= at < len(program) and isinstance(program[at], Write)
     if again is None or kind not in CROSSING or not is_write:
         return NOTHING
-    if failure.kind is not FailureKind.VALUE:
-        return NOTHING
     fits = verdict.execution.capabilities
+    if failure.kind is not FailureKind.VALUE or not (fits.indirect and fits.replays and fits.parts):
+        return NOTHING
     tried = {
         what: _overtaken(verdict, commands, byte, again)
         for what, (commands, byte) in _WAITING.items()
-        if fits.indirect and fits.replays and fits.parts
     }
     wrong = [what for what, is_wrong in tried.items() if is_wrong]
     if not wrong or len(wrong) == len(tried):

@@ -7,14 +7,15 @@ looks as if it had no effect.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gpusim.ops import Alloc, Copy, Read, Write
+from gpusim.ops import Copy, Read, Write
 from gpusim.text import write_op
 from properties.explain.experiments import Judge
+from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
-from properties.explain.variations import instead
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MOST_BYTES = 1 << 16
 _ROUND_BYTES = 64
@@ -33,9 +34,7 @@ def tell_extent(
     op = program[at] if 0 <= at < len(program) else None
     if failure.kind is not FailureKind.VALUE or again is None or not isinstance(op, Read):
         return NOTHING
-    size = next(
-        (a.size_bytes for a in program if isinstance(a, Alloc) and a.buffer == op.buffer), 0
-    )
+    size = sizes_of(program).get(op.buffer, 0)
     if not op.size_bytes < size <= _MOST_BYTES:
         return NOTHING
     whole = replace(op, offset=0, size_bytes=size)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from gpusim.effects import written_by
 from gpusim.errors import DataLost
 from gpusim.history import Outcome
-from gpusim.ops import Alloc, Flush, Op, Read, Replay, Sync, Write
+from gpusim.ops import Flush, Op, Read, Replay, Sync, Write
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
@@ -19,14 +19,15 @@ from properties.explain import rules
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, shown_by
+from properties.explain.neighbours import instead
 from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
-from properties.explain.variations import instead
 from properties.model.case import Case
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.faulted import overwritten, used
 from properties.oracles.judge import Verdict
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _DATA_LOST = DataLost.__name__
 _SHOWN_BYTES = 8
@@ -292,7 +293,7 @@ def _healed(
 ) -> Told | None:
     """An op that used what a failed batch would have written, and was accepted."""
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
-    sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+    sizes = sizes_of(program)
     lost: dict[str, int] = {}
     undone: dict[str, int] = {}
     for call in failed:

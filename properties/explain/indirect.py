@@ -7,7 +7,7 @@ effect only if it reads its grid from that place, since a grid anywhere else has
 from dataclasses import replace
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, DispatchIndirect
+from gpusim.ops import DispatchIndirect
 from gpusim.program import Program
 from gpusim.text import write_op
 from properties.explain import rules
@@ -15,6 +15,7 @@ from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
@@ -30,7 +31,7 @@ def tell_grid(verdict: Verdict, failure: Failure, at: int, again: Judge | None) 
         return NOTHING
     if not isinstance(op, DispatchIndirect) or op.offset % WORD_BYTES or op.offset < 0:
         return NOTHING
-    size = _size_of(program, op.counts)
+    size = sizes_of(program).get(op.counts, 0)
     if _runs(verdict, op.offset, op.offset, size, again):
         return NOTHING
     places = range(0, min(size, _MOST_BYTES) - _GRID_BYTES + 1, WORD_BYTES)
@@ -52,11 +53,6 @@ def tell_grid(verdict: Verdict, failure: Failure, at: int, again: Judge | None) 
 
 def _is_multiple(found: int, offset: int) -> bool:
     return offset > 0 and found > offset and found % offset == 0
-
-
-def _size_of(program: Program, buffer: str) -> int:
-    sizes = [op.size_bytes for op in program if isinstance(op, Alloc) and op.buffer == buffer]
-    return sizes[-1] if sizes else 0
 
 
 def _runs(verdict: Verdict, offset: int, place: int, size: int, again: Judge) -> bool:

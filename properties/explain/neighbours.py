@@ -8,6 +8,7 @@ Nothing here says which mistake it was.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
     Alloc,
     AnyDispatch,
@@ -23,26 +24,26 @@ from gpusim.ops import (
     name_of,
 )
 from gpusim.program import Program, buffers_of, captures_of, replayed
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MOST_PLACES = 16
-_WORD_BYTES = 4
 Passes = Callable[[Program], bool]
 
 
 def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Program]]:
     """Programs with one command more or another in its place, after a description of the change."""
-    sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+    sizes = sizes_of(program)
     last_replay = max((n for n, op in enumerate(program) if isinstance(op, Replay)), default=-1)
     for at, op in enumerate(program):
         before = program[at - 1] if at else None
         behind = program[at + 1] if at + 1 < len(program) else None
         if isinstance(op, AnyDispatch | Copy) and isinstance(behind, Write):
-            yield f"with op {at} twice", _instead(program, at, op, op)
-        if isinstance(op, Copy) and sizes.get(op.target, 0) >= _WORD_BYTES:
+            yield f"with op {at} twice", instead(program, at, op, op)
+        if isinstance(op, Copy) and sizes.get(op.target, 0) >= WORD_BYTES:
             other = Dispatch(kernel="affine", buffers=(op.target,), scalars=(1, 1), grid=(1, 1, 1))
-            yield f"with a dispatch over {op.target} for op {at}", _instead(program, at, other)
+            yield f"with a dispatch over {op.target} for op {at}", instead(program, at, other)
         if has_faults and isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
-            yield f"with a flush for op {at}", _instead(program, at, Flush())
+            yield f"with a flush for op {at}", instead(program, at, Flush())
             if behind is None:
                 yield f"with a copy for op {at}", _copied(program, at, op)
         if has_faults and at == last_replay and isinstance(op, Replay):
@@ -65,29 +66,29 @@ def _only_reading(
     """The program with a replay of a graph that only reads a buffer, in the place of a replay."""
     used = [buffers_of(each) for each in replayed(captures_of(program)[op.graph], op)]
     for name in dict.fromkeys(name for names in used for name in names):
-        if sizes.get(name, 0) < _WORD_BYTES:
+        if sizes.get(name, 0) < WORD_BYTES:
             continue
         spare, graph = f"{name}_spare", f"{op.graph}_reads"
         read = Copy(
-            source=name, source_offset=0, target=spare, target_offset=0, size_bytes=_WORD_BYTES
+            source=name, source_offset=0, target=spare, target_offset=0, size_bytes=WORD_BYTES
         )
         ops = (Capture(graph=graph, commands=(read,)), Replay(graph=graph))
-        made = Alloc(buffer=spare, size_bytes=_WORD_BYTES)
+        made = Alloc(buffer=spare, size_bytes=WORD_BYTES)
         changed = Program((made, *program.ops[:at], *ops, *program.ops[at + 1 :]))
         yield f"with a graph for op {at} that only reads {name}", changed
 
 
 def of_places(program: Program, passes: Passes) -> Iterator[str]:
     """At which places in its buffer a write passes, if a dispatch uses a part or a grid there."""
-    sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+    sizes = sizes_of(program)
     for at, op in enumerate(program):
         if not isinstance(op, Write) or not op.data or op.buffer not in _parted(program):
             continue
         last = sizes.get(op.buffer, 0) - len(op.data)
-        places = range(op.offset % _WORD_BYTES, last + 1, _WORD_BYTES)
+        places = range(op.offset % WORD_BYTES, last + 1, WORD_BYTES)
         if not 1 < len(places) <= _MOST_PLACES:
             continue
-        good = [n for n in places if passes(_instead(program, at, replace(op, offset=n)))]
+        good = [n for n in places if passes(instead(program, at, replace(op, offset=n)))]
         bad = [n for n in places if n not in good]
         if good and len(bad) > 0:
             yield f"with op {at} at byte {_listed(good)} of {op.buffer} (fails at {_listed(bad)})"
@@ -109,12 +110,12 @@ def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int,
     for n, (at, one) in enumerate(writes):
         for later, other in writes[n + 1 :]:
             size = len(one.data)
-            if len(other.data) != size or size <= 2 * _WORD_BYTES:
+            if len(other.data) != size or size <= 2 * WORD_BYTES:
                 continue
-            less = size - _WORD_BYTES
-            first = _instead(program, at, replace(one, data=one.data[:less]))
-            second = _instead(program, later, replace(other, data=other.data[:less]))
-            both = _instead(first, later, replace(other, data=other.data[:less]))
+            less = size - WORD_BYTES
+            first = instead(program, at, replace(one, data=one.data[:less]))
+            second = instead(program, later, replace(other, data=other.data[:less]))
+            both = instead(first, later, replace(other, data=other.data[:less]))
             if passes(first) and passes(second) and not passes(both):
                 yield (
                     at,
@@ -128,5 +129,6 @@ def _listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _instead(program: Program, at: int, *ops: Op) -> Program:
+def instead(program: Program, at: int, *ops: Op) -> Program:
+    """The program with ``ops`` in the place of the op at ``at``."""
     return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))

@@ -42,8 +42,9 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
     other = again(replace(case, disturbance=REVERSED)).failure
     if other is None or other.kind is not failure.kind:
         return NOTHING
+    known = sentence.removesuffix(UNEXPLAINED)
     return Told(
-        sentence=f"the runtime relies on the order in which maps settle: {_known(sentence)}",
+        sentence=f"the runtime relies on the order in which maps settle: {known}",
         rule=_RULE,
         facts=(
             "tried: it passes if maps settle in the order of their calls, and fails if the last "
@@ -51,10 +52,6 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
             *_likeliest(sentence, failure),
         ),
     )
-
-
-def _known(sentence: str) -> str:
-    return sentence.removesuffix(UNEXPLAINED)
 
 
 def _likeliest(sentence: str, failure: Failure) -> tuple[str, ...]:

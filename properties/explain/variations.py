@@ -15,7 +15,7 @@ from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Write
 from gpusim.program import Program, buffers_of, captures_of, replayed
 from properties.clients import BESIDE
 from properties.explain.experiments import Judge
-from properties.explain.neighbours import neighbours, of_equal_sizes, of_places
+from properties.explain.neighbours import instead, neighbours, of_equal_sizes, of_places
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -49,8 +49,9 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
 
     equal = list(of_equal_sizes(case.program, is_passing))
     near = [text for _, _, text in equal] + list(of_places(case.program, is_passing))
-    others = neighbours(case.program, has_faults=len(case.device.faults) > 0)
-    is_value = failure.kind is FailureKind.VALUE and not len(case.device.faults)
+    has_faults = len(case.device.faults) > 0
+    others = neighbours(case.program, has_faults=has_faults)
+    is_value = failure.kind is FailureKind.VALUE and not has_faults
     for text, program in chain(others, _variants(case.program, is_value=is_value)):
         tried = again(replace(case, program=program))
         if tried.failure is None and _refused(tried) == _refused(verdict):
@@ -161,11 +162,6 @@ def _other_data(data: bytes, program: Program) -> bytes:
     taken = {op.data[:1] for op in program if isinstance(op, Write)}
     free = (each for each in _OTHER_DATA if each not in taken)
     return next(free, _OTHER_DATA[-1]) * len(data)
-
-
-def instead(program: Program, at: int, *ops: Op) -> Program:
-    """The program with ``ops`` in the place of the op at ``at``."""
-    return Program((*program.ops[:at], *ops, *program.ops[at + 1 :]))
 
 
 def _thresholds(case: Case, known: set[int], again: Judge) -> Iterator[str]:

@@ -174,12 +174,12 @@ def _judge_meaning(
     else:
         expected = _meant(execution, oracles)
     failure = oracles.compare(program, expected, got, execution.capabilities)
+    met = met_faults(execution.trace)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
         failure = replace(failure, refused=refusals(program, expected, got, execution.kernels))
     elif execution.tells_faults:
         # A device may fail without a plan too, and the target must report that.
-        met, shared = met_faults(execution.trace), execution.case.policy.join_reads
         device = execution.case.device
         # Only a simulated device with its own plan fails exactly as planned; elsewhere the number
         # of faults is unknown.
@@ -189,7 +189,7 @@ def _judge_meaning(
             got,
             reported,
             met,
-            reads_share=shared,
+            reads_share=execution.case.policy.join_reads,
             planned=device.planned_faults if is_known else None,
             closing=type(execution.close_error).__name__ if execution.close_error else "",
             each=shows_each_fault(execution.case.client),
@@ -198,7 +198,7 @@ def _judge_meaning(
             failure = judge_planned(execution)
     if failure is None and execution.stats is not None:
         # Only our runtime has counters.  Its messages are about an op's bytes, whatever their form.
-        failure = judge_words(program, expected, got, met_faults(execution.trace))
+        failure = judge_words(program, expected, got, met)
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure
