@@ -27,6 +27,7 @@ from properties.execute import execute
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.model.case import FIELD_OF_CALL, PLAIN, Case
 from properties.oracles.faulted import overwritten, used
+from properties.oracles.metamorphic.rewrites import sizes_of
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
@@ -111,7 +112,7 @@ class _Spots:
         """The submit that carries what was written last of each buffer."""
         self._submits_before, self._loses = 0, -1
         self._captures = captures_of(program)
-        self._sizes = {op.buffer: op.size_bytes for op in program if isinstance(op, Alloc)}
+        self._sizes = sizes_of(program)
         self._calls: Counter[str] = Counter()
         self._made: set[Role] = set()
         """The roles of the buffers that were made before."""
