@@ -37,8 +37,12 @@ class AwaitingClient(Client):
         # A free never raises a fault.
         self._ops += type(op) is not Free
         if self._ops % _TURNS == 0 and type(op) is not Free:
-            self._loop.run_until_complete(self._cancel_a_sync())
-            self._raise_fault()
+            error = self._loop.run_until_complete(self._cancel_a_sync())
+            # A sync must deliver its reads before it raises the fault of a task.
+            if error is not None or type(op) is not Sync:
+                self._raise_fault()
+            if error is not None:
+                raise error
         return super().perform(op)
 
     def read(self, op: Read) -> Ticket:
@@ -94,14 +98,13 @@ class AwaitingClient(Client):
                 del self._tasks[at]
                 raise error
 
-    async def _cancel_a_sync(self) -> None:
-        """Cancel a sync as soon as it waits; an error that it raises before belongs to this op."""
+    async def _cancel_a_sync(self) -> BaseException | None:
+        """Cancel a sync as soon as it waits; gives the error that it raised before."""
         task = asyncio.create_task(self._sync_once())
         await asyncio.sleep(0)
         task.cancel()
         (end,) = await asyncio.gather(task, return_exceptions=True)
-        if end is not None and not task.cancelled():
-            raise end
+        return None if task.cancelled() else end
 
     async def _sync_side_by_side(self) -> None:
         first, *others = [asyncio.create_task(self._sync_once()) for _ in range(_SYNCS)]
@@ -115,6 +118,9 @@ class AwaitingClient(Client):
         for error in [None if first.cancelled() else end, *ends]:
             if error is not None:
                 raise _blamed(error)
+        if first.cancelled():
+            # Only the next call raises a fault that the cancelled sync has met.
+            await self._sync_once()
 
     async def _sync_once(self) -> None:
         try:
