@@ -5,11 +5,7 @@ own.  The executed lines of the runtime's source are counted for each verb.  Twi
 buffers, recorded commands and reads in flight should take twice as many lines.  If they take more,
 an op looks at everything there is.  A loop inside a function of C is not seen.
 
-Memory: the program is repeated on one runtime, with other scalars and grids each time.  This is
-done in two ways.  In the first, each round makes all that it uses and leaves nothing alive.  In the
-second, buffers and graphs live through all rounds, and a graph is replayed at ever new places of
-its batch.  Host memory counts only if it was allocated by code of the runtime or of the simulated
-device.  Later rounds should keep no more of it than earlier ones.
+Memory: the program is repeated on one runtime (see ``rounds``).
 
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
 decides at which op a batch is submitted, and widening it changes nothing of that.  Its caches are
@@ -17,29 +13,28 @@ small, so that they are full soon.
 Work is counted once more with caches that keep every plan.  Nothing here looks at values or errors.
 """
 
-import gc
 import sys
-import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import gpusim.runtime
-import gpusim.simulated
-from gpusim.ops import Alloc, Capture, Dispatch, Flush, Free, Op, Replay, Sync
-from gpusim.program import Program, never_freed
-from gpusim.runtime.policy import Policy, Uniforms
+from gpusim.ops import Alloc, Capture, Flush, Free, Op, Sync
+from gpusim.runtime.policy import Policy
 from gpusim.simulated import NO_FAULTS
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
-from properties.model.failure import Failure, FailureKind
-from properties.model.target import Delivery, Target
-from properties.oracles.kept import Collections, collections_of, tell_growth
-from properties.oracles.lines import COUNTED, FunctionLines, Lines, widened
+from properties.model.failure import Failure
+from properties.oracles.lines import FunctionLines, Lines, widened
+from properties.oracles.rounds import (
+    cleared,
+    cost_failure,
+    judge_long_lived,
+    judge_memory,
+    perform,
+    untraced_target,
+)
 from properties.targets.factory import TargetFactory
 
 _ONE_IN = 600
@@ -57,18 +52,6 @@ _FACTOR, _SLACK_LINES = 1.15, 40
 The second adds twice as many ops, so half its lines are compared.  With ``_FEW`` a quarter of both
 is allowed.
 """
-_WARM_UP_ROUNDS = 4
-_LOOKS = (4, 8, 16, 32, 64)
-"""The rounds after which the memory is looked at.
-
-Memory that is bounded stops growing, so over more rounds its growth for each round falls below the
-limit.
-"""
-_LEAST_BYTES = 64
-"""A failure needs at least this many bytes more in each round."""
-
-_KEEPING = (*COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
-"""The folders whose allocations count: the runtime's, and the simulated device's."""
 
 
 def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
@@ -85,10 +68,10 @@ def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
         return None
     kept = replace(bare, policy=replace(bare.policy, **_KEEPS_PLANS))
     return (
-        _judge_memory(bare, factory)
+        judge_memory(bare, factory)
         or _judge_work(bare, factory)
         or _judge_work(kept, factory)
-        or _judge_long_lived(bare, factory)
+        or judge_long_lived(bare, factory)
     )
 
 
@@ -134,133 +117,6 @@ def _roomy(policy: Policy) -> Policy:
     )
 
 
-def _judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure if each few rounds of the program keep more host memory."""
-    ops = _cleared(case.program)
-    reason = "though every buffer is freed and every read delivered"
-    with _target(case, factory) as target:
-        if target is None:
-            return None
-        return _judge_rounds(case, factory, target, lambda _: ops, reason, _LEAST_BYTES)
-
-
-def _judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
-    """As ``_judge_memory``, but buffers and graphs live through all rounds.
-
-    Under a uniform ring a replay is recorded as a ``Run``, so ``runtime/runs.py`` is looked at too.
-    """
-    made = [op for op in case.program if isinstance(op, Alloc | Capture)]
-    used = [op for op in case.program if not isinstance(op, Alloc | Capture | Free)]
-    policy = replace(case.policy, uniforms=Uniforms.RING, graph_cache=_GRAPHS)
-    reason = "though no buffer is made and every read is delivered"
-    with _target(replace(case, policy=policy), factory) as target:
-        if target is None:
-            return None
-        for op in (*_SPARE, *made):
-            _perform(target, op)
-        least_bytes = _PLACES * _PLACE_BYTES
-        return _judge_rounds(
-            case, factory, target, lambda number: _shifted(used, number), reason, least_bytes
-        )
-
-
-_GRAPHS = 64
-"""The size of the graph cache: more than the replays of a program, so that no plan is evicted."""
-_SPARE_DISPATCH = Dispatch(kernel="affine", buffers=("spare",), scalars=(3, 5), grid=(1, 1, 1))
-_SPARE_REPLAY = Replay(graph="spare_graph", scalars=None, bindings=())
-_SPARE: Sequence[Op] = (
-    Alloc(buffer="spare", size_bytes=16),
-    Capture(graph="spare_graph", commands=(_SPARE_DISPATCH,)),
-)
-_PLACES = 8
-"""How often a graph is replayed in a round, each time at a new place in its batch."""
-_PLACE_BYTES = 256
-"""A failure needs at least this many bytes for each new place.
-
-Rounds become longer, so some growth is right.
-"""
-
-
-def _shifted(ops: Sequence[Op], number: int) -> list[Op]:
-    """The ops of a round, after a batch with replays at places that no earlier round used.
-
-    The sync before ``ops`` ends the batch of these replays.  So the replays in ``ops`` stand at the
-    same places of a batch in each round.
-    """
-    before = [_SPARE_DISPATCH] * (_PLACES * (number + _WARM_UP_ROUNDS))
-    return [*before, *[_SPARE_REPLAY] * _PLACES, Sync(), *ops, Sync()]
-
-
-def _judge_rounds(
-    case: Case,
-    factory: TargetFactory,
-    target: Target,
-    ops_of: Callable[[int], Sequence[Op]],
-    reason: str,
-    least_bytes: int,
-) -> Failure | None:
-    """The failure if each round keeps at least ``least_bytes`` more of host memory."""
-    # Rounds with new places become longer and longer, so there are fewer of them.
-    looks = _LOOKS if least_bytes == _LEAST_BYTES else _LOOKS[:-1]
-    kept, done = [0], 0
-    held: Collections = {}
-    before = held
-    if tracemalloc.is_tracing():
-        return None
-    _repeat(factory, target, ops_of, range(-_WARM_UP_ROUNDS, 0))
-    tracemalloc.start()
-    try:
-        for look in looks:
-            _repeat(factory, target, ops_of, range(done, look))
-            kept.append(_kept_bytes())
-            if kept[-1] - kept[-2] < least_bytes * (look - done):
-                return None
-            done = look
-            held, before = collections_of(getattr(target, "runtime", target)), held
-    finally:
-        tracemalloc.stop()
-    return _failure(
-        case,
-        "memory",
-        f"the program leaves more host memory in use each time, {reason}: "
-        f"{', '.join(map(str, kept[1:]))} bytes after {', '.join(map(str, looks))} rounds",
-        tuple(tell_growth(before, held, (looks[-2], looks[-1]))),
-    )
-
-
-def _cleared(program: Program) -> list[Op]:
-    """The ops of the program, and then ops that leave nothing alive or under way."""
-    frees = [Free(buffer=op.buffer) for op in never_freed(program)]
-    return [*program, Sync(), *frees, Sync()]
-
-
-def _repeat(
-    factory: TargetFactory,
-    target: Target,
-    ops_of: Callable[[int], Sequence[Op]],
-    rounds: Iterable[int],
-) -> None:
-    for number in rounds:
-        factory.make_trace()  # With each trace a worker says that it makes progress.
-        for op in ops_of(number):
-            _perform(target, _varied(op, number) if isinstance(op, Dispatch) else op)
-
-
-def _varied(op: Dispatch, number: int) -> Dispatch:
-    """The dispatch with other whole scalars and another grid in each round."""
-    more = number + _WARM_UP_ROUNDS
-    scalars = tuple([each + more if type(each) is int else each for each in op.scalars])
-    x, y, z = op.grid
-    return replace(op, scalars=scalars, grid=(x + more if x > 0 else x, y, z))
-
-
-def _kept_bytes() -> int:
-    """Bytes that runtime and device have allocated since the start, and that are still in use."""
-    gc.collect()
-    taken = tracemalloc.take_snapshot().statistics("filename")
-    return sum(each.size for each in taken if each.traceback[0].filename.startswith(_KEEPING))
-
-
 def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure if the work of a verb grows faster than the number of its ops."""
     if sys.gettrace() is not None or not _steep(case, factory, _FEW, 0.25):
@@ -270,7 +126,7 @@ def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
         return None
     verb, counts = next(iter(steep.items()))
     shown, widths = (", ".join(map(str, each)) for each in (counts, _WIDTHS))
-    return _failure(
+    return cost_failure(
         case,
         f"work of {verb}",
         f"the work of {verb} grows faster than the number of its ops: {shown} lines of the "
@@ -307,15 +163,15 @@ def _counted_lines(
 ) -> Counter[str]:
     """The executed lines of each verb; adds those of each function to ``functions``, by verb."""
     lines: Counter[str] = Counter()
-    with _target(case, factory) as target:
+    with untraced_target(case, factory) as target:
         if target is None:
             return lines
-        for op in _cleared(case.program):
+        for op in cleared(case.program):
             counter.lines = 0
             counter.functions = functions.setdefault(op.verb, Counter())
             for each in widen(op):
                 with counter.counting():
-                    _perform(target, each)
+                    perform(target, each)
             lines[op.verb] += counter.lines
     return lines
 
@@ -360,40 +216,3 @@ def _ops_only(op: Op, width: int) -> list[Op]:
     """The op ``width`` times over the same buffers."""
     is_once = isinstance(op, Alloc | Free | Capture | Flush | Sync)
     return widened(op, 1) * (1 if is_once else width)
-
-
-@contextmanager
-def _target(case: Case, factory: TargetFactory) -> Iterator[Target | None]:
-    """An untraced target, which is closed; None if the factory makes none."""
-    factory.make_trace()  # With each trace a worker says that it makes progress.
-    target = factory.untraced(case)
-    try:
-        yield target
-    finally:
-        if target is not None:
-            # What a close raises is judged elsewhere.
-            with suppress(Exception):
-                target.close()
-
-
-def _perform(target: Target, op: Op) -> None:
-    """Issue an op, and ignore its refusal, which costs something too.  A read gets a callback."""
-    with suppress(Exception):
-        delivery = target.perform(op)
-        if delivery is not None:
-            delivery.add_done_callback(_delivered)
-
-
-def _delivered(_: Delivery) -> None:
-    """Do nothing with the value."""
-
-
-def _failure(case: Case, trait: str, reason: str, notes: tuple[str, ...] = ()) -> Failure:
-    return Failure(
-        kind=FailureKind.COST,
-        trait=trait,
-        position=len(case.program),
-        op="the whole program",
-        reason=reason,
-        notes=notes,
-    )
