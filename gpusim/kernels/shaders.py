@@ -121,7 +121,7 @@ def _literal(argument: Any, name: str) -> Literal:
 
 
 def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[int, int, str]]:
-    """The edits that call the entry point ``main``, and another ``main`` something else."""
+    """The edits that rename the entry point to ``main``, and another function ``main``."""
     name = entry.point.name
     if name == _MAIN:
         return []

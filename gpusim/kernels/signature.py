@@ -87,7 +87,7 @@ def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any,
 
 
 def check_bindings(kernel: Any, buffers: Any, scalars: Any) -> None:
-    """Raise unless there is a binding, and none has a name that the shader declares."""
+    """Raise if there is no binding, or if one has a name that the shader itself declares."""
     if not buffers:
         raise ProgramError(
             f"cannot make kernel {kernel.name!r} because it binds no buffer "
