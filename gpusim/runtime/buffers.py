@@ -1,4 +1,4 @@
-"""Buffer handles with their labels, and the table of those that are alive.
+"""Buffer handles with their labels, and the table of the live handles.
 
 A handle's number is never given again, and its device buffer is dropped at ``free``,
 so a stale handle reaches nothing.  No device is called here.
@@ -46,7 +46,7 @@ class Buffer(Handle):
         self.size_bytes = size_bytes
         self.label = label
         self.lost = False
-        """Whether a failed batch would have written the buffer, and no op has overwritten it."""
+        """Whether a failed batch would have written the buffer, and no op has filled it since."""
 
     @property
     def nbytes(self) -> int:

@@ -265,11 +265,11 @@ def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offs
 
 
 def check_holds_grids(kernel: Kernel, counts: Buffer, device_buffer: DeviceBuffer) -> None:
-    """InvalidBinding if the GPU may not read a grid from a buffer, which was adopted."""
+    """InvalidBinding if ``counts`` was adopted, and the GPU may not read a grid from it."""
     if not device_buffer.holds_grids:
         raise InvalidBinding(
-            f"cannot dispatch {kernel.name} over a grid in {counts!r} because that was adopted "
-            "without INDIRECT usage (probably it should be made with it)"
+            f"cannot dispatch {kernel.name} over a grid in {counts!r} because that buffer was "
+            "adopted without INDIRECT usage (probably this usage was left out)"
         )
 
 

@@ -1,8 +1,8 @@
 """Graphs: dispatches and copies that are captured once, and replayed any number of times.
 
 Here are the checked calls that a graph keeps, the handle that the caller has, and the open
-capture.  Calls name handles and not device buffers, so that a replay can replace them.  Graphs
-are replayed by ``replays``, not here.
+capture.  Calls name handles and not device buffers, so that a replay can replace the buffers.
+Graphs are replayed by ``replays``, not here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -109,9 +109,9 @@ class Graph(Handle):
     ) -> None:
         """Run the graph's calls in order, as if made now; refuse all if one would be refused.
 
-        ``scalars`` has an entry for each dispatch; an entry of None keeps the scalars of
-        the capture, and None instead of the entries keeps all scalars.  ``bindings`` maps
-        buffers of the capture to the buffers that replace them.
+        ``scalars`` has an entry for each dispatch; an entry of None keeps the captured
+        scalars of its dispatch.  ``scalars=None`` keeps those of all dispatches.  ``bindings``
+        maps buffers of the capture to the buffers that replace them.
 
         Raises:
             InvalidHandle: the graph was not captured to the end.

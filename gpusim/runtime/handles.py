@@ -11,7 +11,7 @@ from gpusim.errors import InvalidHandle
 
 
 class Handle:
-    """A handle; ``_instead`` is the probable meaning of using it as data."""
+    """A handle; ``_instead`` says what a use of the handle as data probably means."""
 
     __slots__ = ()
     _instead: ClassVar[str]
