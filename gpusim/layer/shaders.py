@@ -26,7 +26,7 @@ _PLACE = re.compile(r"@\s*(group|binding)\s*\(\s*(\d+)")
 
 
 def access_of_wgsl(code: object) -> Access:
-    """The access to each buffer that WGSL declares; empty where ``code`` is no text of WGSL."""
+    """The access to each buffer that WGSL declares; empty if ``code`` is no text."""
     found: dict[tuple[int, int], str] = {}
     if not isinstance(code, str):
         return found
