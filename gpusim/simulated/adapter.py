@@ -203,8 +203,8 @@ def open_device(
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
     ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, as
-    ``gpusim.trace.Trace.emit``.  ``poison_staging`` overwrites mapped bytes that were read when
-    the mapping ends.  That is against the specification, and shows a stale read of a pooled
+    ``gpusim.trace.Trace.emit``.  With ``poison_staging``, the end of a mapping for reading
+    overwrites the buffer.  That is against the specification, and shows a stale read of a pooled
     staging buffer.  ``checks`` receives the mistakes in shaders that dispatches show.
     """
     adapter = make_adapter(profile=profile, limits=limits, emit=emit, checks=checks)
