@@ -161,7 +161,7 @@ class Replay:
     """Run a graph's commands, as if each was called now.
 
     ``scalars`` has an entry for each dispatch of either kind; an entry of None keeps the
-    captured scalars of its dispatch.  ``scalars=None`` keeps those of all dispatches.
+    captured scalars of its dispatch.  ``scalars=None`` keeps all captured scalars.
     ``bindings`` are pairs, applied all at once: a buffer of the capture, and the
     buffer that replaces it.
     """

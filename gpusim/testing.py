@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 MakeTarget = Callable[[Any, Kernels], Adapter]
-"""Makes the target of one program, from a wgpu-py device and the kernels; for instance a class."""
+"""Makes the target of one program from a device and the kernels; an adapter's class does so."""
 _DEVICE = "GPUSIM_DEVICE"
 _EXAMPLES = 200
 
@@ -340,8 +340,8 @@ def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
     docs/JUDGING.md describes the lines.
 
     Args:
-        start: called once with the device's name; returns a function that makes an adapter, and is
-            called for each program.
+        start: called once with the device's name; returns a function that makes an adapter for each
+            program.
     """
     from properties.targets.serve import serve as serve_lines
 

@@ -41,7 +41,7 @@ class Report:
         lines = [f"{self.finding} [{self.rule}]", *(f"  {place}" for place in self.places)]
         lines += [f"  lost: {place}" for place in self.lost[:_MOST_SHOWN]]
         if len(self.lost) > _MOST_SHOWN:
-            lines.append(f"  lost: {len(self.lost) - _MOST_SHOWN} commands more")
+            lines.append(f"  lost: {len(self.lost) - _MOST_SHOWN} more commands")
         lines += [f"  what to do: {self.remedy}", f"  the specification: {self.source}"]
         return "\n".join(lines)
 

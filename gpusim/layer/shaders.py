@@ -2,7 +2,7 @@
 
 An access is ``uniform``, ``read`` or ``read_write``.  If neither a layout nor WGSL says which, the
 access is ``unknown``: the buffer counts as used, and its binding is never reported as aliased.
-Nothing here parses WGSL: only the declarations of resources are found, which have one form.
+Nothing here parses WGSL: only the declarations of resources are found, since these have one form.
 Source: WebGPU Shading Language, section 7.3 "var Declarations" and 12.3 "Resource Interface".
 """
 

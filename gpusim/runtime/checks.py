@@ -204,7 +204,7 @@ def check_bindings(
         if size_bytes > limits.max_binding_bytes:
             raise LimitExceeded(
                 f"cannot bind {_told(kernel, bound, at)} because a binding of this device holds "
-                f"at most {limits.max_binding_bytes} bytes (probably it should be split)"
+                f"at most {limits.max_binding_bytes} bytes (probably the buffer should be split)"
             )
     _check_aliases(kernel, bound, ranges)
 

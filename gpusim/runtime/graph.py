@@ -97,7 +97,7 @@ class Graph(Handle):
         self.kernels: tuple[Kernel, ...] = ()
         """The kernel of each dispatch of the graph."""
         self.key = object()
-        """The graph's key in the runtime's cache, which must not keep the graph alive."""
+        """Stands for the graph in the runtime's cache, so that the cache keeps no graph alive."""
         self._enter = enter
         self._captures = captures
         self._play = play
@@ -110,7 +110,7 @@ class Graph(Handle):
         """Run the graph's calls in order, as if made now; refuse all if one would be refused.
 
         ``scalars`` has an entry for each dispatch; an entry of None keeps the captured
-        scalars of its dispatch.  ``scalars=None`` keeps those of all dispatches.  ``bindings``
+        scalars of its dispatch.  ``scalars=None`` keeps all captured scalars.  ``bindings``
         maps buffers of the capture to the buffers that replace them.
 
         Raises:

@@ -111,8 +111,8 @@ class Guard:
     def _wrong_thread(self) -> WrongThread:
         if get_ident() != self._thread:
             return WrongThread(
-                "cannot call a runtime from this thread because it belongs to the one that made "
-                "it (probably each thread needs a runtime of its own)"
+                "cannot call a runtime from this thread because another thread made the runtime "
+                "(probably each thread needs a runtime of its own)"
             )
         return WrongThread(
             "cannot call a runtime in a forked child because the device stays with the "

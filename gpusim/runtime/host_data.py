@@ -195,7 +195,7 @@ def _layout(
     sizes = (size_bytes // dtype.itemsize,) if shape is None else _sizes(shape)
     if min(sizes, default=0) < 0 or math.prod(sizes) * dtype.itemsize != size_bytes:
         raise InvalidData(
-            f"cannot read {size_bytes} bytes as {dtype} of shape {sizes} because those hold "
+            f"cannot read {size_bytes} bytes as {dtype} of shape {sizes} because that array has "
             f"{math.prod(sizes) * dtype.itemsize} bytes (probably size_bytes counts elements)"
         )
     return dtype, sizes

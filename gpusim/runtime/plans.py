@@ -327,7 +327,8 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
     if groups > max_per_dimension**3:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid} because three dimensions of "
-            f"{max_per_dimension} hold no {groups} workgroups (probably it should be split)"
+            f"{max_per_dimension} do not hold {groups} workgroups (probably several dispatches "
+            "are needed)"
         )
     if groups == 0 or max(grid) <= max_per_dimension:
         return Launch(groups, grid)

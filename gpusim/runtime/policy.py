@@ -68,7 +68,7 @@ class Policy:
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
-    """A host write submits the batch only if a command touches its bytes; if False, always."""
+    """A host write submits only if a recorded command touches its bytes; if False, each does."""
     staged_write_bytes: int = 4096
     """Conflicting host writes up to this size are copied at their place in the batch."""
     upload_bytes: int = 1 << 16

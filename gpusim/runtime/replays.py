@@ -191,11 +191,11 @@ class Replays:
         with self._recorder.all_or_nothing(bound.written):
             for at, step in enumerate(bound.steps):
                 if at:
-                    self._go_on(bound)
+                    self._check_can_go_on(bound)
                 self._play_step(step, values)
 
-    def _go_on(self, bound: BoundGraph) -> None:
-        """Check that the replay can go on, between two steps."""
+    def _check_can_go_on(self, bound: BoundGraph) -> None:
+        """Raise the error that forbids the next step of a replay."""
         self._guard.check_op("replay")
         if self._debug is None:
             return  # A callback may free a buffer, but runs here only in a debug mode.

@@ -79,7 +79,7 @@ class Runtime(Assembly):
         return self._buffers.add(device_buffer, size_bytes, label)
 
     def adopt(self, buffer: Any, *, label: str = "") -> Buffer:
-        """A handle to a wgpu buffer of the caller's, which is never destroyed here.
+        """A handle to a wgpu buffer of the caller's; the runtime never destroys that buffer.
 
         From now until its ``free``, the caller may use it only in a ``lend``.
 

@@ -113,8 +113,8 @@ class GPUAdapter:
         missing = [name for name in features if name not in self.features]
         if missing:
             raise RuntimeError(
-                f"cannot request a device with {missing} because the simulated adapter has "
-                f"{', '.join(FEATURES)} alone (probably a device of another kind was meant)"
+                f"cannot request a device with {missing} because the simulated adapter has only "
+                f"{', '.join(FEATURES)} (probably a device of another kind was meant)"
             )
         limits = limits_with(self.limits, required_limits or {})
         return self.make(limits, self._schedule(), self._faults, label=label, features=features)
