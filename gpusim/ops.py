@@ -199,7 +199,7 @@ class Verb:
     """The row of one op in the table; it refers to the fields of the op by name.
 
     Beside what the row says, a dispatch reads and writes what it binds, as its kernel
-    says, and a replay does what the commands of its graph do.
+    says.  A replay does what the commands of its graph do.
     """
 
     kind: type[Op]

@@ -109,8 +109,9 @@ def _error_bound_before(
 
     The bound is infinite if integer arithmetic, or a kernel that ``cancels``, gets an input that is
     not exact.  It is also infinite if an input is a subnormal float, since WGSL lets it become
-    zero.  Without ``special_floats`` it is infinite, too, if an input is NaN, infinite, or so large
-    or small that a result could be special (WGSL specification, "Floating Point Evaluation").
+    zero.  Without ``special_floats``, NaN and infinite inputs make it infinite too, and so do
+    inputs so large or small that a result could be subnormal or infinite (WGSL specification,
+    "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)

@@ -42,9 +42,9 @@ class Runtime(Assembly):
             runtimes that share a driver compile each kernel once.
         parts: how each collaborator is made, to replace some of them.
 
-    Every op raises ``Refused`` classes for what the caller did wrong, in the order
-    of docs/CONTRACT.md and with nothing changed, and ``DeviceFault`` classes for what no
-    check could foresee.  NoDevice and ProgramError: no runtime can be made.
+    Every op raises ``Refused`` classes for what the caller did wrong, and ``DeviceFault``
+    classes for what no check could foresee.  Refusals come in the order of docs/CONTRACT.md, and
+    change nothing.  NoDevice and ProgramError: no runtime can be made.
     """
 
     _instead = "each process, and each thread, makes its own"

@@ -152,7 +152,7 @@ class Recording:
 class Replaying:
     """Replays a schedule.
 
-    Past its end every choice is 0, and a number beyond the options wraps round, so that a schedule
+    Past its end every choice is 0, and a number beyond the options wraps round.  So a schedule
     stays usable while its program shrinks.  ``runs`` is that of the recorded strategy.
     """
 
