@@ -1,5 +1,5 @@
-// What the layer does in the place of each call on WebGPU: it says the call as an event, carries it
-// out, and holds or fails what it was asked to.  Which promises settle when is in adversary.js.
+// What the layer does in the place of each call on WebGPU: it emits the call as an event, and carries
+// the call out, holds its promise, or fails it as planned.  When promises settle is in adversary.js.
 
 import { INJECTED, cancelMap, cancelMaps, invalidBuffer, lose, reportOutOfMemory, scopesOf, watchLoss } from "./failures.js"; // prettier-ignore
 import { accessInLayout, accessInText, digestOf, usageWords } from "./watched.js";

@@ -74,7 +74,7 @@ export class Watched {
     return this.passes.get(pass);
   }
 
-  // What a dispatch is over: the pipeline, and the bytes bound to it.
+  // What a dispatch runs: the pipeline, and the bytes that it binds.
   dispatch(self) {
     const { encoder, pass, pipeline, groups } = this.passOf(self);
     const access = this.pipelines.get(pipeline) ?? {};
