@@ -69,7 +69,8 @@ def find_adapter(name: str = BEST) -> Adapter:
             return adapter
     known = [adapter.name for adapter in found]
     missing = what_dawn_misses if is_dawn else what_is_missing
-    probably = missing() if is_name(name) else meant(name, known, "a misspelling")
+    # A name such as "dawn:7" may be one too many where Dawn misses nothing.
+    probably = (is_name(name) and missing()) or meant(name, known, "a misspelling")
     there = ", ".join(known)
     raise NoDevice(
         f"cannot open device {name!r} because this machine has {there} (probably {probably})"
