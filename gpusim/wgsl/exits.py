@@ -128,7 +128,7 @@ class _Cleaner:
         return Loop([*self._lowered(loop), *body], loop.owned)
 
     def _round(self, loop: Loop, statement: Statement, body: list[Statement]) -> None:
-        """One statement of a loop itself."""
+        """One statement directly inside a loop."""
         if isinstance(statement, Exit) and statement.target is loop:
             body.append(Leave(Const("bool", True)))
             return

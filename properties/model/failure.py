@@ -33,7 +33,7 @@ class FailureKind(StrEnum):
     COST = "cost"
     """The program costs the host more than its length explains."""
     SHADER = "shader"
-    """A shader has a race or another mistake, as a run of it showed."""
+    """A run showed a race or another mistake in a shader."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
@@ -53,7 +53,7 @@ class Failure:
     nothing."""
     position: int = -1
     op: str = ""
-    """The op as text, or a description if it is about no op."""
+    """The op as text, or a description if the failure is about no op."""
     what: str = ""
     """What differs, if the kind does not say it."""
     reason: str

@@ -63,7 +63,7 @@ class Looking(Marks):
 
 
 _LOOKED_AT = 4
-"""In one case in this many, the counters are looked at in the middle."""
+"""In every fourth case or so, the counters are looked at in the middle."""
 
 
 def looked_at(case: Case) -> int:
