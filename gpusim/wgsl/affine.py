@@ -4,9 +4,10 @@ The lanes of a block have numbers in a row: lane k of workgroup w has number S *
 the size of a workgroup.  If an index is a step times this number plus a value that all lanes share,
 the access is a slice of memory.  If a condition bounds this number, its branch is a shorter range
 of lanes.
-Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so a polynomial
-always has the value of its expression.  An atom is a piece of Python that all lanes share, or one
-of WORKGROUP, LOCAL, X, Y, Z and AXES.  AXES are the lane's place in its workgroup, by axis.
+
+u32 and i32 add and multiply modulo 2^32, as these polynomials do, so a polynomial always has the
+value of its expression.  An atom is a piece of Python that all lanes share, or one of WORKGROUP,
+LOCAL, X, Y, Z and AXES.  AXES are the lane's place in its workgroup, by axis.
 """
 
 from dataclasses import dataclass

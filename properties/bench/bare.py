@@ -16,10 +16,7 @@ def bare(
     groups: int,
     buffers: int = 1,
 ) -> Any:
-    """A function that plays one round.
-
-    It returns seconds and CPU seconds up to the submit, seconds in all, and the buffers' bytes.
-    """
+    """A function for a round: seconds and CPU seconds to the submit, all seconds, the buffers."""
     from wgpu.backends.wgpu_native._api import ffi, lib
 
     set_group = lib.wgpuComputePassEncoderSetBindGroup

@@ -11,7 +11,7 @@ class FailureKind(StrEnum):
     """The ways in which an execution can be wrong."""
 
     ERROR = "error"
-    """An op is wrongly refused or fails, is wrongly accepted, or has the wrong error."""
+    """An op wrongly fails, is wrongly accepted, or has the wrong error."""
     VALUE = "value"
     LATE_ERROR = "late error"
     """An accepted read has no value at the end, or not the value that it had at first."""
@@ -19,7 +19,7 @@ class FailureKind(StrEnum):
     FAULTS = "faults"
     """A fault of the device was not reported, or reported by the wrong op."""
     WORDS = "words"
-    """An error is right, but its message names something that it is not about."""
+    """An error is right, but its message names something that the error is not about."""
     STATISTICS = "statistics"
     """The counters of a runtime differ from what it did."""
     LAW = "law"

@@ -1,4 +1,4 @@
-"""Marks in a trace: where each op of a program begins and ends; and a look at the counters between.
+"""Marks of where each op begins and ends in a trace, and a look at the counters in between.
 
 Nothing here runs a program or judges one.
 """

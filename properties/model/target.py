@@ -110,7 +110,7 @@ class Adapter(ABC):
         return as_delivery(returned) if op.verb == "read" else None
 
     def addressed(self, op: AnyOp) -> AnyOp:
-        """``op`` with its buffers as the methods take them: by default, their names."""
+        """``op`` with its buffers in the form that the methods take: by default, their names."""
         return op
 
     @abstractmethod

@@ -1,10 +1,10 @@
 """Proves that no two invocations meet in a memory, from the addresses in the text alone.
 
 An address is a polynomial, modulo 2^32, over the invocation's place (L0 to L2 in its workgroup, W
-the number of its workgroup) and over what a dispatch never changes.  If all addresses of a memory
-have the same strides, and each stride is at least as long as all bytes that the access and the
-smaller strides reach, then each invocation has bytes of its own.  Accesses for which this is not
-proved are checked in the run.
+the number of its workgroup) and over values that a dispatch never changes.  If all addresses of a
+memory have the same strides, and each stride is at least as long as the bytes that the access and
+the smaller strides cover together, then each invocation has bytes of its own.  Accesses for which
+this is not proved are checked in the run.
 """
 
 from collections.abc import Iterable
