@@ -1,7 +1,7 @@
 """Misuses of a runtime and of what it hands out, one row each.
 
 The columns are a name, the call, the error class, and what its message must say; ``{x}`` there is
-the buffer x.  A call gets ``at``, which holds what can be misused; the misusing client makes it.
+the buffer x.  A call gets ``at``, the objects that can be misused, from the misusing client.
 What every method refuses is in ``forbidden``.
 """
 

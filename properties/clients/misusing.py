@@ -33,7 +33,8 @@ _MOST_BYTES = 1 << 13
 
 
 _TELLING = ("free", "sync")
-"""Left out: ``free`` never reports a fault, and a ``sync`` that reports one also settles reads."""
+"""No misuse comes before these ops: a ``free`` never reports a fault, and a ``sync`` that reports a
+fault also settles reads."""
 
 
 _LAMBDA = "lambda at: "
@@ -118,7 +119,7 @@ class _Scene:
 
 
 def misuse_before(op: Op) -> Row | None:
-    """The misuse that comes before ``op``, unless the program has nothing of its kind by then."""
+    """The misuse before ``op``, if any; skipped if the program has nothing of its kind yet."""
     choices = SeededChoices(f"misuse {write_op(op)}")
     if choices.chance(1, 2) and op.verb not in _TELLING:
         return choices.pick(OF_A_RUNTIME)
@@ -126,7 +127,7 @@ def misuse_before(op: Op) -> Row | None:
 
 
 class MisusingClient(Client):
-    """Misuses the runtime before every other op."""
+    """Misuses the runtime before about half of the ops."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -163,7 +164,7 @@ class MisusingClient(Client):
         except _Missing:
             return
         except DeviceFault:
-            # Any call may be the next, and so raise a fault.
+            # Any call may raise a fault that no call has raised yet.
             raise
         except Exception as raised:
             self._judge(name, raised, error, says)

@@ -1,4 +1,4 @@
-"""A watch over one memory: the interface that a shader's Python calls; and one that only counts.
+"""The interface of a watch over one memory, and a watch that only counts.
 
 What is compared, and when, is in ``watches.py``.
 """
