@@ -118,7 +118,7 @@ def _curves(steps: Sequence[Step]) -> str:
     times = [worked(step.ended) for step in chosen]
     figures = [_curve("programs a second", _rates(steps, worked, total), total, "{:.0f}")]
     if any(step.cells for step in steps):
-        # Of a target that is not traced nothing of this is known.
+        # Neither is known of a target that is not traced.
         cells = accumulate((step.cells for step in chosen), max)
         met = f"pairs of ops met, of {len(FEASIBLE)}"
         figures.append(_curve(met, [*zip(times, cells, strict=True)], total, "{:.0f}"))
@@ -129,7 +129,7 @@ def _curves(steps: Sequence[Step]) -> str:
 
 
 def _rates(steps: Sequence[Step], worked: Callable[[float], float], total: float) -> list[Point]:
-    """Programs a second, over the time in which the session ran; a block's are spread over it."""
+    """Programs a second, over the time of the session; each block's are spread over its time."""
     if not total:
         return []
     count = min(_BARS, len(steps))

@@ -156,8 +156,7 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            # An invalid op whose refusal is only promised as contained may be accepted; that means
-            # nothing.
+            # If a refusal is only promised to be contained, an accepted invalid op means nothing.
             meant = [outcome.error is None for outcome in verdict.expected.outcomes]
             writers = writers_of_reads(program, meant, kernels)
             self.measured_reads += len(writers)

@@ -22,7 +22,7 @@ _MOST_DISPATCHES = 12
 
 
 def with_foreign_client(case: Case, promises: Capabilities) -> Case:
-    """``case`` of a foreign target: in two of eight with a client that suits the target."""
+    """``case`` of a foreign target; two cases of eight get a client that suits the target."""
     choices = SeededChoices(f"drawn {case.seed}")
     names = suiting(promises)
     if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:
@@ -31,7 +31,7 @@ def with_foreign_client(case: Case, promises: Capabilities) -> Case:
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
-    """``case`` with a drawn client, if ``clients``, or with drawn transformations.
+    """``case``, at times with drawn transformations or, if ``clients``, with a drawn client.
 
     A case with planned faults gets no transformations.  A fault is planned for a call by its
     number, so transformations would move faults to other ops.  Such a case may get a client, or
