@@ -1,9 +1,9 @@
 """The words of refusals: a message names the buffers, offsets, sizes and limits that it is about.
 
 The reference refuses the same op with a message of its own.  Everything that the runtime's message
-names must stand in the reference's message, in the same order; the latter may name more.  What a
-message says after "probably" is a guess, and is ignored.  If a device fails, only the device knows
-the message, so it is not checked.  Nothing here compares errors or values.
+names must stand in the reference's message, in the same order; the reference's may name more.  What
+a message says after "probably" is a guess, and is ignored.  The message of a fault is not checked,
+since only the device knows it.  Nothing here compares errors or values.
 """
 
 import re

@@ -111,7 +111,7 @@ class Embed(Kind):
 
 @dataclass(frozen=True, slots=True)
 class _Embedding:
-    """Rewrites ops over the embedded buffer; the copy for kernels keeps its name."""
+    """Rewrites ops over the embedded buffer; the copy that kernels bind keeps the buffer's name."""
 
     rewriting: Rewriting
     buffer: str
