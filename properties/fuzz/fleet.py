@@ -1,8 +1,8 @@
 """A session on a Ray cluster: each block is a task, and the head writes the results into a corpus.
 
 Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head is
-the process of the command line.  It writes nothing but the corpus, so resuming, merging and
-reporting work as for shards.  Ray is loaded only here, since gpusim does not need it.
+the process of the command line.  Its results are a corpus, so resuming, merging and reporting work
+as for shards.  Ray is loaded only here, since gpusim does not need it.
 """
 
 import os

@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """If a case asks for more than is promised: True answers with what, False lets it pass."""
+    """If a case asks for more than is promised, True says so in the answer; False lets it pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

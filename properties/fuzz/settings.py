@@ -120,7 +120,7 @@ class Settings:
             "processes that run programs side by side, each with a device",
         ),
     ] = 1
-    seed: Annotated[int, Option(read_whole(0), "with its number, it decides each program")] = 0
+    seed: Annotated[int, Option(read_whole(0), "decides the programs, with their numbers")] = 0
     first: Annotated[int, Option(read_whole(0), "number of the first program")] = 0
     findings: Annotated[int, Option(read_whole(1), "stop after so many different findings")] = 3
     failures: Annotated[int, Option(read_whole(1), "stop after so many failing programs")] = 10

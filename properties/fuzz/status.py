@@ -20,7 +20,7 @@ from properties.oracles.coverage import FEASIBLE
 REFRESH_SECONDS = 5
 """The seconds after which the head writes the page again, and a browser loads it again."""
 _WIDTH, _HEIGHT, _TOP, _LEFT, _BOTTOM = 340, 130, 18, 40, 18
-"""A picture, and the room for its words."""
+"""The sizes of a picture, and of the room for its words."""
 _BARS = 60
 """The most points of a curve."""
 

@@ -191,7 +191,7 @@ class Tally:
 
     @property
     def compared_bytes(self) -> int:
-        """Bytes of reads that were compared with the oracle's."""
+        """Bytes of reads that were compared with the expected bytes."""
         return self.checked.exact_bytes + self.checked.tolerant_bytes
 
     @property

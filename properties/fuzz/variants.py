@@ -1,7 +1,7 @@
 """Variants: which cases get a client, transformations, or a policy that drops late dispatches.
 
-Variants are drawn independently of the program.  About half of our runtime's programs have a client
-or transformations, since these cost a second execution or make it slower.  No program has both.
+Variants are drawn independently of the program.  Only about half of our runtime's programs have a
+client or transformations: these cost a second execution, or a slower one.  No program has both.
 Nothing here runs a case.
 """
 

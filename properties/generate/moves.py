@@ -93,7 +93,7 @@ def _copy_to_the_end(
 
 
 def read(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A read, mostly of the buffer written last, since a read of another shows little."""
+    """A read, often of the buffer written last, since a read of another shows little."""
     buffer = any_buffer(choices, draft)
     if draft.recent and (buffer.writers < 2 or choices.chance(2, 5)):
         buffer = draft.recent
@@ -279,7 +279,7 @@ def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def reads(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Several reads in flight, some of equal length, then mostly a sync."""
+    """Several reads in flight, then mostly a sync."""
     for _ in range(choices.integer(2, 4)):
         read(choices, draft, shape)
     if choices.chance(2, 3):

@@ -226,7 +226,7 @@ def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
 
 
 def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """More groups in all than the kernel may have; an unguarded grid is within other limits."""
+    """More groups in all than the kernel may have; without a guard, each dimension is legal."""
     signature = launch.signature
     most = min(draft.limits.max_groups_per_dimension, 2**16 - 1)
     x = signature.max_groups + 1 if signature.guarded else most

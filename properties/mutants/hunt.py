@@ -136,7 +136,7 @@ def replays(
     case = read(path).case
     broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device.name, kernels))
     sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device.name, kernels))
-    # Each run of a hanging case takes the whole patience, so it is short here.
+    # Each run of a hanging case takes the whole patience, so there is only one run.
     times = 1 if mutant.hangs else _REPLAYS
     return all(broken(case) is not None for _ in range(times)) and sound(case) is None
 
@@ -171,8 +171,9 @@ class PlantedMutant:
 def plant(seed: int, *, hard: bool = True) -> Mutant:
     """The mutant of a session with that seed.
 
-    It is a mutant of the runtime or its device that reference or laws find, and neither hangs nor
-    is rare.  With ``hard``, hard mutants are drawn more often than others; otherwise never.
+    It is a mutant of the runtime or its device that the reference or the laws find, and that
+    neither hangs nor is rare.  With ``hard``, hard mutants are drawn more often than others;
+    otherwise never.
     """
     weights = Weights(*((mutant, _weight(mutant, hard)) for mutant in MUTANTS))
     return SeededChoices(f"planted {seed}").weighted(weights)

@@ -25,10 +25,10 @@ def judge_words(
 ) -> Failure | None:
     """The first refusal in ``got`` whose message is about something else than the expected one.
 
-    Both have the same errors.  ``met``: the error classes of faults that the device had.  An op may
-    raise a fault that no call waited for, in the place of its own refusal of the same class.  So
-    these classes are not checked.  A message of ``got`` calls a buffer ``<a, 16 bytes>``, and one
-    of ``expected`` calls it ``<a>``.
+    Both histories have the same errors.  ``met``: the error classes of the device's faults.  An op
+    may raise a fault that no call waited for, in the place of its own refusal of the same class.
+    So these classes are not checked.  A message of ``got`` calls a buffer ``<a, 16 bytes>``, and
+    one of ``expected`` calls it ``<a>``.
     """
     sizes: dict[str, int] = {}
     for position, op in enumerate(program):

@@ -39,7 +39,7 @@ _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
 """How many small seeds are tried.  Among them is every way in which the layer settles promises."""
 _MOST_SHIFTS = 16
-"""The most places to which a fault is moved for a try, since each try is an execution."""
+"""The most earlier calls that are tried for one fault, since each try is an execution."""
 
 
 def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:

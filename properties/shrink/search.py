@@ -14,7 +14,7 @@ Fails = Callable[[Case], bool]
 
 
 class OutOfTime(Exception):
-    """The seconds are over."""
+    """The time is over."""
 
 
 @dataclass(kw_only=True, slots=True)

@@ -96,7 +96,7 @@ class CopiesHoisted(Recorder):
 
 @mutant(part="recorder", origin="ORT#27592; cubecl#961")
 class TwoStreamsOneEncoder(Recorder):
-    """A batch runs its first, third, fifth and so on command, and then the others."""
+    """A batch runs every other command, from the first on, and then the rest."""
 
     def submit(self, reason: FlushReason) -> None:
         commands = self._batch.commands
@@ -376,7 +376,7 @@ class _AnyPieces(HostWrites):
 
 @mutant(part="recorder")
 class PiecesNotWords(Recorder):
-    """The pieces of a long write have the policy's size even if that is not in whole words."""
+    """A long write is split into pieces of the policy's size, which may end within a word."""
 
     def __init__(self, driver: Driver, **others: Any) -> None:
         super().__init__(driver, **others)

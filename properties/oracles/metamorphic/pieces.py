@@ -173,7 +173,7 @@ class Swap(Kind):
 
 @transformation(2, "another program (seed {seed}) in between")
 class Interleave(Kind):
-    """The ops of another program over buffers of its own, in between."""
+    """The ops of another program, over buffers of its own, come between those of the program."""
 
     seed: Seed
 

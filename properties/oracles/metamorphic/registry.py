@@ -1,12 +1,13 @@
 """The registry of transformations by name: how each is written, read and drawn.
 
+The text form of a transformation is one line:
+
     insert_boundary boundary=flush at=3
     swap at=5
 
-are transformations in their text form, one a line.  Reading what was written gives the same
-transformation.  A kind is one decorated class with all that it needs: how it is drawn, written and
-applied.  There is no other list of kinds.  The functions that draw fields are here too.  No kind is
-defined here.
+Reading what was written gives the same transformation.  A kind is one decorated class with all that
+it needs: how it is drawn, written and applied.  There is no other list of kinds.  The functions
+that draw fields are here too.  No kind is defined here.
 """
 
 import re

@@ -65,7 +65,7 @@ class CopyForWrite(Kind):
 
 @transformation(1, "buffers under each other's names")
 class Rename(Kind):
-    """The buffers change their names among each other."""
+    """The buffers take each other's names."""
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         names = list(sizes_of(case.program))
