@@ -45,7 +45,7 @@ from properties.explain.reads import tell_reads
 from properties.explain.reported import tell_left, tell_reported
 from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
-from properties.explain.search import search
+from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
 from properties.explain.slots import (
     tell_destroyed,
@@ -106,14 +106,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         if unlike is not None:
             return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
     tried = Tried() if again is None else _try(verdict, failure, again)
-    found: tuple[Hypothesis, ...] = ()
+    found = _searched(verdict, failure, shown, traced, tried)
     if _is_searched(failure, verdict):
-        others = tried.others
-        answer = search(shown, failure.position, others.shown, others.whole)
-        by = partial(order, traced=traced, tried=tried, votes=answer.votes)
-        found = tuple(sorted(answer.found, key=by))
-        is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
-        found = () if is_refuted or is_accepted(verdict, failure, found) else found
         argument = by_bytes(argument, shown, failure, found, traced)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
@@ -124,19 +118,11 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         told = tell_accused(traced.accused, execution.case.program, best)
         if told.sentence:
             argument = replace(told, later=argument.facts).added_to(argument)
-    if found and found[0].rule is BINDINGS and again is not None:
-        argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
     settling = tell_settling(verdict, failure, argument.sentence, again)
-    argument = settling.added_to(argument)
     if settling.sentence:
         # Another size or another byte changes the order of maps as well, and so tells nothing.
         tried = replace(tried, varied=Varied())
-    kind = found[0].kind if found else ""
-    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
-    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
-    for told in _looked_into(verdict, failure, argument, traced, again):
-        argument = told.added_to(argument)
-    argument = tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
+    argument = _by_trials(verdict, failure, settling.added_to(argument), found, traced, again)
     argument = replace(
         argument,
         events=tuple(execution.trace),
@@ -147,6 +133,38 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         inevitable=_fault_told(tried, argument),
     )
     return replace(argument, clock=_clock(argument))
+
+
+def _searched(
+    verdict: Verdict, failure: Failure, shown: Shown, traced: Traced, tried: Tried
+) -> tuple[Hypothesis, ...]:
+    """The mistakes that explain the bytes, the likeliest first."""
+    if not _is_searched(failure, verdict):
+        return ()
+    answer = search(shown, failure.position, tried.others.shown, tried.others.whole)
+    by = partial(order, traced=traced, tried=tried, votes=answer.votes)
+    found = tuple(sorted(answer.found, key=by))
+    is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
+    return () if is_refuted or is_accepted(verdict, failure, found) else found
+
+
+def _by_trials(
+    verdict: Verdict,
+    failure: Failure,
+    argument: Argument,
+    found: tuple[Hypothesis, ...],
+    traced: Traced,
+    again: Judge | None,
+) -> Argument:
+    """The argument with what calls, faults and programs made for the question show besides."""
+    kind = found[0].kind if found else ""
+    if found and found[0].rule is BINDINGS and again is not None:
+        argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
+    for told in _looked_into(verdict, failure, argument, traced, again):
+        argument = told.added_to(argument)
+    return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
 
 
 def _passes(tried: Tried) -> tuple[str, ...]:
