@@ -18,7 +18,6 @@ NONE_BROKEN = "the calls on the device break none"
 _MOST_BRIEF = 6
 _FIRST_FACT = 2
 """The row of the first fact, after the sentence and what shows it."""
-_ABOUT_BYTES = ("byte ", "with all of ")
 _BROKEN = "is broken first"
 _MOST_SAID = 110
 _LEFT_OUT = ("or", "inevitable", "free", "clock")
@@ -137,7 +136,7 @@ class Argument:
         name = self.rule.name if self.rule is not None else ""
         return (
             lambda row: row == ("law", NONE_BROKEN),
-            lambda row: row[0] == "fact" and row[1].startswith(_ABOUT_BYTES),
+            lambda row: row[0] == "fact" and row[1].startswith("byte "),
             lambda row: has_facts and row[0] == "law" and row[1].startswith(f"{name} {_BROKEN}"),
             lambda row: has_facts and row[0] == "law" and f" {_BROKEN}" in row[1],
             lambda row: row[0] == "fact",

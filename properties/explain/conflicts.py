@@ -47,6 +47,7 @@ _WAITING = {
 """Commands that use buffer x, and the byte of x that is then written."""
 
 
+_MOST_SAID, _MOST_RIGHT = 3, 3
 _SORTS = ("copy", "dispatch", "read", "replay")
 _SIZES = (1, 4, 8, 64)
 _WAITS = "dispatch affine x 3,1 1x1x1"
@@ -82,10 +83,17 @@ def tell_conflicts(
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
     right.sort(key=lambda what: not near & {*what.split()})
     fact = (
-        f"each tried alone, a write overtakes {', '.join(wrong)}; and not {', '.join(right[:4])}"
-        f"{f' or {len(right) - 4} others' if len(right) > 4 else ''}"
+        f"each tried alone, a write overtakes {_first(wrong, 'and')}; and not "
+        f"{_first(right[:_MOST_RIGHT], 'or', len(right) - _MOST_RIGHT)}"
     )
     return Told(facts=(fact,))
+
+
+def _first(what: list[str], word: str, left: int = 0) -> str:
+    """The first of some commands, and how many there are beside them."""
+    left = max(left, len(what) - _MOST_SAID)
+    more = f" {word} {left} others" if left > 0 else ""
+    return ", ".join(what[:_MOST_SAID]) + more
 
 
 def _of_sizes(verdict: Verdict, again: Judge) -> str:

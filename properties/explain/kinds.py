@@ -243,8 +243,16 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _created(verdict: Verdict, reason: str) -> tuple[str, ...]:
-    """The first buffers of a role that were made, if the failure is a wrong count of these."""
+    """What the calls show of a wrong count: the buffers of a role that were made, or submits."""
     words = reason.split()
+    if "flushes" in words:
+        made = [
+            f"call {call.number}, in {call.place}, of {call.event['commands']} commands"
+            for call in calls(verdict.execution.trace)
+            if call.event.kind == "encode" and call.event["reason"] == words[-1]
+        ]
+        said = f"submits of that reason that the device saw: {'; '.join(made[:3]) or 'none'}"
+        return (said,)
     if words[-1] != "created":
         return ()
     made = [

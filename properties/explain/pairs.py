@@ -41,14 +41,18 @@ _PAIRS = {
         "dispatch mix x,y,o 3,1 1x1x1",
         "dispatch mix x,p,o 3,1 1x1x1",
     ),
+    "the last of three buffers": (
+        "dispatch mix x,y,o 3,1 1x1x1",
+        "dispatch mix x,y,p 3,1 1x1x1",
+    ),
     "the kernel": (_AFFINE, "dispatch count o 3,1 1x1x1"),
     "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
     "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
     "the grid": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
 }
 """Two dispatches, by what differs."""
-_LAWS = (laws.B1.name, laws.E3.name, laws.E5.name)
-_OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "call")
+_LAWS = (laws.B1.name, laws.E2.name, laws.E3.name, laws.E5.name)
+_OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
@@ -75,12 +79,16 @@ def tell_pairs(
     if kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
         return NOTHING
     tried = {
-        what: instead_of(verdict, f"{_MADE}{first}\nflush\n{second}\n{_ENDS}", again).failure
-        for what, (first, second) in _PAIRS.items()
+        what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in _PAIRS.items()
     }
-    failed = {what: found.kind for what, found in tried.items() if found is not None}
+    # Where the second goes wrong by itself as well, the first has no part in it.
+    failed = {
+        what: kind
+        for what, kind in tried.items()
+        if kind is not None and _failed(verdict, _PAIRS[what][1], again) is None
+    }
     # A law may be broken by each of them; what comes back wrong tells more.
-    wrong = [what for what, found in failed.items() if found in _SHOWN] or [*failed]
+    wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
     near = {word for what in wrong for word in what.split() if word in _OF_ONE_SORT}
     right = [what for what in tried if what not in wrong]
     right.sort(key=lambda what: not near & {*what.split()})
@@ -94,3 +102,8 @@ def tell_pairs(
             f"{f' or {left} others' if left > 0 else ''}",
         )
     )
+
+
+def _failed(verdict: Verdict, dispatches: str, again: Judge) -> FailureKind | None:
+    failure = instead_of(verdict, f"{_MADE}{dispatches}\n{_ENDS}", again).failure
+    return None if failure is None else failure.kind

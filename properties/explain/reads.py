@@ -39,7 +39,7 @@ def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:
     """Which of two to five equal reads before one sync are wrong."""
     ops = [each for each in verdict.execution.case.program if not isinstance(each, Read)]
     wrong = [_wrong_of(verdict, ops, op, count, again) for count in _COUNTS]
-    if not any(wrong):
+    if not any(0 < len(found) < count for count, found in zip(_COUNTS, wrong, strict=True)):
         return NOTHING
     parted = [_wrong_of(verdict, ops, op, count, again, Flush()) for count in _COUNTS]
     same = "the same" if parted == wrong else "others"

@@ -158,4 +158,45 @@ APART = (
             "it passes 8 of 46 times: about as often as the map that was asked for last settles",
         ),
     ),
+    Told(
+        name="empty_batch_submitted",
+        program="alloc a 0\n",
+        headers="policy: eager\n",
+        says=("a flush of nothing submits an empty batch too; a sync of nothing submits none",),
+    ),
+    Told(
+        name="empty_submit_not_counted",
+        program="alloc a 4\nwrite a 0 01010101\nflush\n",
+        headers="policy: eager\n",
+        says=(
+            "submits of that reason that the device saw: call 3, in op 2 (flush), of 0 commands",
+        ),
+    ),
+    Told(
+        name="all_ones_end_a_read",
+        program="alloc a 20\nwrite a 0 ffffffff\nread a 0 20 -> r0\n",
+        headers="policy: eager\n",
+        says=("with op 1 8 bytes further on, 8 to 19",),
+    ),
+    Told(
+        name="copy_only_flush_skipped",
+        program="alloc a 8\ncopy a 0 a 4 4\nwrite a 0 01010101\nread a 4 4 -> r0\n",
+        headers="policy: lazy\n",
+        says=("a copy beside a dispatch over others",),
+    ),
+    Told(
+        name="last_buffer_found_by_size",
+        program="alloc a 4\nalloc b 4\nalloc c 4\ndispatch mix b,b,c 1,1 1x1x1\nfree a\n"
+        "dispatch mix b,b,a 1,1 1x1x1\n",
+        headers="policy: ring\n",
+        says=("the second goes wrong if that is the last of three buffers; not if it is",),
+    ),
+    Told(
+        name="FailedShifts",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
+        "disturbance: seed=1 failed_maps=0\n",
+        says=("with three such reads and the same plan they got, in order: ",),
+    ),
 )
