@@ -5,7 +5,7 @@ began.  A command is submitted with its batch, and a host write at its own call.
 is done when a later fence or map has settled.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -13,16 +13,17 @@ from gpusim.trace import Event
 from properties.explain.accused import Accused, stood_for
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
-from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.catalogue import C9, LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import (
     STAGING,
     STORAGE,
+    Bytes,
     ExpectedOp,
     ExpectedRead,
     ExpectedWrite,
 )
-from properties.oracles.laws.matching import blame, command_of, meets
+from properties.oracles.laws.matching import blame, command_of, content_of, meets
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
@@ -40,6 +41,20 @@ def is_call(event: Event) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fed:
+    """The first dispatch whose uniform slot holds another payload than that of its call."""
+
+    position: int
+    command: int
+    slot: Bytes
+    meant: bytes
+    held: bytes
+    scalars: tuple[tuple[str, str], ...]
+    """The name and the value of each scalar of the call, in the order of the payload's words."""
+    submit: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Traced:
     """What the trace of an execution shows; empty if there is no trace."""
 
@@ -49,6 +64,9 @@ class Traced:
     submits: Submits = field(default_factory=dict)
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
+    fed: Fed | None = None
+    has_left: bool = False
+    """Whether something was accepted and never submitted, though a sync came after it."""
     is_known: bool = False
 
     def of(self, position: int) -> Reached | None:
@@ -93,6 +111,7 @@ class Clocks:
         self.submits: Submits = {}
         self.fetched: Fetched = {}
         self.accused: Accused | None = None
+        self.fed: Fed | None = None
         self._issued: list[ExpectedOp] = []
         self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
@@ -136,9 +155,28 @@ class Clocks:
         if self._state.unasked is not None and self.accused is None:
             self.accused = self._accuse(*self._state.unasked)
             self._state.unasked = None
+        self.fed = self.fed or next(self._misfed(), None)
         for staging in self._batch:
             self._copied[staging] = self.now
         self._batch.clear()
+
+    def _misfed(self) -> Iterator[Fed]:
+        """The dispatches of the batch whose slots do not hold the scalars of their calls."""
+        for run, about in self._state.runs:
+            if not run.kernel.uniform_bytes:
+                continue
+            meant, held = run.payload(), content_of(about["ranges"][-1], self._state)
+            if held is not None and len(held) == len(meant) and held != meant:
+                names = [scalar.name for scalar in run.kernel.scalars]
+                yield Fed(
+                    position=run.position,
+                    command=run.command,
+                    slot=about["ranges"][-1],
+                    meant=meant,
+                    held=held,
+                    scalars=tuple(zip(names, map(str, run.scalars), strict=False)),
+                    submit=self.now,
+                )
 
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
@@ -205,5 +243,7 @@ def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
         submits=clocks.submits,
         fetched=clocks.fetched,
         accused=clocks.accused,
+        fed=clocks.fed,
+        has_left=any(each.trait == C9.name for each in checker.violations),
         is_known=True,
     )
