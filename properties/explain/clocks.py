@@ -18,11 +18,12 @@ from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import (
     STAGING,
     STORAGE,
+    Bytes,
+    ExpectedDispatch,
     ExpectedOp,
     ExpectedRead,
-    ExpectedWrite,
 )
-from properties.oracles.laws.matching import blame, command_of, meets
+from properties.oracles.laws.matching import blame, command_of, content_of, meets
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
@@ -40,6 +41,18 @@ def is_call(event: Event) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Misfed:
+    """The first dispatch whose uniforms, at its submit, were not those of its call."""
+
+    expected: ExpectedDispatch
+    submit: int
+    """The number of the submit's call."""
+    slot: Bytes
+    held: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Traced:
     """What the trace of an execution shows; empty if there is no trace."""
 
@@ -49,6 +62,9 @@ class Traced:
     submits: Submits = field(default_factory=dict)
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
+    overtaken: ExpectedOp | None = None
+    """The op that still waited when the first law was broken by a submit."""
+    misfed: Misfed | None = None
     is_known: bool = False
 
     def of(self, position: int) -> Reached | None:
@@ -93,11 +109,15 @@ class Clocks:
         self.submits: Submits = {}
         self.fetched: Fetched = {}
         self.accused: Accused | None = None
+        self.overtaken: ExpectedOp | None = None
+        self.misfed: Misfed | None = None
         self._issued: list[ExpectedOp] = []
         self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
         """The submit that last copied to each staging buffer."""
         self._batch: set[int] = set()
+        self._was_broken = False
+        """Whether a law was broken by the end of the last submit."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -132,7 +152,12 @@ class Clocks:
             kind, details = self._state.batch[index]
             if type(expected) is ExpectedRead and kind == "copy":
                 self.fetched[expected.position] = self.now, details
+            if isinstance(expected, ExpectedDispatch) and self.misfed is None:
+                self.misfed = self._misfed(expected, details)
             self.submitted[expected.position] = self.now
+        if self._state.violations and not self._was_broken:
+            self.overtaken = next(iter(self._state.open), None)
+        self._was_broken = bool(self._state.violations)
         if self._state.unasked is not None and self.accused is None:
             self.accused = self._accuse(*self._state.unasked)
             self._state.unasked = None
@@ -140,16 +165,25 @@ class Clocks:
             self._copied[staging] = self.now
         self._batch.clear()
 
+    def _misfed(self, expected: ExpectedDispatch, about: About) -> Misfed | None:
+        payload = expected.payload()
+        if not payload:
+            return None
+        slot = about["ranges"][-1]
+        held = content_of(slot, self._state)
+        if held is None or held == payload:
+            return None
+        return Misfed(expected=expected, submit=self.now, slot=slot, held=held, payload=payload)
+
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
 
-        None if the right command still follows in the batch, or if no op of that kind waits.  Also
-        None for a write, since the bytes of a write say more than its command.
+        None if the right command still follows in the batch, or if no op of that kind waits.
         """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
         expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
-        if expected is None or isinstance(expected, ExpectedWrite):
+        if expected is None:
             return None
         if any(meets(expected, each, state) for each in later):
             return None
@@ -205,5 +239,7 @@ def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
         submits=clocks.submits,
         fetched=clocks.fetched,
         accused=clocks.accused,
+        overtaken=clocks.overtaken,
+        misfed=clocks.misfed,
         is_known=True,
     )

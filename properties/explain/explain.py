@@ -13,6 +13,7 @@ from gpusim.text import write_op
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument, ByteStory, Crossing
+from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.encoders import tell_encoders, tell_like_batch
@@ -237,6 +238,7 @@ def _looked_into(
     yield by_faults
     if by_faults.sentence:
         return
+    yield tell_carried(verdict, failure, traced)
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)

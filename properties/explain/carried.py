@@ -1,0 +1,319 @@
+"""What the submits carried out, against what was asked for: a command, its uniforms, its bytes.
+
+A law names a slot or a command in the numbers of the trace.  Here the trace is searched for what
+stands in its place: the submit that has the command once more, the place to which the uniforms were
+written, the reads whose bytes share a page.  Nothing here runs the program again.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from math import prod
+
+from gpusim.errors import InvalidScalar
+from gpusim.ops import AnyDispatch, Dispatch, Op, Read
+from gpusim.runtime.commands import UNKNOWN_GROUPS
+from gpusim.text import write_op
+from properties.explain.accused import step_of
+from properties.explain.calls import Call, calls
+from properties.explain.clocks import Misfed, Traced, is_call
+from properties.explain.experiments import shown_by
+from properties.explain.hypothesis import named, quoted
+from properties.explain.scene import Scene, Step
+from properties.explain.told import NOTHING, Told
+from properties.explain.when import cut_before
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import UNIFORM, ExpectedWrite
+from properties.oracles.laws.order import UNASKED
+from properties.oracles.laws.state import About
+
+_OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
+_OF_UNIFORMS = (laws.B1.name, laws.B3.name)
+_MOST_SHOWN = 16
+_BUFFER = re.compile(r"(\w+) buffer (\d+)")
+
+
+def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """What stands in the trace in the place of what the first broken law asks for."""
+    broken = traced.broken
+    told = _of_page(verdict, failure, traced)
+    if broken is None or told is not NOTHING:
+        return told
+    if broken.trait in _OF_UNIFORMS and traced.misfed is not None:
+        return Told(facts=tuple(_of_uniforms(verdict, traced.misfed)))
+    said = broken.notes[0] if broken.notes else ""
+    if broken.trait == laws.F1.name:
+        return _life(verdict, said)
+    if broken.trait not in _OF_ORDER:
+        return NOTHING
+    if UNASKED in said:
+        return _twice(verdict, traced)
+    return _left_out(verdict, failure, traced)
+
+
+def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """The command that no submit carried out, though later ones were submitted."""
+    first, program = traced.overtaken, verdict.execution.case.program
+    if first is None or traced.was_submitted(first.position, first.command):
+        return NOTHING
+    if isinstance(first, ExpectedWrite) and first.started:
+        return NOTHING
+    facts = [*_alike(first.position, first.command, shown_by(verdict).scene)]
+    if first.command > 0:
+        facts += cut_before(first.position, first.command, traced)
+    own = quoted(step_of(first, program))
+    sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"
+    if failure.kind is FailureKind.LAW:
+        return Told(sentence=sentence, culprit=first.position, rule=laws.C1, facts=tuple(facts))
+    return Told(facts=(*facts, sentence)[:1])
+
+
+def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
+    """The last earlier step that asks for the same."""
+    before: list[Step] = []
+    for step in scene.steps:
+        if (step.position, step.command) != (at, command):
+            before.append(step)
+            continue
+        alike = next((each for each in reversed(before) if each.op == step.op), None)
+        if alike is not None:
+            yield (
+                f"{named(alike)} is the same call and came before: likeliest {named(step)} was "
+                "taken for a repetition of it"
+            )
+        return
+
+
+def _twice(verdict: Verdict, traced: Traced) -> Told:
+    """A command that one batch ends with, and a later batch has again."""
+    last: tuple[Call, Call] | None = None
+    encoded: Call | None = None
+    commands: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        kind = call.event.kind
+        if kind == "encode":
+            encoded, commands = call, []
+        elif kind in ("dispatch", "copy"):
+            commands.append(call)
+            again = call.number <= traced.broken_at and last is not None
+            if again and last is not None and call.event == last[0].event:
+                ended, batch = last
+                return Told(
+                    sentence=(
+                        f"the command of {ended.place} was submitted twice: at the end of the "
+                        f"batch of call {batch.number} (reason: {batch.event['reason']}), and "
+                        f"again in the batch of {call.place}"
+                    ),
+                    rule=laws.C1,
+                    facts=(f"calls {ended.number} and {call.number} are the same command",),
+                )
+        elif kind == "submit" and commands and encoded is not None:
+            last = commands[-1], encoded
+    return NOTHING
+
+
+def _of_uniforms(verdict: Verdict, misfed: Misfed) -> Iterator[str]:
+    """What the slot of a dispatch held, and where its own payload was written."""
+    number, offset, size_bytes = misfed.slot
+    own = named(step_of(misfed.expected, verdict.execution.case.program))
+    owner = _owner(misfed, shown_by(verdict).scene)
+    whose = f", the payload of {named(owner)}" if owner is not None else ""
+    zeros = ", which is all zero" if not any(misfed.held) else ""
+    yield (
+        f"{own} bound bytes {offset} to {offset + size_bytes - 1} of uniform buffer {number}; at "
+        f"its submit (call {misfed.submit}) they held {_hex(misfed.held)}{whose or zeros}"
+    )
+    places = [*_written(verdict, misfed)]
+    payload = f"its own payload {_hex(misfed.payload)}"
+    if not places:
+        yield f"no call wrote {payload}"
+        return
+    call, buffer, start = places[0]
+    late = "only " if call.number > misfed.submit else ""
+    yield (
+        f"{payload} was written {late}at call {call.number}, in {call.place}, to "
+        f"{_said((start, start + len(misfed.payload)))} of uniform buffer {buffer}"
+    )
+
+
+def _owner(misfed: Misfed, scene: Scene) -> Step | None:
+    """The dispatch whose payload the slot held: the last one before the misfed one, or the next."""
+    place = misfed.expected.position, misfed.expected.command
+    before: Step | None = None
+    for step in scene.steps:
+        is_before = (step.position, step.command) < place
+        if not is_before and before is not None:
+            return before
+        if (step.position, step.command) != place and _payload(step.op, scene) == misfed.held:
+            if not is_before:
+                return step
+            before = step
+    return before
+
+
+def _payload(op: Op, scene: Scene) -> bytes:
+    """The uniform bytes of a dispatch; empty for other ops."""
+    if not isinstance(op, AnyDispatch):
+        return b""
+    groups = prod(op.grid) if isinstance(op, Dispatch) else UNKNOWN_GROUPS
+    with suppress(InvalidScalar):
+        return scene.kernels[op.kernel].pack(op.scalars, groups)
+    return b""
+
+
+def _written(verdict: Verdict, misfed: Misfed) -> Iterator[tuple[Call, int, int]]:
+    """The calls that wrote the payload since the op, each with the buffer and the first byte."""
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        is_late = call.position >= misfed.expected.position or call.position < 0
+        if event.kind == "write_buffer" and event["role"] == UNIFORM and is_late:
+            at = bytes(event["data"]).find(misfed.payload)
+            if at >= 0:
+                yield call, event["buffer"], event["offset"] + at
+
+
+def _life(verdict: Verdict, said: str) -> Told:
+    """When the buffer that a broken law names was made and destroyed."""
+    about = _BUFFER.search(said)
+    if about is None:
+        return NOTHING
+    number = int(about[2])
+    told = []
+    for call in calls(verdict.execution.trace):
+        if call.event.kind in _LIFE and call.event["buffer"] == number:
+            told.append(f"{_LIFE[call.event.kind]} at call {call.number}, in {call.place}")
+    return Told(facts=(f"{about[0]} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
+
+
+_LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
+
+
+def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """The reads whose bytes are in one page with those of a read that is wrong."""
+    at, program = failure.position, verdict.execution.case.program
+    fetched = traced.fetched.get(at)
+    if fetched is None or failure.kind not in _OF_READS:
+        return NOTHING
+    page = {
+        position: copy["target_offset"]
+        for position, (submit, copy) in sorted(traced.fetched.items())
+        if submit == fetched[0] and copy["target"] == fetched[1]["target"]
+    }
+    told = _mapped_short(verdict, at, traced)
+    if told is not NOTHING:
+        return told
+    if len(page) == 1:
+        return _untaken(verdict, at, traced)
+    order = [*page]
+    nth = order.index(at) + 1
+    ranges = {n: _range(traced.fetched[n][1]) for n in order}
+    name = f"staging buffer {fetched[1]['target']}"
+    same = [n for n in order if n != at and _meet(ranges[n], ranges[at])]
+    if same:
+        fact = (
+            f"op {same[0]} and op {at} share a page, {name}, and their copies overlap there: "
+            f"{_said(ranges[same[0]])} and {_said(ranges[at])}"
+        )
+        return Told(facts=(fact,))
+    where = _found_at(verdict, at, traced, ranges)
+    if where < 0:
+        return NOTHING
+    inside = [f"op {n}" for n in order if ranges[n][0] <= where < ranges[n][1]]
+    place = f", the place of {inside[0]}" if inside else ""
+    op = program[at]
+    assert isinstance(op, Read)
+    fact = (
+        f"op {at} is read {nth} of the {len(order)} in one page, {name}: its copy went to "
+        f"{_said(ranges[at])}, and it was given what the page has from byte {where} on{place}"
+    )
+    return Told(facts=(fact,))
+
+
+_OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
+
+
+def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple[int, int]]) -> int:
+    """Where in its page the bytes are that a read was given; -1 if they are at its own place.
+
+    Of several places, the last one before the read's own.
+    """
+    submit, copy = traced.fetched[at]
+    op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data
+    assert isinstance(op, Read)
+    data = _taken(verdict, submit, copy["target"])
+    shift = op.offset - copy["source_offset"]
+    if not got or data is None or data[ranges[at][0] + shift :][: len(got)] == got:
+        return -1
+    starts = [start + shift for n, (start, _) in ranges.items() if n != at]
+    places = [start for start in starts if data[start : start + len(got)] == got]
+    before = [start for start in places if start < ranges[at][0]]
+    return max(before, default=min(places, default=-1))
+
+
+def _taken(verdict: Verdict, submit: int, staging: int) -> bytes | None:
+    """The bytes that the first take after a submit has given of a staging buffer."""
+    for call in calls(verdict.execution.trace):
+        is_take = call.event.kind == "take" and call.event["buffer"] == staging
+        if is_take and call.number > submit:
+            return bytes(call.event["data"])
+    return None
+
+
+def _untaken(verdict: Verdict, at: int, traced: Traced) -> Told:
+    """A read that was delivered before its own page was taken, and what was taken before."""
+    submit, copy = traced.fetched[at]
+    op, target = verdict.execution.case.program[at], copy["target"]
+    assert isinstance(op, Read)
+    pages = {each["target"]: n for n, (_, each) in traced.fetched.items()}
+    number, taken = 0, 0
+    for event in verdict.execution.trace:
+        number += is_call(event)
+        if event.kind == "take" and number > submit:
+            if event["buffer"] == target:
+                return NOTHING
+            taken = event["buffer"] if event["buffer"] in pages else taken
+        elif event.kind == "delivered" and event["result"] == op.result:
+            break
+    if not taken:
+        return NOTHING
+    sentence = (
+        f"op {at} ({write_op(op)}) was given what staging buffer {taken} held, the page of op "
+        f"{pages[taken]}, though its own page, staging buffer {target}, was not yet taken"
+    )
+    return Told(sentence=sentence, culprit=at, rule=laws.D5)
+
+
+def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
+    """A page that was mapped for fewer bytes than were copied there."""
+    submit, copy = traced.fetched[at]
+    target, (start, end) = copy["target"], _range(copy)
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "map" and event["buffer"] == target and call.number > submit:
+            if event["size_bytes"] >= end:
+                break
+            fact = (
+                f"the copy of op {at} went to {_said((start, end))} of its page, staging buffer "
+                f"{target}, and only the first {event['size_bytes']} bytes of it were mapped (call "
+                f"{call.number})"
+            )
+            return Told(facts=(fact,))
+    return NOTHING
+
+
+def _range(copy: About) -> tuple[int, int]:
+    return copy["target_offset"], copy["target_offset"] + copy["size_bytes"]
+
+
+def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _said(range_: tuple[int, int]) -> str:
+    return f"bytes {range_[0]} to {range_[1] - 1}"
+
+
+def _hex(data: bytes) -> str:
+    return data[:_MOST_SHOWN].hex() + ("..." if len(data) > _MOST_SHOWN else "")
