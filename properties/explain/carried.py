@@ -11,6 +11,7 @@ from contextlib import suppress
 from math import prod
 
 from gpusim.errors import InvalidScalar
+from gpusim.history import CRASH
 from gpusim.ops import AnyDispatch, Dispatch, Op, Read
 from gpusim.runtime.commands import UNKNOWN_GROUPS
 from gpusim.text import write_op
@@ -46,11 +47,29 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     said = broken.notes[0] if broken.notes else ""
     if broken.trait == laws.F1.name:
         return _life(verdict, said)
+    if broken.trait == laws.D2.name:
+        return _undelivered(verdict)
     if broken.trait not in _OF_ORDER:
         return NOTHING
     if UNASKED in said:
         return _twice(verdict, traced)
     return _left_out(verdict, failure, traced)
+
+
+def _undelivered(verdict: Verdict) -> Told:
+    """Which reads were delivered, in order, and which never were."""
+    program, history = verdict.execution.case.program, verdict.execution.history
+    accepted = [
+        op.result
+        for op, outcome in zip(program, history.outcomes, strict=True)
+        if isinstance(op, Read) and (outcome.error is None or outcome.error.startswith(CRASH))
+    ]
+    came = [event["result"] for event in verdict.execution.trace if event.kind == "delivered"]
+    never = [name for name in accepted if name not in came]
+    if not never:
+        return NOTHING
+    fact = f"delivered were, in this order, {', '.join(came) or 'none'}; never {', '.join(never)}"
+    return Told(facts=(fact,))
 
 
 def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
@@ -205,7 +224,8 @@ def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if told is not NOTHING:
         return told
     if len(page) == 1:
-        return _untaken(verdict, at, traced)
+        told = _untaken(verdict, at, traced)
+        return told if told is not NOTHING else _mapped_before(verdict, at, traced)
     order = [*page]
     nth = order.index(at) + 1
     ranges = {n: _range(traced.fetched[n][1]) for n in order}
@@ -300,6 +320,28 @@ def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
                 f"{call.number})"
             )
             return Told(facts=(fact,))
+    return NOTHING
+
+
+def _mapped_before(verdict: Verdict, at: int, traced: Traced) -> Told:
+    """A staging buffer whose map gave what the last map of it gave, and not what was copied."""
+    submit, copy = traced.fetched[at]
+    outcome = verdict.execution.history.outcomes[at]
+    before: Call | None = None
+    for call in calls(verdict.execution.trace):
+        if call.event.kind != "take" or call.event["buffer"] != copy["target"]:
+            continue
+        if call.number < submit:
+            before = call
+            continue
+        is_same = before is not None and before.event["data"] == call.event["data"]
+        if before is None or not is_same or (outcome.data or b"") not in bytes(call.event["data"]):
+            break
+        fact = (
+            f"staging buffer {copy['target']}, which op {at} read, was mapped before, in "
+            f"{before.place}, and had the very same bytes then (call {before.number})"
+        )
+        return Told(facts=(fact,))
     return NOTHING
 
 
