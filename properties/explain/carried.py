@@ -1,23 +1,19 @@
 """What the submits carried out, against what was asked for: a command, its uniforms, its bytes.
 
 A law names a slot or a command in the numbers of the trace.  Here the trace is searched for what
-stands in its place: the submit that has the command once more, the place to which the uniforms were
-written, the reads whose bytes share a page.  Nothing here runs the program again.
+stands in its place: the submit that has the command once more, the life of a buffer, the reads
+whose bytes share a page.  Nothing here runs the program again.
 """
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
-from math import prod
 
-from gpusim.errors import InvalidScalar
 from gpusim.history import CRASH
-from gpusim.ops import AnyDispatch, Dispatch, Op, Read
-from gpusim.runtime.commands import UNKNOWN_GROUPS
+from gpusim.ops import Read
 from gpusim.text import write_op
 from properties.explain.accused import step_of
 from properties.explain.calls import Call, calls
-from properties.explain.clocks import Misfed, Traced, is_call
+from properties.explain.clocks import Traced, is_call
 from properties.explain.experiments import shown_by
 from properties.explain.hypothesis import named, quoted
 from properties.explain.scene import Scene, Step
@@ -26,13 +22,11 @@ from properties.explain.when import cut_before
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import UNIFORM, ExpectedWrite
+from properties.oracles.laws.expected import ExpectedWrite
 from properties.oracles.laws.order import UNASKED
 from properties.oracles.laws.state import About
 
 _OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
-_OF_UNIFORMS = (laws.B1.name, laws.B3.name)
-_MOST_SHOWN = 16
 _BUFFER = re.compile(r"(\w+) buffer (\d+)")
 
 
@@ -42,8 +36,6 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     told = _of_page(verdict, failure, traced)
     if broken is None or told is not NOTHING:
         return told
-    if broken.trait in _OF_UNIFORMS and traced.misfed is not None:
-        return Told(facts=tuple(_of_uniforms(verdict, traced.misfed)))
     said = broken.notes[0] if broken.notes else ""
     if broken.trait == laws.F1.name:
         return _life(verdict, said)
@@ -131,66 +123,6 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
         elif kind == "submit" and commands and encoded is not None:
             last = commands[-1], encoded
     return NOTHING
-
-
-def _of_uniforms(verdict: Verdict, misfed: Misfed) -> Iterator[str]:
-    """What the slot of a dispatch held, and where its own payload was written."""
-    number, offset, size_bytes = misfed.slot
-    own = named(step_of(misfed.expected, verdict.execution.case.program))
-    owner = _owner(misfed, shown_by(verdict).scene)
-    whose = f", the payload of {named(owner)}" if owner is not None else ""
-    zeros = ", which is all zero" if not any(misfed.held) else ""
-    yield (
-        f"{own} bound bytes {offset} to {offset + size_bytes - 1} of uniform buffer {number}; at "
-        f"its submit (call {misfed.submit}) they held {_hex(misfed.held)}{whose or zeros}"
-    )
-    places = [*_written(verdict, misfed)]
-    payload = f"its own payload {_hex(misfed.payload)}"
-    if not places:
-        yield f"no call wrote {payload}"
-        return
-    call, buffer, start = places[0]
-    late = "only " if call.number > misfed.submit else ""
-    yield (
-        f"{payload} was written {late}at call {call.number}, in {call.place}, to "
-        f"{_said((start, start + len(misfed.payload)))} of uniform buffer {buffer}"
-    )
-
-
-def _owner(misfed: Misfed, scene: Scene) -> Step | None:
-    """The dispatch whose payload the slot held: the last one before the misfed one, or the next."""
-    place = misfed.expected.position, misfed.expected.command
-    before: Step | None = None
-    for step in scene.steps:
-        is_before = (step.position, step.command) < place
-        if not is_before and before is not None:
-            return before
-        if (step.position, step.command) != place and _payload(step.op, scene) == misfed.held:
-            if not is_before:
-                return step
-            before = step
-    return before
-
-
-def _payload(op: Op, scene: Scene) -> bytes:
-    """The uniform bytes of a dispatch; empty for other ops."""
-    if not isinstance(op, AnyDispatch):
-        return b""
-    groups = prod(op.grid) if isinstance(op, Dispatch) else UNKNOWN_GROUPS
-    with suppress(InvalidScalar):
-        return scene.kernels[op.kernel].pack(op.scalars, groups)
-    return b""
-
-
-def _written(verdict: Verdict, misfed: Misfed) -> Iterator[tuple[Call, int, int]]:
-    """The calls that wrote the payload since the op, each with the buffer and the first byte."""
-    for call in calls(verdict.execution.trace):
-        event = call.event
-        is_late = call.position >= misfed.expected.position or call.position < 0
-        if event.kind == "write_buffer" and event["role"] == UNIFORM and is_late:
-            at = bytes(event["data"]).find(misfed.payload)
-            if at >= 0:
-                yield call, event["buffer"], event["offset"] + at
 
 
 def _life(verdict: Verdict, said: str) -> Told:
@@ -355,7 +287,3 @@ def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def _said(range_: tuple[int, int]) -> str:
     return f"bytes {range_[0]} to {range_[1] - 1}"
-
-
-def _hex(data: bytes) -> str:
-    return data[:_MOST_SHOWN].hex() + ("..." if len(data) > _MOST_SHOWN else "")

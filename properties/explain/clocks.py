@@ -5,7 +5,7 @@ began.  A command is submitted with its batch, and a host write at its own call.
 is done when a later fence or map has settled.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -13,13 +13,12 @@ from gpusim.trace import Event
 from properties.explain.accused import Accused, stood_for
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
-from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.catalogue import C9, LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import (
     STAGING,
     STORAGE,
     Bytes,
-    ExpectedDispatch,
     ExpectedOp,
     ExpectedRead,
 )
@@ -41,15 +40,17 @@ def is_call(event: Event) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Misfed:
-    """The first dispatch whose uniforms, at its submit, were not those of its call."""
+class Fed:
+    """The first dispatch whose uniform slot holds another payload than that of its call."""
 
-    expected: ExpectedDispatch
-    submit: int
-    """The number of the submit's call."""
+    position: int
+    command: int
     slot: Bytes
+    meant: bytes
     held: bytes
-    payload: bytes
+    scalars: tuple[tuple[str, str], ...]
+    """The name and the value of each scalar of the call, in the order of the payload's words."""
+    submit: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,9 @@ class Traced:
     accused: Accused | None = None
     overtaken: ExpectedOp | None = None
     """The op that still waited when the first law was broken by a submit."""
-    misfed: Misfed | None = None
+    fed: Fed | None = None
+    has_left: bool = False
+    """Whether something was accepted and never submitted, though a sync came after it."""
     is_known: bool = False
 
     def of(self, position: int) -> Reached | None:
@@ -110,7 +113,7 @@ class Clocks:
         self.fetched: Fetched = {}
         self.accused: Accused | None = None
         self.overtaken: ExpectedOp | None = None
-        self.misfed: Misfed | None = None
+        self.fed: Fed | None = None
         self._issued: list[ExpectedOp] = []
         self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
@@ -152,8 +155,6 @@ class Clocks:
             kind, details = self._state.batch[index]
             if type(expected) is ExpectedRead and kind == "copy":
                 self.fetched[expected.position] = self.now, details
-            if isinstance(expected, ExpectedDispatch) and self.misfed is None:
-                self.misfed = self._misfed(expected, details)
             self.submitted[expected.position] = self.now
         if self._state.violations and not self._was_broken:
             self.overtaken = next(iter(self._state.open), None)
@@ -161,19 +162,28 @@ class Clocks:
         if self._state.unasked is not None and self.accused is None:
             self.accused = self._accuse(*self._state.unasked)
             self._state.unasked = None
+        self.fed = self.fed or next(self._misfed(), None)
         for staging in self._batch:
             self._copied[staging] = self.now
         self._batch.clear()
 
-    def _misfed(self, expected: ExpectedDispatch, about: About) -> Misfed | None:
-        payload = expected.payload()
-        if not payload:
-            return None
-        slot = about["ranges"][-1]
-        held = content_of(slot, self._state)
-        if held is None or held == payload:
-            return None
-        return Misfed(expected=expected, submit=self.now, slot=slot, held=held, payload=payload)
+    def _misfed(self) -> Iterator[Fed]:
+        """The dispatches of the batch whose slots do not hold the scalars of their calls."""
+        for run, about in self._state.runs:
+            if not run.kernel.uniform_bytes:
+                continue
+            meant, held = run.payload(), content_of(about["ranges"][-1], self._state)
+            if held is not None and len(held) == len(meant) and held != meant:
+                names = [scalar.name for scalar in run.kernel.scalars]
+                yield Fed(
+                    position=run.position,
+                    command=run.command,
+                    slot=about["ranges"][-1],
+                    meant=meant,
+                    held=held,
+                    scalars=tuple(zip(names, map(str, run.scalars), strict=False)),
+                    submit=self.now,
+                )
 
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
@@ -240,6 +250,7 @@ def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
         fetched=clocks.fetched,
         accused=clocks.accused,
         overtaken=clocks.overtaken,
-        misfed=clocks.misfed,
+        fed=clocks.fed,
+        has_left=any(each.trait == C9.name for each in checker.violations),
         is_known=True,
     )

@@ -9,9 +9,11 @@ from itertools import pairwise
 
 from properties.explain.calls import Call, calls
 from properties.explain.told import NOTHING, Told
-from properties.model.failure import Failure
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
+
+_SUBMITTED = "command buffer"
+"""What the device speaks of if a command buffer is submitted again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +38,13 @@ def tell_encoders(verdict: Verdict) -> Told:
     return NOTHING
 
 
-def tell_like_batch(verdict: Verdict, failure: Failure) -> Told:
-    """The submit of a batch failed, unplanned, and an earlier batch has the same commands."""
+def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
+    """The submit of a batch failed, unplanned, and an earlier batch has the same commands.
+
+    ``refusal`` is what the device said.  If that is about something else, nothing is concluded.
+    """
+    if _SUBMITTED not in refusal:
+        return NOTHING
     refused = [each for each in calls(verdict.execution.trace) if each.failed]
     planned = len(verdict.execution.case.device.faults) > 0
     if planned or not refused or refused[0].event["verb"] != "submit":

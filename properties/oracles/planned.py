@@ -15,7 +15,7 @@ from gpusim.trace import Event
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 
-_FAILING = {
+FAILING = {
     "failed_submits": "submit",
     "failed_writes": "write_buffer",
     "failed_encodes": "encode",
@@ -49,7 +49,7 @@ def judge_planned(execution: Execution) -> Failure | None:
 
 def _missed_fault(execution: Execution, events: list[Event]) -> Failure | None:
     """The failure if a call went well though a fault was planned; a lost device is silent."""
-    for name, verb in _FAILING.items():
+    for name, verb in FAILING.items():
         planned = getattr(execution.case.device.faults, name)
         shown = [error for error, _ in _calls(events, verb)] if planned else []
         for number in planned:
