@@ -5,11 +5,11 @@ names of the program.  The trace shows the command itself.  So it counts more th
 would show the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gpusim.ops import Alloc, Replay
-from gpusim.program import Program, captures_of, replayed
+from gpusim.program import Program, buffers_of, captures_of, replayed
 from properties.explain.hypothesis import Hypothesis, named, quoted
 from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
@@ -83,7 +83,8 @@ def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | N
     is_said = best is not None and best.culprit == at and best.kind in _SAYS_AS_MUCH[kind]
     if is_said:
         return NOTHING
-    return Told(sentence=said, culprit=at, rule=accused.law, facts=_apart(accused, program))
+    facts = (*_reordered(accused, program), *_apart(accused, program))
+    return Told(sentence=said, culprit=at, rule=accused.law, facts=facts)
 
 
 def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> str:
@@ -101,6 +102,30 @@ def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> st
 
 def _data(data: bytes) -> str:
     return data.hex() if len(data) <= _MOST_SHOWN else f"{len(data)} bytes"
+
+
+def _reordered(accused: Accused, program: Program) -> Iterator[str]:
+    """An earlier replay of the same graph over the same buffers in another order."""
+    at = accused.expected.position
+    own = program[at]
+    if not isinstance(own, Replay):
+        return
+    bound = _bound(own, program)
+    for n, op in enumerate(program.ops[:at]):
+        if isinstance(op, Replay) and op.graph == own.graph:
+            before = _bound(op, program)
+            if before != bound and sorted(before) == sorted(bound):
+                yield (
+                    f"op {n} replayed {own.graph} over {', '.join(before)}, and op {at} over "
+                    f"{', '.join(bound)}: the same buffers in another order"
+                )
+                return
+
+
+def _bound(op: Replay, program: Program) -> tuple[str, ...]:
+    """The buffers of a replay, in the order in which its commands name them."""
+    commands = replayed(captures_of(program)[op.graph], op)
+    return tuple(dict.fromkeys(name for command in commands for name in buffers_of(command)))
 
 
 def _apart(accused: Accused, program: Program) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
         return _undelivered(verdict)
     if broken.trait not in _OF_ORDER:
         return NOTHING
+    if traced.accused is not None:
+        return NOTHING
     if UNASKED in said:
         return _twice(verdict, traced)
     return _left_out(verdict, failure, traced)

@@ -249,7 +249,6 @@ def _looked_into(
         return
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
-    yield tell_carried(verdict, failure, traced)
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
@@ -265,6 +264,7 @@ def _looked_into(
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_gone(verdict, failure)
+    yield tell_carried(verdict, failure, traced)
     yield tell_leak(verdict, failure)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
