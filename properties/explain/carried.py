@@ -15,6 +15,7 @@ from properties.explain.accused import step_of
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced, is_call
 from properties.explain.experiments import shown_by
+from properties.explain.hops import order_within
 from properties.explain.hypothesis import named, quoted
 from properties.explain.scene import Scene, Step
 from properties.explain.told import NOTHING, Told
@@ -69,6 +70,9 @@ def _undelivered(verdict: Verdict) -> Told:
 def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     """The command that no submit carried out, though later ones were submitted."""
     first, program = traced.overtaken, verdict.execution.case.program
+    places = traced.submits.get(traced.broken_at, ())
+    if failure.kind is FailureKind.LAW and list(places) != sorted(places):
+        return Told(facts=(order_within(traced.broken_at, places),))
     if first is None or traced.was_submitted(first.position, first.command):
         return NOTHING
     if isinstance(first, ExpectedWrite) and first.started:
