@@ -17,7 +17,7 @@ from properties.explain.clocks import Traced, is_call
 from properties.explain.experiments import shown_by
 from properties.explain.hops import order_within
 from properties.explain.hypothesis import named, quoted
-from properties.explain.scene import Scene, Step
+from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.when import cut_before
 from properties.model.failure import Failure, FailureKind
@@ -44,10 +44,12 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
         return _undelivered(verdict)
     if broken.trait not in _OF_ORDER:
         return NOTHING
+    if UNASKED in said:
+        told = _twice(verdict, traced)
+        if traced.accused is None:
+            return told
     if traced.accused is not None:
         return NOTHING
-    if UNASKED in said:
-        return _twice(verdict, traced)
     return _left_out(verdict, failure, traced)
 
 
@@ -105,7 +107,7 @@ def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
 
 def _twice(verdict: Verdict, traced: Traced) -> Told:
     """A command that one batch ends with, and a later batch has again."""
-    last: tuple[Call, Call] | None = None
+    last: tuple[Call, Call, int] | None = None
     encoded: Call | None = None
     commands: list[Call] = []
     for call in calls(verdict.execution.trace):
@@ -114,21 +116,36 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
             encoded, commands = call, []
         elif kind in ("dispatch", "copy"):
             commands.append(call)
-            again = call.number <= traced.broken_at and last is not None
-            if again and last is not None and call.event == last[0].event:
-                ended, batch = last
-                return Told(
-                    sentence=(
-                        f"the command of {ended.place} was submitted twice: at the end of the "
-                        f"batch of call {batch.number} (reason: {batch.event['reason']}), and "
-                        f"again in the batch of {call.place}"
-                    ),
-                    rule=laws.C1,
-                    facts=(f"calls {ended.number} and {call.number} are the same command",),
-                )
+            if last is not None and call.number <= traced.broken_at and _is_same(last[0], call):
+                return _said_twice(verdict, traced, last, call)
         elif kind == "submit" and commands and encoded is not None:
-            last = commands[-1], encoded
+            last = commands[-1], encoded, call.number
     return NOTHING
+
+
+def _is_same(one: Call, other: Call) -> bool:
+    """Whether two calls are one command; a uniform ring has other bytes for each batch."""
+    if one.event.kind != "dispatch" or other.event.kind != "dispatch":
+        return one.event == other.event
+    return all(one.event[name] == other.event[name] for name in ("group", "groups"))
+
+
+def _said_twice(
+    verdict: Verdict, traced: Traced, last: tuple[Call, Call, int], again: Call
+) -> Told:
+    ended, batch, submit = last
+    places = traced.submits.get(submit, ())
+    own = [step for step in shown_by(verdict).scene.steps if place_of(step) in places[-1:]]
+    whose = quoted(own[0]) if own else f"the last command of {ended.place}"
+    return Told(
+        sentence=(
+            f"{whose} was submitted twice: at the end of the batch of call {batch.number} (reason: "
+            f"{batch.event['reason']}), and again in the next batch, in {again.place}"
+        ),
+        culprit=own[0].position if own else -1,
+        rule=laws.C1,
+        facts=(f"calls {ended.number} and {again.number} are the same command",),
+    )
 
 
 def _life(verdict: Verdict, said: str) -> Told:

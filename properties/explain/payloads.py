@@ -19,7 +19,7 @@ from properties.explain.calls import Call, calls
 from properties.explain.clocks import Fed, Traced
 from properties.explain.experiments import shown_by
 from properties.explain.hypothesis import named
-from properties.explain.scene import Scene, Step
+from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -212,7 +212,7 @@ def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
     """
     number, offset, size_bytes = fed.slot
     scene = shown_by(verdict).scene
-    own = next(step for step in scene.steps if _place(step) == (fed.position, fed.command))
+    own = next(step for step in scene.steps if place_of(step) == (fed.position, fed.command))
     owner, written = _owner(fed, scene), next(_written(verdict, fed), None)
     if owner is None and written is None:
         return ()
@@ -238,18 +238,14 @@ def _owner(fed: Fed, scene: Scene) -> Step | None:
     own = fed.position, fed.command
     before: Step | None = None
     for step in scene.steps:
-        is_before = _place(step) < own
+        is_before = place_of(step) < own
         if not is_before and before is not None:
             return before
-        if _place(step) != own and _payload(step.op, scene) == fed.held:
+        if place_of(step) != own and _payload(step.op, scene) == fed.held:
             if not is_before:
                 return step
             before = step
     return before
-
-
-def _place(step: Step) -> tuple[int, int]:
-    return step.position, step.command
 
 
 def _payload(op: Op, scene: Scene) -> bytes:

@@ -47,8 +47,19 @@ CARRIED = (
         program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
         headers="policy: eager\n",
         says=(
-            "the command of op 1 (dispatch affine a 1,1 1x1x1) was submitted twice: at the end of "
-            "the batch of call 5 (reason: commands), and again in the batch of op 2 (sync)",
+            "op 1 (dispatch affine a 1,1 1x1x1) was submitted twice: at the end of the batch of "
+            "call 5 (reason: commands), and again in the next batch, in op 2 (sync)",
+        ),
+    ),
+    Told(
+        name="run_repeats_step_at_cut",
+        program="alloc a 4\nalloc b 4\ncapture g0 dispatch affine b 1,1 1x1x1; dispatch affine b "
+        "1,1 1x1x1; dispatch affine b 1,1 1x1x1; dispatch fold b,a 1 1x1x1\nreplay g0 * -\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: ring batch_commands=3\n",
+        says=(
+            "command 2 of op 3 (dispatch affine b 1,1 1x1x1) was submitted twice: at the end of "
+            "the batch",
         ),
     ),
     Told(
