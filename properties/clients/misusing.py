@@ -38,6 +38,7 @@ fault also settles reads."""
 
 
 _LAMBDA = "lambda at: "
+_MOST_TOLD = 4
 
 
 class _Missing(Exception):
@@ -169,9 +170,32 @@ class MisusingClient(Client):
         except Exception as raised:
             self._judge(name, raised, error, says)
         else:
-            raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}")
+            others = self._alike(row)
+            raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}{others}")
         if _counted(self.target.runtime) != before:
             raise BrokenPromise(f"{name} was refused, and changed something all the same")
+
+    def _alike(self, row: Row) -> str:
+        """Which misuses of the same method, or of the same sort, are refused, and which are not."""
+        own = _parts(row)
+        ends: dict[bool, list[str]] = {False: [], True: []}
+        for other in OF_A_RUNTIME:
+            if other is not row and any(map(str.__eq__, own, _parts(other))):
+                with suppress(_Missing):
+                    ends[self._is_refused(other)].append(other[0])
+        told = {"nor is": ends[False], "but refused is": ends[True]}
+        return "".join(
+            f"; {words} {', '.join(names[:_MOST_TOLD])}" for words, names in told.items() if names
+        )
+
+    def _is_refused(self, row: Row) -> bool:
+        try:
+            row[1](self._scene)
+        except _Missing:
+            raise
+        except Exception as raised:
+            return type(raised) is row[2]
+        return False
 
     def _judge(self, name: str, raised: Exception, error: type[GpusimError], says: str) -> None:
         if type(raised) is not error:
@@ -179,6 +203,13 @@ class MisusingClient(Client):
         pattern = says if "{x}" not in says else says.replace("{x}", re.escape(repr(self._scene.x)))
         if not re.search(f"(?s){pattern}", str(raised)):
             raise BrokenPromise(f"{name} is refused in a sentence without {pattern!r}: {raised}")
+
+
+def _parts(row: Row) -> tuple[str, str]:
+    """What is misused, and how: the first noun of a row's name, and what follows it."""
+    words = row[0].split()
+    first = 1 + (words[0] in ("a", "an"))
+    return " ".join(words[:first]), " ".join(words[first:])
 
 
 def _gave(misuse: Callable[[Any], Any], given: Any) -> str:

@@ -5,6 +5,7 @@ before any is used again.  A payload must also stand where its dispatch binds it
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import Call, calls
@@ -144,9 +145,22 @@ def tell_gone(verdict: Verdict, failure: Failure) -> Told:
             group = groups.get(event["group"])
             old = [number for number, _, _ in event["ranges"] if number in gone]
             if group is not None and old and event["group"] in used:
-                return _with_old_group(call, group, gone[old[0]], made)
+                told = _with_old_group(call, group, gone[old[0]], made)
+                return replace(told, facts=(*told.facts, *_own_group(call, group, groups)))
             batch.add(event["group"])
     return NOTHING
+
+
+def _own_group(dispatch: Call, given: Call, groups: dict[int, Call]) -> Iterator[str]:
+    """The group that was made for the dispatch's own kernel, if it was given another kernel's."""
+    kernel, others = dispatch.event["kernel"], given.event["kernel"]
+    own = [call for call in groups.values() if call.event["kernel"] == kernel]
+    if kernel != others and own:
+        yield (
+            f"group {given.event['group']} is of {others}; that of {kernel} is group "
+            f"{own[-1].event['group']}, made at call {own[-1].number}: likeliest an entry of the "
+            "cache has the value of another key"
+        )
 
 
 def _with_old_group(dispatch: Call, group: Call, gone: Call, made: dict[int, Call]) -> Told:
