@@ -5,7 +5,7 @@ the size of a workgroup.  If an index is a step times this number plus a value t
 the access is a slice of memory.  If a condition bounds this number, its branch is a shorter range
 of lanes.
 
-u32 and i32 add and multiply modulo 2^32, as these polynomials do, so a polynomial always has the
+u32 and i32 add and multiply modulo 2^32, like these polynomials, so a polynomial always has the
 value of its expression.  An atom is a piece of Python that all lanes share, or one of WORKGROUP,
 LOCAL, X, Y, Z and AXES.  AXES are the lane's place in its workgroup, by axis.
 """

@@ -72,7 +72,7 @@ def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Chec
     """The typed form of a text; ``overrides`` has values by name or number.
 
     Raises:
-        ShaderError: what the text says is forbidden, or not supported.
+        ShaderError: something in the text is forbidden, or not supported.
     """
     return _Checker(unit, overrides).module(unit)
 

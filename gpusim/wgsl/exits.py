@@ -1,9 +1,9 @@
 """Removes exits from statements, so that only branches, loops and ``Leave`` remain.
 
-If one side of a branch always exits, what follows moves into the other side.  If that is not
-enough, an exit sets a flag, and what it skips is done only if no flag is set.  In a loop, lanes
-whose flag is set leave at the end of the statement that set it.  So lanes separate only at branches
-and at ``Leave``.  Nothing here knows which lanes there are.
+If one side of a branch always exits, the statements after the branch move into the other side.  If
+that is not enough, an exit sets a flag, and the statements that it skips run only if no flag is
+set.  In a loop, lanes whose flag is set leave at the end of the statement that set the flag.  So
+lanes separate only at branches and at ``Leave``.
 """
 
 from collections.abc import Iterable

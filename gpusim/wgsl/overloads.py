@@ -1,8 +1,8 @@
 """Rules that convert the operands of built-in functions: one rule for each kind of function.
 
-A rule takes the types of the operands and the elements that the function allows.  It says to what
-the operands are converted, and the type of the result.  Which function has which rule stands in
-``functions.py``.  Source: WGSL specification, 6.1.3 "Overload Resolution".
+A rule takes the types of the operands and the elements that the function allows.  It gives the
+types to which the operands are converted, and the type of the result.  ``functions.py`` says which
+function has which rule.  Source: WGSL specification, 6.1.3 "Overload Resolution".
 """
 
 from collections.abc import Callable, Sequence

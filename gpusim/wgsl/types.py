@@ -299,7 +299,7 @@ def struct_of(
 
 
 def leaves_of(kind: Type, offset: int = 0) -> Iterator[tuple[int, str]]:
-    """Each scalar of a type without arrays: its offset in bytes and the name of its type."""
+    """Each scalar of a type of fixed size: its offset in bytes and the name of its type."""
     if isinstance(kind, Scalar):
         yield offset, kind.name
     elif isinstance(kind, Atomic):

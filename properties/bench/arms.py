@@ -206,7 +206,7 @@ def check_same(workload: str, arms: Mapping[str, Arm]) -> None:
 
 
 def _spend(seconds: float) -> None:
-    """Keep the core busy, as a caller's computation does."""
+    """Keep the core busy, like a computation of the caller."""
     end = now() + seconds
     while now() < end:
         pass

@@ -91,7 +91,7 @@ def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Result
 
 
 def _priced(row: Row, samples: Mapping[str, Sequence[Sample]]) -> Row:
-    """The row, with what its part adds to the arm beside it, as the median over the turns."""
+    """The row with the price of its part: how much more it takes than the arm beside it."""
     beside = FORMS[row.arm].beside if row.arm in FORMS else None
     if beside is None:
         return row

@@ -2,7 +2,7 @@
 
 The columns are a name, the call, the error class, and what its message must say; ``{x}`` there is
 the buffer x.  A call gets ``at``, the objects that can be misused, from the misusing client.
-What every method refuses is in ``forbidden``.
+Misuses that every method must refuse are in ``forbidden``.
 """
 
 import array

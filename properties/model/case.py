@@ -6,8 +6,8 @@
 
 are devices in their text form.  The scheduler of a simulated device decides what WebGPU leaves
 open, and its plan of faults decides what fails.  So both are part of a case.  Under small limits
-a small program meets what otherwise only a large one meets: buffers larger than a binding, copies
-in pieces, spread grids, rings that grow.
+a small program needs things that otherwise only a large one needs: buffers larger than a binding,
+copies in pieces, spread grids, rings that grow.
 
 The transformations of a case must not change what it shows.  A Rewrite is the transformed case,
 with the places of the original ops in it.  Nothing here transforms or runs a case, or opens a

@@ -1,6 +1,6 @@
 """The interface of a watch over one memory, and a watch that only counts.
 
-What is compared, and when, is in ``watches.py``.
+The watches that compare accesses are in ``watches.py``.
 """
 
 from dataclasses import dataclass
