@@ -4,7 +4,7 @@
     python -m tools.api --check    # say whether both are current
 
 Names, signatures and docstrings are read from the sources; nothing is imported, so that the page
-is the same on every machine.  A name is public where ``__all__`` of its module lists it.
+is the same on every machine.  A name is public if ``__all__`` of its module lists it.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def definition(module: str, name: str) -> tuple[Definition, str]:
     """The statement that defines ``name``, in any module, and the text below it.
 
     Raises:
-        LookupError: it is neither defined nor imported in ``module``.
+        LookupError: ``name`` is neither defined nor imported in ``module``.
     """
     tree = _tree(module)
     found = _find(tree, name)
@@ -153,7 +153,7 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
     docstring = ast.get_docstring(node) or ""
     head = f"class {node.name}" + (f"({', '.join(bases)})" if bases else "")
     if init is not None and "Args:" in docstring:
-        # One whose arguments are not told is called by gpusim only.
+        # Only gpusim makes the objects of a class whose docstring does not tell the arguments.
         head += "\n\n" + _signature(node.name, init).removesuffix(" -> None")
     yield _code(head)
     yield _markdown(docstring) + "\n"
@@ -175,7 +175,7 @@ def _item(code: str, text: str) -> str:
 
 
 def _signature(name: str, function: ast.FunctionDef) -> str:
-    """``name`` with the parameters of ``function``, over several lines where one is too short."""
+    """``name`` with the parameters of ``function``, over several lines if one is too short."""
     line = _line(name, function)
     if len(line) <= _MOST_COLUMNS:
         return line

@@ -10,8 +10,8 @@ until its first finding, and ``gpusim explain`` writes the page.
     DIR/pages/NN.html   the page
     DIR/answers.json    NN: the name, the family, the place, and what is wrong by its own docstring
 
-Nothing here finds or explains anything itself.  What is not found within the budget, or would tell
-its name, gives its place to the next one that is drawn, and is listed as passed over.
+Nothing here finds or explains anything itself.  A mistake that is not found within the budget, or
+whose name would be told, is listed as passed over.  The next mistake drawn takes its number.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _JUDGES = "reference"
 _EACH = 2
 _FOUND = 1
 _BUDGET = ("--programs", "2000", "--findings", "1", "--seed", "1")
-"""No time: what is found is not to depend on the machine."""
+"""There is no limit of time, so that what is found does not depend on the machine."""
 _DEVICE = ("--device", "simulated")
 _JOBS = 2
 
@@ -136,7 +136,7 @@ class Reading:
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def fill(self, numbers: Iterable[int], drawn: Iterator[Mistake]) -> list[int]:
-        """Give each number the next mistake that is found; the numbers that are left over."""
+        """Give each number the next mistake that is found.  Returns the numbers left over."""
         left = list(numbers)
         for mistake in drawn if left else ():
             if not self._shows(f"{left[0]:02}", mistake):
@@ -148,7 +148,7 @@ class Reading:
         return left
 
     def _shows(self, number: str, mistake: Mistake) -> bool:
-        """Judge and explain a mistake; whether it was found, and its name is not told."""
+        """Judge and explain a mistake.  Returns whether it was found and its name is not told."""
         target, found = self._folder / "targets" / f"{number}.py", self._folder / "findings"
         page = self._folder / "pages" / f"{number}.html"
         target.write_text(mistake.source, encoding="utf-8")
@@ -161,7 +161,7 @@ class Reading:
             return False
         _gpusim("explain", str(files[0]), *place, "--html", str(page))
         if "_" in mistake.name and mistake.name in done.stdout + page.read_text(encoding="utf-8"):
-            # A name of one word is a word like others.
+            # A name of one word may stand there as a word like others.
             files[0].unlink()
             return False
         (self._folder / "lines" / f"{number}.txt").write_text(done.stdout, encoding="utf-8")

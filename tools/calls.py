@@ -29,15 +29,10 @@ from typing import Any, TypeVar
 from tools import corpus
 
 _TYPICAL_PROGRAM = 94
-"""Its place in the corpus: it has the default policy and a common length."""
+"""The place in the corpus of a program with the default policy and a common length."""
 _PARTS = {
-    "shrinker": (
-        "properties/programs/reducer",
-        "properties/programs/rewriting",
-        "properties/programs/simpler",
-        "properties/shrink",
-    ),
-    "generator": ("properties/programs/",),
+    "shrinker": ("properties/shrink/",),
+    "generator": ("properties/generate/",),
     "oracles": ("properties/oracles/",),
     "the rest": ("properties/",),
 }
@@ -64,7 +59,7 @@ class Calls:
         return sum(a != b for a, b in zip(self.real, self.real[1:], strict=False))
 
     def within(self, root: Path) -> "Calls":
-        """Only those in the packages of the checkout in ``root``."""
+        """Only the calls in the packages of the checkout in ``root``."""
         inside = tuple(f"{root / package}/" for package in corpus.PACKAGES)
         return Calls(files=tuple(file for file in self.real if file.startswith(inside)))
 

@@ -3,8 +3,8 @@
     python tools/compatibility.py "NAME=SESSION.json" ...
 
 Each NAME says which runtime, and in what it ran.  Each file is what ``gpusim fuzz --json`` wrote.
-A session takes the place of the one of its name; those of other names stay.  The page is never
-written by hand, so that it says no more than was run.
+A session replaces the line of its name; the other lines stay.  The page is never written by hand,
+so that it says no more than was run.
 """
 
 import json
@@ -16,8 +16,8 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "compatibility.md"
 _HEAD = """# Compatibility
 
 `tools/compatibility.py` writes this page from the sessions themselves. What was found is in
-[findings](findings/README.md). A session may count one mistake several times, where it shows in
-programs of other kinds of ops, or a program could not be made small in its time.
+[findings](findings/README.md). A session may count one mistake several times: if it shows in
+programs of other kinds of ops, or if a program could not be made small in time.
 
 | runtime | adapter | programs | ops | seconds | findings |
 |---|---|---|---|---|---|

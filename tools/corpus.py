@@ -34,7 +34,7 @@ class Entry:
     program: str
 
     def on(self, name: str) -> str:
-        """The text of its device, or of the one called ``name`` asked for the same limits."""
+        """The text of the entry's device; for another ``name``, of that with the same limits."""
         if name == SIMULATED:
             return self.device
         return " ".join([name, *(w for w in self.device.split() if w.startswith(_ASKED_OF_ANY))])
@@ -46,7 +46,7 @@ class Judging:
 
     ops: int
     judge: Callable[[], None]
-    """Judges it; SystemExit with the failure's text where it fails."""
+    """Judges the program; raises SystemExit with the failure's text if the program fails."""
 
 
 def read() -> list[Entry]:
@@ -63,7 +63,7 @@ def import_from(root: Path) -> None:
         if not found.is_relative_to(root.resolve()):
             raise SystemExit(
                 f"cannot measure {root} because {name} is imported from {found.parent} "
-                "(probably it is no checkout)"
+                f"(probably {root} is no checkout)"
             )
 
 
@@ -83,7 +83,7 @@ def warm_up(judgings: Sequence[Judging]) -> None:
 
 
 def _judge(device: str) -> Callable[[Any], Any]:
-    """Judges a case; what a session calls, and the only place that knows its name."""
+    """What judges a case in a session; no other place here knows its name."""
     from properties.oracles.judge import judge
     from properties.targets.factory import RuntimeFactory
 

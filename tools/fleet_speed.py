@@ -2,12 +2,12 @@
 
     python -m tools.fleet_speed [--rounds N] [--programs N] [--block N] [--workers N]
 
-Start-up does not count: all before each process has run its first block.  The end counts as long as
-all processes have a block.  The workers of ``--workers`` share each block, so theirs are as many
-times larger.  A ratio above 1 says that the fleet is the faster one.
+Only the time in which every process runs blocks counts: from when each has run its first one, until
+one has run its last.  The workers of ``--workers`` share each block, so their blocks are larger by
+the number of workers.  A ratio above 1 says that the fleet is the faster one.
 
-On a busy machine it says little: Linux shares processors among sessions of processes, and each of
-Ray's is one.
+On a busy machine the ratio says little: Linux shares processors among sessions of processes, and
+each process of Ray is a session.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _steps(asked: argparse.Namespace, block: int, *more: str) -> Sequence[Step]:
-    """The blocks of a session; CalledProcessError where it found something, or could not run."""
+    """The blocks of a session; CalledProcessError if it found something, or could not run."""
     with tempfile.TemporaryDirectory() as name:
         words = [f"--{each}={getattr(asked, each)}" for each in ("device", "programs", "workers")]
         corpus = Path(name, "corpus")
@@ -69,7 +69,7 @@ def _fleet(asked: argparse.Namespace) -> float:
 
 
 def speed(steps: Sequence[Step], places: int) -> float:
-    """Programs a second between the first blocks of all places and the first of their last."""
+    """Programs a second, from when all places end their first block until one ends its last."""
     first = sorted(steps, key=lambda step: step.began)[:places]
     start = max(step.ended for step in first)
     end = sorted(step.ended for step in steps)[-places]

@@ -4,8 +4,8 @@
 
 The fixed programs are judged as in a session, with warm caches.  A timer interrupts the judge every
 few milliseconds of CPU time, that of other threads included, and the part whose code runs is
-noted.  What C code takes counts for the function that called it, and generated and library code for
-the part that it serves.  One more pass counts calls, and no time is taken in it.
+noted.  C code counts for the function that called it; generated and library code counts for the
+part that it serves.  One more pass counts calls, and no time is taken in it.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class _Parts:
-    """The part that a frame belongs to: its own, or that of the first caller which has one."""
+    """The part that a frame belongs to: its own, or that of the nearest caller with a part."""
 
     def __init__(self, root: Path) -> None:
         # A checkout's environment lies within it, and so its folder comes first.

@@ -5,7 +5,7 @@
 Each shard is a command ``gpusim fuzz --shard I/N``, also one with ``--fleet local``.  About every
 ``--every`` seconds one of the processes in which programs run gets SIGKILL: a worker, or a task of
 Ray.  One time in ``--heads`` a whole shard gets it.  After ``--seconds`` no block is begun.  The
-same command goes on where this one stopped, for the corpus has what is done.  On Linux only.
+same command goes on where this one stopped, since the corpus has what is done.  On Linux only.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 _ENDS = (0, 1)
 """The exit statuses of a session that ended by itself."""
 _MOST_FAILURES = 9
-"""How often a shard may say that it cannot run, as where each worker was killed as it began."""
+"""How often shards may end without a kill, for instance if each worker is killed as it begins."""
 _VICTIMS = (b"--multiprocessing-fork", b"ray::_run_block")
 """What stands in the command line of a process in which programs run."""
 _TICK_SECONDS = 0.05
@@ -87,14 +87,14 @@ class _Session:
         return [pid for pid in below if any(word in _command(pid) for word in _VICTIMS)]
 
     def end(self) -> None:
-        """Kill what runs still."""
+        """Kill the shards that still run."""
         for shard in self.running:
             shard.process.kill()
             shard.process.wait()
 
 
 def _below(pid: int) -> Iterator[int]:
-    """All processes that a process has begun, and those that they have."""
+    """All processes that a process has begun, and those that these have begun, and so on."""
     with suppress(OSError):
         listed = Path("/proc", str(pid), "task", str(pid), "children").read_text(encoding="ascii")
         for word in listed.split():

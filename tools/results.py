@@ -46,7 +46,7 @@ class Result:
 
     @property
     def sessions_passed(self) -> int:
-        """How many judged enough programs and found nothing."""
+        """How many sessions judged enough programs and found nothing."""
         return int(self.programs >= LEAST_PROGRAMS and not self.findings) * self.sessions
 
     @property
@@ -63,7 +63,7 @@ class Result:
 
 
 def main(names: Sequence[str]) -> int:
-    """Print the table; 0 where everything passed, 1 where not, 2 without a name."""
+    """Print the table.  Returns 0 if everything passed, 1 if not, and 2 without a name."""
     if not names:
         print(__doc__, file=sys.stderr)
         return 2
@@ -101,7 +101,7 @@ def _tests(path: Path) -> tuple[int, int, int]:
 
 
 def _session(path: Path, device: str) -> tuple[int, int, int]:
-    """Programs, ops and findings; none where the session ran on another device."""
+    """Programs, ops and findings; no programs if the session ran on another device."""
     if not path.is_file():
         return 0, 0, 0
     session = json.loads(path.read_text(encoding="utf-8"))

@@ -5,8 +5,8 @@
 
 ``fuzz`` runs a fuzzing session on the best adapter of this machine; ``test``
 runs every check on every adapter that the checks need.  Both first make a
-virtual environment in ``.venv`` and see to software adapters: on Debian, as
-root, Mesa's are installed; elsewhere what is missing is named.
+virtual environment in ``.venv`` and look for software adapters: on Debian, as
+root, missing ones are installed from Mesa; elsewhere they are named.
 
 Only the standard library is used here, since nothing else is there yet.
 """
@@ -41,7 +41,7 @@ _TOX = ("-m", "tox", "run-parallel", "--parallel-no-spinner")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Set everything up, then fuzz or test; the exit status of what ran."""
+    """Set everything up, then fuzz or test.  Returns the exit status of what ran."""
     match arguments:
         case ["fuzz", *rest]:
             set_up()
@@ -63,7 +63,7 @@ def _test(environments: Sequence[str]) -> int:
 
 
 def set_up() -> list[str]:
-    """A virtual environment with gpusim in it, and adapters as far as they can be had; these."""
+    """Make a virtual environment with gpusim, and provide adapters.  Returns their names."""
     wanted = _fingerprint()
     if not STAMP.is_file() or STAMP.read_text() != wanted:
         _make_environment()
@@ -101,7 +101,7 @@ def _provide_ensurepip() -> None:
 
 
 def _provide_adapters() -> list[str]:
-    """Install the software adapter of each backend that has no adapter at all; all there are."""
+    """Install a software adapter for each backend without one.  Returns all adapters' names."""
     found = _adapters()
     packages = [package for backend in _missing(found) for package in BACKENDS[backend]]
     if packages and _can_install():
@@ -129,9 +129,9 @@ def _devices_to_test(found: Sequence[str]) -> list[str]:
 
 
 def _adapters() -> list[str]:
-    """The names of the devices there are, asked of a process of its own.
+    """The names of the devices, found by a new process.
 
-    A process loads its drivers once, so that one that found none finds none later.
+    A process loads its drivers once: if it found none, it finds none later.
     """
     program = "from gpusim.devices import adapters; print(*(each.name for each in adapters()))"
     asked = subprocess.run([PYTHON, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -150,7 +150,7 @@ def _install(*packages: str) -> None:
 
 
 def _must(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
-    """Run in silence; where it fails, show what it said and stop."""
+    """Run a command in silence; if it fails, show what it said and stop."""
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -166,7 +166,7 @@ def _must(command: Sequence[str], environment: dict[str, str] | None = None) -> 
 
 
 def _run(*arguments: str, folder: Path | None = None) -> int:
-    """Run the environment's Python, in sight and in ``folder``, or here; its exit status."""
+    """Run the environment's Python in ``folder``, or here, in sight.  Returns its exit status."""
     return subprocess.run([PYTHON, *arguments], cwd=folder).returncode
 
 

@@ -1,8 +1,8 @@
-"""The first command that no op asked for: whose place it took, and how it differs from that op.
+"""The first command that no op asked for: the op whose place it took, and how the two differ.
 
 A law reports such a command in the numbers of the trace.  Here the command is described by the
-names of the program.  The trace shows the command itself.  So it counts more than a hypothesis that
-would show the same bytes.
+names of the program.  Since the trace shows the command itself, this counts more than a hypothesis
+that would only show the same bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -96,7 +96,7 @@ def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> st
     runs = " and ".join(f"{_data(data)} at byte {at}" for at, data in piece.runs[:_MOST_RUNS])
     return (
         f"{quoted(step_of(expected, program))} was carried out as a write of {runs} of "
-        f"{_named(piece.target, accused)}, and is one of bytes {start} to {end}"
+        f"{_named(piece.target, accused)}, and should be one of bytes {start} to {end}"
     )
 
 
@@ -230,7 +230,7 @@ def _twin(accused: Accused, expected: ExpectedDispatch) -> ExpectedDispatch | No
 
 
 def step_of(expected: ExpectedOp, program: Program) -> Step:
-    """The step of the program that an expected op is."""
+    """The step of the program for an expected op."""
     position = expected.position
     op = program[position]
     if isinstance(op, Replay):

@@ -1,4 +1,4 @@
-"""A kernel held alone against its meaning: one dispatch, with nothing before it to go wrong.
+"""A kernel run alone and compared with its meaning: one dispatch, with nothing before it.
 
 A kernel of a user's may mean one thing in WGSL and another in NumPy.  Then every program with that
 kernel fails, and no order of ops explains this.
@@ -20,7 +20,7 @@ from properties.model.failure import FailureKind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unlike:
-    """A lane in which a kernel's WGSL and its NumPy differ; the words as u32."""
+    """A lane in which a kernel's WGSL and its NumPy differ, with both words as u32."""
 
     kernel: str
     position: int
@@ -32,7 +32,7 @@ class Unlike:
     def __str__(self) -> str:
         return (
             f"kernel {self.kernel} alone: its WGSL and its NumPy differ in lane {self.lane} of "
-            f"{self.buffer}: {self.shown} against {self.meant}"
+            f"{self.buffer}: {self.shown} came back, and NumPy gives {self.meant}"
         )
 
 

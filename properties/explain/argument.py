@@ -21,7 +21,7 @@ _FIRST_FACT = 2
 _BROKEN = "is broken first"
 _MOST_SAID = 110
 _LEFT_OUT = ("or", "inevitable", "free", "clock")
-"""Rows that the report of a session leaves out; the first go first where there are too many."""
+"""Rows that the report of a session leaves out; the first of them go first from ten lines."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +131,7 @@ class Argument:
 
     @property
     def _weak(self) -> tuple[Callable[[tuple[str, str]], bool], ...]:
-        """Which rows tell little beside others, those that tell least first."""
+        """Which rows tell little beside others; those that tell least come first."""
         has_facts = len(self.facts) > 1
         name = self.rule.name if self.rule is not None else ""
         return (
@@ -184,7 +184,7 @@ def _shown_by(failure: Failure) -> str:
 
 
 def said_shortly(message: str) -> str:
-    """A message without its "(probably ...)", and shortened if it is still too long.
+    """A message without its "(probably ...)", and shortened if that is still too long.
 
     Shortening keeps what stands before the first ": ", and the reason after the last "because".  If
     that is still too long, only its two ends stay.

@@ -98,9 +98,9 @@ def _told(bytes_: tuple[ByteStory, ...]) -> list[str]:
     if not bytes_:
         return []
     first = bytes_[0]
-    wrote = f"as op {first.writer} wrote it last" if first.writer >= 0 else "as nothing wrote it"
+    wrote = f"op {first.writer} wrote it last" if first.writer >= 0 else "nothing wrote it"
     came = f", {first.source}" if first.source else ""
     return [
-        f"byte {first.byte} of {first.buffer} is to be {first.meant:02x}, {wrote}; "
+        f"byte {first.byte} of {first.buffer} should be {first.meant:02x} ({wrote}); "
         f"{first.shown:02x} came back{came}"
     ]

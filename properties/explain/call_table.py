@@ -27,14 +27,17 @@ class Row:
     what: str
     serves: str = ""
     has_failed: bool = False
-    """Whether it only says how a call ended, which has a row of its own if it was made."""
+    """Whether the row only says that a call failed.
+
+    The call has another row, with the same number, unless it was refused outright.
+    """
 
     def __str__(self) -> str:
         return f"call {self.number}, {self.maker}: {self.verb} {self.what}".rstrip()
 
 
 def rows(argument: Argument) -> Iterator[Row]:
-    """The calls of the trace of an argument; none if it has no trace."""
+    """The calls of the trace of an argument; none if the argument has no trace."""
     found = [*calls(argument.events)]
     names = _names(found, argument.case.client)
     for call in found:
@@ -87,7 +90,7 @@ def _owner(call: Call, client: str) -> str:
 
 
 def _serves(number: int, reached: Sequence[Reached]) -> str:
-    """The ops that a call submits, and those that are known to be done after it."""
+    """The ops that a call submits, and those that are known to be done after the call."""
     submitted = [f"op {each.position}" for each in reached if each.submitted == number]
     done = [f"op {each.position}" for each in reached if each.done == number]
     parts = (("submits", submitted), ("then done:", done))

@@ -1,8 +1,8 @@
-"""What the submits carried out, against what was asked for: a command, its uniforms, its bytes.
+"""What the submits carried out, compared with what was asked for.
 
-A law names a slot or a command in the numbers of the trace.  Here the trace is searched for what
-stands in its place: the submit that has the command once more, the life of a buffer, the reads
-whose bytes share a page.  Nothing here runs the program again.
+A law names a command or a buffer by its number in the trace.  Here the trace is searched for more
+about it: the submit that has the command once more, the life of the buffer, the reads whose bytes
+share a page.  Nothing here runs the program again.
 """
 
 import re
@@ -32,7 +32,7 @@ _BUFFER = re.compile(r"(\w+) buffer (\d+)")
 
 
 def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """What stands in the trace in the place of what the first broken law asks for."""
+    """What the trace shows about the page of a wrong read, or about the first broken law."""
     broken = traced.broken
     told = _of_page(verdict, failure, traced)
     if broken is None or told is not NOTHING:
@@ -65,12 +65,14 @@ def _undelivered(verdict: Verdict) -> Told:
     never = [name for name in accepted if name not in came]
     if not never:
         return NOTHING
-    fact = f"delivered were, in this order, {', '.join(came) or 'none'}; never {', '.join(never)}"
+    fact = (
+        f"delivered in this order: {', '.join(came) or 'none'}; never delivered: {', '.join(never)}"
+    )
     return Told(facts=(fact,))
 
 
 def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """The command that no submit carried out, though later ones were submitted."""
+    """The command that no submit carried out, though later commands were submitted."""
     first, program = traced.overtaken, verdict.execution.case.program
     places = traced.submits.get(traced.broken_at, ())
     if failure.kind is FailureKind.LAW and list(places) != sorted(places):
@@ -90,7 +92,7 @@ def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
 
 
 def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
-    """The last earlier step that asks for the same."""
+    """The last earlier step that asks for the same call."""
     before: list[Step] = []
     for step in scene.steps:
         if (step.position, step.command) != (at, command):
@@ -99,8 +101,8 @@ def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
         alike = next((each for each in reversed(before) if each.op == step.op), None)
         if alike is not None:
             yield (
-                f"{named(alike)} is the same call and came before: likeliest {named(step)} was "
-                "taken for a repetition of it"
+                f"{named(alike)}, earlier, is the same call: likeliest {named(step)} was taken for "
+                "a repetition of it"
             )
         return
 
@@ -124,7 +126,7 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
 
 
 def _is_same(one: Call, other: Call) -> bool:
-    """Whether two calls are one command; a uniform ring has other bytes for each batch."""
+    """Whether two calls are one command; in a uniform ring each batch has other bytes bound."""
     if one.event.kind != "dispatch" or other.event.kind != "dispatch":
         return one.event == other.event
     return all(one.event[name] == other.event[name] for name in ("group", "groups"))
@@ -165,7 +167,7 @@ _LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
 
 
 def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """The reads whose bytes are in one page with those of a read that is wrong."""
+    """The reads that share a page with a wrong read."""
     at, program = failure.position, verdict.execution.case.program
     fetched = traced.fetched.get(at)
     if fetched is None or failure.kind not in _OF_READS:
@@ -201,7 +203,7 @@ def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     assert isinstance(op, Read)
     fact = (
         f"op {at} is read {nth} of the {len(order)} in one page, {name}: its copy went to "
-        f"{_said(ranges[at])}, and it was given what the page has from byte {where} on{place}"
+        f"{_said(ranges[at])}, but op {at} was given what the page has from byte {where} on{place}"
     )
     return Told(facts=(fact,))
 
@@ -210,9 +212,9 @@ _OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, Failu
 
 
 def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple[int, int]]) -> int:
-    """Where in its page the bytes are that a read was given; -1 if they are at its own place.
+    """The byte of its page from which a wrong read was given; -1 if it is right, or none fits.
 
-    Of several places, the last one before the read's own.
+    Of several places, the last one before the read's own, or else the first.
     """
     submit, copy = traced.fetched[at]
     op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data
@@ -255,7 +257,7 @@ def _untaken(verdict: Verdict, at: int, traced: Traced) -> Told:
         return NOTHING
     sentence = (
         f"op {at} ({write_op(op)}) was given what staging buffer {taken} held, the page of op "
-        f"{pages[taken]}, though its own page, staging buffer {target}, was not yet taken"
+        f"{pages[taken]}, though its own page, staging buffer {target}, was not taken yet"
     )
     return Told(sentence=sentence, culprit=at, rule=laws.D5)
 
@@ -271,7 +273,7 @@ def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
                 break
             fact = (
                 f"the copy of op {at} went to {_said((start, end))} of its page, staging buffer "
-                f"{target}, and only the first {event['size_bytes']} bytes of it were mapped (call "
+                f"{target}, but only the first {event['size_bytes']} bytes of it were mapped (call "
                 f"{call.number})"
             )
             return Told(facts=(fact,))
@@ -279,7 +281,7 @@ def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
 
 
 def _mapped_before(verdict: Verdict, at: int, traced: Traced) -> Told:
-    """A staging buffer whose map gave what the last map of it gave, and not what was copied."""
+    """A staging buffer that gave the same bytes as at its last map, and not what was copied."""
     submit, copy = traced.fetched[at]
     outcome = verdict.execution.history.outcomes[at]
     before: Call | None = None

@@ -1,7 +1,7 @@
 """Which commands a host write overtakes, each tried alone in a program made for it.
 
-A write acts at once.  So the runtime must know which bytes the commands that wait will use.  One
-that forgets a use lets a write overtake the commands that have it, and no others.
+A write acts at once.  So the runtime must know which bytes the waiting commands will use.  A
+runtime that forgets one sort of use lets writes overtake commands with that use, and no others.
 """
 
 from gpusim.limits import WORD_BYTES
@@ -56,9 +56,9 @@ _WAITS = "dispatch affine x 3,1 1x1x1"
 def tell_conflicts(
     verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
 ) -> Told:
-    """Which commands are overtaken, if a write at ``at`` overtook one.
+    """If the write at ``at`` overtook a command: which commands a write overtakes.
 
-    ``kind`` is that of the mistake that explains the bytes.
+    ``kind``: the kind of the mistake that explains the bytes.
     """
     program = verdict.execution.case.program
     op = program[at] if 0 <= at < len(program) else None
@@ -83,7 +83,7 @@ def tell_conflicts(
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
     right.sort(key=lambda what: not near & {*what.split()})
     fact = (
-        f"each tried alone, a write overtakes {_first(wrong, 'and')}; and not "
+        f"each tried alone: a write to a buffer overtakes {_first(wrong, 'and')}, but not "
         f"{_first(right[:_MOST_RIGHT], 'or', len(right) - _MOST_RIGHT)}"
     )
     return Told(facts=(fact,))
@@ -97,17 +97,17 @@ def _first(what: list[str], word: str, left: int = 0) -> str:
 
 
 def _of_sizes(verdict: Verdict, again: Judge) -> str:
-    """Of how many bytes a write overtakes, where one of a word overtakes whatever waits."""
+    """Of which sizes writes overtake a dispatch, if writes of a word overtake whatever waits."""
     wrong = [size for size in _SIZES if _overtakes(verdict, _WAITS, 0, size, again)]
     right = [size for size in _SIZES if size not in wrong]
     if not right:
         return (
-            "each tried alone, a write overtakes whatever waits, a read, a copy or a dispatch, be "
-            f"it of {_either(wrong)} bytes"
+            "each tried alone: a write overtakes whatever waits, a read, a copy or a dispatch; a "
+            f"dispatch also if the write is of {_either(wrong)} bytes"
         )
     return (
-        f"each tried alone, a write of {_either(wrong)} bytes overtakes whatever waits, a read, a "
-        f"copy or a dispatch; one of {_either(right)} bytes overtakes nothing"
+        f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits, a read, a copy "
+        f"or a dispatch; a write of {_either(right)} bytes does not overtake a dispatch"
     )
 
 
@@ -124,9 +124,9 @@ def _unstaged(verdict: Verdict, at: int, op: Write) -> tuple[str, ...]:
         is_write = call.event.kind == "write_buffer" and call.event["role"] == STORAGE
         if is_write and call.position == at:
             return (
-                f"under staged_write_bytes={policy.staged_write_bytes} a write that must not "
-                f"overtake is copied in its place in the batch; op {at}, of {len(op.data)} bytes, "
-                f"went to the queue at once (call {call.number})",
+                f"under staged_write_bytes={policy.staged_write_bytes} a short write that has to "
+                f"wait goes into the batch as a copy; op {at}, of {len(op.data)} bytes, went to "
+                f"the queue at once (call {call.number})",
             )
     return ()
 

@@ -20,13 +20,13 @@ def all_reads(scene: Scene) -> Iterator[Hypothesis]:
         return
     names = [_result(step) for step in reads]
     count = len(names)
-    yield _given(scene, reads, [""] * len(reads), "all zeros", "was given zeros, as every read")
+    yield _given(scene, reads, [""] * len(reads), "all zeros", "was given zeros, like every read")
     if len(reads) > 1:
         before, after = [names[0], *names[:-1]], [*names[1:], names[-1]]
-        said = "was given the bytes of the read {} it, as every read"
+        said = "was given the bytes of the read {} it, like every read"
         yield _given(scene, reads, before, "before", said.format("before"))
         yield _given(scene, reads, after, "after", said.format("after"))
-        said = "was given the bytes of the {} read, as every read"
+        said = "was given the bytes of the {} read, like every read"
         yield _given(scene, reads, names[:1] * count, "first", said.format("first"))
         yield _given(scene, reads, names[-1:] * count, "last", said.format("last"))
     yield from _all_early(scene, Read)
@@ -76,8 +76,8 @@ def _all_early(scene: Scene, kind: type[Read] | type[Write]) -> Iterator[Hypothe
         culprit=overtaken.number,
         other=first.number,
         detail=kind.verb,
-        sentence=f"{quoted(first)} overtook {quoted(overtaken)}, as every {kind.verb} does",
-        why="so it copied out the bytes from before" if is_read else "so that used what it wrote",
+        sentence=f"{quoted(first)} overtook {quoted(overtaken)}, like every {kind.verb}",
+        why="so the read got older bytes" if is_read else "which then used what the write wrote",
         rule=laws.A1 if is_read else laws.A2,
         steps=steps,
     )

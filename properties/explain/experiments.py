@@ -32,12 +32,12 @@ _WAYS = ((True, True), (True, False), (False, True), (False, False))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Others:
-    """Runs of the same ops with other data: those that failed alike, and how many there were."""
+    """Runs of the same ops with other data: those that failed in the same way, of how many."""
 
     shown: tuple[Shown, ...] = ()
     runs: int = 0
     whole: tuple[Shown, ...] = ()
-    """The same program whose failing read is of its whole buffer, if that fails as well."""
+    """The run in which the failing read takes its whole buffer, if that run fails as well."""
     plain_failed: bool = False
     """Whether the case fails with other data and no other change."""
 
@@ -108,7 +108,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
     program = case.program
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
-        # A flush only changes when the judge asks.
+        # A flush would only change when the judge asks for the statistics.
         inserted = [(Sync(), 1)]
     for op, first in inserted:
         found = tuple(
@@ -149,7 +149,7 @@ def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
     """The case with another policy, client or scheduler."""
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
-        # What passes where nothing is gathered says least.
+        # That a case passes without batches says least.
         for field in sorted(fields(case.policy), key=lambda field: field.name == _GATHERED):
             simple = getattr(eager, field.name)
             if field.name != "name" and getattr(case.policy, field.name) != simple:
@@ -161,7 +161,7 @@ def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
                 yield f"under policy {name}", replace(case, policy=PRESETS[name])
         first = first_number(case.seed)
         if first != 1:
-            yield f"where its numbers begin at 1, and not at {first}", replace(case, seed="")
+            yield f"with buffers counted from 1, and not from {first}", replace(case, seed="")
     if case.client != PLAIN:
         yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if case.device.is_simulated:

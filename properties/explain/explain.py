@@ -330,7 +330,9 @@ def _fault_told(tried: Tried, argument: Argument) -> str:
     fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
     is_planned = len(argument.case.device.faults) > 0
     told = (
-        f"once {fault.partition(', and')[0].partition('; its')[0]}" if fault and is_planned else ""
+        f"once {fault.partition(', and')[0].partition('; the batch')[0]}"
+        if fault and is_planned
+        else ""
     )
     return "; ".join(filter(None, (told, tried.inevitable)))
 

@@ -26,9 +26,9 @@ _MOST_RUNS = 3
 def tell_extent(
     verdict: Verdict, failure: Failure, lost: Sequence[int], again: Judge | None
 ) -> Told:
-    """The wrong bytes of the whole buffer; of a write or copy without effect, the part it lost.
+    """The wrong bytes of the whole buffer, and the part that a write or copy in ``lost`` lost.
 
-    ``lost`` are the ops that seem to have had no effect.
+    ``lost``: the ops that seem to have had no effect.
     """
     program, at = verdict.execution.case.program, failure.position
     op = program[at] if 0 <= at < len(program) else None
@@ -45,7 +45,7 @@ def tell_extent(
     wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
     if not set(range(op.offset, op.offset + op.size_bytes)) & set(wrong):
         return NOTHING
-    fact = f"with all of {op.buffer} read, wrong are {_said(wrong)} of its {size}, and no others"
+    fact = f"a read of all {size} bytes of {op.buffer} is wrong in {_said(wrong)}, and in no others"
     part = _lost_part(verdict, op.buffer, lost, wrong, meant)
     return Told(later=(fact,)) if part is None else replace(part, facts=(fact,))
 
@@ -53,7 +53,7 @@ def tell_extent(
 def _lost_part(
     verdict: Verdict, buffer: str, lost: Sequence[int], wrong: list[int], meant: bytes
 ) -> Told | None:
-    """That a write or copy lost a part of its bytes and not all of them."""
+    """A write or copy that lost a part of its bytes, and not all of them."""
     op = verdict.execution.case.program[lost[0]] if len(lost) == 1 else None
     if isinstance(op, Write) and op.buffer == buffer:
         start, size = op.offset, len(op.data)

@@ -67,7 +67,7 @@ def _disturbed(
     sound = replace(case, disturbance=replace(disturbance, faults=NO_FAULTS))
     if again(sound).failure is not None:
         return NOTHING
-    planned = f"the layer made a call fail as planned ({disturbance.faults}: calls count from 0)"
+    planned = f"the layer made a call fail as planned ({disturbance.faults}; calls count from 0)"
     program, at = case.program, failure.position
     raised = list(_raised(verdict))
     given = _given(verdict, at)
@@ -76,14 +76,14 @@ def _disturbed(
     if not raised:
         sentence = (
             f"the planned fault ({disturbance.faults}) was swallowed: {place} was given {given}, "
-            "and neither it nor a sync raised an error"
+            "and no op raised an error"
         )
     elif _took_along(case, at, raised[0][0], again):
         other, error = raised[0]
         sentence = (
             f"op {other} ({write_op(program[other])}) met the planned fault "
-            f"({disturbance.faults}), raised {error}, and took along what was recorded before it: "
-            f"{place} was given {given}, as if its batch was thrown away"
+            f"({disturbance.faults}) and raised {error}, and what was recorded before it was lost: "
+            f"{place} was given {given}, as if the batch before the fault was thrown away"
         )
         facts[2:] = [f"with a flush before op {other} nothing is lost"]
     else:
@@ -91,14 +91,14 @@ def _disturbed(
         by = f"op {other} ({write_op(program[other])})" if other < len(program) else "the last sync"
         sentence = (
             f"the error of a planned fault ({disturbance.faults}) went to the wrong op: {by} "
-            f"raised {error}, and {place}, to which it belongs, was given {given}"
+            f"raised {error}, and {place}, to which the error belongs, was given {given}"
         )
         facts.insert(0, _with_three(verdict, at, again))
     return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=tuple(facts))
 
 
 def _with_three(verdict: Verdict, at: int, again: Judge) -> str:
-    """What each of three equal reads gets under the same plan."""
+    """What each of three reads gets that equal the failing one, under the same plan."""
     case = verdict.execution.case
     ops = [op for op in case.program if not isinstance(op, Read)]
     read = case.program[at]
@@ -107,7 +107,7 @@ def _with_three(verdict: Verdict, at: int, again: Judge) -> str:
     program = Program((*ops, *three))
     judged = again(replace(case, program=program))
     got = [_given(judged, len(ops) + n) for n in range(3)]
-    return f"with three such reads and the same plan they got, in order: {', '.join(got)}"
+    return f"three reads like op {at}, under the same plan, got in order: {', '.join(got)}"
 
 
 def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
@@ -123,7 +123,7 @@ def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
 
 
 def _raised(verdict: Verdict) -> Iterator[tuple[int, str]]:
-    """The ops that raised an error, or whose value did, with that error; refusals do not count."""
+    """Each op that raised an error, or whose value did, and the error, but no expected refusals."""
     history = verdict.execution.history
     outcomes = [*history.outcomes, history.closing or Outcome()]
     refused = [each.error for each in verdict.expected.outcomes]
@@ -150,11 +150,11 @@ def _reads_told(verdict: Verdict) -> str:
     """What each read got, in their order."""
     reads = [n for n, op in enumerate(verdict.execution.case.program) if isinstance(op, Read)]
     told = [f"op {n} got {_given(verdict, n)}" for n in reads[:6]]
-    return f"the reads in order, each of which maps once: {', '.join(told)}"
+    return f"the reads in order (each maps once): {', '.join(told)}"
 
 
 def _met(call: Call, verdict: Verdict) -> str:
-    """A call that failed, and who raised the error."""
+    """A call that failed, and which op raised the error."""
     outcomes = verdict.execution.history.outcomes
     late = [n for n, each in enumerate(outcomes) if each.late_error == call.failed]
     is_raised = call.position < len(outcomes) and call.position >= 0
@@ -166,7 +166,7 @@ def _met(call: Call, verdict: Verdict) -> str:
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:
-    """A fault that was raised again, though the plan has it once."""
+    """A fault that was raised more often than the plan has it."""
     planned = verdict.execution.case.device.planned_faults
     for at, later in enumerate(failed):
         same = [each for each in failed[:at] if _alike(each, later)]
@@ -174,14 +174,14 @@ def _kept(verdict: Verdict, failed: list[Call]) -> Told:
             continue
         first, verb = same[0], later.event["verb"]
         facts = (
-            f"the plan, {verdict.execution.case.device.faults}, lets {planned[later.failed]} call "
-            f"fail so, and that was the {verb} of op {first.position}",
-            f"nothing failed on the device in op {later.position}: the {verb} that it asked for "
-            "was answered with the old error",
+            f"the plan, {verdict.execution.case.device.faults}, has {planned[later.failed]} "
+            f"{later.failed}, and the first was the {verb} of op {first.position}",
+            f"nothing failed on the device in op {later.position}: the {verb} that op "
+            f"{later.position} asked for was answered with the old error",
         )
         sentence = (
             f"{later.place} raised {later.failed}, the failure of the {verb} in {first.place}, "
-            "again: the failure was kept, and the call is not tried anew"
+            f"again: the failure was kept, and the {verb} was not tried again"
         )
         return Told(sentence=sentence, culprit=later.position, rule=rules.REPORTED, facts=facts)
     return NOTHING
@@ -192,7 +192,7 @@ def _alike(one: Call, other: Call) -> bool:
 
 
 def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
-    """What the batch of a failed submit would have written, each with the op that writes it."""
+    """The buffers that the batch of a failed submit would have written, each with its writer."""
     program = verdict.execution.case.program
     return {
         name: position
@@ -202,7 +202,7 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
 
 
 def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A sync of the client that met a failed submit in silence, so that a later call is refused."""
+    """A sync of the client's that met a failed submit in silence, so that its op was refused."""
     at, outcomes = failure.position, verdict.execution.history.outcomes
     if not 0 <= at < len(outcomes) or outcomes[at].error != _DATA_LOST:
         return None
@@ -219,8 +219,8 @@ def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told |
     client = verdict.execution.case.client
     sentence = (
         f"a sync that client {client} made in op {at} ({failure.op}) met the failed submit of "
-        f"call {call.number} and ended in silence: it is to raise {call.failed}, and op {at} then "
-        f"raised {_DATA_LOST} in its place"
+        f"call {call.number} and ended in silence: the sync is to raise {call.failed}; instead op "
+        f"{at} then raised {_DATA_LOST}"
     )
     fact = f"the submit of call {call.number} was encoded for a sync, and failed with {call.failed}"
     return Told(sentence=sentence, culprit=at, rule=rules.REPORTED, facts=(fact,))
@@ -229,7 +229,7 @@ def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told |
 def _held_against(
     verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced
 ) -> Told | None:
-    """An op that was refused for lost bytes, where no failed batch wrote its buffers."""
+    """An op that was refused for lost bytes, though no failed batch wrote its buffers."""
     program, at = verdict.execution.case.program, failure.position
     if not 0 <= at < len(program) or not traced.is_known:
         return None
@@ -245,20 +245,20 @@ def _held_against(
     held = [f"op {position}" for position, _ in traced.submits.get(last.number, ())]
     writes = ", ".join(_taken(last, traced, verdict)) or "no buffer of the program"
     facts = [
-        f"{_met(last, verdict)}; its batch held {', '.join(held) or 'no command of an op'} and "
-        f"writes {writes}"
+        f"{_met(last, verdict)}; the batch of that call held "
+        f"{', '.join(held) or 'no command of an op'} and writes {writes}"
     ]
     writer = _last_writer(verdict, at, names)
     reached = traced.of(writer) if writer >= 0 else None
     if reached is not None and reached.submitted >= 0:
         facts.append(
-            f"op {writer} ({write_op(program[writer])}) wrote it last, and was submitted at call "
-            f"{reached.submitted}, which did not fail"
+            f"op {writer} ({write_op(program[writer])}) wrote {', '.join(dict.fromkeys(names))} "
+            f"last, and was submitted at call {reached.submitted}, which did not fail"
         )
     sentence = (
         f"op {at} ({failure.op}) was refused with {_DATA_LOST}, though the batch that failed "
-        f"wrote nothing of {', '.join(dict.fromkeys(names))}: the failure took along what other "
-        "batches wrote"
+        f"wrote nothing of {', '.join(dict.fromkeys(names))}: what other batches wrote was taken "
+        "for lost as well"
     )
     return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=tuple(facts))
 
@@ -296,8 +296,8 @@ def _left(verdict: Verdict, failure: Failure, call: Call, count: int) -> Told:
     first = "its first command" if count == 1 else f"its first {count} commands"
     sentence = (
         f"{call.place} failed at the {call.event['verb']} of call {call.number}, and what {first} "
-        f"did stands: op {failure.position} ({failure.op}) gave those bytes, though nothing is to "
-        f"change or what they write is to be lost ({_DATA_LOST})"
+        f"did stands: op {failure.position} ({failure.op}) gave those bytes.  A replay that fails "
+        f"must change nothing, or else what its commands write must be lost ({_DATA_LOST})"
     )
     return Told(
         sentence=sentence, culprit=call.position, rule=rules.WHOLE, facts=(_met(call, verdict),)
@@ -337,7 +337,7 @@ def _healed(
 def _in_part(
     verdict: Verdict, name: str, at: int, start: int, again: Judge | None
 ) -> tuple[str, ...]:
-    """A write of a part of a lost buffer, without which its use is refused as it should be."""
+    """A write of a part of a lost buffer.  Without this write, the case passes."""
     case = verdict.execution.case
     for n in range(start - 1, at):
         op = case.program[n]
@@ -347,18 +347,18 @@ def _in_part(
             continue
         if again(replace(case, program=instead(case.program, n))).failure is None:
             return (
-                f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so "
-                f"the write of a part made {name} count as whole again",
+                f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so op "
+                f"{n} made {name} count as whole again",
             )
     return ()
 
 
 def _undid(verdict: Verdict, at: int) -> str:
-    """An op that failed after it had overwritten what was lost, so that this was taken back."""
+    """An op that was to overwrite a lost buffer, but failed: the buffer stays lost."""
     error = verdict.execution.history.outcomes[at].error
     return (
-        f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write it whole, but "
-        f"raised {error} and was taken back; so what was lost before it is lost again"
+        f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write the lost buffer "
+        f"whole, but raised {error} and was taken back; so the buffer is lost as before"
     )
 
 
@@ -368,8 +368,8 @@ def _used(
     program = verdict.execution.case.program
     op = program[at]
     facts = (
-        f"{_met(call, verdict)}; its batch held op {writer} ({write_op(program[writer])}), so "
-        f"{name} is lost until it is written whole",
+        f"{_met(call, verdict)}; the batch of that call held op {writer} "
+        f"({write_op(program[writer])}), so {name} is lost until it is written whole",
     )
     plainly = ""
     if isinstance(op, Replay) and again is not None:
@@ -382,12 +382,12 @@ def _used(
 
 
 def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> str:
-    """What the commands of a replay raise if they are issued as plain calls."""
+    """The first command of a replay that is refused with DataLost if it is called plainly."""
     case = verdict.execution.case
     commands: list[Op] = list(replayed(captures_of(case.program)[op.graph], op))
     plain = instead(case.program, at, *commands)
     outcomes = again(replace(case, program=plain)).execution.history.outcomes
     for command, outcome in zip(commands, outcomes[at : at + len(commands)], strict=True):
         if outcome.error == _DATA_LOST:
-            return f", as its {write_op(command)} is where it is called plainly"
+            return f"; called outside the graph, its {write_op(command)} is refused"
     return ""

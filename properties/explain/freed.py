@@ -1,4 +1,4 @@
-"""Which ops accept a freed buffer, each tried alone: what its handle still reaches, how long."""
+"""Which ops accept a freed buffer, each tried alone, and whether an alloc or free ends that."""
 
 from gpusim.errors import InvalidHandle
 from gpusim.ops import Free
@@ -49,7 +49,7 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         for when, between in _BETWEEN.items()
         if not any(fails(verdict, f"{_MADE}{between}{_USES[what]}\n", again) for what in wrong)
     ]
-    refused = f"; refused as it should be: {', '.join(right)}" if right else ""
+    refused = f"; refused, as all should be: {', '.join(right)}" if right else ""
     facts = [f"of ops on a freed buffer, each tried alone, accepted: {', '.join(wrong)}{refused}"]
     if cured:
         facts.insert(0, f"once {' or '.join(cured)}, every op on the freed buffer is refused again")

@@ -1,4 +1,4 @@
-"""Hypotheses about replays: a replay used scalars or buffers of another replay, or its capture."""
+"""Hypotheses: a replay used the scalars or buffers of its capture, or of another replay."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from properties.oracles.laws.catalogue import Law
 
 
 def replays(scene: Scene) -> Iterator[Hypothesis]:
-    """Replays with the scalars or the buffers of another replay, or in another order."""
+    """Replays with scalars or buffers of the capture or another replay, or in another order."""
     for position in dict.fromkeys(step.position for step in scene.steps if step.command >= 0):
         op = scene.program[position]
         assert isinstance(op, Replay)
@@ -76,7 +76,7 @@ def _other_replays(
             number,
             replace(op, scalars=mixed),
             rules.ENTRIES,
-            f"kept the scalars of op {number}, another replay, where it keeps those of the capture",
+            f"kept the scalars of op {number}, another replay, in the place of the capture's",
         )
         yield (
             number,

@@ -55,7 +55,7 @@ def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypot
     own = _grid_in(counts, op.offset)
     for offset, said in (
         (0, "from the start of its buffer"),
-        (4 * op.offset, "at its offset in words"),
+        (4 * op.offset, "at its offset, taken for words"),
     ):
         grid = _grid_in(counts, offset)
         if offset != op.offset and grid is not None and grid != own:

@@ -34,8 +34,7 @@ def tell_bytes(
 ) -> Told:
     """Whether the bytes of a read went wrong on the device or on the host.
 
-    ``blamed`` is the op to blame by the bytes alone.  If the calls are right, the bytes went wrong
-    elsewhere.
+    ``blamed``: the op to blame by the bytes alone.
     """
     program, at = verdict.execution.case.program, failure.position
     if failure.kind is not FailureKind.VALUE or at not in traced.fetched:
@@ -83,7 +82,7 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
     return Told(
         sentence=(
             f"op {at} ({write_op(op)}) was given {_shown(got, meant, got)} though {held} when it "
-            f"was mapped: its bytes were lost on the host, after the device had delivered them"
+            f"was mapped: the bytes were lost on the host, after the device had delivered them"
         ),
         culprit=at,
         rule=laws.D1,
@@ -116,12 +115,12 @@ def _lost_where(
     for n, moved in _moved_on(filled, op, first.size_bytes):
         further = _wrong_of(verdict, failure, moved, again)
         if further:
-            fact += f"; with op {n - 1} {_FURTHER} bytes further on, {further[0]} to {further[1]}"
+            fact += f"; with op {n - 1} moved on by {_FURTHER}, bytes {further[0]} to {further[1]}"
     return (fact,)
 
 
 def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Program]]:
-    """The program whose last write to the buffer of a read is further on, if there is room."""
+    """The program with the last write to a read's buffer moved on, if there is room."""
     writes = [
         (n, op)
         for n, op in enumerate(program)
@@ -135,7 +134,7 @@ def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Pr
 def _wrong_of(
     verdict: Verdict, failure: Failure, program: Program, again: Judge
 ) -> tuple[int, int, str] | None:
-    """The first and last wrong byte of the failing read, which has one op more before it."""
+    """The first and last wrong byte of the failing read, one op later, and what came back."""
     tried = again(replace(verdict.execution.case, program=program, transformations=()))
     at = failure.position + 1
     got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
@@ -206,8 +205,8 @@ def order_within(number: int, places: tuple[Place, ...]) -> str:
     """In which order ops were issued, and in which order one submit has them."""
     issued, came = _in_words(sorted(places)), _in_words(places)
     return (
-        f"the submit of call {number} has both: they were issued as {issued}, and stand in it as "
-        f"{came}; so the batch was put in another order"
+        f"the submit of call {number} has its commands in another order: issued as {issued}; "
+        f"submitted as {came}"
     )
 
 

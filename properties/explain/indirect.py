@@ -1,7 +1,7 @@
 """Where an indirect dispatch takes its grid from, found by trial.
 
-A grid of one workgroup is written at one place of a buffer of zeros at a time.  The dispatch has an
-effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
+A grid of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has
+an effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
 """
 
 from dataclasses import replace

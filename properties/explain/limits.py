@@ -50,7 +50,7 @@ def tell_limits(verdict: Verdict, failure: Failure, refusal: str, again: Judge |
 
 
 def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...]:
-    """What a dispatch over more groups than the device has does, if the driver allows them."""
+    """What comes of one group more than the device allows, if the driver allows it."""
     case, at = verdict.execution.case, failure.position
     op = case.program[at] if 0 <= at < len(case.program) else None
     told, held = verdict.execution.told_limits, verdict.execution.limits

@@ -57,13 +57,13 @@ def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
         if low < op.offset:
             yield (
                 replace(op, offset=low),
-                f"copied its bytes from an offset rounded down to {align}",
+                f"copied its bytes from an offset rounded down to a multiple of {align}",
             )
     for shift in (1, 2, 3, 4, -1, -2, -3, -4):
         if op.offset + shift >= 0 and op.offset + shift + op.size_bytes <= size:
             yield (
                 replace(op, offset=op.offset + shift),
-                f"copied the bytes {shift:+} from its place",
+                f"copied the bytes at {shift:+} from its own place",
             )
     if op.offset:
         yield replace(op, offset=0), "copied its bytes from the start of the buffer"
@@ -73,7 +73,7 @@ def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
 
 
 def buffers(scene: Scene) -> Iterator[Hypothesis]:
-    """Buffers in the memory of a live buffer, or of a freed buffer without clearing it."""
+    """Buffers that share a live buffer's memory, or take a freed buffer's memory uncleared."""
     steps = scene.steps
     for at, step in enumerate(steps):
         op = step.op
@@ -148,7 +148,7 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
 
 
 def _before_its_batch(scene: Scene, at: int, made: int, freed: int) -> Iterator[Hypothesis]:
-    """The new buffer in freed memory, cleared before the commands on it were submitted."""
+    """A new buffer whose memory was cleared before commands on the old buffer were submitted."""
     steps = scene.steps
     new, old = steps[at].op, steps[made].op
     assert isinstance(new, Alloc)

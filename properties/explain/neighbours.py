@@ -1,8 +1,8 @@
-"""Programs next to a failing one, made for the question which command or place matters.
+"""Programs next to a failing one, made to ask which command or place matters.
 
-Each has one command more, another command in its place, a write at another place, writes of other
-sizes, or a graph that only reads.  Whether it passes tells mistakes apart that look the same.
-Nothing here says which mistake it was.
+Each has one command more, one command replaced by another, a write at another place, a shorter
+write, or a graph that only reads.  Some mistakes look the same on the failing program.  Which of
+its neighbours pass tells them apart.  Nothing here says which mistake it was.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ Passes = Callable[[Program], bool]
 
 
 def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Program]]:
-    """Programs with one command more or another in its place, after a description of the change."""
+    """Pairs: a change in words, and the program with it.  A command is added, or one replaced."""
     sizes = sizes_of(program)
     last_replay = max((n for n, op in enumerate(program) if isinstance(op, Replay)), default=-1)
     for at, op in enumerate(program):
@@ -45,17 +45,20 @@ def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Pro
             yield f"with op {at} twice", instead(program, at, op, op)
         if isinstance(op, Copy) and sizes.get(op.target, 0) >= WORD_BYTES:
             other = Dispatch(kernel="affine", buffers=(op.target,), scalars=(1, 1), grid=(1, 1, 1))
-            yield f"with a dispatch over {op.target} for op {at}", instead(program, at, other)
+            yield (
+                f"with a dispatch over {op.target} in place of op {at}",
+                instead(program, at, other),
+            )
         if has_faults and isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
-            yield f"with a flush for op {at}", instead(program, at, Flush())
+            yield f"with a flush in place of op {at}", instead(program, at, Flush())
             if behind is None:
-                yield f"with a copy for op {at}", _copied(program, at, op)
+                yield f"with a copy in place of op {at}", _copied(program, at, op)
         if has_faults and at == last_replay and isinstance(op, Replay):
             yield from _only_reading(program, at, op, sizes)
 
 
 def _copied(program: Program, at: int, op: Write) -> Program:
-    """The program in which a copy of zeros stands for a write."""
+    """The program with a copy of zeros in the place of a write."""
     spare, size = f"{op.buffer}_spare", len(op.data)
     copy = Copy(
         source=spare, source_offset=0, target=op.buffer, target_offset=op.offset, size_bytes=size
@@ -67,7 +70,7 @@ def _copied(program: Program, at: int, op: Write) -> Program:
 def _only_reading(
     program: Program, at: int, op: Replay, sizes: dict[str, int]
 ) -> Iterator[tuple[str, Program]]:
-    """The program with a replay of a graph that only reads a buffer, in the place of a replay."""
+    """Programs in which a replay is replaced by one of a graph that only reads a buffer."""
     used = [buffers_of(each) for each in replayed(captures_of(program)[op.graph], op)]
     for name in dict.fromkeys(name for names in used for name in names):
         if sizes.get(name, 0) < WORD_BYTES:
@@ -79,13 +82,13 @@ def _only_reading(
         ops = (Capture(graph=graph, commands=(read,)), Replay(graph=graph))
         made = Alloc(buffer=spare, size_bytes=WORD_BYTES)
         changed = Program((made, *program.ops[:at], *ops, *program.ops[at + 1 :]))
-        yield f"with a graph for op {at} that only reads {name}", changed
+        yield f"with a graph that only reads {name} in place of op {at}", changed
 
 
 def of_places(program: Program, run: Callable[[Program], Verdict]) -> Iterator[str]:
     """At which places in its buffer a write passes, if a dispatch uses a part or a grid there.
 
-    And at which places the write is held back: the runtime takes those bytes for used.
+    Also at which places the write is held back, because the runtime takes those bytes for used.
     """
     sizes = sizes_of(program)
     for at, op in enumerate(program):
@@ -101,7 +104,7 @@ def of_places(program: Program, run: Callable[[Program], Verdict]) -> Iterator[s
         if good and len(bad) > 0:
             held = [n for n in places if _is_held_back(tried[n], at)]
             used = " and ".join(f"{low} to {high - 1}" for low, high in _parted(program)[op.buffer])
-            more = f"; it is held back at {_listed(held)}; in use are bytes {used}"
+            more = f"; the write is held back at {_listed(held)}; dispatches use bytes {used}"
             yield (
                 f"with op {at} at byte {_listed(good)} of {op.buffer} (fails at {_listed(bad)}"
                 f"{more if held else ''})"
@@ -109,14 +112,14 @@ def of_places(program: Program, run: Callable[[Program], Verdict]) -> Iterator[s
 
 
 def _is_held_back(verdict: Verdict, at: int) -> bool:
-    """Whether the write at ``at`` submits what waits first, or is staged; False without a trace."""
+    """Whether a write first submits what waits, or is staged; False without a trace."""
     made = [call for call in calls(verdict.execution.trace) if call.position == at]
     kinds = [call.event.kind for call in made if call.event.about.get("role", STORAGE) == STORAGE]
     return verdict.execution.is_lawful and ("submit" in kinds or "write_buffer" not in kinds)
 
 
 def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
-    """The buffers of which a dispatch takes a part, or a grid behind the start, and those bytes."""
+    """For each buffer the ranges that dispatches bind as parts, or as a grid not at the start."""
     found: dict[str, list[tuple[int, int]]] = {}
     for op in program:
         for each in op.buffers if isinstance(op, AnyDispatch) else ():
@@ -130,7 +133,7 @@ def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
 
 
 def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int, str]]:
-    """Two writes of equal sizes that pass where only one of them is shorter, and fail if both are.
+    """Two writes of equal sizes: the program passes if one is shorter, and fails if both are.
 
     Gives the positions of both, and what was tried.
     """
@@ -148,8 +151,8 @@ def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int,
                 yield (
                     at,
                     later,
-                    f"with ops {at} and {later} of other sizes ({less} and {size} bytes, {size} "
-                    f"and {less}; {less} and {less} fail)",
+                    f"with op {at} or op {later} shortened from {size} to {less} bytes (with both "
+                    "shortened it fails)",
                 )
 
 

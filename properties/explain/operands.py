@@ -49,7 +49,7 @@ def scalars(scene: Scene) -> Iterator[Hypothesis]:
             if given is None or given == op.scalars:
                 continue
             whose = f"the scalars of {named(other)}"
-            said = f"ran with {whose}, {_listed(given)}, and not its own"
+            said = f"ran with {whose} ({_listed(given)}), and not its own"
             yield with_op(
                 scene, at, replace(op, scalars=given), "scalars", laws.B1, said, other.number,
                 str(other.command),
@@ -87,7 +87,7 @@ def _with_captured(scene: Scene) -> list[Step]:
 
 
 def _fit(given: Scalars, op: AnyDispatch, scene: Scene) -> Scalars | None:
-    """The first of ``given`` as the scalars of ``op``; None if they do not suit the kernel."""
+    """As many of ``given`` as ``op`` has scalars; None if these do not suit the kernel."""
     kernel = scene.kernels[op.kernel]
     fitting = given[: len(op.scalars)]
     if len(fitting) != len(op.scalars):
@@ -189,8 +189,8 @@ def freed(scene: Scene) -> Iterator[Hypothesis]:
                     culprit=step.number,
                     other=other.number,
                     detail="freed",
-                    sentence=f"{quoted(step)} bound {gone[0]}, which was freed, as {named(other)} "
-                    "did, and not its own buffers",
+                    sentence=f"{quoted(step)} bound {gone[0]}, as {named(other)} did, and not its "
+                    f"own buffers; {gone[0]} was freed",
                     rule=laws.E3,
                     steps=without(scene.steps, at),
                 )
@@ -222,7 +222,7 @@ def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
                 less = Part(own, 0, whole - words * WORD_BYTES)
                 yield less, rules.WORDS, f"was given {name} without its last {words} words"
                 first = Part(own, 0, words * WORD_BYTES)
-                yield first, rules.WORDS, f"was given the first {words} words of {name} alone"
+                yield first, rules.WORDS, f"was given only the first {words} words of {name}"
         return
     start, length = own.offset, own.size_bytes
     if start:
@@ -234,14 +234,14 @@ def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
             yield (
                 Part(name, start, longer),
                 rules.PART,
-                f"bound a part that was rounded up to {align} bytes",
+                f"bound a part whose size was rounded up to a multiple of {align} bytes",
             )
         low = start // align * align
         if low < start:
             yield (
                 Part(name, low, length),
                 rules.PART,
-                f"bound a part whose start was rounded down to {align} bytes",
+                f"bound a part whose start was rounded down to a multiple of {align} bytes",
             )
     if start + length < size:
         yield Part(name, start, size - start), rules.PART, f"bound {name} up to its end"

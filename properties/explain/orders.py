@@ -124,7 +124,7 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
-    """The ranges of steps that begin or end a row of steps which one batch could hold."""
+    """Of each row of steps that one batch could hold: its ends and its beginnings, as ranges."""
     start = None
     for at, step in enumerate((*steps, None)):
         in_batch = step is not None and not isinstance(step.op, Alloc | Free | Flush | Sync)
@@ -195,7 +195,7 @@ def repetitions(scene: Scene) -> Iterator[Hypothesis]:
         for later in range(at, min(len(steps), at + _MOST_STEPS // 4)):
             if later > at and not scene.meets(step, steps[later]):
                 continue
-            after = "" if later == at else f", once more after {named(steps[later])}"
+            after = "" if later == at else f", the second time after {named(steps[later])}"
             yield Hypothesis(
                 kind="twice",
                 culprit=step.number,

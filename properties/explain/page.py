@@ -92,7 +92,7 @@ def _pictures(argument: Argument) -> str:
 
 
 def _differs(argument: Argument) -> str:
-    """What is wrong where the order is not."""
+    """What is wrong if the order is right."""
     sides = (f"{name} {said_shortly(shown)}" for name, shown in argument.failure.sides)
     return ", ".join(sides) or argument.failure.reason or argument.sentence
 
@@ -145,7 +145,7 @@ def _bytes(stories: Iterable[ByteStory]) -> str:
         return ""
     heads = "".join(
         f"<th>{name}</th>"
-        for name in ("byte", "is to be", "came back", "written last by", "what came back is")
+        for name in ("byte", "should be", "came back", "written last by", "what came back is")
     )
     return f'<h2>The wrong bytes</h2><div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
 

@@ -1,7 +1,7 @@
 """Pairs of dispatches that differ in one thing, each tried alone: by what is a call found again?
 
 Bind groups, plans, shapes and payloads are kept, and found again by a key.  If a key leaves
-something out, the second of two dispatches that differ in that alone goes wrong.
+something out, then of two dispatches that differ only in this, the second goes wrong.
 """
 
 from properties.explain.argument import Argument
@@ -69,7 +69,7 @@ def tell_pairs(
 ) -> Told:
     """In what two dispatches must differ for the second to go wrong.
 
-    ``kind`` is that of the mistake that explains the bytes, and ``argument`` what is known so far.
+    ``kind``: the kind of the mistake that explains the bytes.  ``argument``: what is known so far.
     """
     case, fits = verdict.execution.case, verdict.execution.capabilities
     if again is None or failure.kind not in _KINDS or len(case.device.faults) or not fits.parts:
@@ -81,13 +81,13 @@ def tell_pairs(
     tried = {
         what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in _PAIRS.items()
     }
-    # Where the second goes wrong by itself as well, the first has no part in it.
+    # If the second goes wrong without the first as well, the first has no part in it.
     failed = {
         what: kind
         for what, kind in tried.items()
         if kind is not None and _failed(verdict, _PAIRS[what][1], again) is None
     }
-    # A law may be broken by each of them; what comes back wrong tells more.
+    # Every pair may break a law; a wrong value or a wrong error tells more.
     wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
     near = {word for what in wrong for word in what.split() if word in _OF_ONE_SORT}
     right = [what for what in tried if what not in wrong]

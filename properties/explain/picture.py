@@ -76,7 +76,7 @@ def expected(argument: Argument) -> Picture:
 def is_in_turn(argument: Argument) -> bool:
     """Whether the ops reached each clock in the order of the program, as in ``expected``.
 
-    Ops that are submitted by one call may have changed places within it: then a crossing tells.
+    Ops of one submit may have changed places within it.  Only a crossing shows that.
     """
     if argument.crossing is not None or argument.lost:
         return False
@@ -136,7 +136,7 @@ _Key = tuple[int, int, int]
 
 
 def _keys(each: Reached) -> tuple[_Key, _Key, _Key]:
-    """The times of an op on the three clocks; what was recorded before a call comes before it."""
+    """The times of an op on the three clocks; an op recorded before a call sorts before it."""
     return (
         (each.recorded, 0, each.position),
         (each.submitted, 1, 0),
@@ -179,7 +179,7 @@ def _line(each: Reached, places: Mapping[_Key, int], picture: Picture) -> str:
 
 
 def _when(lane: str, number: int, picture: Picture) -> str:
-    """The call at which an op reached a clock; it was recorded before the next call."""
+    """The call at which an op reached a clock; for the first clock, the call after that."""
     if picture.calls is None:
         return ""
     if lane == picture.lanes[0]:

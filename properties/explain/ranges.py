@@ -72,14 +72,14 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
             yield (
                 replace(op, data=data.ljust(longer, b"\0")),
                 laws.A8,
-                f"was padded with zeros to {align} bytes, over its neighbours",
+                f"was padded with zeros to a multiple of {align} bytes, over its neighbours",
             )
         low = op.offset // align * align
         # A refused write may end past its buffer.
         high = max(end, min(-(-end // align) * align, size))
         if low < op.offset or high > end:
             padded = bytes(op.offset - low) + data + bytes(high - end)
-            said = f"was widened with zeros to {align} bytes on both sides, over its neighbours"
+            said = f"was widened with zeros to multiples of {align} bytes, over its neighbours"
             yield replace(op, offset=low, data=padded), laws.A8, said
         cut = len(data) // align * align
         if 0 < cut < len(data):
@@ -90,11 +90,11 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
             )
     for length in _LENGTHS:
         if length < len(data):
-            yield replace(op, data=data[:length]), laws.A9, f"wrote its first {length} bytes alone"
+            yield replace(op, data=data[:length]), laws.A9, f"wrote only its first {length} bytes"
             yield (
                 replace(op, data=data[-length:], offset=end - length),
                 laws.A9,
-                f"wrote its last {length} bytes alone",
+                f"wrote only its last {length} bytes",
             )
             yield replace(op, data=data[:-length]), laws.A9, f"lost its last {length} bytes"
             yield (
@@ -137,7 +137,7 @@ def _cut(cut: int, align: int) -> str:
     """Where a write ends too early, in words: a power of two of KiB, or else a rounded size."""
     if cut % _KIBIBYTE == 0 and cut & (cut - 1) == 0:
         return f"its first {cut // _KIBIBYTE} KiB ({cut} bytes)"
-    return f"a multiple of {align} bytes"
+    return f"the last multiple of {align} bytes"
 
 
 def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
@@ -154,7 +154,8 @@ def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
             if len(data) > len(op.data):
                 since = named(scene.steps[time])
                 said = (
-                    f"put back the bytes beside it, to {align} bytes, as they were before {since}"
+                    f"put back the bytes beside it, up to multiples of {align} bytes, as they were "
+                    f"before {since}"
                 )
                 instead = replace(op, offset=low, data=data)
                 yield with_ops(
@@ -191,23 +192,24 @@ def _other_copies(
     for align in ALIGNMENTS:
         longer = min(-(-size // align) * align, room)
         if longer > size:
-            yield replace(op, size_bytes=longer), f"was rounded up to {align} bytes"
+            yield replace(op, size_bytes=longer), f"was rounded up to a multiple of {align} bytes"
         if size // align * align < size:
             yield (
                 replace(op, size_bytes=size // align * align),
-                f"was rounded down to {align} bytes",
+                f"was rounded down to a multiple of {align} bytes",
             )
         low, there = op.source_offset // align * align, op.target_offset // align * align
         if low < op.source_offset:
             yield (
                 replace(op, source_offset=low),
-                f"took its bytes from an offset rounded down to {align}",
+                f"took its bytes from an offset rounded down to a multiple of {align}",
             )
         if there < op.target_offset:
-            yield replace(op, target_offset=there), f"landed at an offset rounded down to {align}"
+            said = f"landed at an offset rounded down to a multiple of {align}"
+            yield replace(op, target_offset=there), said
     for length in _LENGTHS:
         if length < size:
-            yield replace(op, size_bytes=length), f"moved its first {length} bytes alone"
+            yield replace(op, size_bytes=length), f"moved only its first {length} bytes"
             yield replace(op, size_bytes=size - length), f"lost its last {length} bytes"
             yield (
                 replace(

@@ -1,4 +1,4 @@
-"""Reads that go wrong by their number or their length: the same read once more, longer and shorter.
+"""Reads that go wrong by their number or length: tried with equal reads, and with other lengths.
 
 Each is tried in a program of its own.  What is said of staging memory is only what calls show.
 """
@@ -42,7 +42,7 @@ def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:
     if not any(0 < len(found) < count for count, found in zip(_COUNTS, wrong, strict=True)):
         return NOTHING
     parted = [_wrong_of(verdict, ops, op, count, again, Flush()) for count in _COUNTS]
-    same = "the same" if parted == wrong else "others"
+    same = "the same are wrong" if parted == wrong else "others are wrong"
     alike: dict[str, list[int]] = {}
     for count, found in zip(_COUNTS, wrong, strict=True):
         alike.setdefault(_said(found), []).append(count)
@@ -79,7 +79,7 @@ def _said(wrong: list[int]) -> str:
 
 
 def _of_lengths(verdict: Verdict, again: Judge) -> Told:
-    """How many bytes reads of some lengths give, and with another read behind in their page."""
+    """How many bytes reads of some lengths give, alone and before another read in their page."""
     given = {size: _given(verdict, size, "", again) for size in _SIZES}
     wrong = {size: got for size, got in given.items() if got != size}
     if not wrong:

@@ -1,8 +1,8 @@
 """How a fault was told: by which calls, in which words, and whether the failed call was made again.
 
 A fault is raised once.  A second error of its class is either the same fault once more, or a new
-failure.  The words of both tell, and so do more calls at the end of the program.  If nobody raised
-a planned fault, the call after the failed one is made to fail as well.
+failure.  The words of both tell which, and so do more ops at the end of the program.  If nobody
+raised a planned fault, the call after the failed one is made to fail as well.
 """
 
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def _because(outcome: Outcome) -> str:
 
 
 def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """What a fault that was raised twice, or by nobody, comes to."""
+    """Whether a fault was raised twice or failed again, or its call was tried a second time."""
     if failure.kind is not FailureKind.FAULTS:
         return NOTHING
     told = [*tellers(verdict)]
@@ -83,7 +83,7 @@ def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> To
         sentence = f"{other} in other words, after {one}: a second failure, without a second fault"
         words = f'the first says "{reason}", the second "{later}"'
     else:
-        sentence = f"{other}, after {one} for the one fault: it is to be raised once"
+        sentence = f"{other}, after {one}: both for one fault, which is to be raised once"
         words = "both say the same" if reason == later and reason else ""
     facts = ["; ".join(filter(None, (words, met)))]
     facts += [] if again is None else [_with_more(verdict, again)]
@@ -92,7 +92,7 @@ def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> To
 
 
 def _with_more(verdict: Verdict, again: Judge) -> str:
-    """Which of four ops more at the end, over a buffer of their own, raise the error too."""
+    """Which of four more ops at the end, over a buffer of their own, raise an error."""
     program = verdict.execution.case.program
     longer = Program((*program.ops, *_MORE))
     judged = again(replace(verdict.execution.case, program=longer))
@@ -101,7 +101,7 @@ def _with_more(verdict: Verdict, again: Judge) -> str:
         f"{op.verb} {f'raises {outcome.error}' if outcome.error else 'passes'}"
         for op, outcome in zip(_MORE, raised, strict=False)
     ]
-    return f"with ops more at the end, over a new buffer, in this order: {', '.join(said)}"
+    return f"with more ops at the end, over a new buffer, in this order: {', '.join(said)}"
 
 
 def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
@@ -130,8 +130,8 @@ def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
         rule=rules.REPORTED,
         facts=(
             f"tried: with {verb} {number + 1} failing as well, {told[0][1]}; without a fault the "
-            f"program makes that call {_times(number + 1)}, so one that failed is made again",
-            f"of the two, the calls on the device list only the second, call {made[-1].number}",
+            f"program makes that call {_times(number + 1)}, so a call that failed is made again",
+            f"the list of calls has only the second of the two, call {made[-1].number}",
         ),
     )
 
@@ -145,7 +145,7 @@ def _changed(faults: FaultPlan, changes: dict[str, Any]) -> FaultPlan:
 
 
 def tell_left(verdict: Verdict, failure: Failure) -> Told:
-    """A read that was still on its way when a sync after it had raised."""
+    """A read whose bytes had not come when a later sync raised."""
     if failure.kind is not FailureKind.LATE_ERROR or failure.position < 0:
         return NOTHING
     history, at = verdict.execution.history, failure.position
@@ -175,8 +175,8 @@ def _left(verdict: Verdict, at: int, sync: int, asked: Call, taken: Call) -> Tol
     error = _outcomes(verdict.execution.history)[sync].error
     read = f"op {at} ({write_op(verdict.execution.case.program[at])})"
     return Told(
-        sentence=f"{_place(verdict, sync)} raised {error} and left {read} on its way: its bytes "
-        "came only after the sync had ended, so that its value changed later",
+        sentence=f"{_place(verdict, sync)} raised {error} and left {read} on its way: the bytes "
+        "came only after the sync had ended, so the value of the read changed later",
         culprit=sync,
         rule=rules.OWN_ERROR,
         facts=(

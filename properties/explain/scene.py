@@ -30,8 +30,8 @@ class Step(NamedTuple):
     """An op that takes effect at its place in a list.
 
     ``command`` is the number of a command in its replay; -1 for an op that is no replay.
-    ``number`` is the op's position in the program that a reader sees.  The position here is another
-    if ops were inserted before the op.
+    ``number`` is the op's position in the program that a reader sees.  ``position`` is larger if
+    ops were inserted before the op.
     """
 
     position: int

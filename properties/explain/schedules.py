@@ -42,7 +42,7 @@ def inevitable(verdict: Verdict, failure: Failure, again: Judge) -> str:
 
 
 def every_schedule(case: Case, failure: Failure, again: Judge) -> tuple[Leaf, ...]:
-    """The case under each of its schedules, the latest first; empty if there are too many.
+    """The case under each of its schedules, in the order of choices; empty if these are too many.
 
     Empty for a transformed case as well, since it has several runs with schedules of their own.
     """
@@ -127,7 +127,7 @@ def _estimated(case: Case, again: Judge) -> str:
     failed = sum(failure is not None for failure in runs)
     if failed == len(runs):
         return ""
-    return f"it depends on the schedule: it fails under {failed} of {len(runs)} (an estimate)"
+    return f"it depends on the schedule: {failed} of {len(runs)} fail (an estimate)"
 
 
 def _by_fault(case: Case, again: Judge) -> str:

@@ -104,7 +104,10 @@ def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
 
 
 def _holds_until(found: Hypothesis, shown: Shown) -> int:
-    """The position of the first op that the mistake does not explain, or else the number of ops."""
+    """The position of the first op that the mistake does not explain.
+
+    If it explains all ops, one more than their number; -1 if nothing holds.
+    """
     history = shown.scene.run(found.steps)
     if history is None:
         return -1
@@ -117,7 +120,7 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether an op fails under the mistake, though it should not fail and did not fail.
+    """Whether an op fails under the mistake, though it should not fail and did not fail so.
 
     If the target promises little, the comparison would excuse such an op.
     """

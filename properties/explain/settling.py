@@ -18,11 +18,11 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import Law
 
 IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
-"""Seeds with which the layer settles the first map that waits, and the last; in each language."""
+"""Seeds with which the layer, in each language, settles the first waiting map, or the last."""
 AT_RANDOM = [
     seed for seed in range(0, 360, 3) if Random(seed).choice(("any", "last", "first")) == "any"
 ]
-"""Seeds with which the layer settles any map that waits; in each language."""
+"""Seeds with which the layer, in each language, settles any map that waits."""
 _READS = 5
 _ORDERS = 120
 _FIVE = "alloc x 20\nwrite x 0 {data}\n" + "".join(
@@ -81,14 +81,14 @@ def _likeliest(verdict: Verdict, sentence: str, failure: Failure, again: Judge) 
         return (
             _by_the_last(verdict, again)
             or "a staging buffer was read before its own map had settled: likeliest a map that "
-            "settles, or a count of them, stands for the read that waits longest, or for all "
-            "that were asked for before",
+            "settles, or a count of settled maps, stands for the read that waits longest, or for "
+            "all earlier maps",
         )
     return ()
 
 
 def _by_the_last(verdict: Verdict, again: Judge) -> str:
-    """Words, if it passes about as often as the last of five maps settles last.
+    """A fact, if the case passes about as often as the last of five maps settles last.
 
     If a map, or a count, stood for another read, all five would have to settle in order.
     """
@@ -103,6 +103,6 @@ def _by_the_last(verdict: Verdict, again: Judge) -> str:
         return ""
     return (
         f"with five reads and maps that settle at random it passes {passed} of {count} times: "
-        f"about as often as the map that was asked for last settles last (1 in {_READS}); all in "
-        f"order is 1 in {_ORDERS}. So likeliest a sync waits for the last map alone"
+        f"about as often as the map that was asked for last settles last (1 in {_READS}); all five "
+        f"settle in order 1 in {_ORDERS}. So likeliest a sync waits for the last map alone"
     )

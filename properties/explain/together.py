@@ -34,7 +34,7 @@ _USES = {
 
 def tell_beside(verdict: Verdict, failure: Failure) -> Told:
     """What one of the two runtimes did to an object of the other."""
-    beside = f"client {BESIDE}: it {does(BESIDE)}, and in part other kernels of the same names"
+    beside = f"client {BESIDE}: it {does(BESIDE)}, in part with other kernels of the same names"
     crossed = _crossed(verdict)
     if crossed is not None:
         made, call, number, rest = crossed
@@ -95,7 +95,7 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
         return None
     more = (
         (
-            f"{len(found)} calls of one runtime are on objects of the other: "
+            f"{len(found)} calls of one runtime use objects of the other: "
             f"{_calls_of([call for _, call, _ in found])}",
         )
         if len(found) > 1
@@ -145,8 +145,8 @@ def _swapped(verdict: Verdict, failure: Failure) -> str:
         plain = kernels[name].name
         ops = [n for n, op in enumerate(program) if getattr(op, "kernel", "") == name]
         return (
-            f"op {ops[0]} of {where} ran the pipeline of the other runtime's kernel {plain}: both "
-            "have a kernel of that name, with other text, and a pipeline is found by the name alone"
+            f"op {ops[0]} of {where} ran the pipeline of the other runtime's kernel {plain}: each "
+            "has its own kernel of that name, and a pipeline is found by the name alone"
         )
     return ""
 

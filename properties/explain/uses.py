@@ -1,8 +1,8 @@
-"""Which use of a captured buffer a replay over other buffers keeps, and which replay it repeats.
+"""Whether a replay over other buffers still uses the captured buffer, or an earlier replay's.
 
 A command can use a buffer as an operand of a kernel, as the grid of an indirect dispatch, and as
-the source or the target of a copy.  Each use is tried in a program of its own, which frees the
-captured buffer.  So a replay that still needs the captured buffer is refused.
+the source or the target of a copy.  Each use is tried in a program of its own: once with the
+captured buffer live, and once with it freed.  A replay must need neither.
 """
 
 from gpusim.ops import Replay
@@ -25,7 +25,7 @@ _FILLED = {"ones": "01000000" * 4, "twos": "02000000" * 4}
 
 
 def tell_uses(verdict: Verdict, at: int, again: Judge) -> Told:
-    """The uses for which the op at ``at``, if it is a replay, keeps the captured buffers."""
+    """The uses in which the op at ``at``, a replay over other buffers, keeps the captured one."""
     op = verdict.execution.case.program[at]
     is_fit = isinstance(op, Replay) and op.bindings and verdict.execution.capabilities.indirect
     if not is_fit:
@@ -35,12 +35,12 @@ def tell_uses(verdict: Verdict, at: int, again: Judge) -> Told:
         return NOTHING
     freed = [use for use, command in _USES.items() if _fails(verdict, command, "free x\n", again)]
     if live:
-        said = f"keeps a captured buffer as {' and as '.join(live)}"
+        said = f"still uses the captured buffer as {' and as '.join(live)}"
     elif freed:
-        said = f"still needs a captured buffer to be live as {' and as '.join(freed)}"
+        said = f"fails once the captured buffer is freed, if that was {' or '.join(freed)}"
     else:
         return NOTHING
-    facts = [_told("with the captured buffer live", live), _told("once it is freed", freed)]
+    facts = [_told("while the buffer is live", live), _told("once the buffer is freed", freed)]
     return Told(
         sentence=f"op {at} ({write_op(op)}): a replay over other buffers {said}",
         culprit=at,
@@ -56,9 +56,9 @@ def _fails(verdict: Verdict, command: str, free: str, again: Judge) -> bool:
 
 
 def _told(when: str, uses: list[str]) -> str:
-    """Which of the uses fail, each in a program of its own."""
+    """Which of the uses go wrong, each in a program of its own."""
     wrong = ", ".join(f"as {use}" for use in uses)
-    return f"each use of a captured buffer tried alone, {when}: wrong {wrong or 'in none'}"
+    return f"each use of a captured buffer tried alone: {when}, wrong are {wrong or 'none'}"
 
 
 _TWICE = (
@@ -85,7 +85,7 @@ def tell_repeated(verdict: Verdict, failure: Failure, again: Judge | None) -> To
         got = next((o.data for o in judged.execution.history.outcomes[::-1] if o.data), None)
         if judged.failure is not None and got is not None:
             source = _SOURCES.get(int.from_bytes(got, "little"), "neither")
-            wrong.append(f"{_with(first)} and then {_with(second)}, the second copies {source}")
+            wrong.append(f"{_with(first)} and then {_with(second)}: the second copies {source}")
     if not wrong:
         return NOTHING
     return Told(facts=(f"tried: a graph that copies x is replayed {'; '.join(wrong)}",))

@@ -77,7 +77,7 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
         elif (
             tried.failure is not None
             and tried.failure.signature == failure.signature
-            and text.startswith(("with op ", "with a flush for ", "with a copy for "))
+            and text.startswith(("with op ", "with a flush in ", "with a copy in "))
         ):
             # It is not worth a line to say that data and sizes do not matter.
             fails.append(text)
@@ -91,7 +91,7 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
 
 
 def _around_the_last(program: Program) -> Iterator[tuple[str, Program]]:
-    """The program with one more op before or after its last: figures depend on the open batch."""
+    """The program with an op before or after its last, since figures depend on the open batch."""
     last = len(program) - 1
     for at, op in enumerate(program):
         if isinstance(op, Alloc) and op.size_bytes >= WORD_BYTES:
@@ -106,8 +106,8 @@ def _around_the_last(program: Program) -> Iterator[tuple[str, Program]]:
 def _refused(verdict: Verdict) -> set[str]:
     """The errors with which ops should be refused.
 
-    A change that makes such an op legal asks another question.  With a fault, what is expected of a
-    lost buffer follows from what the target accepted.
+    A change that makes such an op legal asks another question.  DataLost is left out: what is
+    expected of a lost buffer follows from what the target accepted.
     """
     errors = {each.error for each in verdict.expected.outcomes if each.error is not None}
     return errors - {DataLost.__name__}
@@ -123,7 +123,7 @@ def _variants(
         if is_value and isinstance(op, Dispatch) and isinstance(before, Dispatch):
             sizes = [kernels[each.kernel].uniform_bytes for each in (before, op)]
             for _, unlike in [*_unlike(before)][:1] if len({*sizes}) > 1 else ():
-                text = f"with op {at} as op {at - 1} with other scalars, of as many bytes"
+                text = f"with op {at} like op {at - 1}, but with other scalars of as many bytes"
                 yield text, instead(program, at, unlike)
         if is_value and isinstance(op, Dispatch) and op in program.ops[:at]:
             for said, unlike in _unlike(op):
@@ -145,7 +145,7 @@ def _variants(
 
 
 def _plainer(program: Program, at: int, op: Op) -> Iterator[tuple[str, Program]]:
-    """The program with a plain scalar in the place of one that is not."""
+    """The program with a plain scalar in the place of one that is not plain."""
     ops: Sequence[Op] = op.commands if isinstance(op, Capture) else [op]
     for n, each in enumerate(ops):
         if not isinstance(each, AnyDispatch):
@@ -180,7 +180,7 @@ def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
         read = ops[n]
         assert isinstance(read, Read)
         ops[n] = replace(read, offset=read.offset + size)
-    said = f", and op {moved[0]} of its last bytes" if moved else ""
+    said = f", and op {moved[0]} reading its last bytes" if moved else ""
     return (Program(tuple(ops)), said)
 
 

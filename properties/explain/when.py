@@ -70,7 +70,8 @@ def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[s
             itself = " itself" if call.position == reached.position else ""
             yield (
                 f"the first submit after op {reached.position} began, call {call.number}, made in "
-                f"{place}{itself} with the reason {reason!r}, carried out {held or 'no op'} alone"
+                f"{place}{itself} with the reason {reason!r}, carried out "
+                f"{f'{held} alone' if held else 'no op'}"
             )
             return
 
@@ -83,14 +84,14 @@ def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
         return ()
     return (
         f"op {best.other} is {count} dispatches after op {best.culprit}: likeliest both have one "
-        f"slot, as if there were {count} of them",
+        f"slot, as if there were only {count} slots",
     )
 
 
 def _crossed(best: Hypothesis, traced: Traced) -> tuple[str, ...]:
     one, other = traced.of(best.culprit), traced.of(best.other)
     if one is None or other is None:
-        return (f"op {best.culprit} was called before op {best.other}, and its effect came after",)
+        return (f"op {best.culprit} was called before op {best.other}, but took effect after it",)
     return _when(one, "first"), _when(other, "later")
 
 
@@ -107,7 +108,7 @@ def _never(program: Program, at: int) -> str:
     """Says that no submit carried out an op, and whether an earlier op is the same call."""
     alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
     same = f"op {at} is the same call as op {alike}; " if alike is not None else ""
-    return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"
+    return f"{same}no submit carried out op {at}: it was not recorded, or was dropped afterwards"
 
 
 def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
@@ -125,6 +126,6 @@ def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
     position, (number, later) = next(iter(cuts.items()))
     return (
         f"op {position} was cut between its commands {command - 1} and {command}, which are in the "
-        f"submits of calls {number} and {later}: so likeliest op {at} used what was kept of that "
-        "part, and ended where it ended",
+        f"submits of calls {number} and {later}: so likeliest op {at} used what was kept of op "
+        f"{position}'s first part, and ended where that part ended",
     )

@@ -33,14 +33,14 @@ CARRIED = (
         headers="policy: eager\n",
         says=(
             "command 0 of op 3 (copy a 0 a 0 4) was left out: no submit carried it out",
-            "op 1 is the same call and came before",
+            "op 1, earlier, is the same call",
         ),
     ),
     Told(
         name="whole_copy_waits",
         program="alloc a 4\ncopy a 0 a 0 4\nalloc b 4\ndispatch affine b 1,1 1x1x1\n",
         headers="policy: eager batch_commands=None\n",
-        says=("they were issued as op 1, op 3, and stand in it as op 3, op 1",),
+        says=("another order: issued as op 1, op 3; submitted as op 3, op 1",),
     ),
     Told(
         name="command_twice_at_limit",
@@ -73,7 +73,7 @@ CARRIED = (
         name="two_bytes_in_the_middle",
         program="alloc a 4\nwrite a 1 0101\n",
         headers="policy: eager\n",
-        says=("carried out as a write of 0101 at byte 2 of a, and is one of bytes 1 to 2",),
+        says=("carried out as a write of 0101 at byte 2 of a, and should be one of bytes 1 to 2",),
     ),
     Told(
         name="put_keeps_oldest_key",
@@ -100,7 +100,7 @@ CARRIED = (
         headers="policy: eager\n",
         says=(
             "op 1 (read a 0 4 -> r0) was given what staging buffer 3 held, the page of op 3, "
-            "though its own page, staging buffer 2, was not yet taken",
+            "though its own page, staging buffer 2, was not taken yet",
         ),
     ),
     Told(
@@ -116,13 +116,13 @@ CARRIED = (
         headers="policy: lazy join_reads=True\n",
         says=(
             "op 5 is read 4 of the 4 in one page, staging buffer 2: its copy went to bytes 12 to "
-            "15, and it was given what the page has from byte 8 on, the place of op 4",
+            "15, but op 5 was given what the page has from byte 8 on, the place of op 4",
         ),
     ),
     Told(
         name="sync_forgets_read",
         program="alloc a 0\nread a 0 0 -> r0\nread a 0 0 -> r1\n",
         headers="policy: eager\n",
-        says=("delivered were, in this order, r1; never r0",),
+        says=("delivered in this order: r1; never delivered: r0",),
     ),
 )

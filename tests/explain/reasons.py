@@ -25,8 +25,8 @@ REASONS = (
         "replay g0 * -\nread a 0 4 -> r0\n",
         headers="policy: eager batch_commands=None\n",
         says=(
-            "they were issued as op 2 command 0, op 2 command 1, op 3, and stand in it as "
-            "op 2 command 0, op 3, op 2 command 1; so the batch was put in another order",
+            "another order: issued as op 2 command 0, op 2 command 1, op 3; submitted as "
+            "op 2 command 0, op 3, op 2 command 1",
         ),
     ),
     Told(
@@ -103,8 +103,8 @@ REASONS = (
         headers="device: simulated failed_submits=1\npolicy: eager\n",
         says=(
             "though the batch that failed wrote nothing of a",
-            "its batch held no command of an op and writes no buffer of the program",
-            "op 1 (write a 1 01010101) wrote it last, and was submitted at call 7",
+            "the batch of that call held no command of an op and writes no buffer of the program",
+            "op 1 (write a 1 01010101) wrote a last, and was submitted at call 7",
         ),
     ),
     Told(
@@ -115,7 +115,7 @@ REASONS = (
         headers="device: simulated failed_submits=0\npolicy: lazy\n",
         says=(
             "op 5 (replay g0 * -) used a, which was lost with the batch of op 1, and was accepted",
-            "refused with DataLost, as its dispatch fold a,b 1 1x1x1 is where it is called plainly",
+            "refused with DataLost; called outside the graph, its dispatch fold a,b 1 1x1x1 is",
         ),
     ),
     Told(

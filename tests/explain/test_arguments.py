@@ -66,7 +66,7 @@ FOREIGN = {
     "keeps_bindings": (
         "alloc a 0\ndispatch affine a 1,1 1x1x1\nfree a\nalloc b 4\n"
         "dispatch affine b 1,1 1x1x1\nread b 0 4 -> r0\n",
-        "op 4 (dispatch affine b 1,1 1x1x1) bound a, which was freed, as op 1 did",
+        "op 4 (dispatch affine b 1,1 1x1x1) bound a, as op 1 did, and not its own buffers; a was freed",
         "law E3",
     ),
     "shares_slots": (
@@ -121,7 +121,7 @@ def test_which_of_several_reads_is_forgotten_is_tried() -> None:
     lines = foreign_argument("forgets_reads").lines
     assert (
         "fact: tried with equal reads before one sync: of 2 none is wrong; of 3 or 4 or 5 the "
-        "third alone is wrong; with a flush after each read, the same" in lines
+        "third alone is wrong; with a flush after each read, the same are wrong" in lines
     )
 
 

@@ -52,7 +52,8 @@ def test_a_kernel_is_held_alone_against_its_meaning() -> None:
     case = Case(program=Program.parse(program), device=SIMULATED, policy=NO_POLICY, target="own")
     argument = explain(judge(case, factory), lambda each: judge(each, factory))
     assert argument.sentence == (
-        "kernel own alone: its WGSL and its NumPy differ in lane 3 of a: 5 against 7"
+        "kernel own alone: its WGSL and its NumPy differ in lane 3 of a: 5 came back, and NumPy "
+        "gives 7"
     )
     assert argument.culprit == 2
 

@@ -23,7 +23,7 @@ TOLD = (
         headers="policy: ring uniform_ring_bytes=1\n",
         says=(
             "wrote the bytes of op 3, and not its own",
-            "with ops 3 and 5 of other sizes (8 and 12 bytes, 12 and 8; 8 and 8 fail)",
+            "with op 3 or op 5 shortened from 12 to 8 bytes (with both shortened it fails)",
         ),
     ),
     Told(
@@ -32,8 +32,8 @@ TOLD = (
         "dispatch_indirect affine a 1,1 b 4\nwrite b 12 01010101\nread a 0 4 -> r0\n",
         headers="policy: ring uniform_ring_bytes=1\n",
         says=(
-            "with op 4 at byte 0, 4, 8 of b (fails at 12; it is held back at 0, 4, 8; in use are "
-            "bytes 4 to 15)",
+            "with op 4 at byte 0, 4, 8 of b (fails at 12; the write is held back at 0, 4, 8; "
+            "dispatches use bytes 4 to 15)",
         ),
     ),
     Told(
@@ -41,14 +41,17 @@ TOLD = (
         program="alloc a 8\nwrite a 0 01010101\ncopy a 0 a 4 4\nwrite a 0 01010101\n"
         "read a 4 4 -> r0\n",
         headers="device: simulated failed_submits=0\npolicy: lazy\n",
-        says=("passes: with a dispatch over a for op 2", "not with a flush for op 3"),
+        says=(
+            "passes: with a dispatch over a in place of op 2",
+            "not with a flush in place of op 3",
+        ),
     ),
     Told(
         name="replay_heals_what_it_writes",
         program=f"alloc a 4\ncapture g0 copy a 0 a 0 4; {_DISPATCH}replay g0 * -\n"
         "write a 0 01010101\nreplay g0 * -\nread a 0 4 -> r0\n",
         headers="device: simulated failed_submits=0\npolicy: lazy\n",
-        says=("passes: with a graph for op 4 that only reads a",),
+        says=("passes: with a graph that only reads a in place of op 4",),
     ),
     Told(
         name="replay_keeps_old_bindings",
@@ -56,8 +59,8 @@ TOLD = (
         "write b 0 01010101\nreplay g0 * -\nread a 0 4 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "replayed plainly and then with x=y, the second copies x",
-            "with x=y and then with x=w, the second copies y",
+            "replayed plainly and then with x=y: the second copies x",
+            "with x=y and then with x=w: the second copies y",
         ),
     ),
     Told(

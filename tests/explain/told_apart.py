@@ -33,8 +33,8 @@ APART = (
         program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\n",
         headers="policy: ring\n",
         says=(
-            "a write of 4 bytes overtakes whatever waits, a read, a copy or a dispatch; one of 1 "
-            "or 8 or 64 bytes overtakes nothing",
+            "a write of 4 bytes overtakes whatever waits, a read, a copy or a dispatch; a write of "
+            "1 or 8 or 64 bytes does not overtake a dispatch",
             "op 2, of 4 bytes, went to the queue at once (call 3)",
         ),
     ),
@@ -146,7 +146,7 @@ APART = (
         headers="policy: pooled\n",
         says=(
             "call 5, in op 2, wrote over them before the submit, which is call 12",
-            "not with op 2 as op 1 with other scalars, of as many bytes",
+            "not with op 2 like op 1, but with other scalars of as many bytes",
         ),
     ),
     Told(
@@ -176,7 +176,7 @@ APART = (
         name="all_ones_end_a_read",
         program="alloc a 20\nwrite a 0 ffffffff\nread a 0 20 -> r0\n",
         headers="policy: eager\n",
-        says=("with op 1 8 bytes further on, 8 to 19",),
+        says=("with op 1 moved on by 8, bytes 8 to 19",),
     ),
     Told(
         name="copy_only_flush_skipped",
@@ -197,6 +197,6 @@ APART = (
         program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
         headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
         "disturbance: seed=1 failed_maps=0\n",
-        says=("with three such reads and the same plan they got, in order: ",),
+        says=("under the same plan, got in order: ",),
     ),
 )

@@ -27,7 +27,7 @@ TRIALS = (
         headers="device: simulated out_of_memory=3 failed_submits=0\npolicy: lazy\n",
         says=(
             "op 7 (dispatch mix c,c,a 2,3 1x1x1) used a, which was lost with the batch of op 4",
-            "op 6 (replay g0 * -) was to write it whole, but raised OutOfMemory and was taken back",
+            "op 6 (replay g0 * -) was to write the lost buffer whole, but raised OutOfMemory and was",
         ),
     ),
     Told(
@@ -72,8 +72,8 @@ TRIALS = (
         program="alloc a 8\ncopy a 4 a 0 4\nwrite a 4 01010101\nread a 0 4 -> r0\n",
         headers="policy: ring\n",
         says=(
-            "a write overtakes the first of two copies to it, a dispatch before a copy to it, a "
-            "copy within a buffer; and not",
+            "a write to a buffer overtakes the first of two copies to it, a dispatch before a copy "
+            "to it, a copy within a buffer, but not",
         ),
     ),
     Told(
@@ -81,9 +81,7 @@ TRIALS = (
         program="alloc a 512\ndispatch affine a[256:320] 3,1 1x1x1\nwrite a 256 02000000\n"
         "read a 256 4 -> r0\n",
         headers="policy: ring\n",
-        says=(
-            "a write overtakes a dispatch over a part, the grid of an indirect dispatch; and not",
-        ),
+        says=("overtakes a dispatch over a part, the grid of an indirect dispatch, but not",),
     ),
     Told(
         name="staging_evicts_unread",
@@ -204,7 +202,7 @@ TRIALS = (
         "disturbance: seed=0 out_of_memory=4\n",
         says=(
             "op 5 (read a 0 4 -> r1) met the planned fault (out_of_memory=4)",
-            "took along what was recorded before it: op 4 (read a 0 4 -> r0) was given zeros",
+            "what was recorded before it was lost: op 4 (read a 0 4 -> r0) was given zeros",
         ),
     ),
     Told(
@@ -215,7 +213,7 @@ TRIALS = (
         "disturbance: seed=0 lost_at_submit=0\n",
         says=(
             "the planned fault (lost_at_submit=0) was swallowed: op 2 (read a 0 4 -> r0) was given "
-            "zeros, and neither it nor a sync raised an error",
+            "zeros, and no op raised an error",
         ),
     ),
     Told(

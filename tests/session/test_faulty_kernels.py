@@ -70,7 +70,8 @@ def test_a_kernel_is_held_alone_before_anything_else(tmp_path: Path) -> None:
     assert bug.case.seed == "0/0"
     assert bug.argument is not None
     assert re.fullmatch(
-        r"kernel increment alone: its WGSL and its NumPy differ in lane \d+ of a: \d+ against \d+",
+        r"kernel increment alone: its WGSL and its NumPy differ in lane \d+ of a: \d+ came back, "
+        r"and NumPy gives \d+",
         bug.argument.sentence,
     )
 

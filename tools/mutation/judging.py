@@ -1,7 +1,6 @@
 """A few hundred programs on the simulated device, judged as a session judges them.
 
-What is imported of the project is a mutant by then, so that all of it is
-imported late.
+The project is imported late, so that the mutant is in it.
 """
 
 from collections.abc import Iterator

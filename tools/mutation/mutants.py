@@ -39,7 +39,7 @@ _NEVER_MUTATED_CALLS = ("len", "isinstance")
 _ASSERTING = "strict"
 """An argument of ``zip`` that only asserts something; like an assertion, it is not mutated."""
 _OF_CONSTANTS = ("number", "name")
-"""Operators for what is no function's: other changes of a constant or a default are of its type."""
+"""The operators outside functions: others would change the type of a constant or a default."""
 
 
 def population(part: str) -> list[Mutant]:

@@ -52,7 +52,7 @@ class Sample:
 
 
 def read(path: Path) -> Sample:
-    """The sample that is kept there; an empty one where there is no file."""
+    """The sample that is kept in a file; an empty one if there is no file."""
     if not path.exists():
         return Sample(population=0, seed=0, killed_at_first=0, results=())
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def read(path: Path) -> Sample:
 
 
 def write(path: Path, sample: Sample) -> None:
-    """Keep it, one mutant a line."""
+    """Keep a sample in a file, one mutant a line."""
     lines = ",\n".join(json.dumps(asdict(result)) for result in sample.results)
     figures = ("population", "seed", "killed_at_first")
     head = ", ".join(f'"{figure}": {getattr(sample, figure)}' for figure in figures)

@@ -9,8 +9,8 @@ from tools.mutation.mutant import Mutant
 def draw(mutants: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
     """``size`` of ``mutants``, evenly spaced from a place that ``seed`` decides.
 
-    In their order, module by module and operator by operator, that gives each
-    of these its share to within one mutant.
+    Mutants stand module by module and operator by operator.  So each module and
+    each operator gets its share to within one mutant.
     """
     if size >= len(mutants):
         return list(mutants)

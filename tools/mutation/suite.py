@@ -35,7 +35,7 @@ TESTS = (
 """The folders of tests that test the mutated code, in the process that has the mutant."""
 _QUICK_SECONDS = 0.05
 _MOST_SECONDS = 4.0
-"""A test that takes longer is left out, traced line by line as it is."""
+"""A test that takes longer while it is traced line by line is left out."""
 _OPTIONS = (
     "-q",
     *("-p", "no:cacheprovider"),
@@ -119,7 +119,7 @@ def look() -> Sight:
     finally:
         measured.stop()
     if code != pytest.ExitCode.OK:
-        raise RuntimeError("cannot tell mutants from the sound code because a test fails on that")
+        raise RuntimeError("cannot tell mutants from sound code because a test fails on the latter")
     data = measured.get_data()
     reached: dict[str, dict[int, list[str]]] = {}
     for file in sorted(data.measured_files()):
@@ -169,7 +169,7 @@ class _Chosen:
         self.failed: str | None = None
 
     def pytest_configure(self) -> None:
-        # What fails is not made small: that it fails is enough.
+        # A failing example is not made small: that it fails is enough.
         settings.register_profile(
             "mutation",
             settings.get_profile("ci"),

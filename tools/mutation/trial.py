@@ -59,7 +59,7 @@ def try_mutant(mutant: Mutant, tests: Sequence[str]) -> Outcome:
 
 
 def in_child(act: Callable[[], Any], *, most_cpu_seconds: int = _MOST_CPU_SECONDS) -> Outcome:
-    """Run ``act`` in a fork; that it raises, dies or never ends kills the mutant too."""
+    """Run ``act`` in a fork.  If it raises, dies or never ends, that kills the mutant too."""
     reading, writing = os.pipe()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     pid = os.fork()
@@ -76,7 +76,7 @@ def in_child(act: Callable[[], Any], *, most_cpu_seconds: int = _MOST_CPU_SECOND
 
 
 class _Mutated(MetaPathFinder):
-    """Finds the mutant where the module is asked for."""
+    """Gives the mutant when its module is imported."""
 
     def __init__(self, mutant: Mutant, source: str) -> None:
         self.asked = False

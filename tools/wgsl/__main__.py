@@ -20,7 +20,7 @@ from tools.wgsl.forms import forms
 
 
 def main(words: list[str]) -> int:
-    """Run one comparison; 1 where something differs."""
+    """Run one comparison.  Returns 1 if something differs."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.wgsl",
         description=__doc__,

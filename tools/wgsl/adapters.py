@@ -101,7 +101,7 @@ class Adapter:
 def run_compiled(job: Job, *, varied: bool = False) -> dict[Slot, bytes]:
     """What the compiled shader writes; ShaderError if the compiler refuses it.
 
-    ``varied``: with what WGSL leaves open decided otherwise.
+    ``varied``: where WGSL leaves something open, decide it in another way.
     """
     entry = compile_module(job.text).entry(job.entry, job.constants)
     memory = {slot: np.frombuffer(data, np.uint8).copy() for slot, data in job.inputs.items()}

@@ -1,8 +1,8 @@
 """Random typed expressions over the operators and functions of the table.
 
-An expression of floats carries the interval that WGSL allows it, put together from its parts'.
-One of integers or bools is compared to the bit; its operands are values of any size, and a divisor
-may be zero.
+An expression of floats carries the interval that WGSL allows, made of the intervals of its parts.
+An expression of integers or bools is compared to the bit; its operands are values of any size, and
+a divisor may be zero.
 """
 
 import random

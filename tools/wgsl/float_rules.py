@@ -22,14 +22,14 @@ def free(m: Floats, *operands: Span) -> Span:
 
 
 def select(m: Floats, a: Span, b: Span, c: Span) -> Span:
-    """The first where ``c`` is false; nothing is rounded or flushed but what may be."""
+    """``a`` if ``c`` is false, or else ``b``, neither rounded nor flushed."""
     chosen = c.low != 0
     low, high = np.where(chosen, b.low, a.low), np.where(chosen, b.high, a.high)
     return Span(low, high, a.free | b.free)
 
 
 def compared(sign: str) -> Rule:
-    """A comparison; either where the operands' intervals leave it open."""
+    """A comparison; true or false where the operands' intervals allow both."""
 
     def rule(m: Floats, a: Span, b: Span) -> Span:
         surely, maybe = {
@@ -52,7 +52,7 @@ def compared(sign: str) -> Rule:
 
 
 def mix(m: Floats, a: Span, b: Span, c: Span) -> Span:
-    """``a * (1 - c) + b * c``, or ``a + (b - a) * c``, into which it reassociates."""
+    """``a * (1 - c) + b * c``, or ``a + (b - a) * c``, to which it may be reassociated."""
     rest = m.sub(m.constant(1), c)
     one = m.add(m.mul(a, rest), m.mul(b, c))
     return m.union(one, m.add(a, m.mul(m.sub(b, a), c)))
@@ -253,7 +253,7 @@ def _scaled(m: Floats, a: Span, scale: int, least: int) -> tuple[Any, Any]:
 
 
 def packed(scale: int, least: int, bits: int) -> Rule:
-    """The words of the least and the greatest parts; free where they differ."""
+    """The packed word; free if the least and the greatest value of a part differ."""
 
     def rule(m: Floats, a: Span) -> Span:
         low, high = _scaled(m, a, scale, least)
@@ -281,7 +281,7 @@ def unpacked(scale: int, least: int, bits: int) -> Rule:
 
 
 def halves(m: Floats, a: Span) -> Span:
-    """The word of two halves; free where the rounding is."""
+    """The word of two halves; free if the rounding of a half is open, or a half is zero."""
     half = Floats("f16")
     made = half.rounded(a.low, a.high, a.free)
     bits = made.low.astype(np.float16).view(np.uint16).astype(np.int64)

@@ -1,7 +1,7 @@
 """Random shaders of branches, loops, pointers and calls around barriers, and who refuses them.
 
-Dawn's Tint does the specification's uniformity analysis, so it and ours must agree on each text.
-The texts are valid but for their barriers, so that only the analysis decides.
+Dawn's Tint does the specification's uniformity analysis, so Tint and our compiler must agree on
+each text.  Only its barriers can make a text invalid, so that only the analysis decides.
 """
 
 import random
@@ -43,7 +43,7 @@ class _Drawn:
         self._count = 0
 
     def block(self, depth: int, *, loops: bool = False) -> str:
-        """Statements between braces; where it ``loops`` some leave the loop."""
+        """Statements between braces; with ``loops``, some of them leave the loop."""
         outer = [*self._scope]
         count = self._chosen.randint(1, 4)
         made = " ".join(self._statement(depth, loops) for _ in range(count))
@@ -127,7 +127,7 @@ def texts(count: int, seed: int) -> Iterator[str]:
 
 
 def compare(count: int, seed: int) -> Iterator[Disagreement]:
-    """The texts that only one of ours and Dawn refuses."""
+    """The texts that our compiler refuses and Dawn accepts, or the other way round."""
     device: Any = open_device("dawn")
     for text in texts(count, seed):
         places = Module(text).missed_barriers

@@ -1,8 +1,8 @@
 """What the programs that ship a shader dispatch it with: sizes, uniforms, workgroups.
 
 ``mistakes`` and ``shipped`` fill the bindings of a shader that was not recorded with small numbers,
-which its own program never passes: strides of 2 in rows of 8, a board of three cells.  A Host has
-what that program passes, read from its source, for the shaders of which it matters.  A recorded
+which its own program never passes: strides of 2 in rows of 8, a board of three cells.  For shaders
+for which this matters, a Host has what that program passes, read from its source.  A recorded
 dispatch, a JSON file beside the shader, comes before any of these.
 """
 

@@ -76,7 +76,7 @@ class Floats:
         )
 
     def reassociated(self, span: Span) -> Span:
-        """The same in another order, in which what is largest may be rounded once more."""
+        """The same in another order, which may round the largest value once more."""
         by = self.ulp(self.largest)
         return self.rounded(span.low - by, span.high + by, span.free)
 

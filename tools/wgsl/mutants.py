@@ -84,7 +84,7 @@ def _kind(token: str) -> str:
 def compare(
     adapter: Adapter, texts: Sequence[str], count: int, seed: int
 ) -> Iterator[Disagreement]:
-    """The mutants that only one of the two takes, and the texts that the compiler cannot bear."""
+    """The mutants that only one of the two takes, and the texts that crash the compiler."""
     usable = []
     for text in texts:
         if any(word in text for word in _UNSUPPORTED) or adapter.refusal(text) is not None:

@@ -1,7 +1,7 @@
 """Compares random shaders by bits, and knows what OpenGL computes otherwise.
 
-A difference on OpenGL is known where the compiled shader gives the same words once some of KNOWN
-is written out in it.  So nothing is left out of the comparison, and no tolerance hides another
+A difference on OpenGL is known if the compiled shader gives the same words once some of KNOWN is
+written out in it.  So nothing is left out of the comparison, and no tolerance hides another
 mistake.
 """
 
@@ -44,7 +44,7 @@ class Difference:
 def compare(
     adapter: Adapter, count: int, seed: int, known: Counter[tuple[str, ...]]
 ) -> Iterator[Difference]:
-    """Each of ``count`` shaders that the two do not compute alike.
+    """Each of ``count`` shaders with which the compiler and the adapter compute different words.
 
     ``known`` counts those that KNOWN explains on OpenGL: with the least of it computed as OpenGL
     does, all words are alike.

@@ -25,7 +25,7 @@ from tools.wgsl.adapters import Adapter, Job, run_compiled
 from tools.wgsl.hosts import Host, bytes_for, host_of
 
 _RUNTIME_ELEMENTS = 1 << 17
-"""So many that a workgroup or a few seldom read past the end."""
+"""So many that the reads of a few workgroups are seldom past the end."""
 _GROUPS = (4, 1, 1)
 _INTEGERS = ((1, 4), (0, 2))
 """The ranges of integers made up: the second is tried where nothing was compared."""
@@ -185,7 +185,7 @@ def _difference(kind: Type, theirs: bytes, ours: bytes, varied: bytes) -> str | 
             wide, other = left.astype(np.float64), right.astype(np.float64)
             size = np.maximum(1, np.abs(wide))
             if len(leaves) == 1:
-                # Sums cancel, so that what is small beside the largest says nothing.
+                # Sums cancel, so a difference that is small beside the largest value says nothing.
                 size = np.max(np.abs(wide[np.isfinite(wide)]), initial=1.0)
                 wrong &= np.isfinite(wide) & np.isfinite(other)
             wrong &= ~(np.abs(wide - other) <= (10 * _CLOSE if is_half else _CLOSE) * size)

@@ -1,7 +1,7 @@
 """Runs tests of wgpu-py on the simulated device: ``python -m tools.wgsl.suite CHECKOUT``.
 
 ``CHECKOUT`` is a checkout of wgpu-py, at the commit that ``wgpu_py_tests.txt`` names.  The tests
-listed there must pass, unchanged; those after a ``-`` have their reason.  Exits with 1 otherwise.
+listed there must pass, unchanged, or it exits with 1.  Tests after a ``-`` are left out.
 """
 
 import subprocess
