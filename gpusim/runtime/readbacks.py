@@ -32,7 +32,8 @@ _NOTHING = memoryview(b"")
 class Ticket(Handle):
     """A pending read: gives its value or its own error, whenever asked.
 
-    ``begin`` checks a wait and its timeout, and submits the read, before ``readbacks`` settles it.
+    ``begin`` checks a timeout, and submits the read if it is still recorded; then ``readbacks``
+    settles it.
     """
 
     _instead = "its result() was meant"
@@ -185,10 +186,7 @@ class Readback:
         """Why the value could not be made of the bytes that have arrived."""
 
     def value_in(self, data: memoryview) -> Any:
-        """The value, copied from the bytes of its page; the only copy on the host.
-
-        None if it cannot be made: that is this read's own error, and concerns no other read.
-        """
+        """The value, copied from the bytes of its page; None if it fails, and ``error`` is set."""
         start = self.page_offset
         try:
             return self.destination.deliver(data[start : start + self.size_bytes])
@@ -271,12 +269,12 @@ class Readbacks:
         return self._queue[-1].ticket if self._queue else None
 
     def covers(self, act: int) -> bool:
-        """Whether a pending map waits for act ``act``, a number of ``HostWrites.acts``."""
+        """Whether a pending map waits for act number ``act`` of the ``QueueClock``."""
         pages = (readback.page for readback in reversed(self._queue))
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
-        """Wait for the reads up to that of ``ticket``, all submitted by now, and deliver them.
+        """Wait for the reads up to that of ``ticket``, and deliver them; all are submitted by now.
 
         WaitTimedOut after ``seconds``; None means the policy's ``wait_seconds``.  Reads that were
         delivered by then stay delivered.
@@ -290,7 +288,7 @@ class Readbacks:
             self._deliver(readback)
 
     def poll(self) -> int:
-        """Deliver, in order, the reads that have arrived, without waiting; the number pending.
+        """Deliver the reads that have arrived, in order; returns how many are still pending.
 
         A running loop then polls on by itself while a callback waits.
         """
@@ -350,7 +348,7 @@ class Readbacks:
             return True
 
     def _poll_for_loop(self) -> bool:
-        """Poll.  True if a callback still waits for a submitted read."""
+        """Poll; returns whether a callback still waits for a submitted read."""
         before = len(self._queue)
         has_come = self._deliver_arrived() < before
         is_wanted = self._listened > 0 and self._is_under_way

@@ -42,5 +42,5 @@ def test_no_box_has_more_groups_than_a_kernel_can_number(most: int, fewer: int) 
 def test_a_grid_is_refused_if_each_box_has_too_many_groups() -> None:
     """With 2,000 a dimension there is no box of just 2^32 or 2^32 - 1 groups."""
     assert plan_launch(TALLY, (2000**3 // 2, 1, 1), 2000).spread == (2000, 2000, 1000)
-    with pytest.raises(LimitExceeded, match="three dimensions of 2000 hold no 4294967295"):
+    with pytest.raises(LimitExceeded, match="three dimensions of 2000 do not hold 4294967295"):
         plan_launch(TALLY, (2**32 - 1, 1, 1), 2000)
