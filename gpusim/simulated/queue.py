@@ -141,7 +141,8 @@ class GPUQueue:
 
     def _enqueue(self, command_buffers: list[GPUCommandBuffer]) -> None:
         commands = [command for buffer in command_buffers for command in buffer.commands]
-        operation = self._device.timeline.enqueue(partial(_execute, commands))
+        timeline = self._device.timeline
+        operation = timeline.submitted = timeline.enqueue(partial(_execute, commands))
         for command_buffer in command_buffers:
             for buffer in command_buffer.used:
                 buffer.last_use = operation
