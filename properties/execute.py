@@ -23,6 +23,11 @@ from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
 from properties.targets.twins import with_twins
 
+
+class LeftBehind(Exception):
+    """A runtime is closed, and its device still holds buffers that it made."""
+
+
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
 
@@ -47,6 +52,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
+    other = None if beside is None else beside.execution(limits)
+    if (left := opened.left_buffers()) and isinstance(close_error, DeviceFault | None):
+        close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
     return Execution(
         case=case,
         history=history,
@@ -65,7 +73,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         looked=marks.looked,
         choices=opened.choices,
         close_error=close_error,
-        beside=None if beside is None else beside.execution(limits),
+        beside=other,
     )
 
 
