@@ -53,7 +53,8 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     marks.closed()
     limits = case.limits(factory.limits)
     other = None if beside is None else beside.execution(limits)
-    if (left := opened.left_buffers()) and isinstance(close_error, DeviceFault | None):
+    left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
+    if left and isinstance(close_error, DeviceFault | None):
         close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
     return Execution(
         case=case,

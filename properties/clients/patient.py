@@ -73,8 +73,11 @@ class PatientClient(Client):
             self._be_slow(choices.pick([*_WAYS]))
             self._fail(choices, choices.pick([*_WAYS]))
             self._fail_at_first(choices)
-        if can_be_lost(self.target.runtime) and choices.chance(1, 4):
-            # Other runtimes on the device are lost too, so this comes last.
+        device = self.target.runtime.device
+        is_silent = not hasattr(device, "lost_async")
+        if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
+            # The device of the session is lost too, so this comes last, and often only where a
+            # loss is found by nobody who does not look for it.
             way = choices.pick([*_WAYS])
             self._wait(Troubled(self.target, errors=(DeviceLost,), loses=True), way, "is lost")
 

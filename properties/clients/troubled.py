@@ -108,7 +108,7 @@ class Troubled:
             return self.driver
 
         self.runtime: Runtime = target.runtime_around(around, policy)
-        self.is_real = not can_be_lost(self.runtime)
+        self.is_real = not can_be_lost(self.runtime.device)
         self.errors = errors
         self.tickets: list[Ticket] = []
         self._loses = loses
@@ -159,6 +159,6 @@ class Troubled:
             self.runtime.close()
 
 
-def can_be_lost(runtime: Runtime) -> bool:
-    """Whether the device of a runtime may be destroyed: only a simulated one is made anew."""
-    return hasattr(runtime.device, "restart")
+def can_be_lost(device: Any) -> bool:
+    """Whether a device may be destroyed: only a simulated one is made anew."""
+    return hasattr(device, "restart")

@@ -75,8 +75,6 @@ class Opened:
     """Has the mistakes in shaders, if the device looks for them."""
     stats: Callable[[], Stats] | None = None
     """Gives the counters of our runtime."""
-    left_buffers: Callable[[], int] = int
-    """How many buffers its device still holds; 0 if the device does not tell."""
     choices: Sequence[Choice] = ()
     """Grows with the choices of a schedule that is replayed."""
 
@@ -222,7 +220,6 @@ class RuntimeFactory(TargetFactory):
             is_traced=True,
             shaders=self._checks if case.device.checks_shaders else None,
             stats=target.runtime.stats,
-            left_buffers=lambda: getattr(driver.device, "live_buffers", 0),
             choices=scheduler.choices if scheduler is not None else (),
         )
 

@@ -145,6 +145,11 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         if left and not self._has_warned:
             raise SilentClose(f"the close did not warn of {left} buffers that were never freed")
 
+    @property
+    def left_buffers(self) -> int:
+        """How many buffers its device holds; 0 if the device does not tell."""
+        return getattr(self.runtime.device, "live_buffers", 0)
+
     def name(self, name: str, buffer: Buffer) -> None:
         """Use ``name`` for a buffer that the client adopted."""
         self._buffers[name] = buffer
