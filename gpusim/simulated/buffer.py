@@ -174,7 +174,7 @@ class GPUBuffer:
         elif self._pending is not None:
             self._pending.reject(_map_error("it was destroyed"))
         if self._ends():
-            self._device.timeline.enqueue(self._poison())
+            self._device.timeline.enqueue(self._poisoning())
 
     def _ends(self) -> bool:
         """Be destroyed from now on; False if the buffer is destroyed already."""
@@ -188,7 +188,7 @@ class GPUBuffer:
         """End any mapping, since the device was destroyed."""
         self._end_mapping("the device is lost", keep_written=False)
 
-    def _poison(self) -> Operation:
+    def _poisoning(self) -> Operation:
         # The operation holds only the memory, so the queue keeps no buffer alive.
         return partial(self.memory.fill, POISON)
 
@@ -266,7 +266,7 @@ class GPUBuffer:
                 update = partial(self._update, mapping.start, bytes(mapping.data))
                 self.last_use = self._device.timeline.enqueue(update, len(mapping.data))
             elif self._device.poisons_staging:
-                self.last_use = self._device.timeline.enqueue(self._poison())
+                self.last_use = self._device.timeline.enqueue(self._poisoning())
             mapping.close()
         self._map_state = "unmapped"
         self._device.mapped.pop(self, None)

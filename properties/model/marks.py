@@ -1,4 +1,4 @@
-"""Marks in a trace: where each op of a program begins and ends; and a look at the counters between.
+"""Marks of where each op begins and ends in a trace, and a look at the counters in between.
 
 Nothing here runs a program or judges one.
 """
@@ -63,7 +63,7 @@ class Looking(Marks):
 
 
 _LOOKED_AT = 4
-"""In one case in this many, the counters are looked at in the middle."""
+"""In every fourth case or so, the counters are looked at in the middle."""
 
 
 def looked_at(case: Case) -> int:

@@ -133,7 +133,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", ResourceWarning)
             self.runtime.close()
-        # A callback may have closed it while the close was under way.
+        # A callback may close the runtime during this close, and so take the warning.
         told = [str(one.message) for one in warned if one.category is ResourceWarning]
         self._has_warned |= bool(told)
         # A done callback may have made buffers meanwhile, and freed them.
