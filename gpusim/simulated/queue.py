@@ -116,12 +116,14 @@ class GPUQueue:
             raise ValueError("Invalid data_length")
         usage = wgpu.BufferUsage.MAP_READ | _COPY_DST
         staging = self._owner.create_buffer(size=length, usage=usage)
-        encoder = self._owner.create_command_encoder()
-        encoder.copy_buffer_to_buffer(buffer, buffer_offset, staging, 0, length)
-        self.submit([encoder.finish()])
-        staging.map_async(wgpu.MapMode.READ).sync_wait()
-        data: memoryview = staging.read_mapped()
-        staging.destroy()
+        try:
+            encoder = self._owner.create_command_encoder()
+            encoder.copy_buffer_to_buffer(buffer, buffer_offset, staging, 0, length)
+            self.submit([encoder.finish()])
+            staging.map_async(wgpu.MapMode.READ).sync_wait()
+            data: memoryview = staging.read_mapped()
+        finally:
+            staging.destroy()
         return data
 
     def on_submitted_work_done_async(self) -> Promise:
