@@ -14,10 +14,16 @@ from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Trace
-from properties.clients import BESIDE, drive, keeps_to_program, other_program, tells_faults
+from properties.clients import (
+    BesideClient,
+    drive,
+    keeps_to_program,
+    other_program,
+    tells_faults,
+)
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
-from properties.model.marks import Looking, Marks, looked_at
+from properties.model.marks import Looking, Marks, apart, looked_at
 from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
@@ -39,8 +45,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     if opened.stats is not None and at >= 0:
         marks = Looking(trace, opened.stats, at)
     beside = None
-    if case.client == BESIDE and isinstance(opened.target, RuntimeTarget):
-        beside = _Beside(case, opened.target)
+    if isinstance(target, BesideClient):
+        beside = _Beside(case, target.target)
+        beside.meet(target)
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
     marks.closing()
@@ -65,7 +72,8 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         looked=marks.looked,
         choices=opened.choices,
         close_error=close_error,
-        beside=None if beside is None else beside.execution(limits),
+        shares_driver=beside is not None,
+        beside=None if beside is None else beside.execution(limits, trace),
     )
 
 
@@ -182,12 +190,18 @@ class _Beside:
     def __init__(self, case: Case, target: RuntimeTarget) -> None:
         self._kernels = with_twins(target.kernels)
         self._target = target.another(self._kernels)
+        # A fault must be met while an op of the runtime is under way that is to show it.
+        self._may_step = case.device.is_simulated and not case.device.shown_faults
         program = other_program(case.program, self._kernels)
         self._case = replace(case, program=program, client=PLAIN)
         self._running = _Running(program, self._target, _UNWATCHED)
         self._closes_early = len(program) % 2 == 0
         self._history: History | None = None
         self._close_error: Exception | None = None
+
+    def meet(self, client: BesideClient) -> None:
+        """Let the client of the first runtime know the second."""
+        client.meet(self._target.runtime, self.step if self._may_step else None)
 
     def step(self) -> None:
         """Issue the next op, if any is left."""
@@ -196,8 +210,8 @@ class _Beside:
         elif self._history is None and self._closes_early:
             self._end()
 
-    def execution(self, limits: Limits) -> Execution:
-        """What the second runtime has shown, once it is closed."""
+    def execution(self, limits: Limits, trace: Trace) -> Execution:
+        """What the second runtime has shown, once it is closed; ``trace`` is that of both."""
         self._running.finish()
         if self._history is None:
             self._end()
@@ -208,7 +222,9 @@ class _Beside:
             capabilities=self._target.capabilities,
             limits=limits,
             kernels=self._kernels,
-            trace=Trace(),
+            trace=apart(trace)[1],
+            tells_faults=bool(trace),
+            shares_driver=True,
             close_error=self._close_error,
         )
 

@@ -62,7 +62,7 @@ _OF_THE_OWNER: dict[str, Callable[[Any], object]] = {
     "entered graph": lambda at: _entered(at.begun),
     "close": lambda at: at.runtime.close(),
 }
-_NAMING: dict[str, Callable[[Any, Any], object]] = {
+NAMING: dict[str, Callable[[Any, Any], object]] = {
     "write": lambda at, gone: at.runtime.write(gone, b"abcd"),
     "read": lambda at, gone: at.runtime.read(gone),
     "free": lambda at, gone: at.runtime.free(gone),
@@ -76,9 +76,11 @@ _NAMING: dict[str, Callable[[Any, Any], object]] = {
     "dispatch with a grid in": lambda at, gone: at.runtime.dispatch_indirect(
         AFFINE, [at.x], (3, 1), counts=gone
     ),
-    "replay over": lambda at, gone: at.graph.replay(None, {at.x: gone}),
 }
 """Calls that name a buffer, the last argument."""
+_OF_GRAPHS: dict[str, Callable[[Any, Any], object]] = {
+    "replay over": lambda at, gone: at.graph.replay(None, {at.x: gone}),
+}
 
 
 def _in_a_capture(call: Call) -> Callable[[Any], object]:
@@ -127,7 +129,7 @@ def _rows() -> Iterator[Row]:
     for name, wait in _WAITS.items():
         row = _in_a_capture(lambda at, _, wait=wait: wait(at))  # type: ignore[misc]
         yield f"{name} in a capture", row, InvalidCapture, "cannot wait .*before the with"
-    for name, naming in _NAMING.items():
+    for name, naming in (NAMING | _OF_GRAPHS).items():
         yield f"{name} a freed buffer", _wrapped(naming, "gone"), InvalidHandle, "freed"
         yield f"{name} a foreign buffer", _wrapped(naming, "foreign"), InvalidHandle, "another"
 
