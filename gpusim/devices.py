@@ -1,8 +1,8 @@
 """Devices by name: the adapters of this machine, the simulated device, and Dawn's adapters.
 
 A name is ``vulkan``, ``gl``, ``metal``, ``d3d12``, ``simulated`` or ``dawn``.  A backend's second
-adapter is ``vulkan:1``, and so on.  wgpu is imported when the first adapter is asked for, and
-wgpudawn when Dawn is asked for by name, or everything is listed.
+adapter is ``vulkan:1``, and so on.  wgpu is imported when the first adapter is asked for.  wgpudawn
+is imported when Dawn is asked for by name, or when all adapters are listed.
 Nothing here records or submits.
 """
 
@@ -25,7 +25,7 @@ INSTALL = (
     "on Debian and Ubuntu: apt-get install mesa-vulkan-drivers libegl1 libgl1-mesa-dri; "
     "elsewhere: the vendor's graphics driver"
 )
-"""How to install a driver; a software one makes an adapter of the CPU."""
+"""How to install a driver; a software driver makes the CPU an adapter."""
 INSTALL_DAWN = "pip install 'gpusim[dawn]'"
 
 _BACKENDS = {"Vulkan": "vulkan", "Metal": "metal", "D3D12": "d3d12", "OpenGL": "gl"}
@@ -53,7 +53,7 @@ def adapters() -> list[Adapter]:
 
 
 def find_adapter(name: str = BEST) -> Adapter:
-    """The adapter called ``name``, ``best`` being the first of ``adapters()``.
+    """The adapter called ``name``; ``best`` is the first of ``adapters()``.
 
     Raises:
         NoDevice: with the names that exist, and what to install.
@@ -69,7 +69,8 @@ def find_adapter(name: str = BEST) -> Adapter:
             return adapter
     known = [adapter.name for adapter in found]
     missing = what_dawn_misses if is_dawn else what_is_missing
-    probably = missing() if is_name(name) else meant(name, known, "a misspelling")
+    # A name such as "dawn:7" may be one too many where Dawn misses nothing.
+    probably = (is_name(name) and missing()) or meant(name, known, "a misspelling")
     there = ", ".join(known)
     raise NoDevice(
         f"cannot open device {name!r} because this machine has {there} (probably {probably})"
@@ -109,7 +110,7 @@ def what_is_missing() -> str:
 
 
 def what_dawn_misses() -> str:
-    """The reason why there is no adapter of Dawn, and the remedy; empty if there is one."""
+    """The reason why there is no adapter of Dawn, and the remedy; empty if Dawn has an adapter."""
     found, why = _ask_dawn()
     if why:
         return why
@@ -159,12 +160,12 @@ def _enumerate() -> list[Any]:
 
 @cache
 def _ask_wgpu() -> tuple[list[Any], str]:
-    """wgpu's adapters; empty if wgpu cannot be used, and why.
+    """wgpu's adapters; or none, and why wgpu cannot be used.
 
     They are enumerated once in a process.  wgpu has one GL context, and each enumeration gives
-    new adapters of it, each with its own lock.  So two devices of different enumerations, used on
-    two threads, abort the process ("BadAccess" in wgpu-hal 29,
-    ``gles::egl::AdapterContext::lock``).  wgpu-py polls each device on a thread of its own.
+    new adapters of it, each with its own lock.  wgpu-py polls each device on a thread of its own,
+    so two devices of different enumerations abort the process ("BadAccess" in wgpu-hal 29,
+    ``gles::egl::AdapterContext::lock``).
     """
     with _a_runtime_dir():
         try:
@@ -177,7 +178,7 @@ def _ask_wgpu() -> tuple[list[Any], str]:
 
 
 def _ask_dawn() -> tuple[list[Any], str]:
-    """Dawn's adapters of the backends known here; empty if there is no Dawn, and why.
+    """Dawn's adapters of the backends known here; or none, and why Dawn cannot be used.
 
     They are new each time, since an adapter of Dawn gives only one device (specification, section
     4.3 "GPUAdapter": it is consumed then).

@@ -37,7 +37,7 @@ def accesses(
 ) -> list[Access]:
     """The accesses of ``op``.
 
-    A buffer that a kernel writes has one access, with ``writes``, and may be read by it too.
+    A buffer that a kernel writes has one access, with ``writes`` true; the kernel may read it too.
     """
     if isinstance(op, Replay):
         commands = replayed(captures[op.graph], op)

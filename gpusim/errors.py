@@ -1,7 +1,7 @@
 """The errors that gpusim raises on purpose, by whose fault they are.
 
-The fault is the program's, the device's, or ours.  Nothing of gpusim is imported here, and no
-other module defines an error of its own.
+The fault is the program's, the device's, or ours.  Nothing of gpusim is imported here.  The
+compiler of WGSL, its checks and the judge define further errors of their own.
 """
 
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ class OutOfRange(Refused):
 class InvalidBinding(Refused):
     """Buffers that do not fit the kernel's signature.
 
-    Their number is wrong, a buffer has no whole word, or a buffer is bound writable and bound again
-    in the same dispatch.
+    For instance their number is wrong, a buffer has no whole word, or a buffer that the kernel
+    writes is bound twice.
     """
 
 

@@ -31,10 +31,10 @@ class Outcome:
     of the results delivered by then, in order, joined by commas; None for other ops.
     ``late_error``: the error class of an accepted read whose value never came, or
     ``changed after delivery``.
-    ``error_bound``: one float32 for each byte of ``data``, how far it may be off: 0 where it
+    ``error_bound``: how far each byte of ``data`` may be off, as a float32: 0 where the byte
     is exact, a relative tolerance where it belongs to a float result, infinity where
-    nothing is promised.  None: every byte is exact.  Only an oracle sets it, and
-    equality ignores it.
+    nothing is promised.  None: every byte is exact.  Only an oracle sets the bounds, and
+    equality ignores them.
     ``raised``: the message of ``error`` or ``late_error``.  Equality ignores it.
     """
 
@@ -53,8 +53,8 @@ ACCEPTED = Outcome()
 class History:
     """The outcomes of a program's ops, and its results in the order of delivery.
 
-    ``closing`` is the outcome of the sync that every executor makes after a
-    program that does not end with one; None if the program does.
+    ``closing`` is the outcome of the sync that every executor adds at the end of a program;
+    None if the program has a sync at its end.
     """
 
     outcomes: tuple[Outcome, ...]

@@ -24,7 +24,7 @@ class Limits:
     storage_offset_alignment_bytes: int = 256
     uniform_offset_alignment_bytes: int = 256
     memory_budget_bytes: int | None = None
-    """Sum of the sizes of all live buffers that ``alloc`` may reach; None: no budget."""
+    """The most bytes that all live buffers may have together; None: no budget."""
 
     def within(self, memory_budget_bytes: int | None) -> "Limits":
         """These limits under another budget."""

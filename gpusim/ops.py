@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
 
 class Operand(Enum):
-    """The kinds of operands; the kind decides how to write, rename and simplify one."""
+    """The kinds of operands; an operand's kind decides how to write, rename and simplify it."""
 
     BUFFER = "buffer"
     BUFFERS = "buffers"
@@ -76,7 +76,7 @@ class Write:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dispatch:
-    """Run a kernel over buffers, or parts; ``grid`` counts workgroups, and a zero is a no-op."""
+    """Run a kernel over buffers, or parts; ``grid`` counts workgroups, and may have a zero."""
 
     verb: ClassVar[str] = "dispatch"
     kernel: Annotated[str, Operand.KERNEL]
@@ -161,7 +161,7 @@ class Replay:
     """Run a graph's commands, as if each was called now.
 
     ``scalars`` has an entry for each dispatch of either kind; an entry of None keeps the
-    scalars of the capture, and None instead of the entries keeps all of them.
+    captured scalars of its dispatch.  ``scalars=None`` keeps all captured scalars.
     ``bindings`` are pairs, applied all at once: a buffer of the capture, and the
     buffer that replaces it.
     """
@@ -198,8 +198,8 @@ class Span:
 class Verb:
     """The row of one op in the table; it refers to the fields of the op by name.
 
-    A dispatch reads and writes what it binds, as its kernel says, beside what
-    stands here; a replay does what the commands of its graph do.
+    Beside what the row says, a dispatch reads and writes what it binds, as its kernel
+    says.  A replay does what the commands of its graph do.
     """
 
     kind: type[Op]
@@ -210,8 +210,8 @@ class Verb:
     reads: tuple[Span, ...] = ()
     writes: tuple[Span, ...] = ()
     called_with: tuple[str, ...] = ()
-    """The fields in the order of the method's arguments, where the text form has another order:
-    the offset of a write is the last argument, and ``Runtime.write`` may omit it."""
+    """The fields in the order of the method's arguments; empty if the text form has that order.
+    The offset of a write is the last argument, since a call of ``Runtime.write`` may omit it."""
 
     @property
     def name(self) -> str:
@@ -220,12 +220,12 @@ class Verb:
 
     @property
     def may_read(self) -> bool:
-        """Whether it reads buffers, either bytes that it names or in a kernel."""
+        """Whether the op reads bytes that it names, or runs a kernel."""
         return bool(self.reads) or Operand.KERNEL in self.operands.values()
 
     @property
     def may_write(self) -> bool:
-        """Whether it writes buffers, either bytes that it names or in a kernel."""
+        """Whether the op writes bytes that it names, or runs a kernel."""
         return bool(self.writes) or Operand.KERNEL in self.operands.values()
 
     @cached_property
@@ -236,7 +236,7 @@ class Verb:
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
-        """All bytes that it names."""
+        """All bytes that the op names."""
         return self.reads + self.writes
 
     @cached_property
@@ -304,7 +304,7 @@ def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
 
 
 def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) -> AnyOp:
-    """The op with its operands changed by their kind; the op itself where nothing changes."""
+    """The op with its operands changed by their kind; the op itself if it has none of the kinds."""
     plain: Op = op
     fields_of = VERBS[type(plain)].operands.items()
     changed = {
@@ -314,5 +314,5 @@ def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) ->
 
 
 def each_command(change: Callable[[Any], Any]) -> Callable[[tuple[Command, ...]], tuple[Any, ...]]:
-    """Apply ``change`` to each command of a capture."""
+    """A change of a capture's commands: it applies ``change`` to each."""
     return lambda commands: tuple(map(change, commands))

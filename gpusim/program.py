@@ -39,7 +39,7 @@ _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
 
 
 def _namer(verb: Verb) -> Callable[[Any], tuple[str, ...]]:
-    """Makes the function that finds the buffers in ops of one kind; cached, for speed."""
+    """The function that finds the buffers in ops of one kind; made once a kind, for speed."""
     named = [(name, what) for name, what in verb.operands.items() if what in _NAMED]
     if not named:
         return lambda op: ()
@@ -92,8 +92,8 @@ def captures_of(ops: Iterable[Op]) -> dict[str, Capture]:
 def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
     """The commands that ``replay`` runs, as ops of their own.
 
-    A replay with a wrong number of scalar entries is refused; here, dispatches without
-    an entry keep the scalars of the capture.
+    Dispatches without an entry keep the scalars of the capture, though a replay with a wrong
+    number of entries is refused when run.
     """
     entries = iter(replay.scalars or ())
     commands = (_with_scalars(command, entries) for command in capture.commands)
@@ -102,7 +102,7 @@ def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
 
 
 def flattened(ops: Iterable[Op]) -> Iterator[Op]:
-    """The ops without captures; the commands of a replay stand in its place."""
+    """The ops without captures, with the commands of each replay in its place."""
     captures: dict[str, Capture] = {}
     for op in ops:
         if isinstance(op, Capture):
@@ -183,7 +183,7 @@ class Program(Sequence[Op]):
         return "".join(write_op(op) + "\n" for op in self.ops)
 
     def __repr__(self) -> str:
-        """The Python call that makes it from its text form, to be pasted into a test."""
+        """The Python call that makes this program, to be pasted into a test."""
         return f'Program.parse("""\n{self}""")'
 
     @classmethod
@@ -218,8 +218,8 @@ def _first_misfit(ops: list[Op]) -> int:
 def _introduce(name: str, known: set[str], position: int, what: str) -> None:
     if not _NAME.fullmatch(name):
         raise ProgramError(
-            f"cannot name a {what} {name!r} in op {position} because a name is a lower-case "
-            "letter and then letters, digits and underscores (probably a stray character)"
+            f"cannot name a {what} {name!r} in op {position} because a name has lower-case "
+            "letters, digits and underscores, and a letter first (probably a stray character)"
         )
     if name in known:
         raise ProgramError(

@@ -5,7 +5,8 @@
     def test_my_runtime() -> None:
         check(MyRuntime, examples=200)
 
-The judge is ``properties``; a function here loads it, and wgpu, only when it is called.
+The judge is ``properties``.  The import loads only its data types; a function loads the rest of the
+judge, and wgpu, when it is called.
 """
 
 import importlib
@@ -69,7 +70,7 @@ __all__ = [
 ]
 
 MakeTarget = Callable[[Any, Kernels], Adapter]
-"""Makes the target of one program from a wgpu-py device and the kernels: an adapter's class."""
+"""Makes the target of one program from a device and the kernels; an adapter's class does so."""
 _DEVICE = "GPUSIM_DEVICE"
 _EXAMPLES = 200
 
@@ -93,7 +94,7 @@ def check(
     Args:
         make_target: an adapter's class, or a target's name as in ``gpusim fuzz --target``.
         examples: the number of programs; program ``i`` follows from ``seed`` and ``i`` alone.
-        seconds: stop after so long; without both it stops after 200 programs.
+        seconds: stop after so long; without ``examples`` and ``seconds``, after 200 programs.
         device: a name that ``gpusim devices`` shows; by default GPUSIM_DEVICE's, or the best.
         policy: a preset's name, for our own runtime; by default all in turn.
         kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
@@ -137,7 +138,7 @@ def check_program(
     ``Program.parse`` reads a text.  A test with Hypothesis draws from ``programs``.
 
     Raises:
-        TargetFailed: it fails; it is not made smaller.
+        TargetFailed: the program fails; it is not made smaller.
         ProgramError: the text is no program, or dispatches a kernel that is not promised.
     """
     __tracebackhide__ = True  # pytest shows the line of the test
@@ -170,7 +171,7 @@ def fuzz(
     """Run a session: random programs in worker processes, so that an abort is a finding.
 
     A script calls it under ``if __name__ == "__main__"``, since the workers load the script.
-    Arguments that ``check`` has too mean the same.
+    An argument that is not listed here means the same as in ``check``.
 
     Args:
         make_target: an adapter's class at the top level of a module, or a target's name.
@@ -181,7 +182,7 @@ def fuzz(
         faults: let the device fail now and then.
         adversary: disturb the target's device (docs/JUDGING.md).
         kernels: a module or .py file whose ``KERNELS`` are used too.
-        stall_seconds: a program without progress for so long hangs.
+        stall_seconds: a program that makes no progress for so long counts as hanging.
 
     Raises:
         NoDevice, ProgramError, ValueError: as for ``check``.
@@ -223,8 +224,8 @@ def replay(
 
     Args:
         path: the file that a session or ``check`` saved.
-        make_target: the target to run; needed unless it is a built-in one.  An adapter's class
-            replaces the recorded target; a name must be the recorded one.
+        make_target: the target to run; a finding of a built-in target needs none.  An adapter's
+            class replaces the recorded target; a name must be the recorded name.
         device: replaces the finding's.
         policy: a preset's name; replaces the finding's.
         kernels: the kernels of the finding's program, if it uses any of your own.
@@ -250,7 +251,7 @@ def check_finding(
     *,
     kernels: str | Iterable[Kernel] = (),
 ) -> None:
-    """Run a finding again whose file is given as its text; ``gpusim repro`` writes such a test.
+    """Run a finding again, from the text of its file; ``gpusim repro`` writes tests that call this.
 
     Arguments and errors are those of ``replay``.
     """
@@ -324,7 +325,8 @@ def programs(
     )
 
     def fit(program: Program) -> Program:
-        # Drawing is not timed.  In the test's body its import would pass Hypothesis's deadline.
+        # Imported here, because drawing is not timed: in the test's body the import would exceed
+        # Hypothesis's deadline.
         importlib.import_module("properties.fuzz.check")
         return fitted(program, capabilities, known, limits or Limits())
 
@@ -332,13 +334,14 @@ def programs(
 
 
 def serve(start: Callable[[str], Callable[[], Adapter]]) -> None:
-    """Serve a judge in another process over standard input and output, until it hangs up.
+    """Serve a judge in another process over standard input and output, until the judge hangs up.
 
     It is for a runtime in another environment, judged by ``gpusim fuzz --target exec:COMMAND``.
     docs/JUDGING.md describes the lines.
 
     Args:
-        start: called once with the device's name; gives a maker of an adapter for each program.
+        start: called once with the device's name; returns a function that makes an adapter for each
+            program.
     """
     from properties.targets.serve import serve as serve_lines
 
@@ -351,7 +354,7 @@ def _settings(make_target: MakeTarget | str, **arguments: Any) -> "Settings":
     from properties.fuzz.settings import Settings, gather, read_setting
     from properties.model.case import RUNTIME
 
-    # No other variable of the environment is read, so that it cannot change a test unnoticed.
+    # No other variable of the environment is read, so that none can change a test unnoticed.
     environment = {_DEVICE: os.environ.get(_DEVICE, "")}
     target = name_of(make_target)
     asked = {
@@ -369,7 +372,7 @@ def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
-    """The place of the kernels; or, if objects are given, these and the built-in ones."""
+    """The place of the kernels, if one is given; or the given kernels and the built-in ones."""
     if isinstance(kernels, str):
         return kernels, None
     given = tuple(kernels)

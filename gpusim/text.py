@@ -114,7 +114,7 @@ def _scalars(scalars: Scalars) -> str:
 
 
 def _entries(entries: tuple[Scalars | None, ...] | None) -> str:
-    """The scalars of a replay, an entry for each dispatch; `;` alone is no entry."""
+    """The scalars of a replay, an entry for each dispatch; ``;`` alone means no entries."""
     if not entries:
         return _ALL_KEPT if entries is None else ";"
     return ";".join(_KEPT if scalars is None else _scalars(scalars) for scalars in entries)

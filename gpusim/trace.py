@@ -14,8 +14,8 @@ from typing import Any
 class Event:
     """One event: its kind and its details, as plain comparable values.
 
-    Device objects appear as the numbers that the driver gave them, never as objects,
-    so that two runs of one program compare equal.  An event is never changed.
+    Device objects appear as numbers, never as objects, so that two runs of one program
+    compare equal.  An event is never changed.
     """
 
     __slots__ = ("about", "kind")
@@ -43,7 +43,7 @@ _kind_of = attrgetter("kind")
 
 
 def frozen(value: Any) -> Any:
-    """A value of JSON with its lists as tuples, so that it can be compared by its hash."""
+    """A value of JSON with its lists as tuples, so that it has a hash."""
     return tuple(map(frozen, value)) if isinstance(value, list) else value
 
 

@@ -1,7 +1,6 @@
 """Runs a case: opens a target, drives it through the program, closes it, and records the execution.
 
-Programs are run only here.  Nothing here judges (``properties.oracles`` does), and nothing knows
-a particular target.
+Programs are run only here.  Nothing here judges (``properties.oracles`` does).
 """
 
 import traceback
@@ -78,7 +77,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
 
 
 def _closed(target: Target) -> Exception | None:
-    """Close ``target``; the error that the close raises."""
+    """Close ``target``.  Returns the error that the close raises."""
     try:
         target.close()
     except Exception as error:
@@ -125,12 +124,12 @@ def run(
     *,
     beside: "_Beside | None" = None,
 ) -> History:
-    """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
+    """Drive ``target`` through ``program``; the caller closes the target.
 
-    ``watch`` is called for each op, with its position.  The closing sync has the position after the
-    last op.  ``beside`` takes a step after each op.  Whatever the target raises ends up in the
-    history, with its message: under its name if it is a Refused or a DeviceFault, and as a crash
-    otherwise.
+    If the last op is no sync, a closing sync follows, at the position after that op.  ``watch`` is
+    called for each op, with its position.  ``beside`` takes a step after each op.  An error of the
+    target goes into the history with its message: under its name if it is a Refused or a
+    DeviceFault, and as a crash otherwise.
 
     Raises:
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
@@ -144,7 +143,7 @@ def run(
 
 
 class _Running:
-    """A run of a program, op by op, with a sync after the last."""
+    """A run of a program, op by op, with a sync at the end."""
 
     def __init__(self, program: Program, target: Target, watch: Watch) -> None:
         self._program = program
@@ -169,7 +168,7 @@ class _Running:
             note(perform(position, self._ops[position]))
 
     def history(self) -> History:
-        """What the run has shown; only once it is over."""
+        """What the run has shown.  Call this only once the run is over."""
         recorder, size = self._recorder, len(self._program)
         deliveries = tuple(recorder.deliveries)
         values = self._outcomes[:size]
@@ -183,8 +182,8 @@ class _Running:
 class _Beside:
     """A second runtime on the driver of ``target``, which runs another program in between.
 
-    If its program has an even number of ops, it is closed when that program is over.  Otherwise it
-    is closed after the program of the first runtime.
+    If the other program has an even number of ops, the second runtime is closed when that program
+    is over.  Otherwise it is closed after the program of the first runtime.
     """
 
     def __init__(self, case: Case, target: RuntimeTarget) -> None:
@@ -211,7 +210,10 @@ class _Beside:
             self._end()
 
     def execution(self, limits: Limits, trace: Trace) -> Execution:
-        """What the second runtime has shown, once it is closed; ``trace`` is that of both."""
+        """Finish the second program, close its runtime, and return what it has shown.
+
+        ``trace`` is that of both runtimes.
+        """
         self._running.finish()
         if self._history is None:
             self._end()

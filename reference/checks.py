@@ -88,8 +88,8 @@ def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
     for old, new in replay.bindings:
         if old not in buffers_of(capture):
             raise InvalidBinding(
-                f"cannot bind <{new}> in place of <{old}> because {replay.graph} does not use that "
-                "(probably the two are the wrong way round)"
+                f"cannot bind <{new}> in place of <{old}> because {replay.graph} does not use "
+                f"<{old}> (probably the two are the wrong way round)"
             )
     dispatches = sum(isinstance(command, AnyDispatch) for command in capture.commands)
     if replay.scalars is not None and len(replay.scalars) != dispatches:
@@ -107,7 +107,7 @@ def check_bound(
     blocks: Mapping[str, Block],
     limits: Limits,
 ) -> tuple[Block, ...]:
-    """Check the bindings of a dispatch, and give them in order; its grid is not checked."""
+    """Check the bindings and scalars of a dispatch, not its grid; returns the bound blocks."""
     if len(buffers) != len(kernel.buffers):
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} because it binds {len(kernel.buffers)} buffers and "
@@ -158,7 +158,7 @@ def _check_parts(
             raise InvalidBinding(
                 f"cannot bind {_told(buffer)} to {kernel.name} because a part "
                 f"starts at a multiple of {limits.storage_offset_alignment_bytes} "
-                "(probably the device of another machine allows finer ones)"
+                "(probably the device of another machine allows smaller steps)"
             )
     return tuple(map(_bound, buffers, whole))
 
@@ -204,14 +204,14 @@ def check_grid_place(
     if offset % WORD_BYTES != 0:
         raise InvalidBinding(
             f"cannot read a grid at {offset} of <{counts}> because a grid begins with a word "
-            f"of {WORD_BYTES} bytes (probably an offset in bytes that should be one in words)"
+            f"of {WORD_BYTES} bytes (probably an offset counted in words)"
         )
     check_range(counts, block, offset, GRID_BYTES)
     for binding, buffer in zip(kernel.buffers, buffers, strict=True):
         if name_of(buffer) == counts and binding.access == "read_write":
             raise InvalidBinding(
-                f"cannot dispatch {kernel.name} over a grid in <{counts}> because it is written as "
-                f"{binding.name} (probably the grid needs a buffer of its own)"
+                f"cannot dispatch {kernel.name} over a grid in <{counts}> because the kernel "
+                f"writes <{counts}> as {binding.name} (probably the grid needs a buffer of its own)"
             )
     return block
 
@@ -228,7 +228,7 @@ def check_grid(kernel: Kernel, grid: Grid, limits: Limits) -> None:
     if groups > kernel.max_groups:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid} because {groups} workgroups are more than "
-            f"the {kernel.max_groups} that it runs (probably the grid counts threads)"
+            f"the {kernel.max_groups} that the kernel runs (probably the grid counts threads)"
         )
     if groups > most**3:
         raise LimitExceeded(

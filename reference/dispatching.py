@@ -89,7 +89,7 @@ def grid_at(block: Block, offset: int) -> Grid | None:
 
 
 def spoil_written(kernel: Kernel, blocks: Sequence[Block]) -> None:
-    """Make the error bounds of everything that the kernel writes infinite."""
+    """Give everything that the kernel writes an infinite error bound."""
     for block, written in zip(blocks, kernel.writes, strict=True):
         if written:
             _bounds_by_word(block)[:] = np.inf
@@ -105,12 +105,13 @@ def _view(block: Block, binding: Binding) -> Array:
 def _error_bound_before(
     kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], values: tuple[Any, ...]
 ) -> float:
-    """The error bound of what the kernel writes, from what it binds: 0 means exact.
+    """The error bound of the kernel's results, from its inputs: 0 means exact.
 
     The bound is infinite if integer arithmetic, or a kernel that ``cancels``, gets an input that is
-    not exact.  It is also infinite if WGSL lets an implementation change a float that goes in: any
-    subnormal may become zero.  Without ``special_floats`` no input may be NaN, infinite, or so
-    large or small that results could be (WGSL specification, "Floating Point Evaluation").
+    not exact.  It is also infinite if an input is a subnormal float, since WGSL lets it become
+    zero.  Without ``special_floats``, NaN and infinite inputs make it infinite too, and so do
+    inputs so large or small that a result could be subnormal or infinite (WGSL specification,
+    "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)
@@ -140,7 +141,7 @@ def _stays_normal(array: Array) -> bool:
 
 
 def _is_ordinary_or_special(array: Array) -> bool:
-    """Whether no float is subnormal, which a device may flush."""
+    """Whether no float is subnormal: a device may make such a float zero."""
     return not np.any(_subnormal(array))
 
 
@@ -152,9 +153,9 @@ def _subnormal(array: Array) -> Array:
 def _mark_written(
     kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], error_bound: float
 ) -> None:
-    """Give every word of the written buffers the error bound.
+    """Give the error bound to every word of the written buffers.
 
-    Every word gets it, because only the kernel knows which words this grid reaches.
+    Every word gets the bound, because only the kernel knows which words this grid reaches.
     """
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":

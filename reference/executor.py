@@ -64,9 +64,9 @@ class Reference:
     """Runs ops one by one, by the names a program gives its buffers.
 
     Each method does its op whole, or raises a class of ``gpusim.errors`` and changes nothing.  If
-    an ``alloc`` was refused, every op on its name is refused with InvalidHandle, before any other
+    an ``alloc`` was refused, every op on its buffer is refused with InvalidHandle, before any other
     check.  Past ``dispatch_limit`` a dispatch is checked, and not run.  The docstring of a method
-    ends with the errors by which it refuses its op.
+    ends with the errors that it raises.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Reference:
         self._unbound: set[str] = set()
 
     def perform(self, op: Op) -> ReferenceDelivery | None:
-        """Carry out one op by the method of its verb; the delivery of a read."""
+        """Carry out one op by the method of its verb; returns the delivery of a read."""
         delivery: ReferenceDelivery | None = getattr(self, op.verb)(*arguments_of(op))
         return delivery
 
@@ -107,9 +107,9 @@ class Reference:
     def dispatch(
         self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
     ) -> None:
-        """Run a kernel.  InvalidHandle, InvalidBinding, LimitExceeded, InvalidScalar.
+        """Run a kernel.  InvalidHandle, InvalidBinding, OutOfRange, LimitExceeded, InvalidScalar.
 
-        Raises ProgramError if no kernel of that name is registered.
+        Raises InvalidKernel if no kernel of that name is registered.
         """
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars)
@@ -125,7 +125,7 @@ class Reference:
         counts: str,
         offset: int,
     ) -> None:
-        """Run a kernel over a grid in a buffer.  Errors as ``dispatch``, and OutOfRange."""
+        """Run a kernel over a grid in a buffer.  Raises the errors of ``dispatch``."""
         found = _kernel(kernel, self._kernels)
         bound = self._check_bound_to(found, buffers, scalars, counts)
         place = check_grid_place(found, buffers, counts, offset, self._blocks)
@@ -195,7 +195,7 @@ class Reference:
         return grid_at(block, offset)
 
     def _may_run(self) -> bool:
-        """Whether one more dispatch is within the limit; counts it."""
+        """Count one more dispatch; returns whether it is within the limit."""
         if self._dispatches_left is None:
             return True
         self._dispatches_left -= 1
@@ -208,7 +208,7 @@ class Reference:
         blocks: Sequence[memory.Block],
         scalars: Sequence[int | float],
     ) -> None:
-        """Run a kernel over a grid that was read from a buffer, and so not checked.
+        """Run a kernel over a grid that was read from a buffer, and so was not checked.
 
         A grid past the limit of a dimension does nothing.  With more workgroups
         than the kernel can count, what it writes is unknown.

@@ -22,7 +22,7 @@ ErrorBounds = npt.NDArray[np.float32]
 
 @dataclass(eq=False, slots=True)
 class Block:
-    """One live buffer: its bytes, and their error bounds; None while all bytes are exact."""
+    """One live buffer: its bytes, and their error bounds (None: all bytes are exact)."""
 
     data: Bytes
     error_bound: ErrorBounds | None = None

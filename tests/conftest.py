@@ -6,6 +6,7 @@ No test finds a device in another way than by the fixtures here, so that what it
 asks for says whether it means the same on every device.
 """
 
+import gc
 import os
 from typing import Any
 
@@ -30,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "device_name" not in getattr(item, "fixturenames", ()):
             item.add_marker("unit")
+
+
+def pytest_collection_finish() -> None:
+    """Make the garbage collector scan only what tests make, and not all that is loaded."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session")

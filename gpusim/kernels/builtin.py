@@ -1,9 +1,9 @@
 """The kernels that come with gpusim, for programs to name, and registries of kernels.
 
-The integer kernels are exact, and no two of them commute.  Each is a bijection or a mix of its
-written buffer, so a dispatch that is reordered, lost, doubled or given wrong scalars changes the
-answer.  A float kernel states the relative error of one application.  A registry is a value: adding
-a kernel makes a new registry, so no test changes what the next one sees.
+The integer kernels are exact, and no two of them commute.  Each mixes the buffers that it writes,
+so a dispatch that is reordered, lost, doubled or given wrong scalars changes the answer.  A float
+kernel states the relative error of one application.  A registry is a value: adding a kernel makes a
+new registry, so no test changes the registry of the next.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -175,7 +175,7 @@ EXCHANGE = Kernel(
 
 
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
-    """Add up per word, so that a grid on the GPU may be of any size."""
+    """Adds once for each word, not for each group: a grid read on the GPU may have any size."""
     (x,) = arrays
     (a,) = scalars
     first = np.arange(len(x), dtype=np.uint64)

@@ -1,7 +1,7 @@
 """Kernels described as one operation, for runtimes that take no WGSL but have such operations.
 
-Each adds or multiplies, word by word: a scalar to a buffer, or one buffer to another.  It covers
-the first words of the last buffer, 64 for each workgroup, and no more than each buffer has.
+Each adds or multiplies, word by word, a buffer and a scalar, or two buffers.  The result replaces
+the first words of the last buffer: 64 for each workgroup, but no more than the shortest buffer has.
 Integers are modulo 2^32.  Programs have these kernels only if the target promises them by name.
 """
 

@@ -91,7 +91,7 @@ class Kernel:
     ``body`` is the inside of a WGSL function that sees the buffers under their
     names, the scalars as ``args.<name>``, and two values: ``group: u32``, the
     linear number of this workgroup (x fastest, then y, then z), and
-    ``i: u32 = group * group_size + lane``.  It must guard ``i`` by
+    ``i: u32 = group * group_size + lane``.  The body must guard ``i`` by
     ``arrayLength`` itself.
 
     ``meaning(arrays, scalars, groups)`` does the same for ``groups`` workgroups
@@ -99,16 +99,16 @@ class Kernel:
     scalars of the declared types.
 
     ``guarded``: the grid may exceed the device's limit in a dimension.  The
-    runtime spreads it over the others and passes the true number of groups, and the
-    kernel skips the groups beyond it.
+    runtime spreads the grid over all dimensions and passes the true number of groups; the
+    shader skips the groups beyond that number.
 
     ``tolerance`` is the relative error of one application.  Float kernels need it,
     because adapters round differently; None means exact.
 
-    ``below``: every u32 word that it writes is less than this, so that it may be part of a grid.
-    None means that a word may be anything.
+    ``below``: every u32 word that the kernel writes is less than this, so the word may be part of a
+    grid.  None: a word may be anything.
 
-    ``operation``: what it computes, as data, for runtimes that take no WGSL and have it built in.
+    ``operation``: what the kernel computes, as data, for runtimes that take no WGSL.
 
     ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.  ``varied`` is
     a second meaning.  It decides differently what WGSL leaves open, such as the order of
@@ -162,13 +162,14 @@ class Kernel:
         meaning: Meaning | None = None,
         tolerance: float | None = None,
     ) -> "Kernel":
-        """A kernel of a whole WGSL text: bindings, access, uniforms and workgroup size are read.
+        """A kernel of a whole WGSL text, which gives its bindings, scalars and workgroup size.
 
-        ``entry_point`` may be left out if there is only one.  A storage binding of floats has
-        floats, and one of vectors, structs or half floats has words; a uniform buffer becomes
-        scalars ``word0``, ``word1`` and so on, padding among them.  Without a ``meaning`` it means
-        what the WGSL says, compiled to NumPy.  Then a session on the simulated device judges
-        orders, and not arithmetic.  ``tolerance`` is 2^-20 for floats.
+        ``entry_point`` may be left out if the text has only one.  A storage binding whose scalars
+        are all f32, or all i32, has that type; every other has u32.  A uniform buffer becomes
+        scalars ``word0``, ``word1`` and so on, padding among them.  Without a ``meaning``, the
+        kernel means the WGSL, compiled to NumPy.  The simulated device runs the same NumPy, so a
+        session there judges orders and not arithmetic.  ``tolerance`` is by default 2^-20 if a
+        buffer has floats.
 
         Raises:
             ProgramError: the text is not valid, or a binding is of another kind.
@@ -183,7 +184,7 @@ class Kernel:
 
     @property
     def max_groups(self) -> int:
-        """The most groups of one dispatch; with more the u32 ``i`` would wrap round."""
+        """The most groups of one dispatch; with more, the u32 ``i`` would overflow."""
         return (2**32 - 1) // self.group_size
 
     @property
@@ -193,12 +194,12 @@ class Kernel:
 
     @cached_property
     def uniform_bytes(self) -> int:
-        """Size of the uniform payload in bytes, 0 when the kernel has none."""
+        """Size of the uniform payload in bytes; 0 if the kernel has no uniforms."""
         return self._packer.size + (4 if self.guarded else 0)
 
     @cached_property
     def writes(self) -> tuple[bool, ...]:
-        """Whether it may write each of its buffers, in order."""
+        """For each buffer, in order: whether the kernel may write it."""
         return tuple(binding.access == "read_write" for binding in self.buffers)
 
     @cached_property
@@ -248,8 +249,8 @@ class Kernel:
     def pack(self, scalars: Sequence[int | float], groups: int) -> bytes:
         """Check ``scalars`` and pack the uniform payload: little-endian, no padding.
 
-        Plain ints and floats are checked by packing, which refuses an integer out of range and a
-        wrong number of values.
+        Packing itself refuses an integer out of range and a wrong number of values, so plain ints
+        have no check of their own.
         """
         if self._float_positions:
             if [*map(type, scalars)] != self._plain_types or not self._floats_fit(scalars):
@@ -289,8 +290,8 @@ class Kernel:
             grid: the number of workgroups, or those in x, y and z.
             arithmetic: warn of divisions by zero, wide shifts and the like, too.
             orders: how many other orders of workgroups and atomics to try, if the result of an
-                atomic decides what the shader does.  A small dispatch is tried in all its orders,
-                if these are not more.
+                atomic decides what the shader does.  A dispatch that has no more orders than this
+                is tried in all of them.
 
         Raises:
             InvalidScalar: a scalar does not fit the signature.

@@ -32,8 +32,8 @@ def compiled(text: str, entry_point: str | None) -> tuple[Module, Entry]:
     name = entry_point or (names[0] if len(names) == 1 else "")
     if name not in names:
         raise ProgramError(
-            f"cannot make a kernel of entry point {name!r} because the shader has "
-            f"{', '.join(names) or 'none'} (probably entry_point is to name one of them)"
+            f"cannot make a kernel of entry point {name!r} because the shader has the entry points "
+            f"{', '.join(names) or '(none)'} (probably entry_point should name one of them)"
         )
     try:
         entry = module.entry(name)
@@ -121,14 +121,15 @@ def _literal(argument: Any, name: str) -> Literal:
 
 
 def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[int, int, str]]:
-    """The edits that call the entry point ``main``, and another ``main`` something else."""
+    """The edits that rename the entry point to ``main``, and another function ``main``."""
     name = entry.point.name
     if name == _MAIN:
         return []
     declared = [node.name for node in module.unit.declarations if isinstance(node, Function)]
     if _MAIN in [token.text for token in tokens] and _MAIN not in declared:
         raise ProgramError(
-            f"cannot call {name} 'main' because another name is 'main' (probably it can change)"
+            f"cannot rename {name} to 'main' because another thing is called 'main' (probably "
+            "that can have another name)"
         )
     swapped = {name: _MAIN, _MAIN: f"{name}_other"}
     return [

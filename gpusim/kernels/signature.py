@@ -46,7 +46,7 @@ def check_dtype(what: str, dtype: object) -> None:
 
 
 def check_access(what: str, access: object, dtype: str, atomic: object) -> None:
-    """Raise unless ``access`` is read or read_write, and an atomic is a written integer."""
+    """Raise if ``access`` is neither read nor read_write, or if an atomic is no written integer."""
     if access not in ("read", "read_write"):
         raise ProgramError(
             f"cannot make {what} with access={access!r} because it is 'read' or 'read_write' "
@@ -87,7 +87,7 @@ def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any,
 
 
 def check_bindings(kernel: Any, buffers: Any, scalars: Any) -> None:
-    """Raise unless there is a binding, and none has a name that the shader declares."""
+    """Raise if there is no binding, or if one has a name that the shader itself declares."""
     if not buffers:
         raise ProgramError(
             f"cannot make kernel {kernel.name!r} because it binds no buffer "
@@ -113,8 +113,8 @@ def check_kernel(kernel: Any) -> None:
     size, tolerance = kernel.group_size, kernel.tolerance
     if type(size) is not int or size < 1:
         raise ProgramError(
-            f"cannot make kernel {name!r} with group_size={size!r} because a group is a row of "
-            "lanes, one or more (probably their product was meant: i counts lanes in one row)"
+            f"cannot make kernel {name!r} with group_size={size!r} because a group is a row of one "
+            "or more lanes (probably the product was meant: i counts lanes in one row)"
         )
     if tolerance is not None and not (
         isinstance(tolerance, float | int) and 0 < tolerance < math.inf

@@ -1,7 +1,8 @@
 """A layer between a WebGPU program and its device.
 
-It turns every call of the program into an event, with the line that made it.  Rules over these
-events find mistakes that the device does not report.  It knows neither the runtime nor the judge.
+It turns the calls of the program into events, each with the line that made the call.  Rules over
+these events find mistakes that the device does not report.  The layer knows neither the runtime nor
+the judge.
 """
 
 from gpusim.layer.adversary import Adversary

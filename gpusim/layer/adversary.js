@@ -8,8 +8,9 @@
 // What it may disturb is in the specification's "Promise Ordering": maps settle in any order; a
 // work-done settles after the maps and the work-dones that were asked for before it; nothing more is
 // promised.  So the layer holds each of these promises when the device has settled it, and settles
-// those held in an order that follows from a seed.  Until then the buffer says "pending".  On request
-// it fails a map, the creation of a buffer, or the device, by the number of the call.
+// the held promises in an order that follows from a seed.  Until then the buffer says "pending".  On
+// request a map or the creation of a buffer fails, or a submit loses the device, by the number of the
+// call.
 //
 // The driver of a program calls `begin`, and `until` for each of its steps: then no timing decides the
 // order.  Without a driver the layer settles by itself, a promise a turn of the event loop.  Nothing
@@ -18,11 +19,11 @@
 import { CALLS } from "./calls.js";
 import { Watched, callSite } from "./watched.js";
 
-// Which of the held promises settles next, and below how many settle after a step that did not wait for
-// them: with 1 none settles before it is waited for.  The smallest seeds have each pair of the two.
+// A style says which held promise settles next.  After a step, fewer promises than a pace settle; with
+// 1, none does, so each is waited for.  The smallest seeds have every pair of a style and a pace.
 const STYLES = ["any", "last", "first"];
 const PACES = [3, 1];
-const COLLECTIONS = 4; // What one drops may hold on to others.
+const COLLECTIONS = 4; // An object that one collection drops may have held others.
 
 let installed = null;
 
@@ -49,7 +50,7 @@ class Adversary {
   }
 
   // A new program: its calls are counted from 0, and what is drawn follows from its seed.  Without a
-  // seed nothing is disturbed.  What the program before has left settles first.
+  // seed nothing is disturbed.  The promises that the last program has left settle first.
   async begin({ seed = null, failed_maps = [], out_of_memory = [], lost_at_submit = null } = {}) {
     while (this.held.length) await this.advance();
     this.isQuiet = seed === null;
@@ -60,7 +61,7 @@ class Adversary {
     this.calls = { map: 0, buffer: 0, submit: 0 };
   }
 
-  // What `step` promises; while it waits, and at times after that, held promises settle.
+  // Gives what `step` promises.  While `step` waits, and sometimes after it, held promises settle.
   async until(step) {
     if (this.isQuiet) return step;
     let isDone = false;
@@ -72,7 +73,7 @@ class Adversary {
     return step;
   }
 
-  // Settles one held promise; those of the device come first, so that its speed decides nothing.
+  // Settles one held promise, after the device's own promises, so that its speed decides nothing.
   async advance() {
     // While it waits for the device, the program may ask for more.
     while (this.held.some((each) => !("outcome" in each))) {
@@ -92,13 +93,13 @@ class Adversary {
     return this.style === "last" ? free.at(-1) : free[this.draw(free.length)];
   }
 
-  // Whether this call is one of those that were to fail.
+  // Counts a call, and gives whether it is to fail.
   fails(kind) {
     return this.failing[kind].includes(this.calls[kind]++);
   }
 
-  // A promise in the place of `native`, settled when its turn comes.  `end` sees what it settles with
-  // and may change it.
+  // A promise in the place of `native`, settled when its turn comes.  `end` gets the error, or null,
+  // and gives the error or null with which the promise settles.
   hold(kind, native, end) {
     const held = { kind };
     const promise = new Promise((resolve, reject) => {
@@ -122,7 +123,7 @@ class Adversary {
     return { held, promise };
   }
 
-  // Has the engine collect what the program has dropped, and tells it; false where that cannot be.
+  // Has the engine collect what the program has dropped; gives false if the engine cannot.
   async collect() {
     const collectGarbage = collector();
     for (let rounds = 0; collectGarbage && rounds < COLLECTIONS; rounds++) {
@@ -143,7 +144,7 @@ class Adversary {
     this.isSettling = false;
   }
 
-  // One event; the number by which others refer to it.
+  // Emits one event; gives the number by which others refer to it.
   told(kind, about) {
     this.tell({ kind, ...about, site: callSite() ?? "" });
     return ++this.known.events;

@@ -19,7 +19,7 @@ import wgpu
 
 _STYLES = ("any", "last", "first")
 _LOOKS = 4
-"""After this many looks at a held promise one is settled, so that a polling caller sees an end."""
+"""After so many looks at a held promise, some held promise is settled, so that polling ends."""
 MAP, WORK_DONE = "map", "work_done"
 
 
@@ -32,7 +32,7 @@ class Adversary:
         self.has_lost_device = False
         """Whether the adversary has destroyed the device, as planned."""
         self._pumped_by: Callable[..., Any] | None = None
-        """Schedules a call in the event loop that settles held promises."""
+        """Schedules a call in the event loop whose turns settle held promises; None without one."""
         self.begin(None)
 
     def begin(
@@ -66,7 +66,7 @@ class Adversary:
         return native if around is None else wraps(native)(partial_method(around, self, native))
 
     def fails(self, kind: str) -> bool:
-        """Whether this call of a kind is planned to fail."""
+        """Count a call of a kind; returns whether it is planned to fail."""
         number = self._calls[kind]
         self._calls[kind] += 1
         return number in self._failing[kind]
@@ -119,7 +119,7 @@ class Adversary:
                 self.advance()
 
     def cancel(self, of: Any, because: str) -> None:
-        """Reject the held promises of buffer ``of``; if that is None, all held promises."""
+        """Reject the held promises of buffer ``of``; with None, all held promises."""
         for each in list(self._held):
             if of is None or each.of is of:
                 each.error = RuntimeError(f"Could not map buffer because {because}.")
@@ -143,7 +143,7 @@ class HeldPromise(wgpu.GPUPromise):  # type: ignore[misc]
     of: Any
     """The buffer that is to be mapped, or the queue."""
     error: Exception | None = None
-    """What it will be rejected with."""
+    """The error with which the promise will be rejected."""
     _now = "pending"
     _looks = 0
     _native: Any = None

@@ -1,8 +1,8 @@
-// What the layer does in the place of each call on WebGPU: it says the call as an event, carries it
-// out, and holds or fails what it was asked to.  Which promises settle when is in adversary.js.
+// What the layer does in the place of each call on WebGPU: it emits the call as an event, and carries
+// the call out, holds its promise, or fails it as planned.  When promises settle is in adversary.js.
 
 import { INJECTED, cancelMap, cancelMaps, invalidBuffer, lose, reportOutOfMemory, scopesOf, watchLoss } from "./failures.js"; // prettier-ignore
-import { accessInLayout, accessInText, digestOf, usageWords } from "./watched.js";
+import { accessInLayout, accessInText, digestOf, movedInLayout, usageWords } from "./watched.js";
 
 // A recorded command that reads or writes buffers in another way than a dispatch or a copy of bytes.
 function toldUse(layer, encoder, call, { reads = [], writes = [] }) {
@@ -64,6 +64,7 @@ export const CALLS = {
     createBindGroupLayout(layer, native, self, [descriptor]) {
       const layout = native(descriptor);
       layer.known.access.set(layout, accessInLayout(descriptor));
+      layer.known.moved.set(layout, movedInLayout(descriptor));
       return layout;
     },
     createPipelineLayout(layer, native, self, [descriptor]) {

@@ -1,4 +1,4 @@
-"""The event of each watched call; here for the calls of the device and of its buffers.
+"""The events of the watched calls of a device and its buffers; ``commands.py`` has the others.
 
 A ``Call`` has an ``about``, which takes the method's arguments and gives the details of the event.
 Its ``after`` remembers what the call made or set.  Arguments that ``about`` cannot read are left
@@ -38,7 +38,7 @@ class Call:
     after: After | None = None
     """Called with (watch, self, details, result, *arguments) once the method has returned.
 
-    What it returns, unless None, takes the place of the result.
+    If it returns something else than None, that is returned in the place of the result.
     """
     sets: Callable[..., None] | None = None
     """For a call that only sets something, in the place of ``about`` and ``after``.

@@ -150,7 +150,7 @@ class Between:
 
 
 def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[..., Any]:
-    """The method that emits the event of a call if ``is_told``, makes it, and runs ``after``."""
+    """The method that emits the call's event if ``is_told``, makes the call, and runs ``after``."""
     kind, about_of, after = call.kind, call.about, call.after
 
     @wraps(native)
@@ -229,7 +229,7 @@ class Settle:
 
 
 def _settling(native: Callable[..., Any]) -> Callable[..., Any]:
-    """The step of a promise that takes its value, and emits an event if that is an error."""
+    """The step of a promise that takes its value, and emits an event if the value is an error."""
 
     @wraps(native)
     def step(self: Any) -> Any:

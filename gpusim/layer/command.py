@@ -31,9 +31,9 @@ def run(
     as_json: bool,
     others: Sequence[Callable[[Take], None]] = (),
 ) -> int:
-    """Run a program with its arguments under the sanitizer; the exit status.
+    """Run a program with its arguments under the sanitizer; returns the exit status.
 
-    ``others`` are called with a function that takes each device that is not wgpu's.
+    Each of ``others`` gets a function, and calls it with each device of another package than wgpu.
 
     Reports go to stderr as they are found, past any capture of the program's; with ``as_json``
     each is one line of JSON on stdout once the program has ended.
@@ -111,7 +111,7 @@ def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take:
 
 
 def run_program(words: Sequence[str], is_module: bool) -> bool:
-    """Whether the program failed; its own errors are shown as Python shows them."""
+    """Run the program; returns whether it failed.  Its errors are shown as Python shows them."""
     sys.argv = list(words)
     try:
         if is_module:

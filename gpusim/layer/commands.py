@@ -340,7 +340,7 @@ KINDS_OF_CLASSES = {
     "GPUCommandEncoder": "encoder",
     "GPUCommandBuffer": "command_buffer",
 }
-"""The classes whose objects' collection by Python is an event.
+"""The classes whose objects make an event when Python collects them.
 
-Each has the name of its objects in that event.
+The value is the name of the object in that event.
 """

@@ -20,7 +20,7 @@ export function scopesOf(layer, device) {
   return layer.scopes.get(device);
 }
 
-// Without memory the specification gives an invalid buffer: one without a usage is invalid too.
+// If there is no memory, WebGPU gives an invalid buffer.  A buffer without a usage is invalid too.
 export function invalidBuffer(layer, native, device, descriptor) {
   if (descriptor.mappedAtCreation) throw new RangeError(INJECTED);
   layer.native.GPUDevice.pushErrorScope.call(device, "validation");

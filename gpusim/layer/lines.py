@@ -21,7 +21,7 @@ def parse_event(line: str) -> Event:
     """Read what ``write_event`` wrote, in this language or another.
 
     Raises:
-        ValueError: it is no such line.
+        ValueError: ``line`` is no event.
     """
     read = json.loads(line)
     try:

@@ -53,7 +53,7 @@ class Memory:
 
     @property
     def reports(self) -> list[Report]:
-        """Whether writes were queued without end since ``begin``."""
+        """The reports of writes that were queued without end since ``begin``."""
         return self._sanitizer.reports
 
     def held(self) -> Held:

@@ -12,7 +12,7 @@ class Place:
     """One line of the program that takes part in a finding."""
 
     doing: str
-    """What it does, such as ``the dispatch is recorded``."""
+    """What happens there, such as ``the dispatch is recorded``."""
     site: str
     """``file:line``; empty if it is unknown."""
 
@@ -25,11 +25,11 @@ class Report:
     """One mistake of the program."""
 
     rule: str
-    """The name of the rule that found it."""
+    """The name of the rule that found the mistake."""
     finding: str
     """What is wrong, in a sentence."""
     places: tuple[Place, ...]
-    """The lines of the program that it needs, at least two, in the order of the calls."""
+    """The lines of the program that take part, at least two, in the order of the calls."""
     lost: tuple[Place, ...] = ()
     """Commands whose work is lost, each with the line that recorded it."""
     source: str = field(compare=False, default="")
@@ -41,7 +41,7 @@ class Report:
         lines = [f"{self.finding} [{self.rule}]", *(f"  {place}" for place in self.places)]
         lines += [f"  lost: {place}" for place in self.lost[:_MOST_SHOWN]]
         if len(self.lost) > _MOST_SHOWN:
-            lines.append(f"  lost: {len(self.lost) - _MOST_SHOWN} commands more")
+            lines.append(f"  lost: {len(self.lost) - _MOST_SHOWN} more commands")
         lines += [f"  what to do: {self.remedy}", f"  the specification: {self.source}"]
         return "\n".join(lines)
 

@@ -31,7 +31,7 @@ class OvertakingWrite {
     for (const old of this.cut(buffer, write.start, write.end)) {
       const isSame = old.call.wrote === call.wrote;
       if (isSame) write.readers.push(...old.readers);
-      // A pool may well write more bytes than it uses.
+      // A reader of some of the bytes is enough: a pool may write more bytes than it uses.
       if (isSame || old.call.hasReader) continue;
       const [start, end] = [Math.max(old.start, write.start), Math.min(old.end, write.end)];
       const pair = { buffer, start, end, first: old.call.site, second: site };
@@ -93,7 +93,7 @@ class OvertakingWrite {
     for (const write of this.cut(buffer, start, end)) write.call.hasReader = true;
   }
 
-  // Forgets the bytes of a range; the writes that had some, in the order of their bytes.
+  // Forgets the bytes of a range; gives the writes that had some of them, in the order of their bytes.
   cut(buffer, start, end) {
     const writes = this.unread.get(buffer) ?? [];
     const isIn = (write) => write.start < end && start < write.end;
@@ -108,7 +108,7 @@ class OvertakingWrite {
     return touched.sort((one, two) => one.start - two.start);
   }
 
-  // Accuses no write of bytes that a submitted command has replaced since.
+  // Forgets overtaken writes whose bytes a submitted command has replaced since.
   spare(buffer, start, end) {
     for (const [command, pairs] of this.overtaken) {
       const isLeft = (pair) => pair.buffer !== buffer || pair.start < start || end < pair.end;
@@ -170,7 +170,7 @@ class WrongSubmit {
 function unavailable(buffer, command) {
   const [kind, name] = [shown(command), nameOf(buffer)];
   const recorded = at(`the ${kind} that uses it is recorded`, command.site);
-  const what = `a ${kind} is submitted whose ${name} is`;
+  const what = `a submitted ${kind} uses ${name}, which is`;
   if (buffer.isDestroyed) return [`${what} destroyed`, [recorded, at("it is destroyed", buffer.destroyedSite)]];
   const state = buffer.mapState === "mapped" ? "mapped" : "not mapped yet, but its map is pending";
   return [`${what} ${state}`, [recorded, at("it is mapped", buffer.mapSite)]];

@@ -26,7 +26,7 @@ def print_report(report: Report) -> None:
 
 
 class Sanitizer:
-    """Looks at the events of one or several devices, with which its watch calls it."""
+    """Takes the events of one or several devices from its watch, and hands them to the rules."""
 
     def __init__(self, on_report: OnReport = print_report, rules: Sequence[Rule] = RULES) -> None:
         self.reports: list[Report] = []
@@ -36,18 +36,18 @@ class Sanitizer:
         self._on_report = on_report
         self._rules = rules
         self._watch = Watch(self, wanted=KINDS)
-        self._look(Scene())
+        self._begin_in(Scene())
 
     def begin(self) -> None:
         """Begin another program: forget earlier programs and their reports."""
         self._watch.tell_gone()
         self.reports, self.times = [], {}
-        self._look(Scene(told=self._scene.told))
+        self._begin_in(Scene(told=self._scene.told))
 
-    def _look(self, scene: Scene) -> None:
+    def _begin_in(self, scene: Scene) -> None:
         self._scene = scene
         self._checks: list[tuple[Rule, Check]] = [(rule, rule.check(scene)) for rule in self._rules]
-        self._by_kind = {kind: self._looking(kind) for kind in KINDS}
+        self._by_kind = {kind: self._looks_at(kind) for kind in KINDS}
         self._places: dict[tuple[object, ...], Report] = {}
         self._is_finished = False
 
@@ -56,7 +56,7 @@ class Sanitizer:
         stand_between(device, self._watch, disturb)
 
     def __call__(self, event: Event) -> str | None:
-        """Take an event; the reason why its call is refused, or None if it is not refused."""
+        """Take an event; returns the reason to refuse its call, or None."""
         kind = event.kind
         if kind in RECORDED:
             self._scene.apply(event)
@@ -71,7 +71,7 @@ class Sanitizer:
         return refusal
 
     def finish(self) -> list[Report]:
-        """Look for what shows only at the end; gives every report."""
+        """Look for mistakes that show only at the end; returns every report."""
         if not self._is_finished:
             self._is_finished = True
             self._watch.tell_gone()
@@ -86,7 +86,7 @@ class Sanitizer:
     def __exit__(self, *error: object) -> None:
         self.finish()
 
-    def _looking(self, kind: str) -> list[tuple[Rule, Callable[[Event], Any]]]:
+    def _looks_at(self, kind: str) -> list[tuple[Rule, Callable[[Event], Any]]]:
         return [
             (rule, getattr(check, kind)) for rule, check in self._checks if hasattr(check, kind)
         ]
@@ -107,8 +107,8 @@ def sanitize(device: Any, *, on_report: OnReport = print_report) -> Sanitizer:
     """Look at a wgpu-py device from now on, and report mistakes of the program that uses it.
 
     ``on_report`` is called with each report when it is found; by default reports go to stderr.
-    A submit that would abort the process raises ``wgpu.GPUValidationError`` instead.  What shows
-    only at the end is reported by ``finish()``, which also runs when the process ends.
+    A submit that would abort the process raises ``wgpu.GPUValidationError`` instead.  Mistakes that
+    show only at the end are reported by ``finish()``, which also runs when the process ends.
 
     Raises:
         TypeError: ``device`` is no device.

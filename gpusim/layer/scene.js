@@ -1,7 +1,7 @@
 // What the events so far say about buffers, encoders and command buffers; the rules look at it.  It
 // judges nothing.  gpusim/layer/scene.py says the same in Python.
 
-// A recorded command is applied before the rules see it, so that they see it in its encoder.
+// A recorded command is applied before the rules see it, so that they find it in its encoder.
 export const RECORDED = new Set(["dispatch", "copy", "clear", "use"]);
 
 export function nameOf(buffer, number) {

@@ -1,8 +1,8 @@
 """The state of buffers, encoders and command buffers after the events so far; the rules look at it.
 
-The scene follows the three clocks of a command: recorded, submitted, done.  It judges nothing.  An
-event is applied after the rules have seen it, so that they see the scene before the call.  Only a
-recorded command is applied earlier, so that the rules find it in its encoder.
+The scene follows a command until it is submitted, and a buffer until it is collected.  It judges
+nothing.  An event is applied after the rules have seen it, so that they see the scene before the
+call.  Only a recorded command is applied earlier, so that the rules find it in its encoder.
 """
 
 from collections import deque
@@ -35,7 +35,7 @@ _CHANGING = (
 KINDS = frozenset({*_CHANGING, "keep_view"})
 """The kinds of events that the scene and the rules look at."""
 _MOST_NESTED = 16
-"""How many of the last events are kept.  The call that raised may have made calls itself."""
+"""How many of the last events are kept.  A call may make further calls before it raises."""
 
 
 class Buffer:
@@ -166,7 +166,7 @@ class Scene:
         self.destroyed_devices: dict[int, str] = {}
         """Where each device was destroyed."""
         self.step = 0
-        """Submits so far."""
+        """Submits of commands so far."""
         self._recent: deque[Event] = deque(maxlen=_MOST_NESTED)
         self.told = told
         """The number of the last event."""

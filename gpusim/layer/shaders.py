@@ -2,7 +2,7 @@
 
 An access is ``uniform``, ``read`` or ``read_write``.  If neither a layout nor WGSL says which, the
 access is ``unknown``: the buffer counts as used, and its binding is never reported as aliased.
-Nothing here parses WGSL: only the declarations of resources are found, which have one form.
+Nothing here parses WGSL: only the declarations of resources are found, since these have one form.
 Source: WebGPU Shading Language, section 7.3 "var Declarations" and 12.3 "Resource Interface".
 """
 
@@ -26,7 +26,7 @@ _PLACE = re.compile(r"@\s*(group|binding)\s*\(\s*(\d+)")
 
 
 def access_of_wgsl(code: object) -> Access:
-    """The access to each buffer that WGSL declares; empty where ``code`` is no text of WGSL."""
+    """The access to each buffer that WGSL declares; empty if ``code`` is no text."""
     found: dict[tuple[int, int], str] = {}
     if not isinstance(code, str):
         return found

@@ -34,7 +34,7 @@ def is_inner(filename: str) -> bool:
 
 
 @lru_cache(maxsize=65_536)
-def _written(filename: str, line: int) -> str:
+def _site(filename: str, line: int) -> str:
     return f"{filename}:{line}"
 
 
@@ -44,6 +44,6 @@ def call_site() -> str:
     while frame is not None:
         filename = frame.f_code.co_filename
         if not is_inner(filename):
-            return _written(filename, frame.f_lineno)
+            return _site(filename, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]
     return ""

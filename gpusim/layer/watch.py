@@ -144,7 +144,7 @@ class Watch:
 
 
 def kind_of(error: BaseException) -> str:
-    """WebGPU's word for the class of an error, or Python's where it has none."""
+    """WebGPU's word for the class of an error; the name of the class if WebGPU has no word."""
     name = type(error).__name__
     words = {
         "GPUValidationError": "validation",

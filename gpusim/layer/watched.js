@@ -16,6 +16,7 @@ export class Watched {
     this.lost = new WeakSet();
     this.groups = new WeakMap();
     this.access = new WeakMap();
+    this.moved = new WeakMap();
     this.pipelines = new WeakMap();
     this.passes = new WeakMap();
   }
@@ -42,13 +43,14 @@ export class Watched {
     return number;
   }
 
-  group(group, { entries }) {
+  group(group, { layout, entries }) {
     const bound = [...entries].flatMap(({ binding, resource }) => {
       const { buffer, offset = 0, size } = resource instanceof GPUBuffer ? { buffer: resource } : resource;
       if (!(buffer instanceof GPUBuffer)) return [];
       return [[binding, this.number("buffer", buffer), offset, size ?? buffer.size - offset]];
     });
     this.groups.set(group, bound);
+    this.moved.set(group, this.moved.get(layout) ?? []);
     return bound;
   }
 
@@ -74,7 +76,7 @@ export class Watched {
     return this.passes.get(pass);
   }
 
-  // What a dispatch is over: the pipeline, and the bytes bound to it.
+  // What a dispatch runs: the pipeline, and the bytes that it binds.
   dispatch(self) {
     const { encoder, pass, pipeline, groups } = this.passOf(self);
     const access = this.pipelines.get(pipeline) ?? {};
@@ -83,10 +85,11 @@ export class Watched {
   }
 
   bound({ group, dynamic }, at, access) {
-    return (this.groups.get(group) ?? []).flatMap(([binding, buffer, offset, size], index) => {
+    const moved = this.moved.get(group) ?? [];
+    return (this.groups.get(group) ?? []).flatMap(([binding, buffer, offset, size]) => {
       const word = access[`${at}.${binding}`];
-      // Only what a layout names is used; dynamic offsets are of the bindings in order.
-      return word ? [[buffer, offset + (dynamic[index] ?? 0), size, word]] : [];
+      // Only what a layout names is used.
+      return word ? [[buffer, offset + (dynamic[moved.indexOf(binding)] ?? 0), size, word]] : [];
     });
   }
 }
@@ -102,6 +105,12 @@ export function accessInLayout({ entries }) {
   const words = { "read-only-storage": "read", uniform: "uniform", storage: "read_write" };
   const buffers = [...entries].filter(({ buffer }) => buffer);
   return Object.fromEntries(buffers.map(({ binding, buffer }) => [binding, words[buffer.type ?? "uniform"]]));
+}
+
+// The bindings of a layout that dynamic offsets move, in the order of the offsets.
+export function movedInLayout({ entries }) {
+  const moved = [...entries].filter(({ buffer }) => buffer?.hasDynamicOffset);
+  return moved.map(({ binding }) => binding).sort((one, other) => one - other);
 }
 
 // A shader says what it does with a binding: `@group(0) @binding(1) var<storage, read_write> x`.

@@ -6,8 +6,8 @@ once, from its start, right before the submit.  After the submit its bytes may b
 are on the *submitted* clock.
 
 A host write and a destroy act on the queue at once, while recorded commands still wait.  TVM 18871
-therefore submits before every host write, readback, free and sync.  A policy may also submit only
-if a recorded command touches the same bytes.
+therefore submits before every host write, readback, free and sync.  Another policy submits only if
+a recorded command touches the same bytes.
 """
 
 import math
@@ -151,7 +151,7 @@ class FlushRules:
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit if a limit is reached; a limit of 0 or 1 always is reached."""
+        """The reason to submit if a limit is reached; a limit of 0 is always reached."""
         count = len(batch.commands)
         if (
             count < self.soonest
@@ -197,7 +197,7 @@ class FlushRules:
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """The reason to submit before a host write, if too many bytes would wait otherwise."""
+        """The reason to submit before a host write with which too many bytes would wait."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 
@@ -215,8 +215,9 @@ class FlushRules:
 class RingUniforms:
     """One buffer: the payloads of a batch are gathered on the host and written once, at its submit.
 
-    Every batch starts at offset 0: the batch before it is submitted already, so the queue writes
-    after it.  A payload larger than the ring makes it grow, before anything is taken from it.
+    Every batch starts at offset 0: the batch before it is submitted already, so the queue runs that
+    batch before the new write.  A payload larger than the ring is the first of its batch, and gets
+    a larger ring.
     """
 
     is_dynamic = True
@@ -231,7 +232,7 @@ class RingUniforms:
         self._ring: DeviceBuffer | None = None
 
     def is_full(self, batch: Batch, size_bytes: int) -> bool:
-        """Whether ``size_bytes`` more do not fit after what the batch has taken."""
+        """Whether the batch has taken bytes, and ``size_bytes`` more do not fit after them."""
         used = len(batch.uniform_data)
         if used == 0 or used + (size_bytes + self._rest & self._mask) <= self.capacity_bytes:
             return False
@@ -263,7 +264,7 @@ class RingUniforms:
         return [] if ring is None else [ring]
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring; a larger one is made only if the batch has taken nothing yet."""
+        """The ring, replaced if it is too small; the batch has then taken nothing from it."""
         ring = self._ring
         if ring is None or ring.size_bytes < size_bytes:
             ring = self._make_ring(size_bytes + self._rest & self._mask, batch)

@@ -1,4 +1,4 @@
-"""Buffer handles with their labels, and the table of those that are alive.
+"""Buffer handles with their labels, and the table of the live handles.
 
 A handle's number is never given again, and its device buffer is dropped at ``free``,
 so a stale handle reaches nothing.  No device is called here.
@@ -46,7 +46,7 @@ class Buffer(Handle):
         self.size_bytes = size_bytes
         self.label = label
         self.lost = False
-        """Whether a failed batch would have written the buffer, and no op has overwritten it."""
+        """Whether a failed batch would have written the buffer, and no op has filled it since."""
 
     @property
     def nbytes(self) -> int:
@@ -72,8 +72,8 @@ class Buffer(Handle):
             size = self.size_bytes - start if size_bytes is None else index(size_bytes)
         except TypeError:
             raise OutOfRange(
-                f"cannot take a part of {self!r} at {offset!r} of {size_bytes!r} bytes because "
-                "these are no whole numbers (probably a division that gave a float)"
+                f"cannot take a part of {self!r} with offset={offset!r}, size_bytes={size_bytes!r} "
+                "because one is no whole number (probably a division that gave a float)"
             ) from None
         return BufferPart(self, int(start), int(size))
 
@@ -163,7 +163,7 @@ class BufferTable:
         """The device buffer of a live handle of this table; InvalidHandle for any other."""
         if not isinstance(buffer, Buffer):
             raise InvalidHandle(
-                f"cannot use what is of type {type(buffer).__name__} as a buffer because this "
+                f"cannot use a value of type {type(buffer).__name__} as a buffer because this "
                 "runtime did not make it (probably alloc makes the buffer, and write "
                 "brings the bytes)"
             )

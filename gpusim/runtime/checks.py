@@ -204,7 +204,7 @@ def check_bindings(
         if size_bytes > limits.max_binding_bytes:
             raise LimitExceeded(
                 f"cannot bind {_told(kernel, bound, at)} because a binding of this device holds "
-                f"at most {limits.max_binding_bytes} bytes (probably it should be split)"
+                f"at most {limits.max_binding_bytes} bytes (probably the buffer should be split)"
             )
     _check_aliases(kernel, bound, ranges)
 
@@ -265,11 +265,11 @@ def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offs
 
 
 def check_holds_grids(kernel: Kernel, counts: Buffer, device_buffer: DeviceBuffer) -> None:
-    """InvalidBinding if the GPU may not read a grid from a buffer, which was adopted."""
+    """InvalidBinding if ``counts`` was adopted, and the GPU may not read a grid from it."""
     if not device_buffer.holds_grids:
         raise InvalidBinding(
-            f"cannot dispatch {kernel.name} over a grid in {counts!r} because that was adopted "
-            "without INDIRECT usage (probably it should be made with it)"
+            f"cannot dispatch {kernel.name} over a grid in {counts!r} because that buffer was "
+            "adopted without INDIRECT usage (probably this usage was left out)"
         )
 
 

@@ -110,8 +110,8 @@ fifth of a ``Range``."""
 
 
 UNKNOWN_GROUPS = 2**32 - 1
-"""Stands for the number of workgroups if the GPU reads the grid.  It is the most there can
-be, so a guarded kernel takes no workgroup for a surplus one."""
+"""Stands for the number of workgroups if the GPU reads the grid.  It is the largest possible
+number, so a guarded kernel skips no workgroup."""
 
 
 class Launch(NamedTuple):
@@ -131,8 +131,8 @@ class GridAt(NamedTuple):
 class DispatchCommand(NamedTuple):
     """Run a pipeline over ``groups`` workgroups (x, y, z), or over a grid that the GPU reads.
 
-    ``uniform_offset`` is the dynamic offset of the uniform binding, None where
-    the bind group has none.
+    ``uniform_offset`` is the dynamic offset of the uniform binding; None if the
+    bind group takes no dynamic offset.
     """
 
     pipeline: Pipeline

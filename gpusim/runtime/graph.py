@@ -1,8 +1,8 @@
 """Graphs: dispatches and copies that are captured once, and replayed any number of times.
 
 Here are the checked calls that a graph keeps, the handle that the caller has, and the open
-capture.  Calls name handles and not device buffers, so that a replay can replace them.  Graphs
-are replayed by ``replays``, not here.
+capture.  Calls name handles and not device buffers, so that a replay can replace the buffers.
+Graphs are replayed by ``replays``, not here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +97,7 @@ class Graph(Handle):
         self.kernels: tuple[Kernel, ...] = ()
         """The kernel of each dispatch of the graph."""
         self.key = object()
-        """The graph's key in the runtime's cache, which must not keep the graph alive."""
+        """Stands for the graph in the runtime's cache, so that the cache keeps no graph alive."""
         self._enter = enter
         self._captures = captures
         self._play = play
@@ -109,9 +109,9 @@ class Graph(Handle):
     ) -> None:
         """Run the graph's calls in order, as if made now; refuse all if one would be refused.
 
-        ``scalars`` has an entry for each dispatch; an entry of None keeps the scalars of
-        the capture, and None instead of the entries keeps all scalars.  ``bindings`` maps
-        buffers of the capture to the buffers that replace them.
+        ``scalars`` has an entry for each dispatch; an entry of None keeps the captured
+        scalars of its dispatch.  ``scalars=None`` keeps all captured scalars.  ``bindings``
+        maps buffers of the capture to the buffers that replace them.
 
         Raises:
             InvalidHandle: the graph was not captured to the end.

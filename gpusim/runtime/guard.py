@@ -44,7 +44,7 @@ class Guard:
         self._captures = captures
 
     def check(self) -> None:
-        """Raise the error that forbids an op of a kind that a capture may hold."""
+        """Raise the error that forbids an op now, whether or not a capture is open."""
         if not self.is_open:
             raise checks.runtime_closed()
         if get_ident() != self._thread or _forks != self._forks:
@@ -53,7 +53,7 @@ class Guard:
             self.raise_fault()
 
     def check_op(self, what: str) -> None:
-        """Raise the error that forbids an op of a kind that no capture can hold."""
+        """Like ``check``, for an op that no capture can hold: an open capture forbids it."""
         self.check()
         self._captures.refuse(what)
 
@@ -74,7 +74,7 @@ class Guard:
         self._captures.refuse("free a buffer")
 
     def check_wait(self) -> None:
-        """Raise the error that forbids a wait for a read, which works after a fault or a close."""
+        """Raise the error that forbids a wait for a read; it works after a fault or a close too."""
         self.check_thread()
         self._captures.refuse("wait for a read")
         self.notice_loss()
@@ -111,8 +111,8 @@ class Guard:
     def _wrong_thread(self) -> WrongThread:
         if get_ident() != self._thread:
             return WrongThread(
-                "cannot call a runtime from this thread because it belongs to the one that made "
-                "it (probably each thread needs a runtime of its own)"
+                "cannot call a runtime from this thread because another thread made the runtime "
+                "(probably each thread needs a runtime of its own)"
             )
         return WrongThread(
             "cannot call a runtime in a forked child because the device stays with the "

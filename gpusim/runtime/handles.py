@@ -11,7 +11,7 @@ from gpusim.errors import InvalidHandle
 
 
 class Handle:
-    """A handle; ``_instead`` is the probable meaning of using it as data."""
+    """A handle; ``_instead`` says what a use of the handle as data probably means."""
 
     __slots__ = ()
     _instead: ClassVar[str]
@@ -19,7 +19,7 @@ class Handle:
     def __getitem__(self, key: object) -> NoReturn:
         # Python also calls this to iterate over an object without __iter__.
         raise InvalidHandle(
-            f"cannot take items of {self!r} because it only stands for them "
+            f"cannot take items of {self!r} because it is a handle, without items "
             f"(probably {self._instead})"
         )
 

@@ -34,7 +34,7 @@ def plain_bytes(data: Any) -> memoryview:
     """The bytes of an array or buffer in C order, as a flat view or a copy.
 
     InvalidData for data without plain bytes (objects, dates, foreign byte order, anything
-    but a buffer), and for elements that no kernel has.
+    but a buffer), and for elements that no kernel reads.
     """
     if isinstance(data, (np.ndarray, np.generic)):
         return _array_bytes(np.asanyarray(data))
@@ -92,8 +92,8 @@ def _check_elements(dtype: np.dtype[Any]) -> None:
     if dtype.kind == "b" or (dtype.kind in "iufc" and size_bytes > _WORD_BYTES):
         raise InvalidData(
             f"cannot write an array of {dtype} because a kernel's numbers are u32, i32 or f32 "
-            f"(probably array.astype(np.{_NARROWER[dtype.kind]}) was meant, or for its plain bytes "
-            "array.tobytes())"
+            f"(probably array.astype(np.{_NARROWER[dtype.kind]}) was meant, or array.tobytes() "
+            "for its plain bytes)"
         )
 
 
@@ -195,7 +195,7 @@ def _layout(
     sizes = (size_bytes // dtype.itemsize,) if shape is None else _sizes(shape)
     if min(sizes, default=0) < 0 or math.prod(sizes) * dtype.itemsize != size_bytes:
         raise InvalidData(
-            f"cannot read {size_bytes} bytes as {dtype} of shape {sizes} because those hold "
+            f"cannot read {size_bytes} bytes as {dtype} of shape {sizes} because that array has "
             f"{math.prod(sizes) * dtype.itemsize} bytes (probably size_bytes counts elements)"
         )
     return dtype, sizes
@@ -208,7 +208,7 @@ def _sizes(shape: Any) -> tuple[int, ...]:
         sizes = (-1,)
     if min(sizes, default=0) < 0:
         raise InvalidData(
-            f"cannot read into shape={shape!r} because that is no whole number, or several, none "
-            "of them negative (probably the shape has a -1, where its real size is needed)"
+            f"cannot read into shape={shape!r} because a shape is one or more whole numbers from 0 "
+            "on (probably the shape has a -1, where its real size is needed)"
         )
     return sizes

@@ -2,8 +2,8 @@
 
 A queued write acts before any later submit.  wgpu keeps the bytes in host memory until
 a submit has started the write and the GPU has finished it.  So this file counts the
-bytes that wait for a submit and those that are unfinished, and keeps both within
-the policy's limit.  ``batch`` decides when a write may act.
+bytes that wait for a submit and the bytes that are unfinished, and limits both as the
+policy says.  ``batch`` decides when a write may act.
 """
 
 from collections import deque
@@ -36,8 +36,8 @@ class HostWrite(NamedTuple):
 class QueueClock:
     """Counts the acts of one queue: its writes and its submits.
 
-    A queued write starts with the submit that follows it.  So a write at the end still owes a
-    submit.
+    A queued write starts with the submit that follows it.  So if the last act is a write, a submit
+    is owed.
     """
 
     def __init__(self) -> None:

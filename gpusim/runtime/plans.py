@@ -42,8 +42,8 @@ class DispatchPlan:
 
     ``groups`` and ``spread`` are those of its launch.  ``launched`` counts the workgroups of the
     spread, which may be a few more than ``groups``; 0 if the grid is in a buffer.  ``touches`` are
-    the ranges that are bound, and the range of such a grid.  ``group`` is the bind group, kept if
-    all scalars can use it; ``ring`` is then the buffer of uniforms that the group binds.
+    the ranges that are bound, and the range of a grid in a buffer.  ``group`` is the bind group,
+    kept if all scalars can use it; ``ring`` is then the buffer of uniforms that the group binds.
     """
 
     __slots__ = (
@@ -200,7 +200,7 @@ class Planner:
     ) -> tuple[DispatchPlan, bytes]:
         """The plan and its packed scalars; raises ``Refused`` classes and DataLost in their order.
 
-        ``even_lost``: do not check yet whether bytes were lost.
+        With ``even_lost``, lost bytes are not checked yet.
         """
         if not (
             (type(buffers) is list or type(buffers) is tuple)
@@ -293,7 +293,7 @@ class Planner:
 
 
 def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | None:
-    """The key of a dispatch whose grid is no plain int; None if its parts are no plain ints.
+    """The key of a dispatch over three numbers or a ``GridIn``; None if a number is no plain int.
 
     1.0 and True equal 1, and must not find the plan of 1.
     """
@@ -327,7 +327,8 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
     if groups > max_per_dimension**3:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid} because three dimensions of "
-            f"{max_per_dimension} hold no {groups} workgroups (probably it should be split)"
+            f"{max_per_dimension} do not hold {groups} workgroups (probably several dispatches "
+            "are needed)"
         )
     if groups == 0 or max(grid) <= max_per_dimension:
         return Launch(groups, grid)

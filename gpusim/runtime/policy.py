@@ -48,8 +48,8 @@ def _uniforms(word: str) -> Uniforms:
 class Policy:
     """Every batching decision of a runtime.
 
-    A limit of None means "no limit" and a limit of 0 means "submit after every
-    command"; a capacity is at least 1.  ``ProgramError`` if a value is out of its range.
+    A limit of None means "no limit".  A limit of 0 for a batch means "submit after every
+    command".  ``ProgramError`` if a value is out of its range.
     """
 
     name: str = "custom"
@@ -68,7 +68,7 @@ class Policy:
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
-    """A host write submits the batch only if a command touches its bytes; if False, always."""
+    """A host write submits only if a recorded command touches its bytes; if False, each does."""
     staged_write_bytes: int = 4096
     """Conflicting host writes up to this size are copied at their place in the batch."""
     upload_bytes: int = 1 << 16
@@ -125,7 +125,7 @@ class Policy:
         object.__setattr__(self, "uniforms", _uniforms(self.uniforms))
         for field in fields(self):
             if field.type is bool:
-                self._is_flag(field.name)
+                self._check_flag(field.name)
         for name in (
             "first_batch",
             "uniform_slots",
@@ -181,7 +181,7 @@ class Policy:
             )
         object.__setattr__(self, name, number)
 
-    def _is_flag(self, name: str) -> None:
+    def _check_flag(self, name: str) -> None:
         value = getattr(self, name)
         if not isinstance(value, bool):
             raise ProgramError(
@@ -236,7 +236,7 @@ PRESETS: Mapping[str, Policy] = {
 
 
 def policy_of(policy: object) -> Policy:
-    """``policy`` itself, or the policy that this text names, in the form of ``str(policy)``.
+    """A policy as itself, or from its text in the form of ``str(policy)``.
 
     Raises:
         ProgramError: ``policy`` is neither a Policy nor the name of a preset.

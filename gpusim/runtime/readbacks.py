@@ -32,7 +32,7 @@ _NOTHING = memoryview(b"")
 class Ticket(Handle):
     """A pending read: gives its value or its own error, whenever asked.
 
-    ``begin`` submits the read, before ``readbacks`` settles it.
+    ``begin`` submits the read if it is still recorded; then ``readbacks`` settles it.
     """
 
     _instead = "its result() was meant"
@@ -178,7 +178,7 @@ class Readback:
         self.size_bytes = size_bytes
 
     def value_in(self, data: memoryview) -> Any:
-        """The value, copied from the bytes of its page; the only copy on the host."""
+        """The value, copied from the bytes of its page."""
         start = self.page_offset
         return self.destination.deliver(data[start : start + self.size_bytes])
 
@@ -251,12 +251,12 @@ class Readbacks:
         return self._queue[-1].ticket if self._queue else None
 
     def covers(self, act: int) -> bool:
-        """Whether a pending map waits for act ``act``, a number of ``HostWrites.acts``."""
+        """Whether a pending map waits for act number ``act`` of the ``QueueClock``."""
         pages = (readback.page for readback in reversed(self._queue))
         return any(page is not None and page.act == act and page.mapping for page in pages)
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
-        """Wait for the reads up to that of ``ticket``, all submitted by now, and deliver them.
+        """Wait for the reads up to that of ``ticket``, and deliver them; all are submitted by now.
 
         WaitTimedOut after ``seconds``; None means the policy's ``wait_seconds``.  Reads that were
         delivered by then stay delivered.
@@ -270,7 +270,7 @@ class Readbacks:
             self._deliver(readback)
 
     def poll(self) -> int:
-        """Deliver, in order, the reads that have arrived, without waiting; the number pending."""
+        """Deliver the reads that have arrived, in order; returns how many are still pending."""
         while self._is_under_way:
             readback = self._queue[0]
             if not self._has_arrived(readback, 0):
@@ -321,7 +321,7 @@ class Readbacks:
             return True
 
     def _poll_for_loop(self) -> bool:
-        """Poll.  True if a callback still waits for a submitted read."""
+        """Poll; returns whether a callback still waits for a submitted read."""
         before = len(self._queue)
         has_come = self.poll() < before
         is_wanted = self._listened > 0 and self._is_under_way

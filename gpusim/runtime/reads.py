@@ -57,7 +57,7 @@ class Reads:
         """Record a copy of whole words to a staging page; submit the batch unless reads join."""
         start = words_down(offset)
         if not size_bytes:
-            # Reads are delivered in order, so this one waits for earlier recorded ones.
+            # Reads are delivered in order, so this read waits for the recorded reads before it.
             before = self._recorder.pages[-1] if self._recorder.pages else None
             ticket = Ticket(self._begin, self._readbacks, before)
             self._readbacks.issue(
@@ -176,7 +176,7 @@ class Reads:
         self.issue(self._fence_source, 0, _FENCE_BYTES, Destination(_FENCE_BYTES), fence=True)
 
     def _page_for(self, size_bytes: int) -> StagingPage:
-        """A page of the open batch with room, or a new one; large reads have their own."""
+        """A page of the open batch with room, or a new page; a large read has its own page."""
         if not self._join or size_bytes > self._page_bytes // 2:
             return StagingPage(self._staging.take(size_bytes))
         for page in self._recorder.pages[-1:]:

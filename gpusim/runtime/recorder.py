@@ -1,7 +1,7 @@
 """The only place that acts: records commands in the open batch, and submits it.
 
-The caller has checked and planned what is recorded.  Every submit of a runtime is made in this
-file, and every queue write is called from it, so that their order can be read here.
+The caller has checked and planned what is recorded.  Every batch is submitted in this file, and
+every queue write is called from it, so that their order can be read here.
 """
 
 from bisect import bisect_left, bisect_right
@@ -77,8 +77,8 @@ class Recorder:
         if plan.ring is None or plan not in batch.plans:
             self._record_dispatch(self._prepare(plan, payload), plan)
             return
-        # The common case, in one call: the batch has a dispatch of this plan already.  So what it
-        # touches is noted, its group is bound, and the ring that it binds stays until the submit.
+        # The common case, in one call: the batch has a dispatch of this plan already.  So the
+        # bytes that it touches are noted, and its bind group and ring stay until the submit.
         if uniforms.is_full(batch, len(payload)):
             self.submit(FlushReason.UNIFORMS)
             self._record_dispatch(self._prepare(plan, payload), plan)
@@ -125,7 +125,7 @@ class Recorder:
                 self._submit_for(self._rules.after_recording(self._batch))
 
     def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
-        """Record a copy of whole words; ``written`` are the user's buffers it writes."""
+        """Record a copy of whole words; ``written`` are the user's buffers that it writes."""
         self._batch.record_copy(command, written)
         self._submit_for(self._rules.after_recording(self._batch))
 
@@ -144,7 +144,7 @@ class Recorder:
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
         """Take back what the block has recorded, if it fails.
 
-        ``written`` are the buffers that the block writes.  They are lost if a part of it was
+        ``written`` are the buffers that the block writes.  They are lost if a part of the block was
         submitted.  Buffers that were lost before the block are lost again, since the commands that
         would have overwritten them are taken back.
         """
@@ -176,8 +176,8 @@ class Recorder:
     def before_write(self, target: DeviceBuffer, start: int, end: int) -> bool:
         """Before a write of bytes ``start`` to ``end``: submit the commands that it would overtake.
 
-        True if the write is staged instead, and copied at its place in the batch.  If False, the
-        queue has room for the bytes, or for the first of their pieces.
+        Returns True if the write is to be staged instead, and copied at its place in the batch.  If
+        False, the queue has room for the bytes, or for the first piece of a long write.
         """
         reason = self._rules.before_write(self._batch, target, start, end)
         if reason is not None and self._uploads.accepts(self._batch, end - start):
@@ -202,7 +202,7 @@ class Recorder:
             self._submit_for(self._rules.after_recording(self._batch))
 
     def before_free(self, buffer: DeviceBuffer) -> None:
-        """Submit the batch if the policy says so, or if it uses ``buffer`` and that is adopted.
+        """Submit if the policy says so, or if ``buffer`` is adopted and the batch uses it.
 
         The owner of an adopted buffer may destroy the buffer after this free.
         """
@@ -266,7 +266,7 @@ class Recorder:
         return retired
 
     def _prepare(self, plan: DispatchPlan, payload: bytes) -> DispatchCommand:
-        """Take the uniforms of a dispatch; gives its command, which is not recorded yet.
+        """Take the uniforms of a dispatch; returns its command, which is not recorded yet.
 
         Submits the open batch first if it has no room for the uniforms.  A failure leaves no
         uniforms in the batch.
@@ -314,7 +314,7 @@ class Recorder:
         return self._bind(step, Range(ring, start, step.uniform_bytes))
 
     def _record_part(self, run: Run, payload: bytes, start: int) -> int:
-        """Record as many steps as the open batch has room for, at least one; gives the end."""
+        """Record as many steps as the batch has room for, at least one; returns where they end."""
         if run.strides[start] and self._uniforms.is_full(self._batch, run.strides[start]):
             self.submit(FlushReason.UNIFORMS)
         stop = self._end_of_part(run, start)
@@ -327,7 +327,7 @@ class Recorder:
         return stop
 
     def _end_of_part(self, run: Run, start: int) -> int:
-        """The end of a part: after the step that reaches a limit, or when uniforms run out."""
+        """Where a part ends: after the step that reaches a limit, or when the ring is full."""
         commands, moved_bytes, groups = self._rules.room(self._batch)
         stop = int(min(len(run), start + max(1, commands)))
         stop = min(stop, bisect_left(run.moved, run.moved[start] + moved_bytes, start + 1))

@@ -69,7 +69,7 @@ class DebugModes:
         return True
 
     def after_dispatch(self) -> None:
-        """Wait as ``sync`` does.
+        """With ``debug_submit_each``, wait as ``sync`` does.
 
         If the wait meets a fault, the next op raises it, since this dispatch has already succeeded.
         """
@@ -81,7 +81,7 @@ class DebugModes:
 
 
 class Replays:
-    """Replays the graphs of one runtime; ``as_runs``: record a graph as a run where possible."""
+    """Replays the graphs of one runtime; with ``as_runs``, each as a run if that is possible."""
 
     def __init__(
         self,
@@ -191,14 +191,14 @@ class Replays:
         with self._recorder.all_or_nothing(bound.written):
             for at, step in enumerate(bound.steps):
                 if at:
-                    self._go_on(bound)
+                    self._check_can_go_on(bound)
                 self._play_step(step, values)
 
-    def _go_on(self, bound: BoundGraph) -> None:
-        """Check that the replay can go on, between two steps."""
+    def _check_can_go_on(self, bound: BoundGraph) -> None:
+        """Raise the error that forbids the next step of a replay."""
         self._guard.check_op("replay")
         if self._debug is None:
-            return  # Only a debug mode runs callbacks between two steps, which may free a buffer.
+            return  # A callback may free a buffer, but runs here only in a debug mode.
         for buffer in bound.buffers:
             if not buffer.is_live:
                 raise InvalidHandle(
@@ -247,7 +247,7 @@ def _bound_buffers(graph: Graph, bindings: Mapping[Buffer, Buffer] | None) -> tu
         if buffer not in graph.named:
             raise InvalidBinding(
                 f"cannot bind {bindings[buffer]!r} in place of {buffer!r} because the graph does "
-                "not use that (probably the two are the wrong way round)"
+                f"not use {buffer!r} (probably the two are the wrong way round)"
             )
     return tuple([bindings.get(buffer, buffer) for buffer in graph.buffers])
 
@@ -286,9 +286,9 @@ def _written(steps: Sequence[Step]) -> list[Buffer]:
 
 
 def _needed_and_healed(steps: Sequence[Step]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Buffers whose bytes a replay needs when it begins, and those that it overwrites whole.
+    """Buffers whose bytes a replay needs when it begins, and buffers that a copy fills whole.
 
-    A copy over a whole buffer does not need its old bytes.
+    A copy that fills a buffer does not need the buffer's old bytes.
     """
     needed: dict[Buffer, None] = {}
     healed: dict[Buffer, None] = {}

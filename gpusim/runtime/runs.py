@@ -1,8 +1,8 @@
 """A run: a planned sequence of dispatches and word copies.
 
 A run knows the place of each command's uniforms and the bytes that each command moves, so it can be
-split when a batch is full.  It packs the scalars of all commands at once.  A run is pure data over
-plans; ``recorder`` records it.
+split when a batch is full.  ``RunUniforms`` packs the scalars of all commands at once.  A run is
+pure data over plans; ``recorder`` records it.
 """
 
 import math
@@ -32,7 +32,7 @@ class WordCopy(NamedTuple):
 class Run:
     """The steps of a run, and the parts of it that were recorded before.
 
-    ``commands`` are valid as long as ``ring``, the uniform buffer that they bind.
+    Its commands are valid as long as ``ring``, the uniform buffer that they bind.
     """
 
     def __init__(self, steps: Sequence[DispatchPlan | WordCopy], alignment_bytes: int) -> None:
@@ -99,9 +99,9 @@ class RunUniforms:
         self._packer = None if any(map(_is_special, plans)) else self._packer_of_all()
 
     def pack(self, entries: Sequence[Scalars]) -> bytes:
-        """The uniforms for one entry of scalars a dispatch; InvalidScalar for the first bad entry.
+        """The uniforms, from an entry of scalars a dispatch; InvalidScalar for the first bad entry.
 
-        As in ``Kernel.pack``, packing refuses integers out of range.
+        Packing itself refuses integers out of range, as in ``Kernel.pack``.
         """
         if self._packer is not None and [*map(len, entries)] == self._counts:
             scalars = [*chain.from_iterable(entries)]

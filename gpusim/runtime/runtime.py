@@ -1,4 +1,4 @@
-"""The public interface of the batched runtime: it has each op checked, planned and carried out.
+"""The public interface of the batched runtime: each op is checked, planned and carried out.
 
 No batching is decided here (see ``batch``), and no queue is touched (see ``recorder``).
 """
@@ -42,9 +42,9 @@ class Runtime(Assembly):
             runtimes that share a driver compile each kernel once.
         parts: how each collaborator is made, to replace some of them.
 
-    Every op raises ``Refused`` classes for what the caller did wrong, in the order
-    of docs/CONTRACT.md and with nothing changed, and ``DeviceFault`` classes for what no
-    check could foresee.  NoDevice and ProgramError: no runtime can be made.
+    Every op raises ``Refused`` classes for what the caller did wrong, and ``DeviceFault``
+    classes for what no check could foresee.  Refusals come in the order of docs/CONTRACT.md, and
+    change nothing.  NoDevice and ProgramError: no runtime can be made.
     """
 
     _instead = "each process, and each thread, makes its own"
@@ -79,13 +79,14 @@ class Runtime(Assembly):
         return self._buffers.add(device_buffer, size_bytes, label)
 
     def adopt(self, buffer: Any, *, label: str = "") -> Buffer:
-        """A handle to a wgpu buffer of the caller's, which is never destroyed here.
+        """A handle to a wgpu buffer of the caller's; the runtime never destroys that buffer.
 
         From now until its ``free``, the caller may use it only in a ``lend``.
 
         Raises:
             InvalidHandle: ``buffer`` is not of this device, is mapped, or has a handle already.
-            InvalidBinding: no whole words, or no STORAGE, COPY_SRC or COPY_DST usage.
+            InvalidBinding: it has no bytes or no whole number of words, or lacks one of the usages
+                STORAGE, COPY_SRC and COPY_DST.
         """
         self._guard.check_op("adopt a buffer")
         self._buffers.check_new(buffer)
@@ -155,8 +156,8 @@ class Runtime(Assembly):
     ) -> None:
         """Run ``kernel`` over the whole words of ``buffers``; ``grid`` counts workgroups.
 
-        A buffer's ``part`` may be bound in its place.  A grid with a zero in it does
-        nothing.  The scalars are those of this call.
+        ``buffer.part(...)`` binds a part of a buffer.  A grid with a zero in it does
+        nothing.  The scalars are taken now.
 
         Raises:
             InvalidBinding, InvalidHandle, OutOfRange, LimitExceeded, InvalidScalar, DataLost:
@@ -192,7 +193,7 @@ class Runtime(Assembly):
         four.  A grid past the device's limit in a dimension does nothing.
 
         Raises:
-            Refused, DataLost, ProgramError: as ``dispatch``; also where no grid can be read.
+            Refused, DataLost, ProgramError: as ``dispatch``; also if no grid can be read there.
         """
         self.dispatch(kernel, buffers, scalars, GridIn(counts, checks.whole("dispatch", offset)))
 
@@ -263,7 +264,7 @@ class Runtime(Assembly):
         ``timeout`` is in seconds; None is the policy's ``wait_seconds``.
 
         Raises:
-            DeviceFault: a fault that no call has raised yet, once; every read is settled by then.
+            DeviceFault: a fault that no call has raised yet; every read is settled by then.
             WaitTimedOut: a TimeoutError; the earlier ops are still pending.
         """
         self._guard.check_sync()

@@ -42,7 +42,7 @@ COUNTED = (
     "reads",
     "frees",
 )
-"""The ops and bytes that a runtime itself counts."""
+"""The ops that a runtime itself counts."""
 RISING = ("created", "reused", "evicted", "invalidated", "exhausted")
 """The counts of a pool or cache that only rise; ``held`` also falls."""
 rising: Callable[[Counts], tuple[int, ...]] = attrgetter(*RISING)
@@ -56,14 +56,14 @@ class Stats:
     allocs: int = 0
     writes: int = 0
     dispatches: int = 0
-    """Includes the dispatches of replays, as ``copies`` includes their copies."""
+    """Dispatches of replays are included here, and copies of replays in ``copies``."""
     dispatches_dropped: int = 0
     copies: int = 0
     replays: int = 0
     reads: int = 0
     frees: int = 0
     commands: int = 0
-    """Commands that reached the queue: dispatches, copies, and those for bytes at odd offsets."""
+    """Dispatches and copies that reached the queue, also those made for reads and writes."""
     submits: int = 0
     flushes: Mapping[str, int] = field(default_factory=dict)
     """Submits of a batch, by reason."""

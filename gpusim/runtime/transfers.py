@@ -1,7 +1,7 @@
 """Writes and copies of any bytes, carried out in whole words.
 
-Whole words use the device's own writes and copies.  Two small kernels move the bytes beside the
-whole words.  Their dispatches are recorded like any other, and so keep their order.
+Whole words use the device's own writes and copies.  Two small kernels move all other bytes.  Their
+dispatches are recorded like any other, and so keep their order.
 """
 
 from typing import NamedTuple

@@ -128,7 +128,7 @@ class PooledUniforms:
         return slots
 
     def _put(self, position: int, buffer: DeviceBuffer) -> DeviceBuffer:
-        """Store the slot of a new position, or replace one that the batch has not reached."""
+        """Store the slot of a new position, or replace a slot that the batch has not used."""
         if position < len(self._slots):
             self._driver.destroy_buffer(self._slots[position])
             self._slots[position] = buffer

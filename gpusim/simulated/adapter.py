@@ -113,8 +113,8 @@ class GPUAdapter:
         missing = [name for name in features if name not in self.features]
         if missing:
             raise RuntimeError(
-                f"cannot request a device with {missing} because the simulated adapter has "
-                f"{', '.join(FEATURES)} alone (probably a device of another kind was meant)"
+                f"cannot request a device with {missing} because the simulated adapter has only "
+                f"{', '.join(FEATURES)} (probably a device of another kind was meant)"
             )
         limits = limits_with(self.limits, required_limits or {})
         return self.make(limits, self._schedule(), self._faults, label=label, features=features)
@@ -203,8 +203,8 @@ def open_device(
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
     ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, as
-    ``gpusim.trace.Trace.emit``.  ``poison_staging`` overwrites mapped bytes that were read when
-    the mapping ends.  That is against the specification, and shows a stale read of a pooled
+    ``gpusim.trace.Trace.emit``.  With ``poison_staging``, the end of a mapping for reading
+    overwrites the buffer.  That is against the specification, and shows a stale read of a pooled
     staging buffer.  ``checks`` receives the mistakes in shaders that dispatches show.
     """
     adapter = make_adapter(profile=profile, limits=limits, emit=emit, checks=checks)

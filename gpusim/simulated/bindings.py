@@ -67,8 +67,8 @@ Given = tuple[int, GPUBuffer, int, int]
 class GPUBindGroupLayout:
     """What a bind group holds; made by ``GPUDevice.create_bind_group_layout``.
 
-    ``owner`` is the pipeline whose automatic layout this is part of, if any:
-    only its own bind groups fit it (specification, "group-equivalent").
+    ``owner`` is the pipeline that made this layout automatically, or 0.  Bind groups fit only
+    layouts of the same owner (specification, "group-equivalent").
     """
 
     __slots__ = ("_device", "dynamic", "entries", "label", "numbers", "owner", "rules", "uid")
@@ -166,7 +166,7 @@ def make_pipeline_layout(
     most = device.limits["max-immediate-size"]
     size = unsigned(immediate_size, 32)
     if size % 4 or size > most:
-        because = f"{size} bytes of immediates are no multiple of 4 of at most {most}"
+        because = f"{size} bytes of immediates are no multiple of 4 up to {most}"
         raise invalid(doing, because, "a lower limit")
     return GPUPipelineLayout(device, label, layouts, size)
 

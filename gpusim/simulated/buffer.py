@@ -174,13 +174,13 @@ class GPUBuffer:
             self._pending.reject(_map_error("it was destroyed"))
         if self.state is not DESTROYED:
             self.state = DESTROYED
-            self._device.timeline.enqueue(self._poison())
+            self._device.timeline.enqueue(self._poisoning())
 
     def lose(self) -> None:
         """End any mapping, since the device was destroyed."""
         self._end_mapping("the device is lost", keep_written=False)
 
-    def _poison(self) -> Operation:
+    def _poisoning(self) -> Operation:
         # The operation holds only the memory, so the queue keeps no buffer alive.
         return partial(self.memory.fill, POISON)
 
@@ -258,7 +258,7 @@ class GPUBuffer:
                 update = partial(self._update, mapping.start, bytes(mapping.data))
                 self.last_use = self._device.timeline.enqueue(update, len(mapping.data))
             elif self._device.poisons_staging:
-                self.last_use = self._device.timeline.enqueue(self._poison())
+                self.last_use = self._device.timeline.enqueue(self._poisoning())
             mapping.close()
         self._map_state = "unmapped"
         self._device.mapped.pop(self, None)

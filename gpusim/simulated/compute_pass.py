@@ -62,7 +62,7 @@ class DebugGroups:
 
 
 class PassOwner(DebugGroups):
-    """A command encoder as its pass sees it: the pass locks it, and gives it its commands."""
+    """A command encoder as its pass sees it: locked by the pass, whose commands it takes."""
 
     __slots__ = ("_commands", "_error", "_state", "_used")
 
@@ -104,7 +104,7 @@ class Opened(Enum):
     NESTED = "nested"
     """Inside another pass: the new pass is not valid."""
     IN_VAIN = "in vain"
-    """On an encoder that was invalid already; its commands are dropped."""
+    """On an encoder that was invalid already: the commands of the pass are dropped."""
 
 
 class GPUComputePassEncoder(DebugGroups):
@@ -301,7 +301,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._error = self._error or invalid(doing, because, probably)
 
     def _ready(self, doing: str) -> Plan | None:
-        """The plan of a dispatch now; None if it is not valid, which makes the pass invalid."""
+        """The plan of a dispatch now; None if it is not valid, and then the pass is not either."""
         if not self._open and not self._check_open(doing):
             return None
         planned = self._plan

@@ -237,7 +237,7 @@ class GPUDevice:
         state.lose("destroyed")
 
     def _poll(self, block: bool = False) -> None:
-        # wgpu-py's name; a caller may loop on it, so each call makes progress.
+        # wgpu-py's name; each call asks the scheduler, since a caller may loop on it.
         self._state.timeline.look()
 
     def _made(self, kind: str) -> int:

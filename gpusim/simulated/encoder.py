@@ -186,7 +186,7 @@ class GPUCommandEncoder(PassOwner):
     def _check_copy(
         self, source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int
     ) -> str | None:
-        """Why a copy is not valid; None if it is."""
+        """Why a copy is not valid; None if it is valid."""
         because = self._misuse(source, _COPY_SRC) or self._misuse(target, _COPY_DST)
         if because:
             return because

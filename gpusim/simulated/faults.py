@@ -40,7 +40,7 @@ class FaultPlan:
     failed_bind_groups: tuple[int, ...] = ()
     """Calls of ``create_bind_group`` that raise GPUOutOfMemoryError."""
     failed_encodes: tuple[int, ...] = ()
-    """Calls of ``finish``, of encoders that hold commands, that raise GPUInternalError."""
+    """Calls of ``finish`` that raise GPUInternalError; only encoders with commands are counted."""
     lost_at_submit: int | None = None
     """The submit at which the device is lost.  The fields below name calls of other verbs."""
     lost_at_write: int | None = None
@@ -108,7 +108,7 @@ def parse_faults(text: str) -> FaultPlan:
         if name not in (*_MANY, *_ONE) or name in values:
             raise _malformed(f"{word!r} names no fault, or one that was named before")
         if not _NUMBERS.fullmatch(numbers) or (name in _ONE and "," in numbers):
-            wanted = "one number" if name in _ONE else "numbers with a comma between two"
+            wanted = "one number" if name in _ONE else "numbers with commas between them"
             raise _malformed(f"{word!r} does not hold {wanted}, each from 0 on")
         indices = tuple(map(int, numbers.split(",")))
         values[name] = indices if name in _MANY else indices[0]

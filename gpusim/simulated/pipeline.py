@@ -211,7 +211,7 @@ def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
 def _mismatch(
     layouts: tuple[GPUBindGroupLayout | None, ...], wanted: Iterable[Iterable[LayoutEntry]]
 ) -> str | None:
-    """Why a layout does not fit a shader; None if it does."""
+    """Why a layout does not fit a shader; None if it fits."""
     for group, entries in enumerate(wanted):
         layout = layouts[group] if group < len(layouts) else None
         known = layout.entries if layout else {}

@@ -1,4 +1,4 @@
-"""The two profiles of a device: what wgpu-native does otherwise than the specification; and errors.
+"""The two profiles of a device: where wgpu-native differs from the specification; and errors.
 
 ``SPEC`` is what the WebGPU specification says, ``WGPU_NATIVE`` what wgpu-py 0.32
 over wgpu-native does.  ``docs/simulated.md`` gives, for each field, the sentence of the
@@ -64,7 +64,7 @@ class Profile:
     empty_binding_raises: bool
     """A binding of zero bytes raises."""
     refuses_missed_barriers: bool
-    """A shader whose barrier some invocations of a workgroup may miss is refused."""
+    """A shader is refused if some invocations of a workgroup may miss one of its barriers."""
     refuses_aliased_pointers: bool
     """A call with two pointers to one variable is refused if the function writes one of them."""
     extends_the_language: bool
@@ -87,7 +87,7 @@ def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:
 
 
 def aborting(error: wgpu.GPUValidationError, raises: bool) -> wgpu.GPUValidationError:
-    """``error`` if it ``raises``; otherwise an error that says: wgpu-native aborts the process."""
+    """``error`` itself with ``raises``; otherwise an error whose text says: wgpu-native aborts."""
     if raises:
         return error
     return wgpu.GPUValidationError(f"wgpu-native aborts the process here: {error}")

@@ -23,8 +23,8 @@ class Scheduler(Protocol):
     """Decides how far the queue has got and which promises settle.
 
     ``runs``: whether RUN is offered at all.  Only promises show how far the queue
-    has got, and to settle a promise executes what the promise waits for.  So a
-    strategy that enumerates schedules does without RUN.
+    has got, and a promise that settles executes what it waits for.  So a
+    strategy that enumerates schedules needs no RUN.
 
     ``defers`` is an optional attribute, for a strategy that chooses STOP whenever STOP is offered.
     If ``defers`` is set, the strategy is asked only when somebody waits.
@@ -43,7 +43,7 @@ class Scheduler(Protocol):
 
 
 class AsLate:
-    """Nothing happens until somebody waits for it; then only what they need."""
+    """Nothing happens until somebody waits; then only what the wait needs."""
 
     runs = False
     defers = True
@@ -152,7 +152,7 @@ class Recording:
 class Replaying:
     """Replays a schedule.
 
-    Past its end every choice is 0, and a number beyond the options wraps round, so that a schedule
+    Past its end every choice is 0, and a number beyond the options wraps round.  So a schedule
     stays usable while its program shrinks.  ``runs`` is that of the recorded strategy.
     """
 
@@ -203,10 +203,10 @@ class _Path:
 
 
 def explore(run: Callable[[Scheduler], T], most: int = 100_000) -> Iterator[tuple[Schedule, T]]:
-    """Run a program under each of its schedules; each schedule with its outcome.
+    """Run a program under each of its schedules; yields each schedule with its outcome.
 
     ``run`` must do the same whenever the same choices are made.  ProgramError
-    where there are more than ``most`` schedules.
+    if there are more than ``most`` schedules.
     """
     choices: list[int] = []
     for _ in range(most):

@@ -9,7 +9,7 @@ from gpusim.simulated.adapter import GPU
 
 def stand_in(gpu: GPU) -> None:
     """Give every program of this process ``gpu`` as ``wgpu.gpu`` from now on."""
-    # Here, as this loads wgpu's native library.
+    # Imported here, because this loads wgpu's native library.
     import wgpu
     import wgpu.backends.auto
 

@@ -58,8 +58,8 @@ class DeviceState:
         self.destroyed = False
         self.lost_promise: Promise | None = None
         self.mapped: dict[object, Callable[[], None]] = {}
-        """The buffers that are mapped or about to be, in the order of their maps, and what
-        ends each mapping when the device is destroyed."""
+        """For each buffer that is mapped or about to be, in the order of the maps: what ends its
+        mapping when the device is destroyed."""
 
     def next_life(self, scheduler: Scheduler) -> "DeviceState":
         """The state of the device after a reset; its plan of faults is empty."""
@@ -72,7 +72,7 @@ class DeviceState:
         return state
 
     def made(self, kind: str) -> int:
-        """Count a call that makes an object; its number among its kind, from 0.
+        """Count a call that makes an object; returns its number among its kind, from 0.
 
         The scheduler is not asked here.  Such a call touches no promise and nothing that a promise
         waits for, so it makes no difference whether a promise settles before or after it.

@@ -142,7 +142,7 @@ class Timeline:
             self.progress(wanted)
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """What an operation leaves to the scheduler: the index of one of its options."""
+        """Let the scheduler choose for an operation; returns the index of one of ``options``."""
         return self._scheduler.choose(options)
 
     def lose(self) -> None:

@@ -71,7 +71,7 @@ _MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name !
 
 
 def draw_client(choices: Choices) -> str:
-    """The name of a client of our runtime; clients with large tables of forms more often."""
+    """The name of a client of our runtime; a client with more forms of calls comes more often."""
     return choices.weighted(_CLIENTS)
 
 
@@ -81,7 +81,7 @@ def draw_caller(choices: Choices) -> str:
 
 
 def draw_meeting(choices: Choices) -> str:
-    """A client for a case with faults; clients that wait in ways of their own more often.
+    """A client for a case with faults; a client that waits in a way of its own comes more often.
 
     Most faults are reported to a caller that waits.
     """

@@ -230,7 +230,7 @@ class OwnArraysClient(Client):
     def _into_one(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
-        """Two reads into one array: each delivery fills it."""
+        """Two reads into one array: each delivery fills the array."""
         runtime, size_bytes = self.target.runtime, op.size_bytes
         out, first = bytearray(size_bytes), handle.size_bytes - size_bytes
         same = runtime.read(handle, first, size_bytes)
@@ -241,7 +241,7 @@ class OwnArraysClient(Client):
 
 
 def _layouts(size_bytes: int) -> list[tuple[dict[str, Any], Any, tuple[int, ...]]]:
-    """What a read may ask for, with the dtype and the shape of the array that it gets."""
+    """Arguments of a read, with the dtype and the shape of the array that it must give."""
     words, rest = divmod(size_bytes, 4)
     found: list[tuple[dict[str, Any], Any, tuple[int, ...]]] = [
         ({"shape": size_bytes}, "u1", (size_bytes,)),
@@ -264,7 +264,7 @@ def _layouts(size_bytes: int) -> list[tuple[dict[str, Any], Any, tuple[int, ...]
 
 
 def _outs(middle: np.ndarray[Any, Any]) -> list[Any]:
-    """What a read may fill: views of ``middle``, and an array without edges."""
+    """Objects that a read may fill: views of ``middle``, and an array without edges."""
     outs: list[Any] = [middle, middle.data, middle.reshape(1, -1)]
     if middle.size % 4 or not middle.size:
         return outs
@@ -294,12 +294,12 @@ class _Array(_Given):
     def result(self) -> bytes:
         array = np.asarray(self._ticket)
         if array.dtype != np.uint8:
-            raise BrokenPromise(f"a read of bytes is an array of {array.dtype}")
+            raise BrokenPromise(f"a read of bytes gives an array of {array.dtype}")
         return array.tobytes()
 
 
 class _IntoMiddle(_Given):
-    """A read into the middle of an array; the runtime must leave its edges alone."""
+    """A read into the middle of an array; the runtime must leave the array's edges alone."""
 
     def __init__(self, ticket: Ticket, base: np.ndarray[Any, Any], out: Any) -> None:
         super().__init__(ticket)
@@ -307,7 +307,7 @@ class _IntoMiddle(_Given):
         self._before = memoryview(out).tobytes()
 
     def result(self) -> Any:
-        """What is in the client's object, which must not change after the delivery.
+        """The client's object itself, so that a change after the delivery shows.
 
         A read whose submit or map fails leaves the object as it was.
         """
@@ -337,7 +337,7 @@ class _Shared(_Given):
         self._broken = ""
 
     def follow(self, ticket: Ticket) -> None:
-        """Call when the second read was issued."""
+        """Take the ticket of the second read."""
         self._ticket = ticket
 
     def compare(self, first: Ticket) -> None:

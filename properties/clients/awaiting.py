@@ -14,7 +14,7 @@ _TASKS = 2
 _SYNCS = 4
 """How many syncs begin at once; the first of them is cancelled."""
 _TURNS = 5
-"""One op in this many comes after a sync that was cancelled."""
+"""Every fifth op (not counting frees) comes after a sync that was cancelled."""
 
 
 class AwaitingClient(Client):
@@ -99,7 +99,7 @@ class AwaitingClient(Client):
                 raise error
 
     async def _cancel_a_sync(self) -> BaseException | None:
-        """Cancel a sync as soon as it waits; gives the error that it raised before."""
+        """Cancel a sync as soon as it waits.  Returns an error that it raised before that."""
         task = asyncio.create_task(self._sync_once())
         await asyncio.sleep(0)
         task.cancel()

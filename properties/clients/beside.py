@@ -1,7 +1,7 @@
 """The client beside: a second runtime on the same driver runs another program in between.
 
-The other program follows from the case's program, so that both shrink together.  It has buffers
-like the case's, other data and other scalars, and every second dispatch is of the kernel's twin.
+The other program follows from the case's program, so that both shrink together.  It allocates like
+buffers, has other data and other scalars, and at odd places dispatches the kernel's twin.
 Each runtime is judged by its own program.  ``execute`` drives both.
 """
 
@@ -154,7 +154,7 @@ def other_program(program: Program, kernels: Mapping[str, Kernel]) -> Program:
         if not isinstance(op, DispatchIndirect)
         and not (isinstance(op, Capture | Replay) and op.graph in graphs)
     ]
-    ops = ops[: len(ops) // 2]
+    ops = ops[: -(-3 * len(ops) // 4)]
     return Program(tuple(_other(op, at, kernels) for at, op in enumerate(ops)))
 
 

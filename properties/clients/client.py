@@ -132,7 +132,7 @@ class AskingClient(Client):
 
 @contextmanager
 def told_seconds(seconds: float) -> Iterator[None]:
-    """A block that a timed-out wait may end; the error must say how long it has waited."""
+    """A block that a timed-out wait may end; the error must name these seconds."""
     try:
         yield
     except WaitTimedOut as late:
@@ -220,8 +220,8 @@ class DroppingClient(Client):
     """Issues one more read before and after each read, and drops those tickets.
 
     Before each sync it begins another sync, and does not wait for it to end.  For each replay it
-    captures the commands again, as a function would at each call, and drops the graph before it,
-    whose address Python then uses again.
+    drops its last graph and captures the commands again, like a function that captures at each
+    call.  Python may give the new graph the address of the old one.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -267,8 +267,7 @@ class DroppingClient(Client):
             with told_seconds(0):
                 self.target.runtime.sync(timeout=0)
         except DeviceFault:
-            # A fault of that sync belongs to this op.  It had no time to settle the reads before
-            # it.
+            # A fault of that sync belongs to this op.  The sync had no time to settle its reads.
             for ticket in self._tickets:
                 ended(ticket)
             raise
@@ -286,7 +285,7 @@ class WrongThreadClient(Client):
         self._thread = ThreadPoolExecutor(1)
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``; captures and replays are issued in the owner's thread only."""
+        """See ``Target``; other verbs than these are issued in the owner's thread only."""
         if op.verb in ("write", "dispatch", "copy", "read", "free", "sync"):
             error = self._thread.submit(self.target.perform, op).exception()
             # A name whose alloc or capture failed never reaches the runtime.

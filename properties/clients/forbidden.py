@@ -36,7 +36,7 @@ _OF_CAPTURES: dict[str, Call] = {
         AFFINE, [at.x], (3, 1), counts=at.y
     ),
 }
-"""The calls that a capture holds."""
+"""The calls that a capture records."""
 _OTHERS: dict[str, Call] = {
     "alloc": lambda at, runtime: runtime.alloc(4),
     "adopt": lambda at, runtime: runtime.adopt(None),
@@ -103,12 +103,12 @@ def _aborted(at: Any) -> None:
 
 
 def _wrapped(call: Callable[..., object], *given: str) -> Callable[[Any], object]:
-    """``call`` with what ``at`` has under these names."""
+    """``call`` with the attributes of ``at`` that have these names."""
     return lambda at: call(at, *[getattr(at, name) for name in given])
 
 
 def _threaded(call: Callable[[Any], object]) -> Callable[[Any], object]:
-    """``call`` in another thread; raises here what it raises there."""
+    """``call`` in another thread; its error is raised here too."""
 
     def made(at: Any) -> None:
         with ThreadPoolExecutor(1) as thread:

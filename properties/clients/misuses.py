@@ -1,8 +1,8 @@
 """Misuses of a runtime and of what it hands out, one row each.
 
 The columns are a name, the call, the error class, and what its message must say; ``{x}`` there is
-the buffer x.  A call gets ``at``, which holds what can be misused; the misusing client makes it.
-What every method refuses is in ``forbidden``.
+the buffer x.  A call gets ``at``, the objects that can be misused, from the misusing client.
+Misuses that every method must refuse are in ``forbidden``.
 """
 
 import array

@@ -47,7 +47,7 @@ _OWN: Mapping[tuple[str, str], str] = {
 
 
 def own_calls(client: str, op: Op) -> str:
-    """What a client calls itself around ``op``, where that follows from the op; else empty."""
+    """The client's own calls around ``op``, if they follow from the op; else empty."""
     if client == "misusing":
         row = misuse_before(op)
         said = "before it, a call that is to be refused, if the program has what that needs"
@@ -75,7 +75,7 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
 
 
 def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
-    """The bytes of a write whose data are taken wrongly from the form that is passed, and how."""
+    """The bytes that a write has if its data are taken wrongly from the passed form, and how."""
     if client != _MUTATING or not op.data:
         return
     data = data_of(op)

@@ -1,8 +1,8 @@
 """A client with buffers and queue work of its own, which it shares with the runtime.
 
-The client adopts buffers, borrows the runtime's, and puts its own work into the same queue.  The
-program shows the same, since a loan puts that work exactly where the op was.  If the device refuses
-the client's work, the client leaves the op to the runtime.
+The client adopts buffers, borrows the runtime's buffers, and puts its own work into the same queue.
+The program shows the same, since a loan puts that work exactly where the op was.  If the device
+refuses the client's work, the client leaves the op to the runtime.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class SharingClient(Client):
         self._mine: dict[str, Any] = {}
 
     def alloc(self, op: Alloc) -> None:
-        """Make the buffer itself, if the runtime would accept it; it counts like any other."""
+        """Make every second buffer that the runtime would accept; it counts like any other."""
         runtime, limits = self.target.runtime, self.target.limits
         before = runtime.stats()
         fits = 0 < op.size_bytes <= limits.max_buffer_bytes and not op.size_bytes % WORD_BYTES
@@ -67,7 +67,7 @@ class SharingClient(Client):
             )
 
     def _offer_unfit(self, turn: int) -> None:
-        """Have a buffer adopted that lacks a usage or is mapped; the runtime must refuse it."""
+        """Offer a buffer that lacks a usage or is mapped; the runtime must refuse to adopt it."""
         lacks, error, unfit = _UNFIT[turn % len(_UNFIT)]
         native = self._made(_UNFIT_BYTES, _USAGE & ~lacks, is_mapped=not lacks)
         if native is None:
@@ -83,7 +83,7 @@ class SharingClient(Client):
         )
 
     def dispatch_indirect(self, op: DispatchIndirect) -> None:
-        """First ask for a grid in an adopted buffer without INDIRECT usage, in vain."""
+        """First take the grid from a buffer without INDIRECT usage, which must be refused."""
         if self.target.limits.memory_budget_bytes is None:
             self._ask_for_unfit_grid(op)
         self.target.perform(op)
@@ -193,6 +193,6 @@ class SharingClient(Client):
 
 
 def _check_fault(error: Exception) -> None:
-    """Raise ``error``, unless the device has failed, which says nothing about the runtime."""
+    """Raise ``error`` if a call was invalid; a fault of the device says nothing of the runtime."""
     if isinstance(error, GPUValidationError) and "device is lost" not in str(error):
         raise error

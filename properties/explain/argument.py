@@ -3,6 +3,7 @@
 A text or a page is a rendering of an argument.  Nothing here finds anything out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gpusim.program import Program
@@ -15,9 +16,12 @@ from properties.oracles.laws.catalogue import Law
 MOST_LINES = 10
 NONE_BROKEN = "the calls on the device break none"
 _MOST_BRIEF = 6
+_FIRST_FACT = 2
+"""The row of the first fact, after the sentence and what shows it."""
+_BROKEN = "is broken first"
 _MOST_SAID = 110
-_LEFT_OUT = ("clock", "free", "inevitable", "or")
-"""Rows that the report of a session leaves out."""
+_LEFT_OUT = ("or", "inevitable", "free", "clock")
+"""Rows that the report of a session leaves out; the first go first where there are too many."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,17 +105,42 @@ class Argument:
     @property
     def lines(self) -> tuple[str, ...]:
         """The argument in ten lines at most, the sentence first."""
-        return _said(self._rows)[:MOST_LINES]
+        rows = [row for row in self._rows if row[1]]
+        for name in (*_LEFT_OUT, *("fact",) * len(self.facts)):
+            if len(rows) > MOST_LINES:
+                # Of the facts, the last tells least.
+                last = max((n for n, row in enumerate(rows) if row[0] == name), default=-1)
+                rows = [row for n, row in enumerate(rows) if n != last]
+        return _said(rows)
+
+    @property
+    def in_full(self) -> tuple[str, ...]:
+        """The argument with all that is known, for a page."""
+        return _said(self._rows)
 
     @property
     def brief(self) -> tuple[str, ...]:
         """Six lines at most: what went wrong, facts, the rule, and what cures it."""
         rows = [row for row in self._rows if row[0] not in _LEFT_OUT and row[1]]
-        if len(rows) > _MOST_BRIEF:
-            rows = [row for row in rows if row != ("law", NONE_BROKEN)]
-        more = [row for row in rows if row[0] == "fact"][1:]
-        left_out = more[max(0, len(more) - max(0, len(rows) - _MOST_BRIEF)) :]
-        return _said([row for row in rows if row not in left_out])
+        for is_weak in self._weak:
+            # The last goes first; the first fact stays, whatever it says.
+            weak = [n for n, row in enumerate(rows) if n > _FIRST_FACT and is_weak(row)]
+            while len(rows) > _MOST_BRIEF and weak:
+                del rows[weak.pop()]
+        return _said(rows)
+
+    @property
+    def _weak(self) -> tuple[Callable[[tuple[str, str]], bool], ...]:
+        """Which rows tell little beside others, those that tell least first."""
+        has_facts = len(self.facts) > 1
+        name = self.rule.name if self.rule is not None else ""
+        return (
+            lambda row: row == ("law", NONE_BROKEN),
+            lambda row: row[0] == "fact" and row[1].startswith("byte "),
+            lambda row: has_facts and row[0] == "law" and row[1].startswith(f"{name} {_BROKEN}"),
+            lambda row: has_facts and row[0] == "law" and f" {_BROKEN}" in row[1],
+            lambda row: row[0] == "fact",
+        )
 
     @property
     def _rows(self) -> list[tuple[str, str]]:

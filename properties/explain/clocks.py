@@ -5,7 +5,7 @@ began.  A command is submitted with its batch, and a host write at its own call.
 is done when a later fence or map has settled.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -13,16 +13,16 @@ from gpusim.trace import Event
 from properties.explain.accused import Accused, stood_for
 from properties.explain.argument import Reached
 from properties.model.failure import Failure
-from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.catalogue import C9, LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
 from properties.oracles.laws.expected import (
     STAGING,
     STORAGE,
+    Bytes,
     ExpectedOp,
     ExpectedRead,
-    ExpectedWrite,
 )
-from properties.oracles.laws.matching import blame, command_of, meets
+from properties.oracles.laws.matching import blame, command_of, content_of, meets
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
@@ -40,6 +40,20 @@ def is_call(event: Event) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fed:
+    """The first dispatch whose uniform slot holds another payload than that of its call."""
+
+    position: int
+    command: int
+    slot: Bytes
+    meant: bytes
+    held: bytes
+    scalars: tuple[tuple[str, str], ...]
+    """The name and the value of each scalar of the call, in the order of the payload's words."""
+    submit: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Traced:
     """What the trace of an execution shows; empty if there is no trace."""
 
@@ -49,6 +63,11 @@ class Traced:
     submits: Submits = field(default_factory=dict)
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
+    overtaken: ExpectedOp | None = None
+    """The op that still waited when the first law was broken by a submit."""
+    fed: Fed | None = None
+    has_left: bool = False
+    """Whether something was accepted and never submitted, though a sync came after it."""
     is_known: bool = False
 
     def of(self, position: int) -> Reached | None:
@@ -93,11 +112,15 @@ class Clocks:
         self.submits: Submits = {}
         self.fetched: Fetched = {}
         self.accused: Accused | None = None
+        self.overtaken: ExpectedOp | None = None
+        self.fed: Fed | None = None
         self._issued: list[ExpectedOp] = []
         self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
         """The submit that last copied to each staging buffer."""
         self._batch: set[int] = set()
+        self._was_broken = False
+        """Whether a law was broken by the end of the last submit."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -133,23 +156,44 @@ class Clocks:
             if type(expected) is ExpectedRead and kind == "copy":
                 self.fetched[expected.position] = self.now, details
             self.submitted[expected.position] = self.now
+        if self._state.violations and not self._was_broken:
+            self.overtaken = next(iter(self._state.open), None)
+        self._was_broken = bool(self._state.violations)
         if self._state.unasked is not None and self.accused is None:
             self.accused = self._accuse(*self._state.unasked)
             self._state.unasked = None
+        self.fed = self.fed or next(self._misfed(), None)
         for staging in self._batch:
             self._copied[staging] = self.now
         self._batch.clear()
 
+    def _misfed(self) -> Iterator[Fed]:
+        """The dispatches of the batch whose slots do not hold the scalars of their calls."""
+        for run, about in self._state.runs:
+            if not run.kernel.uniform_bytes:
+                continue
+            meant, held = run.payload(), content_of(about["ranges"][-1], self._state)
+            if held is not None and len(held) == len(meant) and held != meant:
+                names = [scalar.name for scalar in run.kernel.scalars]
+                yield Fed(
+                    position=run.position,
+                    command=run.command,
+                    slot=about["ranges"][-1],
+                    meant=meant,
+                    held=held,
+                    scalars=tuple(zip(names, map(str, run.scalars), strict=False)),
+                    submit=self.now,
+                )
+
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
 
-        None if the right command still follows in the batch, or if no op of that kind waits.  Also
-        None for a write, since the bytes of a write say more than its command.
+        None if the right command still follows in the batch, or if no op of that kind waits.
         """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
         expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
-        if expected is None or isinstance(expected, ExpectedWrite):
+        if expected is None:
             return None
         if any(meets(expected, each, state) for each in later):
             return None
@@ -205,5 +249,8 @@ def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
         submits=clocks.submits,
         fetched=clocks.fetched,
         accused=clocks.accused,
+        overtaken=clocks.overtaken,
+        fed=clocks.fed,
+        has_left=any(each.trait == C9.name for each in checker.violations),
         is_known=True,
     )

@@ -4,15 +4,16 @@ A write acts at once.  So the runtime must know which bytes the commands that wa
 that forgets a use lets a write overtake the commands that have it, and no others.
 """
 
-from dataclasses import replace
-
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import Write
-from gpusim.program import Program
-from properties.explain.experiments import Judge
+from properties.explain.calls import calls
+from properties.explain.experiments import Judge, fails
 from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import STORAGE
 
 _MADE = "alloc x 512\nalloc y 512\nalloc z 64\nwrite x 0 {ones}\nwrite y 0 {ones}\n"
 _ENDS = "read x 0 512 -> rx\nread y 0 512 -> ry\nread z 0 64 -> rz\n"
@@ -30,6 +31,10 @@ _WAITING = {
     "the first of two copies from it": ("copy x 0 y 0 16\ncopy x 128 y 128 16", 0),
     "the first of two copies to it": ("copy y 0 x 0 16\ncopy y 128 x 128 16", 0),
     "a dispatch before a copy to it": ("dispatch affine x[0:64] 3,1 1x1x1\ncopy y 0 x 256 16", 0),
+    "a copy beside a dispatch over others": (
+        "dispatch affine z 3,1 1x1x1\ncopy x 0 y 0 16",
+        0,
+    ),
     "a copy within a buffer": ("copy x 64 x 0 16", 64),
     "a copy of odd bytes": ("copy x 1 y 0 7", 4),
     "a read": ("read x 0 16 -> rw", 0),
@@ -42,6 +47,12 @@ _WAITING = {
 """Commands that use buffer x, and the byte of x that is then written."""
 
 
+_MOST_SAID, _MOST_RIGHT = 3, 3
+_SORTS = ("copy", "dispatch", "read", "replay")
+_SIZES = (1, 4, 8, 64)
+_WAITS = "dispatch affine x 3,1 1x1x1"
+
+
 def tell_conflicts(
     verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
 ) -> Told:
@@ -50,29 +61,76 @@ def tell_conflicts(
     ``kind`` is that of the mistake that explains the bytes.
     """
     program = verdict.execution.case.program
-    is_write = 0 <= at < len(program) and isinstance(program[at], Write)
-    if again is None or kind not in CROSSING or not is_write:
+    op = program[at] if 0 <= at < len(program) else None
+    is_law = failure.kind is FailureKind.LAW and failure.trait == laws.A2.name
+    if again is None or not isinstance(op, Write) or not (kind in CROSSING or is_law):
         return NOTHING
     fits = verdict.execution.capabilities
-    if failure.kind is not FailureKind.VALUE or not (fits.indirect and fits.replays and fits.parts):
+    is_fit = failure.kind is FailureKind.VALUE or is_law
+    if not is_fit or not (fits.indirect and fits.replays and fits.parts):
         return NOTHING
     tried = {
-        what: _overtaken(verdict, commands, byte, again)
+        what: _overtakes(verdict, commands, byte, WORD_BYTES, again)
         for what, (commands, byte) in _WAITING.items()
     }
     wrong = [what for what, is_wrong in tried.items() if is_wrong]
-    if not wrong or len(wrong) == len(tried):
+    if not wrong:
         return NOTHING
+    if len(wrong) == len(tried):
+        return Told(facts=(_of_sizes(verdict, again), *_unstaged(verdict, at, op)))
     right = [what for what, is_wrong in tried.items() if not is_wrong]
+    # Those that have a word in common with the wrong ones tell most.
+    near = {word for what in wrong for word in what.split()} & {*_SORTS}
+    right.sort(key=lambda what: not near & {*what.split()})
     fact = (
-        f"each tried alone, a write overtakes {', '.join(wrong)}; and not {', '.join(right[:4])}"
-        f"{f' or {len(right) - 4} others' if len(right) > 4 else ''}"
+        f"each tried alone, a write overtakes {_first(wrong, 'and')}; and not "
+        f"{_first(right[:_MOST_RIGHT], 'or', len(right) - _MOST_RIGHT)}"
     )
     return Told(facts=(fact,))
 
 
-def _overtaken(verdict: Verdict, commands: str, byte: int, again: Judge) -> bool:
-    made = _MADE.format(ones=_ONES)
-    text = f"{made}{commands}\nwrite x {byte} {_OTHER}\n{_ENDS}"
-    case = replace(verdict.execution.case, program=Program.parse(text), transformations=())
-    return again(case).failure is not None
+def _first(what: list[str], word: str, left: int = 0) -> str:
+    """The first of some commands, and how many there are beside them."""
+    left = max(left, len(what) - _MOST_SAID)
+    more = f" {word} {left} others" if left > 0 else ""
+    return ", ".join(what[:_MOST_SAID]) + more
+
+
+def _of_sizes(verdict: Verdict, again: Judge) -> str:
+    """Of how many bytes a write overtakes, where one of a word overtakes whatever waits."""
+    wrong = [size for size in _SIZES if _overtakes(verdict, _WAITS, 0, size, again)]
+    right = [size for size in _SIZES if size not in wrong]
+    if not right:
+        return (
+            "each tried alone, a write overtakes whatever waits, a read, a copy or a dispatch, be "
+            f"it of {_either(wrong)} bytes"
+        )
+    return (
+        f"each tried alone, a write of {_either(wrong)} bytes overtakes whatever waits, a read, a "
+        f"copy or a dispatch; one of {_either(right)} bytes overtakes nothing"
+    )
+
+
+def _either(sizes: list[int]) -> str:
+    return " or ".join(map(str, sizes))
+
+
+def _unstaged(verdict: Verdict, at: int, op: Write) -> tuple[str, ...]:
+    """A write that was short enough to be staged, and went to the queue at once."""
+    policy = verdict.execution.case.policy
+    if verdict.execution.case.follows_no_policy or len(op.data) > policy.staged_write_bytes:
+        return ()
+    for call in calls(verdict.execution.trace):
+        is_write = call.event.kind == "write_buffer" and call.event["role"] == STORAGE
+        if is_write and call.position == at:
+            return (
+                f"under staged_write_bytes={policy.staged_write_bytes} a write that must not "
+                f"overtake is copied in its place in the batch; op {at}, of {len(op.data)} bytes, "
+                f"went to the queue at once (call {call.number})",
+            )
+    return ()
+
+
+def _overtakes(verdict: Verdict, commands: str, byte: int, size: int, again: Judge) -> bool:
+    made, data = _MADE.format(ones=_ONES), (_OTHER * size)[: 2 * size]
+    return fails(verdict, f"{made}{commands}\nwrite x {byte} {data}\n{_ENDS}", again)

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from properties.explain.calls import Call, calls
+from properties.explain.experiments import Judge, instead_of
 from properties.explain.told import NOTHING, Told
-from properties.model.failure import Failure
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
+
+_ENDING = ("flush", "sync")
+_SUBMITTED = "command buffer"
+"""What the device speaks of if a command buffer is submitted again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +41,13 @@ def tell_encoders(verdict: Verdict) -> Told:
     return NOTHING
 
 
-def tell_like_batch(verdict: Verdict, failure: Failure) -> Told:
-    """The submit of a batch failed, unplanned, and an earlier batch has the same commands."""
+def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
+    """The submit of a batch failed, unplanned, and an earlier batch has the same commands.
+
+    ``refusal`` is what the device said.  If that is about something else, nothing is concluded.
+    """
+    if _SUBMITTED not in refusal:
+        return NOTHING
     refused = [each for each in calls(verdict.execution.trace) if each.failed]
     planned = len(verdict.execution.case.device.faults) > 0
     if planned or not refused or refused[0].event["verb"] != "submit":
@@ -53,6 +63,26 @@ def tell_like_batch(verdict: Verdict, failure: Failure) -> Told:
             )
             return Told(facts=(fact,))
     return NOTHING
+
+
+def tell_nothing(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Which of a flush and a sync submit a batch of nothing, each tried alone."""
+    if failure.kind is not FailureKind.LAW or failure.trait != laws.C2.name or again is None:
+        return NOTHING
+    empty = [verb for verb in _ENDING if _submits_nothing(verdict, verb, again)]
+    full = [verb for verb in _ENDING if verb not in empty]
+    said = [f"a {verb} of nothing submits an empty batch too" for verb in empty]
+    said += [f"a {verb} of nothing submits none" for verb in full]
+    return Told(facts=(f"each tried alone, {'; '.join(said)}",))
+
+
+def _submits_nothing(verdict: Verdict, verb: str, again: Judge) -> bool:
+    made = calls(instead_of(verdict, f"alloc x 4\n{verb}\n", again).execution.trace)
+    return any(
+        call.event.kind == "encode" and call.position == 1 and not call.event["commands"]
+        for call in made
+        if not call.failed
+    )
 
 
 def _batches(verdict: Verdict) -> list[_Batch]:

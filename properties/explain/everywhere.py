@@ -45,7 +45,6 @@ def _given(scene: Scene, reads: list[Step], lent: list[str], detail: str, said: 
         culprit=reads[0].number,
         detail=detail,
         sentence=f"{quoted(reads[0])} {said}",
-        why="as its staging buffer holds before anything is copied to it" * zeros,
         rule=laws.D1 if zeros else laws.D5,
         steps=scene.steps,
         lends=tuple(zip(map(_result, reads), lent, strict=True)),

@@ -24,6 +24,7 @@ Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
 """A longer program is not run with other data, since the search could not use the result."""
 _MOST_PLACES = 12
+_GATHERED = "batch_commands"
 _MOST_BYTES = 1 << 16
 _WAYS = ((True, True), (True, False), (False, True), (False, False))
 """Whether buffers are filled, and read at the end, in the runs with other data."""
@@ -148,7 +149,8 @@ def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
     """The case with another policy, client or scheduler."""
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
-        for field in fields(case.policy):
+        # What passes where nothing is gathered says least.
+        for field in sorted(fields(case.policy), key=lambda field: field.name == _GATHERED):
             simple = getattr(eager, field.name)
             if field.name != "name" and getattr(case.policy, field.name) != simple:
                 with suppress(ProgramError):
@@ -175,6 +177,17 @@ def _shown(value: object) -> str:
 
 def _passes(case: Case, again: Judge) -> bool:
     return again(case).failure is None
+
+
+def instead_of(verdict: Verdict, text: str, again: Judge) -> Verdict:
+    """A program of its own, made for a question, with the settings of the case."""
+    case = replace(verdict.execution.case, program=Program.parse(text), transformations=())
+    return again(case)
+
+
+def fails(verdict: Verdict, text: str, again: Judge) -> bool:
+    """Whether a program of its own fails with the settings of the case."""
+    return instead_of(verdict, text, again).failure is not None
 
 
 def looked_at(

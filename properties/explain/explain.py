@@ -12,10 +12,12 @@ from itertools import islice
 from gpusim.text import write_op
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
-from properties.explain.argument import NONE_BROKEN, Argument, ByteStory, Crossing
+from properties.explain.argument import NONE_BROKEN, Argument
+from properties.explain.by_bytes import by_bytes, is_accepted
+from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
-from properties.explain.encoders import tell_encoders, tell_like_batch
+from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -26,6 +28,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults
+from properties.explain.freed import tell_freed
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -37,32 +40,34 @@ from properties.explain.hypothesis import Hypothesis
 from properties.explain.indirect import tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.limits import tell_limits
+from properties.explain.pairs import tell_pairs
+from properties.explain.payloads import tell_payloads
+from properties.explain.reads import tell_reads
+from properties.explain.reported import tell_left, tell_reported
 from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
 from properties.explain.slots import (
     tell_destroyed,
+    tell_gone,
     tell_offset,
     tell_pool,
-    tell_staged,
-    tell_unwritten,
 )
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_repeated, tell_uses
-from properties.explain.variations import vary
-from properties.explain.weighing import CROSSING, REFUTED, SILENT, Tried, distinct, doubt, order
-from properties.explain.when import tell_when
-from properties.explain.writers import stories
+from properties.explain.variations import Varied, vary
+from properties.explain.weighing import REFUTED, Tried, doubt, order
+from properties.explain.when import tell_left_out
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import A9, A12, C5, LAWS, LawContext
+from properties.oracles.laws.catalogue import C5, LAWS, LawContext
 from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
-_MOST_OTHERS, _MOST_PASSES = 2, 4
+_MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
 _AFTERWARDS = ("F1", "F2", "G1")
 """Laws that are broken because the case fails, so that they are never the cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
@@ -102,15 +107,9 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         if unlike is not None:
             return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
     tried = Tried() if again is None else _try(verdict, failure, again)
-    found: tuple[Hypothesis, ...] = ()
+    found = _searched(verdict, failure, shown, traced, tried)
     if _is_searched(failure, verdict):
-        others = tried.others
-        answer = search(shown, failure.position, others.shown, others.whole)
-        by = partial(order, traced=traced, tried=tried, votes=answer.votes)
-        found = tuple(sorted(answer.found, key=by))
-        is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
-        found = () if is_refuted or _is_accepted(verdict, failure, found) else found
-        argument = _by_search(argument, shown, failure, found, traced)
+        argument = by_bytes(argument, shown, failure, found, traced)
     argument = replace(
         _led_by_law(argument, traced.broken, is_found=bool(found)),
         first_broken=_first_broken(traced, argument),
@@ -120,14 +119,11 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         told = tell_accused(traced.accused, execution.case.program, best)
         if told.sentence:
             argument = replace(told, later=argument.facts).added_to(argument)
-    if found and found[0].rule is BINDINGS and again is not None:
-        argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
-    argument = tell_settling(verdict, failure, argument.sentence, again).added_to(argument)
-    kind = found[0].kind if found else ""
-    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
-    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
-    for told in _looked_into(verdict, failure, argument, traced, again):
-        argument = told.added_to(argument)
+    settling = tell_settling(verdict, failure, argument.sentence, again)
+    if settling.sentence:
+        # Another size or another byte changes the order of maps as well, and so tells nothing.
+        tried = replace(tried, varied=Varied())
+    argument = _by_trials(verdict, failure, settling.added_to(argument), found, traced, again)
     argument = replace(
         argument,
         events=tuple(execution.trace),
@@ -140,10 +136,42 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     return replace(argument, clock=_clock(argument))
 
 
+def _searched(
+    verdict: Verdict, failure: Failure, shown: Shown, traced: Traced, tried: Tried
+) -> tuple[Hypothesis, ...]:
+    """The mistakes that explain the bytes, the likeliest first."""
+    if not _is_searched(failure, verdict):
+        return ()
+    answer = search(shown, failure.position, tried.others.shown, tried.others.whole)
+    by = partial(order, traced=traced, tried=tried, votes=answer.votes)
+    found = tuple(sorted(answer.found, key=by))
+    is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
+    return () if is_refuted or is_accepted(verdict, failure, found) else found
+
+
+def _by_trials(
+    verdict: Verdict,
+    failure: Failure,
+    argument: Argument,
+    found: tuple[Hypothesis, ...],
+    traced: Traced,
+    again: Judge | None,
+) -> Argument:
+    """The argument with what calls, faults and programs made for the question show besides."""
+    kind = found[0].kind if found else ""
+    if found and found[0].rule is BINDINGS and again is not None:
+        argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
+    for told in _looked_into(verdict, failure, argument, traced, again):
+        argument = told.added_to(argument)
+    return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
+
+
 def _passes(tried: Tried) -> tuple[str, ...]:
     """The changes with which the case passes: one of each sort first."""
     boundaries = tuple(map(str, tried.boundaries[:1]))
-    first = (*tried.varied.passes[:2], *boundaries, *tried.settings[:2])
+    first = (*tried.varied.passes[:2], *boundaries, *tried.settings)
     return first[:_MOST_PASSES]
 
 
@@ -189,7 +217,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
         others=others,
         boundaries=boundaries(case, failure.kind, again),
         inevitable=inevitable(verdict, failure, again),
-        settings=tuple(islice(settings(case, again), _MOST_OTHERS)),
+        settings=tuple(islice(settings(case, again), _MOST_SETTINGS)),
         varied=vary(verdict, failure, again),
         has_run=True,
     )
@@ -237,23 +265,31 @@ def _looked_into(
     yield by_faults
     if by_faults.sentence:
         return
+    yield tell_reported(verdict, failure, again)
+    yield tell_left(verdict, failure)
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
+    yield tell_reads(verdict, failure, again)
     yield tell_repeated(verdict, failure, again)
+    yield tell_left_out(verdict, failure, argument.sentence, traced)
+    yield tell_freed(verdict, failure, again)
     yield tell_pool(verdict, traced)
-    yield tell_staged(verdict, traced)
-    yield tell_unwritten(verdict, failure)
+    rule = argument.rule.name if argument.rule else ""
+    yield tell_payloads(verdict, failure, rule, traced)
     yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
-        yield tell_like_batch(verdict, failure)
+        yield tell_like_batch(verdict, refusal_of(failure))
+    yield tell_gone(verdict, failure)
+    yield tell_carried(verdict, failure, traced)
     yield tell_leak(verdict, failure)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
-    yield tell_limits(verdict, failure, refusal_of(failure))
+    yield tell_limits(verdict, failure, refusal_of(failure), again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
+    yield tell_nothing(verdict, failure, again)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:
@@ -266,91 +302,6 @@ def _traced(verdict: Verdict) -> Traced:
     if not execution.is_lawful:
         return Traced()
     return read_clocks(execution.trace, LawContext.of(execution))
-
-
-def _by_search(
-    argument: Argument,
-    shown: Shown,
-    failure: Failure,
-    found: tuple[Hypothesis, ...],
-    traced: Traced,
-) -> Argument:
-    """The argument with the mistake that explains it, and where the wrong bytes came from."""
-    got = shown.got.outcomes[failure.position].data
-    bytes_ = stories(shown.scene, failure, got) if got is not None else ()
-    if not found:
-        return _unfound(replace(argument, bytes=bytes_), bytes_)
-    best = found[0]
-    crossing = None
-    if best.kind in CROSSING:
-        crossing = Crossing(earlier=best.culprit, later=best.other)
-    facts = tell_when(best, argument.program, traced)
-    facts = facts if crossing else (*facts, *_told(bytes_))
-    why = f", {best.why}" if best.why else ""
-    sentence = best.sentence
-    if best.kind == "given":
-        # The mistake is true of every read; the sentence names the read that failed.
-        sentence = f"op {failure.position} ({failure.op}){sentence.partition(')')[2]}"
-    return replace(
-        argument,
-        sentence=sentence + why,
-        facts=(*facts, *argument.facts)[:3],
-        rule=best.rule,
-        culprit=best.other if crossing else best.culprit,
-        crossing=crossing,
-        lost=_lost(best),
-        bytes=bytes_,
-        others=tuple(distinct(best, found[1:], is_sure=doubt(best, traced) < SILENT)),
-    )
-
-
-def _lost(found: Hypothesis) -> tuple[int, ...]:
-    """The ops that had no effect: one, or a batch."""
-    last = {"omitted": found.culprit, "lost": found.other}.get(found.kind, -1)
-    return tuple(range(found.culprit, last + 1))
-
-
-def _is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
-    """Whether an op was wrongly accepted, and no found mistake says more than that."""
-    at = failure.position
-    accepted = verdict.execution.history.outcomes[at].error is None
-    refused = verdict.expected.outcomes[at].error is not None
-    return accepted and refused and not (found and found[0].kind == "stale")
-
-
-def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
-    """The argument where no single mistake explains the bytes."""
-    if not bytes_:
-        return argument
-    facts = tuple(_told(bytes_))
-    program = argument.program
-    if all(story.writer < 0 for story in bytes_):
-        name = bytes_[0].buffer
-        made = next(
-            n for n, op in enumerate(program) if op.verb == "alloc" and name in write_op(op).split()
-        )
-        sentence = f"op {made} ({write_op(program[made])}) made a buffer that is not zero"
-        return replace(argument, sentence=sentence, facts=facts, rule=A12, culprit=made)
-    first = bytes_[0]
-    if first.source.startswith(f"what op {first.writer} "):
-        sentence = (
-            f"op {first.writer} ({write_op(program[first.writer])}) put its bytes at other places"
-        )
-        return replace(argument, sentence=sentence, facts=facts, rule=A9, culprit=first.writer)
-    return replace(argument, facts=(*facts, *argument.facts)[:3])
-
-
-def _told(bytes_: tuple[ByteStory, ...]) -> list[str]:
-    """The first wrong byte, in words."""
-    if not bytes_:
-        return []
-    first = bytes_[0]
-    wrote = f"as op {first.writer} wrote it last" if first.writer >= 0 else "as nothing wrote it"
-    came = f", {first.source}" if first.source else ""
-    return [
-        f"byte {first.byte} of {first.buffer} is to be {first.meant:02x}, {wrote}; "
-        f"{first.shown:02x} came back{came}"
-    ]
 
 
 def _first_broken(traced: Traced, argument: Argument) -> str:

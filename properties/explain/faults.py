@@ -12,7 +12,7 @@ from gpusim.effects import written_by
 from gpusim.errors import DataLost
 from gpusim.history import Outcome
 from gpusim.ops import Flush, Op, Read, Replay, Sync, Write
-from gpusim.program import buffers_of, captures_of, replayed
+from gpusim.program import Program, buffers_of, captures_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
 from properties.explain import rules
@@ -60,6 +60,8 @@ def _disturbed(
 ) -> Told:
     """The fate of a fault that the layer planned; no trace tells which call met it."""
     case = verdict.execution.case
+    if failure.kind is FailureKind.CRASH:
+        return Told(facts=(_reads_told(verdict),))
     if failure.kind not in _VALUES or again is None:
         return NOTHING
     sound = replace(case, disturbance=replace(disturbance, faults=NO_FAULTS))
@@ -70,7 +72,7 @@ def _disturbed(
     raised = list(_raised(verdict))
     given = _given(verdict, at)
     place = f"op {at} ({failure.op})"
-    facts = (planned, _reads_told(verdict), "without the planned fault it passes")
+    facts = [planned, _reads_told(verdict), "without the planned fault it passes"]
     if not raised:
         sentence = (
             f"the planned fault ({disturbance.faults}) was swallowed: {place} was given {given}, "
@@ -83,7 +85,7 @@ def _disturbed(
             f"({disturbance.faults}), raised {error}, and took along what was recorded before it: "
             f"{place} was given {given}, as if its batch was thrown away"
         )
-        facts = (*facts[:2], f"with a flush before op {other} nothing is lost")
+        facts[2:] = [f"with a flush before op {other} nothing is lost"]
     else:
         other, error = raised[0]
         by = f"op {other} ({write_op(program[other])})" if other < len(program) else "the last sync"
@@ -91,7 +93,21 @@ def _disturbed(
             f"the error of a planned fault ({disturbance.faults}) went to the wrong op: {by} "
             f"raised {error}, and {place}, to which it belongs, was given {given}"
         )
-    return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=facts)
+        facts.insert(0, _with_three(verdict, at, again))
+    return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=tuple(facts))
+
+
+def _with_three(verdict: Verdict, at: int, again: Judge) -> str:
+    """What each of three equal reads gets under the same plan."""
+    case = verdict.execution.case
+    ops = [op for op in case.program if not isinstance(op, Read)]
+    read = case.program[at]
+    assert isinstance(read, Read)
+    three = [replace(read, result=f"equal{n}") for n in range(3)]
+    program = Program((*ops, *three))
+    judged = again(replace(case, program=program))
+    got = [_given(judged, len(ops) + n) for n in range(3)]
+    return f"with three such reads and the same plan they got, in order: {', '.join(got)}"
 
 
 def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:

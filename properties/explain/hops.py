@@ -6,6 +6,7 @@
 - A pooled or cached buffer goes from its first use to its end.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.ops import Alloc, Read, Write
@@ -15,6 +16,7 @@ from properties.explain.argument import Crossing
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Place, Traced
 from properties.explain.experiments import Judge, looked_at, played_on
+from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -23,6 +25,7 @@ from properties.oracles.laws.expected import STORAGE
 
 _CAPACITY = ("B5", "F6")
 _MOST_SHOWN = 8
+_FURTHER = 8
 _FILL = b"\x11"
 
 
@@ -103,18 +106,43 @@ def _lost_where(
         return ()
     fill = Write(buffer=op.buffer, offset=0, data=_FILL * first.size_bytes)
     filled = Program((*program.ops[: made[0] + 1], fill, *program.ops[made[0] + 1 :]))
-    tried = again(replace(verdict.execution.case, program=filled, transformations=()))
+    wrong = _wrong_of(verdict, failure, filled, again)
+    if not wrong:
+        return ()
+    fact = (
+        f"where {op.buffer} was filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[1]} of "
+        f"the {op.size_bytes} that were read are wrong, and came back as {wrong[2]}"
+    )
+    for n, moved in _moved_on(filled, op, first.size_bytes):
+        further = _wrong_of(verdict, failure, moved, again)
+        if further:
+            fact += f"; with op {n - 1} {_FURTHER} bytes further on, {further[0]} to {further[1]}"
+    return (fact,)
+
+
+def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Program]]:
+    """The program whose last write to the buffer of a read is further on, if there is room."""
+    writes = [
+        (n, op)
+        for n, op in enumerate(program)
+        if isinstance(op, Write) and op.buffer == read.buffer
+    ]
+    n, op = writes[-1]
+    if len(writes) > 1 and op.offset + len(op.data) + _FURTHER <= size:
+        yield n, instead(program, n, replace(op, offset=op.offset + _FURTHER))
+
+
+def _wrong_of(
+    verdict: Verdict, failure: Failure, program: Program, again: Judge
+) -> tuple[int, int, str] | None:
+    """The first and last wrong byte of the failing read, which has one op more before it."""
+    tried = again(replace(verdict.execution.case, program=program, transformations=()))
     at = failure.position + 1
     got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
     if got is None or meant is None or len(got) != len(meant):
-        return ()
+        return None
     wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
-    if not wrong:
-        return ()
-    return (
-        f"where {op.buffer} was filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[-1]} "
-        f"of the {len(got)} that were read are wrong, and came back as {_shown(got, meant, got)}",
-    )
+    return (wrong[0], wrong[-1], _shown(got, meant, got)) if wrong else None
 
 
 def _held(verdict: Verdict, at: int, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:
@@ -170,13 +198,17 @@ def tell_order(crossing: Crossing | None, traced: Traced) -> Told:
     pair = {crossing.earlier, crossing.later}
     for number, places in traced.submits.items():
         if pair <= {position for position, _ in places} and list(places) != sorted(places):
-            issued, came = _in_words(sorted(places)), _in_words(places)
-            fact = (
-                f"the submit of call {number} has both: they were issued as {issued}, and stand in "
-                f"it as {came}; so the batch was put in another order"
-            )
-            return Told(facts=(fact,), law=_law(traced, number))
+            return Told(facts=(order_within(number, places),), law=_law(traced, number))
     return NOTHING
+
+
+def order_within(number: int, places: tuple[Place, ...]) -> str:
+    """In which order ops were issued, and in which order one submit has them."""
+    issued, came = _in_words(sorted(places)), _in_words(places)
+    return (
+        f"the submit of call {number} has both: they were issued as {issued}, and stand in it as "
+        f"{came}; so the batch was put in another order"
+    )
 
 
 def _law(traced: Traced, number: int) -> str:

@@ -1,11 +1,10 @@
 """The argument for each kind of failure, from the failure and the program alone."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from gpusim import errors
 from gpusim.history import CRASH, History, Outcome
 from gpusim.ops import Read
 from gpusim.program import Program, buffers_of
@@ -16,6 +15,7 @@ from properties.execute import CHANGED
 from properties.explain import rules
 from properties.explain.argument import Argument, said_shortly
 from properties.explain.calls import calls
+from properties.explain.reported import tellers
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.compare import shown_as
 from properties.oracles.judge import Verdict, is_beside
@@ -33,6 +33,7 @@ _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
 _CLIENTS = "properties/clients/"
+_JUDGES = re.compile(r"properties[/\\\\](clients|targets)[/\\\\]")
 _JUDGED = BrokenPromise.__name__
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 
@@ -84,8 +85,19 @@ def _value(verdict: Verdict, failure: Failure) -> Argument:
     if is_beside(failure):
         said = "shows other bytes: two runtimes of one device share what each is to own"
         return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.DATA_ALONE)
+    meant, got = _sizes(verdict, failure.position)
     said = f"returned other bytes than it should{UNEXPLAINED}"
+    if got != meant:
+        more = f"{got - meant} too many" if got > meant else f"{meant - got} too few"
+        said = f"gave {got} bytes, {more}{UNEXPLAINED}"
     return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.READ)
+
+
+def _sizes(verdict: Verdict, at: int) -> tuple[int, int]:
+    """How many bytes a read should give, and how many it gave."""
+    sides = (verdict.expected, verdict.execution.history)
+    meant, got = (each.outcomes[at].data or b"" for each in sides)
+    return len(meant), len(got)
 
 
 def _error(verdict: Verdict, failure: Failure) -> Argument:
@@ -205,26 +217,10 @@ def _law(verdict: Verdict, failure: Failure) -> Argument:
 
 def _faults(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"a fault of the device was not reported as it should be: {_sides(failure)}"
-    told = "; ".join(_tellers(verdict)) or "no op raised a fault, and no read ended with one"
+    said = "; ".join(words for _, words, _ in tellers(verdict))
+    told = said or "no op raised a fault, and no read ended with one"
     facts = (f"{failure.reason}: {told}",)
     return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=facts)
-
-
-def _tellers(verdict: Verdict) -> Iterator[str]:
-    """The ops that raised a fault of the device, and the reads that ended with one."""
-    history, program = verdict.execution.history, verdict.execution.case.program
-    for position, outcome in enumerate((*history.outcomes, history.closing or Outcome())):
-        is_op = position < len(program)
-        place = f"op {position} ({write_op(program[position])})" if is_op else "the last sync"
-        if _is_fault(outcome.error):
-            yield f"{place} raised {outcome.error}"
-        elif _is_fault(outcome.late_error):
-            yield f"the value of {place} ended with {outcome.late_error}"
-
-
-def _is_fault(name: str | None) -> bool:
-    kind = getattr(errors, name or "", None)
-    return isinstance(kind, type) and issubclass(kind, errors.DeviceFault)
 
 
 def _words(verdict: Verdict, failure: Failure) -> Argument:
@@ -248,8 +244,16 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _created(verdict: Verdict, reason: str) -> tuple[str, ...]:
-    """The first buffers of a role that were made, if the failure is a wrong count of these."""
+    """What the calls show of a wrong count: the buffers of a role that were made, or submits."""
     words = reason.split()
+    if "flushes" in words:
+        made = [
+            f"call {call.number}, in {call.place}, of {call.event['commands']} commands"
+            for call in calls(verdict.execution.trace)
+            if call.event.kind == "encode" and call.event["reason"] == words[-1]
+        ]
+        said = f"submits of that reason that the device saw: {'; '.join(made[:3]) or 'none'}"
+        return (said,)
     if words[-1] != "created":
         return ()
     made = [
@@ -309,8 +313,9 @@ def _raised_in(details: str) -> tuple[str, ...]:
     where, code = frames[-1]
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
-    facts = [f"raised in {named}: {code}"]
     of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
+    # That the judge itself raised its complaint tells nothing.
+    facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
     called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
     if called and not of_client[-1]:
         facts.insert(0, f"the client made this call: {_LAMBDA.sub('', called[-1]).rstrip(',')}")

@@ -5,23 +5,37 @@ refused, or buffers overlap, though the runtime is right.
 """
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from gpusim.limits import Limits
+from gpusim.ops import Dispatch
+from properties.explain.experiments import Judge
+from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
-_KINDS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.CRASH)
+_DEFAULT = " (what WebGPU guarantees)"
+_KINDS = (
+    FailureKind.ERROR,
+    FailureKind.LATE_ERROR,
+    FailureKind.VALUE,
+    FailureKind.CRASH,
+    FailureKind.WORDS,
+)
 
 
-def tell_limits(verdict: Verdict, failure: Failure, refusal: str) -> Told:
-    """The limits that the driver gave wrongly; ``refusal`` is what the device said."""
+def tell_limits(verdict: Verdict, failure: Failure, refusal: str, again: Judge | None) -> Told:
+    """The limits that the driver gave wrongly; ``refusal`` is what the device said.
+
+    A limit of workgroups is tried with a grid between the two values.
+    """
     execution = verdict.execution
     if failure.kind not in _KINDS or execution.told_limits is None:
         return NOTHING
     wrong = [
-        f"{name}={told}, and the device has {name}={held}"
+        f"{name}={told}{_DEFAULT * (told == getattr(Limits(), name))}, and the device has "
+        f"{name}={held}"
         for name, told, held in _pairs(execution.told_limits, execution.limits)
         if told != held
     ]
@@ -31,7 +45,26 @@ def tell_limits(verdict: Verdict, failure: Failure, refusal: str) -> Told:
     shown = (
         f"so op {failure.position} ({failure.op}) kept to the driver's limit and failed: {refusal}"
     )
-    return Told(sentence=sentence, culprit=failure.position, facts=(shown,))
+    tried = () if again is None else _between(verdict, failure, again)
+    return Told(sentence=sentence, culprit=failure.position, facts=(*tried, shown))
+
+
+def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...]:
+    """What a dispatch over more groups than the device has does, if the driver allows them."""
+    case, at = verdict.execution.case, failure.position
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    told, held = verdict.execution.told_limits, verdict.execution.limits
+    most = held.max_groups_per_dimension
+    if not isinstance(op, Dispatch) or told is None or told.max_groups_per_dimension <= most:
+        return ()
+    more = replace(op, grid=(1, 1, most + 1))
+    judged = again(replace(case, program=instead(case.program, at, more)))
+    outcome, meant = judged.execution.history.outcomes[at], judged.expected.outcomes[at]
+    did = f"raises {outcome.error}" if outcome.error else "is accepted"
+    return (
+        f"tried: over 1x1x{most + 1} groups, one more than the device's limit, op {at} {did}, and "
+        f"is to be refused with {meant.error}: the limit itself is wrong, and not the words alone",
+    )
 
 
 def _named(refusal: str, limits: Limits) -> tuple[str, ...]:

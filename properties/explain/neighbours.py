@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
+    GRID_BYTES,
     Alloc,
     AnyDispatch,
     Capture,
@@ -24,6 +25,9 @@ from gpusim.ops import (
     name_of,
 )
 from gpusim.program import Program, buffers_of, captures_of, replayed
+from properties.explain.calls import calls
+from properties.oracles.judge import Verdict
+from properties.oracles.laws.expected import STORAGE
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MOST_PLACES = 16
@@ -78,8 +82,11 @@ def _only_reading(
         yield f"with a graph for op {at} that only reads {name}", changed
 
 
-def of_places(program: Program, passes: Passes) -> Iterator[str]:
-    """At which places in its buffer a write passes, if a dispatch uses a part or a grid there."""
+def of_places(program: Program, run: Callable[[Program], Verdict]) -> Iterator[str]:
+    """At which places in its buffer a write passes, if a dispatch uses a part or a grid there.
+
+    And at which places the write is held back: the runtime takes those bytes for used.
+    """
     sizes = sizes_of(program)
     for at, op in enumerate(program):
         if not isinstance(op, Write) or not op.data or op.buffer not in _parted(program):
@@ -88,17 +95,38 @@ def of_places(program: Program, passes: Passes) -> Iterator[str]:
         places = range(op.offset % WORD_BYTES, last + 1, WORD_BYTES)
         if not 1 < len(places) <= _MOST_PLACES:
             continue
-        good = [n for n in places if passes(instead(program, at, replace(op, offset=n)))]
+        tried = {n: run(instead(program, at, replace(op, offset=n))) for n in places}
+        good = [n for n in places if tried[n].failure is None]
         bad = [n for n in places if n not in good]
         if good and len(bad) > 0:
-            yield f"with op {at} at byte {_listed(good)} of {op.buffer} (fails at {_listed(bad)})"
+            held = [n for n in places if _is_held_back(tried[n], at)]
+            used = " and ".join(f"{low} to {high - 1}" for low, high in _parted(program)[op.buffer])
+            more = f"; it is held back at {_listed(held)}; in use are bytes {used}"
+            yield (
+                f"with op {at} at byte {_listed(good)} of {op.buffer} (fails at {_listed(bad)}"
+                f"{more if held else ''})"
+            )
 
 
-def _parted(program: Program) -> set[str]:
-    """The buffers of which a dispatch takes a part, or a grid behind the start."""
-    ops = [op for op in program if isinstance(op, AnyDispatch)]
-    parts = {name_of(each) for op in ops for each in op.buffers if isinstance(each, Part)}
-    return parts | {op.counts for op in ops if isinstance(op, DispatchIndirect) and op.offset}
+def _is_held_back(verdict: Verdict, at: int) -> bool:
+    """Whether the write at ``at`` submits what waits first, or is staged; False without a trace."""
+    made = [call for call in calls(verdict.execution.trace) if call.position == at]
+    kinds = [call.event.kind for call in made if call.event.about.get("role", STORAGE) == STORAGE]
+    return verdict.execution.is_lawful and ("submit" in kinds or "write_buffer" not in kinds)
+
+
+def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
+    """The buffers of which a dispatch takes a part, or a grid behind the start, and those bytes."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for op in program:
+        for each in op.buffers if isinstance(op, AnyDispatch) else ():
+            if isinstance(each, Part):
+                found.setdefault(name_of(each), []).append(
+                    (each.offset, each.offset + each.size_bytes)
+                )
+        if isinstance(op, DispatchIndirect) and op.offset:
+            found.setdefault(op.counts, []).append((op.offset, op.offset + GRID_BYTES))
+    return found
 
 
 def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int, str]]:

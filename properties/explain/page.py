@@ -105,7 +105,7 @@ def _figure(picture: Picture, caption: str, kind: str) -> str:
 def _lines(argument: Argument, links: _Links) -> str:
     terms = "".join(
         f"<dt>{escape(name)}</dt><dd>{_linked(text, links)}</dd>"
-        for line in argument.lines[1:]
+        for line in argument.in_full[1:]
         for name, text in _parted(line, argument)
     )
     return f"<h2>The argument</h2><dl>{terms}</dl>"

@@ -1,14 +1,13 @@
-"""Memory of payloads that is used again too early: uniforms, and the bytes of staged writes.
+"""Memory of pools that is used again or destroyed too early: uniform slots, and staging buffers.
 
 A pool has a number of slots, and a ring a number of bytes.  When all are used, a submit must come
-before any is used again.  A payload must also stand where its dispatch binds it.  The staged
-writes of a batch each have a place of their own in an upload buffer.
+before any is used again.  A payload must also stand where its dispatch binds it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gpusim.runtime.policy import Uniforms
-from gpusim.trace import Event
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.told import NOTHING, Told
@@ -17,8 +16,7 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, UNIFORM
 
-_UPLOAD = "upload"
-_OF_BYTES = (laws.A8.name, laws.A9.name)
+_OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
 
@@ -53,43 +51,6 @@ def _between_submits(verdict: Verdict) -> Iterator[list[Call]]:
             taken = []
         elif call.event.kind == "write_buffer" and call.event["role"] == UNIFORM:
             taken.append(call)
-
-
-def tell_unwritten(verdict: Verdict, failure: Failure) -> Told:
-    """A batch whose dispatches bind a ring that was not written for it."""
-    is_ring = verdict.execution.case.policy.uniforms is Uniforms.RING
-    if not is_ring or failure.kind not in (FailureKind.VALUE, FailureKind.LAW):
-        return NOTHING
-    written: dict[int, Call] = {}
-    fresh: set[int] = set()
-    bound: list[Call] = []
-    for call in calls(verdict.execution.trace):
-        event = call.event
-        if event.kind == "write_buffer" and event["role"] == UNIFORM:
-            written[event["buffer"]] = call
-            fresh.add(event["buffer"])
-        elif event.kind == "dispatch":
-            bound.append(call)
-        elif event.kind == "submit":
-            stale = [
-                each for each in bound if each.event["ranges"][-1][0] in written.keys() - fresh
-            ]
-            if stale:
-                return _kept_payloads(stale[0], written)
-            bound, fresh = [], set()
-    return NOTHING
-
-
-def _kept_payloads(dispatch: Call, written: dict[int, Call]) -> Told:
-    number = dispatch.event["ranges"][-1][0]
-    before = written[number]
-    sentence = (
-        f"the uniforms of the batch of {dispatch.place} were not written: its dispatch of call "
-        f"{dispatch.number} bound uniform buffer {number}, which was written last at call "
-        f"{before.number} in {before.place}, for an earlier batch"
-    )
-    fact = f"so it ran with the payload of {before.place}, and with none of its own"
-    return Told(sentence=sentence, culprit=dispatch.position, rule=laws.B1, facts=(fact,))
 
 
 def tell_offset(verdict: Verdict) -> Told:
@@ -133,41 +94,6 @@ def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
     )
 
 
-def tell_staged(verdict: Verdict, traced: Traced) -> Told:
-    """Two staged writes of one batch that are copied from the same bytes of an upload buffer."""
-    if traced.broken is None or traced.broken.trait not in _OF_BYTES:
-        return NOTHING
-    uploads: set[int] = set()
-    taken: list[Call] = []
-    for call in calls(verdict.execution.trace):
-        event = call.event
-        if event.kind == "create_buffer" and event["role"] == _UPLOAD:
-            uploads.add(event["buffer"])
-        elif event.kind == "encode":
-            taken = []
-        elif event.kind == "copy" and event["source"] in uploads:
-            same = [each for each in taken if _overlap(each.event, event)]
-            if same:
-                start, size = event["source_offset"], event["size_bytes"]
-                fact = (
-                    f"the copies of calls {same[0].number} and {call.number} carry out two staged "
-                    f"writes, and both take bytes {start} to {start + size - 1} of upload buffer "
-                    f"{event['source']}: the payloads of one batch share a place"
-                )
-                return Told(facts=(fact,))
-            taken.append(call)
-    return NOTHING
-
-
-def _overlap(one: Event, other: Event) -> bool:
-    starts, sizes = (
-        [each[name] for each in (one, other)] for name in ("source_offset", "size_bytes")
-    )
-    if one["source"] != other["source"]:
-        return False
-    return bool(starts[0] < starts[1] + sizes[1] and starts[1] < starts[0] + sizes[0])
-
-
 def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
     """The staging buffer that was destroyed under its map, and how many there were."""
     if traced.broken is None or traced.broken.trait != laws.D4.name:
@@ -193,3 +119,64 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
                 return Told(facts=(fact,))
             del alive[event["buffer"]]
     return NOTHING
+
+
+def tell_gone(verdict: Verdict, failure: Failure) -> Told:
+    """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer."""
+    if failure.kind not in _OF_GROUPS or len(verdict.execution.case.device.faults):
+        return NOTHING
+    groups: dict[int, Call] = {}
+    made: dict[int, Call] = {}
+    gone: dict[int, Call] = {}
+    batch: set[int] = set()
+    used: set[int] = set()
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "submit":
+            used |= batch
+            batch = set()
+        elif event.kind == "create_bind_group":
+            groups[event["group"]] = call
+        elif event.kind == "create_buffer":
+            made[event["buffer"]] = call
+        elif event.kind == "destroy_buffer":
+            gone[event["buffer"]] = call
+        elif event.kind == "dispatch" and not call.failed:
+            group = groups.get(event["group"])
+            old = [number for number, _, _ in event["ranges"] if number in gone]
+            if group is not None and old and event["group"] in used:
+                told = _with_old_group(call, group, gone[old[0]], made)
+                return replace(told, facts=(*told.facts, *_own_group(call, group, groups)))
+            batch.add(event["group"])
+    return NOTHING
+
+
+def _own_group(dispatch: Call, given: Call, groups: dict[int, Call]) -> Iterator[str]:
+    """The group that was made for the dispatch's own kernel, if it was given another kernel's."""
+    kernel, others = dispatch.event["kernel"], given.event["kernel"]
+    own = [call for call in groups.values() if call.event["kernel"] == kernel]
+    if kernel != others and own:
+        yield (
+            f"group {given.event['group']} is of {others}; that of {kernel} is group "
+            f"{own[-1].event['group']}, made at call {own[-1].number}: likeliest an entry of the "
+            "cache has the value of another key"
+        )
+
+
+def _with_old_group(dispatch: Call, group: Call, gone: Call, made: dict[int, Call]) -> Told:
+    number = gone.event["buffer"]
+    own = [n for n, call in made.items() if call.position == dispatch.position]
+    own = [n for n in own if made[n].event["role"] == made[number].event["role"]]
+    new = f"; {dispatch.place} made buffer {own[-1]} (call {made[own[-1]].number})" if own else ""
+    return Told(
+        sentence=(
+            f"{dispatch.place} was dispatched with the bind group of {group.place}, which binds "
+            f"{made[number].event['role']} buffer {number}, and that was destroyed"
+        ),
+        culprit=dispatch.position,
+        rule=laws.E3,
+        facts=(
+            f"call {dispatch.number} has bind group {dispatch.event['group']}, made at call "
+            f"{group.number}; call {gone.number} destroyed its buffer {number}{new}",
+        ),
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from properties.explain.argument import Argument
 from properties.oracles.laws.catalogue import Law
 
-_MOST_FACTS = 3
+_MOST_FACTS = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

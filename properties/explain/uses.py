@@ -5,13 +5,10 @@ the source or the target of a copy.  Each use is tried in a program of its own, 
 captured buffer.  So a replay that still needs the captured buffer is refused.
 """
 
-from dataclasses import replace
-
 from gpusim.ops import Replay
-from gpusim.program import Program
 from gpusim.text import write_op
 from properties.explain import rules
-from properties.explain.experiments import Judge
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -55,8 +52,7 @@ def tell_uses(verdict: Verdict, at: int, again: Judge) -> Told:
 def _fails(verdict: Verdict, command: str, free: str, again: Judge) -> bool:
     """Whether a replay of ``command`` over another buffer fails."""
     text = _MADE.format(**_FILLED) + _REPLAYED.format(command=command, free=free)
-    case = replace(verdict.execution.case, program=Program.parse(text), transformations=())
-    return again(case).failure is not None
+    return fails(verdict, text, again)
 
 
 def _told(when: str, uses: list[str]) -> str:
@@ -85,7 +81,7 @@ def tell_repeated(verdict: Verdict, failure: Failure, again: Judge | None) -> To
     wrong = []
     for first, second in _ORDERS:
         text = _TWICE.format(first=first, second=second)
-        judged = again(replace(case, program=Program.parse(text), transformations=()))
+        judged = instead_of(verdict, text, again)
         got = next((o.data for o in judged.execution.history.outcomes[::-1] if o.data), None)
         if judged.failure is not None and got is not None:
             source = _SOURCES.get(int.from_bytes(got, "little"), "neither")

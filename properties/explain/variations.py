@@ -5,13 +5,26 @@ operands; or it splits one op in two, or issues the commands of a replay as plai
 change is tried alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from gpusim.errors import DataLost
+from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Write
+from gpusim.ops import (
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Write,
+)
 from gpusim.program import Program, buffers_of, captures_of, replayed
 from properties.clients import BESIDE
 from properties.explain.experiments import Judge
@@ -25,6 +38,7 @@ _LEAST_BYTES = 4
 _MOST_SHOWN = 3
 _BY_THE_TEXT = ("misusing", BESIDE)
 """What these clients do besides depends on the text of each op, so that a change tells nothing."""
+_PLAIN = ("0", "1", "2", "3", "0.0", "1.0", "2.0", "3.0")
 _OTHER_DATA = (b"\x01", b"\x02", b"\x00", b"\x03", b"\x04", b"\x05")
 
 
@@ -44,16 +58,20 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
     passes: list[str] = []
     fails: list[str] = []
 
+    def run(program: Program) -> Verdict:
+        return again(replace(case, program=program))
+
     def is_passing(program: Program) -> bool:
-        return again(replace(case, program=program)).failure is None
+        return run(program).failure is None
 
     equal = list(of_equal_sizes(case.program, is_passing))
-    near = [text for _, _, text in equal] + list(of_places(case.program, is_passing))
+    near = [text for _, _, text in equal] + list(of_places(case.program, run))
     has_faults = len(case.device.faults) > 0
     others = neighbours(case.program, has_faults=has_faults)
     is_value = failure.kind is FailureKind.VALUE and not has_faults
-    for text, program in chain(others, _variants(case.program, is_value=is_value)):
-        tried = again(replace(case, program=program))
+    kernels = verdict.execution.kernels
+    for text, program in chain(others, _variants(case.program, kernels, is_value=is_value)):
+        tried = run(program)
         if tried.failure is None and _refused(tried) == _refused(verdict):
             passes.append(text)
         elif (
@@ -95,9 +113,18 @@ def _refused(verdict: Verdict) -> set[str]:
     return errors - {DataLost.__name__}
 
 
-def _variants(program: Program, *, is_value: bool) -> Iterator[tuple[str, Program]]:
+def _variants(
+    program: Program, kernels: Mapping[str, Kernel], *, is_value: bool
+) -> Iterator[tuple[str, Program]]:
     """The program with one thing changed, after a description of the change."""
     for at, op in enumerate(program):
+        yield from _plainer(program, at, op)
+        before = program[at - 1] if at else None
+        if is_value and isinstance(op, Dispatch) and isinstance(before, Dispatch):
+            sizes = [kernels[each.kernel].uniform_bytes for each in (before, op)]
+            for _, unlike in [*_unlike(before)][:1] if len({*sizes}) > 1 else ():
+                text = f"with op {at} as op {at - 1} with other scalars, of as many bytes"
+                yield text, instead(program, at, unlike)
         if is_value and isinstance(op, Dispatch) and op in program.ops[:at]:
             for said, unlike in _unlike(op):
                 yield f"with op {at} {said}", instead(program, at, unlike)
@@ -115,6 +142,23 @@ def _variants(program: Program, *, is_value: bool) -> Iterator[tuple[str, Progra
             larger = replace(op, size_bytes=2 * op.size_bytes)
             moved, said = _reads_at_the_end(instead(program, at, larger), op)
             yield f"with {op.buffer} of {larger.size_bytes} bytes{said}", moved
+
+
+def _plainer(program: Program, at: int, op: Op) -> Iterator[tuple[str, Program]]:
+    """The program with a plain scalar in the place of one that is not."""
+    ops: Sequence[Op] = op.commands if isinstance(op, Capture) else [op]
+    for n, each in enumerate(ops):
+        if not isinstance(each, AnyDispatch):
+            continue
+        for place, scalar in enumerate(each.scalars):
+            plain = type(scalar)(0 if str(scalar) == "-0.0" else 1)
+            if str(scalar) in _PLAIN:
+                continue
+            scalars = (*each.scalars[:place], plain, *each.scalars[place + 1 :])
+            other: Op = replace(each, scalars=scalars)
+            if isinstance(op, Capture) and isinstance(other, Command):
+                other = replace(op, commands=(*op.commands[:n], other, *op.commands[n + 1 :]))
+            yield f"with {plain} for {scalar} in op {at}", instead(program, at, other)
 
 
 def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:

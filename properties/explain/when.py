@@ -3,12 +3,20 @@
 Nothing here decides which mistake was made.
 """
 
-from gpusim.ops import AnyDispatch
+from collections.abc import Iterator
+
+from gpusim.ops import AnyDispatch, Copy, Read
 from gpusim.program import Program
+from gpusim.text import write_op
 from properties.explain.argument import Reached
+from properties.explain.calls import calls
 from properties.explain.clocks import Traced
 from properties.explain.hypothesis import Hypothesis
+from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
 
 
 def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
@@ -18,10 +26,53 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
     if best.kind == "scalars" and best.other > best.culprit:
         return _apart(best, program)
     if best.kind == "omitted" and int(best.detail) > 0:
-        return _cut_before(best.culprit, int(best.detail), traced)
+        return cut_before(best.culprit, int(best.detail), traced)
     if best.kind == "omitted" and traced.never_submitted(best.culprit):
         return (_never(program, best.culprit),)
     return ()
+
+
+def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Traced) -> Told:
+    """An op that no submit carried out, where only a count or a later law shows it.
+
+    ``sentence`` is what was said of the failure so far.
+    """
+    is_counted = failure.kind is FailureKind.STATISTICS
+    is_consequence = failure.kind is FailureKind.LAW and failure.trait == laws.C7.name
+    if not traced.has_left or not (is_counted or is_consequence):
+        return NOTHING
+    program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
+    for reached in traced.reached:
+        at = reached.position
+        is_command = at < len(program) and isinstance(program[at], AnyDispatch | Copy | Read)
+        if not is_command or reached.submitted >= 0 or outcomes[at].error is not None:
+            continue
+        facts = tuple(_passed_by(verdict, reached, traced))
+        return Told(
+            sentence=f"op {at} ({write_op(program[at])}) was accepted, and no submit carried it "
+            f"out; so {sentence}",
+            culprit=at,
+            rule=laws.C1,
+            facts=facts,
+        )
+    return NOTHING
+
+
+def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[str]:
+    """The first submit since an op was called, which did not carry it out."""
+    reason = ""
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "encode" and not call.failed:
+            reason = call.event["reason"]
+        elif call.event.kind == "submit" and call.number >= reached.recorded:
+            held = ", ".join(f"op {n}" for n, _ in traced.submits.get(call.number, ()))
+            place = call.place.partition(" (")[0]
+            itself = " itself" if call.position == reached.position else ""
+            yield (
+                f"the first submit after op {reached.position} began, call {call.number}, made in "
+                f"{place}{itself} with the reason {reason!r}, carried out {held or 'no op'} alone"
+            )
+            return
 
 
 def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
@@ -59,7 +110,7 @@ def _never(program: Program, at: int) -> str:
     return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"
 
 
-def _cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
+def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
     """Another replay that was cut between two batches just before the command that is missing."""
     cuts = {
         position: (number, later)

@@ -50,7 +50,7 @@ class Signature:
     real: bool
     """Whether any buffer holds floats."""
     counts: bool
-    """Whether every word that it writes is below ``FEW``, so that it can serve as a grid."""
+    """Whether every word that the kernel writes is below ``FEW``, and so can be part of a grid."""
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -111,7 +111,7 @@ _MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
 """One dispatch of a guarded kernel in this many exceeds the limit in a dimension."""
 _FULL_GRIDS = 200
-"""One dispatch of another kernel in this many reaches the limit."""
+"""One dispatch of an unguarded kernel in this many reaches the limit."""
 
 _HUGE_BYTES = Weights(
     (1 << 16, 8), ((1 << 16) + 4, 3), ((1 << 18) - 4, 3), ((1 << 20) + 260, 1), (1 << 21, 1)

@@ -1,8 +1,8 @@
 """The moves with parts of buffers, and with grids that the GPU reads.
 
 A grid that the GPU reads has few groups, or more than any device runs, so that every program
-ends.  It is read only from a buffer whose words are all such counts; ``draft`` knows these
-buffers.
+ends.  The grid is read only from a buffer whose words are all of these two sorts; ``draft`` knows
+these buffers.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The invalid dispatches: one function for each refusal of the contract.
 
-A valid dispatch is drawn.  Then one thing in it is made wrong, or at times two, to see which of
-them is refused first.
+A valid dispatch is drawn.  Then one thing in it is made wrong.  At times two things are, to see
+which of them is refused first.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ _Fault = Callable[[Choices, Draft, _Launch], _Launch | None]
 
 
 def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A dispatch with one mistake, at times two, to see which is refused first."""
+    """A dispatch with one mistake, at times two."""
     signature = choices.weighted(shape.kernels)
     bound = _bound(choices, draft, signature)
     if bound is None:
@@ -88,7 +88,8 @@ def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[Liv
 
 def _first_that_applies(choices: Choices, draft: Draft, right: _Launch) -> _Launch:
     if draft.wide_grid and not right.signature.guarded and choices.chance(1, 3):
-        # Another kernel was given it, so a check that is remembered without the kernel accepts it.
+        # A guarded kernel was given this grid.  A runtime that remembers its checks without the
+        # kernel accepts the grid.
         return replace(right, grid=draft.wide_grid, place=None)
     return choices.weighted(_FAULTS)(choices, draft, right) or _wrong_count(choices, draft, right)
 
@@ -167,7 +168,7 @@ def _aliased_parts(choices: Choices, draft: Draft, launch: _Launch) -> _Launch |
 
 
 def _bad_place(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """A grid that cannot be read: unaligned, cut off, or in a buffer that is written."""
+    """A grid that cannot be read: unaligned, cut off, or in a buffer that is freed or written."""
     if not draft.indirect or not draft.live:
         return None
     counts = choices.pick(draft.live)
@@ -225,7 +226,7 @@ def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
 
 
 def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """Every dimension within the limit, but more groups in all than the kernel may have."""
+    """More groups in all than the kernel may have; without a guard, each dimension is legal."""
     signature = launch.signature
     most = min(draft.limits.max_groups_per_dimension, 2**16 - 1)
     x = signature.max_groups + 1 if signature.guarded else most

@@ -1,4 +1,4 @@
-"""Marks in a trace: where each op of a program begins and ends; and a look at the counters between.
+"""Marks of where each op begins and ends in a trace, and a look at the counters in between.
 
 Nothing here runs a program or judges one.
 """
@@ -78,7 +78,7 @@ def apart(trace: Trace) -> tuple[Trace, Trace]:
 
 _BEGINS, _ENDS = ("op", "close"), ("outcome", "closed")
 _LOOKED_AT = 4
-"""In one case in this many, the counters are looked at in the middle."""
+"""In every fourth case or so, the counters are looked at in the middle."""
 
 
 def looked_at(case: Case) -> int:

@@ -8,8 +8,8 @@ an op looks at everything there is.  A loop inside a function of C is not seen.
 Memory: the program is repeated on one runtime (see ``rounds``).
 
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
-decides at which op a batch is submitted, and widening it changes nothing of that.  Its caches are
-small, so that they are full soon.
+decides at which op a batch is submitted, and the widened program submits at the same ops.  Its
+caches are small, so that they are full soon.
 Work is counted once more with caches that keep every plan.  Nothing here looks at values or errors.
 """
 
@@ -45,17 +45,17 @@ _MOST_BYTES = 1 << 14
 _WIDTHS = (4, 8, 16)
 """How often each op is issued."""
 _FEW = (2, 4, 8)
-"""The widths that are tried first; most programs show with them that they cost no more."""
+"""The widths that are tried first; with these most programs pass."""
 _FACTOR, _SLACK_LINES = 1.15, 40
 """How much more the second doubling may cost than the first: 15 percent and 40 lines.
 
-The second adds twice as many ops, so half its lines are compared.  With ``_FEW`` a quarter of both
-is allowed.
+The second doubling adds twice as many ops, so half its lines are compared.  With ``_FEW`` only a
+quarter of the 15 percent and of the 40 lines is allowed.
 """
 
 
 def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure where ``case`` is drawn to be counted, and costs more than it should."""
+    """The failure if ``case`` is drawn to be counted, and costs more than it should."""
     if not case.seed or not SeededChoices(f"cost {case.seed}").chance(1, _ONE_IN):
         return None
     return count_cost(case, factory)
@@ -196,7 +196,7 @@ def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
             _counted_lines(case, factory, each, FunctionLines(), functions)
             lines.append(functions.get(verb, Counter())[name])
         first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
-        # With more buffers there is still one op, so its lines should not become more; one may.
+        # With more buffers there is still one op, so it should take no more lines; one is allowed.
         grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
         shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
         makes = "make" if grows else "do not make"

@@ -193,7 +193,7 @@ class _Follower(Unwatched):
         self._lost: dict[str, None] = {}
         self._hides_losses = hides_losses
         self._written: dict[str, None] = {}
-        """The buffers that any op wrote; followed where losses are hidden."""
+        """The buffers that any op wrote; noted only if losses are hidden."""
         self._captures = captures_of(program)
 
     def perform(self, op: Op) -> Delivery | None:

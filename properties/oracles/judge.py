@@ -48,8 +48,8 @@ Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
 Laws = Callable[[Iterable[Event], LawContext], Checker]
 
 _BESIDE = "of the runtime beside"
-_SUBMIT_FAILED = "SubmitFailed"
 """Ends the op of a failure that a second runtime shows."""
+_SUBMIT_FAILED = "SubmitFailed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,8 +275,8 @@ def _judge_close(execution: Execution, faults: frozenset[str], expected: History
 def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    A call that follows from an invalid op, of the program or of its client, is not reported.  Nor
-    is a call that follows from an injected fault.
+    If the program or its client has an invalid op, or a fault was injected, no call is reported:
+    the call may follow from that.
     """
     case = execution.case
     if not execution.reports:
@@ -326,7 +326,7 @@ def _counts(execution: Execution) -> Callable[[Report], bool]:
 def _judge_variants(
     execution: Execution, faults: frozenset[str], factory: TargetFactory, oracles: Oracles
 ) -> Failure | None:
-    """The same case without its faults, or under its transformations."""
+    """The failure that shows in the case without its faults, or under its transformations."""
 
     def again(case: Case) -> Execution:
         return execute(case, factory)

@@ -2,9 +2,9 @@
 
 This is done in two ways.  In the first, each round makes all that it uses and leaves nothing alive.
 In the second, buffers and graphs live through all rounds, and a graph is replayed at ever new
-places of its batch.  Scalars and grids are others in each round.  Host memory counts only if it was
-allocated by code of the runtime or of the simulated device.  Later rounds should keep no more of it
-than earlier ones.  Nothing here counts work, or looks at values or errors.
+places of its batch.  Scalars and grids differ from round to round.  Host memory counts only if code
+of the runtime or of the simulated device allocated it.  Later rounds should keep no more of it than
+earlier ones.  Nothing here counts work, or looks at values or errors.
 """
 
 import gc
@@ -40,7 +40,7 @@ _KEEPING = (*COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
 
 
 def judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure if each few rounds of the program keep more host memory."""
+    """The failure if the program keeps more host memory from each look to the next."""
     ops = cleared(case.program)
     reason = "though every buffer is freed and every read delivered"
     with untraced_target(case, factory) as target:

@@ -60,7 +60,7 @@ def _judge(
 ) -> Failure | None:
     """The first wrong figure after the first ``ops`` ops, which caused these events.
 
-    None: after all ops, and the sync at the end.
+    If ``ops`` is None: after all ops, and the sync at the end.
     """
     program, is_over = execution.case.program, ops is None
     ops = len(program) if ops is None else ops

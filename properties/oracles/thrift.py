@@ -189,7 +189,7 @@ class _Followed:
     def _keep(self, name: str, key: Any, kept: dict[Any, None], capacity: int) -> None:
         """Put a new entry into a cache, first in, first out.  It must not hold an equal entry.
 
-        The cache drops entries at a free as well; these stay here, since nothing asks for them.
+        The cache drops entries at a free too; they stay here, since nothing asks for them again.
         """
         if key in kept:
             self._waste(name, f"an entry of the {name} is made again, though it is kept")
@@ -215,7 +215,10 @@ class _Followed:
         is_fence = about["source"] == self._fence_source
         is_known = self._done == self._acts or self._acts in self._mapped.values()
         if is_fence and self._commands == 1 and is_known:
-            self._waste("fence", "a sync submits a fence, though what came before has its own")
+            self._waste(
+                "fence",
+                "a sync submits a fence, though the queue is done, or a pending read shows when",
+            )
 
     def _check_page(self, size_bytes: int) -> None:
         """Check that a read which begins a page has no room on the page before."""

@@ -125,7 +125,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", ResourceWarning)
             self.runtime.close()
-        # A callback may have closed it while the close was under way.
+        # A callback may close the runtime during this close, and so take the warning.
         self._has_warned |= any(one.category is ResourceWarning for one in warned)
         if left and not self._has_warned:
             raise SilentClose(f"the close did not warn of {left} buffers that were never freed")

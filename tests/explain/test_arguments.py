@@ -117,6 +117,14 @@ def test_the_lines_tell_what_a_foreign_runtime_does_wrong(defect: str) -> None:
     assert any(line.startswith(f"rule: {rule}") for line in lines), lines
 
 
+def test_which_of_several_reads_is_forgotten_is_tried() -> None:
+    lines = foreign_argument("forgets_reads").lines
+    assert (
+        "fact: tried with equal reads before one sync: of 2 none is wrong; of 3 or 4 or 5 the "
+        "third alone is wrong; with a flush after each read, the same" in lines
+    )
+
+
 def test_every_defect_of_the_foreign_runtime_is_asked_for() -> None:
     assert FOREIGN.keys() == foreign.DEFECTS.keys()
 

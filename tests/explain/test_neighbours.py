@@ -31,10 +31,13 @@ TOLD = (
         program=f"alloc a 4\nalloc b 16\n{_DISPATCH.replace(' a ', ' b ')}"
         "dispatch_indirect affine a 1,1 b 4\nwrite b 12 01010101\nread a 0 4 -> r0\n",
         headers="policy: ring uniform_ring_bytes=1\n",
-        says=("with op 4 at byte 0, 4, 8 of b (fails at 12)",),
+        says=(
+            "with op 4 at byte 0, 4, 8 of b (fails at 12; it is held back at 0, 4, 8; in use are "
+            "bytes 4 to 15)",
+        ),
     ),
     Told(
-        name="word_copy_not_written",
+        name="copy_not_written",
         program="alloc a 8\nwrite a 0 01010101\ncopy a 0 a 4 4\nwrite a 0 01010101\n"
         "read a 4 4 -> r0\n",
         headers="device: simulated failed_submits=0\npolicy: lazy\n",

@@ -132,7 +132,7 @@ TRIALS = (
         "read a 4 4 -> r0\n",
         headers="policy: eager uniforms=ring\n",
         says=(
-            "the uniforms of the batch of op 3 (copy a 0 a 1 8) were not written",
+            "the uniforms of op 3 (copy a 0 a 1 8) were not written",
             "so it ran with the payload of op 2 (copy a 0 a 1 4), and with none of its own",
         ),
     ),

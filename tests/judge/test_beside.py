@@ -35,8 +35,6 @@ PROGRAM = Program.parse(
     + "read b 0 64 -> r3\n"
 )
 
-FREEING = Program.parse("alloc c 64\ndispatch affine c 3,5 1x1x1\nfree c\n")
-
 LENGTHS = (len(PROGRAM), len(PROGRAM) - 2)
 """Of these the runtime beside is closed before the first, and after it."""
 
@@ -67,7 +65,6 @@ def together() -> list[Mutant]:
 def test_what_two_runtimes_share_by_mistake_is_found(mutant: Mutant) -> None:
     factory = factory_of(mutant, "simulated", BUILTIN)
     programs = [Program(PROGRAM.ops[:length]) for length in LENGTHS]
-    programs.append(Program((*PROGRAM.ops[:4], *FREEING, *PROGRAM.ops[4:])))
     cases = [case_of("simulated", policy, each) for policy in PRESETS for each in programs]
     assert any(judge(case, factory, MEANING_ONLY).failure is not None for case in cases)
 

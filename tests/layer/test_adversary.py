@@ -9,7 +9,7 @@ import wgpu
 from gpusim.devices import open_device
 from gpusim.layer import Adversary, Watch, stand_between
 from gpusim.layer.adversary import HeldPromise
-from properties.explain.settling import IN_ORDER, REVERSED
+from properties.explain.settling import AT_RANDOM, IN_ORDER, REVERSED
 from properties.model.disturbance import Disturbance
 from tests.layer.mistakes.parts import STAGING
 
@@ -72,6 +72,16 @@ def test_an_explanation_knows_a_seed_of_each_order(
     assert order_in_a_loop(disturbed, 3) == order
     # The layer in JavaScript draws otherwise.
     assert ["any", "last", "first"][settling.seed % 3] == ("last" if order[0] else "first")
+
+
+def test_an_explanation_knows_seeds_of_random_orders(disturbed: Any, adversary: Adversary) -> None:
+    orders = set()
+    for seed in AT_RANDOM:
+        adversary.begin(seed)
+        orders.add(tuple(order_in_a_loop(disturbed, 3)))
+    assert len(orders) == 6
+    # The layer in JavaScript settles any map too.
+    assert {seed % 3 for seed in AT_RANDOM} == {0}
 
 
 def test_a_program_begins_though_the_event_loop_of_the_one_before_has_ended(

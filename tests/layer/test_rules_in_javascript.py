@@ -168,3 +168,10 @@ def test_both_languages_say_the_same() -> None:
     assert shown == expected
     met = Counter(report["rule"] for reports in expected for report in reports)
     assert set(met) == {rule.name for rule in RULES} - ONLY_IN_PYTHON
+
+
+@pytest.mark.skipif(NODE is None, reason="no node is on the PATH")
+def test_a_dynamic_offset_moves_only_the_bindings_whose_layout_says_so() -> None:
+    script = SCRIPT.with_name("bind_moved.mjs")
+    done = subprocess.run([NODE or "", str(script)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [[1, 0, 64, "read_write"], [2, 256, 16, "uniform"]]

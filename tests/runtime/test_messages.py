@@ -91,7 +91,7 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a foreign buffer",
         lambda at: at.runtime.free("a"),
-        "cannot use what is of type str as a buffer because this runtime did not make it (probably "
+        "cannot use a value of type str as a buffer because this runtime did not make it (probably "
         "alloc makes the buffer, and write brings the bytes)",
     ),
     (
@@ -229,7 +229,7 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a shape of another size",
         lambda at: at.runtime.read(at.a, dtype="u2", shape=(2, 3)),
-        "cannot read 16 bytes as uint16 of shape (2, 3) because those hold 12 bytes (probably "
+        "cannot read 16 bytes as uint16 of shape (2, 3) because that array has 12 bytes (probably "
         "size_bytes counts elements)",
     ),
     (
@@ -334,7 +334,7 @@ def test_another_thread_is_told_whose_the_runtime_is(driver: Driver) -> None:
         thread.start()
         thread.join()
     assert said == [
-        "cannot call a runtime from this thread because it belongs to the one that made it "
+        "cannot call a runtime from this thread because another thread made the runtime "
         "(probably each thread needs a runtime of its own)"
     ]
 

@@ -91,7 +91,7 @@ def test_vectors_structs_and_half_floats_are_words() -> None:
 MAIN = "@compute @workgroup_size(1) fn main() {"
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("fn f() {", {}, "line 1, column 9: expected '}'"),
-    (TEXT, {}, "entry point '' because the shader has turn, main"),
+    (TEXT, {}, "entry point '' because the shader has the entry points turn, main"),
     (TEXT, {"entry_point": "other"}, "entry point 'other'"),
     (
         "@group(0) @binding(0) var<storage> z: array<u32>;\n"

@@ -121,7 +121,7 @@ def test_a_malformed_line_is_named_with_what_was_expected(
     ("line", "reason"),
     [
         ("alloc a 8", "cannot introduce buffer a in op 2 because an op before it did"),
-        ("alloc A 8", "cannot name a buffer 'A' in op 2 because a name is a lower-case letter"),
+        ("alloc A 8", "cannot name a buffer 'A' in op 2 because a name has lower-case letters"),
         ("read a 0 1 -> r", "cannot introduce result r in op 2"),
         ("read a 0 1 -> 9", "cannot name a result '9' in op 2"),
         ("write b 0 00", "cannot use b in op 2 because no op before it allocates it"),

@@ -1,4 +1,4 @@
-"""Rules about mapped memory: a view that outlives its mapping, a write while a map is pending."""
+"""Rules about mapped memory: a view that outlives its mapping, a write to a mapped buffer."""
 
 from collections.abc import Iterator
 

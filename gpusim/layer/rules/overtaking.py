@@ -25,7 +25,7 @@ class Write:
     def __init__(self, start: int, end: int, call: "WriteCall", readers: list[Command]) -> None:
         self.start, self.end, self.call = start, end, call
         self.readers = readers
-        """Commands that were recorded since and will read them."""
+        """Commands that were recorded since the write, and will read the bytes."""
 
     def part(self, start: int, end: int) -> "Write":
         """The part of this write from ``start`` to ``end``."""
@@ -88,7 +88,7 @@ def _start(write: Write) -> int:
 
 
 class Overtaken:
-    """Two writes and the bytes of both, for a command between them that is not submitted yet."""
+    """Two writes, and the bytes that both write; a command between them is not submitted yet."""
 
     __slots__ = ("buffer", "end", "event", "first_site", "second_site", "start")
 
@@ -134,7 +134,7 @@ class OvertakingWrite(Check):
         return iter(())
 
     def dispatch(self, event: Event) -> Iterator[Breach]:
-        """A command is recorded: it will read what the queue holds when it gets there."""
+        """A command is recorded: it will read what its buffers hold when the queue runs it."""
         encoder = self.scene.encoders.get(event["encoder"])
         if encoder is not None and self._unread:
             command = encoder.commands[-1]

@@ -65,10 +65,10 @@ def _unusable(event: Event, name: str, recorded: Encoder) -> tuple[str, list[Pla
 def _unavailable(buffer: Buffer, command: Command) -> tuple[str, list[Place]]:
     recorded = Place(doing=f"the {command} that uses it is recorded", site=command.site)
     if buffer.destroyed_site:
-        what = f"a {command} is submitted whose {buffer} is destroyed"
+        what = f"a submitted {command} uses {buffer}, which is destroyed"
         return what, [recorded, Place(doing="it is destroyed", site=buffer.destroyed_site)]
     state = "mapped" if buffer.map_state == "mapped" else "not mapped yet, but its map is pending"
-    what = f"a {command} is submitted whose {buffer} is {state}"
+    what = f"a submitted {command} uses {buffer}, which is {state}"
     return what, [recorded, Place(doing="it is mapped", site=buffer.map_site)]
 
 

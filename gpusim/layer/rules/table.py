@@ -31,9 +31,9 @@ RULES = (
     Rule(
         name="overtaking-write",
         sentence=(
-            "A queue write overwrites bytes of an earlier queue write with others; a command that "
-            "reads them was recorded between the two and is submitted after both, and nothing "
-            "that reads any byte of the earlier write was submitted between them."
+            "A queue write replaces bytes of an earlier queue write by other bytes; a command that "
+            "reads the replaced bytes was recorded between the two writes and is submitted after "
+            "both, and nothing that was submitted between them reads a byte of the earlier write."
         ),
         source=(
             '18.2: writeBuffer() issues "Write contents into buffer" on the queue timeline at the '
@@ -45,8 +45,8 @@ RULES = (
     Rule(
         name="wrong-submit",
         sentence=(
-            "A command buffer is submitted that was submitted before, that another device made, "
-            "or that uses a buffer which is destroyed, mapped or waits for its map."
+            "A submitted command buffer was submitted before, was made by another device, or uses "
+            "a buffer that is destroyed, is mapped or waits for its map."
         ),
         source=(
             '18.2, submit(): each command buffer "must be valid to use with this", the internal '
@@ -113,7 +113,7 @@ RULES = (
 EMPTY_SUBMIT = Rule(
     name="empty-submit",
     sentence="A submit has no command, and no queue write waits for it.",
-    source="none: WebGPU allows it, so that only who promises otherwise is accused",
+    source="none: WebGPU allows it; only a target that promises otherwise is accused",
     remedy="submit only where a command was recorded, or bytes were written, since the last submit",
     check=EmptySubmit,
 )

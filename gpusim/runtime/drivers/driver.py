@@ -1,7 +1,7 @@
 """The verbs through which the runtime calls a device, and one driver over wgpu-py.
 
-Here a device's errors become ours.  Nothing here decides when a command is issued, and
-no other part of the runtime touches a device object.
+Here a device's errors become ours.  Nothing here decides when a command is issued.  Only
+drivers call the objects of a device.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Driver(Protocol):
     ``device`` is the device that the driver calls.  ``adopt_buffer`` raises ``Refused`` classes.
     ``lost`` is true once any verb has found the device gone.  ``compile`` may
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
-    ``take`` raises whatever ``receive`` does, and may then be called again.
+    ``take`` raises whatever ``receive`` raises, and may then be called again.
     ``wait`` and ``drain`` say whether they succeeded within ``seconds``; None waits as
     long as it takes, and 0 does not wait.
     """

@@ -36,7 +36,7 @@ class Fault:
 class FaultyDriver:
     """A driver with a plan of faults; after a DeviceLost each verb raises DeviceLost.
 
-    ``adopt_buffer`` and ``destroy_buffer`` never raise, but a destroy may lose the device.
+    ``adopt_buffer`` and ``destroy_buffer`` raise no fault, but a destroy may lose the device.
     """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:

@@ -126,7 +126,7 @@ class NativeDriver(WgpuDriver):
         return bool(mapping.native.is_pending)
 
     def _is_queue_empty(self) -> bool:
-        """Whether all submitted work is done."""
+        """Poll; returns whether all submitted work is done."""
         null = self._api.ffi.NULL
         return bool(self._lib.wgpuDevicePoll(self._device._internal, False, null))
 
@@ -136,7 +136,7 @@ class NativeDriver(WgpuDriver):
         self._lib.wgpuDevicePoll(self._device._internal, True, submission)
 
     def _comes_true(self, has_come: Callable[[], bool], seconds: float) -> bool:
-        """Ask ``has_come`` repeatedly for up to ``seconds``; whether it came true."""
+        """Ask ``has_come`` repeatedly for up to ``seconds``; returns whether it came true."""
         end, delays = monotonic() + seconds, poll_delays()
         while not has_come():
             left = end - monotonic()
@@ -279,8 +279,8 @@ def native_maps() -> NativeMaps:
 def driver_for(device: Any) -> WgpuDriver:
     """The fastest sound driver: ``NativeDriver`` if the device is of wgpu-py's own backend.
 
-    A subclass of the backend's device gets ``WgpuDriver``: it may watch calls that
-    ``NativeDriver`` does not make through it.
+    A subclass of the backend's device gets ``WgpuDriver``: the subclass may watch its calls, and
+    ``NativeDriver`` calls past it.
     """
     backend = sys.modules.get("wgpu.backends.wgpu_native")
     if backend is not None and type(device) is backend.GPUDevice:

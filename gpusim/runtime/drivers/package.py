@@ -48,7 +48,7 @@ def promise_of_loss(device: Any) -> Any:
 
 
 def says_lost(error: Exception) -> bool:
-    """Whether a device's error is that the device was lost."""
+    """Whether a device's error says that the device was lost."""
     return _LOST.search(str(error)) is not None
 
 

@@ -39,9 +39,10 @@ class _Numbers(dict[int, int]):
 
 
 class TracedDriver:
-    """A driver that emits an event for each verb, before the verb is carried out.
+    """A driver that emits an event for each verb.
 
-    A verb that raises a DeviceFault is followed by a ``failed`` event.  The groups of an indirect
+    Writes, encodes, submits, maps and destroys are emitted before they are carried out.  A verb
+    that raises a DeviceFault is followed by a ``failed`` event.  The groups of an indirect
     dispatch are two numbers: a buffer, and an offset in it.  Objects are numbered in the order in
     which this trace first saw them.  So two runs of one program on a shared driver leave equal
     traces.  ``limits`` replace the driver's, to see what a runtime does on a smaller device.

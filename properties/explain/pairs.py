@@ -1,0 +1,109 @@
+"""Pairs of dispatches that differ in one thing, each tried alone: by what is a call found again?
+
+Bind groups, plans, shapes and payloads are kept, and found again by a key.  If a key leaves
+something out, the second of two dispatches that differ in that alone goes wrong.
+"""
+
+from properties.explain.argument import Argument
+from properties.explain.clocks import Traced
+from properties.explain.experiments import Judge, instead_of
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+
+_MADE = "".join(
+    f"alloc {name} {size}\nwrite {name} 0 {word * (size // 4)}\n"
+    for name, size, word in (
+        ("x", 512, "01000000"),
+        ("y", 512, "02000000"),
+        ("w", 256, "03000000"),
+        ("o", 512, "04000000"),
+        ("p", 512, "05000000"),
+    )
+)
+_ENDS = "read o 0 512 -> ro\nread p 0 512 -> rp\n"
+_FOLD = "dispatch fold x,o 1 1x1x1"
+_AFFINE = "dispatch affine o 3,1 1x1x1"
+_PAIRS = {
+    "an input of the same size": (_FOLD, "dispatch fold y,o 1 1x1x1"),
+    "an input of another size": (_FOLD, "dispatch fold w,o 1 1x1x1"),
+    "a new input for a freed one": (
+        _FOLD,
+        "free x\nalloc v 512\ndispatch fold v,o 1 1x1x1",
+    ),
+    "an output": (_AFFINE, "dispatch affine p 3,1 1x1x1"),
+    "the part": (
+        "dispatch affine o[0:256] 3,1 1x1x1",
+        "dispatch affine o[256:512] 3,1 1x1x1",
+    ),
+    "the second of two inputs": (
+        "dispatch mix x,y,o 3,1 1x1x1",
+        "dispatch mix x,p,o 3,1 1x1x1",
+    ),
+    "the last of three buffers": (
+        "dispatch mix x,y,o 3,1 1x1x1",
+        "dispatch mix x,y,p 3,1 1x1x1",
+    ),
+    "the kernel": (_AFFINE, "dispatch count o 3,1 1x1x1"),
+    "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
+    "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
+    "the grid": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
+}
+"""Two dispatches, by what differs."""
+_LAWS = (laws.B1.name, laws.E2.name, laws.E3.name, laws.E5.name)
+_OPERANDS = ("scalars", "buffers", "kernel", "call")
+_KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
+_SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
+_MOST_RIGHT = 4
+_OF_ONE_SORT = ("input", "inputs", "output", "scalar")
+
+
+def tell_pairs(
+    verdict: Verdict,
+    failure: Failure,
+    kind: str,
+    traced: Traced,
+    argument: Argument,
+    again: Judge | None,
+) -> Told:
+    """In what two dispatches must differ for the second to go wrong.
+
+    ``kind`` is that of the mistake that explains the bytes, and ``argument`` what is known so far.
+    """
+    case, fits = verdict.execution.case, verdict.execution.capabilities
+    if again is None or failure.kind not in _KINDS or len(case.device.faults) or not fits.parts:
+        return NOTHING
+    broken = traced.broken.trait if traced.broken is not None else ""
+    rule = argument.rule.name if argument.rule is not None else ""
+    if kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
+        return NOTHING
+    tried = {
+        what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in _PAIRS.items()
+    }
+    # Where the second goes wrong by itself as well, the first has no part in it.
+    failed = {
+        what: kind
+        for what, kind in tried.items()
+        if kind is not None and _failed(verdict, _PAIRS[what][1], again) is None
+    }
+    # A law may be broken by each of them; what comes back wrong tells more.
+    wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
+    near = {word for what in wrong for word in what.split() if word in _OF_ONE_SORT}
+    right = [what for what in tried if what not in wrong]
+    right.sort(key=lambda what: not near & {*what.split()})
+    if not wrong or not right:
+        return NOTHING
+    left = len(right) - _MOST_RIGHT
+    return Told(
+        facts=(
+            f"of two dispatches that differ in one thing, the second goes wrong if that is "
+            f"{' or '.join(wrong)}; not if it is {', '.join(right[:_MOST_RIGHT])}"
+            f"{f' or {left} others' if left > 0 else ''}",
+        )
+    )
+
+
+def _failed(verdict: Verdict, dispatches: str, again: Judge) -> FailureKind | None:
+    failure = instead_of(verdict, f"{_MADE}{dispatches}\n{_ENDS}", again).failure
+    return None if failure is None else failure.kind

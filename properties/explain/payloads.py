@@ -1,0 +1,308 @@
+"""The payloads of a batch, followed from the call that wrote them: uniforms, and staged bytes.
+
+A payload is written by the queue, which acts at once.  So it must stand there before its batch is
+submitted, and nothing may be written over it until then.  A trace shows each write, and so whether
+a payload was written over, was never written, or was written with other bytes.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from math import prod
+
+from gpusim.errors import InvalidScalar
+from gpusim.ops import AnyDispatch, Dispatch, Op
+from gpusim.runtime.commands import UNKNOWN_GROUPS, Role
+from gpusim.runtime.policy import Uniforms
+from gpusim.text import write_op
+from gpusim.trace import Event
+from properties.explain.calls import Call, calls
+from properties.explain.clocks import Fed, Traced
+from properties.explain.experiments import shown_by
+from properties.explain.hypothesis import named
+from properties.explain.scene import Scene, Step, place_of
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import UNIFORM
+
+UPLOAD = Role.UPLOAD.value
+_ROLES = (UNIFORM, UPLOAD)
+_KINDS = (FailureKind.VALUE, FailureKind.LAW, FailureKind.ERROR)
+_BY_SLOT = (laws.B1.name, laws.B3.name)
+_MOST_SHOWN = 16
+_OF_BYTES = (laws.A8.name, laws.A9.name)
+
+
+def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced) -> Told:
+    """A payload that was written over, never written, or written wrongly.
+
+    ``guess`` is the law that the mistake breaks by the bytes alone.  If that is about the place of
+    bytes, what the calls show counts more.
+    """
+    if failure.kind not in _KINDS or traced.broken is None:
+        return NOTHING
+    over = _written_over(verdict)
+    if over is not None:
+        return _told_over(verdict, *over, guess)
+    stale = _unwritten(verdict)
+    if stale.sentence:
+        return stale
+    if traced.fed is not None and traced.broken.trait in _BY_SLOT:
+        places = _places(verdict, traced.fed)
+        if places:
+            return Told(facts=places)
+    fed = _misfed(verdict, traced)
+    if fed.sentence and guess == laws.B1.name and failure.kind is not FailureKind.LAW:
+        return Told(facts=fed.facts)
+    return fed if fed.sentence else _shared(verdict, traced)
+
+
+def _written_over(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
+    """The first payload over which another op wrote before any submit; and the next submit."""
+    waiting: list[Call] = []
+    pair: tuple[Call, Call] | None = None
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "submit" or call.failed:
+            if pair is not None:
+                return (*pair, None if call.failed else call)
+            waiting = []
+        elif call.event.kind == "write_buffer" and call.event["role"] in _ROLES and pair is None:
+            first = next((each for each in waiting if _is_over(each, call)), None)
+            pair = None if first is None else (first, call)
+            waiting.append(call)
+    return None if pair is None else (*pair, None)
+
+
+def _is_over(one: Call, other: Call) -> bool:
+    if one.event["buffer"] != other.event["buffer"] or one.position == other.position:
+        return False
+    (start, end), (low, high) = _bounds(one.event), _bounds(other.event)
+    return bool(start < high and low < end)
+
+
+def _bounds(write: Event) -> tuple[int, int]:
+    return write["offset"], write["offset"] + len(write["data"])
+
+
+def _bytes_of(write: Call) -> str:
+    start, end = _bounds(write.event)
+    return f"bytes {start} to {end - 1} of {write.event['role']} buffer {write.event['buffer']}"
+
+
+def _told_over(verdict: Verdict, first: Call, again: Call, submit: Call | None, guess: str) -> Told:
+    until = f"the submit, which is call {submit.number}" if submit is not None else "any submit"
+    is_uniform, policy = first.event["role"] == UNIFORM, verdict.execution.case.policy
+    what = "scalars" if is_uniform else "staged bytes"
+    fact = (
+        f"the {what} of {_named(first)} went to the queue in {_named(first)} itself (call "
+        f"{first.number}), to {_bytes_of(first)}; call {again.number}, in {_named(again)}, wrote "
+        f"over them before {until}"
+    )
+    if is_uniform and policy.uniforms is Uniforms.CACHED:
+        fact += f"; uniform_cache={policy.uniform_cache}"
+    elif is_uniform and policy.uniforms is Uniforms.POOLED:
+        fact += f", with uniform_slots={policy.uniform_slots}"
+    law = f"B3 is broken first, at call {again.number}, and what follows comes of it"
+    if not is_uniform or guess != laws.A8.name:
+        return Told(facts=(fact,))
+    sentence = (
+        f"the {what} of {first.place} were written over in {again.place}, before the submit of "
+        f"op {first.position}"
+    )
+    return Told(
+        sentence=sentence,
+        culprit=first.position,
+        rule=laws.B3,
+        facts=(fact,),
+        law=law,
+    )
+
+
+def _named(call: Call) -> str:
+    return call.place.partition(" (")[0]
+
+
+def _unwritten(verdict: Verdict) -> Told:
+    """A batch whose dispatches bind uniforms that were not written since an earlier batch."""
+    if verdict.execution.case.policy.uniforms is Uniforms.CACHED:
+        # A cache has one buffer for all equal payloads.
+        return NOTHING
+    written: dict[int, Call] = {}
+    used: set[int] = set()
+    bound: list[Call] = []
+    groups: dict[int, Call] = {}
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "write_buffer" and event["role"] == UNIFORM:
+            written[event["buffer"]] = call
+            used.discard(event["buffer"])
+        elif event.kind == "create_bind_group":
+            groups[event["group"]] = call
+        elif event.kind == "dispatch":
+            bound.append(call)
+        elif event.kind == "submit" or call.failed:
+            stale = [each for each in bound if each.event["ranges"][-1][0] in used]
+            if stale and not call.failed:
+                return _kept_payloads(stale[0], written, groups.get(stale[0].event["group"]))
+            used |= {each.event["ranges"][-1][0] for each in bound} & written.keys()
+            bound = []
+    return NOTHING
+
+
+def _kept_payloads(dispatch: Call, written: dict[int, Call], group: Call | None) -> Told:
+    number, start, size = dispatch.event["ranges"][-1]
+    before = written[number]
+    own = group if group is not None and group.position > before.position else dispatch
+    whose = own.place if own is group else f"the batch of {own.place}"
+    sentence = (
+        f"the uniforms of {whose} were not written: its dispatch of call {dispatch.number} bound "
+        f"uniform buffer {number}, which was written last at call {before.number} in "
+        f"{before.place}, for an earlier batch"
+    )
+    held = before.event["data"][start - before.event["offset"] :][:size].hex()
+    fact = f"so it ran with the payload of {before.place}, and with none of its own: {held}"
+    return Told(sentence=sentence, culprit=own.position, rule=laws.B1, facts=(fact,))
+
+
+def _misfed(verdict: Verdict, traced: Traced) -> Told:
+    """A payload that was written once, and not with the scalars of its call."""
+    fed, broken = traced.fed, traced.broken
+    if fed is None or broken is None or broken.trait not in _BY_SLOT:
+        return NOTHING
+    recorded = traced.of(fed.position)
+    writes = [call for call in _writes_of(verdict, fed) if call.number < fed.submit]
+    since = [each for each in writes if recorded and each.number >= recorded.recorded]
+    words = [n for n in range(0, len(fed.meant), 4) if fed.meant[n : n + 4] != fed.held[n : n + 4]]
+    if len(since) != 1 or not words:
+        return NOTHING
+    low = words[0]
+    meant, held = (each[low : low + 4].hex() for each in (fed.meant, fed.held))
+    op = f"op {fed.position} ({write_op(verdict.execution.case.program[fed.position])})"
+    place = f"command {fed.command} of {op}" if fed.command >= 0 else op
+    more = f", and {len(words) - 1} words more are wrong" if len(words) > 1 else ""
+    name, value = fed.scalars[low // 4] if low // 4 < len(fed.scalars) else ("", "")
+    whose = f"its scalar {name}, {value}, as {held}" if name else f"{held} in its payload"
+    return Told(
+        sentence=f"{place} was given {whose}, and not as {meant}{more}",
+        culprit=fed.position,
+        rule=laws.B1,
+        facts=(
+            f"bytes {low} to {low + 3} of its payload are to be {meant}; call {since[0].number}, "
+            f"which wrote the payload, wrote {held}, and nothing was written over it",
+        ),
+        law=f"B1 is broken first, at call {fed.submit}",
+    )
+
+
+def _writes_of(verdict: Verdict, fed: Fed) -> Iterator[Call]:
+    """The calls that wrote bytes of a slot."""
+    number, start, size = fed.slot
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "write_buffer" and call.event["buffer"] == number:
+            low, high = _bounds(call.event)
+            if low < start + size and start < high:
+                yield call
+
+
+def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
+    """Whose payload the slot of a dispatch held, and where its own was written.
+
+    Empty if the slot held no payload of the program, and the dispatch's own was written nowhere.
+    """
+    number, offset, size_bytes = fed.slot
+    scene = shown_by(verdict).scene
+    own = next(step for step in scene.steps if place_of(step) == (fed.position, fed.command))
+    owner, written = _owner(fed, scene), next(_written(verdict, fed), None)
+    if owner is None and written is None:
+        return ()
+    whose = f", the payload of {named(owner)}" if owner is not None else ""
+    held = (
+        f"{named(own)} bound bytes {offset} to {offset + size_bytes - 1} of uniform buffer "
+        f"{number}; at its submit (call {fed.submit}) they held {_hex(fed.held)}{whose}"
+    )
+    payload = f"its own payload {_hex(fed.meant)}"
+    if written is None:
+        return held, f"no call wrote {payload}"
+    call, start = written
+    late = "only " if call.number > fed.submit else ""
+    return (
+        held,
+        f"{payload} was written {late}at call {call.number}, in {call.place}, to bytes {start} to "
+        f"{start + len(fed.meant) - 1} of uniform buffer {call.event['buffer']}",
+    )
+
+
+def _owner(fed: Fed, scene: Scene) -> Step | None:
+    """The dispatch whose payload the slot held: the last one before the wrong one, or the next."""
+    own = fed.position, fed.command
+    before: Step | None = None
+    for step in scene.steps:
+        is_before = place_of(step) < own
+        if not is_before and before is not None:
+            return before
+        if place_of(step) != own and _payload(step.op, scene) == fed.held:
+            if not is_before:
+                return step
+            before = step
+    return before
+
+
+def _payload(op: Op, scene: Scene) -> bytes:
+    """The uniform bytes of a dispatch; empty for other ops."""
+    if not isinstance(op, AnyDispatch):
+        return b""
+    groups = prod(op.grid) if isinstance(op, Dispatch) else UNKNOWN_GROUPS
+    with suppress(InvalidScalar):
+        return scene.kernels[op.kernel].pack(op.scalars, groups)
+    return b""
+
+
+def _written(verdict: Verdict, fed: Fed) -> Iterator[tuple[Call, int]]:
+    """The calls that wrote the payload of a dispatch since its op, each with the first byte."""
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        is_late = call.position >= fed.position or call.position < 0
+        if event.kind == "write_buffer" and event["role"] == UNIFORM and is_late:
+            at = bytes(event["data"]).find(fed.meant)
+            if at >= 0:
+                yield call, event["offset"] + at
+
+
+def _hex(data: bytes) -> str:
+    return data[:_MOST_SHOWN].hex() + ("..." if len(data) > _MOST_SHOWN else "")
+
+
+def _shared(verdict: Verdict, traced: Traced) -> Told:
+    """Two staged writes of one batch that are copied from the same bytes of an upload buffer."""
+    if traced.broken is None or traced.broken.trait not in _OF_BYTES:
+        return NOTHING
+    uploads: set[int] = set()
+    taken: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "create_buffer" and event["role"] == UPLOAD:
+            uploads.add(event["buffer"])
+        elif event.kind == "encode":
+            taken = []
+        elif event.kind == "copy" and event["source"] in uploads:
+            same = [each for each in taken if _overlap(each.event, event)]
+            if same:
+                start, size = event["source_offset"], event["size_bytes"]
+                fact = (
+                    f"the copies of calls {same[0].number} and {call.number} carry out two staged "
+                    f"writes, and both take bytes {start} to {start + size - 1} of upload buffer "
+                    f"{event['source']}: the payloads of one batch share a place"
+                )
+                return Told(facts=(fact,))
+            taken.append(call)
+    return NOTHING
+
+
+def _overlap(one: Event, other: Event) -> bool:
+    starts, sizes = (
+        [each[name] for each in (one, other)] for name in ("source_offset", "size_bytes")
+    )
+    if one["source"] != other["source"]:
+        return False
+    return bool(starts[0] < starts[1] + sizes[1] and starts[1] < starts[0] + sizes[0])

@@ -1,0 +1,109 @@
+"""Reads that go wrong by their number or their length: the same read once more, longer and shorter.
+
+Each is tried in a program of its own.  What is said of staging memory is only what calls show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gpusim.ops import Flush, Op, Read
+from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
+from properties.explain.experiments import Judge, instead_of
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+
+_COUNTS = (2, 3, 4, 5)
+_SIZES = (1, 2, 3, 4, 6, 8)
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
+_MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
+
+
+def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Which of several reads are wrong, or which lengths of one are."""
+    program, at = verdict.execution.case.program, failure.position
+    if again is None or failure.kind is not FailureKind.VALUE or not 0 <= at < len(program):
+        return NOTHING
+    op = program[at]
+    meant, got = verdict.expected.outcomes[at].data, verdict.execution.history.outcomes[at].data
+    if not isinstance(op, Read) or meant is None or got is None:
+        return NOTHING
+    if len(meant) != len(got):
+        return _of_lengths(verdict, again)
+    before = [each for each in program.ops[:at] if isinstance(each, Read)]
+    return _of_counts(verdict, op, again) if before else NOTHING
+
+
+def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:
+    """Which of two to five equal reads before one sync are wrong."""
+    ops = [each for each in verdict.execution.case.program if not isinstance(each, Read)]
+    wrong = [_wrong_of(verdict, ops, op, count, again) for count in _COUNTS]
+    if not any(0 < len(found) < count for count, found in zip(_COUNTS, wrong, strict=True)):
+        return NOTHING
+    parted = [_wrong_of(verdict, ops, op, count, again, Flush()) for count in _COUNTS]
+    same = "the same" if parted == wrong else "others"
+    alike: dict[str, list[int]] = {}
+    for count, found in zip(_COUNTS, wrong, strict=True):
+        alike.setdefault(_said(found), []).append(count)
+    said = [f"of {_counted(counts)} {which}" for which, counts in alike.items()]
+    return Told(
+        facts=(
+            f"tried with equal reads before one sync: {'; '.join(said)}; with a flush after each "
+            f"read, {same}",
+        )
+    )
+
+
+def _counted(counts: list[int]) -> str:
+    return " or ".join(map(str, counts))
+
+
+def _wrong_of(
+    verdict: Verdict, ops: Sequence[Op], op: Read, count: int, again: Judge, *after: Op
+) -> list[int]:
+    reads = [(replace(op, result=f"equal{n}"), *after) for n in range(count)]
+    program = Program((*ops, *(each for pair in reads for each in pair)))
+    judged = again(replace(verdict.execution.case, program=program))
+    pairs = zip(judged.expected.outcomes, judged.execution.history.outcomes, strict=True)
+    places = [n for n, each in enumerate(program) if isinstance(each, Read)]
+    differ = [meant.data != got.data or got.late_error is not None for meant, got in pairs]
+    return [n for n, place in enumerate(places) if differ[place]]
+
+
+def _said(wrong: list[int]) -> str:
+    if not wrong:
+        return "none is wrong"
+    which = " and ".join(f"the {_ORDINALS[n]}" for n in wrong)
+    return f"{which} alone {'is' if len(wrong) == 1 else 'are'} wrong"
+
+
+def _of_lengths(verdict: Verdict, again: Judge) -> Told:
+    """How many bytes reads of some lengths give, and with another read behind in their page."""
+    given = {size: _given(verdict, size, "", again) for size in _SIZES}
+    wrong = {size: got for size, got in given.items() if got != size}
+    if not wrong:
+        return NOTHING
+    right = [size for size in _SIZES if size not in wrong]
+    told = ", ".join(f"of {size} gives {got}" for size, got in wrong.items())
+    facts = [f"tried, in bytes: a read {told}; right are reads of {_counted(right) or 'none'}"]
+    if not verdict.execution.case.follows_no_policy:
+        policy = replace(PRESETS["lazy"], join_reads=True)
+        execution = verdict.execution
+        joined = replace(
+            verdict, execution=replace(execution, case=replace(execution.case, policy=policy))
+        )
+        size = next(iter(wrong))
+        alone = _given(joined, size, "", again)
+        behind = _given(joined, size, "read x 32 20 -> s\n", again)
+        facts.append(
+            f"with join_reads=True, where reads share a page of staging memory: a read of {size} "
+            f"gives {alone} alone, and {behind} with a read of 20 bytes behind it in the page"
+        )
+    return Told(facts=tuple(facts[::-1]))
+
+
+def _given(verdict: Verdict, size: int, behind: str, again: Judge) -> int:
+    """How many bytes a read of ``size`` gives."""
+    judged = instead_of(verdict, f"{_MADE}read x 0 {size} -> r\n{behind}", again)
+    return len(judged.execution.history.outcomes[2].data or b"")

@@ -1,0 +1,186 @@
+"""How a fault was told: by which calls, in which words, and whether the failed call was made again.
+
+A fault is raised once.  A second error of its class is either the same fault once more, or a new
+failure.  The words of both tell, and so do more calls at the end of the program.  If nobody raised
+a planned fault, the call after the failed one is made to fail as well.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from gpusim import errors
+from gpusim.history import History, Outcome
+from gpusim.ops import Read, Sync
+from gpusim.program import Program
+from gpusim.simulated import FaultPlan
+from gpusim.text import write_op
+from properties.explain import rules
+from properties.explain.argument import said_shortly
+from properties.explain.calls import Call, calls
+from properties.explain.experiments import Judge
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.planned import FAILING
+
+_MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
+
+
+def tellers(verdict: Verdict) -> Iterator[tuple[int, str, str]]:
+    """The ops that raised a fault, and the reads that ended with one: position, words, message."""
+    for position, outcome in enumerate(_outcomes(verdict.execution.history)):
+        place, said = _place(verdict, position), _because(outcome)
+        if is_fault(outcome.error):
+            yield position, f"{place} raised {outcome.error}", said
+        elif is_fault(outcome.late_error):
+            yield position, f"the value of {place} ended with {outcome.late_error}", said
+
+
+def is_fault(name: str | None) -> bool:
+    """Whether an error of a history is a fault of the device."""
+    kind = getattr(errors, name or "", None)
+    return isinstance(kind, type) and issubclass(kind, errors.DeviceFault)
+
+
+def _outcomes(history: History) -> list[Outcome]:
+    return [*history.outcomes, history.closing or Outcome()]
+
+
+def _place(verdict: Verdict, position: int) -> str:
+    program = verdict.execution.case.program
+    is_op = position < len(program)
+    return f"op {position} ({write_op(program[position])})" if is_op else "the last sync"
+
+
+def _because(outcome: Outcome) -> str:
+    """What the error says, from its last "because" on."""
+    message = outcome.raised.message if outcome.raised is not None else ""
+    first = (message.splitlines() or [""])[0].partition(" (probably")[0]
+    return said_shortly(first.rpartition(" because ")[2])
+
+
+def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """What a fault that was raised twice, or by nobody, comes to."""
+    if failure.kind is not FailureKind.FAULTS:
+        return NOTHING
+    told = [*tellers(verdict)]
+    if not told:
+        return NOTHING if again is None else _tried_again(verdict, failure, again)
+    if len(told) < 2:
+        return NOTHING
+    (_, one, reason), (second, other, later) = told[:2]
+    if not one.endswith(other.rpartition(" ")[2]):
+        return NOTHING
+    failed = [call for call in calls(verdict.execution.trace) if call.failed]
+    during = [call for call in failed if call.position == second]
+    where = _place(verdict, second)
+    submits = [each for each in calls(verdict.execution.trace) if each.event.kind == "submit"]
+    none = "" if any(call.position == second for call in submits) else ", which called no submit"
+    met = "" if during else f"no call on the device failed in {where}{none}"
+    is_other = reason != later and reason and later and not during
+    if is_other:
+        sentence = f"{other} in other words, after {one}: a second failure, without a second fault"
+        words = f'the first says "{reason}", the second "{later}"'
+    else:
+        sentence = f"{other}, after {one} for the one fault: it is to be raised once"
+        words = "both say the same" if reason == later and reason else ""
+    facts = ["; ".join(filter(None, (words, met)))]
+    facts += [] if again is None else [_with_more(verdict, again)]
+    facts = ([] if is_other else [f"{one}; {other}"]) + list(filter(None, facts))
+    return Told(sentence=sentence, culprit=second, rule=rules.REPORTED, facts=tuple(facts))
+
+
+def _with_more(verdict: Verdict, again: Judge) -> str:
+    """Which of four ops more at the end, over a buffer of their own, raise the error too."""
+    program = verdict.execution.case.program
+    longer = Program((*program.ops, *_MORE))
+    judged = again(replace(verdict.execution.case, program=longer))
+    raised = _outcomes(judged.execution.history)[len(program) :]
+    said = [
+        f"{op.verb} {f'raises {outcome.error}' if outcome.error else 'passes'}"
+        for op, outcome in zip(_MORE, raised, strict=False)
+    ]
+    return f"with ops more at the end, over a new buffer, in this order: {', '.join(said)}"
+
+
+def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Whether a planned fault that nobody raised was met by a second try of the same call."""
+    case = verdict.execution.case
+    expected = dict(failure.sides).get("expected", "").split()
+    name = next((name for name, verb in FAILING.items() if expected[:1] == [verb]), "")
+    if not name or not expected[1].isdecimal():
+        return NOTHING
+    verb, number = expected[0], int(expected[1])
+    made = [call for call in calls(verdict.execution.trace) if call.event.kind == verb]
+    if len(made) != number + 1:
+        return NOTHING
+    changes: dict[str, Any] = {name: (*getattr(case.device.faults, name), number + 1)}
+    device = replace(case.device, faults=_changed(case.device.faults, changes))
+    told = [*tellers(again(replace(case, device=device)))]
+    if not told:
+        return Told(
+            later=(f"with {verb} {number + 1} failing as well, still nobody raises a fault",)
+        )
+    place = made[-1].place
+    return Told(
+        sentence=f"{verb} {number}, in {place}, failed as planned and was called a second time, "
+        "which went well; nobody raised the fault",
+        culprit=made[-1].position,
+        rule=rules.REPORTED,
+        facts=(
+            f"tried: with {verb} {number + 1} failing as well, {told[0][1]}; without a fault the "
+            f"program makes that call {_times(number + 1)}, so one that failed is made again",
+            f"of the two, the calls on the device list only the second, call {made[-1].number}",
+        ),
+    )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _changed(faults: FaultPlan, changes: dict[str, Any]) -> FaultPlan:
+    return replace(faults, **changes)
+
+
+def tell_left(verdict: Verdict, failure: Failure) -> Told:
+    """A read that was still on its way when a sync after it had raised."""
+    if failure.kind is not FailureKind.LATE_ERROR or failure.position < 0:
+        return NOTHING
+    history, at = verdict.execution.history, failure.position
+    ends = [*verdict.execution.case.program, Sync()]
+    outcomes = _outcomes(history)
+    raised = [
+        n for n in range(at + 1, len(ends)) if isinstance(ends[n], Sync) and outcomes[n].error
+    ]
+    if not raised or not isinstance(ends[at], Read):
+        return NOTHING
+    sync = raised[0]
+    mapped: dict[int, Call] = {}
+    last = 0
+    for call in calls(verdict.execution.trace):
+        if call.position == sync and call.is_own:
+            last = call.number
+        if call.event.kind == "map" and not call.failed and at <= call.position <= sync:
+            mapped[call.event["buffer"]] = call
+        elif call.event.kind == "take" and last and call.number > last:
+            asked = mapped.get(call.event["buffer"])
+            if asked is not None and asked.position == at:
+                return _left(verdict, at, sync, asked, call)
+    return NOTHING
+
+
+def _left(verdict: Verdict, at: int, sync: int, asked: Call, taken: Call) -> Told:
+    error = _outcomes(verdict.execution.history)[sync].error
+    read = f"op {at} ({write_op(verdict.execution.case.program[at])})"
+    return Told(
+        sentence=f"{_place(verdict, sync)} raised {error} and left {read} on its way: its bytes "
+        "came only after the sync had ended, so that its value changed later",
+        culprit=sync,
+        rule=rules.OWN_ERROR,
+        facts=(
+            f"the map of {read} was asked for at call {asked.number}; when the sync raised, its "
+            f"bytes were not taken yet, and they were taken at call {taken.number}, after the sync",
+        ),
+    )
