@@ -28,6 +28,7 @@ __all__ = [
     "BESIDE",
     "CLIENTS",
     "FOREIGN_CLIENTS",
+    "BesideClient",
     "BrokenPromise",
     "Client",
     "draw_caller",
@@ -60,7 +61,7 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
 """The clients of our own runtime.  Each wraps the target that carries out the program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
-_KEEPS_FAULTS = ("reentrant", "closing", "sharing", "patient", BESIDE)
+_KEEPS_FAULTS = ("reentrant", "closing", "sharing", "patient")
 """Clients that may meet a fault which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("asking", "awaiting")
 """Clients for which one op may meet several faults; the op shows only one of them."""

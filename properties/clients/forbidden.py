@@ -65,7 +65,7 @@ _OF_THE_OWNER: dict[str, Callable[[Any], object]] = {
     "entered graph": lambda at: _entered(at.begun),
     "close": lambda at: at.runtime.close(),
 }
-_NAMING: dict[str, Callable[[Any, Any], object]] = {
+NAMING: dict[str, Callable[[Any, Any], object]] = {
     "write": lambda at, gone: at.runtime.write(gone, b"abcd", 1.5),
     "read": lambda at, gone: at.runtime.read(gone, 1.5),
     "free": lambda at, gone: at.runtime.free(gone),
@@ -79,9 +79,11 @@ _NAMING: dict[str, Callable[[Any, Any], object]] = {
     "dispatch with a grid in": lambda at, gone: at.runtime.dispatch_indirect(
         AFFINE, [at.x], (3, 1), counts=gone, offset=1.5
     ),
-    "replay over": lambda at, gone: at.graph.replay(None, {at.x: gone}),
 }
 """Calls that name a buffer, the last argument."""
+_OF_GRAPHS: dict[str, Callable[[Any, Any], object]] = {
+    "replay over": lambda at, gone: at.graph.replay(None, {at.x: gone}),
+}
 
 
 def _in_a_capture(call: Call) -> Callable[[Any], object]:
@@ -130,7 +132,7 @@ def _rows() -> Iterator[Row]:
     for name, wait in _WAITS.items():
         row = _in_a_capture(lambda at, _, wait=wait: wait(at))  # type: ignore[misc]
         yield f"{name} in a capture", row, InvalidCapture, "cannot wait .*before the with"
-    for name, naming in _NAMING.items():
+    for name, naming in (NAMING | _OF_GRAPHS).items():
         yield f"{name} a freed buffer", _wrapped(naming, "gone"), InvalidHandle, "freed"
         yield f"{name} a foreign buffer", _wrapped(naming, "foreign"), InvalidHandle, "another"
 

@@ -16,7 +16,7 @@ _DOES = {
     "asking": "asks for values before any sync",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
-    "own_arrays": "reads into arrays of its own",
+    "own_arrays": "reads into arrays of its own, or each array twice, or word by word",
     "dropping": "issues a read before and after each read, and drops their tickets; "
     "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
     "commands of each replay again",
@@ -41,6 +41,8 @@ _OWN: Mapping[tuple[str, str], str] = {
     ("dropping", "read"): "reads the same before it, and no bytes after it; drops both tickets",
     ("dropping", "replay"): "captures the commands again, and replays that graph instead",
     ("dropping", "sync"): "calls sync(timeout=0) before it",
+    (BESIDE, "capture"): "the other runtime goes on between the captured commands",
+    (BESIDE, "flush"): "both runtimes flush in an event loop, which then runs",
     ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "
     "a buffer of its own, then flushes, syncs or waits",
 }

@@ -188,6 +188,16 @@ def with_extremes(number: int, data: bytes) -> bytes:
     return data[: 2 * WORD_BYTES] + extremes + data[2 * WORD_BYTES + len(extremes) :]
 
 
+_FILLS = (0x80000000, 0, 0xFFFFFFFF)
+"""Words that fill buffers; as a float the first is -0.0, of whose words none counts as true."""
+
+
+def filling(number: int, size: int) -> bytes:
+    """The data of a write that fills with one word: mostly zeros, or what NumPy takes for zeros."""
+    word = _FILLS[(number + size) % len(_FILLS)]
+    return word.to_bytes(WORD_BYTES, "little") * (size // WORD_BYTES) + bytes(size % WORD_BYTES)
+
+
 def nonce_floats(number: int, size: int) -> bytes:
     """The data of write ``number`` to floats: finite normal f32 values, whole words.
 

@@ -1,12 +1,13 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
-One pass over the trace follows each pool and cache as the policy promises it.  Four things are
+One pass over the trace follows each pool and cache as the policy promises it.  Five things are
 failures: to make an object though a kept one fits, to drop one though there is room, to submit
-though nothing asks for it, and to keep a freed buffer that no command uses.  A program that meets a
-fault is not checked, since what a fault drops is made again.  The laws say how many objects may be
-kept.  Nothing here looks at values.
+though nothing asks for it, to keep a freed buffer that no command uses, and to wait for the queue
+though it has room.  A program that meets a fault is not checked, since what a fault drops is made
+again.  The laws say how many objects may be kept.  Nothing here looks at values.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from zlib import crc32
@@ -19,9 +20,12 @@ from gpusim.text import write_op
 from properties.model.case import PLAIN
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
+from properties.oracles.laws.expected import counted_bytes
 
 About = Mapping[str, Any]
 _ONE_IN = 3
+_LONG = 200
+"""A program with more ops is long."""
 _LEAST_STAGING_BYTES = 256
 """The smallest class of staging buffers."""
 
@@ -30,10 +34,11 @@ def judge_thrift(execution: Execution) -> Failure | None:
     """The first object or submit of an execution that its policy should have saved.
 
     The seed of a case decides whether it is checked: one case in three is.  A case without a seed
-    is always checked.
+    is always checked, and so is a long one.
     """
     case = execution.case
-    if not execution.is_lawful or (case.seed and crc32(case.seed.encode()) % _ONE_IN):
+    is_drawn = not case.seed or len(case.program) > _LONG or not crc32(case.seed.encode()) % _ONE_IN
+    if not execution.is_lawful or not is_drawn:
         return None
     followed = _Followed(case.policy, asks=case.client != PLAIN)
     handlers = followed.handlers()
@@ -82,6 +87,8 @@ class _Followed:
         self._fence_source = 0
         self._acts = self._done = self._submitted = 0
         """Numbers of queue acts: of the last, of the last known to be done, of the last submit."""
+        self._queued: deque[tuple[int, int]] = deque()
+        """Host writes that are not known to be done: the act of each, and its bytes."""
         self._mapped: dict[int, int] = {}
         """Staging buffers that are being mapped, and the act that their map waits for."""
         self._commands = 0
@@ -184,6 +191,7 @@ class _Followed:
         role = about["role"]
         if role == Role.STORAGE:
             self._acts += 1
+            self._queued.append((self._acts, len(about["data"])))
             return
         if role == Role.UPLOAD or self._policy.uniforms is Uniforms.RING:
             if role in self._written:
@@ -287,4 +295,16 @@ class _Followed:
         self._free[number] = self._sizes.get(number, 0)
 
     def _drain(self, about: About) -> None:
+        """Check that host writes fill more than what may wait, without the one that comes."""
+        most = self._policy.queued_write_bytes
+        while self._queued and self._queued[0][0] <= self._done:
+            self._queued.popleft()
+        if most is not None:
+            held = sum([counted_bytes(size_bytes, most) for _, size_bytes in self._queued])
+            if held <= most:
+                self._waste(
+                    "drain",
+                    f"a write waits for the queue, though {held} bytes of host writes are not "
+                    f"known to be done, and {2 * most} may be",
+                )
         self._done = self._submitted
