@@ -92,7 +92,7 @@ class EndlessWrite(Recorder):
     [
         (Parts(readbacks=OnePoll), "never ends, since nothing is scheduled"),
         (Parts(readbacks=Restless), "a running loop must poll less and less often"),
-        (Parts(readbacks=FailuresStay), "turns of the loop have not ended its wait"),
+        (Parts(readbacks=FailuresStay), "leaves a read that is not settled"),
         (Parts(readbacks=Impatient), "waits 0"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
