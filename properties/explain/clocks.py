@@ -8,6 +8,7 @@ is done when a later fence or map has settled.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
+from struct import calcsize, unpack
 
 from gpusim.trace import Event
 from properties.explain.accused import Accused, stood_for
@@ -42,7 +43,7 @@ def is_call(event: Event) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fed:
-    """The first dispatch whose uniform slot holds another payload than that of its call."""
+    """A dispatch whose uniform slot holds another payload than that of its call."""
 
     position: int
     command: int
@@ -51,6 +52,8 @@ class Fed:
     held: bytes
     scalars: tuple[tuple[str, str], ...]
     """The name and the value of each scalar of the call, in the order of the payload's words."""
+    values: tuple[int | float, ...]
+    """The scalars that stand in the slot."""
     submit: int
 
 
@@ -64,7 +67,8 @@ class Traced:
     submits: Submits = field(default_factory=dict)
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
-    fed: Fed | None = None
+    fed: tuple[Fed, ...] = ()
+    """The dispatches whose slots hold other payloads than those of their calls."""
     has_left: bool = False
     """Whether something was accepted and never submitted, though a sync came after it."""
     is_known: bool = False
@@ -111,7 +115,7 @@ class Clocks:
         self.submits: Submits = {}
         self.fetched: Fetched = {}
         self.accused: Accused | None = None
-        self.fed: Fed | None = None
+        self.fed: list[Fed] = []
         self._issued: list[ExpectedOp] = []
         self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
@@ -155,7 +159,7 @@ class Clocks:
         if self._state.unasked is not None and self.accused is None:
             self.accused = self._accuse(*self._state.unasked)
             self._state.unasked = None
-        self.fed = self.fed or next(self._misfed(), None)
+        self.fed += self._misfed()
         for staging in self._batch:
             self._copied[staging] = self.now
         self._batch.clear()
@@ -168,6 +172,7 @@ class Clocks:
             meant, held = run.payload(), content_of(about["ranges"][-1], self._state)
             if held is not None and len(held) == len(meant) and held != meant:
                 names = [scalar.name for scalar in run.kernel.scalars]
+                form = f"<{run.kernel.uniform_format}"
                 yield Fed(
                     position=run.position,
                     command=run.command,
@@ -175,6 +180,7 @@ class Clocks:
                     meant=meant,
                     held=held,
                     scalars=tuple(zip(names, map(str, run.scalars), strict=False)),
+                    values=unpack(form, held[: calcsize(form)]),
                     submit=self.now,
                 )
 
@@ -243,7 +249,7 @@ def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
         submits=clocks.submits,
         fetched=clocks.fetched,
         accused=clocks.accused,
-        fed=clocks.fed,
+        fed=tuple(clocks.fed),
         has_left=any(each.trait == C9.name for each in checker.violations),
         is_known=True,
     )

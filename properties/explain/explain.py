@@ -16,7 +16,7 @@ from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.by_bytes import by_bytes, is_accepted
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
-from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
+from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing, tell_twice
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -288,6 +288,7 @@ def _looked_into(
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
     yield tell_nothing(verdict, failure, again)
+    yield tell_twice(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:

@@ -7,6 +7,7 @@ a payload was written over, was never written, or was written with other bytes.
 
 from collections.abc import Iterator
 
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.text import write_op
@@ -18,6 +19,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import UNIFORM
+from properties.oracles.laws.order import UNASKED
 
 UPLOAD = Role.UPLOAD.value
 _ROLES = (UNIFORM, UPLOAD)
@@ -38,8 +40,8 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
     if over is not None:
         return _told_over(verdict, *over, guess)
     stale = _unwritten(verdict)
-    if stale.sentence:
-        return stale
+    if stale is not None and not _is_unasked(stale[0], traced.broken):
+        return _kept_payloads(*stale)
     fed = _misfed(verdict, traced)
     if fed.sentence and guess == laws.B1.name and failure.kind is not FailureKind.LAW:
         return Told(facts=fed.facts)
@@ -111,11 +113,23 @@ def _named(call: Call) -> str:
     return call.place.partition(" (")[0]
 
 
-def _unwritten(verdict: Verdict) -> Told:
-    """A batch whose dispatches bind uniforms that were not written since an earlier batch."""
+def _is_unasked(dispatch: Call, broken: Failure) -> bool:
+    """Whether no op asked for a dispatch, so that it has no payload of its own.
+
+    What the bytewise kernels do stands in their payloads; so an old one looks like that too.
+    """
+    is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
+    return not is_ours and UNASKED in " ".join(broken.notes)
+
+
+def _unwritten(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
+    """A dispatch whose uniforms were not written since an earlier batch.
+
+    With the call that wrote them last, and the call that made its bind group.
+    """
     if verdict.execution.case.policy.uniforms is Uniforms.CACHED:
         # A cache has one buffer for all equal payloads.
-        return NOTHING
+        return None
     written: dict[int, Call] = {}
     used: set[int] = set()
     bound: list[Call] = []
@@ -132,15 +146,15 @@ def _unwritten(verdict: Verdict) -> Told:
         elif event.kind == "submit" or call.failed:
             stale = [each for each in bound if each.event["ranges"][-1][0] in used]
             if stale and not call.failed:
-                return _kept_payloads(stale[0], written, groups.get(stale[0].event["group"]))
+                first = stale[0].event
+                return stale[0], written[first["ranges"][-1][0]], groups.get(first["group"])
             used |= {each.event["ranges"][-1][0] for each in bound} & written.keys()
             bound = []
-    return NOTHING
+    return None
 
 
-def _kept_payloads(dispatch: Call, written: dict[int, Call], group: Call | None) -> Told:
+def _kept_payloads(dispatch: Call, before: Call, group: Call | None) -> Told:
     number, start, size = dispatch.event["ranges"][-1]
-    before = written[number]
     own = group if group is not None and group.position > before.position else dispatch
     whose = own.place if own is group else f"the batch of {own.place}"
     sentence = (
@@ -155,9 +169,10 @@ def _kept_payloads(dispatch: Call, written: dict[int, Call], group: Call | None)
 
 def _misfed(verdict: Verdict, traced: Traced) -> Told:
     """A payload that was written once, and not with the scalars of its call."""
-    fed, broken = traced.fed, traced.broken
-    if fed is None or broken is None or broken.trait not in _BY_SLOT:
+    broken = traced.broken
+    if not traced.fed or broken is None or broken.trait not in _BY_SLOT:
         return NOTHING
+    fed = traced.fed[0]
     recorded = traced.of(fed.position)
     writes = [call for call in _writes_of(verdict, fed) if call.number < fed.submit]
     since = [each for each in writes if recorded and each.number >= recorded.recorded]
@@ -171,13 +186,20 @@ def _misfed(verdict: Verdict, traced: Traced) -> Told:
     more = f", and {len(words) - 1} words more are wrong" if len(words) > 1 else ""
     name, value = fed.scalars[low // 4] if low // 4 < len(fed.scalars) else ("", "")
     whose = f"its scalar {name}, {value}, as {held}" if name else f"{held} in its payload"
+    write = since[0].event
+    at = write["data"].find(fed.meant)
+    astray = (
+        f"; a payload like its own stands at byte {write['offset'] + at} of that buffer, and its "
+        f"dispatch bound byte {fed.slot[1]}"
+    )
     return Told(
         sentence=f"{place} was given {whose}, and not as {meant}{more}",
         culprit=fed.position,
         rule=laws.B1,
         facts=(
-            f"bytes {low} to {low + 3} of its payload are to be {meant}; call {since[0].number}, "
-            f"which wrote the payload, wrote {held}, and nothing was written over it",
+            f"bytes {low} to {low + 3} of the payload of {place.partition(' (')[0]} are to be "
+            f"{meant}; call {since[0].number} wrote {held} there, and nothing was written over "
+            f"it{astray * (at >= 0)}",
         ),
         law=f"B1 is broken first, at call {fed.submit}",
     )
