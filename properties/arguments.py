@@ -1,8 +1,8 @@
 """Reads the words of a command line: the parser, and readers of single values.
 
-A reader takes the text of one value.  If that is wrong, it raises UsageError, which says why and
-names the remedy; its caller adds the name of the argument.  No command and no setting is known
-here.
+A reader takes the text of one value.  If the text is wrong, the reader raises UsageError, which
+says why and names the remedy.  The caller of the reader adds the name of the argument.  No command
+and no setting is known here.
 """
 
 import argparse
@@ -16,7 +16,7 @@ MOST = 2**63 - 1
 
 
 class UsageError(ValueError):
-    """An argument has a value that it cannot have, or would be ignored."""
+    """An argument has an impossible value, or would be ignored."""
 
 
 def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
@@ -36,7 +36,7 @@ def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
 
 
 def read_seconds(text: str) -> float:
-    """A time."""
+    """A number of seconds above 0."""
     try:
         value = float(text)
     except ValueError:
@@ -56,7 +56,7 @@ def read_device(text: str) -> str:
 
     if not is_name(text):
         raise UsageError(
-            f"it is none of {', '.join(names())}, or one of them with a number "
+            f"it is none of {', '.join(names())}, and none of them with a number "
             f"(probably {meant(text, names(), 'see gpusim devices')})"
         )
     return text
@@ -141,7 +141,7 @@ class Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are those of every other wrong usage."""
+    """A parser that raises UsageError, like every other wrong usage."""
 
     def add_option(self, name: str, read: Callable[[str], Any], text: str, **how: Any) -> None:
         """An option with a value, which may be given once; ``text`` is its help."""

@@ -39,9 +39,9 @@ _EPILOG = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit status.  argparse itself exits with 2 or 0."""
+    """Run one command.  Returns its exit status; argparse itself exits with 2 or 0."""
     # A session that is ended early, by either signal, still reports what it found.  SIGINT stays
-    # ignored where it was ignored at the start, as under nohup.
+    # ignored if it was ignored at the start, for example under nohup.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
@@ -303,7 +303,7 @@ def _add_options(parser: Parser, command: str) -> None:
         else:
             _add_device_options(parser)
         parser.add_argument(
-            "-m", dest="is_module", action="store_true", help="run a module, as python -m does"
+            "-m", dest="is_module", action="store_true", help="run a module, like python -m"
         )
         parser.add_argument(
             "words",
@@ -336,12 +336,12 @@ _OF_A_FILE = ("replay", "explain")
 
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
-    """What the simulated device of ``gpusim run`` does."""
+    """The options of the simulated device of ``gpusim run``."""
     from gpusim.simulated.scheduler import STRATEGIES
 
     parser.add_argument("--scheduler", default="late", help=", ".join(STRATEGIES), metavar="NAME")
     parser.add_argument("--seed", default=0, type=int, help="of the random scheduler", metavar="N")
-    parser.add_argument("--faults", default="", help="the plan of its faults", metavar="PLAN")
+    parser.add_argument("--faults", default="", help="the plan of faults", metavar="PLAN")
     parser.add_argument(
         "--check-shaders", action="store_true", help="report races and other mistakes in shaders"
     )

@@ -1,6 +1,6 @@
 """A page of HTML that needs nothing else: no network, no script.
 
-It is readable on a phone, in the dark, on paper and by keyboard.  What stands on a page is made
+It is readable on a phone, in the dark, on paper and by keyboard.  The contents of a page are made
 elsewhere.
 """
 

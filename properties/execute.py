@@ -1,7 +1,6 @@
 """Runs a case: opens a target, drives it through the program, closes it, and records the execution.
 
-Programs are run only here.  Nothing here judges (``properties.oracles`` does), and nothing knows
-a particular target.
+Programs are run only here.  Nothing here judges (``properties.oracles`` does).
 """
 
 import traceback
@@ -14,14 +13,25 @@ from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Trace
-from properties.clients import BESIDE, drive, keeps_to_program, other_program, tells_faults
+from properties.clients import (
+    BesideClient,
+    drive,
+    keeps_to_program,
+    other_program,
+    tells_faults,
+)
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
-from properties.model.marks import Looking, Marks, looked_at
+from properties.model.marks import Looking, Marks, apart, looked_at
 from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
 from properties.targets.twins import with_twins
+
+
+class LeftBehind(Exception):
+    """A runtime is closed, and its device still holds buffers that it made."""
+
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
@@ -39,14 +49,19 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     if opened.stats is not None and at >= 0:
         marks = Looking(trace, opened.stats, at)
     beside = None
-    if case.client == BESIDE and isinstance(opened.target, RuntimeTarget):
-        beside = _Beside(case, opened.target)
+    if isinstance(target, BesideClient):
+        beside = _Beside(case, target.target)
+        beside.meet(target)
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
     marks.closing()
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
+    other = None if beside is None else beside.execution(limits, trace)
+    left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
+    if left and isinstance(close_error, DeviceFault | None):
+        close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
     return Execution(
         case=case,
         history=history,
@@ -65,12 +80,13 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         looked=marks.looked,
         choices=opened.choices,
         close_error=close_error,
-        beside=None if beside is None else beside.execution(limits),
+        shares_driver=beside is not None,
+        beside=other,
     )
 
 
 def _closed(target: Target) -> Exception | None:
-    """Close ``target``; the error that the close raises."""
+    """Close ``target``.  Returns the error that the close raises."""
     try:
         target.close()
     except Exception as error:
@@ -117,12 +133,12 @@ def run(
     *,
     beside: "_Beside | None" = None,
 ) -> History:
-    """Drive ``target`` through ``program`` and a closing sync; the caller closes it.
+    """Drive ``target`` through ``program``; the caller closes the target.
 
-    ``watch`` is called for each op, with its position.  The closing sync has the position after the
-    last op.  ``beside`` takes a step after each op.  Whatever the target raises ends up in the
-    history, with its message: under its name if it is a Refused or a DeviceFault, and as a crash
-    otherwise.
+    If the last op is no sync, a closing sync follows, at the position after that op.  ``watch`` is
+    called for each op, with its position.  ``beside`` takes a step after each op.  An error of the
+    target goes into the history with its message: under its name if it is a Refused or a
+    DeviceFault, and as a crash otherwise.
 
     Raises:
         InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
@@ -136,7 +152,7 @@ def run(
 
 
 class _Running:
-    """A run of a program, op by op, with a sync after the last."""
+    """A run of a program, op by op, with a sync at the end."""
 
     def __init__(self, program: Program, target: Target, watch: Watch) -> None:
         self._program = program
@@ -161,7 +177,7 @@ class _Running:
             note(perform(position, self._ops[position]))
 
     def history(self) -> History:
-        """What the run has shown; only once it is over."""
+        """What the run has shown.  Call this only once the run is over."""
         recorder, size = self._recorder, len(self._program)
         deliveries = tuple(recorder.deliveries)
         values = self._outcomes[:size]
@@ -175,19 +191,25 @@ class _Running:
 class _Beside:
     """A second runtime on the driver of ``target``, which runs another program in between.
 
-    If its program has an even number of ops, it is closed when that program is over.  Otherwise it
-    is closed after the program of the first runtime.
+    If the other program has an even number of ops, the second runtime is closed when that program
+    is over.  Otherwise it is closed after the program of the first runtime.
     """
 
     def __init__(self, case: Case, target: RuntimeTarget) -> None:
         self._kernels = with_twins(target.kernels)
         self._target = target.another(self._kernels)
+        # A fault must be met while an op of the runtime is under way that is to show it.
+        self._may_step = case.device.is_simulated and not case.device.shown_faults
         program = other_program(case.program, self._kernels)
         self._case = replace(case, program=program, client=PLAIN)
         self._running = _Running(program, self._target, _UNWATCHED)
         self._closes_early = len(program) % 2 == 0
         self._history: History | None = None
         self._close_error: Exception | None = None
+
+    def meet(self, client: BesideClient) -> None:
+        """Let the client of the first runtime know the second."""
+        client.meet(self._target.runtime, self.step if self._may_step else None)
 
     def step(self) -> None:
         """Issue the next op, if any is left."""
@@ -196,8 +218,11 @@ class _Beside:
         elif self._history is None and self._closes_early:
             self._end()
 
-    def execution(self, limits: Limits) -> Execution:
-        """What the second runtime has shown, once it is closed."""
+    def execution(self, limits: Limits, trace: Trace) -> Execution:
+        """Finish the second program, close its runtime, and return what it has shown.
+
+        ``trace`` is that of both runtimes.
+        """
         self._running.finish()
         if self._history is None:
             self._end()
@@ -208,7 +233,9 @@ class _Beside:
             capabilities=self._target.capabilities,
             limits=limits,
             kernels=self._kernels,
-            trace=Trace(),
+            trace=apart(trace)[1],
+            tells_faults=bool(trace),
+            shares_driver=True,
             close_error=self._close_error,
         )
 

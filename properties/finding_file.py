@@ -55,8 +55,8 @@ class FindingFile:
     """A case that failed, with details for a person.
 
     ``versions``: the versions with which it failed.  ``summary``: how it failed.
-    ``kernels``: the module or .py file with the program's own kernels.  Each is one
-    line, or empty.  ``details``: the lines of an exception's message or traceback.
+    ``kernels``: the module or .py file with the program's own kernels.  Each of the three
+    is one line, or empty.  ``details``: the lines of an exception's message or traceback.
     ``names_target`` is false for a file of version 1, which may have
     failed on any target.
     """
@@ -88,7 +88,7 @@ class FindingFile:
                 )
         if parse_policy(str(self.case.policy)) != self.case.policy:
             raise ProgramError(
-                f"cannot keep policy {self.case.policy} because its text form means another "
+                f"cannot keep policy {self.case.policy} because its text form means another policy "
                 "(probably a blank in its name)"
             )
 
@@ -175,7 +175,7 @@ def _version_of(line: str) -> int:
         known = " and ".join(map(str, _HEADERS))
         shown = version if len(version) < 19 else f"{version[:18]}..."
         raise _malformed(
-            1, f"the format is version {shown} and this reads {known}", "another gpusim"
+            1, f"the format is version {shown} and this gpusim reads {known}", "another gpusim"
         )
     return number
 

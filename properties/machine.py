@@ -1,8 +1,8 @@
 """The contract as a Hypothesis state machine over a live target, a rule for each promise.
 
 Read it to learn what a runtime promises its caller.  Each rule issues one op on the
-target and on the oracle, and compares their outcomes at once.  Each read is compared
-when it is delivered, and again at the end.
+target and on the oracle, and compares their outcomes at once.  A read is compared when
+a rule waits for it, and at the end.
 """
 
 from collections.abc import Callable, Iterable
@@ -162,7 +162,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(graph=graphs, place=live, a=_words, swap=st.booleans(), keep=st.booleans())
     def replay(self, graph: tuple[str, str], place: str, a: int, swap: bool, keep: bool) -> None:
-        """A replay does what its calls would do now, over other buffers, or is refused whole."""
+        """A replay does what its calls would do, maybe over other buffers, or is refused whole."""
         name, first = graph
         scalars = None if keep else [(a, 3)]
         bindings = [(first, place)] if swap else []

@@ -66,7 +66,8 @@ def _gpusim_drivers() -> dict[str, "Driver"]:
 def gpusim_runtime(_gpusim_drivers: dict[str, "Driver"]) -> Iterator["Runtime"]:
     """A runtime of the test's own, with the device and policy of the options.
 
-    Its buffers are freed and it is closed when the test ends.  A simulated device is a new one.
+    When the test ends, its buffers are freed and the runtime is closed.  If the device is
+    simulated, it is a new one for each test.
     """
     from gpusim import Runtime
 
@@ -109,5 +110,5 @@ def _check(given: dict[str, str]) -> None:
         if text == "all":
             raise pytest.UsageError(
                 f"cannot take --gpusim-{name}=all because the runtime of a test has only one "
-                "(probably it is to be left out, since a check takes all in turn by itself)"
+                f"{name} (probably the option is to be left out: a check then takes all in turn)"
             )

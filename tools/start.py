@@ -48,8 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             bounded = any(word.startswith(("--seconds", "--programs")) for word in rest)
             return _run("-m", "gpusim", "fuzz", *([] if bounded else ["--seconds", "30"]), *rest)
         case ["test"]:
-            set_up()
-            return _test(["sessions", "units", *_devices_to_test()])
+            return _test(["sessions", "units", *_devices_to_test(set_up())])
     print(__doc__, file=sys.stderr)
     return 2
 
@@ -63,13 +62,13 @@ def _test(environments: Sequence[str]) -> int:
     return _run("tools/results.py", *environments, folder=ROOT) or checks
 
 
-def set_up() -> None:
-    """A virtual environment with gpusim in it, and adapters as far as they can be had."""
+def set_up() -> list[str]:
+    """A virtual environment with gpusim in it, and adapters as far as they can be had; these."""
     wanted = _fingerprint()
     if not STAMP.is_file() or STAMP.read_text() != wanted:
         _make_environment()
         STAMP.write_text(wanted)
-    _provide_adapters()
+    return _provide_adapters()
 
 
 def _fingerprint() -> str:
@@ -83,7 +82,8 @@ def _make_environment() -> None:
     _say(f"making a virtual environment in {VENV.name} and installing gpusim into it")
     _must([sys.executable, "-m", "venv", "--clear", str(VENV)])
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _must([*pip, "--editable", f"{ROOT}[dev]"])
+    # Python compiles the few modules that are imported, and not all that are installed.
+    _must([*pip, "--no-compile", "--editable", f"{ROOT}[dev]"])
 
 
 def _provide_ensurepip() -> None:
@@ -100,33 +100,32 @@ def _provide_ensurepip() -> None:
         _install(package)
 
 
-def _provide_adapters() -> None:
-    """Install the software adapter of each backend that has no adapter at all."""
-    missing = _missing()
-    packages = [package for backend in missing for package in BACKENDS[backend]]
-    if missing and _can_install():
+def _provide_adapters() -> list[str]:
+    """Install the software adapter of each backend that has no adapter at all; all there are."""
+    found = _adapters()
+    packages = [package for backend in _missing(found) for package in BACKENDS[backend]]
+    if packages and _can_install():
         _install(*packages)
-        missing = _missing()
-    if missing:
+        found = _adapters()
+    if missing := _missing(found):
         _say(
             f"no adapter for {' and '.join(missing)}; a graphics driver gives one, or Mesa's "
             f"software driver (on Debian: apt-get install {' '.join(packages)})"
         )
+    return found
 
 
-def _missing() -> list[str]:
+def _missing(found: Sequence[str]) -> list[str]:
     """The backends that this machine should have an adapter for, and has not."""
-    found = _adapters()
     return [name for name in BACKENDS if name not in found and sys.platform == "linux"]
 
 
-def _devices_to_test() -> list[str]:
+def _devices_to_test(found: Sequence[str]) -> list[str]:
     """Every device there is; on Linux those of BACKENDS too, so that lacking one is a failure.
 
     Second adapters of a backend are left out.
     """
-    found = [name for name in _adapters() if ":" not in name]
-    return found + _missing()
+    return [name for name in found if ":" not in name] + _missing(found)
 
 
 def _adapters() -> list[str]:

@@ -1,7 +1,7 @@
 """WGSL compute shaders, compiled to Python source over NumPy arrays.
 
 Text becomes tokens, a syntax tree, a typed tree, statements over scalars, and at last Python.
-The Python runs one lane an invocation, whole workgroups at once.
+The Python runs whole workgroups at once, each invocation as a lane of its arrays.
 Only NumPy and the standard library are used here; nothing here knows a device, the runtime or
 the judge.  Source: WebGPU Shading Language (gpuweb/gpuweb, ``wgsl/index.bs``).
 """

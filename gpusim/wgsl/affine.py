@@ -1,12 +1,13 @@
 """Integer expressions as polynomials modulo 2^32, to find indices that are linear in the lane.
 
 The lanes of a block have numbers in a row: lane k of workgroup w has number S * w + k, where S is
-the size of a workgroup.  An index that is a step times this number, plus what all lanes share,
-makes a slice of memory.  A branch whose condition bounds the number makes a shorter range of lanes.
-Addition and multiplication of u32 and i32 are those of polynomials modulo 2^32, so a polynomial
-always has the value of its expression.  An atom is a piece of Python that all lanes share, or one
-of WORKGROUP, LOCAL, X, Y and Z, or of AXES, which are the parts of a lane's number within its
-workgroup.
+the size of a workgroup.  If an index is a step times this number plus a value that all lanes share,
+the access is a slice of memory.  If a condition bounds this number, its branch is a shorter range
+of lanes.
+
+u32 and i32 add and multiply modulo 2^32, like these polynomials, so a polynomial always has the
+value of its expression.  An atom is a piece of Python that all lanes share, or one of WORKGROUP,
+LOCAL, X, Y, Z and AXES.  AXES are the lane's place in its workgroup, by axis.
 """
 
 from dataclasses import dataclass
@@ -90,9 +91,9 @@ def affine(value: Polynomial, size: int, linear: Polynomial | None) -> Affine | 
 def steps(
     value: Polynomial, sizes: tuple[int, int, int]
 ) -> tuple[tuple[int, int, int], Polynomial] | None:
-    """The polynomial as a step along each axis of a workgroup, and what its lanes share.
+    """The polynomial as a step along each axis of a workgroup, plus a rest that all lanes share.
 
-    None if it is not linear in the place of the lane, or what lanes share is not that of all.
+    None if it has no such form.
     """
     whole = value.get((LOCAL,), 0)
     x, y, z = (value.get((name,), 0) for name in AXES)
@@ -104,7 +105,7 @@ def steps(
 
 
 def axis(value: Polynomial | None, sizes: tuple[int, int, int]) -> int | None:
-    """The axis of a workgroup along which a number counts its lanes, from 0."""
+    """The axis of a workgroup along which ``value`` numbers the lanes from 0; None if none."""
     for number, size in enumerate(sizes):
         alone = size == sizes[0] * sizes[1] * sizes[2]
         if value == {(LOCAL,) if alone else (AXES[number],): 1}:
@@ -113,7 +114,7 @@ def axis(value: Polynomial | None, sizes: tuple[int, int, int]) -> int | None:
 
 
 def python_of(rest: Polynomial) -> str:
-    """The Python of what all lanes share; its value is not yet taken modulo 2^32."""
+    """Python for ``rest``; its value is not yet taken modulo 2^32."""
     parts = []
     for monomial, factor in sorted(rest.items()):
         signed = factor - 2**32 if factor >= 2**31 else factor

@@ -1,9 +1,10 @@
-"""Finds calls with two pointers to one variable, where the function writes through one of them.
+"""Finds calls in which a function reaches a variable in two ways, and writes it.
 
-A pointer has a root: the variable or the parameter that it was made of.  This file finds which of
-its parameters, and which variables of the module, each function reads and writes, itself or by the
-functions that it calls.  A call is wrong if two roots are the same variable, and one of the two is
-written.  Source: WGSL specification, 11.4 "Alias Analysis".
+A pointer has a root: the variable or the parameter that it was made of.  This file finds the
+parameters and the variables of the module that each function reads and writes, itself or by the
+functions that it calls.  A call is wrong if the function reaches one variable by two pointers, or
+by a pointer and by name, and writes it in one of these ways.
+Source: WGSL specification, 11.4 "Alias Analysis".
 """
 
 from collections.abc import Iterator

@@ -5,14 +5,14 @@ point of the text, or that all have the same value.  An edge leads from a claim 
 that it needs.  All invocations must meet a barrier, so the claim at its place is required; the
 claim VARIES never holds.  If a path leads from a required claim to VARIES, some invocations may
 miss the barrier.  The Tags of a function say what it demands of its callers, and what it does to
-their values.  So each function is read once, even if nobody calls it.  A variable has a new node
-with each assignment.  A vector, array or struct is one value.  Unreachable statements are left out.
+their values.  So each function is read only once.  A variable has a new node with each assignment.
+A vector, array or struct is one value.  Unreachable statements are left out.
 
 Source: WGSL specification, 15.2 "Uniformity" and 9.9 "Statements Behavior Analysis".  In five
-places the specification's tables leave out what its own rule of soundness needs.  There Tint's
-choice is taken: what atomics return varies; where a pointer is passed, its own value counts as well
-as what it points to; what a call leaves behind a pointer depends on where the call stands; a
-break-if of a continuing block passes the variables on; a call counts at once in its statement.
+places the specification's tables are weaker than its own rule of soundness.  This file follows Tint
+there: the result of an atomic varies; a passed pointer counts by its value and by its contents; a
+write through a pointer also needs the place of the call; a break-if passes on the values of the
+variables; the writes of a call count already in the rest of its statement.
 """
 
 from collections.abc import Iterable
@@ -57,7 +57,7 @@ class Tags:
     result: tuple[int, ...]
     """The inputs that the result needs."""
     left: tuple[tuple[int, ...], ...]
-    """For each parameter, the inputs that what it points to needs after a call."""
+    """For each parameter, the inputs that its contents need after a call."""
     missed: Place | None
 
 
@@ -109,7 +109,7 @@ def _reach(start: Node) -> set[Node]:
 
 @dataclass(slots=True, kw_only=True)
 class _Target:
-    """A loop or switch: the values at its breaks and at its continues, which a switch lacks."""
+    """A loop or switch: the values at its breaks and, in a loop, at its continues."""
 
     breaks: list[Values] = field(default_factory=list)
     continues: list[Values] | None = None
@@ -370,7 +370,7 @@ class _Graph:
         return Node([at, *(inputs[number] for number in tags.result)])
 
     def _write(self, view: View, node: Node) -> None:
-        """Give a variable a value; where only a part is written, the rest stays."""
+        """Give a variable a value; if only a part is written, the old value counts too."""
         if not view.full:
             node.needs.append(self._values[view.root])
         self._values[view.root] = node
@@ -386,7 +386,7 @@ def _joined(before: Values, ways: list[Values]) -> Values:
 
 
 def _is_local(symbol: Symbol) -> bool:
-    """Whether the contents of a variable are followed: it is a function's, or a pointer to one."""
+    """Whether the contents are tracked: in a variable of a function, or behind a pointer to one."""
     if isinstance(symbol.type, Pointer):
         return symbol.type.space == "function"
     return symbol.space == "function"

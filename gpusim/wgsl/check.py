@@ -1,8 +1,7 @@
 """The checks of statements, functions and the module: a syntax tree becomes a typed one.
 
-Each override has a value here: the value that the pipeline gives, or its default.  An override with
-neither has the value 1.  So a module is checked when it is made, and again for each pipeline that
-sets overrides.
+Each override has a value here: the value that the pipeline gives, or else its default, or else 1.
+A module is checked when it is made, and again for each pipeline that sets overrides.
 Source: WGSL specification, 7 "Variable and Value Declarations", 9 "Statements", 11 "Functions",
 13 "Entry Points".
 """
@@ -60,7 +59,7 @@ _EXTENSIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A checked text: its entry points, its bindings, and its overrides."""
+    """A checked text: its entry points, its overrides, and its functions."""
 
     entry_points: dict[str, Function]
     overrides: tuple[Symbol, ...]
@@ -73,7 +72,7 @@ def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Chec
     """The typed form of a text; ``overrides`` has values by name or number.
 
     Raises:
-        ShaderError: what the text says is forbidden, or not supported.
+        ShaderError: something in the text is forbidden, or not supported.
     """
     return _Checker(unit, overrides).module(unit)
 
@@ -262,7 +261,7 @@ class _Checker(Statements):
             if space != "storage" or access not in ACCESSES:
                 self.fail(f"{space} has no access mode {access!r}", node.place)
             if access == "write":
-                self.fail("storage is read or read_write", node.place)
+                self.fail("the access mode of storage is read or read_write", node.place)
         return space, access
 
     def _check_var(self, symbol: Symbol) -> None:
@@ -276,7 +275,7 @@ class _Checker(Statements):
         if space != "storage" and not is_fixed(kind):
             self.fail(f"a runtime-sized array lies in storage, not in {space}", place)
         if has_atomic(kind) and (space not in ("storage", "workgroup") or symbol.access == "read"):
-            self.fail("an atomic lies in workgroup memory or in storage that is written", place)
+            self.fail("an atomic must be in workgroup memory or in read_write storage", place)
         if space in ("storage", "uniform", "immediate") and has_bool(kind):
             self.fail(f"no buffer holds {kind}: bool has no layout", place)
         if space == "uniform" and not fits_uniform(kind):

@@ -1,6 +1,6 @@
 """Checks expressions: overloads, conversions, references, calls, and the values of constants.
 
-What is constant is computed here at once.  A reference becomes a value where a value is wanted.
+Constant expressions are computed here at once.  Where a value is wanted, a reference is loaded.
 Source: WGSL specification, 8 "Expressions", 6.1 "Type Checking", 6.4 "Memory Views".
 """
 
@@ -69,7 +69,7 @@ class Expressions(Constructors):
         if symbol.space != "function":
             self.using[symbol] = None
             if not self.scopes:
-                self.fail(f"{node.name!r} is a var, which no declaration may use", node.place)
+                self.fail(f"{node.name!r} is a var, and only functions may use it", node.place)
         kind = Pointer(symbol.space, symbol.type, symbol.access, True)
         return typed.Use(type=kind, place=node.place, symbol=symbol)
 
@@ -143,7 +143,7 @@ class Expressions(Constructors):
         return self.folded(made)
 
     def _concrete(self, name: str, operands: list[Expr], found: Resolved) -> Resolved:
-        """The overload with the concrete types that its operands have in a run."""
+        """The overload for the concrete types of the operands in a run."""
         if not any(is_abstract(kind) for kind in found.operands if not isinstance(kind, Pointer)):
             return found
         kinds = [concrete(kind) for kind in found.operands]
@@ -154,14 +154,14 @@ class Expressions(Constructors):
             self.fail(f"{_shown(name)} takes {error}", operands[0].place)
 
     def _check_runtime(self, name: str, operands: tuple[Expr, ...]) -> None:
-        """Raise what is wrong with a constant second operand, whatever the first operand is."""
+        """Refuse a constant second operand that is wrong for every first operand."""
         last = operands[-1] if operands else None
         if not isinstance(last, Constant) or last.stage != CONST or len(operands) != 2:
             return
         of = element_of(operands[0].type)
         values = last.value if isinstance(last.value, tuple) else (last.value,)
         if name in ("/", "%") and of in INTEGERS and any(value == 0 for value in values):
-            self.fail("this is divided by zero", last.place)
+            self.fail("a value is divided by zero", last.place)
         if name in ("<<", ">>") and of in (I32, U32) and any(value >= 32 for value in values):
             self.fail(f"cannot shift {of} by {max(values)} bits because it has only 32", last.place)
 

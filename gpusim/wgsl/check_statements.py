@@ -201,7 +201,7 @@ class Statements(Expressions):
         )
 
     def condition(self, node: syntax.Expression, what: str) -> Expr:
-        """A bool."""
+        """The typed form of a condition."""
         made = self.value(node)
         if made.type != BOOL:
             self.fail(f"the condition of {what} is a bool, not {made.type}", node.place)

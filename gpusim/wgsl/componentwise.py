@@ -58,7 +58,7 @@ def simple(b: Builder, kind: str, name: str, *operands: Scalar) -> Scalar:
 
 
 def leaves_in(value: Any) -> Any:
-    """What lies in nested tuples, in order: the scalars of a value."""
+    """The scalars of a value, in order."""
     if isinstance(value, tuple):
         for each in value:
             yield from leaves_in(each)

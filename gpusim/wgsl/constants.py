@@ -2,7 +2,7 @@
 
 The value of a scalar constant is a Python int (i32, u32, abstract-int), bool or float
 (abstract-float), or a NumPy scalar (f32, f16).  The value of a composite is a tuple of the values
-of its parts.  Abstract numbers never wrap or round to infinity: what does not fit is an error.
+of its parts.  Abstract numbers never wrap or round to infinity: one that does not fit is an error.
 Source: WGSL specification, 6.2.1 "Abstract Numeric Types", 8.1 "Early Evaluation Expressions" and
 "Conversion Rank".
 """
@@ -120,7 +120,7 @@ def rounded(value: float, name: str, place: Place) -> Any:
     with np.errstate(all="ignore"):
         made = _NUMPY[name](value)
     if not np.isfinite(made):
-        raise ShaderError(f"{name} cannot hold {value!r}, as {_LARGEST[name]!r} is the most", place)
+        raise ShaderError(f"{name} holds at most {_LARGEST[name]!r}, not {value!r}", place)
     return made
 
 
@@ -138,10 +138,10 @@ def zero(kind: Type) -> Any:
 
 
 def fold(name: str, kind: str, operands: tuple[Const, ...], place: Place | None) -> Const:
-    """The value of an operation on constants; ``place`` is given only for a const-expression.
+    """The value of an operation on constants; without a ``place``, forbidden values are kept.
 
     Raises:
-        ShaderError: the value is an error in a const-expression.
+        ShaderError: there is a ``place``, and WGSL forbids the value there.
     """
     of = operands[0].type
     values = [operand.value for operand in operands]
@@ -153,7 +153,7 @@ def fold(name: str, kind: str, operands: tuple[Const, ...], place: Place | None)
         if not np.isfinite(value):
             if place is None:
                 return Const(kind, value)
-            raise ShaderError(f"this is {value} and no finite number", place)
+            raise ShaderError(f"the result {value} is no finite number", place)
         value = float(value) if kind == "abstract-float" else _NUMPY[kind](value)
     elif kind == "bool":
         value = bool(value)

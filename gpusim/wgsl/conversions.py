@@ -1,6 +1,7 @@
 """Turns expressions into values: loads, conversions to the wanted type, and constants.
 
-Constants are computed here at once.  ``expand`` computes them, as it makes the operations of a run.
+Constants are computed here at once: ``expand``, which makes the operations of a run, computes them
+if its builder is a ``Folder``.
 Source: WGSL specification, 6.1.2 "Conversion Rank", 6.4.4 "Load Rule", 8.1 "Early Evaluation".
 """
 
@@ -96,7 +97,7 @@ class Conversions(Names):
         return made
 
     def folded(self, made: Apply) -> Expr:
-        """The constant that an operation gives if all its operands are constants; else itself."""
+        """The result of an operation if all its operands are constants; else the operation."""
         if made.stage == RUN or not all(isinstance(each, Constant) for each in made.operands):
             return made
         trees = [tree_of(each.value, each.type) for each in made.operands]  # type: ignore[attr-defined]

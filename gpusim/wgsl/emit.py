@@ -1,8 +1,8 @@
 """Writes statements as the Python of one entry point, over blocks of whole workgroups.
 
 The text is a function ``make(**memories)`` that returns ``run(x, y, z)``.  If only some lanes take
-a branch, they get a frame of their own (``frames.py``).  If both sides of a branch cost less than
-that, all lanes compute both, and the values are blended.
+a branch, they get a frame of their own (``frames.py``).  If both sides of a branch cost less than a
+frame, all lanes compute both, and the values are blended.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
 _FRESH = ("gather(", "spread(")
-"""What makes an array that nobody else has."""
+"""Calls that make a new array."""
 _SMALL = 12
 """A branch with at most this many operations is computed by all lanes, and then blended."""
 
@@ -76,7 +76,7 @@ class Writer(GuardWriter):
         self.lines.append(f"{name} = {code}")
 
     def _row(self, variable: Variable) -> str | None:
-        """The Python of a variable as a row of numbers, if it counts lanes that stand in a row."""
+        """The Python of a variable as a row of numbers, if it is linear in lanes in a row."""
         polynomial = self.polynomials.get(variable)
         if not self.frame.in_row or not variable.fixed or polynomial is None:
             return None
@@ -93,11 +93,11 @@ class Writer(GuardWriter):
         return f"({name} + ({affine.python_of(found.rest)} & 0xffffffff))" if found.rest else name
 
     def kept(self, value: Scalar) -> affine.Polynomial | None:
-        """The polynomial of an expression whose value never changes; None for other ones."""
+        """The polynomial of an expression whose value never changes; None for others."""
         return None if _changes(value) else self.polynomial(value)
 
     def _named(self, value: Scalar) -> affine.Polynomial | None:
-        """The polynomial of a varying value, in which what lanes share has a name if it changes."""
+        """The polynomial of a varying value; a shared part that may change gets a name."""
         found = self.polynomial(value)
         if found is None:
             return None
@@ -215,7 +215,7 @@ class Writer(GuardWriter):
             self.lines.append(f"{here} = where({name}, {yes}, {no})")
 
     def _side(self, body: list[Statement], stable: dict[Variable, str]) -> dict[Variable, str]:
-        """Write one side of a blend; the names of the values that it gives to variables.
+        """Write one side of a blend.  Returns the names of the values that it gives to variables.
 
         ``stable``: the names of the variables to which either side gives a value.
         """

@@ -1,7 +1,7 @@
 """Writes scalar expressions as Python: for one value that all lanes share, or for arrays.
 
-What the lanes share is computed once, by plain Python.  Memory is read through a slice if the index
-is linear in the lane, and gathered otherwise.
+What the lanes share is plain Python, computed once.  Memory is read through a slice if the index is
+linear in the lane, and gathered otherwise.
 """
 
 from typing import Any
@@ -38,11 +38,11 @@ class ExpressionWriter(IndexWriter):
         self.owner: Variable | None = None
         """The fixed variable whose value is being written."""
         self.readers: dict[Variable, dict[Variable | None, None]] = {}
-        """For each variable, the fixed variables whose values read it; None: a statement does."""
+        """For each variable, the fixed variables whose values read it, or None for a statement."""
         self.unneeded: dict[Variable, None] = {}
         """Fixed variables that nobody needs, among them results of atomics."""
         self.asks = False
-        """Whether what an atomic returns is needed."""
+        """Whether the result of an atomic is needed."""
         self.built_ins: dict[Variable, None] = {}
         """The built-in values that vary."""
         self.bases: dict[Any, Variable] = {}
@@ -50,7 +50,7 @@ class ExpressionWriter(IndexWriter):
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
         self.once: dict[str, str] = {}
-        """What is read once a grid, by its name."""
+        """What is read only once for a grid, by name."""
         self.shares = False
         """Whether blocks have whole workgroups, since their invocations share memory or wait."""
 
@@ -182,7 +182,7 @@ class ExpressionWriter(IndexWriter):
         return total
 
     def shared_index(self, address: Address, kind: str) -> str | None:
-        """The index that all lanes share; None if they have different ones."""
+        """The index that all lanes share; None if they may have different indices."""
         if any(varies(index) for _, index in address.terms):
             return None
         return self._sum(address, kind, wrap=True)
@@ -210,7 +210,7 @@ class ExpressionWriter(IndexWriter):
     def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
         """The start of a conditional expression: the slice of a row of lanes, if it exists.
 
-        Empty if the index is not the lane's number.  The slice needs no call of a function.
+        Empty if the index is not the lane's number.  A slice is cheaper than a call.
         """
         counted = self.counted(address, kind)
         if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
@@ -260,7 +260,7 @@ def _reads(value: Scalar, of: Memory | Variable) -> bool:
 def may_alias(value: Scalar, *, changes: bool) -> bool:
     """Whether the array of an expression may be that of a variable or a memory that changes.
 
-    ``changes``: whether what takes the array changes it in place.
+    ``changes``: whether the variable that takes the array is later changed in place.
     """
     if isinstance(value, Op):
         if value.name.startswith("bits_") or value.name == "abs":

@@ -16,7 +16,7 @@ class GuardWriter(LoopWriter):
     """Writes guards."""
 
     def guard(self, condition: Scalar, body: list[Statement]) -> bool:
-        """Write a branch as a shorter range of lanes; False if its condition makes no range."""
+        """Write a branch as a range or a box of lanes; False if its condition makes neither."""
         if isinstance(condition, Op) and condition.name == "and":
             return self._guards(condition, body)
         bound = self.bound(condition)
@@ -42,7 +42,7 @@ class GuardWriter(LoopWriter):
         return True
 
     def _box(self, condition: Scalar, body: list[Statement]) -> bool:
-        """Write a branch as a box, where all lanes of whole workgroups are; False if it is none."""
+        """Write a branch as a box; False if it is none, or not all lanes of workgroups are here."""
         compared = _compared(condition)
         if compared is None or self.frame.parent is not None or not self.shares:
             return False
@@ -133,7 +133,7 @@ _MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq"}
 
 
 def _compared(condition: Scalar) -> tuple[str, Scalar, Scalar] | None:
-    """A comparison of what varies, on the left, with what lanes share."""
+    """A comparison's name, its varying side, and its shared side; None for other conditions."""
     if not isinstance(condition, Op) or condition.name not in _MIRRORED:
         return None
     left, right = condition.operands

@@ -1,7 +1,7 @@
-"""Finds the indices that count the lanes, so that memory is read and written by slices.
+"""Finds the indices that are linear in the lane, so that memory is read and written by slices.
 
-An index is a polynomial in the number of the lane (``affine.py``).  It may be clamped as well:
-then a run looks at the ends of a row of lanes, and there is a slice if the clamp changes none.
+An index is a polynomial in the number of the lane (``affine.py``).  It may be clamped as well: then
+a run looks at both ends of a row of lanes, and takes a slice if the clamp changes neither.
 """
 
 from itertools import count
@@ -20,7 +20,7 @@ _CLAMPS = ("min", "max", *_RING)
 
 
 class IndexWriter:
-    """Writes indices; ``frame`` is where, and ``lines`` take what must come before."""
+    """Writes indices in ``frame``; ``lines`` takes what must stand before an index."""
 
     frame: Frame
     lines: Lines
@@ -36,7 +36,7 @@ class IndexWriter:
         self.most: dict[Variable, int] = {}
         """The largest values that fixed variables can have."""
         self.values: dict[Variable, Scalar] = {}
-        """The values of fixed variables that stay true when others change."""
+        """The expressions of fixed variables, if they never change their value."""
 
     def name(self, letter: str) -> str:
         """A new name."""
@@ -101,7 +101,7 @@ class IndexWriter:
         return total
 
     def counted(self, address: Address, kind: str) -> affine.Affine | None:
-        """An index that counts the lanes."""
+        """An index that is linear in the lane, with a step; None for others."""
         total = self.polynomial_of(address, kind)
         if total is None:
             return None
@@ -109,7 +109,7 @@ class IndexWriter:
         return found if found is not None and found.step else None
 
     def lanes_of(self, value: Scalar) -> affine.Affine | None:
-        """An expression that is linear in the number of the lane."""
+        """An expression that is linear in the lane; None for others."""
         total = self.polynomial(value)
         return None if total is None else affine.affine(total, self.size, self.linear)
 
@@ -119,7 +119,7 @@ class IndexWriter:
         return found.rest if found is not None and found.step == 1 else None
 
     def span_of(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """Where the elements of the lanes are, if the index counts them."""
+        """Where the elements of the lanes are, if the index is linear in the lane."""
         counted = self.counted(address, kind)
         if counted is None:
             return None
@@ -128,7 +128,7 @@ class IndexWriter:
         return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
 
     def clamped(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """Where the elements of the lanes are, if the index counts them but for clamps."""
+        """Where the elements of the lanes are, if the index is linear except for clamps."""
         if len(address.terms) != 1 or address.constant or address.terms[0][0] != unit_of(kind):
             return None
         found = self._between(address.terms[0][1]) if self.frame.in_row else None
@@ -140,8 +140,8 @@ class IndexWriter:
         return f"clamped({row}, {rest}, {size}, ({bounds})) or {code}"
 
     def _between(self, value: Scalar) -> tuple[affine.Affine, str, str] | None:
-        """A number that counts the lanes where clamps leave it: what it is there; the clamps, each
-        a rest and the least and the most that it leaves; and its Python anywhere."""
+        """A value that is linear in the lane except for clamps: the linear form, the clamps (each a
+        rest, its least and its most value), and the Python of the value; None for others."""
         found = self.lanes_of(value)
         if found is None and isinstance(value, Get) and value.variable in self.values:
             return self._between(self.values[value.variable])

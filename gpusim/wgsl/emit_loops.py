@@ -1,7 +1,7 @@
 """Writes loops as Python: rounds of all lanes, or of those that have not left yet.
 
-If lanes leave a loop at different rounds, the remaining lanes move together, and what the others
-changed is put back into the outer frame.  So no round computes for a lane that has left.
+If lanes leave a loop in different rounds, the arrays shrink to the remaining lanes, and the values
+of the others are put back into the outer frame.  So no round computes for a lane that has left.
 """
 
 from gpusim.wgsl.emit_workgroup import WorkgroupWriter
@@ -11,7 +11,7 @@ from gpusim.wgsl.uniformity import parts, varies
 
 
 class LoopWriter(WorkgroupWriter):
-    """Writes loops; other statements are the subclass's."""
+    """Writes loops; a subclass writes other statements."""
 
     def statement(self, statement: Statement) -> None:
         """One statement."""
@@ -32,7 +32,7 @@ class LoopWriter(WorkgroupWriter):
         return made or ["pass"]
 
     def new_frame(self, *, in_row: bool) -> Frame:
-        """A frame inside the one that is written."""
+        """A frame inside the current one."""
         frame = Frame(self.frame, self.numbers)
         frame.in_row = in_row
         return frame
@@ -82,7 +82,7 @@ class LoopWriter(WorkgroupWriter):
             self.lines.append(f"if {self.code(statement.condition)}: break")
 
     def _leave_parted(self, statement: Leave, frame: Frame, at: str) -> None:
-        """Some lanes leave: what they changed goes back, and the others move together."""
+        """Some lanes leave: their values go back, and the arrays shrink to the other lanes."""
         assert frame.loop is not None
         log = frame.loop
         if not varies(statement.condition):

@@ -1,8 +1,8 @@
-"""Writes how lanes reach workgroup memory: all along its axes, or each by an index of its own.
+"""Writes how lanes reach workgroup memory: all by steps along axes, or each by its own index.
 
-Where all lanes of a block are together, and an index is a step along each axis of the workgroup
-plus what all lanes share, the memory is seen with these steps and nothing is indexed.  Otherwise
-the index has a part that never changes, which is computed once a block.
+If all lanes of a block are together, and an index is a step along each axis of the workgroup plus a
+value that all lanes share, a NumPy view with these steps takes the place of indices.  Otherwise the
+part of an index that never changes is computed once a block.
 """
 
 from gpusim.wgsl import affine
@@ -36,16 +36,17 @@ class WorkgroupWriter(ExpressionWriter):
         self.lines.append(f"store_at({array}, {where}, {code})")
 
     def _is_whole(self, memory: Memory, address: Address, kind: str) -> bool:
-        """Whether each lane has the element of its number, and there are no others."""
+        """Whether each lane has the element of its number, and the memory has no others."""
         is_own = self.polynomial_of(address, kind) == affine.atom(affine.LOCAL)
         return is_own and memory.size // unit_of(kind) == self.size
 
     def _seen(
         self, memory: Memory, address: Address, kind: str
     ) -> tuple[list[tuple[int, int]], str] | None:
-        """How lanes step through a memory: of each axis the most lanes and the step; its Python.
+        """How lanes step through a memory: the most lanes and the step of each axis, and Python.
 
-        The Python: the number of workgroups, the elements of each, the first lane's, and the axes.
+        The Python has the number of workgroups, the elements of each, the first lane's index, and
+        the axes.  None if lanes do not step so, or may step outside.
         """
         total, box = self.polynomial_of(address, kind), self.frame.box
         found = None if total is None else affine.steps(total, self.sizes)
@@ -75,7 +76,7 @@ class WorkgroupWriter(ExpressionWriter):
         return f"({base} + {row})" if row else base
 
     def _place(self, memory: Memory, address: Address, kind: str) -> tuple[str, str]:
-        """The index of each lane in two parts: its own, and what all share, or nothing."""
+        """The index of each lane in two parts: its own, and one that all lanes share or ``""``."""
         units = memory.size // unit_of(kind)
         if self._is_whole(memory, address, kind):
             return self.frame.read(self.lane), ""
@@ -96,7 +97,7 @@ class WorkgroupWriter(ExpressionWriter):
         return isinstance(index, Get) and index.variable in self.built_ins
 
     def _base(self, units: int, terms: list[tuple[int, Scalar]], kind: str) -> Variable:
-        """Where the memory of each lane's workgroup begins, and terms that never change."""
+        """Where the memory of each lane's workgroup begins, plus terms that never change."""
         unit = unit_of(kind)
         factors = tuple(
             (index.variable, stride // unit) for stride, index in terms if isinstance(index, Get)

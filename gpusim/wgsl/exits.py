@@ -1,9 +1,9 @@
 """Removes exits from statements, so that only branches, loops and ``Leave`` remain.
 
-If one side of a branch always exits, what follows moves into the other side.  If that is not
-enough, an exit sets a flag, and what it skips is done only if no flag is set.  In a loop, lanes
-whose flag is set leave at the end of the statement that set it.  So lanes separate only at branches
-and at ``Leave``.  Nothing here knows which lanes there are.
+If one side of a branch always exits, the statements after the branch move into the other side.  If
+that is not enough, an exit sets a flag, and the statements that it skips run only if no flag is
+set.  In a loop, lanes whose flag is set leave at the end of the statement that set the flag.  So
+lanes separate only at branches and at ``Leave``.
 """
 
 from collections.abc import Iterable
@@ -122,13 +122,13 @@ class _Cleaner:
         for statement in loop.body:
             if isinstance(statement, Label) and statement not in _anywhere(statement.body):
                 for inner in statement.body:
-                    self._round(loop, inner, body)
+                    self._in_loop(loop, inner, body)
             else:
-                self._round(loop, statement, body)
+                self._in_loop(loop, statement, body)
         return Loop([*self._lowered(loop), *body], loop.owned)
 
-    def _round(self, loop: Loop, statement: Statement, body: list[Statement]) -> None:
-        """One statement of a loop itself."""
+    def _in_loop(self, loop: Loop, statement: Statement, body: list[Statement]) -> None:
+        """One statement directly inside a loop."""
         if isinstance(statement, Exit) and statement.target is loop:
             body.append(Leave(Const("bool", True)))
             return
@@ -137,7 +137,7 @@ class _Cleaner:
             if isinstance(only, Exit) and only.target is loop:
                 body.append(Leave(statement.condition))
                 for inner in statement.other:
-                    self._round(loop, inner, body)
+                    self._in_loop(loop, inner, body)
                 return
         leaving = list(_exits(statement))
         body += (

@@ -1,8 +1,8 @@
-"""What the built-in functions mean, by scalar operations.
+"""The meaning of the built-in functions, in scalar operations.
 
-The same lines serve constants and runs (``componentwise.py``).  Functions of bits, and those that
-pack, are in ``expand_bits.py``.  What a function takes is in ``functions.py``, and the arithmetic
-itself in ``operations.py``.
+The same lines serve constants and runs (``componentwise.py``).  Functions on bits, and packing, are
+in ``expand_bits.py``.  The types of operands are in ``functions.py``, and the arithmetic itself is
+in ``operations.py``.
 Source: WGSL specification, 17 "Built-in Functions".
 """
 
@@ -80,7 +80,7 @@ def _splat(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
 
 
 def _construct(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
-    """A composite of its values; a vector or matrix takes their scalars in order."""
+    """A composite of values; a vector or matrix takes the scalars of the values in order."""
     if isinstance(result, Vector):
         return tuple(leaves_in(tuple(operands)))
     if isinstance(result, Matrix):
@@ -261,7 +261,7 @@ def _determinant(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
 
 
 def _minor(b: Builder, kind: str, columns: Any) -> Scalar:
-    """The determinant, along the first column's rows."""
+    """The determinant, expanded along the first column."""
     if len(columns) == 1:
         only: Scalar = columns[0][0]
         return only

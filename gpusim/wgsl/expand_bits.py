@@ -1,4 +1,4 @@
-"""What the built-in functions of bits mean: fields of bits, packing and unpacking.
+"""The meaning of the built-in functions on bits: fields of bits, packing and unpacking.
 
 Source: WGSL specification, 17.5 "Numeric Built-in Functions", 17.9 "Data Packing", 17.10 "Data
 Unpacking".
@@ -23,7 +23,7 @@ from gpusim.wgsl.types import scalar_name
 
 
 def _field(b: Builder, offset: Scalar, count: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-    """Offset and count of bits within a word, and whether there are none."""
+    """Offset and count of bits, limited to a word, and whether the count is 0."""
     o = b.hold(b.op("u32", "min", offset, u32_of(32)))
     c = b.hold(b.op("u32", "min", count, b.op("u32", "sub", u32_of(32), o)))
     return o, c, b.hold(b.op("bool", "eq", c, u32_of(0)))
@@ -78,8 +78,8 @@ def _pack_bytes(clamped: bool) -> Callable[..., Value]:
     return rule
 
 
-def _byte(b: Builder, word: Scalar, at: int, signed: bool, bits: int = 8) -> Scalar:
-    """A part of a word as u32 or, with its sign, as i32."""
+def _piece(b: Builder, word: Scalar, at: int, signed: bool, bits: int = 8) -> Scalar:
+    """Piece ``at`` of a word cut into ``bits`` each: as i32 if ``signed``, else as u32."""
     if signed:
         number = b.op("i32", "bits_i32", shifted_left(b, word, 32 - bits - bits * at))
         return b.op("i32", "shr_by", number, u32_of(32 - bits))
@@ -90,7 +90,7 @@ def _byte(b: Builder, word: Scalar, at: int, signed: bool, bits: int = 8) -> Sca
 def _unpack(signed: bool, bits: int, scale: int) -> Callable[..., Value]:
     def rule(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
         word = b.hold(operands[0])
-        parts: list[Scalar] = [_byte(b, word, at, signed, bits) for at in range(32 // bits)]
+        parts: list[Scalar] = [_piece(b, word, at, signed, bits) for at in range(32 // bits)]
         if scale:
             by = number_of(b, scale, "f32")
             parts = [b.op("f32", "div", b.op("f32", "to_f32", part), by) for part in parts]
@@ -109,7 +109,7 @@ def _unpack_half(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
 def _dot4(signed: bool) -> Callable[..., Value]:
     def rule(b: Builder, kinds: Any, operands: Any, result: Any) -> Value:
         words = [b.hold(operand) for operand in operands]
-        left, right = ([_byte(b, word, at, signed) for at in range(4)] for word in words)
+        left, right = ([_piece(b, word, at, signed) for at in range(4)] for word in words)
         return dot_product(b, tuple(left), tuple(right))
 
     return rule

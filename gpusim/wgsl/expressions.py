@@ -60,7 +60,7 @@ class Reader:
         return True
 
     def take(self) -> Token:
-        """The next token, taken."""
+        """Take the next token."""
         token = self.token
         self._at += 1
         return token

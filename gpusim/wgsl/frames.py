@@ -4,7 +4,7 @@ A frame has exactly the lanes that run its statements, so nothing in it needs a 
 separate, an inner frame takes its part of each array that it needs, and puts back what it changed.
 A part is a slice if its lanes stand in a row, and otherwise an array of positions.  Lines are
 strings, or lists of lines, which are indented, or functions that return lines.  Such a function is
-called at the end, when it is known what the frame needs.
+called at the end, when the needs of the frame are known.
 """
 
 from collections.abc import Callable
@@ -37,11 +37,11 @@ class Frame:
         self.count = f"n{self.number}"
         """The name of the number of lanes."""
         self.start = f"o{self.number}"
-        """The name of the first lane's number or, if the lanes stand in no row, of all numbers."""
+        """The name of the first lane's number or, if the lanes are in no row, of all numbers."""
         self.in_row = False
         """Whether the lanes surely stand in a row."""
         self.box: Box | None = None
-        """The lanes of the block that are here, where these are a box of each workgroup."""
+        """The box that the lanes of this frame fill in each workgroup, if they do."""
         self.below: list[tuple[Memory, int]] = []
         """Memories with an element for the number of each lane, and the bytes of an element."""
         self.names: dict[Variable, str] = {}
@@ -104,7 +104,7 @@ class Frame:
 
 
 class LoopLog:
-    """When the variables of a loop's frame are used, so that only those are kept that must be."""
+    """When each variable of a loop's frame is last used: after that its array need not shrink."""
 
     def __init__(self) -> None:
         self.time = 0

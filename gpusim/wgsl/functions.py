@@ -14,7 +14,10 @@ from gpusim.wgsl.types import ABSTRACT_FLOAT, BOOL, F32, FLOATS, I32, INTEGERS, 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One row: the rule, the elements allowed, the number of operands, and what it may do."""
+    """One row: the rule, the allowed elements, the number of operands.
+
+    ``constant``: whether constants give a constant.  ``effects``: whether a call has effects.
+    """
 
     rule: Rule
     allowed: tuple[Scalar, ...]
@@ -125,4 +128,4 @@ _add(
     "atomicCompareExchangeWeak", overloads.atomic_exchange_rule, (), 3, constant=False, effects=True
 )
 REFUSED = ("texture", "subgroup", "quad", "dpdx", "dpdy", "fwidth", "bufferView", "bufferArray")
-"""How the names of functions begin that belong to textures, fragments and subgroups."""
+"""The first letters of functions that need textures, fragments, subgroups or buffer views."""

@@ -1,8 +1,8 @@
 """The places of lanes within workgroups, and how lanes reach the memory of workgroups together.
 
 A block has the memories of its workgroups one after another, each of ``units`` elements.  The lanes
-of a workgroup step through its memory along its axes.  Nothing here has an index for each lane,
-unless an element may be missing.  Numbers are kept, since all blocks have the same numbers.
+of a workgroup step through its memory along its axes.  Indices of memory are made only if an
+element may be missing.  Numbers are kept, since all blocks have the same numbers.
 """
 
 from functools import lru_cache
@@ -13,7 +13,7 @@ import numpy as np
 from gpusim.wgsl.machine import Values, u32
 
 Axes = tuple[tuple[int, int], ...]
-"""Of a workgroup, z first: how many lanes, and how many elements each is after the one before."""
+"""For each axis of a workgroup, z first: how many lanes, and the step from element to element."""
 _WRAP = 2**32
 
 
@@ -36,13 +36,13 @@ def group_numbers(first: int, count: int, size: int) -> Values:
 
 
 def workgroup_numbers(start: int, count: int, size: int) -> Values:
-    """The number of the workgroup of each lane."""
+    """The number of each lane's workgroup within the grid."""
     return (group_numbers(start % size, count, size) + start // size).astype(u32)
 
 
 @lru_cache(maxsize=64)
 def boxed(groups: int, sizes: tuple[int, int, int], axis: int, first: int, count: int) -> Values:
-    """The numbers within the block of the lanes of a box of each workgroup."""
+    """The numbers, within the block, of the lanes in a box of each workgroup."""
     numbers = np.arange(groups * sizes[0] * sizes[1] * sizes[2]).reshape(groups, *sizes[::-1])
     return numbers.take(range(first, first + count), 3 - axis).ravel()
 
@@ -75,9 +75,9 @@ def store_spread(
 def _stepped(
     units: int, axes: Axes, dtype: Any
 ) -> tuple[int, tuple[int, ...], tuple[int, ...], Any, int]:
-    """The largest first element with which all exist, and how to see them.
+    """The largest ``first`` with which all elements exist, and a view of the elements.
 
-    The axes that are left, the steps in bytes, elements in a row as one, and how often each comes.
+    The view: its shape, its steps in bytes, the type of a run of elements, and their repetitions.
     """
     room = units - 1 - sum((size - 1) * step for size, step in axes)
     left = [(size, step * dtype.itemsize) for size, step in axes if size > 1]
@@ -93,7 +93,7 @@ def _stepped(
 
 @lru_cache(maxsize=32)
 def _places(groups: int, units: int, first: int, axes: Axes) -> Values:
-    """Where each lane's element is; past the end of its workgroup's it is the last."""
+    """Where each lane's element is; past the end, the last element of its workgroup."""
     places = np.array([first])
     for size, step in axes:
         places = (places[:, None] + np.arange(size) * step).ravel()

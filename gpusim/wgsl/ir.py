@@ -88,13 +88,13 @@ class Op:
 
 @dataclass(slots=True, eq=False)
 class Address:
-    """A constant and strides times indices, in bytes."""
+    """A constant plus strides times indices, in bytes."""
 
     constant: int
     terms: tuple[tuple[int, "Scalar"], ...] = ()
 
     def plus(self, size: int) -> "Address":
-        """The address some bytes on."""
+        """The address ``size`` bytes further on."""
         return Address(self.constant + size, self.terms)
 
     def at(self, stride: int, index: "Scalar") -> "Address":
@@ -158,7 +158,7 @@ class Modify:
 
 @dataclass(slots=True, eq=False)
 class Clear:
-    """Set bytes of a private memory to zero."""
+    """Set a private memory to zero."""
 
     memory: Memory
 
@@ -183,7 +183,7 @@ class Loop:
 
 @dataclass(slots=True, eq=False)
 class Leave:
-    """Lanes whose condition holds leave the loop around."""
+    """Lanes whose condition holds leave the enclosing loop."""
 
     condition: Scalar
 

@@ -1,7 +1,7 @@
 """How lanes reach memory: slices, gathering, scattering, atomics, and which lanes go on.
 
 A memory is an array of one type over its bytes.  Indices count elements.  ``start`` is the number
-of the first lane where lanes stand in a row, and an array of their numbers elsewhere.
+of the first lane if the lanes are in a row, and otherwise an array of their numbers.
 ``NAMES`` is all that the Python of a shader may name.  Source: WGSL specification, 14.3 "Memory
 Access", 17.8 "Atomic Built-in Functions".
 """
@@ -147,7 +147,7 @@ _MODIFIERS: dict[str, Any] = {
 
 
 def _in_turn(name: str, memory: Values, where: Values, values: tuple[Any, ...]) -> Values:
-    """Old values, each lane seeing what the lanes before it did."""
+    """Modify lane after lane.  Returns the old values."""
     before = np.empty(len(where), memory.dtype)
     operands = [np.broadcast_to(np.asarray(each, memory.dtype), where.shape) for each in values]
     if name in _MODIFIERS and len(where) and (where == where[0]).all():
@@ -321,6 +321,6 @@ VARIED = {
     "walk": backwards,
     **{name: NAMES[f"{name}_varied"] for name in _VARIED},
 }
-"""The names for a run in which what WGSL leaves open is decided otherwise."""
+"""The names for a run that takes another choice where WGSL leaves one open."""
 INWARD = {**NAMES, "modify": modify_inward}
-"""The names for a run in which the order of atomics is a third one."""
+"""The names for a run with a third order of atomics."""

@@ -1,9 +1,9 @@
 """Lowers a checked entry point to statements over scalars.
 
-Each call is replaced by the body of what it calls, with its pointers known, so a pointer is a place
-and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that holds an
-array lies in a private memory; any other is scalar variables.  Expressions are evaluated from left
-to right, so a value is held if something with effects comes after it.
+Each call is replaced by the body of its function.  There all pointers are known, so a pointer is a
+place and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that holds
+an array lies in a private memory; any other becomes scalar variables.  Expressions are evaluated
+from left to right, so a value is held if something with effects comes after it.
 """
 
 from typing import Any
@@ -139,7 +139,7 @@ class Lowering(StatementLowering):
         """The value of an expression."""
         self._expressions += 1
         if self._expressions > _MOST:
-            because = f"the entry point has more than {_MOST} expressions with its calls in place"
+            because = f"the entry point has more than {_MOST} expressions with its calls inlined"
             raise ShaderError(because, made.place)
         form: Any = _FORMS[type(made)]
         return form(self, made)
@@ -201,7 +201,7 @@ class Lowering(StatementLowering):
         return tuple(base[number] for number in made.numbers)
 
     def values(self, operands: tuple[typed.Expr, ...]) -> list[Value]:
-        """Values in order; what a later one might change is held."""
+        """Values in order; a value that a later operand might change is held."""
         found: list[Value] = []
         for number, operand in enumerate(operands):
             value = self.place(operand) if isinstance(operand.type, Pointer) else None
@@ -288,7 +288,7 @@ class Lowering(StatementLowering):
         return result
 
     def run_body(self, function: Function) -> Value:
-        """The statements of a function, and its result."""
+        """Lower the statements of a function.  Returns its result."""
         body = function.body
         returns = _returns(body)
         last = body[-1] if body else None

@@ -1,7 +1,7 @@
 """Lowers statements of the typed tree to statements over scalars.
 
-A switch is a chain of branches; every loop is rounds without end with exits.  Jumps become exits
-of labels here; ``exits.py`` removes them.
+A switch becomes a chain of branches.  Every loop becomes endless rounds with exits.  Jumps become
+exits of labels or loops, which ``exits.py`` removes.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from gpusim.wgsl.values import Cells, Emitter, Spotted
 
 
 class StatementLowering(Emitter):
-    """Lowers statements; expressions are the subclass's."""
+    """Lowers statements; a subclass lowers expressions."""
 
     def __init__(self) -> None:
         super().__init__()

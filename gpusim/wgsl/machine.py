@@ -1,9 +1,8 @@
 """The functions that compiled shaders call: arithmetic that NumPy lacks, on arrays of lanes.
 
 Every function takes arrays with one element an invocation, and most take single values too.
-Floats are computed in double precision and rounded once.  ``NAMES`` is all that the Python of a
-shader may name.  Source: WGSL specification, 15.7 "Floating Point Evaluation", 17 "Built-in
-Functions".
+Most functions of floats compute in double precision and round once.
+Source: WGSL specification, 15.7 "Floating Point Evaluation", 17 "Built-in Functions".
 """
 
 from typing import Any
@@ -71,14 +70,14 @@ def shr_i32(left: Values, right: Values) -> Values:
 
 
 def saturate_u32(values: Values) -> Values:
-    """Floats to u32: rounded to zero, clamped to floats that are u32, NaN to 0."""
+    """Floats to u32: rounded to zero, clamped to floats that u32 holds, NaN to 0."""
     wide = np.nan_to_num(values.astype(_DOUBLE), nan=0.0)
     most = 65504.0 if values.dtype == f16 else 4294967040.0
     return np.clip(wide, 0.0, most).astype(np.int64).astype(u32)
 
 
 def saturate_i32(values: Values) -> Values:
-    """Floats to i32: rounded to zero, clamped to floats that are i32, NaN to 0."""
+    """Floats to i32: rounded to zero, clamped to floats that i32 holds, NaN to 0."""
     wide = np.nan_to_num(values.astype(_DOUBLE), nan=0.0)
     least, most = (-65504.0, 65504.0) if values.dtype == f16 else (-2147483648.0, 2147483520.0)
     return np.clip(wide, least, most).astype(i32)
@@ -135,7 +134,7 @@ def frexp_exp(values: Values) -> Values:
 
 
 def modf_fract(values: Values) -> Values:
-    """The part behind the point, with the sign of the value."""
+    """The fraction, with the sign of the value."""
     return np.modf(values)[0]
 
 
@@ -213,7 +212,7 @@ def firstTrailingBit(values: Values) -> Values:
 
 
 def firstLeadingBit(values: Values) -> Values:
-    """The position of the highest bit that is set; if signed, that differs from the sign bit."""
+    """The position of the highest bit that is set or, for i32, that differs from the sign bit."""
     words = values.view(u32)
     if values.dtype == i32:
         words = np.where(values < 0, ~words, words)

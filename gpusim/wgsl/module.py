@@ -77,7 +77,7 @@ class Entry:
         return self._shallow(lambda: without_exits(self._lowered.body))
 
     def _shallow(self, make: Callable[[], Made]) -> Made:
-        """What ``make`` makes; ShaderError if the nesting is too deep for it, or for Python."""
+        """Call ``make``; ShaderError if the nesting is too deep for ``make`` or for Python."""
         try:
             return make()
         except (RecursionError, MemoryError, SyntaxError) as error:
@@ -91,7 +91,7 @@ class Entry:
         return missed_barriers([self.function])
 
     def compile(self) -> None:
-        """Do now what the first use would; ShaderError if the nesting is too deep."""
+        """Compile now, and not at the first use; ShaderError if the nesting is too deep."""
         _ = self.flat
 
     @cached_property
@@ -105,12 +105,13 @@ class Entry:
         return self._shallow(lambda: Program(self._lowered, self._body, flat=False))
 
     def bind(self, buffers: Sequence[Any], immediates: Any = None, *, varied: bool = False) -> Run:
-        """What runs the entry point over a grid of ``x, y, z`` workgroups.
+        """A function that runs the entry point over a grid of ``x, y, z`` workgroups.
 
         ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that lasts.
-        ``immediates``: the bytes of the immediates, where it has any.
-        ``varied``: decide what WGSL leaves open otherwise: the order of invocations, which of
-        several writes lasts, what is read past the end.  What differs is not specified.
+        ``immediates``: the bytes of the immediates, if the entry point has any.
+        ``varied``: where WGSL leaves something open, decide it in another way: the order of
+        invocations, which of several writes lasts, what is read past the end.  WGSL does not
+        specify the bytes that then differ from those of a plain run.
         """
         arrays = self._arrays(buffers, immediates)
         if varied:
@@ -131,8 +132,8 @@ class Entry:
     def _run_varied(self, arrays: list[Any], grid: tuple[int, int, int]) -> None:
         """Run with other decisions where WGSL leaves something open.
 
-        If atomics return values, this is done in two ways.  If the two ways disagree about a byte,
-        it gets a third value, so that it differs from a plain run.
+        If results of atomics are used, this is done in two ways.  If the two ways disagree about a
+        byte, the byte gets a third value, which a plain run hardly gives.
         """
         program = self.flat if grid[1:] == (1, 1) else self.solid
         inward = program.make_inward
@@ -180,17 +181,14 @@ class Module:
 
     @cached_property
     def aliased_calls(self) -> tuple[Place, ...]:
-        """Calls in which two pointers reach one variable and one of them writes it.
-
-        Of each function only the first such call.
-        """
+        """Calls that reach one variable in two ways and write it: the first of each function."""
         aliases = Aliases()
         found = [aliases.wrong_call(function) for function in self.checked.functions]
         return tuple(place for place in found if place is not None)
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The features of a device that it needs, by their names in WebGPU."""
+        """The features of a device that the text needs, by their names in WebGPU."""
         enabled = [word for each in self.unit.directives for word in each.words]
         spaces = [
             entry.name
@@ -211,7 +209,7 @@ class Module:
         """A compiled entry point; ``constants`` are overrides by name or number.
 
         Raises:
-            ShaderError: an override has no value, or one that its type or its use forbids.
+            ShaderError: an override has no value, or a value that its type or its use forbids.
         """
         if not self.overrides:
             return self._plain[name]

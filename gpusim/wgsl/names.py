@@ -1,6 +1,6 @@
 """Names: scopes, the declarations of the module, and the types that expressions name.
 
-Declarations of the module may stand in any order; each is looked at when it is first named.
+Declarations of the module may stand in any order; each is checked when it is first named.
 Source: WGSL specification, 5 "Declaration and Scope", 6.9 "Predeclared Types and Type-Generators".
 """
 
@@ -118,7 +118,7 @@ class Names:
         raise NotImplementedError
 
     def names_type(self, name: str, place: Place) -> bool:
-        """Whether a name stands for a type, or makes a type of a template list."""
+        """Whether a name stands for a type, or makes a type with a template list."""
         symbol = self.lookup(name, place)
         if symbol is not None:
             return symbol.kind == "type"
@@ -134,7 +134,7 @@ class Names:
         return found
 
     def partial_type(self, node: Named) -> Type | str:
-        """A type, or a name that makes a type only with a template list, which is missing."""
+        """A type; or the name, if it needs a template list and has none."""
         symbol = self.lookup(node.name, node.place)
         if symbol is not None:
             if symbol.kind != "type":
@@ -156,7 +156,7 @@ class Names:
         return node.name if node.template is None else self._generated(node, node.template)
 
     def check_feature(self, kind: Type, place: Place) -> None:
-        """Raise where a type needs a feature that the text does not enable."""
+        """Raise if a type needs a feature that the text does not enable."""
         if getattr(kind, "of", kind) == F16 and not self.f16:
             self.fail("f16 needs 'enable f16;'", place)
 
@@ -223,10 +223,10 @@ class Names:
         return Pointer(words[0], of, access)
 
     def check_predeclared(self, words: list[str], place: Place) -> None:
-        """Raise where a declaration hides an address space or an access mode."""
+        """Raise if a declaration hides an address space or an access mode."""
         for word in words:
             if word in (*SPACES, *ACCESSES) and self.lookup(word, place) is not None:
-                self.fail(f"{word!r} is declared here and no address space any more", place)
+                self.fail(f"{word!r} is declared by the text and no address space any more", place)
 
     def struct(self, node: syntax.Struct) -> Struct:
         """The type that a struct declares."""
@@ -243,7 +243,7 @@ class Names:
             if members and not is_fixed(members[-1][1]):
                 self.fail("only the last member may be a runtime-sized array", member.place)
             if isinstance(kind, Struct) and not is_fixed(kind):
-                self.fail("a struct with a runtime-sized array is no member", member.place)
+                self.fail("a struct with a runtime-sized array cannot be a member", member.place)
             members.append((member.name, kind))
             given[member.name] = self._layout(member, kind)
         return struct_of(node.name, members, given)
@@ -262,7 +262,7 @@ class Names:
         if type(value) is not int or value < 1:
             self.fail(f"@{name}({value}) is not above zero", place)
         if name == "align" and (value & (value - 1) or value % align_of(kind)):
-            self.fail(f"@align({value}) is no power of two that {kind} may have", place)
+            self.fail(f"@align({value}) is no power of two, or less than {kind} needs", place)
         if name == "size" and (value < size_of(kind) or not is_fixed(kind)):
             self.fail(f"@size({value}) is too small for {kind}", place)
         return value

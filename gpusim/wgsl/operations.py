@@ -5,7 +5,7 @@ A value that every invocation shares is a Python int (u32, i32), a Python bool, 
 invocation.  Each row has an expression for a single value and one for an array; ``{0}`` is the
 first operand.  If a single ufunc computes an array, the row names the ufunc, so that the result can
 go into an existing array.  Constants are folded with the expression for a single value, so a
-constant and a run mean the same.
+constant has the same value as in a run.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Rules that convert the operands of built-in functions: one rule for each kind of function.
 
-A rule takes the types of the operands and the elements that the function allows.  It says to what
-the operands are converted, and the type of the result.  Which function has which rule stands in
-``functions.py``.  Source: WGSL specification, 6.1.3 "Overload Resolution".
+A rule takes the types of the operands and the elements that the function allows.  It gives the
+types to which the operands are converted, and the type of the result.  ``functions.py`` says which
+function has which rule.  Source: WGSL specification, 6.1.3 "Overload Resolution".
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class NoOverload(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a call does to its operands: the types they are converted to, and the result's."""
+    """The types that the operands of a call are converted to, and the type of its result."""
 
     operands: tuple[Type, ...]
     result: Type | None
@@ -82,7 +82,7 @@ def join_elements(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Scalar:
 
 
 def same_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Numbers or vectors of one type, which is the result's."""
+    """Numbers or vectors of one type, which is also the type of the result."""
     if any(isinstance(kind, Matrix) for kind in kinds):
         raise NoOverload("numbers or vectors")
     joined = join(kinds, allowed)
@@ -90,7 +90,7 @@ def same_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def compare_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Operands of one type; a bool for each component."""
+    """Operands of one type.  Gives a bool for each component."""
     found = same_rule(kinds, allowed)
     return Resolved(found.operands, with_element(found.operands[0], BOOL))
 
@@ -169,22 +169,22 @@ def mix_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def select_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Two values of one type, and a bool, or one for each component."""
+    """Two values of one type, and either one bool or a bool for each component."""
     first = join(kinds[:2], allowed)
     condition = kinds[2]
     if condition != BOOL and condition != with_element(first, BOOL):
-        raise NoOverload("a bool, or as many of them as the values have components")
+        raise NoOverload("a bool, or a bool for each component")
     return Resolved((first, first, condition), first)
 
 
 def reduce_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Operands of one type; one number."""
+    """Operands of one type.  Gives one number."""
     joined = join(kinds, allowed)
     return Resolved((joined,) * len(kinds), element_of(joined))
 
 
 def reduce_vectors_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Vectors of one type; one number."""
+    """Vectors of one type.  Gives one number."""
     if not all(isinstance(kind, Vector) for kind in kinds):
         raise NoOverload("vectors")
     return reduce_rule(kinds, allowed)
@@ -239,14 +239,14 @@ def concrete_same_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Re
 
 
 def all_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """bool, or a vector of them."""
+    """A bool, or a vector of bools.  Gives one bool."""
     if element_of(kinds[0]) != BOOL:
-        raise NoOverload("bool, or a vector of them")
+        raise NoOverload("a bool, or a vector of bools")
     return Resolved(tuple(kinds), BOOL)
 
 
 def transpose_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """A matrix; with rows for columns."""
+    """A matrix.  Gives a matrix with rows for columns."""
     kind = kinds[0]
     if not isinstance(kind, Matrix):
         raise NoOverload("a matrix")
@@ -320,12 +320,12 @@ def atomic_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def atomic_store_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """As ``atomic_rule``, without a result."""
+    """Like ``atomic_rule``, without a result."""
     return Resolved(atomic_rule(kinds, allowed).operands, None)
 
 
 def atomic_exchange_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """As ``atomic_rule``; a struct of the old value and whether it was exchanged."""
+    """Like ``atomic_rule``.  Gives a struct: the old value, and whether it was exchanged."""
     found = atomic_rule(kinds, allowed)
     assert found.result is not None
     name = f"__atomic_compare_exchange_result_{found.result}"
@@ -334,7 +334,7 @@ def atomic_exchange_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> 
 
 
 def uniform_load_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """A pointer to workgroup memory; its value."""
+    """A pointer to workgroup memory.  Gives the value there."""
     kind = kinds[0]
     if not isinstance(kind, Pointer) or kind.is_reference or kind.space != "workgroup":
         raise NoOverload("a pointer to workgroup memory")

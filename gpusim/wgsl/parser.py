@@ -1,6 +1,6 @@
 """The parser of declarations and statements: tokens to a syntax tree.
 
-Only the form is checked here, with unknown and repeated attributes; names and types are not.
+This checks the form, and that attributes are known and not repeated, but no names and no types.
 Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11; the grammar in ``wgsl/``.
 """
 

@@ -21,7 +21,7 @@ from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import assigned, find_varying
 
 BLOCK = 24_576
-"""Arrays of so many words are below 128 KiB, from which on glibc maps each one anew."""
+"""Arrays of so many words are below 128 KiB.  glibc maps each larger array anew."""
 LONG_BLOCK = 65_536
 _SHORT = 8
 """A shader with at most this many calls is short; then the cost of each block matters most."""
@@ -57,12 +57,12 @@ class Program:
 
     @cached_property
     def make(self) -> Callable[..., Run]:
-        """Takes the bytes of each bound memory, and returns what runs a grid over them."""
+        """Takes the bytes of each bound memory, and returns the function that runs a grid."""
         return self._made(NAMES, lambda stop: self._block)
 
     @cached_property
     def make_varied(self) -> Callable[..., Run]:
-        """As ``make``, but what WGSL leaves open is decided in another way.
+        """Like ``make``, but with another decision wherever WGSL leaves something open.
 
         Blocks are small and run in reverse order.  Of several writes to one element, the first
         lane's lasts.  A read past the end finds another element.
@@ -72,12 +72,12 @@ class Program:
 
     @staticmethod
     def smallest_block(stop: int, together: int) -> int:
-        """The lanes of the smallest block that parts a grid into at most ``_VARIED_BLOCKS``."""
+        """The lanes of the smallest block of which a grid has at most ``_VARIED_BLOCKS``."""
         return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """As ``make``, with atomics in a third order; None if the results of atomics are unused."""
+        """Like ``make``, with atomics in a third order; None if no result of them is used."""
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
@@ -143,7 +143,7 @@ class Program:
         )
 
     def _guarded(self, writer: Writer, root: Frame) -> tuple[Lines, list[Statement]]:
-        """What precedes the blocks, and the statements without a guard around them all."""
+        """The lines before the blocks, and the statements.  A guard around all becomes lines."""
         body = self._body
         if not body or self._lowered.shares or not isinstance(body[-1], If) or body[-1].other:
             return [], body
@@ -190,7 +190,7 @@ class Program:
         return lines
 
     def _built_ins(self, writer: Writer, root: Frame, outer: Lines) -> list[Variable]:
-        """Give the built-in values their Python; those that vary."""
+        """Give the built-in values their Python.  Returns those that vary."""
         size, counted, first = self._size, root.count, root.start
         workgroup = Variable("w", "u32", fixed=True, varying=True)
         local = Variable("l", "u32", fixed=True, varying=True)
@@ -235,7 +235,7 @@ class _Scope:
         self._workgroup, self._local = workgroup, local
 
     def part(self, name: str, axis: int) -> Part:
-        """A component: its polynomial, its Python for all lanes or None, and that of its array."""
+        """A component: its polynomial, its Python if all lanes share it, and its array's Python."""
         if name == "num_workgroups":
             count_name = "xyz"[axis]
             return affine.atom(count_name), count_name, str

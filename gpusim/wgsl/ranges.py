@@ -1,6 +1,6 @@
 """Upper bounds of u32 expressions, so that small shifts and indices need no check.
 
-Only what the expression itself says is used: masks, remainders, shifts and constants.
+A bound follows from the expression and from bounds of its variables, not from conditions around it.
 """
 
 from gpusim.wgsl.ir import Const, Get, Op, Scalar, Variable
@@ -20,7 +20,7 @@ def most_of(value: Scalar, known: dict[Variable, int]) -> int:
 
 
 def _most_of_op(value: Op, known: dict[Variable, int]) -> int:
-    """As ``most_of``; above the largest u32 if the operation may wrap."""
+    """Like ``most_of``; above the largest u32 if the operation may wrap."""
     if value.operands[0].type != "u32":
         return LARGEST
     most = [most_of(each, known) for each in value.operands]

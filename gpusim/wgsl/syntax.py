@@ -1,6 +1,6 @@
 """The syntax tree of a text, before its types are known.
 
-Every node is frozen and has the place where it begins.  Nothing here is checked but the form.
+Every node is frozen and has the place where it begins.  Nothing is checked here.
 Source: WGSL specification, sections 5 to 11 (declarations, expressions, statements, functions).
 """
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 TOO_DEEP = "this is nested too deep"
-"""Why a text is refused that is nested far deeper than any real shader."""
+"""The error of a text that is nested far deeper than any real shader."""
 
 
 class Place(NamedTuple):
@@ -19,7 +19,7 @@ class Place(NamedTuple):
 
 
 class ShaderError(ValueError):
-    """A text that WGSL forbids, or a part of the language that is not here.
+    """A text that WGSL forbids, or that uses a part of the language that is not supported.
 
     ``place`` is where; the message begins with it.
     """

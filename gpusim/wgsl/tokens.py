@@ -1,7 +1,7 @@
 """Turns text into tokens, and finds which ``<`` and ``>`` are brackets of template lists.
 
-A ``>`` is always a token of its own at first, since ``a<b<c>>`` ends two lists.  Once the lists
-are found, the others are joined to ``>>``, ``>=`` and ``>>=`` where nothing stands between.
+A ``>`` is always a token of its own at first, since ``a<b<c>>`` ends two lists.  Once the lists are
+found, each other ``>`` is joined with a ``>`` or ``=`` that directly follows.
 Nothing here knows the grammar.  Source: WGSL specification, section 3 "Textual Structure", and
 "Template Lists".
 """

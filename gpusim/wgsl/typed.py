@@ -57,7 +57,7 @@ class Constant(Expr):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Use(Expr):
-    """A let or a parameter's value, or a reference to a var."""
+    """The value of a let or a parameter, or a reference to a var."""
 
     symbol: Symbol
 
@@ -129,7 +129,7 @@ class Function:
     body: list["Statement"] = field(default_factory=list)
     workgroup_size: tuple[int, int, int] | None = None
     uses: dict[Symbol, None] = field(default_factory=dict)
-    """The module's variables and overrides that the function, or one that it calls, names."""
+    """The module's vars, the overrides and the consts that the function or a callee names."""
     calls: dict["Function", Place] = field(default_factory=dict)
     must_use: bool = False
 

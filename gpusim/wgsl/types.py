@@ -62,7 +62,8 @@ class Atomic:
 class Array:
     """Elements of one type; a ``count`` of None is decided by the size of the binding.
 
-    A ``count`` of -1 is an override that has no value yet; ``count_name`` tells such arrays apart.
+    With a ``count_name``, the count depends on overrides, and arrays with other names are other
+    types.
     """
 
     of: "Type"
@@ -85,7 +86,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """Members in order.  Names make structs different, so nothing else is compared."""
+    """Members in order.  Each struct has a name of its own, so only names are compared."""
 
     name: str
     members: tuple[Member, ...] = field(compare=False)
@@ -98,7 +99,7 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """A pointer, or where ``is_reference`` a reference, which names a place in memory."""
+    """A pointer, or with ``is_reference`` a reference, which names a place in memory."""
 
     space: str
     of: "Type"
@@ -162,7 +163,7 @@ def is_abstract(kind: Type) -> bool:
 
 
 def concrete(kind: Type) -> Type:
-    """The type that a constant has where nothing asks for another: i32, f32, or vectors of them."""
+    """The type in a run: abstract integers become i32, abstract floats f32."""
     if isinstance(kind, Array):
         return Array(concrete(kind.of), kind.count, kind.count_name)
     if isinstance(kind, Struct) and is_abstract(kind):
@@ -179,7 +180,7 @@ def _concrete_result(kind: Struct) -> Struct:
 
 
 def convertible(given: Type, wanted: Type) -> bool:
-    """Whether a value of one type is taken where the other is wanted, without being asked to."""
+    """Whether a value of one type is converted implicitly where the other is wanted."""
     if given == wanted:
         return True
     if isinstance(given, Array) and isinstance(wanted, Array):
@@ -213,7 +214,7 @@ def holds_array(kind: Type) -> bool:
 
 
 def is_plain(kind: Type) -> bool:
-    """Whether the type has no pointers: whether it can be stored."""
+    """Whether the type is no pointer, so that memory can hold it."""
     return not isinstance(kind, Pointer)
 
 
@@ -275,7 +276,7 @@ def stride_of(kind: Array | Matrix | Vector) -> int:
 
 
 def rounded(size: int, align: int) -> int:
-    """The size, rounded up to a multiple."""
+    """The size, rounded up to a multiple of ``align``."""
     return -(-size // align) * align
 
 
@@ -298,7 +299,7 @@ def struct_of(
 
 
 def leaves_of(kind: Type, offset: int = 0) -> Iterator[tuple[int, str]]:
-    """Each scalar of a type without arrays: its offset in bytes and the name of its type."""
+    """Each scalar of a type of fixed size: its offset in bytes and the name of its type."""
     if isinstance(kind, Scalar):
         yield offset, kind.name
     elif isinstance(kind, Atomic):

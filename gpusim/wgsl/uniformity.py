@@ -2,8 +2,8 @@
 
 A value varies if something in it varies.  A variable varies if it is given a varying value.  It
 also varies if it is given a value in a place that only some lanes of its own region reach: in a
-branch on a varying condition, or in a loop that lanes leave at different rounds.  Variables are
-marked so until no further one is found.  Whether a barrier is valid is another question: see
+branch on a varying condition, or in a loop that lanes leave in different rounds.  Variables are
+marked until no further one is found.  Whether a barrier is valid is another question: see
 ``barriers.py``.
 """
 
@@ -62,7 +62,7 @@ def find_varying(body: list[Statement], varying: Iterable[Variable]) -> None:
 
 
 def parts(loop: Loop) -> bool:
-    """Whether lanes of a block may leave a loop at different rounds."""
+    """Whether lanes of a block may leave a loop in different rounds."""
     return any(isinstance(each, Leave) and varies(each.condition) for each in loop.body)
 
 
@@ -109,7 +109,7 @@ def _is_parted(region: Region, home: Region | None) -> bool:
 
 
 def assigned(body: list[Statement]) -> Iterator[Variable]:
-    """The variables that statements give values, once for each such statement."""
+    """For each statement that gives a variable a value, the variable."""
     for statement in statements_in(body):
         if isinstance(statement, Assign):
             yield statement.variable

@@ -37,7 +37,7 @@ from gpusim.wgsl.types import (
 
 @dataclass(slots=True, eq=False)
 class Cells:
-    """Variables, in the shape of the type: one, or a tuple."""
+    """Variables in the shape of the type: one variable, or nested tuples."""
 
     type: Type
     tree: Any
@@ -54,7 +54,7 @@ class Spot:
 
 @dataclass(slots=True, eq=False)
 class Picked:
-    """One of the parts of a vector or matrix in variables, by an index."""
+    """The part at ``index`` of a vector or matrix that variables hold."""
 
     type: Type
     parts: list[Any]
@@ -68,13 +68,13 @@ _DEEPEST = 40
 
 
 class Emitter:
-    """A list of statements under way, and the operations that are folded where they can be."""
+    """The list of statements that is being made.  Operations on constants are folded."""
 
     def __init__(self) -> None:
         self.out: list[Statement] = []
 
     def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
-        """An operation, or its value where the operands are constants."""
+        """An operation, or its value if all operands are constants."""
         if all(isinstance(each, Const) for each in operands):
             return fold(name, kind, operands, None)  # type: ignore[arg-type]
         depth = 1 + max([each.depth for each in operands if isinstance(each, Op)], default=0)
@@ -237,14 +237,14 @@ def _gets(tree: Any) -> Value:
 
 
 def is_fixed_value(value: Scalar) -> bool:
-    """Whether a scalar expression always has the value that it has here, at no cost."""
+    """Whether a scalar expression never changes its value, and costs nothing."""
     if isinstance(value, Const | Length):
         return True
     return isinstance(value, Get) and value.variable.fixed
 
 
 def reads_anything(value: Scalar) -> bool:
-    """Whether a later store may change what a scalar expression gives."""
+    """Whether a later store may change the value of a scalar expression."""
     if isinstance(value, Op):
         return any(reads_anything(each) for each in value.operands)
     return not is_fixed_value(value)

@@ -4,8 +4,8 @@ A chain of dependent dispatches is data: the kernel, how often it runs, and how 
 computes in between.
 
 Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py submits
-each dispatch, as an expert would write it.  Pipeline, layout, bind group and uniform buffer are
-made once; each dispatch takes a queue write of its scalars and a command buffer.
+each dispatch, but makes pipeline, layout, bind group and uniform buffer once.  Each dispatch takes
+a queue write of its scalars and a command buffer.
 """
 
 import struct
@@ -71,7 +71,7 @@ class Chain:
     turns: int | None = None
     """The last scalar of ``SPIN``; None for another kernel."""
     caller_us: float = 0.0
-    """What the caller computes before each dispatch, in microseconds."""
+    """How long the caller computes before each dispatch, in microseconds."""
 
     @property
     def scalars(self) -> list[tuple[int, ...]]:
@@ -81,7 +81,7 @@ class Chain:
 
     @property
     def groups(self) -> int:
-        """Workgroups of each dispatch, a word a lane."""
+        """Workgroups of each dispatch, which has a lane for each word."""
         return -(-self.words // self.kernel.group_size)
 
 
@@ -116,7 +116,7 @@ def bare_arm(device: Any, chain: Chain) -> Arm:
 
 
 def with_floor(device: Any, chain: Chain) -> dict[str, Arm]:
-    """The floor by its name, if the device is wgpu-native's, since it makes native calls."""
+    """The floor by its name; nothing if the device is no device of wgpu-native."""
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         return {BARE: bare_arm(device, chain)}
     return {}
@@ -151,7 +151,7 @@ def runtime_arm(driver: Driver, policy: Policy, chain: Chain) -> Arm:
 
 
 def _read_all(runtime: Runtime, places: list[Buffer], watch: Watch) -> tuple[Sample, bytes]:
-    """The sample, which ends when the host has the buffers' bytes; and these bytes."""
+    """The sample, which ends when the host has the bytes of the buffers, and these bytes."""
     tickets = [runtime.read(place) for place in places]
     runtime.flush()
     watch.pause()
@@ -206,7 +206,7 @@ def check_same(workload: str, arms: Mapping[str, Arm]) -> None:
 
 
 def _spend(seconds: float) -> None:
-    """Keep the core busy, as a caller's computation does."""
+    """Keep the core busy, like a computation of the caller."""
     end = now() + seconds
     while now() < end:
         pass
@@ -247,7 +247,7 @@ class Plain:
         return self._device.create_bind_group(layout=layout, entries=entries)
 
     def play(self) -> tuple[Sample, bytes]:
-        """One round, and the buffers it left."""
+        """The sample of one round, and the bytes of the buffers."""
         watch = Watch()
         device, queue = self._device, self._device.queue
         for group, values in self._steps:

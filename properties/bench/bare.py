@@ -1,6 +1,6 @@
 """The floor: one pass, one ring of uniforms, and cffi calls into wgpu-native for each dispatch.
 
-It uses nothing of this project: no check, no cache and no batch; at most forty lines of code.
+It uses nothing of this project: no check, no cache and no batch.  It has at most forty lines.
 """
 
 import struct
@@ -16,7 +16,7 @@ def bare(
     groups: int,
     buffers: int = 1,
 ) -> Any:
-    """Plays one round: seconds and CPU seconds to the submit, seconds in all, and the buffers."""
+    """A function for a round: seconds and CPU seconds to the submit, all seconds, the buffers."""
     from wgpu.backends.wgpu_native._api import ffi, lib
 
     set_group = lib.wgpuComputePassEncoderSetBindGroup

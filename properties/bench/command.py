@@ -28,7 +28,7 @@ _ROUNDS = {
     "fuzz": 3,
     "scale": 1,
 }
-"""Rounds that are counted, without ``--rounds``."""
+"""The number of rounds that count, if ``--rounds`` is not given."""
 _IGNORED = {
     "dispatch": ("small",),
     "fuzz": ("small",),
@@ -50,7 +50,10 @@ _SECONDS = {
     ("scale", True): (6, 0),
     ("scale", False): (60, 0),
 }
-"""About how long a benchmark takes on a software adapter, small or not: at all, and each round."""
+"""About how long a benchmark takes on a software adapter, by name and ``--small``.
+
+Two numbers: the seconds that do not depend on the rounds, and the seconds for each round.
+"""
 _PICTURES = (".png", ".svg")
 
 
@@ -68,7 +71,7 @@ def add_options(parser: Parser) -> None:
     parser.add_option("--rounds", read_whole(1), "rounds that are counted", metavar="N")
     parser.add_argument("--small", action="store_true", help="sizes for a software adapter")
     parser.add_option("--json", read_file_to_write, "write the figures as JSON", metavar="FILE")
-    parser.add_option("--plot", _read_picture, "draw them (.png or .svg)", metavar="FILE")
+    parser.add_option("--plot", _read_picture, "draw the figures (.png or .svg)", metavar="FILE")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -184,7 +187,7 @@ _BENCHMARKS: dict[str, Callable[[str, Any, int, bool, Tell], Results]] = {
 
 
 def _drawing(file: Path | None) -> Callable[[Report, Path], None]:
-    """The function that draws; raises before anything is measured."""
+    """The function that draws; without matplotlib, an error before anything is measured."""
     if file is None:
         return lambda report, file: None
     from properties.bench.plot import load_drawing

@@ -1,9 +1,9 @@
 """Arms on CUDA: the chain of ``AFFINE`` as other packages for Python run it, if installed.
 
-Each takes one kernel launch a dispatch, in the way of its package's own documentation, on one
-stream.  A package is imported when its arm is made.  Each arm is first tried on a short chain.  An
-arm that is missing, has no CUDA device or computes something else is left out, and the reason is
-given.  Nothing of the runtime is used here.
+Each has one kernel launch for each dispatch, written like the examples of its package, on one
+stream.  A package is imported when its arm is made.  Each arm is first tried on a short chain.  If
+its package is missing, has no CUDA device or computes other words, the arm is left out, and a note
+gives the reason.  Nothing of the runtime is used here.
 """
 
 import os
@@ -27,7 +27,7 @@ extern "C" __global__ void affine(unsigned int* x, long long a, long long b) {
 _TRIED_DISPATCHES = 6
 
 Words = list[Any]
-"""The buffers of a chain, as a package has them."""
+"""The buffers of a chain, in a package's own form."""
 Steps = list[tuple[int, int, int]]
 """For each dispatch, its buffer's number and its two scalars."""
 
@@ -43,7 +43,7 @@ Maker = Callable[[Chain], Launches]
 
 
 class Entrant(NamedTuple):
-    """The packages that an arm imports, and what makes it."""
+    """The packages that an arm imports, and the function that makes the arm."""
 
     packages: tuple[str, ...]
     make: Maker
@@ -76,13 +76,13 @@ def _obstacle(entrant: Entrant, chain: Chain) -> str | None:
 
 
 def obstacle(packages: Sequence[str], works: Callable[[], bool], wrong: str) -> str | None:
-    """Why an arm over these packages cannot take part; ``wrong`` if it does not work."""
+    """Why an arm over these packages cannot take part; ``wrong`` if ``works()`` is false."""
     for package in packages:
         if find_spec(package) is None:
             return f"package {package} is not installed"
     try:
         return None if works() else wrong
-    # Foreign packages raise what they like where no device answers, down to AssertionError.
+    # Without a device, foreign packages raise whatever they like, even AssertionError.
     except Exception as error:
         said = str(error).strip().splitlines()
         return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
@@ -134,7 +134,7 @@ def _cuda_graph(chain: Chain) -> Launches:
     cupy: Any = import_module("cupy")
     kernel, xs = _cupy_kernel(cupy, chain)
     grid, block = (chain.groups,), (chain.kernel.group_size,)
-    # The first launch loads the module, which no capture allows; 1 and 0 change nothing.
+    # The first launch loads the module, which is forbidden in a capture.  1 * x + 0 is still x.
     kernel(grid, block, (xs[0], 1, 0))
     cupy.cuda.get_current_stream().synchronize()
     stream = cupy.cuda.Stream(non_blocking=True)
@@ -157,7 +157,7 @@ def _cupy_kernel(cupy: Any, chain: Chain) -> tuple[Any, Words]:
 
 
 def _torch(chain: Chain) -> Launches:
-    """Eager PyTorch: ``rsub`` is b - (-a) * x, the one operator that is a single kernel here."""
+    """Eager PyTorch: ``rsub`` is b - (-a) * x, the one operator that takes a single kernel."""
     torch: Any = import_module("torch")
     xs = _torch_words(torch, chain)
     rsub, steps = torch.rsub, [(place, -a, b) for place, a, b in _steps(chain)]
@@ -186,7 +186,7 @@ def _triton(chain: Chain) -> Launches:
 def _triton_kernel() -> Any:
     triton, tl = import_module("triton"), import_module("triton.language")
 
-    # Each a and b is new: no dispatch is to be compiled for the value of its own.
+    # Each dispatch has a new a and b, and Triton must not compile anew for these values.
     @triton.jit(do_not_specialize=["a", "b"])  # type: ignore[untyped-decorator]
     def affine(x, a, b, words, SIZE: tl.constexpr):  # type: ignore[no-untyped-def, name-defined]
         places = tl.program_id(0) * SIZE + tl.arange(0, SIZE)
@@ -210,7 +210,7 @@ def _torch_bytes(xs: Words) -> bytes:
 
 def _jax(chain: Chain) -> Launches:
     """``jit``: the scalars are arguments, so nothing is compiled again."""
-    # JAX else takes most of the GPU's memory, and leaves none to the others.
+    # Otherwise JAX takes most of the GPU's memory, and leaves none to the other arms.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax: Any = import_module("jax")
     (device, *_) = jax.devices("cuda")

@@ -1,6 +1,6 @@
 """``bench decode``: tokens a second of a small decoder, policy by policy and part by part.
 
-Beside them, where PyTorch has a CUDA device, the same decoder in PyTorch.
+If PyTorch has a CUDA device, the same decoder runs in PyTorch beside them.
 
 A prompt goes through the decoder token by token.  The tokens after it are timed; each is read
 back before the next one starts.  Each arm has long turns, because a GPU that waits for a slow arm
@@ -32,7 +32,7 @@ from properties.bench.timing import Results, Row, Sample, Watch, interleave, row
 
 _TURNS = 2
 MOST_ERROR = 1e-3
-"""The largest error of a logit, compared with float64."""
+"""The largest allowed error of a logit, compared with float64."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +47,7 @@ class Variant:
 
 
 def ablation() -> dict[str, Variant]:
-    """The arms: the presets, the steps between them, ring without each part, and replay."""
+    """The arms: the presets, policies between them, ring without each part, and replay."""
     lazy, ring = PRESETS["lazy"], PRESETS["ring"]
     pool = replace(lazy, name="lazy, uniform pool", uniforms=Uniforms.POOLED)
     groups = replace(lazy, name="lazy, bind-group cache", cache_bind_groups=True)
@@ -103,7 +103,7 @@ class Decoding:
         self._runtime.sync()
 
     def start(self) -> Floats:
-        """Put the prompt through the decoder; gives the logits that follow it."""
+        """Put the prompt through the decoder.  Returns the logits that follow it."""
         *first, last = self._shape.prompt
         for position, token in enumerate(first):
             self._decoder.advance(token, position, logits=False)
@@ -125,7 +125,7 @@ class Decoding:
 
     @property
     def submits_per_token(self) -> float:
-        """Submissions of each token since the start."""
+        """The mean number of submits for a token since the start."""
         return (self._runtime.stats().submits - self._submits) / (len(self.tokens) - 1)
 
     @property
@@ -140,7 +140,7 @@ class Decoding:
 
 
 def bench_decode(device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]) -> Results:
-    """A row an arm; a sample is a token, and the arms take turns of half a text each."""
+    """A row for each arm.  A sample is one token.  The arms take turns of half a text."""
     shape = SMALL if small else FULL
     tell(f"random weights for {shape}")
     weights = random_weights(shape)
@@ -173,7 +173,7 @@ def bench_decode(device: Any, rounds: int, *, small: bool, tell: Callable[[str],
 def torch_arms(
     shape: Shape, weights: Mapping[str, Floats], expected: Doubles
 ) -> tuple[dict[str, Text], list[str]]:
-    """The arms in PyTorch whose logits are right, and for each other why it is left out."""
+    """The arms in PyTorch whose logits are right, and for each other arm why it is left out."""
     arms: dict[str, Text] = {}
     notes = []
     for name, graph in (("torch, eager", False), ("torch, CUDA graph", True)):
@@ -190,7 +190,10 @@ def torch_arms(
 
 
 def left_out(arms: dict[str, Text], foreign: Mapping[str, Text]) -> list[str]:
-    """Remove the foreign arms whose text is not ours, which rounding may change; says so."""
+    """Remove the foreign arms that made other tokens than ours.  Returns a note for each.
+
+    Rounding may change a token, so this is no error.
+    """
     ours = next(arm.tokens for name, arm in arms.items() if name not in foreign)
     others = [name for name in foreign if name in arms and arms[name].tokens != ours]
     for name in others:
@@ -199,12 +202,12 @@ def left_out(arms: dict[str, Text], foreign: Mapping[str, Text]) -> list[str]:
 
 
 def error_of(arm: Text, expected: Doubles) -> float:
-    """Give an arm the prompt; the largest error of a logit."""
+    """Give an arm the prompt.  Returns the largest error of a logit."""
     return float(np.max(np.abs(arm.start() - expected)))
 
 
 def start(arms: Mapping[str, Text], expected: Doubles, tell: Callable[[str], None]) -> None:
-    """Give every arm the prompt; InternalError unless its logits are those of float64 NumPy."""
+    """Give every arm the prompt; InternalError unless its logits are near those of float64."""
     for name, arm in arms.items():
         tell(f"{name}: the prompt")
         error = error_of(arm, expected)

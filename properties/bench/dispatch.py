@@ -1,7 +1,7 @@
 """``bench dispatch``: what a small dispatch costs, arm beside arm.
 
-Three questions.  What does a chain of small dispatches cost?  Does a policy matter where the GPU is
-the bottleneck (none should)?  Are batches that grow while the GPU is busy as good as the best
+Three questions.  What does a chain of small dispatches cost?  Does the policy matter if the GPU is
+the bottleneck (it should not)?  Are batches that grow while the GPU is busy as good as the best
 fixed size?
 """
 
@@ -37,7 +37,7 @@ _WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0
 """Host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
-"""A probe's GPU time per dispatch; its most repetitions; the ratio at which two probes agree."""
+"""A probe's GPU time per dispatch; its most repetitions; by which share two probes may differ."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]
@@ -79,7 +79,7 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> Results:
     rows += timing.rows(bound, arms_of(device, driver, bound))
     known = replace(_CHAIN, name="chain by limit"), replace(bound, name="gpu-bound by limit")
     for chain in (*known, *overlaps(speeds)):
-        tell(f"{chain.name}: {chain.turns or 0} turns, {chain.caller_us:.0f} us of the caller's")
+        tell(f"{chain.name}: {chain.turns or 0} turns, {chain.caller_us:.0f} us of the caller")
         rows += timing.rows(chain, overlap_arms(driver, chain))
     timing.close()
     return Results(rows=rows, notes=missing)
@@ -88,10 +88,9 @@ def bench_dispatch(device: Any, rounds: int, tell: Tell) -> Results:
 class Timing:
     """Times the arms of a chain, one after the other.
 
-    The GPU works on something else before every turn.  Otherwise an arm that leaves it
-    idle would lower its clocks for the next one, and a chain of small dispatches is too
-    short to raise them.  The first play of a turn does not count: the host's caches
-    still hold another arm's data.
+    The GPU works on something else before every turn.  Otherwise its clocks fall while an
+    arm leaves it idle, and a chain of small dispatches is too short to raise them.  The first
+    play of a turn does not count: the host's caches still hold another arm's data.
     """
 
     def __init__(self, driver: Driver, speeds: Speeds, rounds: int) -> None:
@@ -100,7 +99,7 @@ class Timing:
         self._rounds = rounds
 
     def rows(self, chain: Chain, arms: Mapping[str, Arm]) -> list[Row]:
-        """The rows of a chain; its arms are closed."""
+        """Time the arms of a chain, and close them.  Returns the rows."""
         samples = self.samples(arms)
         check_same(chain.name, arms)
         for arm in arms.values():
@@ -109,11 +108,11 @@ class Timing:
         return [replace(row, more=to_best_fixed(row.arm, samples)) for row in rows]
 
     def samples(self, arms: Mapping[str, Arm]) -> dict[str, list[Sample]]:
-        """So many turns of each arm as there are rounds, of three plays each."""
+        """The samples of each arm: in every round a turn of three plays."""
         return interleave(arms, self._rounds, turn=_TURN, settle=1, before=self._wake)
 
     def close(self) -> None:
-        """Free what the GPU works on before each turn."""
+        """Free the buffers that the GPU works on before each turn."""
         self._spin.close()
 
     def _wake(self) -> None:
@@ -124,7 +123,7 @@ def probe(driver: Driver) -> Speeds:
     """Measure the GPU's time by turns of ``SPIN``.
 
     An idle GPU is several times slower until its clocks have risen.  So a probe is
-    repeated until two results agree.
+    repeated until two results in a row agree.
     """
     turns, longer = 64, 0.0
     while longer < _PROBE_US and turns < 1 << 22:
@@ -140,7 +139,7 @@ def probe(driver: Driver) -> Speeds:
 
 
 def overlaps(speeds: Speeds) -> Iterator[Chain]:
-    """A chain for each of ``RATIOS``; the caller's own work fills up its host time."""
+    """A chain for each of ``RATIOS``; work of the caller fills up the host time."""
     for ratio in RATIOS:
         host_us = max(_LEAST_HOST_US, speeds.record_us, speeds.least_gpu_us / ratio)
         yield Chain(
@@ -163,7 +162,7 @@ def overlap_arms(driver: Driver, chain: Chain) -> dict[str, Arm]:
 
 
 def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
-    """Every policy, replay, plain wgpu-py, and the floor where the device is wgpu-native's."""
+    """Every policy, replay, plain wgpu-py, and the floor if the device is wgpu-native's."""
     arms = {name: runtime_arm(driver, policy, chain) for name, policy in PRESETS.items()}
     arms["replay"] = replay_arm(driver, chain)
     return arms | {"plain": plain_arm(device, chain)} | with_floor(device, chain)

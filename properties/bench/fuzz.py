@@ -61,8 +61,8 @@ class _Clock:
 class _Judging:
     """Judges programs by number, one round after another.
 
-    It starts after the first programs of a seed, because a session measures the coverage of all
-    those.
+    It starts after the first programs of a seed, because a session measures the coverage of each of
+    these programs, but only of some later ones.
     """
 
     def __init__(self, device: str) -> None:
@@ -107,7 +107,7 @@ def _sample(seconds: float, cpu_seconds: float) -> Sample:
 
 
 def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Row]:
-    """A row a stage; times are per program."""
+    """A row for each stage; times are per program."""
     tell(f"{rounds} rounds of {_PROGRAMS} programs")
     judging = _Judging(device)
     spare_collector()

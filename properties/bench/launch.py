@@ -1,8 +1,8 @@
 """``bench launch``: a dispatch from Python beside a CUDA launch from Python, in paired rounds.
 
 The arms take turns in one process: the runtime's default policy, a replay, the floor, plain
-wgpu-py, and what ``cuda.py`` finds installed.  A round is ten blocks, each of one turn an arm;
-what is divided is divided within a block.  The notes of a round say which goals were reached.
+wgpu-py, and what ``cuda.py`` finds installed.  A round is ten blocks.  A block has one turn of each
+arm, and ratios are taken within a block.  The notes of a round say which goals were reached.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ CHAINS = (
 _RING, _REPLAY, _CUPY = "ring", "replay", "cupy"
 _CPU_FACTOR, _CPU_MORE_US = 1.15, 1.5
 _LIMITS = ((_RING, _CUPY, 0.9), (_REPLAY, _CUPY, 0.5), (_REPLAY, BARE, 1.0))
-"""The goals end to end: an arm, another, and the most that the first may take of its time."""
+"""The goals end to end: an arm, another arm, and the largest wanted ratio of their times."""
 
 Blocks = Mapping[str, Sequence[Sample]]
 """The blocks of each arm, each as the median of its plays."""
@@ -70,12 +70,12 @@ def launch_arms(device: Any, driver: Driver, chain: Chain) -> tuple[dict[str, Ar
 
 
 def blocks_of(samples: Blocks, count: int) -> dict[str, list[Sample]]:
-    """Each arm's samples as so many blocks, clock by clock the median of a block's plays."""
+    """Each arm's samples as ``count`` blocks; a block has the median of its plays by each clock."""
     return {arm: [_middle(part) for part in _cut(taken, count)] for arm, taken in samples.items()}
 
 
 def paired_rows(workload: str, blocks: Blocks, units: int) -> list[Row]:
-    """A row an arm, with the range of its blocks and its ratios to the others within a block."""
+    """A row for each arm, with the range of its blocks, and its ratios to others within a block."""
     rows = rows_of(workload, blocks, units)
     each = 1e6 / units
     return [replace(row, ratio_to_bare=None, more=_figures(blocks, row.arm, each)) for row in rows]
@@ -91,7 +91,7 @@ def goals(blocks: Blocks, units: int) -> Iterator[str]:
         most = _CPU_FACTOR * floor + _CPU_MORE_US
         yield (
             f"{_RING} computes {mine:.2f} us a dispatch, at most {most:.2f} are wanted "
-            f"({_CPU_FACTOR} times {BARE}'s {floor:.2f} and {_CPU_MORE_US}): {_met(mine <= most)}"
+            f"({_CPU_FACTOR} times {BARE}'s {floor:.2f} plus {_CPU_MORE_US}): {_met(mine <= most)}"
         )
     for arm, other, most in _LIMITS:
         if arm in blocks and other in blocks:

@@ -50,7 +50,10 @@ class Counted:
 
 
 def profile(device: Any, policy: Policy, chain: Chain, cpu_us: float) -> list[Row]:
-    """A row a native function, dearest first; ``cpu_us`` is what a dispatch takes unwatched."""
+    """A row for Python, and one for each native function that a dispatch calls.
+
+    ``cpu_us`` is the CPU time of a dispatch whose calls are not counted.
+    """
     driver = NativeDriver(device)
     calls: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
@@ -82,7 +85,7 @@ def profile(device: Any, policy: Policy, chain: Chain, cpu_us: float) -> list[Ro
 def rows_of_calls(
     workload: str, counts: Mapping[str, float], us: Mapping[str, float], cpu_us: float
 ) -> list[Row]:
-    """The rows of native functions by their microseconds a dispatch, and one of what is left."""
+    """A row of the time that is left, then those of native functions, the most expensive first."""
     names = sorted((name for name in counts if counts[name] >= _FEWEST), key=lambda n: -us[n])
     rows = [_row(workload, name, us[name], {"calls": counts[name]}) for name in names]
     left = cpu_us - sum(us[name] for name in names)

@@ -96,7 +96,7 @@ def headline(folder: Path, machine: str) -> str:
 def tables(report: Report | None, expected: Expected) -> str:
     """A table a workload, and one table for all workloads by limit.
 
-    Without a report, the tables of what is expected.
+    Without a report, tables of the expected figures.
     """
     if report is None:
         return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
@@ -148,7 +148,7 @@ def _are_limits(rows: Sequence[Row]) -> bool:
 
 
 def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
-    """At most five stretches of a curve, evenly spaced and with its last; all arms otherwise."""
+    """At most five stretches of a curve, evenly spaced up to the last; all rows of other tables."""
     if not all("reached" in row.more for row in rows):
         return rows
     step = max(1, len(rows) // _STRETCHES)

@@ -1,10 +1,10 @@
-"""``bench parts``: what each part of a dispatch costs that a runtime may make anew or share.
+"""``bench parts``: the cost of each part of a dispatch that a runtime can make anew or share.
 
 The floor shares all: one encoder, one pass, one bind group, one write of all uniforms, one submit.
-Each other arm makes one part anew for every dispatch.  So the time that it adds is that part's
-price, including what the part costs later: when the encoder is finished, and on the GPU.  All arms
-are native calls without a check, so no price is Python's.  The policies run beside them, and a
-second table has the native calls of ``ring``.
+Each other arm makes one more part anew for every dispatch than the arm beside it.  The time that it
+adds is the price of the part, including what the part costs later: when the encoder is finished,
+and on the GPU.  All arms make native calls without checks, so no price is that of the runtime.  The
+policies run beside them, and a second table has the native calls of ``ring``.
 """
 
 import struct
@@ -27,7 +27,7 @@ _CHAIN = Chain(name="parts of a dispatch", dispatches=1000)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
-    """The parts that each dispatch makes anew; ``beside`` is the arm that makes one part less."""
+    """The parts that each dispatch makes anew; ``beside`` is the arm that makes one part fewer."""
 
     beside: str | None = None
     sets_pipeline: bool = False
@@ -59,14 +59,14 @@ FORMS: Mapping[str, Form] = {
     "as lazy does": Form(sets_pipeline=True, has_pass=True, has_group=True, has_buffer=True),
     "as pooled does": Form(sets_pipeline=True, has_pass=True, has_group=True, writes=True),
 }
-"""The last two make as many parts as these policies of Apache TVM's pull request 18871."""
+"""The last two make the same parts as these policies of Apache TVM's pull request 18871."""
 
 
 def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Results:
-    """A row a form of a dispatch, and one a policy.
+    """A row for each form of a dispatch, for each policy, and for each native call of ``ring``.
 
     Raises:
-        ProgramError: the device is not wgpu-native's, whose calls are made.
+        ProgramError: the device is not wgpu-native's.
     """
     if not type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         raise ProgramError(
@@ -91,7 +91,7 @@ def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Result
 
 
 def _priced(row: Row, samples: Mapping[str, Sequence[Sample]]) -> Row:
-    """The row, with what its part adds to the arm beside it, as the median over the turns."""
+    """The row with the price of its part: how much more it takes than the arm beside it."""
     beside = FORMS[row.arm].beside if row.arm in FORMS else None
     if beside is None:
         return row
@@ -146,7 +146,7 @@ class _Forming:
         )
 
     def _describe(self) -> None:
-        """Make the descriptors of what each dispatch may make anew."""
+        """Make the descriptors of the objects that each dispatch may make anew."""
         self._entries = entries = self._ffi.new("WGPUBindGroupEntry[2]")
         entries[0].buffer, entries[0].size = self._x._internal, self._x.size
         entries[1].binding, entries[1].size = 1, self._packer.size
@@ -158,7 +158,7 @@ class _Forming:
         self._of_buffer.usage = int(BufferUsage.UNIFORM | BufferUsage.COPY_DST)
 
     def play(self) -> tuple[Sample, bytes]:
-        """One round, and the buffer it left."""
+        """The sample of one round, and the bytes of the buffer."""
         watch = Watch()
         self._record()
         watch.pause()
@@ -235,7 +235,7 @@ class _Forming:
         return command_buffer
 
     def _submit(self, finished: list[Any]) -> None:
-        """Submit the command buffers, which are gone then."""
+        """Submit the command buffers, and empty the list."""
         if finished:
             native = self._ffi.new("WGPUCommandBuffer[]", finished)
             self._lib.wgpuQueueSubmit(self._queue, len(finished), native)
@@ -248,7 +248,7 @@ class _Forming:
         self._lib.wgpuQueueWriteBuffer(self._queue, buffer, at, source, len(source))
 
     def _group_of(self, at: int, retired: list[Any]) -> Any:
-        """A new bind group, over a new buffer of uniforms where the form has one."""
+        """A new bind group, over a new buffer of uniforms if the form has one."""
         if not self._form.has_buffer:
             return self._new_group(self._ring._internal)
         buffer = self._lib.wgpuDeviceCreateBuffer(self._native, self._of_buffer)

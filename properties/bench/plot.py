@@ -14,7 +14,7 @@ from properties.bench.show import number
 from properties.bench.timing import Report, Row, by_workload
 
 _UNITS = {"decode": "token", "readback": "read", "fuzz": "program", "live buffers": "buffer"}
-"""The unit of one time, by benchmark or workload; a dispatch where it is not listed."""
+"""The unit of one time, by benchmark or workload; a dispatch if neither is listed."""
 _COLUMNS = 3
 _WIDTH, _BARE_HEIGHT, _BAR_HEIGHT, _CURVE_HEIGHT = 4.6, 0.8, 0.18, 3.2
 """Inches of a panel."""
@@ -29,7 +29,7 @@ Draw = Callable[[Report, Path], None]
 
 
 def load_drawing() -> Draw:
-    """The function that draws a report into a file; ProgramError where matplotlib is missing."""
+    """The function that draws a report into a file; ProgramError if matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -87,7 +87,7 @@ def _bars(axes: Any, rows: Sequence[Row], unit: str) -> None:
     above = [factor * (row.high_us - row.median_us) for row in rows]
     axes.barh(names, medians, color=_REST, label="until the results are in host memory")
     host = [factor * row.record_us for row in rows]
-    axes.barh(names, host, color=_HOST, height=0.4, label="of it, until all is submitted")
+    axes.barh(names, host, color=_HOST, height=0.4, label="until all is submitted")
     axes.errorbar(
         medians, names, xerr=(below, above), fmt="none", color=_SPREAD, capsize=2, label="quartiles"
     )
@@ -116,7 +116,7 @@ def _label(axes: Any, place: int, one: float, end: float, right: float) -> None:
 
 
 def _lines(axes: Any, rows: Sequence[Row], unit: str) -> None:
-    """Draw what one more costs, over how many there are; memory has its own axis."""
+    """Draw the cost of one more against the number so far; memory has its own axis."""
     reached = [row.more["reached"] for row in rows]
     axes.plot(reached, [row.median_us for row in rows], "o-", color=_REST, label="µs in all")
     axes.plot(

@@ -1,7 +1,7 @@
-"""``bench readback``: what reads cost, sixteen small ones before a sync and a large one.
+"""``bench readback``: what sixteen small reads before a sync cost, and what one large read costs.
 
-The other arms are ``queue.read_buffer``, wgpu-py's way to read a buffer, and one
-staging buffer that is kept, copied to and mapped without a runtime.
+Two arms have no runtime: ``queue.read_buffer``, wgpu-py's way to read a buffer, and one
+staging buffer that is kept, copied to and mapped.
 """
 
 from collections.abc import Callable, Mapping

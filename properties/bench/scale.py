@@ -1,4 +1,4 @@
-"""``bench scale``: whether an op still costs the same after a million of them.
+"""``bench scale``: whether an op still costs the same after a million ops.
 
 Each row is one stretch of a curve: how many ops, buffers or keys there were at its end,
 what one more cost, and what the runtime held.
@@ -20,7 +20,7 @@ _PAGE_KIB = 4
 _STATM = Path("/proc/self/statm")
 
 Stretch = tuple[int, int, Sample]
-"""How many there were at the end of a stretch, its number of ops, and its time."""
+"""How many ops, buffers or keys a stretch reached, its number of ops, and its time."""
 
 
 def bench_scale(
@@ -44,7 +44,7 @@ def bench_scale(
 
 
 def dispatches(runtime: Runtime, length: int) -> Iterator[Stretch]:
-    """A chain of ``length`` dispatches, a sync a stretch."""
+    """A chain of ``length`` dispatches, timed in twenty stretches."""
     x = runtime.alloc(_BYTES)
     each = length // 20
 

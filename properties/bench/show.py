@@ -34,27 +34,27 @@ _EXPLAINED = {
     "median": "until the results are in host memory, for one unit: a dispatch, a token or a read",
     "±": "half the distance of the quartiles, in percent of the median",
     "record": "until the last submit has returned",
-    "CPU": "what the calling thread computed until then",
-    "÷ bare": "the median, divided by that of wgpu-py without a runtime",
+    "CPU": "CPU time of the calling thread until then",
+    "÷ bare": "the median, divided by that of the same work without a runtime",
     "÷ eager": "the median, divided by that of the policy that submits each command",
-    "least µs": "the least of the blocks",
-    "most µs": "the most of the blocks",
-    "process µs": "what all threads computed until the results were in host memory",
-    "÷ bare, paired": "the median of the times divided by those of bare in the same block",
-    "÷ cupy, paired": "the median of the times divided by those of CuPy in the same block",
-    "calls": "of this function for one dispatch",
+    "least µs": "the least time of a block",
+    "most µs": "the most time of a block",
+    "process µs": "CPU time of all threads until the results were in host memory",
+    "÷ bare, paired": "the median of the ratios to bare, each within a block",
+    "÷ cupy, paired": "the median of the ratios to CuPy, each within a block",
+    "calls": "calls of this function for one dispatch",
     "adds CPU µs": "what the part adds to the CPU time of the arm without it, turn by turn",
-    "adds µs": "what it adds until the results are in host memory",
+    "adds µs": "what the part adds to the time until the results are in host memory",
     "÷ best fixed": "the median, divided by that of the best batch of a fixed size",
     "÷ read_buffer": "the median, divided by that of wgpu's own queue.read_buffer",
     "tokens/s": "tokens that were generated in a second",
     "submits/token": "submits for one token",
     "GB/s": "bytes that were read back in a second",
-    "programs/s": "programs that were judged in a second, side by side",
+    "programs/s": "programs that were judged in a second",
     "ops/s": "ops of these programs in a second",
-    "programs/CPU s": "programs that were judged in a second of one processor",
-    "share": "of the time of the judge",
-    "entries held": "what the caches hold at the end",
+    "programs/CPU s": "programs that were judged in a second of CPU time",
+    "share": "share of the judge's time",
+    "entries held": "entries of pools and caches at the end",
     "resident MiB": "memory of the process at the end",
 }
 """What the columns of a terminal's table mean."""
@@ -74,7 +74,7 @@ def text_of(report: Report) -> str:
 
 
 def legend_of(report: Report) -> str:
-    """A line for each column of the report, which says what it is."""
+    """For each column of the report a line that explains the column."""
     rows = report.rows
     heads = ["median", *["±"] * _are_spread(rows), "record", "CPU"]
     heads += [head for head, _ in _ratios(rows, ("÷ bare", "÷ eager"))]
@@ -98,7 +98,7 @@ def columns(rows: Sequence[Row]) -> list[Column]:
 
 
 def number(value: float | None) -> str:
-    """A number with three digits; a dash for None."""
+    """A number with at least three digits; a dash for None."""
     if value is None:
         return "-"
     if abs(value) >= 100:

@@ -1,7 +1,6 @@
 """Rounds of several arms, interleaved so that a disturbance hits all of them; and their rows.
 
-Only this file and the arms read clocks.  Every benchmark reports rows of one shape, and their
-JSON.
+Every benchmark reports rows of one shape, which can be written as JSON.
 """
 
 import gc
@@ -22,11 +21,11 @@ class Sample:
     record_seconds: float
     """Host time until the last submit returned."""
     cpu_seconds: float
-    """The part of it that this thread computed; steady even on a busy machine."""
+    """CPU time of this thread until then; steady even on a busy machine."""
     total_seconds: float
-    """Until the last result is in host memory."""
+    """Host time until the last result is in host memory."""
     process_seconds: float = 0.0
-    """What all threads of the process computed until then, the driver's included."""
+    """CPU time of all threads of the process until then, the driver's included."""
 
 
 Play = Callable[[], Sample]
@@ -76,12 +75,12 @@ def interleave(
     settle: int = 0,
     before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Sample]]:
-    """``rounds`` turns of each arm, of ``turn`` samples; the first rounds are thrown away.
+    """``rounds`` turns of each arm, of ``turn`` samples each, after ``warm_rounds`` thrown away.
 
     A turn begins with ``before``, which gives all arms the same start, and with
     ``settle`` plays that do not count.
-    Each round has another order, so that no arm always follows the same one: the device
-    cleans up after an arm in the next one's turn.  Python's garbage is collected
+    Each round has another order, so that no arm always follows the same other arm: the device
+    cleans up after an arm during the next turn.  Python's garbage is collected
     before each turn; objects older than the first turn are frozen.
     """
     names = list(plays)

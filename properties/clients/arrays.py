@@ -13,6 +13,7 @@ import numpy as np
 
 from gpusim.errors import DeviceFault, MapFailed, SubmitFailed
 from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
     Alloc,
     AnyDispatch,
@@ -35,6 +36,8 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _EDGE_BYTES = 16
 _EDGE = 0xC5
+_MANY_PIECES, _MOST_PIECES = 100, 300
+"""A read of so many words is often done in pieces, and at most in so many: no byte counts them."""
 
 
 def drawn_for(op: Op) -> SeededChoices:
@@ -176,7 +179,7 @@ class OwnArraysClient(Client):
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
-        self._ways = (self._bytes, self._as_array, self._into, self._into_one)
+        self._ways = (self._bytes, self._as_array, self._into, self._into_one, self._in_words)
 
     def read(self, op: Read) -> Delivery:
         choices, handle = drawn_for(op), self.target.find(op.buffer)
@@ -187,6 +190,9 @@ class OwnArraysClient(Client):
             del span["size_bytes"]
         if not op.offset and choices.chance(1, 2):
             del span["offset"]
+        is_long = op.size_bytes >= WORD_BYTES * _MANY_PIECES
+        if is_long and choices.chance(1, 2):
+            return self._in_words(choices, op, handle, span)
         return choices.pick(self._ways)(choices, op, handle, span)
 
     def _bytes(
@@ -198,9 +204,21 @@ class OwnArraysClient(Client):
     def _as_array(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
+        """Two equal reads as arrays: each array is the client's alone."""
         asked, dtype, shape = choices.pick(_layouts(op.size_bytes))
-        ticket = self.target.runtime.read(handle, **span, **asked)
-        return _Spoilt(ticket, np.dtype(dtype), shape)
+        runtime = self.target.runtime
+        tickets = [runtime.read(handle, **span, **asked) for _ in range(2)]
+        return _Spoilt(tickets, np.dtype(dtype), shape)
+
+    def _in_words(
+        self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
+    ) -> Delivery:
+        """A read for each word, as of a table: hundreds may share a page."""
+        end = op.offset + op.size_bytes
+        starts = range(op.offset, end, WORD_BYTES)[:_MOST_PIECES] or [op.offset]
+        ends = [*starts[1:], end]
+        read = self.target.runtime.read
+        return _Joined([read(handle, at, to - at) for at, to in zip(starts, ends, strict=True)])
 
     def _into(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
@@ -212,7 +230,7 @@ class OwnArraysClient(Client):
     def _into_one(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
-        """Two reads into one array: each delivery fills it."""
+        """Two reads into one array: each delivery fills the array."""
         runtime, size_bytes = self.target.runtime, op.size_bytes
         out, first = bytearray(size_bytes), handle.size_bytes - size_bytes
         same = runtime.read(handle, first, size_bytes)
@@ -223,7 +241,7 @@ class OwnArraysClient(Client):
 
 
 def _layouts(size_bytes: int) -> list[tuple[dict[str, Any], Any, tuple[int, ...]]]:
-    """What a read may ask for, with the dtype and the shape of the array that it gets."""
+    """Arguments of a read, with the dtype and the shape of the array that it must give."""
     words, rest = divmod(size_bytes, 4)
     found: list[tuple[dict[str, Any], Any, tuple[int, ...]]] = [
         ({"shape": size_bytes}, "u1", (size_bytes,)),
@@ -246,13 +264,14 @@ def _layouts(size_bytes: int) -> list[tuple[dict[str, Any], Any, tuple[int, ...]
 
 
 def _outs(middle: np.ndarray[Any, Any]) -> list[Any]:
-    """What a read may fill: views of ``middle``, and an array without edges."""
+    """Objects that a read may fill: views of ``middle``, and an array without edges."""
     outs: list[Any] = [middle, middle.data, middle.reshape(1, -1)]
     if middle.size % 4 or not middle.size:
         return outs
     words = middle.view(np.uint32)
     outs += [words, words.view(np.float32), words.data, array.array("I", bytes(middle.size))]
     outs += [words.reshape(())] if words.size == 1 else [words.reshape(-1, 1)]
+    outs += [words.reshape(1, -1).view(np.matrix)]
     outs += [] if words.size % 2 else [words.reshape(2, -1), middle.view("u4,f4")]
     return outs
 
@@ -276,12 +295,12 @@ class _Array(_Given):
     def result(self) -> bytes:
         array = np.asarray(self._ticket)
         if array.dtype != np.uint8:
-            raise BrokenPromise(f"a read of bytes is an array of {array.dtype}")
+            raise BrokenPromise(f"a read of bytes gives an array of {array.dtype}")
         return array.tobytes()
 
 
 class _IntoMiddle(_Given):
-    """A read into the middle of an array; the runtime must leave its edges alone."""
+    """A read into the middle of an array; the runtime must leave the array's edges alone."""
 
     def __init__(self, ticket: Ticket, base: np.ndarray[Any, Any], out: Any) -> None:
         super().__init__(ticket)
@@ -289,7 +308,7 @@ class _IntoMiddle(_Given):
         self._before = memoryview(out).tobytes()
 
     def result(self) -> Any:
-        """What is in the client's object, which must not change after the delivery.
+        """The client's object itself, so that a change after the delivery shows.
 
         A read whose submit or map fails leaves the object as it was.
         """
@@ -319,7 +338,7 @@ class _Shared(_Given):
         self._broken = ""
 
     def follow(self, ticket: Ticket) -> None:
-        """Call when the second read was issued."""
+        """Take the ticket of the second read."""
         self._ticket = ticket
 
     def compare(self, first: Ticket) -> None:
@@ -337,23 +356,41 @@ class _Shared(_Given):
         return value
 
 
-class _Spoilt(_Given):
-    """A read as an array, which the client then overwrites; nobody else may see the change."""
+class _Joined(_Given):
+    """Reads of pieces, one after the other, which are joined."""
 
-    def __init__(self, ticket: Ticket, dtype: np.dtype[Any], shape: Iterable[int]) -> None:
-        super().__init__(ticket)
+    def __init__(self, tickets: list[Ticket]) -> None:
+        super().__init__(tickets[-1])
+        self._tickets = tickets
+
+    def result(self) -> bytes:
+        return b"".join([ticket.result() for ticket in self._tickets])
+
+
+class _Spoilt(_Given):
+    """Equal reads as arrays, each of which the client overwrites; nobody else may see a change."""
+
+    def __init__(self, tickets: list[Ticket], dtype: np.dtype[Any], shape: Iterable[int]) -> None:
+        super().__init__(tickets[-1])
+        self._tickets = tickets
         self._dtype, self._shape = dtype, tuple(shape)
         self._data: bytes | None = None
 
     def result(self) -> bytes:
         """The bytes before they were overwritten."""
         if self._data is None:
-            array = self._ticket.result()
-            if array.dtype != self._dtype or array.shape != self._shape:
-                raise BrokenPromise(
-                    f"a read of {self._dtype} in shape {self._shape} gives an array of "
-                    f"{array.dtype} in shape {array.shape}"
-                )
-            self._data = array.tobytes()
-            array.reshape(-1).view(np.uint8).fill(0xEE)
+            found = [self._spoilt(ticket.result()) for ticket in self._tickets]
+            if len({*found}) > 1:
+                raise BrokenPromise("of two equal reads as arrays, one changed with the other")
+            self._data = found[0]
         return self._data
+
+    def _spoilt(self, array: np.ndarray[Any, Any]) -> bytes:
+        if array.dtype != self._dtype or array.shape != self._shape:
+            raise BrokenPromise(
+                f"a read of {self._dtype} in shape {self._shape} gives an array of "
+                f"{array.dtype} in shape {array.shape}"
+            )
+        data = array.tobytes()
+        array.reshape(-1).view(np.uint8).fill(0xEE)
+        return data

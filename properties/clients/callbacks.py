@@ -58,7 +58,8 @@ class ReentrantClient(Client):
     def _answer(self, ticket: Ticket) -> None:
         """One callback: write, dispatch, read, and a call that settles reads.
 
-        Each callback has its own buffer, since a callback may deliver a read and so call the next.
+        Each callback has its own buffer, since a callback may deliver a read, whose callback runs
+        before this one ends.
         """
         number, runtime = next(self._numbers), self.target.runtime
         has_room = runtime.policy.memory_budget_bytes is None

@@ -5,12 +5,14 @@ ops.  The other clients wait for reads in other ways, close early, call from ano
 the runtime in done callbacks.  Such a client has a method for each verb that it does not forward.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from gpusim.errors import (
     DeviceFault,
@@ -62,7 +64,7 @@ class Client(Forwarding):
 
 
 _TURNS = 4
-_SOON = (0, 1e-9, 1e-6)
+_SOON: Sequence[Any] = (0, 1e-9, 1e-6, np.float32(0))
 """Timeouts in seconds that end before the device can answer."""
 
 
@@ -132,7 +134,7 @@ class AskingClient(Client):
 
 @contextmanager
 def told_seconds(seconds: float) -> Iterator[None]:
-    """A block that a timed-out wait may end; the error must say how long it has waited."""
+    """A block that a timed-out wait may end; the error must name these seconds."""
     try:
         yield
     except WaitTimedOut as late:
@@ -206,6 +208,8 @@ class ClosingClient(Client):
     def _check_closed(self) -> None:
         if not all(ticket.done() for ticket in self._tickets):
             raise BrokenPromise("a read is not settled, though its runtime is closed")
+        if self._error is None and self._loss is None and not _is_idle(self.target.runtime.device):
+            raise BrokenPromise("a close ends before the device has done what was submitted")
         for name, call in METHODS.items():
             try:
                 call(SimpleNamespace(x=None, y=None), self.target.runtime)
@@ -216,12 +220,18 @@ class ClosingClient(Client):
             raise BrokenPromise(f"{name} of a closed runtime is not refused")
 
 
+def _is_idle(device: Any) -> bool:
+    """Whether a simulated device has done all that was submitted; true of other devices."""
+    timeline = getattr(getattr(device, "_state", None), "timeline", None)
+    return timeline is None or timeline.executed >= timeline.submitted
+
+
 class DroppingClient(Client):
     """Issues one more read before and after each read, and drops those tickets.
 
     Before each sync it begins another sync, and does not wait for it to end.  For each replay it
-    captures the commands again, as a function would at each call, and drops the graph before it,
-    whose address Python then uses again.
+    drops its last graph and captures the commands again, like a function that captures at each
+    call.  Python may give the new graph the address of the old one.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -267,8 +277,7 @@ class DroppingClient(Client):
             with told_seconds(0):
                 self.target.runtime.sync(timeout=0)
         except DeviceFault:
-            # A fault of that sync belongs to this op.  It had no time to settle the reads before
-            # it.
+            # A fault of that sync belongs to this op.  The sync had no time to settle its reads.
             for ticket in self._tickets:
                 ended(ticket)
             raise
@@ -286,7 +295,7 @@ class WrongThreadClient(Client):
         self._thread = ThreadPoolExecutor(1)
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``; captures and replays are issued in the owner's thread only."""
+        """See ``Target``; other verbs than these are issued in the owner's thread only."""
         if op.verb in ("write", "dispatch", "copy", "read", "free", "sync"):
             error = self._thread.submit(self.target.perform, op).exception()
             # A name whose alloc or capture failed never reaches the runtime.

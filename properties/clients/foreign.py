@@ -42,7 +42,7 @@ class EarlyClient(ForeignClient):
         self._reads: list[_First] = []
 
     def read(self, op: Read) -> Delivery | None:
-        """Read; by turns ask for this value at once, for the one before, or for all values."""
+        """Read; by turns ask for this value, for none, for the value before, or for all values."""
         delivery = self.target.perform(op)
         if delivery is None:
             return None
@@ -193,9 +193,9 @@ class OverlappingClient(ForeignClient):
         """Whether the program's own sync has returned; it began after all the other syncs."""
 
     def read(self, op: Read) -> Delivery | None:
-        """Wait for the syncs that are still under way, begin another, and read.
+        """Begin a sync, and read: that sync need not deliver the read.
 
-        No other sync begins after the last read, so only the program's own sync can deliver it.
+        After a sync of the program, first wait for the syncs that are still under way.
         """
         if self._is_over:
             self._end()
@@ -261,7 +261,7 @@ class StaleClient(ForeignClient):
             self._freed.append(op.buffer)
 
     def sync(self, op: Sync) -> None:
-        """Sync; sync once more if it raises what may be the error of this client's own op."""
+        """Sync.  If an error may be that of this client's own op, sync once more."""
         may_tell, self._may_tell = self._may_tell, False
         try:
             self.target.perform(op)
@@ -355,12 +355,12 @@ FOREIGN_CLIENTS: Mapping[str, Caller] = {
 
 
 def suiting(promises: Capabilities) -> tuple[str, ...]:
-    """The names of the clients whose promises are given."""
+    """The names of the clients that suit a target with these promises."""
     return tuple(name for name, caller in FOREIGN_CLIENTS.items() if caller.suits(promises))
 
 
 def not_asked(promises: Capabilities) -> list[str]:
-    """What no client asks of a target with ``promises``, and the promise that is missing."""
+    """What no client asks of a target with ``promises``, each with the promise that is missing."""
     return [
         f"{caller.asks_for} ({caller.needs})"
         for caller in FOREIGN_CLIENTS.values()

@@ -1,8 +1,8 @@
 """The forms in which a caller may pass an argument: data, numbers, grids, scalars and buffers.
 
-A form turns what an op holds into what a caller passes, and means the same.  Forms of data come
-with a function that overwrites what was passed.  Only legal forms are here; ``misuses`` has illegal
-forms, and the clients decide which form is drawn.
+A form turns a value of an op into an argument that means the same.  Forms of data come with a
+function that overwrites the argument.  Only legal forms are here; ``misuses`` has illegal forms,
+and the clients decide which form is drawn.
 """
 
 import array
@@ -16,7 +16,7 @@ from gpusim.kernels import Kernel
 from gpusim.ops import Grid
 
 Passed = tuple[Any, Callable[[], None]]
-"""What is passed, and a function that overwrites it."""
+"""An argument, and a function that overwrites it."""
 _EE = 0xEE
 
 
@@ -141,8 +141,8 @@ DATA: Sequence[tuple[int, int | None, Callable[[bytes], Passed]]] = (
     (8, None, _cut),
     (16, None, _of("u4", 2, 2, -1)),
 )
-"""Forms of data.  Each has a number of which the length of the data must be a multiple, and some
-have the only length that the data may have."""
+"""Forms of data.  The length in bytes must be a multiple of the first number, and equal to the
+second number if there is one."""
 
 
 def data_forms(data: bytes) -> list[Callable[[bytes], Passed]]:
@@ -218,7 +218,7 @@ def _are_words(values: Sequence[int | float]) -> bool:
 
 
 def sequence_forms(items: Sequence[Any]) -> list[Any]:
-    """Buffers in each form in which they have an order."""
+    """Buffers in each form that keeps their order."""
     return [list(items), tuple(items), iter(items), deque(items), dict(enumerate(items)).values()]
 
 

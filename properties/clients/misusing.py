@@ -33,10 +33,12 @@ _MOST_BYTES = 1 << 13
 
 
 _TELLING = ("free", "sync")
-"""Left out: ``free`` never reports a fault, and a ``sync`` that reports one also settles reads."""
+"""No misuse comes before these ops: a ``free`` never reports a fault, and a ``sync`` that reports a
+fault also settles reads."""
 
 
 _LAMBDA = "lambda at: "
+_MOST_TOLD = 4
 
 
 class _Missing(Exception):
@@ -118,7 +120,7 @@ class _Scene:
 
 
 def misuse_before(op: Op) -> Row | None:
-    """The misuse that comes before ``op``, unless the program has nothing of its kind by then."""
+    """The misuse before ``op``, if any; skipped if the program has nothing of its kind yet."""
     choices = SeededChoices(f"misuse {write_op(op)}")
     if choices.chance(1, 2) and op.verb not in _TELLING:
         return choices.pick(OF_A_RUNTIME)
@@ -126,7 +128,7 @@ def misuse_before(op: Op) -> Row | None:
 
 
 class MisusingClient(Client):
-    """Misuses the runtime before every other op."""
+    """Misuses the runtime before about half of the ops."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -163,14 +165,37 @@ class MisusingClient(Client):
         except _Missing:
             return
         except DeviceFault:
-            # Any call may be the next, and so raise a fault.
+            # Any call may raise a fault that no call has raised yet.
             raise
         except Exception as raised:
             self._judge(name, raised, error, says)
         else:
-            raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}")
+            others = self._alike(row)
+            raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}{others}")
         if _counted(self.target.runtime) != before:
             raise BrokenPromise(f"{name} was refused, and changed something all the same")
+
+    def _alike(self, row: Row) -> str:
+        """Which misuses of the same method, or of the same sort, are refused, and which are not."""
+        own = _parts(row)
+        ends: dict[bool, list[str]] = {False: [], True: []}
+        for other in OF_A_RUNTIME:
+            if other is not row and any(map(str.__eq__, own, _parts(other))):
+                with suppress(_Missing):
+                    ends[self._is_refused(other)].append(other[0])
+        told = {"nor is": ends[False], "but refused is": ends[True]}
+        return "".join(
+            f"; {words} {', '.join(names[:_MOST_TOLD])}" for words, names in told.items() if names
+        )
+
+    def _is_refused(self, row: Row) -> bool:
+        try:
+            row[1](self._scene)
+        except _Missing:
+            raise
+        except Exception as raised:
+            return type(raised) is row[2]
+        return False
 
     def _judge(self, name: str, raised: Exception, error: type[GpusimError], says: str) -> None:
         if type(raised) is not error:
@@ -180,10 +205,18 @@ class MisusingClient(Client):
             raise BrokenPromise(f"{name} is refused in a sentence without {pattern!r}: {raised}")
 
 
+def _parts(row: Row) -> tuple[str, str]:
+    """What is misused, and how: the first noun of a row's name, and what follows it."""
+    words = row[0].split()
+    first = 1 + (words[0] in ("a", "an"))
+    return " ".join(words[:first]), " ".join(words[first:])
+
+
 def _gave(misuse: Callable[[Any], Any], given: Any) -> str:
     """The call of a misuse, and what it gave; of a read, the type and the shape of its value."""
     value, call = given, "the call"
-    with suppress(DeviceFault):
+    # What should have been refused may fail in any way.
+    with suppress(Exception):
         value = given.result() if isinstance(given, Ticket) else given
     with suppress(OSError, TypeError):
         source = " ".join(inspect.getsource(misuse).split())

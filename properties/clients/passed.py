@@ -16,7 +16,7 @@ _DOES = {
     "asking": "asks for values before any sync",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
-    "own_arrays": "reads into arrays of its own",
+    "own_arrays": "reads into arrays of its own, or each array twice, or word by word",
     "dropping": "issues a read before and after each read, and drops their tickets; "
     "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
     "commands of each replay again",
@@ -25,6 +25,8 @@ _DOES = {
     "misusing": "makes calls that are to be refused, in between",
     "sharing": "shares buffers with the runtime, and carries out some ops itself",
     "closing": "closes the runtime in the place of the last sync",
+    "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
+    "slow, hangs, fails or is lost",
     "wrong_thread": "issues most ops first from a thread that is to be refused",
     BESIDE: "runs a second runtime on the same device, with a like program of other data",
 }
@@ -39,13 +41,15 @@ _OWN: Mapping[tuple[str, str], str] = {
     ("dropping", "read"): "reads the same before it, and no bytes after it; drops both tickets",
     ("dropping", "replay"): "captures the commands again, and replays that graph instead",
     ("dropping", "sync"): "calls sync(timeout=0) before it",
+    (BESIDE, "capture"): "the other runtime goes on between the captured commands",
+    (BESIDE, "flush"): "both runtimes flush in an event loop, which then runs",
     ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "
     "a buffer of its own, then flushes, syncs or waits",
 }
 
 
 def own_calls(client: str, op: Op) -> str:
-    """What a client calls itself around ``op``, where that follows from the op; else empty."""
+    """The client's own calls around ``op``, if they follow from the op; else empty."""
     if client == "misusing":
         row = misuse_before(op)
         said = "before it, a call that is to be refused, if the program has what that needs"
@@ -73,7 +77,7 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
 
 
 def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
-    """The bytes of a write whose data are taken wrongly from the form that is passed, and how."""
+    """The bytes that a write has if its data are taken wrongly from the passed form, and how."""
     if client != _MUTATING or not op.data:
         return
     data = data_of(op)

@@ -5,11 +5,11 @@ names of the program.  The trace shows the command itself.  So it counts more th
 would show the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gpusim.ops import Alloc, Replay
-from gpusim.program import Program, captures_of, replayed
+from gpusim.program import Program, buffers_of, captures_of, replayed
 from properties.explain.hypothesis import Hypothesis, named, quoted
 from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
@@ -21,8 +21,15 @@ from properties.oracles.laws.expected import (
     ExpectedDispatch,
     ExpectedOp,
     ExpectedRead,
+    ExpectedWrite,
 )
-from properties.oracles.laws.matching import Command, CopyPiece, ReadPiece, is_dispatch
+from properties.oracles.laws.matching import (
+    Command,
+    CopyPiece,
+    ReadPiece,
+    WritePiece,
+    is_dispatch,
+)
 
 _SAYS_AS_MUCH = {
     "grid": ("grid", "counts"),
@@ -33,8 +40,14 @@ _SAYS_AS_MUCH = {
     "read": ("read",),
 }
 """For each difference, the kinds of hypotheses whose sentence says as much."""
-_STANDS_FOR = {ReadPiece: ExpectedRead, CopyPiece: ExpectedCopy, type(None): ExpectedDispatch}
+_STANDS_FOR = {
+    ReadPiece: ExpectedRead,
+    CopyPiece: ExpectedCopy,
+    WritePiece: ExpectedWrite,
+    type(None): ExpectedDispatch,
+}
 """For each kind of command, the kind of op whose place it takes."""
+_MOST_RUNS, _MOST_SHOWN = 2, 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,16 +75,62 @@ def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | N
     if accused is None:
         return NOTHING
     at = accused.expected.position
+    if isinstance(accused.expected, ExpectedWrite):
+        # A mistake that explains the bytes of a write says more than its command.
+        said = "" if best is not None else _of_write(accused, accused.expected, program)
+        return Told(sentence=said, culprit=at, rule=accused.law) if said else NOTHING
     kind, said = _difference(accused, program)
     is_said = best is not None and best.culprit == at and best.kind in _SAYS_AS_MUCH[kind]
     if is_said:
         return NOTHING
-    return Told(sentence=said, culprit=at, rule=accused.law, facts=_apart(accused, program))
+    facts = (*_reordered(accused, program), *_apart(accused, program))
+    return Told(sentence=said, culprit=at, rule=accused.law, facts=facts)
+
+
+def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> str:
+    piece = accused.command.piece
+    if not isinstance(piece, WritePiece) or not piece.runs:
+        return ""
+    start = expected.op.offset
+    end = start + len(expected.op.data) - 1
+    runs = " and ".join(f"{_data(data)} at byte {at}" for at, data in piece.runs[:_MOST_RUNS])
+    return (
+        f"{quoted(step_of(expected, program))} was carried out as a write of {runs} of "
+        f"{_named(piece.target, accused)}, and is one of bytes {start} to {end}"
+    )
+
+
+def _data(data: bytes) -> str:
+    return data.hex() if len(data) <= _MOST_SHOWN else f"{len(data)} bytes"
+
+
+def _reordered(accused: Accused, program: Program) -> Iterator[str]:
+    """An earlier replay of the same graph over the same buffers in another order."""
+    at = accused.expected.position
+    own = program[at]
+    if not isinstance(own, Replay):
+        return
+    bound = _bound(own, program)
+    for n, op in enumerate(program.ops[:at]):
+        if isinstance(op, Replay) and op.graph == own.graph:
+            before = _bound(op, program)
+            if before != bound and sorted(before) == sorted(bound):
+                yield (
+                    f"op {n} replayed {own.graph} over {', '.join(before)}, and op {at} over "
+                    f"{', '.join(bound)}: the same buffers in another order"
+                )
+                return
+
+
+def _bound(op: Replay, program: Program) -> tuple[str, ...]:
+    """The buffers of a replay, in the order in which its commands name them."""
+    commands = replayed(captures_of(program)[op.graph], op)
+    return tuple(dict.fromkeys(name for command in commands for name in buffers_of(command)))
 
 
 def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
     """The numbers, in the order of the allocs, of the buffer that was used and of the right one."""
-    if isinstance(accused.expected, ExpectedDispatch):
+    if isinstance(accused.expected, ExpectedDispatch | ExpectedWrite):
         return ()
     _, given, own = _ends(accused)
     made = [op.buffer for op in program if isinstance(op, Alloc)]
@@ -92,7 +151,7 @@ def _difference(accused: Accused, program: Program) -> tuple[str, str]:
         return _of_dispatch(accused, expected, program)
     kind = "read" if isinstance(expected, ExpectedRead) else "copy"
     way, given, own = _ends(accused)
-    said = f"the copy for {quoted(_step(expected, program))} was made {way}"
+    said = f"the copy for {quoted(step_of(expected, program))} was made {way}"
     name = _named(given[0], accused)
     if given[0] != own[0]:
         return kind, f"{said} {name}, and not {way} {_named(own[0], accused)}"
@@ -132,11 +191,11 @@ def _source_of(expected: ExpectedCopy) -> Bytes:
 
 def _of_dispatch(accused: Accused, expected: ExpectedDispatch, program: Program) -> tuple[str, str]:
     about = accused.command.about
-    place = quoted(_step(expected, program))
+    place = quoted(step_of(expected, program))
     given: tuple[Bytes, ...] = about["ranges"][: len(expected.ranges)]
     groups: tuple[int, ...] = about["groups"]
     twin = _twin(accused, expected)
-    whose = f", {{}} of {named(_step(twin, program))}," if twin is not None else ""
+    whose = f", {{}} of {named(step_of(twin, program))}," if twin is not None else ""
     if about["kernel"] != expected.kernel.name:
         said = f"{place} ran kernel {about['kernel']}, and not {expected.kernel.name}"
         return "kernel", said
@@ -148,7 +207,7 @@ def _of_dispatch(accused: Accused, expected: ExpectedDispatch, program: Program)
         bound, own = _all(given, accused), _all(expected.ranges, accused)
         return "buffers", f"{place} bound {bound}{whose.format('the buffers')} and not {own}"
     if twin is not None:
-        once = quoted(_step(twin, program))
+        once = quoted(step_of(twin, program))
         return "call", f"{place} was given the call of {once} in the place of its own"
     said = f"{place} was dispatched over {_grid(groups, accused)} with {_all(given, accused)}"
     own = f"{_grid(expected.grid, accused)} with {_all(expected.ranges, accused)}"
@@ -170,7 +229,8 @@ def _twin(accused: Accused, expected: ExpectedDispatch) -> ExpectedDispatch | No
     )
 
 
-def _step(expected: ExpectedOp, program: Program) -> Step:
+def step_of(expected: ExpectedOp, program: Program) -> Step:
+    """The step of the program that an expected op is."""
     position = expected.position
     op = program[position]
     if isinstance(op, Replay):

@@ -33,6 +33,12 @@ def by_bytes(
         crossing = Crossing(earlier=best.culprit, later=best.other)
     facts = tell_when(best, argument.program, traced)
     facts = facts if crossing else (*facts, *_told(bytes_))
+    if best.kind == "poisoned":
+        raised = shown.got.outcomes[best.culprit].error
+        end = (
+            f"raised {raised} when it was called" if raised else "raised nothing when it was called"
+        )
+        facts = (f"op {best.culprit} {end}", *facts)
     why = f", {best.why}" if best.why else ""
     sentence = best.sentence
     if best.kind == "given":

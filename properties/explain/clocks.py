@@ -22,7 +22,6 @@ from properties.oracles.laws.expected import (
     Bytes,
     ExpectedOp,
     ExpectedRead,
-    ExpectedWrite,
 )
 from properties.oracles.laws.matching import blame, command_of, content_of, meets
 from properties.oracles.laws.state import About, Handler, TraceState
@@ -67,6 +66,8 @@ class Traced:
     submits: Submits = field(default_factory=dict)
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
+    overtaken: ExpectedOp | None = None
+    """The op that still waited when the first law was broken by a submit."""
     fed: tuple[Fed, ...] = ()
     """The dispatches whose slots hold other payloads than those of their calls."""
     has_left: bool = False
@@ -115,12 +116,15 @@ class Clocks:
         self.submits: Submits = {}
         self.fetched: Fetched = {}
         self.accused: Accused | None = None
+        self.overtaken: ExpectedOp | None = None
         self.fed: list[Fed] = []
         self._issued: list[ExpectedOp] = []
         self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
         """The submit that last copied to each staging buffer."""
         self._batch: set[int] = set()
+        self._was_broken = False
+        """Whether a law was broken by the end of the last submit."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -156,6 +160,9 @@ class Clocks:
             if type(expected) is ExpectedRead and kind == "copy":
                 self.fetched[expected.position] = self.now, details
             self.submitted[expected.position] = self.now
+        if self._state.violations and not self._was_broken:
+            self.overtaken = next(iter(self._state.open), None)
+        self._was_broken = bool(self._state.violations)
         if self._state.unasked is not None and self.accused is None:
             self.accused = self._accuse(*self._state.unasked)
             self._state.unasked = None
@@ -187,13 +194,12 @@ class Clocks:
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
 
-        None if the right command still follows in the batch, or if no op of that kind waits.  Also
-        None for a write, since the bytes of a write say more than its command.
+        None if the right command still follows in the batch, or if no op of that kind waits.
         """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
         expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
-        if expected is None or isinstance(expected, ExpectedWrite):
+        if expected is None:
             return None
         if any(meets(expected, each, state) for each in later):
             return None
@@ -249,6 +255,7 @@ def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
         submits=clocks.submits,
         fetched=clocks.fetched,
         accused=clocks.accused,
+        overtaken=clocks.overtaken,
         fed=tuple(clocks.fed),
         has_left=any(each.trait == C9.name for each in checker.violations),
         is_known=True,

@@ -14,6 +14,7 @@ from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.by_bytes import by_bytes, is_accepted
+from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing, tell_twice
@@ -281,6 +282,7 @@ def _looked_into(
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_gone(verdict, failure)
+    yield tell_carried(verdict, failure, traced)
     yield tell_leak(verdict, failure)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)

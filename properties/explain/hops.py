@@ -198,13 +198,17 @@ def tell_order(crossing: Crossing | None, traced: Traced) -> Told:
     pair = {crossing.earlier, crossing.later}
     for number, places in traced.submits.items():
         if pair <= {position for position, _ in places} and list(places) != sorted(places):
-            issued, came = _in_words(sorted(places)), _in_words(places)
-            fact = (
-                f"the submit of call {number} has both: they were issued as {issued}, and stand in "
-                f"it as {came}; so the batch was put in another order"
-            )
-            return Told(facts=(fact,), law=_law(traced, number))
+            return Told(facts=(order_within(number, places),), law=_law(traced, number))
     return NOTHING
+
+
+def order_within(number: int, places: tuple[Place, ...]) -> str:
+    """In which order ops were issued, and in which order one submit has them."""
+    issued, came = _in_words(sorted(places)), _in_words(places)
+    return (
+        f"the submit of call {number} has both: they were issued as {issued}, and stand in it as "
+        f"{came}; so the batch was put in another order"
+    )
 
 
 def _law(traced: Traced, number: int) -> str:

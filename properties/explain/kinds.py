@@ -33,6 +33,7 @@ _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
 _CLIENTS = "properties/clients/"
+_JUDGES = re.compile(r"properties[/\\\\](clients|targets)[/\\\\]")
 _JUDGED = BrokenPromise.__name__
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 
@@ -306,8 +307,9 @@ def _raised_in(details: str) -> tuple[str, ...]:
     where, code = frames[-1]
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
-    facts = [f"raised in {named}: {code}"]
     of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
+    # That the judge itself raised its complaint tells nothing.
+    facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
     called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
     if called and not of_client[-1]:
         facts.insert(0, f"the client made this call: {_LAMBDA.sub('', called[-1]).rstrip(',')}")

@@ -6,14 +6,21 @@ a payload was written over, was never written, or was written with other bytes.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
+from math import prod
 
+from gpusim.errors import InvalidScalar
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
-from gpusim.runtime.commands import Role
+from gpusim.ops import AnyDispatch, Dispatch, Op
+from gpusim.runtime.commands import UNKNOWN_GROUPS, Role
 from gpusim.runtime.policy import Uniforms
 from gpusim.text import write_op
 from gpusim.trace import Event
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Fed, Traced
+from properties.explain.experiments import shown_by
+from properties.explain.hypothesis import named
+from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -25,6 +32,7 @@ UPLOAD = Role.UPLOAD.value
 _ROLES = (UNIFORM, UPLOAD)
 _KINDS = (FailureKind.VALUE, FailureKind.LAW, FailureKind.ERROR)
 _BY_SLOT = (laws.B1.name, laws.B3.name)
+_MOST_SHOWN = 16
 _OF_BYTES = (laws.A8.name, laws.A9.name)
 
 
@@ -42,6 +50,10 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
     stale = _unwritten(verdict)
     if stale is not None and not _is_unasked(stale[0], traced.broken):
         return _kept_payloads(*stale)
+    if traced.fed and traced.broken.trait in _BY_SLOT:
+        places = _places(verdict, traced.fed[0])
+        if places:
+            return Told(facts=places)
     fed = _misfed(verdict, traced)
     if fed.sentence and guess == laws.B1.name and failure.kind is not FailureKind.LAW:
         return Told(facts=fed.facts)
@@ -186,20 +198,13 @@ def _misfed(verdict: Verdict, traced: Traced) -> Told:
     more = f", and {len(words) - 1} words more are wrong" if len(words) > 1 else ""
     name, value = fed.scalars[low // 4] if low // 4 < len(fed.scalars) else ("", "")
     whose = f"its scalar {name}, {value}, as {held}" if name else f"{held} in its payload"
-    write = since[0].event
-    at = write["data"].find(fed.meant)
-    astray = (
-        f"; a payload like its own stands at byte {write['offset'] + at} of that buffer, and its "
-        f"dispatch bound byte {fed.slot[1]}"
-    )
     return Told(
         sentence=f"{place} was given {whose}, and not as {meant}{more}",
         culprit=fed.position,
         rule=laws.B1,
         facts=(
             f"bytes {low} to {low + 3} of the payload of {place.partition(' (')[0]} are to be "
-            f"{meant}; call {since[0].number} wrote {held} there, and nothing was written over "
-            f"it{astray * (at >= 0)}",
+            f"{meant}; call {since[0].number} wrote {held} there, and nothing was written over it",
         ),
         law=f"B1 is broken first, at call {fed.submit}",
     )
@@ -213,6 +218,74 @@ def _writes_of(verdict: Verdict, fed: Fed) -> Iterator[Call]:
             low, high = _bounds(call.event)
             if low < start + size and start < high:
                 yield call
+
+
+def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
+    """Whose payload the slot of a dispatch held, and where its own was written.
+
+    Empty if the slot held no payload of the program, and the dispatch's own was written nowhere.
+    """
+    number, offset, size_bytes = fed.slot
+    scene = shown_by(verdict).scene
+    own = next(step for step in scene.steps if place_of(step) == (fed.position, fed.command))
+    owner, written = _owner(fed, scene), next(_written(verdict, fed), None)
+    if owner is None and written is None:
+        return ()
+    whose = f", the payload of {named(owner)}" if owner is not None else ""
+    held = (
+        f"{named(own)} bound bytes {offset} to {offset + size_bytes - 1} of uniform buffer "
+        f"{number}; at its submit (call {fed.submit}) they held {_hex(fed.held)}{whose}"
+    )
+    payload = f"its own payload {_hex(fed.meant)}"
+    if written is None:
+        return held, f"no call wrote {payload}"
+    call, start = written
+    late = "only " if call.number > fed.submit else ""
+    return (
+        held,
+        f"{payload} was written {late}at call {call.number}, in {call.place}, to bytes {start} to "
+        f"{start + len(fed.meant) - 1} of uniform buffer {call.event['buffer']}",
+    )
+
+
+def _owner(fed: Fed, scene: Scene) -> Step | None:
+    """The dispatch whose payload the slot held: the last one before the wrong one, or the next."""
+    own = fed.position, fed.command
+    before: Step | None = None
+    for step in scene.steps:
+        is_before = place_of(step) < own
+        if not is_before and before is not None:
+            return before
+        if place_of(step) != own and _payload(step.op, scene) == fed.held:
+            if not is_before:
+                return step
+            before = step
+    return before
+
+
+def _payload(op: Op, scene: Scene) -> bytes:
+    """The uniform bytes of a dispatch; empty for other ops."""
+    if not isinstance(op, AnyDispatch):
+        return b""
+    groups = prod(op.grid) if isinstance(op, Dispatch) else UNKNOWN_GROUPS
+    with suppress(InvalidScalar):
+        return scene.kernels[op.kernel].pack(op.scalars, groups)
+    return b""
+
+
+def _written(verdict: Verdict, fed: Fed) -> Iterator[tuple[Call, int]]:
+    """The calls that wrote the payload of a dispatch since its op, each with the first byte."""
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        is_late = call.position >= fed.position or call.position < 0
+        if event.kind == "write_buffer" and event["role"] == UNIFORM and is_late:
+            at = bytes(event["data"]).find(fed.meant)
+            if at >= 0:
+                yield call, event["offset"] + at
+
+
+def _hex(data: bytes) -> str:
+    return data[:_MOST_SHOWN].hex() + ("..." if len(data) > _MOST_SHOWN else "")
 
 
 def _shared(verdict: Verdict, traced: Traced) -> Told:

@@ -40,6 +40,11 @@ class Step(NamedTuple):
     number: int
 
 
+def place_of(step: Step) -> tuple[int, int]:
+    """The position of a step's op, and the number of its command."""
+    return step.position, step.command
+
+
 def by_nobody(op: Op) -> Step:
     """A step that belongs to no op of the program."""
     return Step(NOBODY, op, NOBODY, NOBODY)

@@ -5,6 +5,7 @@ before any is used again.  A payload must also stand where its dispatch binds it
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import Call, calls
@@ -121,9 +122,9 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
 
 
 def tell_gone(verdict: Verdict, failure: Failure) -> Told:
-    """A dispatch with the bind group of an earlier batch, which binds a destroyed storage buffer.
+    """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer.
 
-    Of a uniform buffer, the laws on slots say more.
+    Of a uniform buffer of the dispatch's own kernel, the laws on slots say more.
     """
     if failure.kind not in _OF_GROUPS or len(verdict.execution.case.device.faults):
         return NOTHING
@@ -146,11 +147,25 @@ def tell_gone(verdict: Verdict, failure: Failure) -> Told:
         elif event.kind == "dispatch" and not call.failed:
             group = groups.get(event["group"])
             old = [number for number, _, _ in event["ranges"] if number in gone]
-            old = [number for number in old if made[number].event["role"] == STORAGE]
+            is_other = group is not None and group.event["kernel"] != event["kernel"]
+            old = [n for n in old if is_other or made[n].event["role"] == STORAGE]
             if group is not None and old and event["group"] in used:
-                return _with_old_group(call, group, gone[old[0]], made)
+                told = _with_old_group(call, group, gone[old[0]], made)
+                return replace(told, facts=(*told.facts, *_own_group(call, group, groups)))
             batch.add(event["group"])
     return NOTHING
+
+
+def _own_group(dispatch: Call, given: Call, groups: dict[int, Call]) -> Iterator[str]:
+    """The group that was made for the dispatch's own kernel, if it was given another kernel's."""
+    kernel, others = dispatch.event["kernel"], given.event["kernel"]
+    own = [call for call in groups.values() if call.event["kernel"] == kernel]
+    if kernel != others and own:
+        yield (
+            f"group {given.event['group']} is of {others}; that of {kernel} is group "
+            f"{own[-1].event['group']}, made at call {own[-1].number}: likeliest an entry of the "
+            "cache has the value of another key"
+        )
 
 
 def _with_old_group(dispatch: Call, group: Call, gone: Call, made: dict[int, Call]) -> Told:

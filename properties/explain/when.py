@@ -26,7 +26,7 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
     if best.kind == "scalars" and best.other > best.culprit:
         return _apart(best, program)
     if best.kind == "omitted" and int(best.detail) > 0:
-        return _cut_before(best.culprit, int(best.detail), traced)
+        return cut_before(best.culprit, int(best.detail), traced)
     if best.kind == "omitted" and traced.never_submitted(best.culprit):
         return (_never(program, best.culprit),)
     return ()
@@ -110,7 +110,7 @@ def _never(program: Program, at: int) -> str:
     return f"{same}no submit carried out op {at}, so it was not recorded, or dropped afterwards"
 
 
-def _cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
+def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
     """Another replay that was cut between two batches just before the command that is missing."""
     cuts = {
         position: (number, later)

@@ -3,11 +3,11 @@
 A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
 without faults.  The trace of that run shows better calls: calls while a sync waits for reads, in
 the middle of a replay or after its first part, when a pool or a ring grows, or in a drain.  One of
-these calls then fails, and sometimes an earlier submit too.  Before a replay that overwrites a
-whole buffer, that earlier submit is the last to write the buffer, so that the buffer is lost.  What
-is lost lets later ops make fewer calls, so such a case runs a second time without its last fault.
-Faults are aimed only at our own runtime on a simulated device, where the trace counts calls as a
-plan does.
+these calls then fails, and sometimes an earlier submit too.  If the call is in a replay that
+overwrites a whole buffer, that submit is the last one before to write the buffer, so the buffer is
+lost.  After a loss later ops may make fewer calls.  So such a case runs a second time with only the
+submit failing, to find the call.  Faults are aimed only at our own runtime on a simulated device,
+where the trace counts calls in the same way as a plan.
 """
 
 from collections import Counter, deque
@@ -37,7 +37,8 @@ _HALF_WAY = "half way"
 _OFTEN = {"sync": 4, "replay": 4, _HALF_WAY: 16, _HEALING: 24, "drain": 2}
 """The weights of kinds of calls; any other kind has weight 1."""
 _AIMED, _AIMED_OFTEN = (1, 6), (3, 5)
-"""How many cases are aimed at; often are those with a client or with a replay of several steps."""
+"""The share of cases that are aimed at; the second is for those with a client, or with a replay of
+several commands."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """The two ways in which a map fails: later, or at the call."""
 _EARLIER = 4
@@ -59,7 +60,7 @@ class _Spot:
 def with_aim(case: Case, factory: TargetFactory) -> Case:
     """``case`` with its faults replaced by aimed ones; in most cases unchanged.
 
-    To aim, this runs the case once without faults.
+    To aim, this runs the case once without faults, and at times once more.
     """
     is_fit = case.device.is_simulated and case.client not in _CALLS_OF_ITS_OWN
     if not is_fit or not case.device.shown_faults:
@@ -109,7 +110,7 @@ class _Spots:
         self._program = program
         self._kernels = kernels
         self._carried: dict[str, int] = {}
-        """The submit that carries what was written last of each buffer."""
+        """For each buffer, the submit that carries the last command that wrote it."""
         self._submits_before, self._loses = 0, -1
         self._captures = captures_of(program)
         self._sizes = sizes_of(program)
@@ -163,9 +164,9 @@ class _Spots:
             self._carried[buffer] = carrying
 
     def _loses_of(self, op: Op) -> int:
-        """The last submit before a replay that wrote a buffer which the replay overwrites whole.
+        """The last submit that wrote a buffer which the replay ``op`` overwrites whole; else -1.
 
-        A submit that carried what the replay needs does not count: without that the replay is
+        A submit that carried what the replay needs does not count: if that is lost, the replay is
         refused.
         """
         if not isinstance(op, Replay):

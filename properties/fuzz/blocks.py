@@ -1,4 +1,4 @@
-"""A session in blocks: ranges of programs, each of which is run as a whole or again.
+"""A session in blocks: ranges of programs, each of which is run to its end, or else run again.
 
 A block's result goes to a corpus.  So machines can share a session, and the same command continues
 a session whose process was killed.  The corpus shows which blocks are left; no process knows of
@@ -143,13 +143,13 @@ def _state(bug: Bug) -> tuple[object, ...]:
 
 
 def fuzz_shard(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks that are left of the settings' shard; the union of the whole corpus.
+    """Run the blocks that are left of the settings' shard; gives the union of the whole corpus.
 
     ``watch`` is called with the block that runs, about ten times a second.
 
     Raises:
         UsageError: the corpus belongs to another session.
-        Others: as ``fuzz`` of the engine does.
+        Others: as ``engine.fuzz`` does.
     """
     corpus = Corpus(settings.corpus or Path())
     interrupted, start = False, time.monotonic()

@@ -80,7 +80,7 @@ class Bugs:
         self.needs: Avoided = frozenset()
         """What all bugs need, including those whose shrinking was cut short."""
         self.explained = 0
-        """Failing programs that pass once what the found bugs need is removed."""
+        """How many failing programs pass without what the found bugs need."""
         self.known_failures = 0
         """How many failing programs showed a bug that was known before."""
         self._folder = folder
@@ -129,7 +129,7 @@ class Bugs:
         shrunk: Shrunk | None = None,
         together: Together = (),
     ) -> Bug | None:
-        """Note a failing case; the first of its kind is written to a file.  None if it is known."""
+        """Note a failing case, and write the first of its kind to a file; None for a known kind."""
         signature = signature_of(case, failure, self._kernels, together)
         if self._is_known(signature):
             self.known_failures += 1
@@ -186,7 +186,7 @@ class Bugs:
         self._leave_out(bug, needs_of(signature, bug.case, bug.failure))
 
     def _leave_out(self, bug: Bug, needs: Avoided) -> None:
-        """Note what a bug needs; a bug that shows in two ways needs one of the two."""
+        """Note what a bug needs; a bug that shows in two ways has the needs of both."""
         bug.needs |= needs
         self.needs |= needs
         if not bug.is_cut_short:
@@ -202,12 +202,12 @@ class Bugs:
             bug.unsaved = str(error)
 
     def _around(self, signature: Signature) -> Bug | None:
-        """A bug whose shrinking was cut short, and that needs what ``signature`` says and more."""
+        """A bug whose shrinking was cut short, with all words of ``signature`` and more."""
         wider = ((each, bug) for each, bug in self.met.items() if bug.is_cut_short)
         return next((bug for each, bug in wider if {*each} > {*signature}), None)
 
     def _within(self, signature: Signature) -> Bug | None:
-        """A bug that needs less than ``signature``, of a case whose shrinking was cut short."""
+        """A bug with only some words of ``signature``, which is of a case that was cut short."""
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
     def meet(self, bug: "Bug | Known") -> None:
@@ -223,7 +223,7 @@ class Bugs:
         return signature in self.met or self._is_known(signature)
 
     def is_new_condition(self, case: Case) -> bool:
-        """Whether no met bug needs exactly the client and the faults of ``case``."""
+        """Whether ``case`` has a client or faults, and no other finding has the same ones."""
         met = [*(bug.case for bug in self.met.values()), *(one.case for one in self.known)]
         condition = case.client, case.injected
         return condition not in [(PLAIN, frozenset()), *((one.client, one.injected) for one in met)]

@@ -144,8 +144,8 @@ def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
 def place_of(made: MakeTarget | str) -> str:
     """The name by which another process loads ``made``: a target's, FILE.py:NAME or MODULE:NAME.
 
-    MODULE is used for a module of a package.  Empty if no other process can load it, such as
-    a class inside a function.
+    MODULE is used for a module of a package.  Empty if no other process can load ``made``, for
+    instance a class inside a function.
     """
     if isinstance(made, str):
         return made

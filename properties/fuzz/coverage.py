@@ -63,8 +63,8 @@ _SHOWN_CELLS = 4
 def coverage(tally: Tally) -> dict[str, Table]:
     """Tables of ops, refusals, laws, rare events, pairs, what was drawn, flushes and parts.
 
-    Tables of driver events are left out if no driver was traced, and tables of refusals if no
-    program asked for one.
+    If no driver was traced, there are no tables of driver events.  Then the table of refusals is
+    empty too if no op was refused.
     """
     seen = tally.events
     tables = {
@@ -89,9 +89,9 @@ def coverage(tally: Tally) -> dict[str, Table]:
 
 
 def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> list[str]:
-    """Why the coverage of a session under such ``uniforms`` is weak, as sentences.
+    """Why the coverage of a session is weak, as sentences.
 
-    ``faults``: whether the device failed on demand.
+    ``uniforms`` are those of its policies.  ``faults``: whether the device failed on demand.
     """
     reached, checked = tally.reached, tally.checked
     found = []

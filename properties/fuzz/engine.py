@@ -57,7 +57,7 @@ class Session:
     fuzz_seconds: float = 0.0
     """The time of the session, without the time of making new findings small."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty if the target died before."""
+    """The planted mistakes, and whether each was seen; empty if the target died meanwhile."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     not_asked: Sequence[str] = ()
@@ -74,9 +74,9 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """The upper bound of the share of programs that fail, at 95 percent; None after a failure.
+        """The upper bound of the share of programs that fail, at 95 percent.
 
-        By the "rule of three" for N independent trials without a failure.
+        By the "rule of three" for N independent trials without a failure.  None after a failure.
         """
         if len(self.bugs) or not self.programs:
             return None
@@ -104,7 +104,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were wrongly not seen, or wrongly seen."""
+        """The planted mistakes that were missed, or were seen though no session can see them."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
@@ -203,7 +203,7 @@ def prepare(session: Session, supervisor: Supervisor) -> None:
 
 
 def run_programs(session: Session, supervisors: Sequence[Supervisor], watch: Watch) -> bool:
-    """Run the programs of the session's settings; whether all ran before another limit came."""
+    """Run the programs of the session's settings; True if all ran before another limit came."""
     has_run_all = _Loop(session, supervisors, watch).run()
     if session.unseen and session.avoided:
         # The target's own bugs hid the planted mistakes; by now programs can leave out these bugs.
@@ -212,7 +212,7 @@ def run_programs(session: Session, supervisors: Sequence[Supervisor], watch: Wat
 
 
 def _finish(session: Session, supervisor: Supervisor) -> None:
-    """Shrink further what was cut short; this takes nothing of the time for programs."""
+    """Shrink further what was cut short, beyond the time for programs."""
     start = time.monotonic()
     _sorter(session).finish(Shard(supervisor, first=0, stop=0, step=1))
     session.seconds += time.monotonic() - start
@@ -277,7 +277,7 @@ class _Loop:
         self._shrink_seconds = 0.0
 
     def run(self) -> bool:
-        """Fuzz until a limit of programs, time or findings is reached; whether all ran."""
+        """Fuzz until a limit of programs, time or findings is reached; True if all programs ran."""
         while self._goes_on():
             for shard in self._shards:
                 if shard.is_running:
@@ -287,7 +287,7 @@ class _Loop:
         return not self._session.has_enough and not is_left
 
     def _goes_on(self) -> bool:
-        """Start the idle shards, or stop the running shards; whether any shard runs."""
+        """Start the idle shards, or stop the running shards; True if any shard still runs."""
         is_over = self._is_over()
         for shard in self._shards:
             if is_over:
@@ -343,8 +343,8 @@ class _Loop:
             self._session.bugs.add(case, failure, reproduced=None)
             raise
         if len(self._session.bugs) > found:
-            # All other failures count; otherwise a target that always fails would let no session
-            # end.
+            # The time of other failures counts: else a target that always fails would let no
+            # session end.
             self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

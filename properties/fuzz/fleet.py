@@ -1,8 +1,8 @@
-"""A session on a Ray cluster: each block is a task, and the head writes what comes into a corpus.
+"""A session on a Ray cluster: each block is a task, and the head writes the results into a corpus.
 
 Ray starts the processes, places the tasks, notices what died and runs the tasks again.  The head is
-the process of the command line.  It writes nothing but the corpus, so resuming, merging and
-reporting work as for shards.  Ray is loaded only here, since gpusim does not need it.
+the process of the command line.  Its results are a corpus, so resuming, merging and reporting work
+as for shards.  Ray is loaded only here, since gpusim does not need it.
 """
 
 import os
@@ -42,7 +42,7 @@ LOCAL = "local"
 _STORE_BYTES = 80 << 20
 """The size of Ray's object store, a little over the least that Ray takes; results are small."""
 _DEALT_AGAIN = 1000
-"""How often a block is dealt again if its worker or node dies."""
+"""The most times that a block is dealt again if its worker or node dies."""
 _AHEAD = 2
 """Blocks that are dealt for each place of the cluster, so that no place waits for the head."""
 PAGE = "status.html"
@@ -52,7 +52,7 @@ _ANSWER_SECONDS = 10.0
 
 
 def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks that are left on the cluster ``settings.fleet``; the union of the corpus.
+    """Run the blocks that are left on the cluster ``settings.fleet``; gives the corpus's union.
 
     ``watch`` is called with the session so far.
 
@@ -98,7 +98,7 @@ def _ray() -> Any:
 
 @contextmanager
 def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
-    """A connection to the cluster; one of this machine ends with the block."""
+    """A connection to the cluster; a cluster of this machine alone ends with the block."""
     about: dict[str, Any] = {"address": settings.fleet}
     if settings.fleet == LOCAL:
         about |= {
@@ -233,7 +233,7 @@ class _Head:
         return seconds is not None and time.monotonic() - self._start >= seconds
 
     def _show(self, *, is_over: bool = False) -> None:
-        """Write the page of the session, unless that was just done."""
+        """Write the page of the session, unless it was just written."""
         if is_over or time.monotonic() - self._written >= REFRESH_SECONDS:
             machines = [
                 Machine(
@@ -287,7 +287,7 @@ def _run_block(
     if different := identity.differences(identity_of(settings, runner.session.device)):
         raise UsageError(
             f"cannot run a block on {socket.gethostname()} because the head has "
-            f"{', '.join(different)} (probably a file is another there, or a package)"
+            f"{', '.join(different)} (probably a file or a package differs there)"
         )
     runner.keep = lambda found: ray.get(board.add.remote(as_text(found)))
     for text in ray.get(board.all.remote()):

@@ -65,7 +65,7 @@ def load_kernels(spec: str) -> Kernels:
         raise _no_kernels(spec, f"{own!r} is no list", "KERNELS = [...] is meant")
     kernels = list(own.values()) if isinstance(own, Mapping) else list(own)
     if not kernels:
-        raise _no_kernels(spec, "its list is empty", "they are to be put into it, or left out here")
+        raise _no_kernels(spec, "its list is empty", "its kernels are missing in KERNELS")
     for kernel in kernels:
         if not isinstance(kernel, Kernel):
             raise _no_kernels(spec, f"{kernel!r} is no Kernel", "KERNELS is to be a list of them")
@@ -108,7 +108,7 @@ def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:
 
 
 def load_target(name: str) -> MakeFactory:
-    """Makes the factory of a target: one of ``TARGETS``, a command, a page, or a Python object.
+    """The maker of a target's factory: for one of ``TARGETS``, a command, a page or an object.
 
     The object at a place takes an opened device and the kernels, and makes a target or an
     adapter.  It may also be a TargetFactory.

@@ -1,9 +1,9 @@
 """A mistake of the WGSL compiler, planted in a kernel that means what its WGSL says.
 
-A compiler that takes one operator for another gives the same as a changed text.  So the kernel is
-compiled from a changed text wherever our compiler reads it: always for the reference, and for the
-device only if it is simulated.  On a simulated device both are wrong alike, so the mistake cannot
-be seen; a session says so.  On a real device it is seen.
+A compiler that takes one operator for another gives what a sound compiler gives for a changed text.
+So the kernel is compiled from a changed text wherever our compiler reads it: always for the
+reference, and for the device only if that is simulated.  On a simulated device both are wrong
+alike, so the mistake cannot be seen; a session says so.  On a real device it is seen.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +30,8 @@ from reference import run as run_reference
 
 _MOST_PROGRAMS = 100
 _ENOUGH = 20
-"""After this many programs that dispatch the kernel and show nothing, the mistake is not seen."""
+"""On a simulated device the mistake counts as not seen after this many programs that dispatch the
+kernel."""
 _TAKEN_FOR = {"+": "-", "-": "+", "*": "+", "^": "|", "&": "|", "|": "&", "/": "*", "%": "/"}
 """For each operator, the operator that the wrong compiler reads in its place."""
 _WORDS = 256

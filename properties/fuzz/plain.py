@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def to_plain(value: Any) -> Any:
-    """``value`` as dicts, lists and single values; sets and mappings are sorted."""
+    """``value`` as dicts, lists and single values; sets are sorted, mappings are lists of pairs."""
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):

@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """Whether a case that asks for more than is promised is answered so; else it just passes."""
+    """If a case asks for more than is promised, True says so in the answer; False lets it pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 A worker that has died or hangs cannot say what it was doing.  So a worker says in advance what it
 will do: the number of its program, the op that it issues and, if a single case is judged, the call
 on the driver.  Each is a number in shared memory, beside two counts: of the cases that were begun,
-and of the runs of the last one.  Nothing here knows why a worker is gone.
+and of the runs of the last case.  Nothing here knows why a worker is gone.
 """
 
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Published:
         self._memory: Any = [0] * 5 if context is None else context.RawArray("Q", 5)
 
     def begin(self, number: int | None = None) -> None:
-        """Publish that a case is about to be judged; None: it is not of the session's programs."""
+        """Publish that a case is about to be judged; None: it is no program of the session."""
         memory = self._memory
         if number is not None:
             memory[_NUMBER] = number

@@ -11,7 +11,7 @@ from gpusim.trace import Trace
 
 @dataclass(kw_only=True, slots=True)
 class Reach:
-    """The largest figures of one or more traces; 0 if the target is not traced."""
+    """The largest figures of one or more traces; without a driver's calls, only the reads count."""
 
     range_bytes: int = 0
     """The largest range that a dispatch bound."""

@@ -1,6 +1,6 @@
 """Writes the source of a test, or of a script, that holds a finding and runs it again.
 
-Beside the source, only the code of the target and its kernels is needed, which the source names.
+The source names the code of the target and of its kernels; nothing else is needed to run it.
 Nothing is run or loaded here.
 """
 
@@ -70,7 +70,7 @@ def _source(template: str, path: Path) -> str:
     if not finding.names_target:
         raise ProgramError(
             f"cannot write {path} as Python because a file of version 1 names no target "
-            "(probably it is to be found anew)"
+            "(probably the finding must be found anew)"
         )
     kept = replace(finding, summary="", details="")
     what = fill(f"A finding: {finding.summary or finding.case.program[-1:]}", 96)

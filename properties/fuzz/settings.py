@@ -91,13 +91,13 @@ def _truth(text: str) -> bool:
 _preset = read_choice(PRESETS, _POLICIES)
 _presets = read_choice((*PRESETS, ALL), f"{_POLICIES} or {ALL}")
 _scheduler = read_choice((*SCHEDULERS, ALL), f"{_SCHEDULERS} or {ALL}")
-_STALL = Option(read_seconds, "seconds without progress that are a hang", "S")
+_STALL = Option(read_seconds, "seconds without progress that count as a hang", "S")
 _TARGET = Option(_target, f"what is judged: {', '.join(TARGETS)}, {_PLACES}", "NAME")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Every setting of a session; ``origins`` says where each that is no default came from."""
+    """Every setting of a session; ``origins`` says where each value that was given came from."""
 
     device: Annotated[str, Option(read_device, f"{_DEVICES}; the best by default", "NAME")] = BEST
     policy: Annotated[str, Option(_presets, f"{_POLICIES}; all by default", "NAME")] = ALL
@@ -120,17 +120,15 @@ class Settings:
             "processes that run programs side by side, each with a device",
         ),
     ] = 1
-    seed: Annotated[int, Option(read_whole(0), "programs follow from it and their number")] = 0
+    seed: Annotated[int, Option(read_whole(0), "decides the programs, with their numbers")] = 0
     first: Annotated[int, Option(read_whole(0), "number of the first program")] = 0
-    findings: Annotated[int, Option(read_whole(1), "stop after so many different ones")] = 3
+    findings: Annotated[int, Option(read_whole(1), "stop after so many different findings")] = 3
     failures: Annotated[int, Option(read_whole(1), "stop after so many failing programs")] = 10
     known: Annotated[
         Path | None, Option(read_folder, "findings to run first and not to report again", "DIR")
     ] = None
     stall: Annotated[float, _STALL] = 30.0
-    shrink: Annotated[
-        float, Option(read_seconds, "what making one failure small may take", "S")
-    ] = 15.0
+    shrink: Annotated[float, Option(read_seconds, "seconds to make one failure small", "S")] = 15.0
     save: Annotated[Path, Option(read_path, "folder for what is found", "DIR")] = Path("findings")
     json: Annotated[
         Path | None, Option(read_file_to_write, "write what happened to a file", "FILE")
@@ -173,9 +171,7 @@ class Settings:
                 )
 
     def _refuse_half_shared(self) -> None:
-        """Raise UsageError if a session in blocks lacks a setting, or has two that exclude each
-        other.
-        """
+        """Raise UsageError if a session in blocks lacks a setting."""
         shared = next((name for name in ("fleet", "shard") if getattr(self, name)), "")
         if shared and self.corpus is None:
             raise UsageError(

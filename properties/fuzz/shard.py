@@ -26,7 +26,7 @@ from properties.shrink.avoid import Avoided
 from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 
 _SHRINK_STALL_SECONDS = 3.0
-"""Seconds without progress after which a candidate of the shrinker hangs."""
+"""A candidate of the shrinker that makes no progress for so many seconds counts as hanging."""
 _DEATH_PATIENCE = 4
 """The factor on the time for shrinking if each failing candidate kills a process."""
 
@@ -87,7 +87,10 @@ class Shard:
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS
 
     def pass_over(self, gone: Gone) -> int:
-        """Continue after the program at which the worker died; the number of uncounted programs."""
+        """Continue after the program at which the worker died.
+
+        Gives how many programs that skips: those that are in no tally.
+        """
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
         return passed
@@ -109,7 +112,10 @@ class Shard:
         return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
 
     def _patient(self, stall_seconds: float) -> Judgement:
-        """Judges a candidate that is counted, which is slow and no hang."""
+        """Judges a candidate whose executed lines are counted.
+
+        Counting is slow, so the candidate may stall for as long as a program of the session.
+        """
         return lambda candidate: self._supervisor.judge(candidate, stall_seconds)
 
     def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
@@ -127,8 +133,8 @@ class Shard:
     ) -> Shrunk | None:
         """The smallest case that fails in the same way; None if ``case`` passes when run again.
 
-        A fresh worker runs it, since the failure may have harmed the device of the worker that met
-        it.  Shrinking an abort or a hang may take longer than ``seconds``.
+        A fresh worker runs the case, since the failure may have harmed the device of the worker
+        that met it.  Shrinking an abort or a hang may take longer than ``seconds``.
         """
         self._supervisor.stop()
         judgement = self.judgement(stall_seconds)

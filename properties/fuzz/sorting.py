@@ -90,7 +90,7 @@ class Sorter:
                 self._explain(shard, self.bugs.resume(bug, small, pair))
 
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
-        """Count the case if it shows a bug that was met before; whether it does.
+        """Count the case if it shows a bug that was met before; True if it does.
 
         The case runs in the worker as it is, since starting another worker takes long.  Only a new
         failure must be shown by a worker in which nothing else ran.
@@ -115,7 +115,7 @@ class Sorter:
         return False
 
     def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
-        """Count the case if one bug explains it; whether that was so.
+        """Count the case if one bug explains it; True if one does.
 
         The case, reduced to what the bug needs, must fail alike, and must pass without what the bug
         needs.  To find this out takes a few runs; shrinking takes hundreds.
@@ -177,7 +177,7 @@ class Sorter:
         return cured(case, self.bugs.takes, self.bugs.needs, self.kernels, Limits())
 
     def _is_promised(self, case: Case) -> bool:
-        """Whether the case asks for no more than is promised; fitting would hide that."""
+        """Whether the case asks for no more than is promised, before any fitting."""
         promises, limits = case.promises or Capabilities(), case.limits(Limits())
         return is_within_capabilities(case.program, promises, self.kernels, limits)
 

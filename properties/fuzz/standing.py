@@ -1,4 +1,4 @@
-"""Where a worker stands that makes no progress: the functions that every look at its stack shows.
+"""Where a worker without progress stands: the functions that every look at its stack shows.
 
 A worker that hangs cannot answer.  But a signal makes its interpreter write the stack to the file
 that takes the worker's last words.  In a loop each look shows another line.  So a few looks are

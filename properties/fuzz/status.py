@@ -20,7 +20,7 @@ from properties.oracles.coverage import FEASIBLE
 REFRESH_SECONDS = 5
 """The seconds after which the head writes the page again, and a browser loads it again."""
 _WIDTH, _HEIGHT, _TOP, _LEFT, _BOTTOM = 340, 130, 18, 40, 18
-"""A picture, and the room for its words."""
+"""The sizes of a picture, and of the room for its words."""
 _BARS = 60
 """The most points of a curve."""
 
@@ -118,7 +118,7 @@ def _curves(steps: Sequence[Step]) -> str:
     times = [worked(step.ended) for step in chosen]
     figures = [_curve("programs a second", _rates(steps, worked, total), total, "{:.0f}")]
     if any(step.cells for step in steps):
-        # Of a target that is not traced nothing of this is known.
+        # Neither is known of a target that is not traced.
         cells = accumulate((step.cells for step in chosen), max)
         met = f"pairs of ops met, of {len(FEASIBLE)}"
         figures.append(_curve(met, [*zip(times, cells, strict=True)], total, "{:.0f}"))
@@ -129,7 +129,7 @@ def _curves(steps: Sequence[Step]) -> str:
 
 
 def _rates(steps: Sequence[Step], worked: Callable[[float], float], total: float) -> list[Point]:
-    """Programs a second, over the time in which the session ran; a block's are spread over it."""
+    """Programs a second, over the time of the session; each block's are spread over its time."""
     if not total:
         return []
     count = min(_BARS, len(steps))

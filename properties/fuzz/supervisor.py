@@ -47,7 +47,8 @@ from properties.model.failure import Failure, FailureKind
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
 _MOST_SETTINGS, _MOST_PASSING = 12, 3
 _SETTING_STALL_SECONDS = 3.0
-"""A hang, in seconds without progress, when a case that ended its process has another setting."""
+"""A case that ended its process is tried with other settings; then so many seconds without progress
+count as a hang."""
 KILLED = "SIGKILL"
 MOST_KILLS = 4
 """After this many kills from outside at one place, the worker's death counts as a failure."""
@@ -87,7 +88,7 @@ class Gone:
         return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
-        """The failure of ``case``, which it ran, with the op and call at which the worker ended."""
+        """The failure of ``case``, which the worker ran, with the op and call at which it ended."""
         place, program = self.place, case.program
         position, op, notes = place.position, "", []
         if place.is_closing:
@@ -152,7 +153,7 @@ class Supervisor:
         theirs.close()
 
     def ready(self) -> Ready:
-        """Wait until a launched worker has its device; its answer.
+        """Wait until a launched worker has its device; gives its answer.
 
         Raises:
             NoDevice: there is no device, or the worker dies before it has one.
@@ -253,7 +254,7 @@ class Supervisor:
         return explain_unrun(case, failure)
 
     def _passing(self, case: Case, stall_seconds: float) -> tuple[str, ...]:
-        """The first changed settings with which a case passes; as it is, it ends its process."""
+        """The first changed settings with which a case passes that ends its process as it is."""
         patience_seconds = min(stall_seconds, _SETTING_STALL_SECONDS)
         tried = islice(changed_settings(case), _MOST_SETTINGS)
         passing = (text for text, other in tried if self.judge(other, patience_seconds) is None)
@@ -320,7 +321,7 @@ def _interrupts_held() -> Iterator[None]:
     """Delay interrupts of this process to the end of the block, in which a process starts.
 
     A process that is interrupted while it starts prints a traceback.  So interrupts are blocked
-    here.  The new process inherits this, and unblocks them once it ignores them.
+    here.  They are blocked in the new process too, until it ignores them.
     """
     if os.name == "nt" or current_thread() is not main_thread():
         yield

@@ -156,8 +156,7 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            # An invalid op whose refusal is only promised as contained may be accepted; that means
-            # nothing.
+            # If a refusal is only promised to be contained, an accepted invalid op means nothing.
             meant = [outcome.error is None for outcome in verdict.expected.outcomes]
             writers = writers_of_reads(program, meant, kernels)
             self.measured_reads += len(writers)
@@ -192,7 +191,7 @@ class Tally:
 
     @property
     def compared_bytes(self) -> int:
-        """Bytes of reads that were compared with the oracle's."""
+        """Bytes of reads that were compared with the expected bytes."""
         return self.checked.exact_bytes + self.checked.tolerant_bytes
 
     @property

@@ -54,7 +54,7 @@ class Step:
     began: float
     ended: float
     programs: int
-    """Those of the block."""
+    """Programs of the block."""
     cells: int
     """Pairs of ops that were met by then."""
     novelty: float
@@ -178,7 +178,7 @@ class Union:
 def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
     """The union of the corpora in ``folders``; the files of findings are not written yet.
 
-    ``settings``: the settings of the session, if known; findings go to the folder ``save``.
+    ``settings``: the settings of the session, if known; their ``save`` is the folder of findings.
 
     Raises:
         UsageError: a folder is no corpus, or the corpora judge different things.

@@ -1,7 +1,7 @@
 """Variants: which cases get a client, transformations, or a policy that drops late dispatches.
 
-Variants are drawn independently of the program.  About half of our runtime's programs have a client
-or transformations, since these cost a second execution or make it slower.  No program has both.
+Variants are drawn independently of the program.  Only about half of our runtime's programs have a
+client or transformations: these cost a second execution, or a slower one.  No program has both.
 Nothing here runs a case.
 """
 
@@ -22,7 +22,7 @@ _MOST_DISPATCHES = 12
 
 
 def with_foreign_client(case: Case, promises: Capabilities) -> Case:
-    """``case`` of a foreign target: in two of eight with a client that suits the target."""
+    """``case`` of a foreign target; two cases of eight get a client that suits the target."""
     choices = SeededChoices(f"drawn {case.seed}")
     names = suiting(promises)
     if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:
@@ -31,7 +31,7 @@ def with_foreign_client(case: Case, promises: Capabilities) -> Case:
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:
-    """``case`` with a drawn client, if ``clients``, or with drawn transformations.
+    """``case``, at times with drawn transformations or, if ``clients``, with a drawn client.
 
     A case with planned faults gets no transformations.  A fault is planned for a call by its
     number, so transformations would move faults to other ops.  Such a case may get a client, or

@@ -1,4 +1,4 @@
-"""Programs that compare one kernel with its meaning: one dispatch, with nothing before it.
+"""Programs that compare one kernel with its meaning: one dispatch over buffers just written.
 
 A session begins with these programs, for each kernel of the user.  So a kernel that means one thing
 in WGSL and another in NumPy is found before it makes other programs fail.
@@ -17,7 +17,7 @@ from properties.model.capabilities import Capabilities
 _ROUNDS = 2
 """The number of programs for each kernel; each program has other scalars."""
 _WORDS = 65
-"""Words of a buffer: one more than most workgroups have invocations."""
+"""Words of a buffer: one more than a usual workgroup, of 64 invocations, covers."""
 
 
 def alone(

@@ -2,7 +2,7 @@
 
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
 unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
-capacity of 1 and a limit of 0.  To run a pool dry inside one batch, nothing else may submit the
+capacity of 1 and a limit of 0.  A pool runs dry inside one batch only if nothing else submits the
 batch first; so scarce policies lift every other limit.  If the program has a graph, its policy may
 be one that splits replays.  ``debug_dispatch_limit`` is not drawn here,
 because it changes results.
@@ -35,11 +35,11 @@ ALL_PROMISED = replace(CONTRACT, replays=True, indirect=True, parts=True)
 class CaseSettings:
     """What the cases of a session have in common.
 
-    ``limits`` are the device's, and ``small`` those that a case may ask for instead.  The presets
-    take turns, program by program.  On a simulated device the schedulers take turns too.  A
-    scheduler stays for one round of all presets; then the next one has its turn.  Every fourth
-    round of schedulers has the profile of wgpu-native.  With ``faults`` the device fails now and
-    then.  ``check_shaders`` is for simulated devices.
+    ``limits`` are the device's.  ``small`` are sets of limits, one of which each case asks for.
+    The presets take turns, program by program.  On a simulated device the schedulers take turns
+    too, each for one round of all presets.  Every fourth round of schedulers has the profile of
+    wgpu-native.  With ``faults`` the device fails now and then.  ``check_shaders`` is for simulated
+    devices.
     """
 
     device: str
@@ -184,11 +184,12 @@ _KINDS_OF_FAULTS = Weights((1, 3), (2, 3), (0, 2), (3, 1))
 _BAD_STRETCHES = 5
 """One plan in this many lets calls of two verbs fail again and again."""
 _RHYTHMS = ((0, 2, 4, 6, 8, 10, 12), (0, 1, 3, 4, 6, 7, 9), (0, 1, 2, 4, 5, 6, 8))
-"""Which calls of a bad stretch fail; between them, calls succeed when an op is tried again."""
+"""Which calls of a bad stretch fail.  Calls between them succeed, such as those of an op that is
+tried again."""
 
 
 def draw_faults(choices: Choices) -> FaultPlan:
-    """Usually one or two faults, early enough that most programs meet them.
+    """Usually faults of one or two kinds, early enough that most programs meet them.
 
     Now and then there are so many faults that a later fault meets what an earlier fault left: a
     lost buffer, say, or a pool that could not grow.
@@ -256,7 +257,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""A wait with a timeout polls; this timeout is so long that it never ends."""
+"""A wait with a timeout polls; no wait takes as long as this timeout."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),
@@ -293,7 +294,7 @@ _OFTEN: Mapping[str, Weights[bool]] = {
     "debug_submit_each": Weights((False, 19), (True, 1)),
 }
 _EVENLY = Weights((False, 1), (True, 1))
-_LONG_PROGRAMS = 100
+_LONG_PROGRAMS = 90
 """One program in this many has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
@@ -323,16 +324,25 @@ _SPLITTING: Mapping[str, Sequence[object]] = {
     "batch_groups": (None, 5, 16),
     "batch_bytes": (None, None, 256),
 }
-"""A replay is recorded as a run, of which a batch has room for a part."""
+"""With these fields a replay is recorded as a run, and a batch has room for a part of the run."""
 _SPLIT_GRAPHS = 5
-"""One program in this many, of those with a graph of several commands, has such a policy."""
+"""Of the programs with a graph of several commands, one in this many has these fields."""
+
+
+_STREAMING = 6
+"""One long program in this many submits each command."""
+_STREAMED_BYTES = 4096
+"""Host writes of a hundred ops fill this in a long program."""
 
 
 def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
     """``preset`` without limits of a batch, mostly with ring or cached uniforms.
 
-    A long batch can fill the storage of ring and cached uniforms.
+    A long batch can fill the storage of ring and cached uniforms.  At times batches are as short as
+    can be instead, so that there are many of them.
     """
+    if choices.chance(1, _STREAMING):
+        return replace(preset, batch_commands=1, queued_write_bytes=_STREAMED_BYTES)
     roomy = replace(preset, **_ROOMY)
     uniforms = choices.weighted(_LASTING)
     return roomy if uniforms is None else replace(roomy, uniforms=uniforms, cache_bind_groups=True)

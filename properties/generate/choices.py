@@ -26,7 +26,7 @@ class Weights(Generic[T]):
         self.total = self.totals[-1]
 
     def at(self, ticket: int) -> T:
-        """The item that holds ``ticket``, in ``0 <= ticket < total``."""
+        """The item for ``ticket``, a number with ``0 <= ticket < total``."""
         return self.items[bisect_right(self.totals, ticket)]
 
 

@@ -1,6 +1,6 @@
 """The unfinished program: its ops so far, and the buffers that they leave alive.
 
-Bookkeeping only: every method appends one op and notes what it changes.  ``moves``
+Bookkeeping only: methods append ops and note what the ops change.  ``moves``
 and ``mistakes`` decide what to append.
 """
 
@@ -33,6 +33,7 @@ from gpusim.program import buffers_of
 from properties.generate.operands import (
     Parameters,
     Signature,
+    filling,
     nonce_bytes,
     nonce_floats,
     with_extremes,
@@ -60,7 +61,7 @@ class LiveBuffer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A captured command, the buffers it names, and its kernel's signature (None for a copy)."""
+    """A command, the buffers that it names, and its kernel's signature (None for a copy)."""
 
     command: Command
     buffers: tuple[LiveBuffer, ...]
@@ -68,7 +69,7 @@ class Step:
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Offset and size of the bytes bound of each buffer; size -1 means the whole buffer."""
+        """The offset and size of what is bound of each buffer; size -1 means the whole buffer."""
         if isinstance(self.command, Copy):
             return []
         bound = self.command.buffers
@@ -172,9 +173,14 @@ class Draft:
         return f"r{self._reads - 1}"
 
     def next_data(self, size_bytes: int, real: bool = False) -> bytes:
-        """Data that no other write of the program carries; every eighth has extreme words."""
+        """Data that no other write of the program carries; every eighth has extreme words.
+
+        One in twelve repeats one word instead, as a host does that resets a buffer.
+        """
         self._writes += 1
         data = (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)
+        if not real and self._writes % 12 == 5:
+            return filling(self._writes // 12, size_bytes)
         return data if real or self._writes % 8 else with_extremes(self._writes // 8, data)
 
     def alloc(self, size_bytes: int, real: bool) -> LiveBuffer:
@@ -193,7 +199,7 @@ class Draft:
 
     @property
     def is_capturing(self) -> bool:
-        """Whether commands are captured, and nothing else may come."""
+        """Whether a capture is being drafted: then only commands may come."""
         return self._captured is not None
 
     @property
@@ -233,7 +239,7 @@ class Draft:
         grid: Grid,
         spans: Spans | None = None,
     ) -> None:
-        """``spans``: the bytes to bind of each buffer; None binds the whole buffer."""
+        """``spans``: the bytes to bind of each buffer; None binds whole buffers."""
         bound = _bound(buffers, spans)
         op = Dispatch(kernel=signature.name, buffers=bound, scalars=scalars, grid=grid)
         self._dispatched(Step(command=op, buffers=buffers, signature=signature), scalars)
@@ -320,7 +326,7 @@ class Draft:
         return self.dispatches - 1
 
     def bindable(self, real: bool) -> Sequence[LiveBuffer]:
-        """The live buffers that a kernel may bind, of one class of contents."""
+        """The live buffers that a kernel may bind: with floats if ``real``, else without."""
         most = self.limits.max_binding_bytes
         return [
             buffer
@@ -368,7 +374,7 @@ class Draft:
                 if written:
                     reach = buffer.size_bytes if size_bytes < 0 else size_bytes
                     words = reach // WORD_BYTES * WORD_BYTES
-                    # Words past the grid keep their bytes, which must be usable in a grid as well.
+                    # Words that the kernel does not reach must be usable in a grid as well.
                     counts = signature.counts and buffer.counts
                     self._wrote(buffer, offset, words, counts=counts)
             self._real_dispatches += signature.real

@@ -216,7 +216,7 @@ class _Fitting:
     def _size(self, size_bytes: int) -> int:
         unit = self._promised.buffer_size_bytes
         if size_bytes < 0 or size_bytes > self._limits.max_buffer_bytes:
-            # The alloc is too large on purpose, and stays so.
+            # The alloc is refused on purpose, and stays so.
             return -(-size_bytes // unit) * unit if size_bytes > 0 else size_bytes // unit * unit
         return self._amount(size_bytes, unit)
 
@@ -282,15 +282,15 @@ class _Fitting:
             yield fitted
 
     def _bound(self, bound: Bound) -> Bound:
-        """The binding in the units of buffers; a kernel sees only the whole words of a part."""
+        """The binding, with the size of a part in the units of buffers."""
         if isinstance(bound, str):
             return bound
         unit = self._promised.buffer_size_bytes
         return bound._replace(size_bytes=bound.size_bytes // unit * unit)
 
     def _commands(self, capture: Capture) -> Iterator[Command]:
-        # A copy that is too small is left out, not enlarged: a replay may put other buffers, which
-        # may lack the room, in the place of the captured buffers.
+        # A copy that is too small is left out, not enlarged: a replay may use other buffers, which
+        # may lack the room.
         smallest = 1 if self._promised.empty_ops else 0
         too_small = range(smallest, self._promised.copy_size_bytes)
         for command in capture.commands:

@@ -47,7 +47,8 @@ _SUBNORMAL_WORDS = 2
 kernel makes of it is not compared."""
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
-"""One dispatch and one write in this many get a special float, in a program that has any."""
+"""In a program with special floats, one in this many of the dispatches, and of the writes, that can
+have a special float gets one."""
 
 
 def is_special(value: float) -> bool:
@@ -120,7 +121,7 @@ def ordinary_data(offset: int, data: bytes) -> bytes:
 def with_special_words(program: Program, kernels: Mapping[str, Kernel]) -> Program:
     """``program`` with a special float in every other word that it writes to floats.
 
-    No such word is subnormal: what a kernel makes of a subnormal is not compared.
+    None of them is subnormal: what a kernel makes of a subnormal is not compared.
     """
     reals = real_buffers(program, kernels)
     ops = (

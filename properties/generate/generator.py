@@ -46,14 +46,14 @@ def generate(
 
     Each of these arguments allows something:
 
-    - ``invalid``: ops that are refused; without them ``limits`` accept every op.
+    - ``invalid``: ops that are refused; otherwise every op is legal under ``limits``.
     - ``replays``: captures and replays.
     - ``indirect``: dispatches over grids on the GPU.
     - ``parts``: bindings of parts of buffers.
     - ``special_floats``: floats that are NaN, infinite, -0 or subnormal.
 
     Raises:
-        ProgramError: where no kernel of ``kernels`` can be drawn.
+        ProgramError: no kernel of ``kernels`` can be drawn.
     """
     signatures = drawable(kernels)
     if not signatures:
@@ -102,7 +102,7 @@ def _step(
 
 
 def _dump(choices: Choices, draft: Draft) -> None:
-    """Read every live buffer, at times in two: few other reads are long and begin at any byte."""
+    """Read every live buffer, at times in two: few other long reads begin inside a word."""
     for buffer in draft.live:
         cut = choices.integer(1, _MOST_CUT_BYTES) if choices.chance(1, _CUT_READS) else 0
         if 0 < cut < buffer.size_bytes and not buffer.real:

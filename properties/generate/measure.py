@@ -17,7 +17,7 @@ from gpusim.ops import VERBS, Alloc, AnyDispatch, Bound, Capture, Dispatch, Op, 
 from gpusim.program import Program, replayed
 
 _Writers = npt.NDArray[np.uint64]
-"""A bit set for each byte, in whole words: the positions of the ops that the byte depends on."""
+"""For each byte the positions of the ops that it depends on, as the bits of 64-bit words."""
 _WORD_BITS = 64
 _MOST_GROUPS = 2**32 - 1
 
@@ -29,9 +29,9 @@ def writers_of_reads(
 ) -> tuple[int, ...]:
     """The number of earlier writers of each accepted read, in the order of the reads.
 
-    A write, copy or dispatch is a writer of its bytes until they are overwritten, and of all
-    bytes that copies and dispatches make of them.  A dispatch is assumed to combine all its
-    buffers word by word, as far as its grid reaches.
+    A write, copy or dispatch is a writer of the bytes that it writes, until they are overwritten.
+    It is also a writer of all bytes that later copies and dispatches compute from these.  A
+    dispatch is assumed to combine all its buffers word by word, as far as its grid reaches.
 
     ``accepted`` says of each op whether it was accepted.
     """

@@ -206,7 +206,7 @@ def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _spoil(choices: Choices, draft: Draft, shape: Shape, graph: DraftedGraph, swaps: Swaps) -> None:
-    """At times change a buffer that the graph then overwrites whole, and often submit that."""
+    """At times change a buffer that the graph then overwrites whole; often submit the change."""
     for step in graph.steps:
         if not isinstance(step.command, Copy):
             continue
@@ -219,7 +219,7 @@ def _spoil(choices: Choices, draft: Draft, shape: Shape, graph: DraftedGraph, sw
 
 
 def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A graph replayed once or a few times, and captured first where there is none."""
+    """A graph replayed once or a few times; it is captured first if there is none."""
     if not draft.graphs or choices.chance(1, 6):
         capture(choices, draft, shape)
     graph = draft.graphs[-1 - choices.integer(0, min(1, len(draft.graphs) - 1))]
@@ -240,7 +240,7 @@ def replay(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swaps) -> None:
-    """Fill each buffer in which a graph looks for a grid with counts."""
+    """Write counts over each buffer that a graph reads a grid from."""
     indirect = [step for step in graph.steps if isinstance(step.command, DispatchIndirect)]
     for counts in dict.fromkeys(swaps.get(step.buffers[-1], step.buffers[-1]) for step in indirect):
         if not counts.real:
@@ -249,7 +249,7 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """At times a dispatch with the most scalars, or copies: the replay finds less room then."""
+    """At times a dispatch with the most scalars, or copies: then the next replay has less room."""
     match choices.integer(0, 2):
         case 0:
             _dispatch_widest(choices, draft, shape)

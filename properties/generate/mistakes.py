@@ -1,8 +1,8 @@
 """The invalid ops, one function for each refusal; ``refused_dispatches`` has the dispatches.
 
-Each function appends one op that must be refused and change nothing; it appends no op if the draft
-lacks what the mistake needs.  Legal ops do not belong here.  Handles of another runtime do not
-appear, because a program cannot name them.
+Each function makes one op that must be refused and change nothing, or gives None if the draft lacks
+what the mistake needs.  Legal ops do not belong here.  Handles of another runtime do not appear,
+because a program cannot name them.
 """
 
 from collections.abc import Callable
@@ -111,7 +111,7 @@ def _outside(choices: Choices, draft: Draft) -> tuple[str, int, int] | None:
 
 
 def _bad_capture(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A capture with one bad command, alone or after good ones, which makes no graph."""
+    """A capture of one bad command, alone or after good ones; it makes no graph."""
     bad = choices.pick((bad_dispatch, bad_dispatch, _bad_copy))(choices, draft, shape)
     if not isinstance(bad, Command):
         return None
@@ -157,13 +157,13 @@ def _wrong_entries(
         return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
     # A float is checked apart from its packing, so a wrong float is drawn more often.
     floating = _floating(graph)
-    # All scalars may be checked at once, and at wrong places, so most often it is a late one.
+    # A check of all scalars at once may look at wrong places, so a late dispatch is drawn often.
     late = floating[-1:] if choices.chance(1, 2) else floating
     at = choices.pick(late if late and choices.chance(3, 4) else range(len(signatures)))
     dtypes = signatures[at].scalars
     if not dtypes:
         return (*entries[:at], (1,), *entries[at + 1 :])
-    # All others are right, of their plain types, since scalars of those may be checked all at once.
+    # All other scalars have their plain types: a runtime may check only such scalars at once.
     bad = draw_scalars(choices, signatures[at], draft.take_dispatch_number())
     floats = [place for place, dtype in enumerate(dtypes) if dtype == "f32"]
     position = choices.pick(floats or range(len(dtypes)))
@@ -176,7 +176,7 @@ def _signatures(graph: DraftedGraph) -> list[Signature]:
 
 
 def _floating(graph: DraftedGraph) -> list[int]:
-    """The dispatches of a graph that have a float among their scalars, by number."""
+    """The numbers of the dispatches of a graph that have a float among their scalars."""
     return [at for at, one in enumerate(_signatures(graph)) if "f32" in one.scalars]
 
 
@@ -196,9 +196,11 @@ def _wrong_swaps(
     if draft.freed and choices.chance(1, 3):
         return ((old.name, choices.pick(draft.freed)),)
     swaps = {}
-    if draft.live and choices.chance(2, 3):
-        smallest = min(draft.live, key=lambda buffer: buffer.size_bytes)
-        swaps[old] = smallest if choices.chance(1, 2) else choices.pick(draft.live)
+    # Buffers of another kind would have to hold floats as well, in the whole program.
+    alike = [buffer for buffer in draft.live if buffer.real is old.real]
+    if alike and choices.chance(2, 3):
+        smallest = min(alike, key=lambda buffer: buffer.size_bytes)
+        swaps[old] = smallest if choices.chance(1, 2) else choices.pick(alike)
     if fits(draft, graph, swaps):
         return None
     return tuple((taken.name, given.name) for taken, given in swaps.items())
@@ -218,7 +220,7 @@ def _too_short(draft: Draft, graph: DraftedGraph) -> list[tuple[str, str]]:
         (buffer.name, other.name)
         for buffer, end in ends
         for other in draft.live
-        if other.size_bytes < end
+        if other.size_bytes < end and other.real is buffer.real
     ]
 
 

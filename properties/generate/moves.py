@@ -2,7 +2,7 @@
 
 Bugs of deferred execution need situations that single random ops rarely make: many
 dispatches in one batch, a buffer freed and allocated again at once, several reads in
-flight.  The moves of several ops make them.  Invalid ops do not belong here.
+flight.  Moves of several ops make these situations.  Invalid ops do not belong here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,7 @@ def _copy_to_the_end(
 
 
 def read(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A read, mostly of the buffer written last, since a read of another shows little."""
+    """A read, often of the buffer written last, since a read of another shows little."""
     buffer = any_buffer(choices, draft)
     if draft.recent and (buffer.writers < 2 or choices.chance(2, 5)):
         buffer = draft.recent
@@ -203,16 +203,19 @@ def near(
     """The scalars of an earlier dispatch of any kernel with these types: unchanged, or one is new.
 
     A cache keyed by content must find equal scalars again, and must miss where one of them
-    differs.
+    differs, be it in its last bit.
     """
     if choices.chance(2, 3):
         return last
     position = choices.integer(0, len(last) - 1)
-    return (*last[:position], new[position], *last[position + 1 :])
+    changed, old = new[position], last[position]
+    if type(old) is int and choices.chance(1, 2):
+        changed = old ^ 1
+    return (*last[:position], changed, *last[position + 1 :])
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
-    """Buffers that fit a kernel; a missing buffer is made, and None means that it cannot be.
+    """Buffers that fit a kernel; a missing buffer is made.  None if it cannot be made.
 
     A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
     """
@@ -279,7 +282,7 @@ def recycle(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def reads(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Several reads in flight, some of equal length, then mostly a sync."""
+    """Several reads in flight, then mostly a sync."""
     for _ in range(choices.integer(2, 4)):
         read(choices, draft, shape)
     if choices.chance(2, 3):
@@ -300,7 +303,7 @@ def write_after_read(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A write, a dispatch over it, perhaps another write, and a read of both."""
+    """A write, a dispatch over its buffer, perhaps another write, and a read."""
     signature = choices.weighted(shape.kernels)
     if not _allowed(draft, signature):
         return
@@ -341,7 +344,7 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def change(choices: Choices, draft: Draft, shape: Shape, buffer: LiveBuffer) -> None:
-    """A dispatch that writes ``buffer``, if a kernel can; its other buffers have the same size."""
+    """A dispatch that writes ``buffer``, if the drawn kernel can."""
     signature = choices.weighted(shape.kernels)
     if not _allowed(draft, signature) or buffer not in draft.bindable(buffer.real):
         return

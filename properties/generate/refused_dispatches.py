@@ -1,12 +1,14 @@
 """The invalid dispatches: one function for each refusal of the contract.
 
-A valid dispatch is drawn.  Then one thing in it is made wrong, or at times two, to see which of
-them is refused first.
+A valid dispatch is drawn.  Then one thing in it is made wrong.  At times two things are, to see
+which of them is refused first.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf, nextafter
 
+from gpusim.kernels.kernel import F32_MAX
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Bound, Dispatch, DispatchIndirect, Grid, Op, Part
 from properties.generate.choices import Choices, Weights
@@ -16,10 +18,12 @@ from properties.generate.operands import Signature, draw_scalars
 from properties.generate.shape import Shape
 
 _PAST = (1, 4, 3, 64, 2**31, 2**32)
+_PAST_F32 = nextafter(F32_MAX, inf)
+"""A double that rounds to the largest f32."""
 BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
     "u32": (-1, 2**32, 1.5, 2.0, float("nan")),
     "i32": (2**31, -(2**31) - 1, 0.5, -1.0, float("inf")),
-    "f32": (float("nan"), float("inf"), -float("inf"), 3.5e38, 2**128),
+    "f32": (float("nan"), float("inf"), -float("inf"), 3.5e38, 2**128, _PAST_F32, -_PAST_F32),
 }
 
 
@@ -49,7 +53,7 @@ _Fault = Callable[[Choices, Draft, _Launch], _Launch | None]
 
 
 def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A dispatch with one mistake, at times two, to see which is refused first."""
+    """A dispatch with one mistake, at times two."""
     signature = choices.weighted(shape.kernels)
     bound = _bound(choices, draft, signature)
     if bound is None:
@@ -88,7 +92,8 @@ def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[Liv
 
 def _first_that_applies(choices: Choices, draft: Draft, right: _Launch) -> _Launch:
     if draft.wide_grid and not right.signature.guarded and choices.chance(1, 3):
-        # Another kernel was given it, so a check that is remembered without the kernel accepts it.
+        # A guarded kernel was given this grid.  A runtime that remembers its checks without the
+        # kernel accepts the grid.
         return replace(right, grid=draft.wide_grid, place=None)
     return choices.weighted(_FAULTS)(choices, draft, right) or _wrong_count(choices, draft, right)
 
@@ -167,7 +172,7 @@ def _aliased_parts(choices: Choices, draft: Draft, launch: _Launch) -> _Launch |
 
 
 def _bad_place(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """A grid that cannot be read: unaligned, cut off, or in a buffer that is written."""
+    """A grid that cannot be read: unaligned, cut off, or in a buffer that is freed or written."""
     if not draft.indirect or not draft.live:
         return None
     counts = choices.pick(draft.live)
@@ -225,7 +230,7 @@ def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
 
 
 def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """Every dimension within the limit, but more groups in all than the kernel may have."""
+    """More groups in all than the kernel may have; without a guard, each dimension is legal."""
     signature = launch.signature
     most = min(draft.limits.max_groups_per_dimension, 2**16 - 1)
     x = signature.max_groups + 1 if signature.guarded else most

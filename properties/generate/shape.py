@@ -85,9 +85,9 @@ class Shape:
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
-    """Kernels that write grids; they are drawn only to do so, since they hide earlier mistakes."""
+    """Kernels that write grids.  They are drawn for nothing else: they hide earlier mistakes."""
     live_buffers: int = 4
-    """About how many buffers are alive at a time; with more, allocs become rare."""
+    """About how many buffers are alive at a time: a further alloc usually frees one first."""
     palette: tuple[int, ...] = ()
     """The sizes in bytes of most buffers, since a model has few; if empty, any size."""
     real_buffers: int = 8

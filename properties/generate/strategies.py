@@ -32,9 +32,9 @@ def programs(
     """Programs of the generator; they shrink to few, small and aligned ops.
 
     Of ``promises`` only invalid ops, replays, grids on the GPU, parts and special floats count
-    here; ``fitted`` takes care of the rest.
+    here; the caller applies ``fitted`` for the rest.
 
-    By default they are shorter than a session's programs.  So shrinking can reach ``min_ops``, and
+    By default the programs are shorter than a session's.  So shrinking can reach ``min_ops``, and
     an example fits in Hypothesis's buffer.
     """
 

@@ -83,9 +83,9 @@ class Capabilities:
     delivery: Arrival = Arrival.SYNC
     """When and where a read arrives; with ``ARRAY`` the target is an ``ArrayAdapter``."""
     host_arrays: bool = False
-    """A write takes its data at the call, from an array that the caller overwrites after it."""
+    """A write takes its data at the call, from an array that the caller overwrites afterwards."""
     releases_arrays: bool = False
-    """Once a sync has ended, even with an error, no read before it touches its array any more."""
+    """Once a sync has ended, even with an error, no read before it touches an array any more."""
     concurrent_syncs: bool = False
     """A sync may begin while another is under way: the target is a ``ConcurrentAdapter``."""
     handles: bool = False
@@ -97,7 +97,7 @@ class Capabilities:
     indirect: bool = False
     """The target is an ``IndirectAdapter``: it dispatches over grids that the GPU reads."""
     survives_failed_maps: bool = False
-    """A failed map costs the reads that waited for it, which raise, and nothing else."""
+    """If a map fails, the reads that waited for it raise, and nothing else is lost."""
     survives_out_of_memory: bool = False
     """An op that gets no memory raises and does nothing; everything else works as usual."""
     survives_loss: bool = False
@@ -196,7 +196,7 @@ _BASES = {"webgpu": WEBGPU, "contract": CONTRACT}
 def capabilities_of(
     *, refuses: bool = True, byte_exact: bool = True, **others: Any
 ) -> Capabilities:
-    """The promises in version 1 of findings and of the wire, where two words name two groups."""
+    """The promises in version 1 of findings and of the wire: two words stand for two groups."""
     promised = {**(_ANY_BYTES if byte_exact else {}), **(_EXACT if refuses else {})}
     return Capabilities(**{**promised, "spreads_grids": True, **others})
 
@@ -261,7 +261,7 @@ def _no_promise(name: str, value: object) -> ProgramError:
     kind = type(_DEFAULTS[name])
     wanted = ", ".join(_words(kind)) if issubclass(kind, Enum) else _WANTED[kind]
     return ProgramError(
-        f"cannot read promise {name}={value!r:.40} because its value is {wanted} "
+        f"cannot read promise {name}={value!r:.40} because its value must be {wanted} "
         "(probably a misspelling)"
     )
 

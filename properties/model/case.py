@@ -6,8 +6,8 @@
 
 are devices in their text form.  The scheduler of a simulated device decides what WebGPU leaves
 open, and its plan of faults decides what fails.  So both are part of a case.  Under small limits
-a small program meets what otherwise only a large one meets: buffers larger than a binding, copies
-in pieces, spread grids, rings that grow.
+a small program needs things that otherwise only a large one needs: buffers larger than a binding,
+copies in pieces, spread grids, rings that grow.
 
 The transformations of a case must not change what it shows.  A Rewrite is the transformed case,
 with the places of the original ops in it.  Nothing here transforms or runs a case, or opens a
@@ -36,13 +36,13 @@ REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
 AskedLimits = tuple[tuple[str, int], ...]
-"""Limits by name, which a device is opened with instead of its own."""
+"""Limits by name that a device is opened with, in the place of its own."""
 
 ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""The finest alignment of any adapter; the scalars of the widest kernel exceed a slot then."""
+"""The finest alignment of any adapter; the scalars of the widest kernel exceed such a slot."""
 _APART: tuple[AskedLimits, ...] = (
     (("storage_offset_alignment_bytes", 32), ("uniform_offset_alignment_bytes", 64)),
     (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),
@@ -249,10 +249,10 @@ Places = tuple[int, ...]
 class Case:
     """A program, what runs it and how, and the seed that made it.
 
-    ``target``: its name on the command line.  ``promises``: the promises that it must keep; None:
-    those that it states itself.  Only our runtime follows ``policy``.  ``client``: the name of the
-    client that drives it.  ``disturbance``: what the layer between the target and its device does;
-    None: there is no layer.
+    ``target``: its name on the command line.  ``promises``: the promises that the target must keep;
+    with None, those that it states itself.  Only our runtime follows ``policy``.  ``client``: the
+    name of the client that drives the target.  ``disturbance``: what the layer between the target
+    and its device does; with None, there is no layer.
     """
 
     program: Program
@@ -307,7 +307,7 @@ class Transformation(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promise:
-    """What an inserted op must show: ``data``, or a refusal if that is None."""
+    """What an inserted op must show: ``data`` or, if ``data`` is None, a refusal."""
 
     position: int
     data: bytes | None = None

@@ -11,7 +11,7 @@ class FailureKind(StrEnum):
     """The ways in which an execution can be wrong."""
 
     ERROR = "error"
-    """An op is wrongly refused or fails, is wrongly accepted, or has the wrong error."""
+    """An op wrongly fails, is wrongly accepted, or has the wrong error."""
     VALUE = "value"
     LATE_ERROR = "late error"
     """An accepted read has no value at the end, or not the value that it had at first."""
@@ -19,7 +19,7 @@ class FailureKind(StrEnum):
     FAULTS = "faults"
     """A fault of the device was not reported, or reported by the wrong op."""
     WORDS = "words"
-    """An error is right, but its message names something that it is not about."""
+    """An error is right, but its message names something that the error is not about."""
     STATISTICS = "statistics"
     """The counters of a runtime differ from what it did."""
     LAW = "law"
@@ -33,7 +33,7 @@ class FailureKind(StrEnum):
     COST = "cost"
     """The program costs the host more than its length explains."""
     SHADER = "shader"
-    """A shader has a race or another mistake, as a run of it showed."""
+    """A run showed a race or another mistake in a shader."""
     ABORT = "abort"
     """The process that ran it died."""
     HANG = "hang"
@@ -53,7 +53,7 @@ class Failure:
     nothing."""
     position: int = -1
     op: str = ""
-    """The op as text, or a description if it is about no op."""
+    """The op as text, or a description if the failure is about no op."""
     what: str = ""
     """What differs, if the kind does not say it."""
     reason: str

@@ -1,4 +1,4 @@
-"""Marks in a trace: where each op of a program begins and ends; and a look at the counters between.
+"""Marks of where each op begins and ends in a trace, and a look at the counters in between.
 
 Nothing here runs a program or judges one.
 """
@@ -62,8 +62,23 @@ class Looking(Marks):
             self.looked = Looked(ops=position + 1, events=events, stats=self._stats())
 
 
+def apart(trace: Trace) -> tuple[Trace, Trace]:
+    """The events while an op or the close was under way, and those in between.
+
+    If a second runtime is on the driver, the latter are of its calls.
+    """
+    within, between = Trace(), Trace()
+    part = between
+    for event in trace:
+        part = within if event.kind in _BEGINS else part
+        part.events.append(event)
+        part = between if event.kind in _ENDS else part
+    return within, between
+
+
+_BEGINS, _ENDS = ("op", "close"), ("outcome", "closed")
 _LOOKED_AT = 4
-"""In one case in this many, the counters are looked at in the middle."""
+"""In every fourth case or so, the counters are looked at in the middle."""
 
 
 def looked_at(case: Case) -> int:

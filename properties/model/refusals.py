@@ -32,7 +32,7 @@ def sort_of(op: Op, error: str, kernels: Mapping[str, Kernel]) -> str:
 def refusals(
     program: Program, meant: History, got: History, kernels: Mapping[str, Kernel]
 ) -> frozenset[str]:
-    """The sorts of the ops that ``meant`` refuses; after each, whether the target raised."""
+    """The sorts of the ops that ``meant`` refuses, each with whether the target raised."""
     outcomes = zip(program, meant.outcomes, got.outcomes, strict=True)
     return frozenset(
         f"{sort_of(op, expected.error, kernels)} {RAISED if shown.error else ACCEPTED}"

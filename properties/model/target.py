@@ -42,7 +42,7 @@ class TargetRaised(Exception):
 
 
 class Delivery(Protocol):
-    """A pending read: gives its value, and calls back when it has arrived."""
+    """A pending read: gives its value, and calls back when the value has arrived."""
 
     def result(self) -> bytes:
         """Wait for the bytes; raises the read's error."""
@@ -76,7 +76,7 @@ class Target(Protocol):
     limits: Limits
 
     def perform(self, op: Op) -> Delivery | None:
-        """Carry out one op, or raise; the delivery of a read."""
+        """Carry out one op, or raise.  Returns the delivery of a read."""
         ...
 
     def close(self) -> None:
@@ -87,8 +87,8 @@ class Target(Protocol):
 class Adapter(ABC):
     """A runtime of yours as a target: one method an op, with the names of a program's buffers.
 
-    A new one is made for each program.  Ops take effect in program order.  What each means, and
-    the error that refuses it, is in docs/CONTRACT.md; an exception that the contract does not
+    A new adapter is made for each program.  Ops take effect in program order.  docs/CONTRACT.md
+    says what each op means, and which error refuses it.  An exception that the contract does not
     name is a crash of the target.
 
     Args:
@@ -110,7 +110,7 @@ class Adapter(ABC):
         return as_delivery(returned) if op.verb == "read" else None
 
     def addressed(self, op: AnyOp) -> AnyOp:
-        """``op`` with its buffers as the methods take them: by default, their names."""
+        """``op`` with its buffers in the form that the methods take: by default, their names."""
         return op
 
     @abstractmethod
@@ -131,7 +131,7 @@ class Adapter(ABC):
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
     ) -> None:
-        """Copy bytes between buffers, or within one as memmove does."""
+        """Copy bytes between buffers, or within one buffer like memmove."""
 
     @abstractmethod
     def read(self, buffer: str, offset: int, size_bytes: int) -> bytes | Delivery:
@@ -187,9 +187,9 @@ class ReplayingAdapter(Adapter):
         """Run the graph's commands.
 
         Args:
-            scalars: an entry for each dispatch, or None to keep those of the capture; None
-                instead of the entries keeps all.
-            bindings: pairs of a captured buffer and the one that replaces it.
+            scalars: an entry for each dispatch: its scalars, or None to keep those of the
+                capture.  None in the place of all entries keeps all.
+            bindings: pairs of a captured buffer and the buffer that replaces it.
         """
 
 
@@ -252,7 +252,7 @@ class ArrayAdapter(Adapter):
     def read_into(self, buffer: str, offset: int, size_bytes: int, array: memoryview) -> None:
         """Read into the start of ``array``, which has the bytes once the next sync has returned.
 
-        Other reads may go into the same array, before that sync too; the last one stays.
+        Other reads may go into the same array, before that sync too; the last read's bytes stay.
         """
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:
@@ -305,7 +305,7 @@ class ConcurrentAdapter(Adapter):
         """
 
     def sync(self) -> None:
-        """A sync by itself."""
+        """Begin a sync, and wait for it."""
         self.begin_sync().result()
 
 

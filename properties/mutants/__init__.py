@@ -1,1 +1,1 @@
-"""Mutants: one mistake each, in the runtime, its device or the reference, to prove what is seen."""
+"""Mutants: the runtime, its device or the reference with one mistake, to show what is seen."""

@@ -1,10 +1,10 @@
-"""Hunts one mutant with one oracle: runs programs until one fails, then shrinks that.
+"""Hunts one mutant with one oracle: runs programs until one fails, then shrinks the program.
 
 The programs are those of any session with that seed; nothing is drawn for the mutant.
 
-A session hunts one mutant, which its seed chooses.  It does so on a simulated device, with the
-oracle that is sure to find the mutant: the reference or the laws.  That shows that programs and
-judge see mistakes.  The session's own target is not touched.
+A session hunts one mutant, which its seed chooses, on a simulated device.  The oracle is the one
+that is sure to find the mutant: the reference or the laws.  A find shows that programs and judge
+see mistakes.  The session's own target is not touched.
 """
 
 import time
@@ -136,7 +136,7 @@ def replays(
     case = read(path).case
     broken = within(PATIENCE_SECONDS, oracle.open(mutant, case.device.name, kernels))
     sound = within(PATIENCE_SECONDS, oracle.open(SOUND, case.device.name, kernels))
-    # Each run of a hanging case takes the whole patience, so it is short here.
+    # Each run of a hanging case takes the whole patience, so there is only one run.
     times = 1 if mutant.hangs else _REPLAYS
     return all(broken(case) is not None for _ in range(times)) and sound(case) is None
 
@@ -169,9 +169,11 @@ class PlantedMutant:
 
 
 def plant(seed: int, *, hard: bool = True) -> Mutant:
-    """The mutant of a session with that seed; hard ones only with ``hard``, and then more often.
+    """The mutant of a session with that seed.
 
-    A planted mutant is one that reference or laws find, and that does not hang.
+    It is a mutant of the runtime or its device that the reference or the laws find, and that
+    neither hangs nor is rare.  With ``hard``, hard mutants are drawn more often than others;
+    otherwise never.
     """
     weights = Weights(*((mutant, _weight(mutant, hard)) for mutant in MUTANTS))
     return SeededChoices(f"planted {seed}").weighted(weights)

@@ -1,8 +1,8 @@
 """The kill matrix: every mutant against every oracle that looks at its part, over several seeds.
 
-A mutant's own oracle is an oracle that is sure to find it.  It hunts the mutant on every seed with
-the whole budget, and shrinks what it finds on the first seed.  The other oracles try only the first
-seed, with few programs.
+A mutant's own oracle is the one that is sure to find the mutant.  It gets the whole budget on every
+seed, and its find on the first seed is shrunk.  The other oracles try only the first seed, with few
+programs.
 """
 
 import tempfile
@@ -73,7 +73,7 @@ class Row:
 
 @dataclass(kw_only=True, slots=True)
 class Matrix:
-    """The rows, in the order of the catalogue, and the oracles that fail the sound runtime."""
+    """The rows, and the hunts in which an oracle failed the sound runtime."""
 
     device: str
     seeds: tuple[int, ...]

@@ -1,8 +1,8 @@
 """What a mutant is, and how its broken part is handed to the runtime.
 
 A mutant is one decorated class in ``properties/mutants/mistakes``: a subclass of the part that it
-breaks, whose docstring says what is wrong.  The decorator makes data of it, a ``Mutant``, and
-nothing else lists it.  Nothing here knows who hunts a mutant, or with which programs.
+breaks, whose docstring says what is wrong.  The decorator registers the class as a ``Mutant``;
+nothing else lists the class.  Nothing here knows who hunts a mutant, or with which programs.
 """
 
 import inspect
@@ -76,7 +76,7 @@ def mutant(
     rest is as in ``Mutant``.
 
     Raises:
-        TypeError: where there is no such part.
+        TypeError: there is no such part.
     """
 
     def register(broken: Broken) -> Broken:
@@ -139,7 +139,7 @@ _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
 
 
 def _maker(part: str, broken: Any) -> Any:
-    """The maker of the part: the class itself, or a choice of it where the policy chooses."""
+    """The maker of the part: the class, or a function that uses it where the policy chooses."""
     sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
     if sound is None:
         return broken

@@ -48,16 +48,13 @@ Judgement = Callable[[Case], Failure | None]
 PATIENCE_SECONDS = 5.0
 """Seconds of work, or of waiting, after which a program counts as hanging."""
 _IDLE_SHARE = 0.03
-"""A process that uses less than this share of the time is waiting, and not held up by others."""
+"""A process that uses less than this share of the time counts as waiting.  One that other
+processes hold up uses more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oracle:
-    """A way to find what is wrong, by name.
-
-    It is opened once for a mutant, a device and kernels, and gives a function from a case to its
-    failure.
-    """
+    """A way to find what is wrong, by name."""
 
     name: str
     open: Callable[[Mutant, str, Kernels], Judgement]
@@ -71,8 +68,7 @@ class _Hang(BaseException):
 def _patience(seconds: float) -> Iterator[None]:
     """Raise _Hang in the block after so many seconds of work, or of waiting.
 
-    Both are measured by the CPU time of the process, since a busy machine may hold up a sound
-    program.
+    Both are told by the CPU time of the process: a busy machine may hold up a sound program.
     """
     begun = last = time.process_time()
 
@@ -106,7 +102,7 @@ def within(seconds: float, judgement: Judgement) -> Judgement:
 
 
 _FAILING_CASES = 4
-"""The laws check one case in this many on a driver that fails."""
+"""The laws check one case in this many with a driver that fails."""
 
 
 def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
@@ -223,7 +219,7 @@ class _Failing:
 
 
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    """In some cases the driver fails and in others the device, under every client."""
+    """In some cases the driver fails, in the others the device; the client is drawn too."""
     failing = _Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
@@ -252,13 +248,13 @@ def _judge_under_faults(
 def _shown_as(plan: tuple[Fault, ...]) -> frozenset[str]:
     """The error classes that the faults of a plan may cause.
 
-    A fault in the middle of a replay loses what the replay writes.
+    DataLost is among them: a fault in the middle of a replay loses what the replay writes.
     """
     return frozenset(error.__name__ for error in ({fault.error for fault in plan} | {DataLost}))
 
 
 def _usable_again(history: History, size: int) -> Failure | None:
-    """A failure if no op works after a program of ``size`` ops and the device is not lost."""
+    """A failure if every round of probes after ``size`` ops fails, and no device was lost."""
     rounds, each = history.outcomes[size:], len(_probes(1))
     errors = [{one.error for one in rounds[at : at + each]} for at in range(0, len(rounds), each)]
     budget = {OutOfMemory.__name__, InvalidHandle.__name__, None}
@@ -276,7 +272,7 @@ def _usable_again(history: History, size: int) -> Failure | None:
 
 
 def _probes(rounds: int) -> list[Op]:
-    """Small ops after the program; at least one of them must work."""
+    """Rounds of small ops after the program; at least one round must work."""
     ops: list[Op] = []
     for number in range(rounds):
         name = f"probe{number}"
@@ -300,9 +296,9 @@ ORACLES = (REFERENCE, LAWS, RELATIONS, FAULTS, CALLERS, COSTS)
 
 
 def oracles_for(mutant: Mutant) -> tuple[Oracle, ...]:
-    """The oracles that look at the part which the mutant breaks; first the one sure to find it.
+    """The oracles that look at the mutant's part; first the one that is sure to find the mutant.
 
-    Only the comparison looks at a mutant of the reference.
+    Only the oracle ``reference`` looks at a mutant of the reference.
     """
     looking = ORACLES if mutant.reference is SOUND.reference else (REFERENCE,)
     return tuple(sorted(looking, key=lambda oracle: oracle.name != mutant.found_by))

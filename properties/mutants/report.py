@@ -46,9 +46,9 @@ def add_options(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the matrix; 0 where every mutant was found and the control passed, else 1."""
+    """Run the matrix; 0 if every mutant was found, every find replays and the control passed."""
     warnings.simplefilter("ignore", ResourceWarning)
-    # Each oracle once, however often it was named.
+    # Each mutant once, however often it was named.
     names = dict.fromkeys(arguments.only or ())
     mutants = [find(name) for name in names] if names else MUTANTS
     plan = Plan(
@@ -77,21 +77,21 @@ the runtime, its device or the reference with one mistake in it. Every mutant mu
 programs that were not made for it. Written by `gpusim mutants --seeds 5 --page docs/mutants.md`.
 
 The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, the contract under faults, and the clients. A number counts
-the programs that it took on the first seed. `-` means that the oracle did not find the mutant
-within its programs; it gets many programs only for its own mutants (in bold). An empty cell means
-that the oracle does not look at that part. "Ops" is the size of the smallest program that shows
-the mutant. A star marks a mutant that survives a hundred random programs on the median seed. For
-the mutants that random programs seldom meet, `tests/mutants/test_rare.py` has programs written by
-hand.
+between a program and a changed one, the contract under faults, the clients, and the costs. A
+number counts the programs that it took on the first seed. `-` means that the oracle did not find
+the mutant within its programs; it gets many programs only for its own mutants (in bold). An empty
+cell means that the oracle does not look at that part. "Ops" is the size of the smallest program
+that shows the mutant. A star marks a mutant that survives a hundred random programs on the median
+seed. For the mutants that random programs seldom meet, `tests/mutants/test_rare.py` has programs
+written by hand.
 """
 
 
 _LAWS = """\
 Each mutant that laws find is listed at the law that it broke first. A law without a mutant is
-redundant for these mutants: whatever breaks it breaks another law, or a value, before. To break
-A12 or E2 a runtime must make no buffer, or accept a dead one, and the reference sees that. H1
-compares two runs, in sessions.
+redundant for these mutants: each breaks another law, or a value, before. To break A12 or E2 a
+runtime must make no buffer, or accept a dead one, and the reference sees that. H1 compares two
+runs, in sessions.
 """
 
 

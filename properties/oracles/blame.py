@@ -1,8 +1,9 @@
 """Finds the op that last wrote a byte, from what the ops mean.
 
 A wrong value shows in a read, but the mistake is most likely in the op that should have written the
-first wrong byte.  To see whether an op writes a byte, the oracle runs it twice, over different
-bytes.  Nothing here knows what an op does, and no failure depends on it.
+first wrong byte.  To see whether an op writes a byte, the reference runs the op twice, over
+different bytes.  Nothing here knows what an op does, and no failure depends on the op that is
+named.
 """
 
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ def _writes(
         try:
             after = run(Program((*before, put, op, look)), kernels, limits).outcomes[-1].data
         except ProgramError:
-            # The kernel's meaning raises on the other byte, so it uses the byte.
+            # The kernel's meaning raises on one of the bytes, so the kernel uses the byte.
             return True
         if after != bytes([value]):
             return True

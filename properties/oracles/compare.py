@@ -78,11 +78,11 @@ def compare(
 ) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
-    For an op that the contract refuses, ``capabilities`` decide what it must do, by its class of
-    error.  The order of deliveries counts only where the target promises it.
+    For an op that the contract refuses, ``capabilities`` say what the target must do, by the class
+    of the error.  The order of deliveries counts only if the target promises it.
 
     Raises:
-        ProgramError: where a history does not belong to the program.
+        ProgramError: a history does not belong to the program.
     """
     check_history(program, expected)
     check_history(program, got)
@@ -297,7 +297,7 @@ class Checked:
 
 
 def count_checked(program: Program, expected: History) -> Checked:
-    """How many bytes of the reads of ``program`` are compared, given the oracle's history."""
+    """How many bytes of the reads of ``program`` are compared, given its expected history."""
     exact = tolerant = skipped = reads = constant = 0
     for op, outcome in zip(program, expected.outcomes, strict=True):
         if type(op) is not Read or outcome.data is None:

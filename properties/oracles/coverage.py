@@ -79,7 +79,7 @@ def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms))
     if cell.boundary == "exhaustion" and not EXHAUSTIBLE.intersection(uniforms):
         return "no uniforms of these policies are ever exhausted"
     if cell.boundary == "exhaustion" and cell.later == Read.verb and cell.hazard == "none":
-        return "a read right after an op takes no uniform that could be missing"
+        return "a read takes no uniforms, so it never finds them exhausted"
     return ""
 
 
@@ -165,7 +165,8 @@ class _Acts:
         }
 
     def cells(self) -> Counter[Cell]:
-        """Pairs of ops on a buffer, with no other op on it between; and unrelated neighbours."""
+        """Pairs of ops on a buffer that no op writes in between; and neighbours without a buffer in
+        common."""
         cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}

@@ -23,7 +23,7 @@ _CLASSES = {
 
 
 def shown_faults(injected: frozenset[str]) -> frozenset[str]:
-    """The error classes as which the injected faults show."""
+    """The error classes that stand for the injected faults."""
     return frozenset(_CLASSES[name] for name in injected)
 
 

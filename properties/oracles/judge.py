@@ -23,12 +23,13 @@ from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
+from properties.model.marks import apart
 from properties.model.refusals import refusals
 from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
-from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.faulted import LOST, follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
 from properties.oracles.injected import in_contract_terms, may_fail_close, shown_faults
 from properties.oracles.laws import Checker, LawContext, check
@@ -47,8 +48,8 @@ Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
 Laws = Callable[[Iterable[Event], LawContext], Checker]
 
 _BESIDE = "of the runtime beside"
-_SUBMIT_FAILED = "SubmitFailed"
 """Ends the op of a failure that a second runtime shows."""
+_SUBMIT_FAILED = "SubmitFailed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,11 +175,12 @@ def _judge_meaning(
     else:
         expected = _meant(execution, oracles)
     failure = oracles.compare(program, expected, got, execution.capabilities)
-    met = met_faults(execution.trace)
+    met = _met_by(execution)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
         failure = replace(failure, refused=refusals(program, expected, got, execution.kernels))
-    elif execution.tells_faults:
+    elif execution.tells_faults and not (execution.shares_driver and LOST in (*met, *reported)):
+        # Which of two runtimes notices first that their device is lost is left open.
         # A device may fail without a plan too, and the target must report that.
         device = execution.case.device
         # Only a simulated device with its own plan fails exactly as planned; elsewhere the number
@@ -194,7 +196,7 @@ def _judge_meaning(
             closing=type(execution.close_error).__name__ if execution.close_error else "",
             each=shows_each_fault(execution.case.client),
         )
-        if failure is None and is_known:
+        if failure is None and is_known and not execution.shares_driver:
             failure = judge_planned(execution)
     if failure is None and execution.stats is not None:
         # Only our runtime has counters.  Its messages are about an op's bytes, whatever their form.
@@ -202,6 +204,12 @@ def _judge_meaning(
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure
+
+
+def _met_by(execution: Execution) -> list[str]:
+    """The faults that the runtime of ``execution`` met."""
+    trace = execution.trace
+    return met_faults(trace if execution.beside is None else apart(trace)[0])
 
 
 def _hides_losses(execution: Execution) -> bool:
@@ -267,8 +275,8 @@ def _judge_close(execution: Execution, faults: frozenset[str], expected: History
 def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    A call that follows from an invalid op, of the program or of its client, is not reported.  Nor
-    is a call that follows from an injected fault.
+    If the program or its client has an invalid op, or a fault was injected, no call is reported:
+    the call may follow from that.
     """
     case = execution.case
     if not execution.reports:
@@ -318,7 +326,7 @@ def _counts(execution: Execution) -> Callable[[Report], bool]:
 def _judge_variants(
     execution: Execution, faults: frozenset[str], factory: TargetFactory, oracles: Oracles
 ) -> Failure | None:
-    """The same case without its faults, or under its transformations."""
+    """The failure that shows in the case without its faults, or under its transformations."""
 
     def again(case: Case) -> Execution:
         return execute(case, factory)

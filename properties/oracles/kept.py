@@ -69,7 +69,7 @@ def _attributes(thing: Any) -> Iterable[str]:
 
 
 def tell_growth(before: Collections, after: Collections, rounds: tuple[int, int]) -> list[str]:
-    """The collections that grew most between the looks after so many rounds, in words."""
+    """The collections that grew most, in words; ``rounds`` are those before each of the looks."""
     grown = {
         key: size - before[key][0]
         for key, (size, _) in after.items()

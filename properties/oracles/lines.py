@@ -26,7 +26,7 @@ COUNTED = tuple(
 
 
 def widened(op: Op, width: int) -> list[Op]:
-    """The op ``width`` times, each time over buffers of its own; a graph becomes that much longer.
+    """The op ``width`` times, each over buffers of its own; a graph gets ``width`` times as long.
 
     A flush and a sync are issued once, since they concern all buffers.
     """

@@ -48,7 +48,7 @@ def judge_planned(execution: Execution) -> Failure | None:
 
 
 def _missed_fault(execution: Execution, events: list[Event]) -> Failure | None:
-    """The failure if a call went well though a fault was planned; a lost device is silent."""
+    """The failure if a call went well though a fault was planned for it."""
     for name, verb in FAILING.items():
         planned = getattr(execution.case.device.faults, name)
         shown = [error for error, _ in _calls(events, verb)] if planned else []
@@ -81,8 +81,8 @@ def _is_followed(event: Event) -> bool:
 def _calls(events: list[Event], verb: str) -> Iterator[tuple[str, int]]:
     """For each call of ``verb`` on the device: its error or "", and its place in the trace.
 
-    An encode of nothing has no number.  A call on a device that was found lost never reaches it, so
-    later calls do not count.
+    An encode of nothing has no number.  Once a device was found lost, no call reaches it, so later
+    calls do not count.
     """
     for at, event in enumerate(events):
         fails = event.kind == "failed" and event["verb"] == verb

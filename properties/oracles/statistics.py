@@ -60,7 +60,7 @@ def _judge(
 ) -> Failure | None:
     """The first wrong figure after the first ``ops`` ops, which caused these events.
 
-    None: after all ops, and the sync at the end.
+    If ``ops`` is None: after all ops, and the sync at the end.
     """
     program, is_over = execution.case.program, ops is None
     ops = len(program) if ops is None else ops
@@ -115,11 +115,8 @@ def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
     if limit is not None:
         done["dispatches_dropped"] = max(0, done["dispatches"] - limit)
         done["dispatches"] -= done["dispatches_dropped"]
-    stopped = any([outcome.error is not None for op, outcome in issued if type(op) is Replay])
-    halfway = ("dispatches", "dispatches_dropped", "copies") if stopped else ()
     for name in dict.fromkeys((*_COUNTED.values(), "dispatches_dropped")):
-        if name not in halfway:
-            yield name, done[name], getattr(stats, name)
+        yield name, done[name], getattr(stats, name)
 
 
 def _sizes(issued: Issued, stats: Stats) -> Figures:

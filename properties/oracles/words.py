@@ -1,9 +1,9 @@
 """The words of refusals: a message names the buffers, offsets, sizes and limits that it is about.
 
 The reference refuses the same op with a message of its own.  Everything that the runtime's message
-names must stand in the reference's message, in the same order; the latter may name more.  What a
-message says after "probably" is a guess, and is ignored.  If a device fails, only the device knows
-the message, so it is not checked.  Nothing here compares errors or values.
+names must stand in the reference's message, in the same order; the reference's may name more.  What
+a message says after "probably" is a guess, and is ignored.  The message of a fault is not checked,
+since only the device knows it.  Nothing here compares errors or values.
 """
 
 import re
@@ -25,10 +25,10 @@ def judge_words(
 ) -> Failure | None:
     """The first refusal in ``got`` whose message is about something else than the expected one.
 
-    Both have the same errors.  ``met``: the error classes of faults that the device had.  An op may
-    raise a fault that no call waited for, in the place of its own refusal of the same class.  So
-    these classes are not checked.  A message of ``got`` calls a buffer ``<a, 16 bytes>``, and one
-    of ``expected`` calls it ``<a>``.
+    Both histories have the same errors.  ``met``: the error classes of the device's faults.  An op
+    may raise a fault that no call waited for, in the place of its own refusal of the same class.
+    So these classes are not checked.  A message of ``got`` calls a buffer ``<a, 16 bytes>``, and
+    one of ``expected`` calls it ``<a>``.
     """
     sizes: dict[str, int] = {}
     for position, op in enumerate(program):

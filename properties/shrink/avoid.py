@@ -1,12 +1,12 @@
 """Which forms of ops, clients and faults programs leave out once a bug that needs them was found.
 
-A runtime with many bugs shows the same one in nearly every program.  A session that shrinks it over
-and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave out what
-it needs: a form of ops, a sort of refused ops, a client, or faults.  Only one program in
-``AGAIN_EVERY`` still has that.  Many different bugs need a client or faults, so these come back in
-one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs a client and faults, neither is left out
-by itself.  What nearly every program has is never left out.  The bugs alone decide what is left
-out, never the target's name.
+A runtime with many bugs may show one of them in nearly every program.  A session that shrinks this
+bug over and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave
+out what the bug needs: a form of ops, a sort of refused ops, a client, or faults.  Only one program
+in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need a client or faults, so these come
+back in one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs a client and faults, only the two
+together are left out.  What nearly every program has is never left out.  The bugs alone decide what
+is left out, never the target's name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,14 +43,15 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
     **{kind: {promise: False} for kind, promise in SURVIVED.items()},
     **{f"{_REFUSES}{name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
 }
-"""The forms that a target need not take, and the promises without which programs have none."""
+"""For each form that a target need not take: the promises, set so that programs have nothing of the
+form.  Those of the odd forms are in ``_ODD``."""
 
 
 def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
     """What programs can leave out: some ``words`` of a signature, and the ``refused`` ops' sorts.
 
-    A target that accepts invalid ops of a class may do so for every verb.  A target that raises
-    does so for one sort.
+    If a target accepts a wrong handle, all ops with wrong handles are left out, since all verbs
+    look up handles alike.  Otherwise only the one sort is left out.
     """
     words = tuple(words)
     forms = {word for word in words if word in _PROMISES and word not in SURVIVED}
@@ -78,7 +79,7 @@ def _is_condition(word: str) -> bool:
 
 
 def with_only(case: Case, needs: Avoided, kernels: Kernels, limits: Limits) -> Case:
-    """``case`` without everything that programs can do without, except what ``needs`` names."""
+    """``case`` with only those avoidable forms, refused ops, clients and faults in ``needs``."""
     kept = {part for word in needs for part in word.split(_WITH)}
     meant = run_reference(case.program, kernels, limits)
     refused = refusals(case.program, meant, meant, kernels)
@@ -120,7 +121,7 @@ def _narrowed(promises: Capabilities, avoided: Avoided) -> Capabilities:
 def _without_refused(
     program: Program, avoided: Avoided, kernels: Kernels, limits: Limits
 ) -> Program:
-    """The program without refused ops of these sorts; leaving one out changes nothing else."""
+    """The program without refused ops of these sorts; a refused op changes nothing."""
     sorts = frozenset(word for word in avoided - _PROMISES.keys() if not _is_condition(word))
     if not sorts:
         return program

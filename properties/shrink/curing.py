@@ -1,8 +1,9 @@
 """Programs changed so that they do not show the bugs that are known, but may show others.
 
-A frequent bug hides the rarer ones: nearly every program fails, and each shrinks to the same.  If a
-bug needs two ops in one batch, a sync between them cures it.  If it needs a form of ops, leaving
-out that form cures it.  If only the kinds of its ops are known, it has no cure.
+A frequent bug hides the rarer ones: nearly every program fails, and each shrinks to the frequent
+bug.  If a bug needs two ops in one batch, a sync between them cures the program.  If the bug needs
+a form of ops, leaving out that form cures the program.  If only the kinds of the ops are known,
+there is no cure.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,9 +40,9 @@ _LAST_OPS: dict[str, tuple[Any, ...]] = {
 def cured(
     case: Case, words: Iterable[str], needs: Avoided, kernels: Kernels, limits: Limits
 ) -> Case:
-    """``case`` without what bugs need: their ``needs``, and the pairs of ops in ``words``.
+    """``case`` without the ``needs`` of bugs, and with syncs inside the pairs of ops in ``words``.
 
-    ``words`` are the words of their signatures.
+    ``words`` are the words of the bugs' signatures.
     """
     healthy = without(case, needs, kernels, case.limits(limits))
     return replace(healthy, program=Program(tuple(_apart(healthy.program, tuple(words)))))

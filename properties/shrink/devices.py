@@ -1,8 +1,8 @@
 """Simpler devices for a case: fewer faults, earlier faults, no small limits, the first scheduler.
 
-A fault is planned for a call of a verb by its number.  So when ops before it are deleted, its
-number must fall by the number of their calls.  The runtime decides how many calls an op makes, so
-the likely numbers are tried.  Every function is pure, and gives only simpler devices.
+A fault is planned for the n-th call of a verb.  If ops before that call are deleted, n must fall by
+the number of their calls.  The runtime decides how many calls an op makes, so likely numbers are
+tried.  Every function is pure, and gives only simpler devices.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,11 +39,11 @@ _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
 """How many small seeds are tried.  Among them is every way in which the layer settles promises."""
 _MOST_SHIFTS = 16
-"""The most calls by which a fault is moved at once, since each try is an execution."""
+"""The most earlier calls that are tried for one fault, since each try is an execution."""
 
 
 def simpler_devices(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The device with fewer or earlier faults, or fewer limits; the largest change first."""
+    """The device with fewer or earlier faults, fewer limits, or a simpler profile or scheduler."""
     yield from _with_plans(device, _fewer_faults(device.faults))
     yield from _fewer_limits(device)
     if device.profile != SPEC.name:
@@ -64,7 +64,8 @@ def simpler_disturbances(disturbance: Disturbance) -> Iterator[Disturbance]:
 def with_earlier_faults(device: DeviceSpec, ops: int) -> Iterator[DeviceSpec]:
     """The device with one fault moved to an earlier call.
 
-    It moves by one call at least, and by as many at most as ``ops`` deleted ops may have made.
+    The fault moves by at least one call, and at most by all calls that ``ops`` deleted ops may have
+    made.
     """
     plan = device.faults
     for name, at, number in _numbers(plan):

@@ -1,9 +1,9 @@
 """The shrink passes: each looks for smaller cases of one kind, and is one decorated function.
 
 They run in the order of this file, over and over until a round changes nothing.  The device is
-first: a fault comes at a numbered call, so a program with fewer ops may miss it, and with fewer
-faults more of the shorter programs still fail.  Ops are next, since fewer ops make every later pass
-shorter.  A pass decides which candidates are tried, and in which order.
+first: a fault comes at a numbered call, so a program with fewer ops may miss it.  With fewer
+faults, more of the shorter programs still fail.  Ops are next, since fewer ops make every later
+pass shorter.  A pass decides which candidates are tried, and in which order.
 Pure functions in other files make the smaller programs, ops and devices.
 """
 
@@ -109,7 +109,7 @@ def rename(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def simplify_policy(search: Search, kernels: Kernels) -> None:
-    """Set each number back to the preset's; then take the first simpler preset that still fails."""
+    """Set each field back to the preset's; then take the first simpler preset that still fails."""
     if search.case.follows_no_policy:
         return
     for field in fields(Policy):
@@ -155,7 +155,7 @@ def _delete(search: Search, positions: Iterable[int]) -> bool:
 
 
 def _delete_pair(search: Search) -> bool:
-    """Delete two ops that cannot be deleted alone, such as a free and a flush; whether any were."""
+    """Delete two ops that cannot be deleted alone, such as a free and a flush; True if it did."""
     if len(search.program) > _MOST_OPS_FOR_PAIRS:
         return False
     pairs = combinations(range(len(search.program)), 2)
@@ -194,9 +194,9 @@ def _op_rewrites(program: Program, position: int, kernels: Kernels) -> Iterator[
 
 
 def _presets(policy: Policy) -> Iterator[Policy]:
-    """Each simpler preset: as it is, then with the fields that are special in ``policy``.
+    """Each simpler preset: as it is, then with the special fields of ``policy``.
 
-    Special is what differs from the preset of the policy's name.
+    A field is special if it differs from the preset of the policy's name.
     """
     own = PRESETS.get(policy.name, Policy())
     special = {

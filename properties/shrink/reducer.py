@@ -28,7 +28,7 @@ def reduce(
     seconds: float = 10.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Case:
-    """A smaller case that still fails, and that passes without any one of its ops.
+    """A smaller case that still fails, and from which no single op can be left out.
 
     ``fails`` is asked once about each candidate: does it show the failure of ``case``?
     The result is the same every time, unless ``seconds`` of the ``clock`` run out

@@ -61,9 +61,9 @@ def with_op(program: Program, position: int, op: Op) -> Program | None:
 def merges(program: Program) -> Iterator[Program]:
     """The program with two buffers merged: for every pair, with the first kept, then the second.
 
-    Each pair is tried in two forms.  In one, the kept buffer has its own alloc and free.  In the
-    other it stays alive, and a flush stands in the place of each free, since a free may submit the
-    batch.  That is for two buffers that are never alive together.
+    Each pair is tried in two forms.  In the first, the kept buffer has its own alloc and free.  In
+    the second it stays alive, and a flush stands in the place of each free, since a free may submit
+    the batch.  The second form is for two buffers that are never alive together.
     """
     names = [op.buffer for op in program if isinstance(op, Alloc)]
     for kept in names:
@@ -112,7 +112,7 @@ def _without_command(program: Program, position: int, capture: Capture, at: int)
 
 
 def unrolled(program: Program) -> Iterator[Program]:
-    """The program with one replay replaced by its command, if the graph has no second."""
+    """The program with one replay replaced by its command, if the graph has at most one."""
     captures = captures_of(program)
     for position, op in enumerate(program):
         if isinstance(op, Replay) and len(captures[op.graph].commands) <= 1:
@@ -147,9 +147,7 @@ def with_number(program: Program, old: int, new: int) -> Program:
 
 
 def less_together(program: Program) -> Iterator[Program]:
-    """The program with its largest numbers lowered by the same amount.
-
-    They may be the size of a buffer, and the offsets and sizes of ranges in it.
+    """The program with its largest sizes, offsets and lengths lowered by the same amount.
 
     A write from inside a buffer to its end cannot be shortened alone, and neither can the buffer.
     """
@@ -178,7 +176,7 @@ def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Itera
 def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
     """The program with a host write of one word in the place of one dispatch or copy.
 
-    The program may need no more of the command than that bytes change.
+    For the failure it may be enough that the command changes bytes.
     """
     for position, op in enumerate(program):
         target = _only_target(op, kernels)
@@ -190,7 +188,7 @@ def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Progr
 
 
 def _only_target(op: Op, kernels: Mapping[str, Kernel]) -> str | None:
-    """The only buffer that a command writes, if it is bound whole; else None."""
+    """The only buffer that a copy or dispatch writes, if it is bound whole; otherwise None."""
     if isinstance(op, Copy):
         return op.target
     if not isinstance(op, Dispatch):
@@ -275,7 +273,7 @@ def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
 
 
 def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:
-    """A capture with ``change`` applied to its commands; it must give commands."""
+    """A capture with ``change``, which must give commands, applied to its commands."""
     changed = map(change, capture.commands)
     return replace(capture, commands=tuple(op for op in changed if isinstance(op, Command)))
 

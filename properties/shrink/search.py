@@ -14,7 +14,7 @@ Fails = Callable[[Case], bool]
 
 
 class OutOfTime(Exception):
-    """The seconds are over."""
+    """The time is over."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,10 +53,10 @@ class Search:
     def take(self, candidate: Case) -> bool:
         """Whether ``candidate`` fails; if it does, the search continues from it.
 
-        One without ops is never taken: the file of a finding cannot hold it.
+        A candidate without ops is never taken: the file of a finding cannot hold it.
 
         Raises:
-            OutOfTime: it was not run, because the time is over.
+            OutOfTime: the candidate was not run, because the time is over.
         """
         text = text_of(candidate)
         if text in self._asked or not candidate.program:

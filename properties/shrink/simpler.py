@@ -101,7 +101,7 @@ def _simpler_entries(entries: ReplayScalars) -> Iterator[ReplayScalars]:
 
 
 def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """A copy as a dispatch of the first kernel that writes only the target."""
+    """A copy as a dispatch of the first kernel that binds one u32 buffer, over the target."""
     for kernel in kernels.values():
         if [(one.access, one.dtype) for one in kernel.buffers] == [("read_write", "u32")]:
             scalars = (1,) * len(kernel.scalars)

@@ -1,7 +1,7 @@
 """Which two ops must stand in one batch for a program to fail.
 
-A sync between them heals the program, and elsewhere it changes nothing.  So the pair says where a
-bug of batching is, whatever kinds of ops showed it.  A candidate is judged by the caller.
+A sync between the two heals the program, and a sync elsewhere changes nothing.  So the pair says
+where a bug of batching is, whatever kinds of ops showed it.  The caller judges the candidates.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _MOST_OPS = 16
 
 
 def together(case: Case, failure: Failure, judgement: Judgement) -> Together:
-    """The kinds of the two ops of ``case`` that must not have a sync between them to fail."""
+    """The kinds of the two ops of ``case`` between which a sync heals it; empty if none does."""
     ends_process = failure.kind in (FailureKind.ABORT, FailureKind.HANG)
     if ends_process or case.transformations or len(case.program) > _MOST_OPS:
         return ()

@@ -1,4 +1,4 @@
-"""Serves the runtime of a web page: passes each line of the judge to the page, and answers back.
+"""Serves the runtime of a web page: passes lines of the judge to the page, and its answers back.
 
     python -m properties.targets.browser PAGE
 
@@ -163,7 +163,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def _address_of(page: str) -> Iterator[str]:
-    """The page's address; modules do not load from files.
+    """An http address of the page, since modules do not load from files.
 
     A file is served from the current folder or, if it lies outside, from its own folder.
     """

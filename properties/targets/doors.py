@@ -1,8 +1,8 @@
 """Doors: what a caller can do with a target beyond the ops of a program.
 
-A program has no host arrays and no syncs that overlap, because it is data.  A target that promises
-such a door can be driven through it: one in this process by an adapter's methods, one in another
-process by lines of their own (``wire``).  Only clients and the server of the wire use doors.
+A program has no host arrays and no syncs that overlap, because it is data.  If a target promises a
+door, it can be driven through the door: in this process by methods of an adapter, in another
+process by special lines (``wire``).  Only clients and the server of the wire use doors.
 """
 
 from dataclasses import replace

@@ -124,7 +124,7 @@ class TargetFactory(ABC):
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
     disturbs: bool = False
-    """Whether its targets can be disturbed, as a case may ask."""
+    """Whether its targets can be disturbed if a case asks for it."""
     make_trace: Callable[[], Trace] = Trace
     """Makes the trace of each target; a trace may publish its events."""
 
@@ -163,9 +163,9 @@ class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
     A simulated device is reset for each program, so that its schedule starts with the program.  A
-    new device is made instead in two cases: if faults are planned, because compiling may fail too;
-    and if ``make_driver`` is given, because its driver may count calls.  A real device is used for
-    all programs, and a driver around it fails as planned.
+    new device is made instead if faults are planned, because compiling may fail too; if buffers are
+    not numbered from 1; and if ``make_driver`` is given, because its driver may count calls.  A
+    real device is used for all programs, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -289,8 +289,8 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    From the first disturbed case on, a layer stands between them and the device.  Its rules look at
-    the calls of such cases.  It refuses the submits at which wgpu-native would abort the process.
+    From the first disturbed case on, a layer stands between the targets and the device.  The layer
+    checks the calls of disturbed cases, and refuses submits at which wgpu-native would abort.
     """
 
     disturbs = True
@@ -375,9 +375,9 @@ def limits_of(device: Any) -> Limits:
 def open_case_device(
     device: DeviceSpec, scheduler: Scheduler | None = None, checks: Ledger | None = None
 ) -> Any:
-    """A device with the interface of a wgpu-py device; a simulated one with that scheduler.
+    """A device with the interface of a wgpu-py device.
 
-    ``checks`` takes its shaders' mistakes.
+    Only a simulated device has a ``scheduler``; ``checks`` takes the mistakes in its shaders.
 
     Raises:
         NoDevice: there is no such adapter, or it gives no such device.

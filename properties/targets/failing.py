@@ -33,7 +33,7 @@ _FAULTS: Mapping[str, tuple[str, type[DeviceFault]]] = {
 
 
 def faults_of(plan: FaultPlan) -> list[Fault]:
-    """The faults of a driver that fails as ``plan`` says, call by call of its verbs."""
+    """The faults of a driver that follows ``plan``."""
     if not len(plan):
         return []
     return [

@@ -26,8 +26,8 @@ def adversary_source() -> str:
 
 
 _NO_LAWS = ("kept-view", "growing-buffers", "endless-writes")
-"""Rules that judge no target: a sound runtime may keep a view that it never reads again, and a
-program is too short to show growth, for which it is repeated elsewhere."""
+"""Rules that judge no target.  A sound runtime may keep a view that it never reads again.  One
+program is too short to show growth; another oracle repeats the program for that."""
 _LAWS = (*(rule for rule in RULES if rule.name not in _NO_LAWS), EMPTY_SUBMIT)
 
 

@@ -30,7 +30,7 @@ class TargetProcess:
     """The process of a command, line by line.
 
     Threads read its lines, since not every system can wait for a pipe with a timeout.  Its
-    error output, and its other output that is no answer, go to our error output too.
+    error output, and output that is no answer, go to our error output too.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -39,10 +39,10 @@ class TargetProcess:
         self._last_line, self._last_stray = "", ""
         self._has_ended = False
         self._begun: set[str] = set()
-        """The unfinished lines that were followed by an answer in the same line."""
+        """Texts without a newline, each of which was followed by an answer."""
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._ahead: list[bytes | None] = []
-        """A line that was read ahead, to see whether one comes."""
+        """The line, if any, that ``is_silent`` has read ahead; None stands for the end."""
         self._errors: deque[str] = deque(maxlen=_KEPT_LINES)
         self._readers = [Thread(target=read, daemon=True) for read in (self._pump, self._listen)]
         for reader in self._readers:
@@ -115,7 +115,7 @@ class TargetProcess:
             # The last lines sent may never have been read.
             self._process.stdin.close()
         self._wait_for_end()
-        # Its child processes may hold its output open, for which the readers wait.
+        # The readers wait for the end of its output, which its child processes may hold open.
         for reader in self._readers:
             reader.join(_END_SECONDS)
 
@@ -157,7 +157,7 @@ class TargetProcess:
         )
 
     def _wait_for_end(self) -> bool:
-        """Whether the process ends by itself; otherwise it is killed."""
+        """Wait for the end, or kill the process.  Returns whether it ended by itself."""
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -174,7 +174,7 @@ class TargetProcess:
         return TargetFailed(f"the process of the target ended by {cause}{self._last_words()}")
 
     def _last_words(self) -> str:
-        """The last lines that it printed, to its output and then to its error output."""
+        """The last lines that the process printed, to its output and then to its error output."""
         self._readers[1].join(_END_SECONDS)
         errors = list(self._errors)
         # The line above a stack trace says more than its last line.

@@ -9,7 +9,7 @@ from properties.model.execution import Choice
 
 
 class Noting:
-    """Makes a scheduler's choices, and notes for each its place in the trace and its options."""
+    """Makes a scheduler's choices, and notes the event and the number of options of each."""
 
     def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
         self.runs = scheduler.runs

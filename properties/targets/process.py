@@ -1,6 +1,6 @@
 """Targets in another process, for runtimes in any language.
 
-Each op is a line to the process that serves them.  Nothing here knows what an op means.
+Each op is a line to the process that serves the targets.  Nothing here knows what an op means.
 """
 
 import re
@@ -57,7 +57,7 @@ class ProcessTarget:
     """The target that ``process`` serves, for one program.
 
     Raises the errors that the process answers, and ``TargetFailed`` if there is no answer that can
-    be read.  It waits without a limit; the session ends a target that hangs.
+    be read.  A wait has no limit; the session ends a target that hangs.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ProcessTarget:
         self._ask(CLOSE)
 
     def send(self, line: str) -> None:
-        """Send a line that belongs to no program; raises the error of its answer."""
+        """Send a line, but open no program; raises the error of its answer."""
         raised = self._exchange(line)
         if raised is not None:
             raise exception_of(raised)
@@ -133,7 +133,7 @@ class ProcessTarget:
     def _ask(self, line: str) -> None:
         """Send a line, and take its answers up to its own outcome.
 
-        The first line of a program also opens it, so an error in opening becomes the outcome of an
+        Before its first line a program is opened, so an error in opening becomes the outcome of an
         op.
         """
         if not self._is_open:
@@ -142,7 +142,7 @@ class ProcessTarget:
         self.send(line)
 
     def _exchange(self, line: str) -> Raised | None:
-        """Send a line, and take its answers; gives the error that it was answered with.
+        """Send a line, and take its answers.  Returns the error in the last answer, if any.
 
         Done callbacks of reads are called after the last answer, since a callback may send a line
         itself.
@@ -155,7 +155,7 @@ class ProcessTarget:
                 read.tell()
 
     def _answered(self, line: str, arrived: list["_Read"]) -> Raised | None:
-        """As ``_exchange``; a process that fails to answer is ended, since its state is unknown."""
+        """Like ``_exchange``, without callbacks.  A process that does not answer is ended."""
         if self._broken is not None:
             raise self._broken
         details: list[str] = []
@@ -200,7 +200,7 @@ class _Read:
         self._callbacks: list[Callable[[Delivery], None]] = []
 
     def settled(self, outcome: bytes | Exception) -> Self:
-        """The read with its value; a second value calls back again, so that the judge sees it."""
+        """Take the outcome.  A second outcome calls back again, so that the judge sees it."""
         self._outcome = outcome
         return self
 
@@ -243,9 +243,9 @@ START_SECONDS = 60.0
 class ProcessFactory(TargetFactory):
     """The targets that the process of ``command`` serves, one for each program.
 
-    A process that died or went silent is replaced by a new one for the next program.  It gets the
-    layer before the first program that is disturbed or counted.  From then on ``memory`` sees the
-    calls of every program.
+    A process that died or went silent is replaced by a new one for the next program.  A process
+    gets the layer before its first program that is disturbed or counted.  From then on ``memory``
+    sees the calls of every program.
 
     Raises:
         NoDevice: the command does not start, or does not get ready.
@@ -285,7 +285,7 @@ class ProcessFactory(TargetFactory):
         return Opened(target=target, trace=self.make_trace(), reports=reports)
 
     def counting(self) -> Counting | None:
-        """The same targets in a second process; None without a layer, or if it cannot collect."""
+        """The same targets in a second process; None if it takes no layer or cannot collect."""
         if self._counting is None and self._ready.layer and self._may_count:
             memory, factory = Memory(), None
             try:
@@ -303,7 +303,7 @@ class ProcessFactory(TargetFactory):
         return self._counting
 
     def close(self) -> None:
-        """End the process; without it, it ends with the session's process."""
+        """End the process; without this call, it ends with the session's process."""
         self._process.end()
         if self._counting is not None:
             self._counting.factory.close()
@@ -345,7 +345,7 @@ class ProcessFactory(TargetFactory):
         try:
             process.tell(self._hello)
         except TargetFailed:
-            # What the process printed before it ended says more than that it ended.
+            # What the process printed before its end says more than the end.
             parse_ready(_ready_line(process))
             raise
         return parse_ready(_ready_line(process))

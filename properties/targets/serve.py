@@ -43,7 +43,7 @@ class _Server:
         self._doors: Any = None
         self._reads: dict[str, Delivery] = {}
         self._untold: dict[str, Delivery] = {}
-        """The reads whose values were not sent."""
+        """The reads whose values were not yet sent."""
 
     def carry_out(self, line: str) -> None:
         """Do what a line says, and answer it."""
@@ -128,7 +128,7 @@ class _Server:
 
 
 def _details(error: Exception) -> str:
-    """What one line cannot hold of an error: a message of many lines, or a crash's traceback."""
+    """The further lines of an error: a message of many lines, or the traceback of a crash."""
     if isinstance(error, GpusimError):
         return str(error) if "\n" in str(error) else ""
     return "".join(traceback.format_exception(error)).rstrip()

@@ -15,7 +15,7 @@ _SUFFIX = "_twin"
 
 
 def with_twins(kernels: Mapping[str, Kernel]) -> dict[str, Kernel]:
-    """``kernels``, and the twins of those that have one, each under a name of its own here."""
+    """``kernels``, and their twins, each twin under a name of its own here."""
     twins = {name + _SUFFIX: twin_of(kernel) for name, kernel in kernels.items()}
     return {**{name: twin for name, twin in twins.items() if twin is not None}, **kernels}
 
@@ -27,7 +27,7 @@ def twin_name(name: str, kernels: Mapping[str, Kernel]) -> str:
 
 @cache
 def twin_of(kernel: Kernel) -> Kernel | None:
-    """The twin, the same each time; None unless its scalars are integers of one type."""
+    """The twin, the same each time; None unless it has several scalars, integers of one type."""
     dtypes = {scalar.dtype for scalar in kernel.scalars}
     if len(kernel.scalars) < 2 or len(dtypes) > 1 or "f32" in dtypes:
         return None

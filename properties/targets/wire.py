@@ -20,9 +20,9 @@ RESULT CLASS MESSAGE``.  Further lines of an error, such as a traceback, are sen
 ``detail TEXT`` each. Other lines are not for the judge. ``open`` begins a program and ``close``
 ends it; ``await RESULT`` asks for a read that has not arrived. The lines ``spoilt write ...``,
 ``into ARRAY read ...``, ``reclaim ARRAY``, ``begin NAME``, ``beside NAME sync`` and ``end NAME``
-are for doors; each is sent only where the target promises its door (``doors``). A ``ready`` without
-a version is of version 1.  There ``refuses`` and ``byte_exact`` stand for groups of promises, and
-are true if left out. Nothing here starts a process or waits for one.
+are for doors; each is sent only if the target promises its door (``doors``). A ``ready`` without a
+version is of version 1.  In version 1 ``refuses`` and ``byte_exact`` stand for groups of promises,
+and are true if left out. Nothing here starts a process or waits for one.
 """
 
 import json
@@ -152,7 +152,7 @@ def write_adversary(source: str) -> str:
 
 
 def write_open(disturbance: Disturbance | None) -> str:
-    """The first line of a program, with what the layer is to do to it if there is one."""
+    """The first line of a program, with the disturbance for the layer, if there is one."""
     return OPEN if disturbance is None else f"{OPEN} {as_json(disturbance)}"
 
 
@@ -161,8 +161,8 @@ def parse_hello(line: str) -> Mapping[str, Any]:
     message = _after(HELLO, line)
     if message.get("version") != VERSION:
         raise ProgramError(
-            f"cannot serve a judge of version {message.get('version')} because this is {VERSION} "
-            "(probably one of the two is older)"
+            f"cannot serve a judge of version {message.get('version')} because this target has "
+            f"version {VERSION} (probably one of the two is older)"
         )
     return message
 

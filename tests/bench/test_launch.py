@@ -50,7 +50,7 @@ def test_a_goal_is_reached_or_missed(ring_cpu_us: float, word: str) -> None:
     }
     assert list(goals(blocks, 1)) == [
         f"ring computes {ring_cpu_us:.2f} us a dispatch, at most 3.80 are wanted "
-        f"(1.15 times bare's 2.00 and 1.5): {word}",
+        f"(1.15 times bare's 2.00 plus 1.5): {word}",
         "ring takes 0.80 of cupy's time, at most 0.9 is wanted: reached",
         "replay takes 0.50 of cupy's time, at most 0.5 is wanted: reached",
         "replay takes 0.98 of bare's time, at most 1.0 is wanted: reached",

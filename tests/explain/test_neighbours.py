@@ -37,7 +37,7 @@ TOLD = (
         ),
     ),
     Told(
-        name="word_copy_not_written",
+        name="copy_not_written",
         program="alloc a 8\nwrite a 0 01010101\ncopy a 0 a 4 4\nwrite a 0 01010101\n"
         "read a 4 4 -> r0\n",
         headers="device: simulated failed_submits=0\npolicy: lazy\n",

@@ -13,6 +13,7 @@ from properties.mutants.mistakes import find
 from properties.mutants.oracles import factory_of
 from properties.oracles.cost import count_cost
 from properties.oracles.judge import judge
+from tests.explain.carried import CARRIED
 from tests.explain.reasons import REASONS, Told
 from tests.explain.told_apart import APART
 from tests.explain.trials import TRIALS
@@ -37,7 +38,7 @@ def argument_of(told: Told, folder: Path) -> Argument:
     return explain(judge(case, factory), lambda each: judge(each, factory))
 
 
-@pytest.mark.parametrize("told", [*REASONS, *TRIALS, *APART], ids=lambda told: told.name)
+@pytest.mark.parametrize("told", [*REASONS, *TRIALS, *APART, *CARRIED], ids=lambda told: told.name)
 def test_the_lines_give_the_reason(told: Told, tmp_path: Path) -> None:
     lines = argument_of(told, tmp_path).lines
     assert len(lines) <= MOST_LINES

@@ -200,12 +200,6 @@ APART = (
         says=("with three such reads and the same plan they got, in order: ",),
     ),
     Told(
-        name="run_offsets_kept",
-        program="alloc a 4\nwrite a 0 01\ncapture g0 dispatch affine a 1,1 1x1x1\nreplay g0 * -\n",
-        headers="policy: eager batch_commands=5 uniforms=ring\n",
-        says=("a payload like its own stands at byte",),
-    ),
-    Told(
         name="command_twice_at_limit",
         program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
         headers="policy: eager\n",

@@ -131,7 +131,7 @@ def test_the_judge_tells_every_kernel() -> None:
 
 
 def test_another_version_is_not_served() -> None:
-    with pytest.raises(ProgramError, match="version 2 because this is 1"):
+    with pytest.raises(ProgramError, match="version 2 because this target has version 1"):
         parse_hello('hello {"version": 2}')
 
 

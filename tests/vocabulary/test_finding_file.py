@@ -223,8 +223,16 @@ def test_a_header_of_another_version_is_refused() -> None:
 @pytest.mark.parametrize(
     ("found", "put", "message"),
     [
-        ("gpusim finding 2", "gpusim finding 3", "line 1 .* version 3 and this reads 1 and 2"),
-        ("gpusim finding 2", "gpusim finding 0", "line 1 .* version 0 and this reads 1 and 2"),
+        (
+            "gpusim finding 2",
+            "gpusim finding 3",
+            "line 1 .* version 3 and this gpusim reads 1 and 2",
+        ),
+        (
+            "gpusim finding 2",
+            "gpusim finding 0",
+            "line 1 .* version 0 and this gpusim reads 1 and 2",
+        ),
         ("gpusim finding 2", "gpusim finding one", "line 1 .* is not 'gpusim finding 2'"),
         ("gpusim finding 2", "", "line 1 .* is not 'gpusim finding 2'"),
         ("seed: ", "colour: ", "line 7 .* 'colour' is none of target, promises"),

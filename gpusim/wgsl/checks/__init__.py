@@ -1,6 +1,6 @@
 """Checks of shaders in a run: races, bounds, barriers, unwritten workgroup memory, arithmetic.
 
-``CheckedEntry`` runs an entry point as it is and puts ``ShaderReport``s into a ``Ledger``.  For one
+``CheckedEntry`` runs an entry point and puts ``ShaderReport``s into a ``Ledger``.  For one
 executed path the check for races is exact.  Nothing here knows a device.
 """
 

@@ -1,7 +1,7 @@
 """Whether the order of atomics decides which path a shader takes, or which word it reaches.
 
-What an atomic returns depends on the order.  So does everything that is computed from it: values,
-what is written under a condition, and the memories that hold them.  If none of that is used in a
+The result of an atomic depends on the order.  So does everything that is computed from it: values,
+variables written under a condition, and the memories that hold them.  If none of these is used in a
 condition, an index or checked arithmetic, one run shows the mistakes of every order.
 """
 
@@ -46,7 +46,7 @@ class _Follower:
         }
 
     def grows(self, body: list[Any]) -> bool:
-        """Go through the text once; whether more depends on the order than before."""
+        """Go through the text once.  Returns whether more now depends on the order."""
         before = len(self._variables) + len(self._memories)
         self._walk(body, False)
         return len(self._variables) + len(self._memories) > before
@@ -85,7 +85,7 @@ class _Follower:
                 self._decides(each)
 
     def _decides(self, value: Scalar) -> bool:
-        """Whether a value that decides something depends on the order."""
+        """Whether a deciding value depends on the order; if so, note it in ``found``."""
         is_open = self._open(value)
         self.found = self.found or is_open
         return is_open

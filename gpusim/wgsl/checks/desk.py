@@ -1,6 +1,6 @@
 """Makes reports of what the recorder found in one dispatch.
 
-It turns tokens back into invocations and sites, bits into values, and says what to do.
+It turns tokens back into invocations and sites, turns bits into values, and adds a remedy.
 """
 
 from dataclasses import dataclass, replace
@@ -90,13 +90,13 @@ class ReportDesk:
             kind="unwritten",
             what=f"{about.name}, word {int(words[0])}: read before any invocation wrote it",
             acts=(self._act(about, int(tokens[0]), "read 0, which nobody wrote"),),
-            remedy="write it first, then call workgroupBarrier(); or do not read so far",
+            remedy="write it first, then call workgroupBarrier(); or do not read this word",
             places=(about.place,),
             count=len(words),
         )
 
     def outside(self, site: int, index: Values, limit: int, tokens: Values) -> None:
-        """Indices outside."""
+        """Indices out of range."""
         about = self._sites[site]
         first = int(index[0])
         self._add(
@@ -173,10 +173,10 @@ class ReportDesk:
 
 _DOUBTS = {
     ZERO: ("a division by zero, which gives the dividend", "guard the divisor"),
-    WIDTH: ("a shift by the width or more, which takes the low five bits", "mask the amount"),
-    RANGE: ("a float that no integer of the type is near, which is clamped", "clamp it first"),
-    NAN: ("NaN where none came in", "guard the operands"),
-    WRAP: ("an index that wrapped round", "compare before adding, or use wider steps"),
+    WIDTH: ("a shift by the width or more: only its low five bits count", "mask the amount"),
+    RANGE: ("a float out of the integer type's range, which is clamped", "clamp it first"),
+    NAN: ("NaN from operands that are not NaN", "guard the operands"),
+    WRAP: ("an index that wrapped round", "compare before you add, subtract or multiply"),
 }
 
 

@@ -31,7 +31,7 @@ def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
 
 
 def doubtful(rule: str, name: str, operands: list[Any], result: Any, kind: str) -> Any:
-    """For which lanes a rule is broken; one truth value if all lanes share the operands."""
+    """A mask of the lanes that break a rule; one truth value if all lanes share the operands."""
     with np.errstate(all="ignore"):
         if rule == ZERO:
             return operands[1] == 0
@@ -55,7 +55,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _exact(name: str, wide: list[Any]) -> Any:
-    """The result in 64 bits; a product that overflows these still differs from the wrapped one."""
+    """The result in 64 bits; a product that overflows them still differs from the wrapped one."""
     if name == "add":
         return wide[0] + wide[1]
     return wide[0] - wide[1] if name == "sub" else wide[0] * wide[1]

@@ -1,9 +1,9 @@
-"""A checked entry point: it runs as an entry point does, and puts what it finds in a ledger.
+"""A checked entry point: it runs like any entry point, and puts mistakes into a ledger.
 
 The plain form runs over the caller's bytes.  If it finds a race, the detailed form runs in the same
-order, over copies of the bytes as they were, and makes the reports.  So values cost nothing until
+order, over copies made before the plain run, and makes the reports.  So values are recorded only if
 there is something to report.  A small dispatch over much memory runs in the detailed form at once,
-which needs no copies.  Other orders run over copies, and change nothing.
+since this needs no copies.  Other orders run over copies, so they do not change the caller's bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,13 +31,13 @@ from gpusim.wgsl.uniformity import statements_in
 
 _MOST_SITES = 1 << 16
 _LEAST_COPIED, _COPIED_EACH = 1 << 20, 1 << 12
-"""The most bytes, for a dispatch and for each invocation, that are copied to run the plain form."""
+"""The most bytes that are copied to run the plain form: a base, and more for each invocation."""
 Recorded = tuple[CheckedProgram, Recorder, Run]
-"""A program, its recorder, and what runs it over arrays."""
+"""A program, its recorder, and the function that runs the program over arrays."""
 
 
 def checked(entry: Entry, ledger: Ledger, text: str) -> "CheckedEntry":
-    """The checked form of an entry point, made once for each ledger, which gets the reports."""
+    """The checked form of an entry point; ``ledger`` keeps this form and gets its reports."""
     made = ledger.entries.get(entry)
     if made is None:
         made = ledger.entries[entry] = CheckedEntry(entry, ledger, text)
@@ -59,7 +59,7 @@ class CheckedRun(Protocol):
 
 
 class CheckedEntry(Entry):
-    """An entry point whose runs are looked at."""
+    """An entry point whose runs are checked."""
 
     def __init__(self, entry: Entry, ledger: Ledger, text: str = "") -> None:
         super().__init__(entry.function)
@@ -185,7 +185,7 @@ class CheckedEntry(Entry):
         order: Order | None = None,
         form: str = PLAIN,
     ) -> bool:
-        """Run a grid over copied arrays; whether there are races."""
+        """Run a grid over copied arrays.  Returns whether there are races."""
         flat = desk.grid[1:] == (1, 1)
         _, recorder, run = self._recorded(arrays, flat=flat, form=form, order=order)
         recorder.begin_dispatch(sizes, desk)
@@ -193,7 +193,7 @@ class CheckedEntry(Entry):
         return recorder.finish()
 
     def _copies(self, arrays: list[Any]) -> Iterator[Any]:
-        """Copies of the arrays that the shader writes, and the others themselves."""
+        """The arrays; those that the shader writes are copied."""
         for memory, array in self._pairs(arrays):
             yield array.copy() if memory.written else array
 
@@ -203,14 +203,13 @@ class CheckedEntry(Entry):
     def _recorded(
         self, arrays: list[Any], *, flat: bool, form: str, order: Order | None = None
     ) -> Recorded:
-        """A program, its recorder, and what runs it over arrays."""
         program = self.program(flat=flat, form=form)
         x, y, z = self.point.workgroup_size
         recorder = Recorder(program, self.sites, x * y * z)
         return program, recorder, program.telling(recorder.names, order)(*arrays)
 
     def _keep(self, arrays: list[Any], before: list[Any]) -> None:
-        """Keep copies of the arrays that the shader writes, and the others themselves."""
+        """Fill ``before`` with copies, or update those of its copies whose bytes a run reads."""
         if not before:
             before += self._copies(arrays)
             return
@@ -220,7 +219,7 @@ class CheckedEntry(Entry):
 
     @cached_property
     def _read(self) -> dict[Memory, None]:
-        """The memories that the shader may write, and whose bytes a run may also read."""
+        """The memories that the shader may both write and read."""
         touches = [each for each in statements_in(self._body) if isinstance(each, Touch)]
         return {each.memory: None for each in touches if each.how != WRITE}
 
@@ -236,7 +235,7 @@ class CheckedEntry(Entry):
 
 
 def _keep_needed(body: list[Statement]) -> None:
-    """Drop the marks of sums that are used in no index, since wrapping matters only there."""
+    """Need a mark of wrapping only if an index uses the result; wrapping matters nowhere else."""
     values: dict[Variable, list[Scalar]] = {}
     todo: list[Scalar] = []
     for each in statements_in(body):

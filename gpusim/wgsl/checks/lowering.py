@@ -1,12 +1,11 @@
 """Lowers an entry point as usual, and marks each access, index and barrier with its place.
 
-A component of a vector that is written counts for the whole vector, as the specification lets an
-implementation write all of it.  ``&&`` and ``||`` become branches if their right side reads memory
-or has an index, since then it matters which invocations evaluate it.  ``workgroupUniformLoad``
-executes a barrier, and its load belongs to the barrier: what is before the call in the text is
-ordered before the load, and what is after, after it.  So it counts as a barrier before its load and
-one after it.  Source: WGSL specification, "Memory Operation" and "Synchronization Built-in
-Functions".
+A write to a component of a vector counts for the whole vector, since the specification lets an
+implementation write all of it.  ``&&`` and ``||`` become branches if their right side has anything
+that is checked, since then it matters which invocations evaluate that side.  The load of
+``workgroupUniformLoad`` comes after every access before the call, and before every access after the
+call.  So the call counts as two barriers, one before and one after the load.
+Source: WGSL specification, "Memory Operation" and "Synchronization Built-in Functions".
 """
 
 from dataclasses import dataclass

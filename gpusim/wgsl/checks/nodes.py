@@ -1,8 +1,7 @@
 """The marks that a checked shader has beside its statements: of accesses, indices and barriers.
 
-A mark stands before the statement that it belongs to.  It has no effect on what the shader
-computes.  A Site is a place in the text that a report can name.  Nothing here decides what is
-checked.
+A mark stands before its statement, and does not change what the shader computes.  A Site is a place
+in the text that a report can name.  Nothing here decides what is checked.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ READ, WRITE, ATOMIC = "read", "write", "atomic"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A place in the text, what is done there (``how``), and the name of what it is done to.
+    """A place in the text, what is done there (``how``), and to what (``name``).
 
     ``offsets``: the bytes from the address of an access to each of its scalars.  ``kinds``: the
     types of these scalars.
@@ -71,7 +70,7 @@ class Wait:
 
 @dataclass(slots=True, eq=False)
 class Doubt:
-    """An operation whose operands or result are to be looked at."""
+    """An operation whose operands or result are to be checked."""
 
     site: Site
     rule: str

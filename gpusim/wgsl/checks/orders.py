@@ -1,4 +1,4 @@
-"""Orders of workgroups and invocations, where WGSL leaves them open and an atomic shows them.
+"""Orders of workgroups and invocations that WGSL leaves open and that atomics can show.
 
 An Order decides in which order workgroups run, whether they run together or one after another, and
 in which order invocations reach an atomic or a store to the same word.  Each order is one that a
@@ -32,11 +32,11 @@ class Order(Protocol):
         ...
 
     def pick(self, count: int) -> int:
-        """A number below ``count``; 0 is what happens without an order."""
+        """A number below ``count``; 0 is the usual choice."""
         ...
 
     def shuffle(self, count: int) -> Values:
-        """The numbers below ``count``, in an order."""
+        """The numbers below ``count``, in some order."""
         ...
 
 
@@ -101,7 +101,7 @@ class Chosen:
         return self.choices[depth] if depth < len(self.choices) else 0
 
     def shuffle(self, count: int) -> Values:
-        """Picked one after another; more than ``_MOST_EXPLORED`` keep their order."""
+        """The numbers, picked one after another; more than ``_MOST_EXPLORED`` keep their order."""
         rest = [*range(count)]
         if count > _MOST_EXPLORED:
             self.is_large = True
@@ -117,9 +117,10 @@ class Chosen:
 
 
 def tried(most: int) -> Iterator[Order]:
-    """All orders of a dispatch that has at most ``most``; of a larger one, ``most`` drawn orders.
+    """The usual order, and then all orders of the dispatch, if these are at most ``most``.
 
-    The first is the usual order.  An order must have run before the next one is asked for.
+    Otherwise ``most`` others: backwards, and drawn ones.  If ``most`` is 0, there are none at all.
+    An order must have run before the next one is asked for.
     """
     return islice(_tried(most), most + 1 if most else 0)
 
@@ -138,14 +139,14 @@ def _tried(most: int) -> Iterator[Order]:
 
 
 def numbered(number: int) -> Order:
-    """The order of a number: 0 is backwards, and others are drawn."""
+    """The order of a number: 0 is backwards, any other is the seed of a drawn order."""
     return Drawn(number) if number else Backwards()
 
 
 def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dict[str, Any]:
     """The names that the Python of a shader may use, under an order.
 
-    ``together``: the sizes that a block may have in a grid of so many lanes.
+    ``together`` takes the number of lanes of a grid and gives the sizes that its blocks may have.
     """
 
     def block_of(stop: int) -> int:

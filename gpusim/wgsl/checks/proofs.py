@@ -1,9 +1,10 @@
 """Proves that no two invocations meet in a memory, from the addresses in the text alone.
 
 An address is a polynomial, modulo 2^32, over the invocation's place (L0 to L2 in its workgroup, W
-the number of its workgroup) and over what a dispatch never changes.  If all addresses of a memory
-have the same strides, and each stride is longer than all that lies below it, then each invocation
-has bytes of its own.  Accesses for which this is not proved are checked in the run.
+the number of its workgroup) and over values that a dispatch never changes.  If all addresses of a
+memory have the same strides, and each stride is at least as long as the bytes that the access and
+the smaller strides cover together, then each invocation has bytes of its own.  Accesses for which
+this is not proved are checked in the run.
 """
 
 from collections.abc import Iterable
@@ -93,7 +94,8 @@ class Prover:
     def form(self, address: Address, *, in_group: bool) -> Form | None:
         """The form of an address; None if the address is no such polynomial.
 
-        ``in_group``: whether what the invocations of one workgroup share counts as shared.
+        With ``in_group``, a value counts as shared if all invocations of one workgroup have it;
+        otherwise, if all invocations of the dispatch have it.
         """
         total: Polynomial | None = affine.constant(address.constant)
         for stride, index in address.terms:
@@ -170,7 +172,7 @@ class Prover:
         return affine.add(affine.add(value, scaled, -1), {(WORKGROUP,): factor})
 
     def alone(self, touches: Iterable[Touch], *, in_group: bool) -> bool:
-        """Whether no two invocations, if ``in_group`` of one workgroup, touch the same byte."""
+        """Whether no two invocations (with ``in_group``, of one workgroup) touch the same byte."""
         forms: list[Form] = []
         extents: list[tuple[int, int]] = []
         for touch in touches:
@@ -187,7 +189,7 @@ class Prover:
         return self._apart(dict(first.strides), span, in_group=in_group)
 
     def _apart(self, strides: dict[str, int], span: int, *, in_group: bool) -> bool:
-        """Whether the ``span`` bytes of one invocation are never those of another."""
+        """Whether no two invocations share any of their ``span`` bytes."""
         axes = {name: size for name, size in zip(LOCAL, self._sizes, strict=True) if size > 1}
         if not in_group:
             axes[WORKGROUP] = 0
@@ -224,7 +226,7 @@ def _leaves(touch: Touch) -> list[tuple[int, str]]:
 
 
 def _definitions(body: list[Statement]) -> Iterable[tuple[Variable, Scalar]]:
-    """The expressions of variables that get one value and keep it."""
+    """The variables that get one value and keep it, each with the expression of its value."""
     for statement in statements_in(body):
         is_given = isinstance(statement, Assign) and statement.variable.fixed
         if is_given and statement.variable.writes == 1:

@@ -1,8 +1,8 @@
 """The recorder, which the Python of a checked shader calls; each set of bound buffers has its own.
 
 It gives each block's lanes their tokens, passes barriers to the watches, and passes findings to a
-Desk.  In the plain form (entry.py) the shader passes no values, so of races the recorder notes
-only that there are some.  All other findings go to the desk in both forms.
+Desk.  In the plain form (entry.py) the shader passes no values, so the recorder notes only whether
+there are races.  All other findings go to the desk in both forms.
 """
 
 from functools import lru_cache
@@ -23,7 +23,7 @@ _WRAP = 2**32
 
 
 class Desk(Protocol):
-    """Takes what was found.
+    """Takes the findings.
 
     Arrays have one element a lane.  A token is an invocation and a site (shadow.py); only in a
     ``clash`` the site is filled in.
@@ -38,11 +38,11 @@ class Desk(Protocol):
         raise NotImplementedError
 
     def outside(self, site: int, index: Values, limit: int, tokens: Values) -> None:
-        """Indices outside."""
+        """Indices out of range."""
         raise NotImplementedError
 
     def missed(self, site: int, here: Values, absent: Values) -> None:
-        """Lanes at a barrier that others of their workgroup missed, and those others."""
+        """Lanes that came to a barrier, and lanes of the same workgroups that did not."""
         raise NotImplementedError
 
     def doubted(self, site: int, operands: list[Values], result: Values, tokens: Values) -> None:
@@ -88,7 +88,7 @@ class Recorder:
 
     @property
     def names(self) -> dict[str, Any]:
-        """What the Python may name."""
+        """The names that the Python of the program uses."""
         every: dict[Any, Any] = {**self._counted, **self._storage, **self._workgroup}
         watches = {f"watch_{memory}": watch for memory, watch in every.items()}
         own = {
@@ -110,7 +110,7 @@ class Recorder:
             watch.start(sizes[memory])
 
     def begin(self, start: int, count: int) -> None:
-        """A block of lanes."""
+        """Begin a block of lanes."""
         if self._open:
             self._end_block()
         self._open = True
@@ -133,7 +133,7 @@ class Recorder:
             watch.end()
 
     def finish(self) -> bool:
-        """The end of a dispatch; whether there are races."""
+        """End a dispatch.  Returns whether there are races."""
         if self._open:
             self._end_block()
         for one in self._storage.values():
@@ -169,7 +169,7 @@ class Recorder:
         return tokens_of(self.numbers[lanes], self.size)
 
     def row(self, site: int, first: int, shift: int, count: int, limit: int) -> None:
-        """Check ``lane + shift`` (modulo 2^32) of ``count`` lanes from ``first`` on, as indices."""
+        """Check the indices ``lane + shift`` (modulo 2^32) of ``count`` lanes from ``first`` on."""
         index = (np.arange(first, first + count) + shift) % _WRAP
         self.bound(site, index, limit, np.arange(first - self.start, first - self.start + count))
 
@@ -184,7 +184,7 @@ class Recorder:
             self._desk.outside(site, index[outside], limit, tokens[outside])
 
     def doubt(self, site: int, operands: tuple[Values, ...], result: Values, lanes: Values) -> None:
-        """Arithmetic to look at."""
+        """Check arithmetic."""
         about = self._sites[site]
         bad = doubtful(about.how, about.name, list(operands), result, about.kinds[-1])
         if not np.any(bad):
@@ -202,6 +202,6 @@ class Recorder:
             self._desk.clash(name, found)
 
     def unwritten(self, site: int, words: Values, numbers: Values) -> None:
-        """Reads of what nobody wrote."""
+        """Reads of words that nobody wrote."""
         if self._desk is not None:
             self._desk.unwritten(site, words, tokens_of(numbers, self.size))

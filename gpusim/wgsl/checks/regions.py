@@ -3,8 +3,8 @@
 A region is a part of the text in which control passes no barrier.  Regions are found by joining:
 the end of a loop with its beginning, a branch with what follows.  Within a region only the accesses
 of one invocation are ordered.  If a region does not write a memory, or each invocation has its own
-part of the memory there, no race is possible.  No barrier orders two workgroups, so for them a
-whole dispatch is one region.
+part of the memory there, no race is possible.  No barrier orders two workgroups, so between
+workgroups a whole dispatch is one region.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ FREE, COUNTED, EXACT = "free", "counted", "exact"
 
 @dataclass(slots=True)
 class Plan:
-    """How each memory is looked at."""
+    """How each memory is checked."""
 
     modes: dict[Memory, str] = field(default_factory=dict)
     """FREE: no race is possible.  COUNTED: it is only written, so words and writes are counted
@@ -34,7 +34,7 @@ class Plan:
 
 
 def planned(body: list[Any], prover: Prover) -> Plan:
-    """Decide for each access whether it is looked at."""
+    """Decide for each memory how it is checked, and for each access whether it can race."""
     every = [*statements_in(body)]
     touches = [each for each in every if isinstance(each, Touch)]
     waits = tuple(dict.fromkeys(each.space for each in every if isinstance(each, Wait)))

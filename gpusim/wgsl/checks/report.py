@@ -1,7 +1,7 @@
 """Reports of mistakes in shaders: the places in the text, the invocations, and the remedy.
 
-One report stands for all that happened between two places of the text in a dispatch, and counts
-it.  A Ledger has the reports of many dispatches.  Nothing here finds anything.
+One report stands for all mistakes of one kind at the same places of the text, and counts them.  A
+Ledger has the reports of many dispatches.  Nothing here looks for mistakes.
 """
 
 from collections.abc import Callable
@@ -35,12 +35,12 @@ class Act:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShaderReport:
-    """A mistake in a shader, as a run of it showed.
+    """A mistake in a shader that a run showed.
 
     ``kind``: ``race``, ``bounds``, ``barrier``, ``unwritten`` or ``arithmetic``; the last two are
-    warnings.  ``acts`` are the accesses that take part, ``count`` how often such were met.
+    warnings.  ``acts`` are the accesses of the first time, and ``count`` is the number of times.
     ``call`` is where the program called the dispatch, if that is known.  ``order`` is the order of
-    workgroups and atomics that showed it, where the usual one did not.
+    workgroups and atomics that showed the mistake; it is empty for the usual order.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class Ledger:
     show: Callable[[ShaderReport], None] | None = None
     """Called with each mistake when it is first met."""
     arithmetic: bool = False
-    """Whether arithmetic is looked at."""
+    """Whether arithmetic is checked."""
     entries: dict[Any, Any] = field(default_factory=dict)
     """The checked form of each entry point."""
     _reports: dict[tuple[object, ...], ShaderReport] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """One dispatch of one shader, checked: what a kernel's check and a test's helper call.
 
-Unlike a device it runs a shader whose barrier some invocations may miss, and reports the barrier.
+Unlike a device, this runs a shader whose barrier some invocations may miss, and reports the
+barrier.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +31,9 @@ def check_dispatch(
             uint8; the dispatch changes them.
         grid: the workgroups in x, y and z.
         constants: the values of overrides.
-        arithmetic: warn of arithmetic that is seldom meant, too.
-        orders: how many other orders of workgroups and atomics to try, where these decide what the
-            shader does.
+        arithmetic: also warn of arithmetic that is seldom meant.
+        orders: how many other orders of workgroups and atomics to try, if these can decide what
+            the shader does.
 
     Raises:
         ShaderError: the text is not valid.
@@ -52,9 +53,9 @@ def _refused(entry: Entry, place: Place, grid: Triple) -> ShaderReport:
         kind="barrier",
         entry_point=entry.point.name,
         grid=grid,
-        what=f"line {place.line}, column {place.column}: not every invocation of a workgroup may "
-        "come to this barrier, though all came in this dispatch",
+        what=f"line {place.line}, column {place.column}: some invocations of a workgroup may miss "
+        "this barrier, though none did in this dispatch",
         acts=(),
-        remedy="move the barrier out of the branch or loop, where other inputs part invocations",
+        remedy="move the barrier out of the branch or loop that parts them for other inputs",
         places=(place,),
     )

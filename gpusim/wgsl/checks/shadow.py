@@ -2,7 +2,7 @@
 
 A token is an invocation and a site: the number of its workgroup plus one from bit 32 on, its number
 in the workgroup from bit 16 on, and the site.  Of each kind of access a word keeps two tokens, of
-different invocations.  With only one, an access of the same invocation would hide all others.
+different invocations.  With one token, an access of an invocation itself would hide all others.
 Nothing here knows barriers: the user of a shadow must forget the accesses that a barrier orders.
 """
 
@@ -30,7 +30,7 @@ class Clash:
 
 
 class Slots:
-    """Two tokens a word, of different invocations, or of different workgroups."""
+    """Two tokens a word, which differ from bit ``shift`` on: in the invocation or workgroup."""
 
     def __init__(self, size: int, shift: int, *, keeps_values: bool) -> None:
         self._shift = shift
@@ -63,7 +63,7 @@ class Slots:
         return found
 
     def note(self, words: Values, tokens: Values, values: Values) -> list[Clash]:
-        """Note accesses; gives those that conflict among themselves."""
+        """Note accesses.  Returns those that conflict among themselves."""
         if not self._empty:
             before = self._last[words]
             replaced = (before != 0) & ((before ^ tokens) >> self._shift != 0)

@@ -1,6 +1,6 @@
-"""A watch over one memory: the interface that a shader's Python calls; and one that only counts.
+"""The interface of a watch over one memory, and a watch that only counts.
 
-What is compared, and when, is in ``watches.py``.
+The watches that compare accesses are in ``watches.py``.
 """
 
 from dataclasses import dataclass

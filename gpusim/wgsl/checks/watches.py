@@ -1,10 +1,11 @@
 """Watches: what a run notes of one memory, and what it compares.
 
-Accesses are logged as arrays, as the shader's Python makes them.  They are compared when something
-orders what comes after, such as a barrier.  Writes come first, since nothing orders the accesses
-between two barriers.  The plain form only asks whether two invocations met, which takes one owner
-for each word.  Shadow words are used when that is not enough: for the races themselves, for a log
-that grows too long, and when only some workgroups come to a barrier.
+Accesses are logged as arrays.  They are compared at a barrier, at the end of a block or dispatch,
+or when the log is too long.  Nothing orders the accesses between two barriers, so they can be
+compared in any order: writes come first.  The plain form only asks whether two invocations met,
+which takes one owner for each word.  Shadow words are used when that is not enough: for the races
+themselves, for atomics, for a log that grows too long, and when only some workgroups come to a
+barrier.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,7 +48,7 @@ class ExactWatch(Watch):
             self.flush(kept=True)
 
     def take_log(self) -> list[Entry]:
-        """What is logged, writes first; the log is empty then."""
+        """Empty the log.  Returns its accesses, writes first."""
         log, self._log, self._logged = self._log, [], 0
         return sorted(log, key=lambda each: _FIRST[each.site.how])
 
@@ -65,7 +66,7 @@ class ExactWatch(Watch):
             self._compare_entry(entry, kept)
 
     def _screened(self, log: list[Entry]) -> bool:
-        """Whether two invocations met, if no access came before and none comes after.
+        """Whether two invocations met in the log, which no other access can conflict with.
 
         Each written word has an owner.  No other invocation may write it or read it.
         """
@@ -90,7 +91,7 @@ class ExactWatch(Watch):
         return met
 
     def owners(self) -> Values:
-        """A zero for each word of the shadow, in whose place a lane's number is written."""
+        """An array for the number of the lane that owns each word of the shadow, filled with 0."""
         raise NotImplementedError
 
     def _placed_words(self, entry: Entry) -> Iterator[tuple[int, Values, Values, Values]]:
@@ -175,7 +176,7 @@ class StorageWatch(ExactWatch):
             self._since.append((words[~there], tokens[~there]))
 
     def begin(self) -> None:
-        """A new block, whose workgroups are others."""
+        """A new block, with other workgroups."""
         if self.waits:
             self.barrier(None)
 
@@ -188,7 +189,7 @@ class WorkgroupWatch(ExactWatch):
     """Workgroup memory, whose shadow lasts a block; and which of its words were written."""
 
     partial = False
-    """Whether a word may be read that nobody wrote."""
+    """Whether some word may still be unwritten, though the shader reads this memory."""
     fills = False
     """Whether the shader reads this memory, so that its written words must be noted."""
 
@@ -236,7 +237,7 @@ class WorkgroupWatch(ExactWatch):
         self._dirty = True
 
     def ask(self, site: int, where: Values, lanes: Values) -> None:
-        """Tell of reads of words that nobody wrote."""
+        """Report reads of words that nobody wrote."""
         written = self._written_words()
         for _, words, numbers, _ in self._placed_words(self._entry(site, where, lanes)):
             missing = ~written[words]
@@ -260,9 +261,9 @@ def tokens_of(numbers: Values, size: int) -> Values:
 
 
 def _distinct(log: list[Entry]) -> Iterable[Entry]:
-    """The accesses without those by the same lanes to the same words; writes stay.
+    """The first access by the same lanes to the same words: a write if there is one.
 
-    An index is one array for all that is accessed by it, and nothing changes that array.
+    All accesses at one index share one array, and nothing changes that array.
     """
     first: dict[tuple[object, ...], Entry] = {}
     for each in log:

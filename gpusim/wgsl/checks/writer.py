@@ -1,8 +1,8 @@
 """Writes the Python of a checked entry point: the usual code, and calls of a recorder.
 
-An index is checked unless it is proved small.  The check is an inline comparison, and the recorder
-is called only if it fails.  An access is recorded if ``regions.py`` could not exclude a race.  The
-detailed form records values as well.
+An index is checked unless it is proved small.  The check is an inline comparison; only if the index
+fails it, the recorder is called.  An access is recorded if ``regions.py`` could not exclude a race.
+The detailed form records values as well.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
 _MOST_ROUNDS = 1 << 12
-"""The most rounds of a loop under an order, since it may wait in vain."""
+"""The most rounds of a loop under an order, in which the loop may wait in vain."""
 
 PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
 """Forms of a program: the first tells whether there are races, the second which races there are.
@@ -117,7 +117,7 @@ class CheckedWriter(Writer):
         self._tell(f"if {fails}: bound({mark.site.number}, {code}, {bound}, {self._lanes()})")
 
     def _row_bound(self, mark: Bound, bound: str, rest: str) -> None:
-        """An index that counts the lanes: the first and the last of a row are enough."""
+        """Check the lane's number plus a rest: the first and the last of a row are enough."""
         if rest == "0" and isinstance(mark.limit, Length) and self._is_below(mark.limit):
             return
         first, count, site = self.frame.first_lane(), self.frame.count, mark.site.number
@@ -126,7 +126,7 @@ class CheckedWriter(Writer):
         self._tell(f"if not 0 <= {shifted} <= {bound} - {count}: {call}")
 
     def _steps_bound(self, site: int, bound: str, found: affine.Affine) -> str:
-        """Check an index that counts the lanes by steps: the last lane has the largest index."""
+        """Check an index that is linear in the lane: the last lane has the largest index."""
         first, count, rest = self.frame.first_lane(), self.frame.count, affine.python_of(found.rest)
         ends = [f"{found.step} * {lane} + {rest}" for lane in (first, f"({first} + {count} - 1)")]
         numbers = f"numbers({first}, {count}, {found.step}, {rest})"
@@ -181,7 +181,7 @@ class CheckedProgram(Program):
         return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
 
     def telling(self, names: dict[str, Any], order: Order | None = None) -> Callable[..., Run]:
-        """As ``make``, for a recorder's names and under an order."""
+        """Like ``make``, with a recorder's names, and under an order if one is given."""
         every = {**NAMES, **names}
         if order is None:
             return self._made(every, lambda stop: self._block)

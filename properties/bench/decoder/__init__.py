@@ -1,1 +1,1 @@
-"""A small Llama-shaped decoder on the runtime, as real work made of small dispatches."""
+"""A small Llama-shaped decoder on the runtime: real work in small dispatches."""

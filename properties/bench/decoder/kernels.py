@@ -1,7 +1,7 @@
 """The decoder's kernels: WGSL beside NumPy meanings.
 
-Each takes its sizes as scalars, as the kernels of compilers do, so every dispatch has
-a uniform.  One workgroup of 64 lanes makes one output, or one element a lane.
+Each takes its sizes as scalars, like the kernels of compilers, so every dispatch has
+a uniform.
 """
 
 from typing import Any

@@ -26,9 +26,9 @@ Changing = Literal["token", "position", "positions"] | None
 
 
 class Step(NamedTuple):
-    """One dispatch of a token: what ``Runtime.dispatch`` takes, in its order.
+    """One dispatch of a token: kernel, buffers, scalars and grid.
 
-    ``changing`` names what its first scalar is of the token; None if that does not change.
+    ``changing`` names the first scalar, which depends on the token; None if no scalar does.
     """
 
     kernel: Kernel
@@ -41,8 +41,7 @@ class Step(NamedTuple):
 class Decoder:
     """The weights and the cache of one decoder, on one runtime.
 
-    ``steps`` put one token through every layer; ``last_steps`` make the next token of
-    the result.
+    ``steps`` put one token through every layer; ``last_steps`` make the next token from the result.
     """
 
     def __init__(self, runtime: Runtime, shape: Shape, weights: Mapping[str, Floats]) -> None:

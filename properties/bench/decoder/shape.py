@@ -1,4 +1,4 @@
-"""How large the decoder is, its random weights, and what it computes.
+"""The sizes of the decoder, its random weights, and the logits that it should compute.
 
 The logits are computed in float64 NumPy, all positions of a text at once.  That code follows the
 model's definition and not the kernels, so it does not repeat their mistakes.

@@ -1,7 +1,7 @@
 """The decoder in PyTorch, with the same weights: eager, and captured once as a CUDA graph.
 
-Its kernels are PyTorch's own and cuBLAS's, so beside the runtime's arms it shows what better
-kernels are worth as well as what a launch costs.  PyTorch is imported when a decoder is made.
+Its kernels are those of PyTorch and cuBLAS.  So its time differs from the runtime's by the quality
+of the kernels and by the cost of a launch.  PyTorch is imported when a decoder is made.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from properties.bench.timing import Sample, Watch
 class TorchDecoding:
     """A decoder on ``device``, and the text that it has made.
 
-    A step takes its token and position from tensors and leaves the next token in place, with
-    the same shapes at every position: so one captured graph makes every token.
+    A step takes its token and its position from tensors, and leaves the next token in the first of
+    them.  All shapes are the same at every position, so one captured graph makes every token.
     """
 
     submits_per_token: float | None = None
@@ -42,7 +42,7 @@ class TorchDecoding:
         self._advance = self._captured() if graph else self._step
 
     def start(self) -> Floats:
-        """Put the prompt through the decoder; gives the logits that follow it."""
+        """Put the prompt through the decoder.  Returns the logits that follow it."""
         for position, token in enumerate(self._shape.prompt):
             self._token.fill_(token)
             self._position.fill_(position)
@@ -70,7 +70,7 @@ class TorchDecoding:
             self._advance()
 
     def _captured(self) -> Any:
-        """The step as a CUDA graph; PyTorch wants a few runs of it on another stream first."""
+        """The step as a CUDA graph; PyTorch wants the step run on another stream first."""
         cuda, graph = self._torch.cuda, self._torch.cuda.CUDAGraph()
         stream = cuda.Stream()
         stream.wait_stream(cuda.current_stream())
@@ -113,7 +113,7 @@ class TorchDecoding:
         return torch.mv(self._weights[f"{layer}.out"], torch.bmm(shares, values).view(-1))
 
     def _rotated(self, heads: Any, turn: Any) -> Any:
-        """Rotary embedding of heads whose halves are apart."""
+        """Rotary embedding of heads, each given as two halves."""
         cosines, sines = turn
         first, second = heads[:, 0], heads[:, 1]
         halves = (first * cosines - second * sines, second * cosines + first * sines)

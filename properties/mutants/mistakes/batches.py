@@ -22,7 +22,7 @@ class WriteOvertakesBatch(FlushRules):
 
 @mutant(part="flush_rules", origin="cubecl#814")
 class CopyOnlyFlushSkipped(FlushRules):
-    """Nothing is submitted before a host write where no dispatch is pending, though copies are."""
+    """A host write overtakes the open batch if the batch holds only copies."""
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
@@ -33,7 +33,7 @@ class CopyOnlyFlushSkipped(FlushRules):
 
 @mutant(part="flush_rules")
 class DispatchOnlyFlushSkipped(FlushRules):
-    """Nothing is submitted before a host write where no copy is pending, though dispatches are."""
+    """A host write overtakes the open batch if the batch holds only dispatches."""
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
@@ -44,7 +44,7 @@ class DispatchOnlyFlushSkipped(FlushRules):
 
 @mutant(part="flush_rules")
 class WriteFlushesLongBatchesOnly(FlushRules):
-    """Nothing is submitted before a host write where only one command is recorded."""
+    """A host write overtakes the open batch if the batch holds only one command."""
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
@@ -54,7 +54,7 @@ class WriteFlushesLongBatchesOnly(FlushRules):
 
 @mutant(part="flush_rules")
 class ConflictSeesWritersOnly(FlushRules):
-    """A host write conflicts with recorded commands that write its buffer, not with readers."""
+    """A host write overtakes the open batch if no command of the batch writes its buffer."""
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
@@ -66,7 +66,7 @@ class ConflictSeesWritersOnly(FlushRules):
 
 @mutant(part="flush_rules", hard=True)
 class ConflictMissesLastWord(FlushRules):
-    """A host write does not conflict with commands that touch its last word only."""
+    """A host write of more than two words overtakes commands that touch only its last word."""
 
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
@@ -76,7 +76,7 @@ class ConflictMissesLastWord(FlushRules):
 
 @mutant(part="flush_rules", origin="TVM 19418", found_by="laws")
 class LimitZeroMeansNever(FlushRules):
-    """The limit 0 means "no limit", and not a submit after each command."""
+    """A limit of 0 commands means no limit, instead of a submit after each command."""
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
         reason = super().after_recording(batch)
@@ -105,7 +105,7 @@ class WorkgroupsNotCounted(FlushRules):
 
 @mutant(part="flush_rules", origin="wgpu#9354", found_by="laws")
 class QueuedWritesNotCounted(FlushRules):
-    """Any number of host writes may wait for a submit."""
+    """Any number of bytes of host writes may wait for a submit."""
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
         return None
@@ -121,7 +121,7 @@ class UploadsShareOnePlace(Uploads):
 
 @mutant(part="uploads")
 class UploadAcceptsAll(Uploads):
-    """A write is staged whether the upload buffer has room for it or not."""
+    """Every conflicting write is staged, even if it is too long or the upload buffer is full."""
 
     def accepts(self, batch: Batch, size_bytes: int) -> bool:
         return self._most_bytes > 0
@@ -129,7 +129,7 @@ class UploadAcceptsAll(Uploads):
 
 @mutant(part="uploads")
 class UploadWrittenAtTake(Uploads):
-    """Staged bytes go to the queue as soon as they are taken, over those of the open batch."""
+    """Each staged write is written to the start of the upload buffer at once, not at the submit."""
 
     def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
         buffer, _ = super().take(words, batch)
@@ -140,7 +140,7 @@ class UploadWrittenAtTake(Uploads):
 
 @mutant(part="uploads", hard=True)
 class UploadKeepsFirst(Uploads):
-    """The upload buffer is not written if a batch stages as many bytes as the batch before."""
+    """Staged bytes are not written if there are as many as in the last batch that staged any."""
 
     def before_submit(self, batch: Batch) -> None:
         if len(batch.upload_data) != self._written:

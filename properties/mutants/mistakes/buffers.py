@@ -65,7 +65,7 @@ class NumbersWrapAround(BufferTable):
 
 @mutant(part="buffers")
 class FreedHandleStillRead(BufferTable):
-    """A kernel may still bind the buffer that was freed last."""
+    """A dispatch may still bind the whole of the buffer that was freed last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class FreedHandleStillRead(BufferTable):
 
 @mutant(part="buffers")
 class WholeWordsRoundedUp(BufferTable):
-    """A kernel is given the last word of a buffer though it is not a whole one."""
+    """A buffer that is bound whole is rounded up to whole words, not down."""
 
     def whole_words(self, buffer: Buffer) -> Range:
         return Range(self.device_buffer(buffer), 0, words_up(buffer.size_bytes))
@@ -91,7 +91,7 @@ class WholeWordsRoundedUp(BufferTable):
 
 @mutant(part="buffers")
 class WholeWordsLackLast(BufferTable):
-    """A kernel is not given the last word of a buffer of 64 words or more."""
+    """A buffer of 64 words or more that is bound whole lacks its last word."""
 
     def whole_words(self, buffer: Buffer) -> Range:
         whole = super().whole_words(buffer)
@@ -121,7 +121,7 @@ class BudgetFreesTwice(BufferTable):
 
 @mutant(part="transfers", origin="cubecl#912")
 class PadClearsNeighbours(Transfers):
-    """A write of an odd length is padded with zeros over the bytes that follow it."""
+    """A write at a word offset is padded with zeros to whole words, over the bytes after it."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         if offset % WORD_BYTES == 0:
@@ -133,7 +133,7 @@ class PadClearsNeighbours(Transfers):
 
 @mutant(part="transfers", origin="TVM 16554, mended by 18871")
 class PadLosesData(Transfers):
-    """The padding of a write at a buffer's end replaces its data by zeros."""
+    """If a buffer ends within a word, a write to its end writes zeros from its first word on."""
 
     def _words_of(self, write: ByteWrite) -> HostWrite | None:
         if write.plan.end > write.offset + len(write.data):
@@ -143,7 +143,7 @@ class PadLosesData(Transfers):
 
 @mutant(part="transfers", origin="cubecl#912, #208")
 class WriteRoundedUp(Transfers):
-    """A write is rounded up to the alignment of a uniform slot, where the buffer has room."""
+    """A write at a multiple of 16 is padded with zeros to 16 bytes, if the buffer has room."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         rounded = -(-len(data) // 16) * 16
@@ -163,7 +163,7 @@ class LastEdgeLost(Transfers):
 
 @mutant(part="transfers")
 class EdgeOfThreeBytesCut(Transfers):
-    """The mask of an edge knows one byte and two bytes, not three."""
+    """Of an edge of three bytes only the first two are written."""
 
     def _payload_of(self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]) -> bytes:
         cut = tuple(Edge(edge.offset, min(edge.size_bytes, 2)) for edge in edges)
@@ -172,7 +172,7 @@ class EdgeOfThreeBytesCut(Transfers):
 
 @mutant(part="transfers")
 class TwoBytesInTheMiddle(Transfers):
-    """A write of the two middle bytes of a word is shifted to its end."""
+    """A write of the two middle bytes of a word goes to the last two bytes of that word."""
 
     def _payload_of(self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]) -> bytes:
         if len(edges) == 1 and edges[0].size_bytes == 2 and edges[0].offset % WORD_BYTES == 1:
@@ -206,7 +206,7 @@ class EdgesFromShadowCopy(Transfers):
 
 @mutant(part="transfers", origin="TVM 20059; gpuweb#4599")
 class BadCopyPoisonsBatch(Transfers):
-    """A copy within one buffer is recorded as a plain copy, so WebGPU refuses its batch."""
+    """A copy within one buffer is recorded like any other, so WebGPU refuses its batch."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         self._copy_between(copy)
@@ -214,7 +214,7 @@ class BadCopyPoisonsBatch(Transfers):
 
 @mutant(part="transfers")
 class CopyWithinInHalves(Transfers):
-    """A copy within one buffer goes through a scratch buffer of half its length, in two halves."""
+    """A copy within one buffer is made in two halves, and the first may overwrite the second."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         half = copy.size_bytes // 2
@@ -225,7 +225,7 @@ class CopyWithinInHalves(Transfers):
 
 @mutant(part="transfers")
 class ScratchTooSmallByPhase(Transfers):
-    """The scratch buffer of a copy in one buffer holds its bytes, not the rest of their words."""
+    """A copy within one buffer may start up to 3 bytes early: its scratch buffer is too short."""
 
     def _copy_within(self, copy: ByteCopy) -> None:
         size_bytes = words_up(copy.size_bytes)
@@ -240,7 +240,7 @@ class ScratchTooSmallByPhase(Transfers):
 
 @mutant(part="transfers")
 class CopyRoundedUp(Transfers):
-    """A copy between word offsets moves whole words, whatever its length."""
+    """A copy between word offsets is rounded up to whole words, if both buffers have room."""
 
     def _copy_between(self, copy: ByteCopy) -> None:
         room = words_down(copy.target.size_bytes - copy.target_offset)
@@ -254,7 +254,7 @@ class CopyRoundedUp(Transfers):
 
 @mutant(part="transfers")
 class CopyGroupsRoundedDown(Transfers):
-    """The last group of a copy of bytes at odd offsets is not dispatched unless it is full."""
+    """A copy of over 256 bytes is cut to a multiple of 256, unless it is of whole words."""
 
     def _copy_piece(self, piece: ByteCopy) -> None:
         if piece.size_bytes > 256:
@@ -263,8 +263,8 @@ class CopyGroupsRoundedDown(Transfers):
 
 
 @mutant(part="transfers", found_by="faults", hard=True)
-class WordCopyNotWritten(Transfers):
-    """The target of a copy of whole words is not lost if its batch fails."""
+class CopyNotWritten(Transfers):
+    """The target of a copy is not lost if the batch of the copy fails."""
 
     def _copy_between(self, copy: ByteCopy) -> None:
         super()._copy_between(copy)
@@ -273,7 +273,7 @@ class WordCopyNotWritten(Transfers):
 
 @mutant(part="transfers")
 class PieceTakenTwice(Transfers):
-    """In a copy in pieces, each piece but the first is taken from the place of the piece before."""
+    """A piece of a copy is read one piece too early if it starts where the last piece ended."""
 
     def _copy_piece(self, piece: ByteCopy) -> None:
         follows = piece.source_offset == self._last
@@ -288,7 +288,7 @@ class PieceTakenTwice(Transfers):
 
 @mutant(part="transfers", found_by="faults")
 class LostUntilFreed(Transfers):
-    """A lost buffer stays lost even if it is overwritten whole."""
+    """A lost buffer stays lost even if a write overwrites it whole."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         lost = buffer.lost

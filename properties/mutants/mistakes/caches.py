@@ -1,7 +1,7 @@
-"""Mistakes in caches: of values, launch shapes, bind groups and checked dispatches.
+"""Mistakes in the caches of uniforms, launch shapes, bind groups and checked dispatches.
 
 A key must hold everything that its value depends on.  An entry must be dropped when one of these
-things is freed.  The cache of captured graphs is in ``replays``.
+things is freed.  Mistakes in the cache of captured graphs are in ``replays``.
 """
 
 from collections.abc import Callable, Hashable
@@ -31,7 +31,7 @@ V = TypeVar("V")
 
 
 def _in_caches(*names: str) -> Callable[[type[BoundedCache[Any, Any]]], Callable[..., CacheState]]:
-    """A maker of the caches, in which the caches of these names are broken."""
+    """Makers of the caches, with a broken class for the caches of these names."""
 
     def make(broken: type[BoundedCache[Any, Any]]) -> Callable[[Policy], CacheState]:
         def made(policy: Policy) -> CacheState:
@@ -48,7 +48,7 @@ def _in_caches(*names: str) -> Callable[[type[BoundedCache[Any, Any]]], Callable
 
 @mutant(part="caches", hard=True, make=_in_caches("uniforms", "bind_groups"))
 class PutKeepsOldestKey(BoundedCache[K, V]):
-    """A full cache puts the new value under the key of the oldest entry."""
+    """A full cache of uniforms or bind groups puts a new value under the oldest entry's key."""
 
     def put(self, key: K, value: V) -> list[V]:
         if len(self._entries) < self._capacity:
@@ -63,7 +63,7 @@ class PutKeepsOldestKey(BoundedCache[K, V]):
 
 @mutant(part="caches", make=_in_caches("uniforms"))
 class EvictsWhatItAdded(BoundedCache[K, V]):
-    """A full cache evicts the value that it is just adding, and keeps its entry."""
+    """A full cache of uniforms destroys the new buffer, not the oldest, and keeps its entry."""
 
     def put(self, key: K, value: V) -> list[V]:
         if not super().put(key, value):
@@ -73,7 +73,7 @@ class EvictsWhatItAdded(BoundedCache[K, V]):
 
 @mutant(part="caches", hard=True, make=_in_caches("uniforms"))
 class EvictedStillFound(BoundedCache[K, V]):
-    """A value that was evicted and destroyed is still found under its key."""
+    """A uniform buffer that was evicted and destroyed is still found by its content."""
 
     def put(self, key: K, value: V) -> list[V]:
         before = dict(self._entries)
@@ -93,7 +93,7 @@ class ShapeKeyLacksKernel(Shapes):
 
 @mutant(part="shapes")
 class ShapeKeyLacksDepth(Shapes):
-    """A launch is found by the first two dimensions of its grid."""
+    """A launch is found by its kernel and the first two dimensions of its grid."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         key = (kernel, grid[:2])
@@ -105,7 +105,7 @@ class ShapeKeyLacksDepth(Shapes):
 
 @mutant(part="shapes", origin="TVM cache_state; web-llm#844")
 class ShapeCacheDisposesHeld(Shapes):
-    """An eviction destroys the launch that the caller is about to get."""
+    """A launch whose shape evicts another from the cache runs over one workgroup."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         evicted = self.counts.evicted
@@ -125,7 +125,7 @@ class ZeroGridNotChecked(Shapes):
 
 @mutant(part="shapes")
 class WideGridCut(Shapes):
-    """A grid past the limit is cut to the limit instead of being spread."""
+    """Each dimension past the limit is cut to the limit, instead of spreading the grid."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         most = self._max_groups_per_dimension
@@ -136,7 +136,7 @@ class WideGridCut(Shapes):
 
 @mutant(part="shapes", origin="TVM codegen", hard=True)
 class GridRunsOneMore(Shapes):
-    """A grid past the limit is spread, and the guard counts the groups of the whole box."""
+    """If a grid is spread, the kernel also runs the surplus workgroups of the box."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         launch = super().get(kernel, grid)
@@ -161,7 +161,7 @@ class _KeyedBindGroups(CachedBindGroups):
         return group
 
     def forget(self, buffer: DeviceBuffer) -> None:
-        """Drop the right entries, whatever the key holds: by what each group binds."""
+        """Drop the groups that bind ``buffer``, whatever their keys hold."""
         stale = [
             key
             for key, group in self._cache._entries.items()
@@ -179,7 +179,7 @@ def _numbers(ranges: tuple[Range, ...]) -> list[tuple[int, int, int]]:
 
 @mutant(part="bind_groups", origin="TVM 18871, first version")
 class BindGroupKeyLacksKernel(_KeyedBindGroups):
-    """The key holds the buffers and not the pipeline."""
+    """The key of a bind group holds the ranges, and not the pipeline."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         return tuple(_numbers(ranges))
@@ -187,7 +187,7 @@ class BindGroupKeyLacksKernel(_KeyedBindGroups):
 
 @mutant(part="bind_groups", origin="TVM 18871, review", hard=True)
 class BindGroupKeyJoined(_KeyedBindGroups):
-    """The key joins the numbers of the buffers to one string, without the places of parts."""
+    """The key of a bind group joins the kernel's name and the buffers' numbers to one string."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         numbers = [str(bound.buffer.uid) for bound in ranges]
@@ -196,7 +196,7 @@ class BindGroupKeyJoined(_KeyedBindGroups):
 
 @mutant(part="bind_groups")
 class BindGroupKeyUnordered(_KeyedBindGroups):
-    """The key forgets which buffer is bound where."""
+    """The key of a bind group ignores the order of the ranges."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         return pipeline.uid, *sorted(_numbers(ranges))
@@ -213,15 +213,15 @@ class BindGroupKeyLacksUniform(_KeyedBindGroups):
 
 @mutant(part="bind_groups", hard=True, rare=True)
 class BindGroupKeyOfThree(_KeyedBindGroups):
-    """The key holds the last three bindings at most."""
+    """The key of a bind group holds only the last three ranges."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         return pipeline.uid, *_numbers(ranges[-3:])
 
 
 @mutant(part="bind_groups", hard=True)
-class BindGroupKeyOfSizes(_KeyedBindGroups):
-    """If more than one storage buffer is bound, the key holds only the size of each."""
+class BindGroupKeyLacksFirst(_KeyedBindGroups):
+    """If three or more ranges are bound, the key lacks the number of the first range's buffer."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         first, *rest = _numbers(ranges)
@@ -230,7 +230,7 @@ class BindGroupKeyOfSizes(_KeyedBindGroups):
 
 @mutant(part="bind_groups")
 class BindGroupOfOldestAtCapacity(CachedBindGroups):
-    """A full cache hands out the group that it evicts, if that has the right pipeline."""
+    """A full cache hands out the bind group that it evicts, if both have the same pipeline."""
 
     def get(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         oldest = next(iter(self._cache._entries.items()), None)
@@ -244,7 +244,7 @@ class BindGroupOfOldestAtCapacity(CachedBindGroups):
 
 
 class NumbersGivenAgain(Overlay):
-    """A driver that gives the number of a destroyed buffer to the next of its size."""
+    """A driver that gives a destroyed buffer's number to the next buffer of its size and role."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -270,14 +270,14 @@ class NumbersGivenAgain(Overlay):
     beside={"driver": NumbersGivenAgain},
 )
 class BindGroupSurvivesFree(CachedBindGroups):
-    """A freed buffer's number is given again, and a bind group of the old one is found."""
+    """A freed buffer's number is given again, and the freed buffer's bind group is found."""
 
     def forget(self, buffer: DeviceBuffer) -> None:
         """Nothing goes."""
 
 
 class KeyedPlans(Plans[AnyPlan]):
-    """Plans whose key a subclass computes in its own way from the right one."""
+    """Plans whose subclass makes another key of the right key."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
@@ -297,7 +297,7 @@ class KeyedPlans(Plans[AnyPlan]):
 
 @mutant(part="plans")
 class PlanKeyLacksGrid(KeyedPlans[DispatchPlan]):
-    """A checked dispatch is found by its kernel and buffers."""
+    """A checked dispatch is found by its kernel and buffers, whatever its grid."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, _, *buffers = key
@@ -306,7 +306,7 @@ class PlanKeyLacksGrid(KeyedPlans[DispatchPlan]):
 
 @mutant(part="plans")
 class PlanKeyLacksOrder(KeyedPlans[DispatchPlan]):
-    """A checked dispatch is found by the buffers that it binds, in any order."""
+    """A checked dispatch is found by what it binds, in any order."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *buffers = key
@@ -316,7 +316,7 @@ class PlanKeyLacksOrder(KeyedPlans[DispatchPlan]):
 
 @mutant(part="plans")
 class PlanKeyLacksKernel(KeyedPlans[DispatchPlan]):
-    """A checked dispatch is found by its grid, its buffers and the access it has to them."""
+    """A checked dispatch is found by its grid, its buffers and how it accesses each of them."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *buffers = key
@@ -325,7 +325,7 @@ class PlanKeyLacksKernel(KeyedPlans[DispatchPlan]):
 
 @mutant(part="plans", hard=True, rare=True)
 class PlanKeyProduct(KeyedPlans[DispatchPlan]):
-    """A checked dispatch is found by the number of its groups, and runs over that shape."""
+    """A checked dispatch is found by the number of its groups, whatever their x, y and z."""
 
     def _key(self, key: tuple[Any, ...]) -> Hashable:
         kernel, grid, *buffers = key

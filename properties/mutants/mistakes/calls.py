@@ -1,4 +1,4 @@
-"""Mistakes at the public face: what the caller passed, what it gets, and who may call what, when.
+"""Mistakes in the public interface: in arguments, in results, and in who may call what, and when.
 
 Only a client sees these mistakes.  A program holds plain bytes and numbers, and nothing that a
 runtime refuses because of its form.
@@ -31,7 +31,7 @@ class ColumnsWrittenAsTheyLie(Runtime):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class ViewCountedInElements(Runtime):
-    """The length of a view of words is taken as its number of bytes, though it counts elements."""
+    """Of a memoryview of n u16 or u32 only the first n bytes are written."""
 
     def write(self, buffer: Any, data: Any, offset: int = 0) -> None:
         if isinstance(data, memoryview) and data.format in ("H", "I"):
@@ -41,7 +41,7 @@ class ViewCountedInElements(Runtime):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class ArrayTakenLater(Runtime):
-    """The words of an array are taken at the next call of any kind but a write."""
+    """The next dispatch writes a complex array once more, with the bytes that it has by then."""
 
     _kept: tuple[Any, ...] | None = None
 
@@ -79,7 +79,7 @@ class GridOfTwoCut(Runtime):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class ShapeOfAReadLost(Runtime):
-    """A read with a shape gives an array of one dimension."""
+    """A read with a dtype and a shape gives an array of one dimension."""
 
     def read(self, buffer: Any, offset: int = 0, size_bytes: Any = None, **form: Any) -> Ticket:
         if form.get("dtype") is not None:
@@ -89,7 +89,7 @@ class ShapeOfAReadLost(Runtime):
 
 @mutant(part="readbacks", found_by="clients", hard=True)
 class OutFilledOnce(Readbacks):
-    """Of two reads into one array the second leaves it as it is."""
+    """A second read into an array leaves it as it is, if the first read is still pending."""
 
     def issue(self, readback: Readback) -> None:
         owners = [each.destination._owner for each in self._queue]
@@ -100,7 +100,7 @@ class OutFilledOnce(Readbacks):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class FlushInACapture(Runtime):
-    """A flush in the block of a capture submits what was recorded before it."""
+    """A flush inside a capture is not refused, and submits what was recorded before."""
 
     def flush(self) -> None:
         self._guard.check()
@@ -109,7 +109,7 @@ class FlushInACapture(Runtime):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class PollFromAnywhere(Runtime):
-    """Any thread may poll."""
+    """A poll of an open runtime checks nothing: neither thread, nor capture, nor fault."""
 
     def poll(self) -> int:
         return self._readbacks.poll() if self.is_open else super().poll()
@@ -117,7 +117,7 @@ class PollFromAnywhere(Runtime):
 
 @mutant(part="runtime", found_by="clients", hard=True)
 class CopyToNowhere(Runtime):
-    """A copy to another runtime's buffer is left out without a word."""
+    """A copy that should raise InvalidHandle does nothing instead, if its target is live."""
 
     def copy(self, source: Any, target: Any, **named: Any) -> None:
         try:
@@ -143,7 +143,7 @@ class AbortedCaptureKept(Runtime):
 
 @mutant(part="readbacks", found_by="clients", hard=True)
 class CallbackStopsTheNext(Readbacks):
-    """After a done callback that raises, the callbacks behind it are not called."""
+    """If a done callback raises, the later callbacks of the same read are not called."""
 
     def _deliver(self, readback: Readback) -> None:
         callbacks = readback.ticket._callbacks
@@ -159,7 +159,7 @@ class CallbackStopsTheNext(Readbacks):
 
 @mutant(part="reads", found_by="clients", hard=True)
 class SyncsShareOneWait(Reads):
-    """Syncs of several tasks share one wait, and cancelling one of them cancels all."""
+    """Awaited syncs that overlap share one wait, and cancelling one of them cancels all."""
 
     _waiting: asyncio.Task[None] | None = None
 
@@ -183,7 +183,7 @@ class NarrowOffsetDropsWrite(Runtime):
 
 @mutant(part="runtime", found_by="clients")
 class ViewOfBoolsIsWritten(Runtime):
-    """An array of bools is refused, and a view of one is not."""
+    """An array of bools is refused, but a memoryview of bools is written."""
 
     def write(self, buffer: Any, data: Any, offset: int = 0) -> None:
         if isinstance(data, memoryview) and data.format == "?":
@@ -193,7 +193,7 @@ class ViewOfBoolsIsWritten(Runtime):
 
 @mutant(part="driver", found_by="clients")
 class AdoptionAsksForNoUsage(Overlay):
-    """A buffer of the caller's is adopted whatever it may be used for."""
+    """A buffer of the caller's is adopted whatever usages it has."""
 
     def adopt_buffer(self, native: Any) -> DeviceBuffer:
         adopted: DeviceBuffer = self._inner.adopt_buffer(_Fit(native))

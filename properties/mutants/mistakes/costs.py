@@ -1,6 +1,6 @@
 """Mistakes of cost: every result is right, and the host or the device does more than it should.
 
-What is kept too long, looked through too often or made again shows in no value.
+No value shows what is kept too long, searched too often or made again.
 """
 
 from collections.abc import Callable, Hashable
@@ -27,7 +27,7 @@ COSTS = "costs"
 
 @mutant(part="staging")
 class StagingNeverReused(StagingPool):
-    """The pool keeps free staging buffers, and makes a new one all the same."""
+    """The pool keeps free staging buffers, but always makes a new one."""
 
     def take(self, size_bytes: int) -> DeviceBuffer:
         free, self._free = self._free, []
@@ -83,7 +83,7 @@ class JoinedReadsSubmit(FlushRules):
 
 @mutant(part="caches")
 class UniformsMissedNowAndThen(CacheState):
-    """The cache of uniforms misses content that it holds, every fourth time."""
+    """Every fourth lookup in the cache of uniforms misses, even if the content is there."""
 
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy)
@@ -91,7 +91,7 @@ class UniformsMissedNowAndThen(CacheState):
 
 
 class _Forgetful(BoundedCache[bytes, DeviceBuffer]):
-    """A cache that misses an entry every fourth time, and replaces it."""
+    """A cache that misses at every fourth lookup, and then replaces the entry."""
 
     _asked = 0
 
@@ -136,7 +136,7 @@ class HandlesKeptForEver(BufferTable):
 
 @mutant(part="plans", found_by=COSTS)
 class PlansKeptByBuffer(Plans[DispatchPlan]):
-    """A dropped plan leaves the keys by which its buffers name it."""
+    """A dropped plan leaves its key in the lists of keys by buffer."""
 
     def _drop(self, key: Hashable) -> None:
         del self._plans[key]
@@ -148,7 +148,7 @@ class PlansKeptByBuffer(Plans[DispatchPlan]):
 
 @mutant(part="caches", found_by=COSTS)
 class ShapesBesideTheCache(CacheState):
-    """A second table keeps every launch shape, whatever the capacity of the cache."""
+    """Every launch shape that the cache evicts is kept in a list."""
 
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy)
@@ -170,7 +170,7 @@ class _Remembering(BoundedCache[Any, Any]):
 
 @mutant(part="clock", found_by=COSTS)
 class ActsKeptForEver(QueueClock):
-    """The clock keeps the number and the bytes of every submit."""
+    """The clock keeps an entry for every submit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class ActsKeptForEver(QueueClock):
 
 @mutant(part="buffers", found_by=COSTS)
 class EveryBufferSearched(BufferTable):
-    """The device buffer of a handle is searched among all live handles."""
+    """Each lookup of a handle's device buffer searches all live handles."""
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         for live in self._live.values():
@@ -216,13 +216,13 @@ class ReadsCountedEachTime(Readbacks):
 
 @mutant(part="replays", found_by=COSTS)
 class EveryStepLooksAtAll(Replays):
-    """Each step of a replay looks at every live buffer of the runtime."""
+    """Each step of a replay without a run looks at every live buffer of the runtime."""
 
-    def _play_step(self, step: Any, payloads: Any) -> None:
+    def _play_step(self, step: Any, payloads: Any) -> str:
         for buffer in self._buffers_of(step):
             if not buffer.is_live:
-                return
-        super()._play_step(step, payloads)
+                return ""
+        return super()._play_step(step, payloads)
 
     def _buffers_of(self, step: Any) -> list[Buffer]:
         every: Callable[[], Any] = self._planner._buffers.__iter__
@@ -245,7 +245,7 @@ class StagingOfTwiceTheSize(StagingPool):
 
 @mutant(part="plans", found_by=COSTS)
 class NewPlanComparedWithAll(Plans[DispatchPlan]):
-    """A new plan is looked for among all others before it is kept."""
+    """A new plan is compared with all kept plans."""
 
     def put(self, key: Hashable, plan: DispatchPlan) -> None:
         if not any(known is plan for known in self._plans.values()):

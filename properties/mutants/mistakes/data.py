@@ -35,7 +35,7 @@ class _WithoutLast(Destination):
 
 @mutant(part="readbacks", hard=True)
 class AllOnesEndARead(Readbacks):
-    """A read of more than sixteen bytes ends where four bytes are all ones."""
+    """A read of over 16 bytes is all zero from the first four 0xff bytes in a row on."""
 
     def issue(self, readback: Readback) -> None:
         if readback.size_bytes > 16 and readback.ticket.span is None:

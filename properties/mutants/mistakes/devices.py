@@ -51,7 +51,7 @@ class ReuseKeepsOldBytes(Overlay):
 
 @mutant(part="driver", origin="ORT#16893")
 class PoolKeyLacksUsage(Overlay):
-    """A pool of destroyed buffers finds them by their size, whatever their usage was."""
+    """A destroyed uniform buffer is given to the next buffer of its size, whatever its usage."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -76,7 +76,7 @@ class PoolKeyLacksUsage(Overlay):
 
 @mutant(part="driver")
 class PipelineFoundByArity(Overlay):
-    """All kernels with as many buffers and as many scalars share one pipeline."""
+    """Kernels with the same accesses to buffers and the same uniform size share a pipeline."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -90,7 +90,7 @@ class PipelineFoundByArity(Overlay):
 
 @mutant(part="driver")
 class LongBatchLosesOne(Overlay):
-    """A batch of more than 16 commands is encoded in two parts, and loses a command in between."""
+    """A batch of more than 16 commands loses the seventeenth."""
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         if len(commands) > 16:
@@ -110,7 +110,7 @@ class FullEncoderLosesOne(Overlay):
 
 @mutant(part="driver")
 class EncodedBatchReused(Overlay):
-    """A batch with the same commands as an earlier one is not encoded again."""
+    """A batch with the commands of an earlier batch submits the earlier command buffer again."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -125,7 +125,7 @@ class EncodedBatchReused(Overlay):
 
 @mutant(part="driver")
 class MiddlePageLost(Overlay):
-    """A host write that crosses byte 4096 of a buffer loses the word before it."""
+    """A host write from before byte 4092 to past byte 4096 loses the word between them."""
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         if buffer.role is Role.STORAGE and offset < 4092 and offset + len(data) > 4096:
@@ -137,7 +137,7 @@ class MiddlePageLost(Overlay):
 
 @mutant(part="driver", hard=True)
 class LongWriteCut(Overlay):
-    """A host write of more than 8192 bytes loses all bytes after those."""
+    """A queue write is cut after 8192 bytes."""
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
         self._inner.write_buffer(buffer, offset, data[:8192])
@@ -145,7 +145,7 @@ class LongWriteCut(Overlay):
 
 @mutant(part="driver")
 class LongCopyCut(Overlay):
-    """The second part of a copy of more than 8192 bytes goes to the start of its target."""
+    """Of a copy, the bytes after the first 8192 go to the start of the target range."""
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         split: list[RecordedCommand] = []
@@ -167,7 +167,7 @@ class LongCopyCut(Overlay):
 
 @mutant(part="driver", hard=True)
 class EqualWriteElided(Overlay):
-    """A host write of the bytes that were written there last is left out."""
+    """A host write is left out if the last write at its offset of the buffer was equal."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -183,7 +183,7 @@ class EqualWriteElided(Overlay):
 
 @mutant(part="driver", hard=True)
 class WritesGathered(Overlay):
-    """Host writes wait for a submit; a second one to the same place keeps the first one's turn."""
+    """Host writes wait for a submit, and a second write of a range takes the place of the first."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -206,7 +206,7 @@ class WritesGathered(Overlay):
 
 @mutant(part="driver")
 class BindingsAsLargeAsBuffers(Overlay):
-    """The largest binding is taken to be the largest buffer."""
+    """The driver says that a binding may be as large as the largest buffer."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -216,7 +216,7 @@ class BindingsAsLargeAsBuffers(Overlay):
 
 @mutant(part="driver")
 class GroupsOfTheStandard(Overlay):
-    """The limit of workgroups is the one that WebGPU guarantees, whatever the device says."""
+    """The limit of workgroups per dimension is what WebGPU guarantees, not the device's own."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -235,7 +235,7 @@ class WindowsAlignedToWords(Overlay):
 
 @mutant(part="driver", hard=True)
 class MappedBytesKept(Overlay):
-    """Every map of a staging buffer gives the bytes of its first map."""
+    """From the thirteenth map on, a map gives the bytes of an older map of its buffer and size."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -260,7 +260,7 @@ _STORAGE = wgpu.BufferUsage.STORAGE
 
 @mutant(part="device")
 class QueueWriteJumpsQueue(Overlay):
-    """A queue write acts at once, before what was submitted has run."""
+    """A queue write acts before submitted work that has not run yet."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -293,7 +293,7 @@ class _ForgetfulQueue(Overlay):
 
 @mutant(part="device")
 class BufferNotCleared(Overlay):
-    """A new buffer of 64 bytes or more holds what its memory held before."""
+    """The last byte of a new storage buffer of 64 bytes or more is not zero."""
 
     def create_buffer(self, **about: Any) -> Any:
         buffer = self._inner.create_buffer(**about)
@@ -304,7 +304,7 @@ class BufferNotCleared(Overlay):
 
 @mutant(part="device")
 class LastGroupDropped(Overlay):
-    """A dispatch of more than 16 groups runs one group too few."""
+    """A dispatch of more than 16 workgroups in x runs one too few in x."""
 
     def create_command_encoder(self, **about: Any) -> Any:
         return _ShortEncoder(self._inner.create_command_encoder(**about))
@@ -322,7 +322,7 @@ class _ShortPass(Overlay):
 
 @mutant(part="device")
 class CopyEndsEarly(Overlay):
-    """A copy up to the end of its target leaves out the last word."""
+    """A copy of several words to a buffer's end, but not its start, leaves out the last word."""
 
     def create_command_encoder(self, **about: Any) -> Any:
         return _EarlyEncoder(self._inner.create_command_encoder(**about))

@@ -32,7 +32,7 @@ from properties.mutants.mutant import Overlay, mutant
 
 @mutant(part="reads", found_by="faults")
 class SyncStopsAtFault(Reads):
-    """A sync whose submit fails raises at once, and leaves earlier reads on their way."""
+    """A sync whose submit fails raises at once, and leaves earlier reads pending."""
 
     def wait_for_all(self, seconds: float | None = None) -> None:
         goal = self.goal_of_sync()
@@ -43,7 +43,7 @@ class SyncStopsAtFault(Reads):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class AwaitedSyncStopsAtFault(Reads):
-    """An awaited sync whose submit fails raises at once, and leaves earlier reads on their way."""
+    """An awaited sync whose submit fails raises at once, and leaves earlier reads pending."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         goal = self.goal_of_sync()
@@ -54,7 +54,7 @@ class AwaitedSyncStopsAtFault(Reads):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class AwaitedSyncForgetsFault(Reads):
-    """An awaited sync returns without an error though its submit failed."""
+    """An awaited sync that fails or times out returns without an error."""
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         try:
@@ -65,7 +65,7 @@ class AwaitedSyncForgetsFault(Reads):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class FailedCloseLeavesReads(Reads):
-    """A close whose submit fails settles none of the reads that are on their way."""
+    """A close whose submit fails leaves earlier reads pending."""
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
         try:
@@ -78,7 +78,7 @@ class FailedCloseLeavesReads(Reads):
 
 @mutant(part="readbacks", found_by="faults", hard=True)
 class FailedReadSpoilsOut(Readbacks):
-    """A read that failed leaves its caller's array full of ones."""
+    """A failed read into the caller's array fills it with bytes of 0xff."""
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:
         value = super()._value(readback, page)
@@ -198,7 +198,7 @@ class MapsStopAtFailure(Readbacks):
 
 @mutant(part="replays", found_by="faults", hard=True)
 class HealsBeforeRecording(Replays):
-    """What a replay overwrites whole is no longer lost, though recording the replay then fails."""
+    """What a replay overwrites whole is no longer lost, even if recording the replay fails."""
 
     def _play_run(self, bound: BoundGraph, run: Run, entries: Sequence[Scalars]) -> None:
         lost = [buffer for buffer in bound.needed if buffer.lost]
@@ -210,7 +210,7 @@ class HealsBeforeRecording(Replays):
 
 @mutant(part="recorder", found_by="faults", hard=True)
 class RollbackForgetsLoss(Recorder):
-    """A replay that is taken back asks too late which buffers were lost before it."""
+    """If a replay is taken back, lost buffers that it had overwritten stay healed."""
 
     @contextmanager
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
@@ -230,7 +230,7 @@ class RollbackForgetsLoss(Recorder):
 
 @mutant(part="transfers", found_by="faults", hard=True)
 class HealedByWords(Transfers):
-    """A write of as many whole words as a lost buffer has makes it sound; bytes may be missing."""
+    """A write of as many whole words as a lost buffer has heals it, even if bytes are missing."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         super().write(buffer, offset, data)
@@ -251,7 +251,7 @@ class _CountsAFailedDrain(HostWrites):
 
 @mutant(part="recorder", found_by="faults", hard=True)
 class DrainedThoughTheDrainFailed(Recorder):
-    """A drain that failed counts, and so the writes before it are thought to be done."""
+    """If a drain fails, the writes before it count as done all the same."""
 
     def __init__(self, driver: Driver, **others: Any) -> None:
         super().__init__(driver, **others)

@@ -50,7 +50,7 @@ class EmptyBatchSubmitted(QueueClock):
 
 @mutant(part="recorder", found_by="laws")
 class BatchEncodedTwice(Recorder):
-    """A batch is encoded twice: once to see whether it is valid, and once to be submitted."""
+    """A batch of more than four commands is encoded twice, and submitted once."""
 
     def _hand_over(self, batch: Batch, reason: FlushReason) -> None:
         if len(batch.commands) > 4:
@@ -60,7 +60,7 @@ class BatchEncodedTwice(Recorder):
 
 @mutant(part="flush_rules", found_by="laws")
 class EarlyBatchesHalved(FlushRules):
-    """The first batch after a sync is half as long as the policy says."""
+    """The first batch after a sync has half of ``first_batch``, or 1 command if that is None."""
 
     def after_sync(self) -> None:
         super().after_sync()
@@ -72,7 +72,7 @@ class EarlyBatchesStayLong(FlushRules):
     """Batches that have grown stay long after a sync."""
 
     def after_sync(self) -> None:
-        if not hasattr(self, "_soonest"):
+        if not hasattr(self, "soonest"):
             super().after_sync()
 
 
@@ -88,7 +88,7 @@ class PageMappedWhole(Readbacks):
 
 @mutant(part="staging", found_by="laws")
 class StagingPoolKeepsOneMore(StagingPool):
-    """The pool destroys a buffer only when it holds one more than it may."""
+    """The pool keeps one free staging buffer more than its capacity."""
 
     def give_back(self, buffer: DeviceBuffer) -> None:
         self._capacity += 1

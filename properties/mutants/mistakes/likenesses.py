@@ -1,4 +1,4 @@
-"""Mistakes among buffers of one size: one is taken for another, or a whole copy is put off.
+"""Mistakes among buffers of one size: one is taken for another, or a whole copy is moved or lost.
 
 Tensors of a model often have the same size.  If every buffer of a program had another size, none of
 these mistakes would show.
@@ -42,7 +42,7 @@ def _is_whole(copy: CopyCommand) -> bool:
 
 @mutant(part="transfers", hard=True)
 class SameWholeCopySkipped(Transfers):
-    """A copy of a whole buffer is left out if the last such copy was the same."""
+    """A copy of a whole buffer is left out if it repeats the last one and no write came between."""
 
     _last: tuple[Buffer, Buffer] | None = None
 
@@ -62,7 +62,7 @@ class SameWholeCopySkipped(Transfers):
 
 @mutant(part="bind_groups", origin="ORT#22254", hard=True)
 class InputsFoundBySize(_KeyedBindGroups):
-    """The key of a bind group has, of a buffer that is only read, its offset and size alone."""
+    """The key of a bind group has only offset and size of a buffer that the kernel only reads."""
 
     def _key(self, pipeline: Pipeline, ranges: Any) -> tuple[Hashable, ...]:
         written = [*pipeline.kernel.writes, True]
@@ -73,7 +73,7 @@ class InputsFoundBySize(_KeyedBindGroups):
 
 @mutant(part="plans", hard=True)
 class LastBufferFoundBySize(Plans[AnyPlan]):
-    """A dispatch over three buffers gets the plan of one whose last buffer has the same size."""
+    """The plan of a dispatch over three or more buffers is found by the size of the last one."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)

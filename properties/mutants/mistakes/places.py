@@ -1,7 +1,4 @@
-"""Mistakes with grids that the GPU reads, and with parts of buffers.
-
-Each mistake is in the part that plans, records or encodes the place.
-"""
+"""Mistakes with grids that the GPU reads, and with parts of buffers."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -25,7 +22,7 @@ from properties.mutants.mutant import Overlay, mutant
 
 @mutant(part="recorder")
 class WriteOvertakesGrid(StepwiseRecorder):
-    """A host write to the buffer of a grid overtakes the dispatch that is to read it."""
+    """A dispatch does not count as touching its grid, so a host write may overtake it."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         plan.touches = plan.ranges
@@ -43,7 +40,7 @@ class GridReadFirst(Recorder):
 
 @mutant(part="recorder", hard=True)
 class GridOfTheFirst(StepwiseRecorder):
-    """Indirect dispatches in a row run over the grid of the first, as if they shared one place."""
+    """Indirect dispatches in a row all run over the grid of the first."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
@@ -166,7 +163,7 @@ class PlanKeyLacksPart(KeyedPlans[DispatchPlan]):
 
 @mutant(part="recorder")
 class PartTouchesItsStart(StepwiseRecorder):
-    """A dispatch over a part counts as touching as many bytes at the start of its buffer."""
+    """A dispatch counts as touching its parts and its grid at the start of their buffers."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         plan.touches = tuple([Range(bound, 0, size) for bound, _, size in plan.touches])

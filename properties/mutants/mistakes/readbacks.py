@@ -34,7 +34,7 @@ class StagingReusedTooSoon(StagingPool):
 
 @mutant(part="staging")
 class StagingPoolGivesSmaller(StagingPool):
-    """The smallest free buffer is handed out, whether it holds the read or not."""
+    """The smallest free buffer is handed out, even if it is too small for the read."""
 
     def take(self, size_bytes: int) -> DeviceBuffer:
         return super().take(min([size_bytes, *(buffer.size_bytes for buffer in self._free)]))
@@ -42,7 +42,7 @@ class StagingPoolGivesSmaller(StagingPool):
 
 @mutant(part="staging")
 class StagingSizeRoundedDown(StagingPool):
-    """The class of a size is the power of two below it."""
+    """The size of a staging buffer is rounded down to a power of two."""
 
     def take(self, size_bytes: int) -> DeviceBuffer:
         return super().take(1 << (size_bytes.bit_length() - 1))
@@ -50,7 +50,7 @@ class StagingSizeRoundedDown(StagingPool):
 
 @mutant(part="staging")
 class StagingEvictsUnread(StagingPool):
-    """Past its capacity the pool destroys the buffer that was handed out first."""
+    """If more buffers are in use than the pool keeps, the one handed out first is destroyed."""
 
     def __init__(self, driver: Driver, capacity: int, class_bytes: int) -> None:
         super().__init__(driver, capacity, class_bytes)
@@ -71,7 +71,7 @@ class StagingEvictsUnread(StagingPool):
 
 @mutant(part="staging")
 class StagingEvictedStaysFree(StagingPool):
-    """A pool without room destroys the buffer that comes back, and hands it out all the same."""
+    """A full pool lists a returned buffer one time too often, even if it was just destroyed."""
 
     def give_back(self, buffer: DeviceBuffer) -> None:
         full = len(self._free) >= self._capacity > 0
@@ -110,7 +110,7 @@ class LargeStagingShared(StagingPool):
 
 @mutant(part="readbacks", origin="TVM 18871, mended by 20059")
 class SyncForgetsRead(Readbacks):
-    """A sync awaits only the last read that was issued."""
+    """A wait for a read drops all reads before it, which are never delivered."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         while len(self._queue) > 1 and self._queue[0].ticket is not ticket:
@@ -120,7 +120,7 @@ class SyncForgetsRead(Readbacks):
 
 @mutant(part="readbacks")
 class ReadsDeliveredBackwards(Readbacks):
-    """The reads that are ready are delivered backwards, the last one first."""
+    """A wait delivers all pending reads, the last one first."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         self._queue.reverse()
@@ -141,7 +141,7 @@ class EmptyReadDeliveredEarly(Readbacks):
 
 @mutant(part="readbacks")
 class MappingsCrossed(Readbacks):
-    """Bytes are taken from the page of the next read if the two pages are alike."""
+    """Two successive pending reads of the same size, if on two pages, swap their pages."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         reads = [one for one in self._queue if one.page is not None and one.page.mapping]
@@ -153,7 +153,7 @@ class MappingsCrossed(Readbacks):
 
 @mutant(part="readbacks", origin="TVM 18871, first version")
 class StagingMapsWhole(Readbacks):
-    """A read of an odd length gives all bytes from its start to the end of what its page holds."""
+    """A read whose length is no multiple of 4 goes on to the end of what its page holds."""
 
     def _deliver(self, readback: Readback) -> None:
         if readback.page is not None and readback.size_bytes % 4:
@@ -172,7 +172,7 @@ class ReadOffsetDropped(Readbacks):
 
 @mutant(part="readbacks")
 class PageOfOneRead(Readbacks):
-    """Of the reads that share a page, only the first knows the place of its bytes."""
+    """All but the first of the reads on a page take their bytes from the page's first words."""
 
     def issue(self, readback: Readback) -> None:
         before = self._queue[-1] if self._queue else None
@@ -183,7 +183,7 @@ class PageOfOneRead(Readbacks):
 
 @mutant(part="readbacks")
 class FourthReadOfPage(Readbacks):
-    """A page knows the places of three reads, and the fourth gets the place of the third."""
+    """The fourth read on a page gets the place of the third."""
 
     def issue(self, readback: Readback) -> None:
         mates = [one for one in self._queue if one.page is readback.page is not None]
@@ -217,7 +217,7 @@ class FailedReadGivesZeros(Readbacks):
 
 @mutant(part="readbacks", origin="three.js#33281")
 class ReadReturnsView(Readbacks):
-    """The bytes of a read are a view on memory that the next read of its size writes."""
+    """The bytes of a read are a view of memory that the next read of the same size overwrites."""
 
     def __init__(self, *made_of: Any) -> None:
         super().__init__(*made_of)
@@ -245,7 +245,7 @@ class FailureTakesOthersAlong(Readbacks):
 
 @mutant(part="readbacks", found_by="faults")
 class FaultRaisedForEver(Readbacks):
-    """A fault that was raised once is raised by every later call."""
+    """A fault that was kept for the next call is raised by every later call."""
 
     @property
     def unseen(self) -> DeviceFault | None:
@@ -260,7 +260,7 @@ class FaultRaisedForEver(Readbacks):
 
 @mutant(part="readbacks", found_by="faults")
 class FaultNeverRaised(Readbacks):
-    """A failed map is reported only by its ticket."""
+    """No fault is kept for the next call, so only the ticket tells of a failed map."""
 
     @property
     def unseen(self) -> DeviceFault | None:
@@ -273,7 +273,7 @@ class FaultNeverRaised(Readbacks):
 
 @mutant(part="reads")
 class StagingIgnoresMisalignment(Reads):
-    """A page is sized for the bytes of a read, without the extra word of an unaligned start."""
+    """A staging page is sized for one word less than a read copies to it."""
 
     def _page_for(self, size_bytes: int) -> StagingPage:
         page = super()._page_for(max(size_bytes - 4, 4))
@@ -282,7 +282,7 @@ class StagingIgnoresMisalignment(Reads):
 
 @mutant(part="reads", hard=True)
 class ReadsShareFullPage(Reads):
-    """A full page takes more reads, at its start again."""
+    """A full page takes more reads of up to 256 bytes, at its start again."""
 
     def _page_for(self, size_bytes: int) -> StagingPage:
         for page in self._recorder.pages[-1:]:
@@ -293,7 +293,7 @@ class ReadsShareFullPage(Reads):
 
 @mutant(part="reads", hard=True)
 class RepeatedReadElided(Reads):
-    """A read of the same bytes as the last read gives the bytes of that read."""
+    """A read of the range of the last read gives that read's value, if it was delivered by then."""
 
     def issue(
         self,
@@ -315,7 +315,7 @@ class RepeatedReadElided(Reads):
 
 @mutant(part="clock", origin="TVM 18871, mended by 20059", found_by="laws")
 class SyncTrustsStaleTail(QueueClock):
-    """A sync waits only for the last read, although a host write came after it."""
+    """Host writes do not count as acts of the queue, so a sync does not wait for them."""
 
     def wrote(self, size_bytes: int) -> None:
         """A host write is no act of the queue; only a submit is."""

@@ -1,6 +1,6 @@
 """Mistakes in what is recorded in a batch, and in how a batch is submitted, fails and is lost.
 
-Mistakes in when it is submitted, the flush rules, are in ``batches``.
+Mistakes in when a batch is submitted, the flush rules, are in ``batches``.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from properties.mutants.mutant import mutant
 
 
 class StepwiseRecorder(Recorder):
-    """Records every dispatch in steps, each of which a mutant may change; it takes no short way."""
+    """Records every dispatch in steps that a mutant may change: it has no fast path."""
 
     def dispatch(self, plan: DispatchPlan, payload: bytes) -> None:
         self._record_dispatch(self._prepare(plan, payload), plan)
@@ -29,7 +29,7 @@ class StepwiseRecorder(Recorder):
 
 @mutant(part="recorder", origin="TVM 18871's rule")
 class ReadMissesBatch(Recorder):
-    """A readback copies before the recorded commands are submitted."""
+    """The copy of a read runs before the commands that were recorded earlier."""
 
     def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
         recorded, self._batch = self._batch, Batch()
@@ -51,7 +51,7 @@ class UniformRecycledAtDispatch(StepwiseRecorder):
 
 @mutant(part="recorder", origin="TVM 18871, first version")
 class EvictFlushesInsidePass(StepwiseRecorder):
-    """An eviction flushes while a dispatch is half recorded, and the dispatch is lost."""
+    """If a uniform buffer of the batch is retired, a dispatch submits the batch and is lost."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         evicted = any(buffer.role is Role.UNIFORM for buffer in self._batch.retired)
@@ -75,7 +75,7 @@ class DispatchLostAtExhaustion(StepwiseRecorder):
 
 @mutant(part="recorder")
 class CommandTwiceAtLimit(StepwiseRecorder):
-    """The dispatch that reaches the limit of a batch opens the next batch as well."""
+    """A dispatch without a dynamic offset that fills the batch is recorded again in the next."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         limit = self.flushes[FlushReason.COMMANDS.value]
@@ -96,7 +96,7 @@ class CopiesHoisted(Recorder):
 
 @mutant(part="recorder", origin="ORT#27592; cubecl#961")
 class TwoStreamsOneEncoder(Recorder):
-    """Every other command goes to a second stream, and a submit joins the two end to end."""
+    """A batch runs every other command, from the first on, and then the rest."""
 
     def submit(self, reason: FlushReason) -> None:
         commands = self._batch.commands
@@ -106,7 +106,7 @@ class TwoStreamsOneEncoder(Recorder):
 
 @mutant(part="recorder")
 class SameGroupTwiceIsOnce(StepwiseRecorder):
-    """A dispatch with the bindings of the dispatch before it is not recorded."""
+    """A dispatch is left out if the command before it is a dispatch that binds the same ranges."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
@@ -116,7 +116,7 @@ class SameGroupTwiceIsOnce(StepwiseRecorder):
 
 @mutant(part="recorder")
 class PassKeepsFirstGroup(StepwiseRecorder):
-    """In a pass of one kernel only the first bind group is set."""
+    """In a pass, dispatches of one kernel in a row all use the bind group of the first."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         last = self._batch.commands[-1] if self._batch.commands else None
@@ -143,7 +143,7 @@ class FreeBeforeFlush(Recorder):
 
 @mutant(part="recorder", hard=True)
 class FreeFlushesDispatchesOnly(Recorder):
-    """A buffer is destroyed while recorded copies, and copies alone, refer to it."""
+    """If the open batch holds only copies, a free destroys a buffer that they use."""
 
     def before_free(self, buffer: DeviceBuffer) -> None:
         if any(isinstance(command, DispatchCommand) for command in self._batch.commands):
@@ -177,7 +177,7 @@ class FreeDefersWritersOnly(Recorder):
 
 @mutant(part="recorder")
 class DeferredFreeForgotten(Recorder):
-    """A deferred free is carried out at the next free, not after its submit."""
+    """A retired buffer is destroyed when the next one is retired, not after the submit."""
 
     def retire(self, buffer: DeviceBuffer) -> None:
         for old in self._waiting:
@@ -189,7 +189,7 @@ class DeferredFreeForgotten(Recorder):
 
 @mutant(part="recorder")
 class RetiredDestroyedAtOnce(Recorder):
-    """A scratch buffer is destroyed as soon as its last command is recorded."""
+    """A retired buffer is destroyed at once, though the open batch uses it."""
 
     def retire(self, buffer: DeviceBuffer) -> None:
         self._driver.destroy_buffer(buffer)
@@ -215,7 +215,7 @@ class StagedWriteUntouched(Recorder):
 
 @mutant(part="recorder", hard=True)
 class SpanOfLastCopy(Recorder):
-    """If several copies of a batch touch a buffer, only the last counts as touching it."""
+    """After a copy to a buffer, only the bytes that it wrote count as touched in that buffer."""
 
     def record_copy(self, command: CopyCommand, written: Sequence[Buffer] = ()) -> None:
         start, end = command.target_offset, command.target_offset + command.size_bytes
@@ -226,7 +226,7 @@ class SpanOfLastCopy(Recorder):
 
 @mutant(part="recorder", origin="tfjs#7634, #4303")
 class FreeWhileReadPending(Recorder):
-    """A read waits for the next submit, and a free does not take it into account."""
+    """A pending read does not count as touching its buffer, so a free destroys the buffer early."""
 
     def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
         touched = dict(self._batch._touched)
@@ -242,7 +242,7 @@ class FreeWhileReadPending(Recorder):
 
 
 class _BeginsEarly(BufferTable):
-    """Plans that report each refused dispatch to the recorder."""
+    """A table that reports each dispatch over a freed buffer to the recorder."""
 
     recorder: "BadDispatchLeavesPassOpen | None" = None
 
@@ -268,7 +268,7 @@ def _join(
     beside={"buffers": _BeginsEarly, "transfers": _join},
 )
 class BadDispatchLeavesPassOpen(StepwiseRecorder):
-    """Arguments are checked after the pass is begun, and a refused dispatch never ends its pass."""
+    """A dispatch that is refused for a freed buffer makes the next dispatch lose the open batch."""
 
     begun = 0
 
@@ -282,7 +282,7 @@ class BadDispatchLeavesPassOpen(StepwiseRecorder):
 
 @mutant(part="recorder", origin="TVM, found by reading", found_by="faults")
 class FlushKeepsDeadEncoder(Recorder):
-    """After a submit that failed its encoder is kept, and every later submit fails with it."""
+    """After a failed submit the encoder is kept, and every later submit fails with it."""
 
     _dead: DeviceFault | None = None
 
@@ -300,7 +300,7 @@ class FlushKeepsDeadEncoder(Recorder):
 
 @mutant(part="recorder", found_by="faults")
 class FailedBatchKept(Recorder):
-    """The copies of a batch whose submit failed stay recorded, and go with the next."""
+    """The copies of a batch whose submit failed stay recorded, and run with the next batch."""
 
     def submit(self, reason: FlushReason) -> None:
         commands = list(self._batch.commands)
@@ -340,7 +340,7 @@ class FaultLosesEverything(Recorder):
 
 @mutant(part="recorder", found_by="faults")
 class FaultSwallowed(Recorder):
-    """A submit that fails marks the lost buffers, and raises no error."""
+    """A submit that fails marks buffers as lost, and raises no error."""
 
     def submit(self, reason: FlushReason) -> None:
         try:
@@ -376,7 +376,7 @@ class _AnyPieces(HostWrites):
 
 @mutant(part="recorder")
 class PiecesNotWords(Recorder):
-    """The pieces of a long write have the policy's size, though it may be no whole words."""
+    """A long write is split into pieces of the policy's size, which may end within a word."""
 
     def __init__(self, driver: Driver, **others: Any) -> None:
         super().__init__(driver, **others)

@@ -53,7 +53,7 @@ class WritePadded(Reference):
 
 @mutant(part="reference")
 class ScalarsOfTheFirst(Reference):
-    """A kernel keeps the scalars of its first dispatch."""
+    """Each later dispatch of a kernel runs again, with the scalars of its first dispatch."""
 
     def dispatch(
         self, kernel: str, buffers: Sequence[Bound], scalars: Sequence[int | float], grid: Grid
@@ -70,7 +70,7 @@ class ScalarsOfTheFirst(Reference):
 
 @mutant(part="reference")
 class FreeTwiceIsFine(Reference):
-    """A free of a buffer that was freed does nothing."""
+    """A free of a buffer that is not live does nothing, instead of being refused."""
 
     def free(self, buffer: str) -> None:
         if buffer in self._blocks or buffer in self._unbound:

@@ -51,7 +51,7 @@ class BoundGraphSurvivesFree(Replays):
 
 @mutant(part="replays")
 class ReplayKeepsOldScalars(Replays):
-    """Scalars that are given after the first replay of a graph are ignored."""
+    """Every replay of a graph uses the scalars of its first replay."""
 
     def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
         seen = self.__dict__.setdefault("seen", {})
@@ -71,7 +71,7 @@ class KeptScalarsOfReplayBefore(Replays):
 
 @mutant(part="replays", hard=True)
 class SwapsOneAfterTheOther(Replays):
-    """Replacements are applied one after another, so one may be replaced itself."""
+    """A buffer that replaces another is itself replaced if it has a replacement too."""
 
     def play(self, graph: Graph, scalars: Entries, bindings: Bindings) -> None:
         chained = dict(bindings or {})
@@ -96,7 +96,7 @@ class ReplayNeedsNothing(Replays):
 
 @mutant(part="replays", found_by="faults", hard=True)
 class ReplayHealsWhatItWrites(Replays):
-    """After a replay everything that it writes counts as whole again."""
+    """A replay over a lost buffer that it writes is accepted, and the buffer counts as whole."""
 
     def _bind(
         self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
@@ -109,7 +109,7 @@ class ReplayHealsWhatItWrites(Replays):
 
 @mutant(part="replays", hard=True)
 class EmptyStepKeepsItsPlace(Replays):
-    """A dispatch over no groups has no command in a run, and its scalars go to the next one."""
+    """If a dispatch of a run has no groups, each dispatch gets the scalars of the one before."""
 
     def _play_run(self, bound: BoundGraph, run: Run, entries: Sequence[Scalars]) -> None:
         plans = [plan for plan in bound.dispatches if plan.groups]
@@ -128,7 +128,7 @@ class EmptyStepKeepsItsPlace(Replays):
 
 
 class _FixedRun(Run):
-    """A run whose parts are found by where they start and stop."""
+    """A run whose parts bind their uniforms as if these began at the start of the ring."""
 
     def part(self, start: int, stop: int, offset: int) -> Batch:
         return super().part(start, stop, self.starts[start])
@@ -136,7 +136,7 @@ class _FixedRun(Run):
 
 @mutant(part="replays")
 class RunOffsetsKept(Replays):
-    """A run binds its uniforms from the start of the ring, even where they begin later."""
+    """A run binds its uniforms from the start of the ring, even if they begin later."""
 
     def _run_of(self, steps: Sequence[Step]) -> Run | None:
         run = super()._run_of(steps)
@@ -157,7 +157,7 @@ class RunBoundToOldRing(Recorder):
 
 @mutant(part="recorder", hard=True)
 class RunTouchesNothing(Recorder):
-    """The commands of a run conflict with no host write and no free."""
+    """A run that follows other commands in its batch conflicts with no host write and no free."""
 
     def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         touched = dict(self._batch._touched)
@@ -198,7 +198,7 @@ class RunRepeatsStepAtCut(Recorder):
 
 @mutant(part="recorder", found_by="laws", hard=True)
 class RunNeverCut(Recorder):
-    """A run goes into one batch, however long it is."""
+    """A run goes into one batch, however long it is, if the uniform ring has room."""
 
     def _end_of_part(self, run: Run, start: int) -> int:
         capacity_bytes = getattr(self._uniforms, "capacity_bytes", 0)
@@ -209,7 +209,7 @@ class RunNeverCut(Recorder):
 
 @mutant(part="recorder", found_by="laws")
 class RunCutLate(Recorder):
-    """A run is cut one command too late."""
+    """A run is cut one command too late, if the uniform ring has room."""
 
     def _end_of_part(self, run: Run, start: int) -> int:
         stop = super()._end_of_part(run, start)
@@ -230,7 +230,7 @@ class ReplayHalfDoneStands(Recorder):
 
 @mutant(part="recorder")
 class EarlyBatchLosesOne(Recorder):
-    """A batch that is submitted early goes without its last command, which was being recorded."""
+    """A batch that is submitted early loses its last command."""
 
     def submit(self, reason: Any) -> None:
         if reason == "early" and len(self._batch.commands) > 1:

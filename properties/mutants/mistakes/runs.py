@@ -1,4 +1,4 @@
-"""Mistakes in the runs as which replays are recorded: their scalars, parts, bytes and plans.
+"""Mistakes in the runs that replays record: in their scalars, parts, bytes and plans.
 
 Mistakes in where a run is cut are in ``replays``.
 """
@@ -18,7 +18,7 @@ from properties.mutants.mutant import mutant
 
 @mutant(part="recorder", hard=True)
 class RunReplacesWhatIsTouched(Recorder):
-    """Of a buffer that a batch and a run touch, the batch then knows only the bytes of the run."""
+    """If a batch and a run touch a buffer, only the run's bytes of it count as touched."""
 
     def _record_part(self, run: Run, payload: bytes, start: int) -> int:
         stop = super()._record_part(run, payload, start)
@@ -48,7 +48,7 @@ class _FoundByStart(Run):
 
 @mutant(part="replays", hard=True)
 class PartOfARunFoundByItsStart(Replays):
-    """A part of a run is found again by its start and offset, wherever it must end now."""
+    """A part of a run is found by its start and offset, even if it must now end elsewhere."""
 
     def _run_of(self, steps: Any) -> Run | None:
         run = super()._run_of(steps)
@@ -59,7 +59,7 @@ class PartOfARunFoundByItsStart(Replays):
 
 @mutant(part="replays", hard=True)
 class RunAlignedAsStorage(Replays):
-    """The uniforms of a run are aligned as the device wants storage, not uniforms."""
+    """The uniforms of a run have the device's alignment for storage, not for uniforms."""
 
     def __init__(self, **parts: Any) -> None:
         alignment_bytes = parts["planner"]._limits.storage_offset_alignment_bytes
@@ -83,7 +83,7 @@ class NegativeZeroLosesItsSign(Replays):
 
 @mutant(part="replays", hard=True)
 class FiniteByOwnPlace(Replays):
-    """Whether floats are finite is asked of those places that they have in their own dispatch."""
+    """The check for finite floats uses the places in each dispatch, not in the whole run."""
 
     def _bind(self, *bound: Any) -> BoundGraph:
         made = super()._bind(*bound)

@@ -114,7 +114,7 @@ class MadeOnceItIsBack(StagingPool):
 
 @mutant(part="readbacks", found_by="clients")
 class TimeoutToldInMilliseconds(Readbacks):
-    """A wait that times out gives its time in milliseconds, and not in seconds as it was given."""
+    """A wait that times out tells its timeout in milliseconds, not in seconds."""
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         try:
@@ -126,7 +126,7 @@ class TimeoutToldInMilliseconds(Readbacks):
 
 @mutant(part="runtime", found_by="clients")
 class RefusalTellsWordOffset(Runtime):
-    """The refusal of data of 2, 4 or 8 bytes an element gives its offset in elements, not bytes."""
+    """A write that is out of range tells its offset in elements of the data, not in bytes."""
 
     def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
         try:
@@ -142,7 +142,7 @@ class RefusalTellsWordOffset(Runtime):
 
 @mutant(part="buffers")
 class NothingLeftToTell(BufferTable):
-    """A close is told of no buffer that was never freed, and so it does not warn."""
+    """A close does not warn of buffers that were never freed."""
 
     def describe_left(self) -> str:
         return ""

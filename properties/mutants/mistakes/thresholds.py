@@ -1,6 +1,6 @@
 """Mistakes past a threshold: a number keeps only as many bits as it usually needs.
 
-A program of forty ops over small buffers never passes such a threshold.
+A program of forty ops over small buffers never passes the threshold.
 """
 
 import struct
@@ -25,7 +25,7 @@ _HALF = 2**16 - 1
 
 @mutant(part="uniforms", hard=True)
 class RingOffsetOfHalfAWord(RingUniforms):
-    """The offset of a payload in the ring keeps its last sixteen bits."""
+    """The offset of a payload in the ring keeps only its last sixteen bits."""
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
         ring, offset, size_bytes = super().take(payload, batch)
@@ -52,7 +52,7 @@ class LaunchOfAThousandGroups(Shapes):
 
 @mutant(part="staging", hard=True)
 class LongReadOnAShortPage(StagingPool):
-    """A page of the pool has no more than 1 MiB."""
+    """No staging buffer is made for more than 1 MiB."""
 
     def take(self, size_bytes: int) -> DeviceBuffer:
         return super().take(min(size_bytes, 1 << 20))
@@ -60,7 +60,7 @@ class LongReadOnAShortPage(StagingPool):
 
 @mutant(part="readbacks", hard=True)
 class FewReadsInFlight(Readbacks):
-    """The queue of reads has 128 places, and the read after that drops the first."""
+    """At most 128 reads may be pending, and the next one drops the first."""
 
     def issue(self, readback: Readback) -> None:
         if not isinstance(self._queue, deque) or self._queue.maxlen is None:
@@ -70,7 +70,7 @@ class FewReadsInFlight(Readbacks):
 
 @mutant(part="bind_groups", hard=True)
 class BindGroupKeyOfBytes(_KeyedBindGroups):
-    """The key holds only the last eight bits of each buffer's number, and its place."""
+    """The key of a bind group holds only the last eight bits of each buffer's number."""
 
     def _key(self, pipeline: Pipeline, ranges: Any) -> tuple[Hashable, ...]:
         numbers = [(one.buffer.uid & _BYTE, one.offset, one.size_bytes) for one in ranges]

@@ -37,7 +37,7 @@ class PipelineKeyedByName(Overlay):
 
 @mutant(part="uniforms", found_by=_CLIENTS, hard=True)
 class RingOfTheClass(RingUniforms):
-    """All runtimes of a driver have one ring, and the first close destroys it."""
+    """All runtimes of a driver share one ring, and the first close destroys it."""
 
     shared: ClassVar[list[tuple[Driver, DeviceBuffer]]] = []
 
@@ -57,7 +57,7 @@ class RingOfTheClass(RingUniforms):
 
 @mutant(part="caches", found_by=_CLIENTS, hard=True)
 class UniformsOfTheClass(CacheState):
-    """All runtimes have one cache of uniforms, and the first close destroys its buffers."""
+    """All runtimes share one cache of uniforms, and the first close destroys its buffers."""
 
     open_ones: ClassVar[list[CacheState]] = []
 
@@ -84,7 +84,7 @@ class _Kept(BoundedCache[bytes, DeviceBuffer]):
 
 @mutant(part="plans", found_by=_CLIENTS)
 class PlansOfTheClass(Plans[DispatchPlan]):
-    """All runtimes have one cache of plans, by the numbers of the buffers of each."""
+    """A dispatch may get another runtime's last plan, since buffers are compared by number."""
 
     shared: ClassVar[dict[Hashable, DispatchPlan]] = {}
 
@@ -111,7 +111,7 @@ class PlansOfTheClass(Plans[DispatchPlan]):
 
 @mutant(part="buffers", found_by=_CLIENTS)
 class BuffersOfTheClass(BufferTable):
-    """All tables find the device buffer of a handle by its number, in one registry."""
+    """All runtimes find device buffers by number in one registry, if the sizes are equal."""
 
     registry: ClassVar[dict[int, DeviceBuffer]] = {}
 
@@ -128,7 +128,7 @@ class BuffersOfTheClass(BufferTable):
 
 @mutant(part="uploads", found_by=_CLIENTS)
 class UploadsOfTheClass(Uploads):
-    """All runtimes gather staged writes in the upload buffer of the runtime that was made last."""
+    """Staged writes are copied from the upload buffer of the runtime that was made last."""
 
     last: ClassVar[list[Uploads]] = []
 
@@ -146,7 +146,7 @@ class UploadsOfTheClass(Uploads):
 
 @mutant(part="recorder", found_by=_CLIENTS)
 class RetiredWithTheFirst(Recorder):
-    """What a runtime retires waits for the submit of the runtime that was made before it."""
+    """What a runtime retires waits for a submit of the runtime made before the newest."""
 
     last: ClassVar[list[Recorder]] = []
 

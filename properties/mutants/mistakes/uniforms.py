@@ -1,7 +1,7 @@
 """Mistakes in the storage of the scalars of dispatches.
 
 A slot may be rewritten once the batch that reads it was submitted, and not before.
-Mistakes in the cache of uniforms by content are here too.
+Mistakes in the cache of uniforms are here too.
 """
 
 import threading
@@ -55,7 +55,7 @@ class RingWrapsOverPending(RingUniforms):
 
 @mutant(part="uniforms")
 class RingCursorKept(RingUniforms):
-    """Every batch is written behind the batch before it, but bound from the start."""
+    """The uniforms of a batch are written behind those of the last, but bound from the start."""
 
     def before_submit(self, batch: Batch) -> None:
         if batch.uniform_data and self._ring is not None:
@@ -69,7 +69,7 @@ class RingCursorKept(RingUniforms):
 
 @mutant(part="uniforms", hard=True)
 class RingNotRewrittenWhenAlike(RingUniforms):
-    """A batch is not written if its payloads are as long as those in the ring, and begin alike."""
+    """Uniforms are not written if their length and first 8 bytes are those of the last batch."""
 
     def before_submit(self, batch: Batch) -> None:
         start = len(batch.uniform_data), bytes(batch.uniform_data[:8])
@@ -82,7 +82,7 @@ class RingNotRewrittenWhenAlike(RingUniforms):
 
 @mutant(part="uniforms", hard=True)
 class RingWriteCut(RingUniforms):
-    """Only the first 2048 bytes of the payloads of a batch are written."""
+    """Only the first 2048 bytes of a batch's uniforms are written."""
 
     def before_submit(self, batch: Batch) -> None:
         if self._ring is not None and batch.uniform_data:
@@ -102,7 +102,7 @@ class PoolWaitsForItself(PooledUniforms):
 
 @mutant(part="uniforms")
 class SlotTooSmall(PooledUniforms):
-    """A slot is used again for a payload that is longer than it."""
+    """A payload that is longer than its slot is cut to the size of the slot."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         if batch.uniform_slots < len(self._slots):
@@ -113,7 +113,7 @@ class SlotTooSmall(PooledUniforms):
 
 @mutant(part="uniforms", hard=True)
 class SlotNotRewrittenWhenAlike(PooledUniforms):
-    """A slot is not written again if the new payload begins like the old one."""
+    """A slot is not written again if only bytes after the payload's first four have changed."""
 
     def __init__(self, driver: Driver, capacity: int) -> None:
         super().__init__(driver, capacity)
@@ -130,7 +130,7 @@ class SlotNotRewrittenWhenAlike(PooledUniforms):
 
 @mutant(part="uniforms")
 class SlotsGrownUnderBatch(PooledUniforms):
-    """A slot that is too small makes every slot grow, even those of the open batch."""
+    """If a slot is too small, all slots are destroyed, even those that the open batch uses."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         position = batch.uniform_slots
@@ -144,7 +144,7 @@ class SlotsGrownUnderBatch(PooledUniforms):
 
 @mutant(part="uniforms")
 class SlotWrittenOnce(PooledUniforms):
-    """Only the first payload of a slot is written; later batches find that payload."""
+    """A slot keeps its first payload until a longer payload needs another slot."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         position = batch.uniform_slots
@@ -155,7 +155,7 @@ class SlotWrittenOnce(PooledUniforms):
 
 @mutant(part="uniforms")
 class FreshUniformDestroyedAtNext(FreshUniforms):
-    """A dispatch destroys the uniform buffer of the dispatch before it, submitted or not."""
+    """A dispatch destroys all buffers that wait for the submit, such as the last uniforms."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         for buffer in batch.retired:
@@ -194,7 +194,7 @@ class CachedUniformRewritten(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class LeastIntegerLost(RingUniforms):
-    """The least i32 is packed as zero."""
+    """A word of uniforms that is the least i32 (or -0.0) is packed as zero."""
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
         words = [payload[at : at + 4] for at in range(0, len(payload), 4)]
@@ -204,7 +204,7 @@ class LeastIntegerLost(RingUniforms):
 
 @mutant(part="uniforms", hard=True)
 class UniformKeySum(CachedUniforms):
-    """The key of contents is the sum of their bytes."""
+    """Cached uniforms are found by their length and the sum of their bytes."""
 
     def __init__(self, driver: Driver, caches: CacheState) -> None:
         super().__init__(driver, caches)
@@ -217,7 +217,7 @@ class UniformKeySum(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class UniformKeyShort(CachedUniforms):
-    """The key of contents is their first 40 bytes."""
+    """Cached uniforms are found by their length and their first 40 bytes."""
 
     def __init__(self, driver: Driver, caches: CacheState) -> None:
         super().__init__(driver, caches)
@@ -230,7 +230,7 @@ class UniformKeyShort(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class UniformKeyFloats(CachedUniforms):
-    """0 and -0 are taken for the same content."""
+    """In cached uniforms a word of -0.0 (or the least i32) becomes 0."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         words = [payload[at : at + 4] for at in range(0, len(payload), 4)]

@@ -79,7 +79,7 @@ class ExpectedOp:
     def __init__(self, position: int, left: int) -> None:
         self.position = position
         self.command = -1
-        """The number of the command in its replay; -1 if the op is no replay."""
+        """The number of the command in its replay; -1 outside a replay."""
         self.left = left
         """Bytes, or dispatches, that no command has carried out yet."""
         self.started = False

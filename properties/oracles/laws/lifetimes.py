@@ -39,7 +39,7 @@ class Lifetimes:
         self._state = state
         self._loose: dict[int, int] = {}
         """Storage buffers without a handle, each with the number of submits at the end of the op
-        that left it so; ``_JUST_NOW`` before that.  It may live on until the next submit."""
+        that left it so; ``_JUST_NOW`` before that.  The buffer may live until the next submit."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be alive.  In a pool that is all; else there may be
-        those made since the last submit as well."""
+        """The most uniform buffers that may be alive.  Unless they are pooled, those made since the
+        last submit may be alive as well."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""

@@ -1,6 +1,6 @@
 """Matches commands with the expected ops: what a command does, and which part of its op is left.
 
-Every command, of whatever kind, becomes a piece: a write, a copy, a read or a dispatch.  Expected
+A command that moves bytes, of whatever kind, becomes a piece: a write, a copy or a read.  Expected
 ops are matched with pieces, so that a runtime may carry out an op in several commands.
 """
 

@@ -33,7 +33,7 @@ from properties.oracles.laws.matching import (
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 UNASKED = "no op asked for it"
-NOT_MEANT = "and is not what that means"
+NOT_MEANT = "and is not what that op means"
 """Ends the report of a command that is a wrong part of its op."""
 _LAW_OF = {
     ExpectedDispatch: laws.E5,

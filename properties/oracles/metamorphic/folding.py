@@ -65,7 +65,7 @@ def _is_finer(op: Op, limits: Limits) -> bool:
 
 
 def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
-    """The ops that make a buffer with its bytes; none if it was refused or freed."""
+    """The write of a buffer's bytes; no op if the buffer was refused or freed."""
     data = left.get(buffer)
     return [] if data is None else [Write(buffer=buffer, offset=0, data=data)]
 
@@ -73,9 +73,10 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
 def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
     """The bytes of each buffer, None for a freed one.
 
-    None instead of the mapping if the fold could change a result, which has three reasons.  A float
-    is not exact.  Or an op exceeds a limit, or binds a part at a fine offset, which another device
-    may allow.  Or a capture was refused; it might be accepted then, since the fold drops frees.
+    None instead of the mapping if the fold could change a result, for one of three reasons.  A
+    float is not exact.  An op was refused for a limit, or for a part at a fine offset: another
+    device may accept the op.  A capture was refused, and may be accepted in the rewrite, which
+    drops frees.
     """
     program = case.program
     reference = Reference(kernels, case.limits(Limits()))

@@ -100,7 +100,7 @@ class Merge(Kind):
 
 
 def _pieces(op: Op, sixteenths: int, head: str, tail: str) -> tuple[Op, ...]:
-    """The op in two pieces; empty if it has another kind, or its bytes overlap."""
+    """The op in two pieces; empty for an op of another kind, and for a copy within one buffer."""
     match op:
         case Write():
             cut = len(op.data) * sixteenths // 16
@@ -173,7 +173,7 @@ class Swap(Kind):
 
 @transformation(2, "another program (seed {seed}) in between")
 class Interleave(Kind):
-    """The ops of another program over buffers of its own, in between."""
+    """The ops of another program, over buffers of its own, come between those of the program."""
 
     seed: Seed
 
@@ -214,7 +214,7 @@ class Twice(Kind):
 
 
 def _other_program(choices: Choices, kernels: Kernels, replays: bool) -> list[Op]:
-    """Another program; it has graphs only where the target replays."""
+    """Another program, with graphs only if ``replays``."""
     shape = replace(draw_shape(choices, drawable(kernels)), min_ops=8, max_ops=_OTHER_OPS)
     program = generate(
         choices, kernels=kernels, shape=shape, replays=replays, indirect=False, parts=False

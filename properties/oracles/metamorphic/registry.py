@@ -1,12 +1,13 @@
 """The registry of transformations by name: how each is written, read and drawn.
 
+The text form of a transformation is one line:
+
     insert_boundary boundary=flush at=3
     swap at=5
 
-are transformations in their text form, one a line.  Reading what was written gives the same
-transformation.  A kind is one decorated class with all that it needs: how it is drawn, written and
-applied.  There is no other list of kinds.  The functions that draw fields are here too.  No kind is
-defined here.
+Reading what was written gives the same transformation.  A kind is one decorated class with all that
+it needs: how it is drawn, written and applied.  There is no other list of kinds.  The functions
+that draw fields are here too.  No kind is defined here.
 """
 
 import re
@@ -41,7 +42,7 @@ class Scope:
 
     case: Case
     others: tuple[str, ...] = ()
-    """The names of other devices that it may run on."""
+    """The names of other devices that the case may run on."""
     refuses: bool = True
     """Whether the target refuses what is invalid."""
 
@@ -153,7 +154,7 @@ def draw_transformations(
 ) -> tuple[Transformation, ...]:
     """One to ``most`` transformations that apply to ``case``, one after the other.
 
-    ``devices``: other devices on which it may run.  ``refuses``: whether the target
+    ``devices``: other devices on which the case may run.  ``refuses``: whether the target
     refuses invalid ops.  ``kinds``: the names of the kinds to draw from, by default
     all.  The result is empty if no drawn kind applies.
     """
@@ -189,12 +190,12 @@ def parse_transformation(text: str) -> Transformation:
     """Read what ``write_transformation`` wrote.
 
     Raises:
-        ProgramError: it is none of ``KINDS``, or a field of it cannot have such a value.
+        ProgramError: ``text`` names none of ``KINDS``, or a field cannot have such a value.
     """
     name, *words = text.split() or [""]
     kind: Any = KINDS.get(name)
     if kind is None:
-        raise _unreadable(text, f"{name!r} is none", meant(name, KINDS, "a misspelling"))
+        raise _unreadable(text, f"none is named {name!r}", meant(name, KINDS, "a misspelling"))
     hints = get_type_hints(kind, include_extras=True)
     wanted = {field.name: field.default is MISSING for field in fields(kind)}
     values: dict[str, Any] = {}

@@ -136,7 +136,7 @@ class _Comparison:
     def _op(self, position: int, op: Op, meant: Outcome, shown: list[Outcome]) -> Failure | None:
         for one in shown:
             if (one.error, one.late_error) != (meant.error, meant.late_error):
-                reason = "it is refused or fails in one of the two"
+                reason = "its error differs, or only one of the two has an error"
                 details = _details(meant, one)
                 return self._differs(position, "error", reason, _show(meant), _show(one), details)
         if isinstance(op, Sync):
@@ -250,8 +250,8 @@ def transform(
 def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> Failure | None:
     """The first difference between ``original`` and the rewrite of its case.
 
-    ``again`` executes the rewrite.  Also None if a transformation does not apply, and
-    where the rewrite asks for more than the target promises.
+    ``again`` executes the rewrite.  Also None if a transformation does not apply, or if
+    the rewrite asks for more than the target promises.
     """
     case, kernels = original.case, original.kernels
     rewrite = transform(case.plain, case.transformations, kernels)

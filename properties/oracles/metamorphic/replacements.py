@@ -65,7 +65,7 @@ class CopyForWrite(Kind):
 
 @transformation(1, "buffers under each other's names")
 class Rename(Kind):
-    """The buffers change their names among each other."""
+    """The buffers take each other's names."""
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         names = list(sizes_of(case.program))
@@ -111,7 +111,7 @@ class Embed(Kind):
 
 @dataclass(frozen=True, slots=True)
 class _Embedding:
-    """Rewrites ops over the embedded buffer; the copy for kernels keeps its name."""
+    """Rewrites ops over the embedded buffer; the copy that kernels bind keeps the buffer's name."""
 
     rewriting: Rewriting
     buffer: str

@@ -1,0 +1,312 @@
+"""What the submits carried out, against what was asked for: a command, its uniforms, its bytes.
+
+A law names a slot or a command in the numbers of the trace.  Here the trace is searched for what
+stands in its place: the submit that has the command once more, the life of a buffer, the reads
+whose bytes share a page.  Nothing here runs the program again.
+"""
+
+import re
+from collections.abc import Iterator
+
+from gpusim.history import CRASH
+from gpusim.ops import Read
+from gpusim.text import write_op
+from properties.explain.accused import step_of
+from properties.explain.calls import Call, calls
+from properties.explain.clocks import Traced, is_call
+from properties.explain.experiments import shown_by
+from properties.explain.hops import order_within
+from properties.explain.hypothesis import named, quoted
+from properties.explain.scene import Scene, Step, place_of
+from properties.explain.told import NOTHING, Told
+from properties.explain.when import cut_before
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import ExpectedWrite
+from properties.oracles.laws.order import UNASKED
+from properties.oracles.laws.state import About
+
+_OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
+_BUFFER = re.compile(r"(\w+) buffer (\d+)")
+
+
+def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """What stands in the trace in the place of what the first broken law asks for."""
+    broken = traced.broken
+    told = _of_page(verdict, failure, traced)
+    if broken is None or told is not NOTHING:
+        return told
+    said = broken.notes[0] if broken.notes else ""
+    if broken.trait == laws.F1.name:
+        return _life(verdict, said)
+    if broken.trait == laws.D2.name:
+        return _undelivered(verdict)
+    if broken.trait not in _OF_ORDER:
+        return NOTHING
+    if UNASKED in said:
+        told = _twice(verdict, traced)
+        if traced.accused is None:
+            return told
+    if traced.accused is not None:
+        return NOTHING
+    return _left_out(verdict, failure, traced)
+
+
+def _undelivered(verdict: Verdict) -> Told:
+    """Which reads were delivered, in order, and which never were."""
+    program, history = verdict.execution.case.program, verdict.execution.history
+    accepted = [
+        op.result
+        for op, outcome in zip(program, history.outcomes, strict=True)
+        if isinstance(op, Read) and (outcome.error is None or outcome.error.startswith(CRASH))
+    ]
+    came = [event["result"] for event in verdict.execution.trace if event.kind == "delivered"]
+    never = [name for name in accepted if name not in came]
+    if not never:
+        return NOTHING
+    fact = f"delivered were, in this order, {', '.join(came) or 'none'}; never {', '.join(never)}"
+    return Told(facts=(fact,))
+
+
+def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """The command that no submit carried out, though later ones were submitted."""
+    first, program = traced.overtaken, verdict.execution.case.program
+    places = traced.submits.get(traced.broken_at, ())
+    if failure.kind is FailureKind.LAW and list(places) != sorted(places):
+        return Told(facts=(order_within(traced.broken_at, places),))
+    if first is None or traced.was_submitted(first.position, first.command):
+        return NOTHING
+    if isinstance(first, ExpectedWrite) and first.started:
+        return NOTHING
+    facts = [*_alike(first.position, first.command, shown_by(verdict).scene)]
+    if first.command > 0:
+        facts += cut_before(first.position, first.command, traced)
+    own = quoted(step_of(first, program))
+    sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"
+    if failure.kind is FailureKind.LAW:
+        return Told(sentence=sentence, culprit=first.position, rule=laws.C1, facts=tuple(facts))
+    return Told(facts=(*facts, sentence)[:1])
+
+
+def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
+    """The last earlier step that asks for the same."""
+    before: list[Step] = []
+    for step in scene.steps:
+        if (step.position, step.command) != (at, command):
+            before.append(step)
+            continue
+        alike = next((each for each in reversed(before) if each.op == step.op), None)
+        if alike is not None:
+            yield (
+                f"{named(alike)} is the same call and came before: likeliest {named(step)} was "
+                "taken for a repetition of it"
+            )
+        return
+
+
+def _twice(verdict: Verdict, traced: Traced) -> Told:
+    """A command that one batch ends with, and a later batch has again."""
+    last: tuple[Call, Call, int] | None = None
+    encoded: Call | None = None
+    commands: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        kind = call.event.kind
+        if kind == "encode":
+            encoded, commands = call, []
+        elif kind in ("dispatch", "copy"):
+            commands.append(call)
+            if last is not None and call.number <= traced.broken_at and _is_same(last[0], call):
+                return _said_twice(verdict, traced, last, call)
+        elif kind == "submit" and commands and encoded is not None:
+            last = commands[-1], encoded, call.number
+    return NOTHING
+
+
+def _is_same(one: Call, other: Call) -> bool:
+    """Whether two calls are one command; a uniform ring has other bytes for each batch."""
+    if one.event.kind != "dispatch" or other.event.kind != "dispatch":
+        return one.event == other.event
+    return all(one.event[name] == other.event[name] for name in ("group", "groups"))
+
+
+def _said_twice(
+    verdict: Verdict, traced: Traced, last: tuple[Call, Call, int], again: Call
+) -> Told:
+    ended, batch, submit = last
+    places = traced.submits.get(submit, ())
+    own = [step for step in shown_by(verdict).scene.steps if place_of(step) in places[-1:]]
+    whose = quoted(own[0]) if own else f"the last command of {ended.place}"
+    return Told(
+        sentence=(
+            f"{whose} was submitted twice: at the end of the batch of call {batch.number} (reason: "
+            f"{batch.event['reason']}), and again in the next batch, in {again.place}"
+        ),
+        culprit=own[0].position if own else -1,
+        rule=laws.C1,
+        facts=(f"calls {ended.number} and {again.number} are the same command",),
+    )
+
+
+def _life(verdict: Verdict, said: str) -> Told:
+    """When the buffer that a broken law names was made and destroyed."""
+    about = _BUFFER.search(said)
+    if about is None:
+        return NOTHING
+    number = int(about[2])
+    told = []
+    for call in calls(verdict.execution.trace):
+        if call.event.kind in _LIFE and call.event["buffer"] == number:
+            told.append(f"{_LIFE[call.event.kind]} at call {call.number}, in {call.place}")
+    return Told(facts=(f"{about[0]} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
+
+
+_LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
+
+
+def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """The reads whose bytes are in one page with those of a read that is wrong."""
+    at, program = failure.position, verdict.execution.case.program
+    fetched = traced.fetched.get(at)
+    if fetched is None or failure.kind not in _OF_READS:
+        return NOTHING
+    page = {
+        position: copy["target_offset"]
+        for position, (submit, copy) in sorted(traced.fetched.items())
+        if submit == fetched[0] and copy["target"] == fetched[1]["target"]
+    }
+    told = _mapped_short(verdict, at, traced)
+    if told is not NOTHING:
+        return told
+    if len(page) == 1:
+        told = _untaken(verdict, at, traced)
+        return told if told is not NOTHING else _mapped_before(verdict, at, traced)
+    order = [*page]
+    nth = order.index(at) + 1
+    ranges = {n: _range(traced.fetched[n][1]) for n in order}
+    name = f"staging buffer {fetched[1]['target']}"
+    same = [n for n in order if n != at and _meet(ranges[n], ranges[at])]
+    if same:
+        fact = (
+            f"op {same[0]} and op {at} share a page, {name}, and their copies overlap there: "
+            f"{_said(ranges[same[0]])} and {_said(ranges[at])}"
+        )
+        return Told(facts=(fact,))
+    where = _found_at(verdict, at, traced, ranges)
+    if where < 0:
+        return NOTHING
+    inside = [f"op {n}" for n in order if ranges[n][0] <= where < ranges[n][1]]
+    place = f", the place of {inside[0]}" if inside else ""
+    op = program[at]
+    assert isinstance(op, Read)
+    fact = (
+        f"op {at} is read {nth} of the {len(order)} in one page, {name}: its copy went to "
+        f"{_said(ranges[at])}, and it was given what the page has from byte {where} on{place}"
+    )
+    return Told(facts=(fact,))
+
+
+_OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
+
+
+def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple[int, int]]) -> int:
+    """Where in its page the bytes are that a read was given; -1 if they are at its own place.
+
+    Of several places, the last one before the read's own.
+    """
+    submit, copy = traced.fetched[at]
+    op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data
+    assert isinstance(op, Read)
+    data = _taken(verdict, submit, copy["target"])
+    shift = op.offset - copy["source_offset"]
+    if not got or data is None or data[ranges[at][0] + shift :][: len(got)] == got:
+        return -1
+    starts = [start + shift for n, (start, _) in ranges.items() if n != at]
+    places = [start for start in starts if data[start : start + len(got)] == got]
+    before = [start for start in places if start < ranges[at][0]]
+    return max(before, default=min(places, default=-1))
+
+
+def _taken(verdict: Verdict, submit: int, staging: int) -> bytes | None:
+    """The bytes that the first take after a submit has given of a staging buffer."""
+    for call in calls(verdict.execution.trace):
+        is_take = call.event.kind == "take" and call.event["buffer"] == staging
+        if is_take and call.number > submit:
+            return bytes(call.event["data"])
+    return None
+
+
+def _untaken(verdict: Verdict, at: int, traced: Traced) -> Told:
+    """A read that was delivered before its own page was taken, and what was taken before."""
+    submit, copy = traced.fetched[at]
+    op, target = verdict.execution.case.program[at], copy["target"]
+    assert isinstance(op, Read)
+    pages = {each["target"]: n for n, (_, each) in traced.fetched.items()}
+    number, taken = 0, 0
+    for event in verdict.execution.trace:
+        number += is_call(event)
+        if event.kind == "take" and number > submit:
+            if event["buffer"] == target:
+                return NOTHING
+            taken = event["buffer"] if event["buffer"] in pages else taken
+        elif event.kind == "delivered" and event["result"] == op.result:
+            break
+    if not taken:
+        return NOTHING
+    sentence = (
+        f"op {at} ({write_op(op)}) was given what staging buffer {taken} held, the page of op "
+        f"{pages[taken]}, though its own page, staging buffer {target}, was not yet taken"
+    )
+    return Told(sentence=sentence, culprit=at, rule=laws.D5)
+
+
+def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
+    """A page that was mapped for fewer bytes than were copied there."""
+    submit, copy = traced.fetched[at]
+    target, (start, end) = copy["target"], _range(copy)
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "map" and event["buffer"] == target and call.number > submit:
+            if event["size_bytes"] >= end:
+                break
+            fact = (
+                f"the copy of op {at} went to {_said((start, end))} of its page, staging buffer "
+                f"{target}, and only the first {event['size_bytes']} bytes of it were mapped (call "
+                f"{call.number})"
+            )
+            return Told(facts=(fact,))
+    return NOTHING
+
+
+def _mapped_before(verdict: Verdict, at: int, traced: Traced) -> Told:
+    """A staging buffer whose map gave what the last map of it gave, and not what was copied."""
+    submit, copy = traced.fetched[at]
+    outcome = verdict.execution.history.outcomes[at]
+    before: Call | None = None
+    for call in calls(verdict.execution.trace):
+        if call.event.kind != "take" or call.event["buffer"] != copy["target"]:
+            continue
+        if call.number < submit:
+            before = call
+            continue
+        is_same = before is not None and before.event["data"] == call.event["data"]
+        if before is None or not is_same or (outcome.data or b"") not in bytes(call.event["data"]):
+            break
+        fact = (
+            f"staging buffer {copy['target']}, which op {at} read, was mapped before, in "
+            f"{before.place}, and had the very same bytes then (call {before.number})"
+        )
+        return Told(facts=(fact,))
+    return NOTHING
+
+
+def _range(copy: About) -> tuple[int, int]:
+    return copy["target_offset"], copy["target_offset"] + copy["size_bytes"]
+
+
+def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _said(range_: tuple[int, int]) -> str:
+    return f"bytes {range_[0]} to {range_[1] - 1}"

@@ -1,0 +1,128 @@
+"""Mistakes that show in what the submits carried out, and the words that name the mistake.
+
+For each, the law that is broken first names only what is wrong.  The words say what the trace has
+in its place.
+"""
+
+from tests.explain.reasons import Told
+
+CARRIED = (
+    Told(
+        name="ring_cursor_kept",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch affine a 1,2 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: ring batch_groups=0\n",
+        says=(
+            "op 2 bound bytes 0 to 7 of uniform buffer 2; at its submit (call 11) they held "
+            "0100000001000000, the payload of op 1",
+            "its own payload 0100000002000000 was written at call 8, in op 2 (dispatch affine a "
+            "1,2 1x1x1), to bytes 256 to 263 of uniform buffer 2",
+        ),
+    ),
+    Told(
+        name="empty_step_keeps_its_place",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x0; dispatch affine a 2,1 1x1x1; "
+        "dispatch affine a 1,1 1x1x1\nreplay g0 * -\nread a 0 4 -> r0\n",
+        headers="policy: eager uniforms=ring\n",
+        says=("they held 0100000001000000, the payload of command 0 of op 2",),
+    ),
+    Told(
+        name="same_whole_copy_skipped",
+        program="alloc a 4\ncopy a 0 a 0 4\ncapture g0 copy a 0 a 0 4; dispatch affine a 1,1 "
+        "1x1x1\nreplay g0 * -\n",
+        headers="policy: eager\n",
+        says=(
+            "command 0 of op 3 (copy a 0 a 0 4) was left out: no submit carried it out",
+            "op 1 is the same call and came before",
+        ),
+    ),
+    Told(
+        name="whole_copy_waits",
+        program="alloc a 4\ncopy a 0 a 0 4\nalloc b 4\ndispatch affine b 1,1 1x1x1\n",
+        headers="policy: eager batch_commands=None\n",
+        says=("they were issued as op 1, op 3, and stand in it as op 3, op 1",),
+    ),
+    Told(
+        name="command_twice_at_limit",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: eager\n",
+        says=(
+            "op 1 (dispatch affine a 1,1 1x1x1) was submitted twice: at the end of the batch of "
+            "call 5 (reason: commands), and again in the next batch, in op 2 (sync)",
+        ),
+    ),
+    Told(
+        name="run_repeats_step_at_cut",
+        program="alloc a 4\nalloc b 4\ncapture g0 dispatch affine b 1,1 1x1x1; dispatch affine b "
+        "1,1 1x1x1; dispatch affine b 1,1 1x1x1; dispatch fold b,a 1 1x1x1\nreplay g0 * -\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: ring batch_commands=3\n",
+        says=(
+            "command 2 of op 3 (dispatch affine b 1,1 1x1x1) was submitted twice: at the end of "
+            "the batch",
+        ),
+    ),
+    Told(
+        name="replay_bound_in_any_order",
+        program="alloc a 8\nwrite a 4 01010101\nalloc b 4\ncapture g0 copy b 0 a 4 4\nalloc c 8\n"
+        "replay g0 * b=a,a=c\nreplay g0 * b=c\nread a 4 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("op 5 replayed g0 over a, c, and op 6 over c, a: the same buffers in another order",),
+    ),
+    Told(
+        name="two_bytes_in_the_middle",
+        program="alloc a 4\nwrite a 1 0101\n",
+        headers="policy: eager\n",
+        says=("carried out as a write of 0101 at byte 2 of a, and is one of bytes 1 to 2",),
+    ),
+    Told(
+        name="put_keeps_oldest_key",
+        program="alloc a 4\ndispatch scramble a - 1x1x1\nwrite a 0 01\nwrite a 0 01\n"
+        "dispatch scramble a - 1x1x1\n",
+        headers="policy: eager cache_bind_groups=True bind_group_cache=2\n",
+        says=(
+            "group 6 is of gpusim_patch_words; that of scramble is group 2, made at call 2: "
+            "likeliest an entry of the cache has the value of another key",
+        ),
+    ),
+    Told(
+        name="evicts_what_it_added",
+        program="alloc a 8\nwrite a 1 01010101\nwrite a 1 02020202\nwrite a 1 03030303\n",
+        headers="policy: cached uniform_cache=2\n",
+        says=(
+            "uniform buffer 6 was made at call 8, in op 3 (write a 1 03030303); destroyed at call "
+            "19, in op 4 (sync); destroyed at call 25, in the close",
+        ),
+    ),
+    Told(
+        name="mappings_crossed",
+        program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\nread a 0 4 -> r1\n",
+        headers="policy: eager\n",
+        says=(
+            "op 1 (read a 0 4 -> r0) was given what staging buffer 3 held, the page of op 3, "
+            "though its own page, staging buffer 2, was not yet taken",
+        ),
+    ),
+    Told(
+        name="reads_share_full_page",
+        program="alloc a 188\nread a 1 184 -> r0\nread a 1 68 -> r1\n",
+        headers="policy: ring staging_page_bytes=64\n",
+        says=("only the first 0 bytes of it were mapped (call 8)",),
+    ),
+    Told(
+        name="fourth_read_of_page",
+        program="alloc a 8\nwrite a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n"
+        "read a 0 4 -> r2\nread a 4 4 -> r3\n",
+        headers="policy: lazy join_reads=True\n",
+        says=(
+            "op 5 is read 4 of the 4 in one page, staging buffer 2: its copy went to bytes 12 to "
+            "15, and it was given what the page has from byte 8 on, the place of op 4",
+        ),
+    ),
+    Told(
+        name="sync_forgets_read",
+        program="alloc a 0\nread a 0 0 -> r0\nread a 0 0 -> r1\n",
+        headers="policy: eager\n",
+        says=("delivered were, in this order, r1; never r0",),
+    ),
+)
