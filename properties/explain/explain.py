@@ -283,7 +283,7 @@ def _looked_into(
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
-    yield tell_leak(verdict, failure)
+    yield tell_leak(verdict, failure, traced)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
