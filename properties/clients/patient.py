@@ -105,8 +105,10 @@ class PatientClient(Client):
 
     def _fail(self, choices: Choices, way: str) -> None:
         verb, error = choices.pick(_FAILING)
-        fault = Fault(verb=verb, call=choices.integer(0, 2), error=error)
-        here = Troubled(self.target, faults=[fault], errors=(error, DataLost))
+        fault = Fault(verb=verb, call=choices.integer(0, 3), error=error)
+        here = Troubled(
+            self.target, faults=[fault], errors=(error, DataLost), reads=choices.integer(1, 4)
+        )
         self._wait(here, way, f"fails at {verb} {fault.call}")
 
     def _wait(self, here: Troubled, way: str, what: str) -> None:

@@ -92,6 +92,7 @@ class Troubled:
         faults: Sequence[Fault] = (),
         *,
         errors: tuple[type[DeviceFault], ...] = (),
+        reads: int = len(DATA) // PIECE_BYTES,
         loses: bool = False,
     ) -> None:
         self.driver = LateDriver(None, looks)
@@ -112,13 +113,14 @@ class Troubled:
         self.errors = errors
         self.tickets: list[Ticket] = []
         self._loses = loses
+        self._reads = reads
 
     def read(self, note: Callable[[Ticket], object] | None = None) -> None:
         """Issue and flush the reads; ``note`` is a done callback of each."""
         x = self.again(lambda: self.runtime.alloc(len(DATA)))
         self.again(lambda: self.runtime.write(x, DATA))
         with suppress(DataLost):
-            for at in range(0, len(DATA), PIECE_BYTES):
+            for at in range(0, self._reads * PIECE_BYTES, PIECE_BYTES):
                 ticket = self.again(partial(self.runtime.read, x, at, PIECE_BYTES))
                 self.tickets.append(ticket)
                 if note is not None:

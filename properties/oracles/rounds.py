@@ -73,8 +73,6 @@ def judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
 def judge_tickets(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure if a ticket that the caller keeps holds more than the value of its read."""
     alone = Read(buffer="spare", offset=0, size_bytes=_TICKET_BYTES, result="alone")
-    # A staging buffer belongs to the device, whose memory is counted too, so it is used again.
-    case = replace(case, policy=replace(case.policy, staging_buffers=1))
     with untraced_target(case, factory) as target:
         if target is None or tracemalloc.is_tracing():
             return None
