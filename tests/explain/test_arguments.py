@@ -66,7 +66,7 @@ FOREIGN = {
     "keeps_bindings": (
         "alloc a 0\ndispatch affine a 1,1 1x1x1\nfree a\nalloc b 4\n"
         "dispatch affine b 1,1 1x1x1\nread b 0 4 -> r0\n",
-        "op 4 (dispatch affine b 1,1 1x1x1) bound a, as op 1 did, and not its own buffers; a was freed",
+        "bound a, as op 1 did, and not its own buffers; a was freed",
         "law E3",
     ),
     "shares_slots": (

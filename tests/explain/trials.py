@@ -27,7 +27,7 @@ TRIALS = (
         headers="device: simulated out_of_memory=3 failed_submits=0\npolicy: lazy\n",
         says=(
             "op 7 (dispatch mix c,c,a 2,3 1x1x1) used a, which was lost with the batch of op 4",
-            "op 6 (replay g0 * -) was to write the lost buffer whole, but raised OutOfMemory and was",
+            "op 6 (replay g0 * -) was to write the lost buffer whole, but raised OutOfMemory",
         ),
     ),
     Told(
