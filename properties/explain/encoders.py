@@ -62,7 +62,7 @@ def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
             fact = (
                 f"the batch of call {last.begun.number} ({last.begun.place}) has the same commands "
                 f"as that of call {each.begun.number} ({each.begun.place}), which was submitted: "
-                "likeliest its command buffer was kept for this one, and not encoded anew"
+                "likeliest the earlier command buffer was kept for the later batch"
             )
             return Told(facts=(fact,))
     return NOTHING

@@ -193,8 +193,8 @@ def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argume
     own = {place for places in rewrite.places for place in places}
     program = rewrite.case.program
     new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
-    inserted = [f"op {n} ({write_op(program[n])}) is not in the program itself" for n in new]
-    parts = f"the two part at op {failure.position} of the program itself ({failure.op})"
+    inserted = [f"op {n} ({write_op(program[n])}) is not in the original program" for n in new]
+    parts = f"their results first differ at op {failure.position} ({failure.op}) of the original"
     return replace(
         argument,
         sentence=f"with {words}: {argument.sentence}",
@@ -226,7 +226,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
 def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) -> Argument:
     """What a failure says by itself, for a case that cannot be run again in this process.
 
-    ``passes`` are the settings with which it passed in others.
+    ``passes``: the settings with which the case passed in other processes.
     """
     is_op = 0 <= failure.position < len(case.program)
     place = f"op {failure.position} ({failure.op})" if is_op else failure.op
@@ -344,5 +344,5 @@ def _free(others: Others) -> str:
     if others.plain_failed:
         return "data and scalars may be anything"
     if others.shown:
-        return "data and scalars may be anything where the buffers are filled first"
+        return "data and scalars may be anything if the buffers are filled first"
     return "the data matter: with other data and scalars it passes"

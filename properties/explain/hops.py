@@ -223,7 +223,7 @@ def _in_words(places: tuple[Place, ...] | list[Place]) -> str:
 def tell_leak(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     """Names the buffer that is never destroyed, and its last use.
 
-    A law tells of it, or the close, which leaves a buffer behind.
+    A law told of the buffer, or the close left it behind.
     """
     broken = traced.broken if failure.kind is FailureKind.CRASH else failure
     if broken is None or broken.trait not in _CAPACITY:

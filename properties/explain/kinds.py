@@ -1,4 +1,4 @@
-"""The argument for each kind of failure, from the failure and the program alone."""
+"""The argument for each kind of failure, from the failure and its execution alone."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ _SAVED = Law(
     sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
     source="the docstrings of gpusim.runtime.Policy",
 )
-UNEXPLAINED = ", and no single mistake that is known explains them"
+UNEXPLAINED = ", and no single known mistake explains these bytes"
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
@@ -83,7 +83,7 @@ def _plain(verdict: Verdict, failure: Failure) -> Argument:
 
 def _value(verdict: Verdict, failure: Failure) -> Argument:
     if is_beside(failure):
-        said = "shows other bytes: two runtimes of one device share what each is to own"
+        said = "shows other bytes: two runtimes on one device share what each should own"
         return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.DATA_ALONE)
     sides, at = (verdict.expected, verdict.execution.history), failure.position
     meant, got = (each.outcomes[at].data for each in sides)
@@ -104,7 +104,7 @@ def _error(verdict: Verdict, failure: Failure) -> Argument:
     if shown.error is None:
         did, facts = "was accepted", _looked_alike(program, verdict.expected, at)
     else:
-        did, facts = f"raised {shown.error}", (f"it says: {_message(shown)}",)
+        did, facts = f"raised {shown.error}", (f"its message: {_message(shown)}",)
     rule = Law(name=f"contract, {meant.error}", sentence=_because(meant), source=_REFUSALS)
     sentence = f"{_place(failure)} {did}, and is to be refused with {meant.error}"
     return _argument(verdict, failure, sentence, rule=rule, facts=facts)
@@ -156,14 +156,14 @@ def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ..
     for other in range(at - 1, -1, -1):
         before = program[other]
         if before.verb == "free" and names & set(buffers_of(before)) and len(facts) < 1:
-            facts.append(f"op {other} ({write_op(before)}) came before it")
+            facts.append(f"op {other} ({write_op(before)}) came before op {at}")
         if (
             type(before) is type(op)
             and expected.outcomes[other].error is None
             and names & set(buffers_of(before))
         ):
             facts.append(
-                f"op {other} ({write_op(before)}) is like it and was rightly accepted: "
+                f"op {other} ({write_op(before)}) is like op {at} and was rightly accepted: "
                 "the result of its checks may have been kept"
             )
             break
@@ -177,7 +177,7 @@ def _late(verdict: Verdict, failure: Failure) -> Argument:
             n for n in range(failure.position + 1, len(program)) if isinstance(program[n], Read)
         ]
         by = (
-            f", as op {later[0]} ({write_op(program[later[0]])}) used its memory again"
+            f", when op {later[0]} ({write_op(program[later[0]])}) used its memory again"
             if later
             else ""
         )
@@ -231,7 +231,7 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     last = f", after op {len(program) - 1} ({write_op(program[-1])})" if len(program) else ""
     refused = outcomes[-1].error if len(program) else None
-    facts = (f"op {len(program) - 1} was refused with {refused}, and is to count nothing",)
+    facts = (f"op {len(program) - 1} was refused with {refused}, and a refused op counts nothing",)
     sentence = f"{failure.reason}: {_sides(failure)}{last}"
     told = (*(facts if refused else ()), *_created(verdict, failure.reason))
     return _argument(verdict, failure, sentence, rule=rule, facts=told)
@@ -273,7 +273,7 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _ended_first(verdict: Verdict, failure: Failure) -> str:
-    """The sync that failed before a read's own error, which only follows from that failure."""
+    """The sync that failed first, if the error of a read only follows from that failure."""
     history, program, at = (
         verdict.execution.history,
         verdict.execution.case.program,

@@ -114,7 +114,7 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
             culprit=step.number,
             detail=str(step.command),
             sentence=f"{quoted(step)} had no effect",
-            why="so the bytes are those from before it" if not is_free else "",
+            why="so the bytes are those from before the op" if not is_free else "",
             rule=laws.E2 if is_free else laws.C1,
             steps=without(steps, at),
         )

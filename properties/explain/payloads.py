@@ -1,8 +1,8 @@
 """The payloads of a batch, followed from the call that wrote them: uniforms, and staged bytes.
 
-A payload is written by the queue, which acts at once.  So it must stand there before its batch is
-submitted, and nothing may be written over it until then.  A trace shows each write, and so whether
-a payload was written over, was never written, or was written with other bytes.
+A payload is written by the queue, which acts at once.  So the payload must stand in its buffer
+before its batch is submitted, and nothing may be written over it until then.  A trace shows each
+write, and so whether a payload was written over, never written, or written with other bytes.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ _OF_BYTES = (laws.A8.name, laws.A9.name)
 def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced) -> Told:
     """A payload that was written over, never written, or written wrongly.
 
-    ``guess`` is the law that the mistake breaks by the bytes alone.  If that is about the place of
+    ``guess``: the law that is broken, as far as the bytes show.  If that law is about the place of
     bytes, what the calls show counts more.
     """
     if failure.kind not in _KINDS or traced.broken is None:
@@ -128,7 +128,7 @@ def _named(call: Call) -> str:
 def _is_unasked(dispatch: Call, broken: Failure) -> bool:
     """Whether no op asked for a dispatch, so that it has no payload of its own.
 
-    What the bytewise kernels do stands in their payloads; so an old one looks like that too.
+    With an old payload, a dispatch of a bytewise kernel looks so too; such dispatches are left out.
     """
     is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
     return not is_ours and UNASKED in " ".join(broken.notes)
@@ -175,7 +175,7 @@ def _kept_payloads(dispatch: Call, before: Call, group: Call | None) -> Told:
         f"{before.place}, for an earlier batch"
     )
     held = before.event["data"][start - before.event["offset"] :][:size].hex()
-    fact = f"so it ran with the payload of {before.place}, and with none of its own: {held}"
+    fact = f"so it ran with the payload of {before.place}, {held}, and not with its own"
     return Told(sentence=sentence, culprit=own.position, rule=laws.B1, facts=(fact,))
 
 
@@ -249,7 +249,7 @@ def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
 
 
 def _owner(fed: Fed, scene: Scene) -> Step | None:
-    """The dispatch whose payload the slot held: the last one before the wrong one, or the next."""
+    """The dispatch whose payload the slot held: the last before the wrong one, or else the next."""
     own = fed.position, fed.command
     before: Step | None = None
     for step in scene.steps:

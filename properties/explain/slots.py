@@ -83,19 +83,19 @@ def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
     return Told(
         sentence=(
             f"a dispatch of {kernel} bound its uniforms at byte {offset} of uniform buffer "
-            f"{number} (call {dispatch.number}), and the payloads of its batch were written at "
+            f"{number} (call {dispatch.number}), but the payloads of its batch were written at "
             f"bytes {start} to {end - 1} (call {write.number})"
         ),
         rule=laws.B1,
         facts=(
-            f"its batch began anew at byte {start} after a submit, and the offset of the dispatch "
-            "did not: it is that of another place in the ring",
+            f"after a submit the payloads began anew at byte {start}, but the dispatch kept the "
+            "offset of another place in the ring",
         ),
     )
 
 
 def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
-    """The staging buffer that was destroyed under its map, and how many there were."""
+    """The staging buffer that was destroyed while its map was under way, and the number of all."""
     if traced.broken is None or traced.broken.trait != laws.D4.name:
         return NOTHING
     alive: dict[int, Call] = {}
@@ -114,7 +114,8 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
                 kept = verdict.execution.case.policy.staging_buffers
                 fact = (
                     f"{call.place} destroyed staging buffer {event['buffer']}, which {made.place} "
-                    f"had made and mapped; there were {len(alive)}, with staging_buffers={kept}"
+                    f"had made, while its map was under way; there were {len(alive)} staging "
+                    f"buffers, with staging_buffers={kept}"
                 )
                 return Told(facts=(fact,))
             del alive[event["buffer"]]
@@ -124,7 +125,7 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
 def tell_gone(verdict: Verdict, failure: Failure) -> Told:
     """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer.
 
-    Of a uniform buffer of the dispatch's own kernel, the laws on slots say more.
+    Not a uniform buffer in a group of the dispatch's own kernel: the laws on slots say more of it.
     """
     if failure.kind not in _OF_GROUPS or len(verdict.execution.case.device.faults):
         return NOTHING
@@ -162,7 +163,7 @@ def _own_group(dispatch: Call, given: Call, groups: dict[int, Call]) -> Iterator
     own = [call for call in groups.values() if call.event["kernel"] == kernel]
     if kernel != others and own:
         yield (
-            f"group {given.event['group']} is of {others}; that of {kernel} is group "
+            f"bind group {given.event['group']} was made for kernel {others}; {kernel} has group "
             f"{own[-1].event['group']}, made at call {own[-1].number}: likeliest an entry of the "
             "cache has the value of another key"
         )

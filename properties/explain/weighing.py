@@ -20,7 +20,7 @@ _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
 _OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+)(?: command \d+)?, {NOT_MEANT}")
 _BY_SUBJECT = "BDE"
-"""Law letters; if one of these laws is broken, that supports a mistake of the same subject."""
+"""Letters of laws: a broken law supports a mistake whose rule has the same letter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

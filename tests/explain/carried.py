@@ -81,7 +81,7 @@ CARRIED = (
         "dispatch scramble a - 1x1x1\n",
         headers="policy: eager cache_bind_groups=True bind_group_cache=2\n",
         says=(
-            "group 6 is of gpusim_patch_words; that of scramble is group 2, made at call 2: "
+            "group 6 was made for kernel gpusim_patch_words; scramble has group 2, made at call 2: "
             "likeliest an entry of the cache has the value of another key",
         ),
     ),
