@@ -219,7 +219,7 @@ def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told |
     client = verdict.execution.case.client
     sentence = (
         f"a sync that client {client} made in op {at} ({failure.op}) met the failed submit of "
-        f"call {call.number} and ended in silence: the sync is to raise {call.failed}; instead op "
+        f"call {call.number} and ended in silence: the sync must raise {call.failed}; instead op "
         f"{at} then raised {_DATA_LOST}"
     )
     fact = f"the submit of call {call.number} was encoded for a sync, and failed with {call.failed}"
@@ -376,7 +376,7 @@ def _used(
         plainly = _plainly(verdict, at, op, again)
     sentence = (
         f"op {at} ({write_op(op)}) used {name}, which was lost with the batch of op {writer}, and "
-        f"was accepted: it is to be refused with {_DATA_LOST}{plainly}"
+        f"was accepted: it must be refused with {_DATA_LOST}{plainly}"
     )
     return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=facts)
 

@@ -106,7 +106,7 @@ def _error(verdict: Verdict, failure: Failure) -> Argument:
     else:
         did, facts = f"raised {shown.error}", (f"its message: {_message(shown)}",)
     rule = Law(name=f"contract, {meant.error}", sentence=_because(meant), source=_REFUSALS)
-    sentence = f"{_place(failure)} {did}, and is to be refused with {meant.error}"
+    sentence = f"{_place(failure)} {did}, but must be refused with {meant.error}"
     return _argument(verdict, failure, sentence, rule=rule, facts=facts)
 
 

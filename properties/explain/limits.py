@@ -62,8 +62,8 @@ def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...
     outcome, meant = judged.execution.history.outcomes[at], judged.expected.outcomes[at]
     did = f"raises {outcome.error}" if outcome.error else "is accepted"
     return (
-        f"tried: over 1x1x{most + 1} groups, one more than the device's limit, op {at} {did}, and "
-        f"is to be refused with {meant.error}: the limit itself is wrong, and not the words alone",
+        f"tried: over 1x1x{most + 1} groups, one more than the device's limit, op {at} {did}, but "
+        f"must be refused with {meant.error}: the limit itself is wrong, and not the words alone",
     )
 
 

@@ -175,7 +175,9 @@ def _kept_payloads(dispatch: Call, before: Call, group: Call | None) -> Told:
         f"{before.place}, for an earlier batch"
     )
     held = before.event["data"][start - before.event["offset"] :][:size].hex()
-    fact = f"so it ran with the payload of {before.place}, {held}, and not with its own"
+    fact = (
+        f"call {dispatch.number} ran with the payload of {before.place}, {held}, not with its own"
+    )
     return Told(sentence=sentence, culprit=own.position, rule=laws.B1, facts=(fact,))
 
 

@@ -83,7 +83,7 @@ def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> To
         sentence = f"{other} in other words, after {one}: a second failure, without a second fault"
         words = f'the first says "{reason}", the second "{later}"'
     else:
-        sentence = f"{other}, after {one}: both for one fault, which is to be raised once"
+        sentence = f"{other}, after {one}: both for one fault, which must be raised once"
         words = "both say the same" if reason == later and reason else ""
     facts = ["; ".join(filter(None, (words, met)))]
     facts += [] if again is None else [_with_more(verdict, again)]

@@ -177,7 +177,7 @@ def _with_old_group(dispatch: Call, group: Call, gone: Call, made: dict[int, Cal
     return Told(
         sentence=(
             f"{dispatch.place} was dispatched with the bind group of {group.place}, which binds "
-            f"{made[number].event['role']} buffer {number}, and that was destroyed"
+            f"{made[number].event['role']} buffer {number}; that buffer was destroyed"
         ),
         culprit=dispatch.position,
         rule=laws.E3,

@@ -73,7 +73,7 @@ APART = (
         headers="policy: ring batch_groups=0\n",
         says=(
             "op 2 (copy a 0 a 1 4) was dispatched with the bind group of op 1 (copy a 0 a 0 1), "
-            "which binds storage buffer 2, and that was destroyed",
+            "which binds storage buffer 2; that buffer was destroyed",
             "the second goes wrong if that is an input of the same size or the second of two "
             "inputs; not if it is an input of another size",
         ),
