@@ -23,7 +23,7 @@ _PAST_F32 = nextafter(F32_MAX, inf)
 BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
     "u32": (-1, 2**32, 1.5, 2.0, float("nan")),
     "i32": (2**31, -(2**31) - 1, 0.5, -1.0, float("inf")),
-    "f32": (float("nan"), float("inf"), -float("inf"), 3.5e38, 2**128, _PAST_F32, -_PAST_F32),
+    "f32": (float("nan"), float("inf"), -float("inf"), _PAST_F32, 2**128),
 }
 
 
