@@ -13,14 +13,25 @@ from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
 from gpusim.trace import Trace
-from properties.clients import BESIDE, drive, keeps_to_program, other_program, tells_faults
+from properties.clients import (
+    BesideClient,
+    drive,
+    keeps_to_program,
+    other_program,
+    tells_faults,
+)
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
-from properties.model.marks import Looking, Marks, looked_at
+from properties.model.marks import Looking, Marks, apart, looked_at
 from properties.model.target import Delivery, Target, TargetRaised
 from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
 from properties.targets.twins import with_twins
+
+
+class LeftBehind(Exception):
+    """A runtime is closed, and its device still holds buffers that it made."""
+
 
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
@@ -38,14 +49,19 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     if opened.stats is not None and at >= 0:
         marks = Looking(trace, opened.stats, at)
     beside = None
-    if case.client == BESIDE and isinstance(opened.target, RuntimeTarget):
-        beside = _Beside(case, opened.target)
+    if isinstance(target, BesideClient):
+        beside = _Beside(case, target.target)
+        beside.meet(target)
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
     marks.closing()
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
+    other = None if beside is None else beside.execution(limits, trace)
+    left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
+    if left and isinstance(close_error, DeviceFault | None):
+        close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
     return Execution(
         case=case,
         history=history,
@@ -64,7 +80,8 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         looked=marks.looked,
         choices=opened.choices,
         close_error=close_error,
-        beside=None if beside is None else beside.execution(limits),
+        shares_driver=beside is not None,
+        beside=other,
     )
 
 
@@ -181,12 +198,18 @@ class _Beside:
     def __init__(self, case: Case, target: RuntimeTarget) -> None:
         self._kernels = with_twins(target.kernels)
         self._target = target.another(self._kernels)
+        # A fault must be met while an op of the runtime is under way that is to show it.
+        self._may_step = case.device.is_simulated and not case.device.shown_faults
         program = other_program(case.program, self._kernels)
         self._case = replace(case, program=program, client=PLAIN)
         self._running = _Running(program, self._target, _UNWATCHED)
         self._closes_early = len(program) % 2 == 0
         self._history: History | None = None
         self._close_error: Exception | None = None
+
+    def meet(self, client: BesideClient) -> None:
+        """Let the client of the first runtime know the second."""
+        client.meet(self._target.runtime, self.step if self._may_step else None)
 
     def step(self) -> None:
         """Issue the next op, if any is left."""
@@ -195,8 +218,11 @@ class _Beside:
         elif self._history is None and self._closes_early:
             self._end()
 
-    def execution(self, limits: Limits) -> Execution:
-        """Finish the second program, close its runtime, and return what it has shown."""
+    def execution(self, limits: Limits, trace: Trace) -> Execution:
+        """Finish the second program, close its runtime, and return what it has shown.
+
+        ``trace`` is that of both runtimes.
+        """
         self._running.finish()
         if self._history is None:
             self._end()
@@ -207,7 +233,9 @@ class _Beside:
             capabilities=self._target.capabilities,
             limits=limits,
             kernels=self._kernels,
-            trace=Trace(),
+            trace=apart(trace)[1],
+            tells_faults=bool(trace),
+            shares_driver=True,
             close_error=self._close_error,
         )
 

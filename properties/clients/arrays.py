@@ -13,6 +13,7 @@ import numpy as np
 
 from gpusim.errors import DeviceFault, MapFailed, SubmitFailed
 from gpusim.kernels import Kernel
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
     Alloc,
     AnyDispatch,
@@ -35,6 +36,8 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _EDGE_BYTES = 16
 _EDGE = 0xC5
+_MANY_PIECES, _MOST_PIECES = 100, 300
+"""A read of so many words is often done in pieces, and at most in so many: no byte counts them."""
 
 
 def drawn_for(op: Op) -> SeededChoices:
@@ -176,7 +179,7 @@ class OwnArraysClient(Client):
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
-        self._ways = (self._bytes, self._as_array, self._into, self._into_one)
+        self._ways = (self._bytes, self._as_array, self._into, self._into_one, self._in_words)
 
     def read(self, op: Read) -> Delivery:
         choices, handle = drawn_for(op), self.target.find(op.buffer)
@@ -187,6 +190,9 @@ class OwnArraysClient(Client):
             del span["size_bytes"]
         if not op.offset and choices.chance(1, 2):
             del span["offset"]
+        is_long = op.size_bytes >= WORD_BYTES * _MANY_PIECES
+        if is_long and choices.chance(1, 2):
+            return self._in_words(choices, op, handle, span)
         return choices.pick(self._ways)(choices, op, handle, span)
 
     def _bytes(
@@ -198,9 +204,21 @@ class OwnArraysClient(Client):
     def _as_array(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
+        """Two equal reads as arrays: each array is the client's alone."""
         asked, dtype, shape = choices.pick(_layouts(op.size_bytes))
-        ticket = self.target.runtime.read(handle, **span, **asked)
-        return _Spoilt(ticket, np.dtype(dtype), shape)
+        runtime = self.target.runtime
+        tickets = [runtime.read(handle, **span, **asked) for _ in range(2)]
+        return _Spoilt(tickets, np.dtype(dtype), shape)
+
+    def _in_words(
+        self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
+    ) -> Delivery:
+        """A read for each word, as of a table: hundreds may share a page."""
+        end = op.offset + op.size_bytes
+        starts = range(op.offset, end, WORD_BYTES)[:_MOST_PIECES] or [op.offset]
+        ends = [*starts[1:], end]
+        read = self.target.runtime.read
+        return _Joined([read(handle, at, to - at) for at, to in zip(starts, ends, strict=True)])
 
     def _into(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
@@ -253,6 +271,7 @@ def _outs(middle: np.ndarray[Any, Any]) -> list[Any]:
     words = middle.view(np.uint32)
     outs += [words, words.view(np.float32), words.data, array.array("I", bytes(middle.size))]
     outs += [words.reshape(())] if words.size == 1 else [words.reshape(-1, 1)]
+    outs += [words.reshape(1, -1).view(np.matrix)]
     outs += [] if words.size % 2 else [words.reshape(2, -1), middle.view("u4,f4")]
     return outs
 
@@ -337,23 +356,41 @@ class _Shared(_Given):
         return value
 
 
-class _Spoilt(_Given):
-    """A read as an array, which the client then overwrites; nobody else may see the change."""
+class _Joined(_Given):
+    """Reads of pieces, one after the other, which are joined."""
 
-    def __init__(self, ticket: Ticket, dtype: np.dtype[Any], shape: Iterable[int]) -> None:
-        super().__init__(ticket)
+    def __init__(self, tickets: list[Ticket]) -> None:
+        super().__init__(tickets[-1])
+        self._tickets = tickets
+
+    def result(self) -> bytes:
+        return b"".join([ticket.result() for ticket in self._tickets])
+
+
+class _Spoilt(_Given):
+    """Equal reads as arrays, each of which the client overwrites; nobody else may see a change."""
+
+    def __init__(self, tickets: list[Ticket], dtype: np.dtype[Any], shape: Iterable[int]) -> None:
+        super().__init__(tickets[-1])
+        self._tickets = tickets
         self._dtype, self._shape = dtype, tuple(shape)
         self._data: bytes | None = None
 
     def result(self) -> bytes:
         """The bytes before they were overwritten."""
         if self._data is None:
-            array = self._ticket.result()
-            if array.dtype != self._dtype or array.shape != self._shape:
-                raise BrokenPromise(
-                    f"a read of {self._dtype} in shape {self._shape} gives an array of "
-                    f"{array.dtype} in shape {array.shape}"
-                )
-            self._data = array.tobytes()
-            array.reshape(-1).view(np.uint8).fill(0xEE)
+            found = [self._spoilt(ticket.result()) for ticket in self._tickets]
+            if len({*found}) > 1:
+                raise BrokenPromise("of two equal reads as arrays, one changed with the other")
+            self._data = found[0]
         return self._data
+
+    def _spoilt(self, array: np.ndarray[Any, Any]) -> bytes:
+        if array.dtype != self._dtype or array.shape != self._shape:
+            raise BrokenPromise(
+                f"a read of {self._dtype} in shape {self._shape} gives an array of "
+                f"{array.dtype} in shape {array.shape}"
+            )
+        data = array.tobytes()
+        array.reshape(-1).view(np.uint8).fill(0xEE)
+        return data

@@ -16,7 +16,7 @@ _DOES = {
     "asking": "asks for values before any sync",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
-    "own_arrays": "reads into arrays of its own",
+    "own_arrays": "reads into arrays of its own, or each array twice, or word by word",
     "dropping": "issues a read before and after each read, and drops their tickets; "
     "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
     "commands of each replay again",
@@ -25,6 +25,8 @@ _DOES = {
     "misusing": "makes calls that are to be refused, in between",
     "sharing": "shares buffers with the runtime, and carries out some ops itself",
     "closing": "closes the runtime in the place of the last sync",
+    "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
+    "slow, hangs, fails or is lost",
     "wrong_thread": "issues most ops first from a thread that is to be refused",
     BESIDE: "runs a second runtime on the same device, with a like program of other data",
 }
@@ -39,6 +41,8 @@ _OWN: Mapping[tuple[str, str], str] = {
     ("dropping", "read"): "reads the same before it, and no bytes after it; drops both tickets",
     ("dropping", "replay"): "captures the commands again, and replays that graph instead",
     ("dropping", "sync"): "calls sync(timeout=0) before it",
+    (BESIDE, "capture"): "the other runtime goes on between the captured commands",
+    (BESIDE, "flush"): "both runtimes flush in an event loop, which then runs",
     ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "
     "a buffer of its own, then flushes, syncs or waits",
 }

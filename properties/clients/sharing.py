@@ -11,10 +11,10 @@ from typing import Any
 
 from wgpu import BufferUsage, GPUError, GPUValidationError
 
-from gpusim.errors import InvalidBinding, InvalidHandle, Refused
+from gpusim.errors import DeviceFault, InvalidBinding, InvalidHandle, Refused
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import GRID_BYTES, Alloc, Copy, DispatchIndirect, Free, Write
-from gpusim.runtime import Buffer
+from gpusim.runtime import Buffer, Stats
 from properties.clients.client import BrokenPromise, Client
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -38,13 +38,15 @@ class SharingClient(Client):
         self._mine: dict[str, Any] = {}
 
     def alloc(self, op: Alloc) -> None:
-        """Make every second buffer that the runtime would accept, if it has no memory budget."""
-        limits = self.target.limits
+        """Make every second buffer that the runtime would accept; it counts like any other."""
+        runtime, limits = self.target.runtime, self.target.limits
+        before = runtime.stats()
         fits = 0 < op.size_bytes <= limits.max_buffer_bytes and not op.size_bytes % WORD_BYTES
-        if not fits or limits.memory_budget_bytes is not None or next(self._turns) % 2:
+        if limits.memory_budget_bytes is not None:
+            fits &= before.live_bytes + op.size_bytes <= limits.memory_budget_bytes
+        if not fits or next(self._turns) % 2:
             self.target.perform(op)
             return
-        runtime = self.target.runtime
         self._offer_unfit(next(self._offers))
         native = self._made(op.size_bytes, _USAGE)
         if native is None:
@@ -52,6 +54,17 @@ class SharingClient(Client):
             return
         self._mine[op.buffer] = native
         self.target.name(op.buffer, runtime.adopt(native, label=op.buffer))
+        self._check_counted(before, op.size_bytes, 1)
+
+    def _check_counted(self, before: Stats, size_bytes: int, buffers: int) -> None:
+        """Check that ``stats()`` has so many bytes and buffers more since ``before``."""
+        now = self.target.runtime.stats()
+        more = now.live_bytes - before.live_bytes, now.live_buffers - before.live_buffers
+        if more != (size_bytes, buffers):
+            raise BrokenPromise(
+                f"an adopted buffer changes live_bytes and live_buffers by {more}, and not by "
+                f"{size_bytes, buffers}"
+            )
 
     def _offer_unfit(self, turn: int) -> None:
         """Offer a buffer that lacks a usage or is mapped; the runtime must refuse to adopt it."""
@@ -80,7 +93,11 @@ class SharingClient(Client):
         if native is None:
             return
         target = self.target
-        counts = target.runtime.adopt(native, label="counts")
+        try:
+            counts = target.runtime.adopt(native, label="counts")
+        except DeviceFault:
+            native.destroy()
+            raise
         try:
             bound = [target.find_bound(each) for each in op.buffers]
             kernel = target.kernels[op.kernel]
@@ -135,10 +152,12 @@ class SharingClient(Client):
 
     def free(self, op: Free) -> None:
         """Free; a buffer of the client's own must stay alive and unchanged after that."""
+        before = self.target.runtime.stats()
         self.target.perform(op)
         native = self._mine.pop(op.buffer, None)
         if native is None:
             return
+        self._check_counted(before, -native.size, -1)
         queue, wanted = self.target.runtime.device.queue, b"\xee" * native.size
         try:
             queue.write_buffer(native, 0, wanted)

@@ -294,7 +294,7 @@ _OFTEN: Mapping[str, Weights[bool]] = {
     "debug_submit_each": Weights((False, 19), (True, 1)),
 }
 _EVENLY = Weights((False, 1), (True, 1))
-_LONG_PROGRAMS = 100
+_LONG_PROGRAMS = 90
 """One program in this many has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
@@ -329,11 +329,20 @@ _SPLIT_GRAPHS = 5
 """Of the programs with a graph of several commands, one in this many has these fields."""
 
 
+_STREAMING = 6
+"""One long program in this many submits each command."""
+_STREAMED_BYTES = 4096
+"""Host writes of a hundred ops fill this in a long program."""
+
+
 def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
     """``preset`` without limits of a batch, mostly with ring or cached uniforms.
 
-    A long batch can fill the storage of ring and cached uniforms.
+    A long batch can fill the storage of ring and cached uniforms.  At times batches are as short as
+    can be instead, so that there are many of them.
     """
+    if choices.chance(1, _STREAMING):
+        return replace(preset, batch_commands=1, queued_write_bytes=_STREAMED_BYTES)
     roomy = replace(preset, **_ROOMY)
     uniforms = choices.weighted(_LASTING)
     return roomy if uniforms is None else replace(roomy, uniforms=uniforms, cache_bind_groups=True)

@@ -33,6 +33,7 @@ from gpusim.program import buffers_of
 from properties.generate.operands import (
     Parameters,
     Signature,
+    filling,
     nonce_bytes,
     nonce_floats,
     with_extremes,
@@ -172,9 +173,14 @@ class Draft:
         return f"r{self._reads - 1}"
 
     def next_data(self, size_bytes: int, real: bool = False) -> bytes:
-        """Data that no other write of the program carries; every eighth has extreme words."""
+        """Data that no other write of the program carries; every eighth has extreme words.
+
+        One in twelve repeats one word instead, as a host does that resets a buffer.
+        """
         self._writes += 1
         data = (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)
+        if not real and self._writes % 12 == 5:
+            return filling(self._writes // 12, size_bytes)
         return data if real or self._writes % 8 else with_extremes(self._writes // 8, data)
 
     def alloc(self, size_bytes: int, real: bool) -> LiveBuffer:

@@ -196,9 +196,11 @@ def _wrong_swaps(
     if draft.freed and choices.chance(1, 3):
         return ((old.name, choices.pick(draft.freed)),)
     swaps = {}
-    if draft.live and choices.chance(2, 3):
-        smallest = min(draft.live, key=lambda buffer: buffer.size_bytes)
-        swaps[old] = smallest if choices.chance(1, 2) else choices.pick(draft.live)
+    # Buffers of another kind would have to hold floats as well, in the whole program.
+    alike = [buffer for buffer in draft.live if buffer.real is old.real]
+    if alike and choices.chance(2, 3):
+        smallest = min(alike, key=lambda buffer: buffer.size_bytes)
+        swaps[old] = smallest if choices.chance(1, 2) else choices.pick(alike)
     if fits(draft, graph, swaps):
         return None
     return tuple((taken.name, given.name) for taken, given in swaps.items())
@@ -218,7 +220,7 @@ def _too_short(draft: Draft, graph: DraftedGraph) -> list[tuple[str, str]]:
         (buffer.name, other.name)
         for buffer, end in ends
         for other in draft.live
-        if other.size_bytes < end
+        if other.size_bytes < end and other.real is buffer.real
     ]
 
 

@@ -203,12 +203,15 @@ def near(
     """The scalars of an earlier dispatch of any kernel with these types: unchanged, or one is new.
 
     A cache keyed by content must find equal scalars again, and must miss where one of them
-    differs.
+    differs, be it in its last bit.
     """
     if choices.chance(2, 3):
         return last
     position = choices.integer(0, len(last) - 1)
-    return (*last[:position], new[position], *last[position + 1 :])
+    changed, old = new[position], last[position]
+    if type(old) is int and choices.chance(1, 2):
+        changed = old ^ 1
+    return (*last[:position], changed, *last[position + 1 :])
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:

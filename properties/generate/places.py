@@ -17,6 +17,10 @@ from properties.generate.operands import Signature, draw_counts, draw_grid, draw
 from properties.generate.shape import MoveName, Shape
 
 _COUNT_WORDS = (4, 8, 3, 66)
+_FAR_WORDS = (1 << 14) + 66
+"""More words than an offset of sixteen bits reaches; the grids are in the last of them."""
+_FAR = 40
+"""One new buffer for grids in this many is so long."""
 _BEFORE = Weights(("write", 4), ("kernel", 4), ("copy", 3), ("nothing", 3))
 _MOST_WRITTEN_WORDS = 4
 _AFTER = Weights(("write", 5), ("read", 2), ("dispatch", 4), ("free", 2), ("nothing", 4))
@@ -126,7 +130,8 @@ def indirect(choices: Choices, draft: Draft, shape: Shape) -> None:
     counts = _counts(choices, draft)
     if counts is None:
         return
-    offset = WORD_BYTES * choices.integer(0, (counts.size_bytes - GRID_BYTES) // WORD_BYTES)
+    last = (counts.size_bytes - GRID_BYTES) // WORD_BYTES
+    offset = WORD_BYTES * choices.integer(max(0, last - max(_COUNT_WORDS)), last)
     _prepare(choices, draft, shape, counts, offset)
     signature = choices.weighted(shape.kernels)
     buffers = bind(choices, draft, signature)
@@ -171,11 +176,12 @@ def _counts(choices: Choices, draft: Draft) -> LiveBuffer | None:
     pool = draft.counting()
     if pool and choices.chance(4, 5):
         return choices.pick(pool)
-    size = WORD_BYTES * choices.pick(_COUNT_WORDS)
+    words = choices.pick(_COUNT_WORDS)
+    size = WORD_BYTES * (_FAR_WORDS if choices.chance(1, _FAR) else words)
     if draft.is_capturing or draft.room_bytes < size:
         return choices.pick(pool) if pool else None
     counts = draft.alloc(size, False)
-    draft.write_counts(counts, 0, draw_counts(choices, size // WORD_BYTES))
+    draft.write_counts(counts, size - WORD_BYTES * words, draw_counts(choices, words))
     return counts
 
 

@@ -52,6 +52,8 @@ class Execution:
     """Whether the trace is complete, so that the laws can be checked."""
     tells_faults: bool = False
     """Whether each fault in the trace was met by an op, and is shown by that op."""
+    shares_driver: bool = False
+    """Whether another runtime called the same driver."""
     reports: tuple[Report, ...] = ()
     """What the layer's rules report of the calls on the device, if there is a layer."""
     shaders: tuple[ShaderReport, ...] = ()

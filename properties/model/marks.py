@@ -62,6 +62,21 @@ class Looking(Marks):
             self.looked = Looked(ops=position + 1, events=events, stats=self._stats())
 
 
+def apart(trace: Trace) -> tuple[Trace, Trace]:
+    """The events while an op or the close was under way, and those in between.
+
+    If a second runtime is on the driver, the latter are of its calls.
+    """
+    within, between = Trace(), Trace()
+    part = between
+    for event in trace:
+        part = within if event.kind in _BEGINS else part
+        part.events.append(event)
+        part = between if event.kind in _ENDS else part
+    return within, between
+
+
+_BEGINS, _ENDS = ("op", "close"), ("outcome", "closed")
 _LOOKED_AT = 4
 """In every fourth case or so, the counters are looked at in the middle."""
 

@@ -23,12 +23,13 @@ from properties.model.capabilities import Capabilities
 from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
+from properties.model.marks import apart
 from properties.model.refusals import refusals
 from properties.oracles.blame import last_writer
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
-from properties.oracles.faulted import follow, judge_reported, met_faults
+from properties.oracles.faulted import LOST, follow, judge_reported, met_faults
 from properties.oracles.growth import judge_growth
 from properties.oracles.injected import in_contract_terms, may_fail_close, shown_faults
 from properties.oracles.laws import Checker, LawContext, check
@@ -174,11 +175,12 @@ def _judge_meaning(
     else:
         expected = _meant(execution, oracles)
     failure = oracles.compare(program, expected, got, execution.capabilities)
-    met = met_faults(execution.trace)
+    met = _met_by(execution)
     if failure is not None:
         failure = _with_writer(failure, execution, expected)
         failure = replace(failure, refused=refusals(program, expected, got, execution.kernels))
-    elif execution.tells_faults:
+    elif execution.tells_faults and not (execution.shares_driver and LOST in (*met, *reported)):
+        # Which of two runtimes notices first that their device is lost is left open.
         # A device may fail without a plan too, and the target must report that.
         device = execution.case.device
         # Only a simulated device with its own plan fails exactly as planned; elsewhere the number
@@ -194,7 +196,7 @@ def _judge_meaning(
             closing=type(execution.close_error).__name__ if execution.close_error else "",
             each=shows_each_fault(execution.case.client),
         )
-        if failure is None and is_known:
+        if failure is None and is_known and not execution.shares_driver:
             failure = judge_planned(execution)
     if failure is None and execution.stats is not None:
         # Only our runtime has counters.  Its messages are about an op's bytes, whatever their form.
@@ -202,6 +204,12 @@ def _judge_meaning(
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure
+
+
+def _met_by(execution: Execution) -> list[str]:
+    """The faults that the runtime of ``execution`` met."""
+    trace = execution.trace
+    return met_faults(trace if execution.beside is None else apart(trace)[0])
 
 
 def _hides_losses(execution: Execution) -> bool:

@@ -1,26 +1,31 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
-One pass over the trace follows each pool and cache as the policy promises it.  Three things are
-failures: to make an object though a kept one fits, to drop one though there is room, and to submit
-though nothing asks for it.  A program that meets a fault is not checked, since what a fault drops
-is made again.  The laws say how many objects may be kept.  Nothing here looks at values.
+One pass over the trace follows each pool and cache as the policy promises it.  Five things are
+failures: to make an object though a kept one fits, to drop one though there is room, to submit
+though nothing asks for it, to keep a freed buffer that no command uses, and to wait for the queue
+though it has room.  A program that meets a fault is not checked, since what a fault drops is made
+again.  The laws say how many objects may be kept.  Nothing here looks at values.
 """
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from zlib import crc32
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Sync
+from gpusim.ops import Alloc, Free, Sync
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.text import write_op
 from properties.model.case import PLAIN
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
+from properties.oracles.laws.expected import counted_bytes
 
 About = Mapping[str, Any]
 _ONE_IN = 3
+_LONG = 200
+"""A program with more ops is long."""
 _LEAST_STAGING_BYTES = 256
 """The smallest class of staging buffers."""
 
@@ -29,10 +34,11 @@ def judge_thrift(execution: Execution) -> Failure | None:
     """The first object or submit of an execution that its policy should have saved.
 
     The seed of a case decides whether it is checked: one case in three is.  A case without a seed
-    is always checked.
+    is always checked, and so is a long one.
     """
     case = execution.case
-    if not execution.is_lawful or (case.seed and crc32(case.seed.encode()) % _ONE_IN):
+    is_drawn = not case.seed or len(case.program) > _LONG or not crc32(case.seed.encode()) % _ONE_IN
+    if not execution.is_lawful or not is_drawn:
         return None
     followed = _Followed(case.policy, asks=case.client != PLAIN)
     handlers = followed.handlers()
@@ -81,6 +87,8 @@ class _Followed:
         self._fence_source = 0
         self._acts = self._done = self._submitted = 0
         """Numbers of queue acts: of the last, of the last known to be done, of the last submit."""
+        self._queued: deque[tuple[int, int]] = deque()
+        """Host writes that are not known to be done: the act of each, and its bytes."""
         self._mapped: dict[int, int] = {}
         """Staging buffers that are being mapped, and the act that their map waits for."""
         self._commands = 0
@@ -89,6 +97,12 @@ class _Followed:
         self._slots = self._peak_slots = self._made_slots = 0
         """Uniforms of the current batch, the most of any batch, and buffers made for them."""
         self._slot_sizes: dict[int, None] = {}
+        self._takes_free = self._makes = False
+        """Whether the current op is a free, or an alloc."""
+        self._allocated: set[int] = set()
+        """Buffers of the program."""
+        self._bound: list[Any] = []
+        """What the commands of the last batch bind or copy, and the grids that they read."""
         self._written: list[str] = []
         """The roles of the buffers that the host has written for the current batch."""
 
@@ -102,6 +116,7 @@ class _Followed:
             "create_bind_group": self._group,
             "encode": self._encode,
             "copy": self._copy,
+            "dispatch": self._dispatch,
             "submit": self._submit,
             "map": self._map,
             "take": self._take,
@@ -113,7 +128,9 @@ class _Followed:
             self.wasted = trait, reason, self._position
 
     def _op(self, about: About) -> None:
-        self._position, self._is_sync = about["position"], type(about["op"]) is Sync
+        op = type(about["op"])
+        self._position, self._is_sync = about["position"], op is Sync
+        self._takes_free, self._makes = op is Free, op is Alloc
 
     def _create(self, about: About) -> None:
         number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
@@ -127,6 +144,8 @@ class _Followed:
             if self._fence_source:
                 self._waste("fence", "a second buffer is made for the fence of a sync")
             self._fence_source = number
+        elif self._makes:
+            self._allocated.add(number)
 
     def _create_uniform(self, size_bytes: int) -> None:
         if self._policy.uniforms is Uniforms.RING:
@@ -147,6 +166,8 @@ class _Followed:
 
     def _destroy(self, about: About) -> None:
         number = about["buffer"]
+        if number in self._allocated and not self._takes_free and not self._is_used(number):
+            self._waste("frees", "a freed buffer is kept until a submit that does not use it")
         if number not in self._free:
             return
         if len(self._free) <= self._policy.staging_buffers:
@@ -157,10 +178,20 @@ class _Followed:
             )
         del self._free[number]
 
+    def _is_used(self, number: int) -> bool:
+        """Whether a command of the last batch uses a buffer."""
+        return any([number in bound for bound in self._bound])
+
+    def _dispatch(self, about: About) -> None:
+        self._bound += [each[:1] for each in about["ranges"]]
+        if len(about["groups"]) == 2:
+            self._bound.append(about["groups"][:1])
+
     def _write(self, about: About) -> None:
         role = about["role"]
         if role == Role.STORAGE:
             self._acts += 1
+            self._queued.append((self._acts, len(about["data"])))
             return
         if role == Role.UPLOAD or self._policy.uniforms is Uniforms.RING:
             if role in self._written:
@@ -191,11 +222,12 @@ class _Followed:
 
     def _encode(self, about: About) -> None:
         self._commands, self._pages = about["commands"], {}
-        self._slots, self._written = 0, []
+        self._slots, self._written, self._bound = 0, [], []
         if about["reason"] == "read" and self._policy.join_reads and not self._asks:
             self._waste("submits", "a read is submitted by itself, and nobody waits for it")
 
     def _copy(self, about: About) -> None:
+        self._bound.append((about["source"], about["target"]))
         if about["target_role"] != Role.STAGING:
             return
         number, size_bytes = about["target"], about["size_bytes"]
@@ -263,4 +295,16 @@ class _Followed:
         self._free[number] = self._sizes.get(number, 0)
 
     def _drain(self, about: About) -> None:
+        """Check that host writes fill more than what may wait, without the one that comes."""
+        most = self._policy.queued_write_bytes
+        while self._queued and self._queued[0][0] <= self._done:
+            self._queued.popleft()
+        if most is not None:
+            held = sum([counted_bytes(size_bytes, most) for _, size_bytes in self._queued])
+            if held <= most:
+                self._waste(
+                    "drain",
+                    f"a write waits for the queue, though {held} bytes of host writes are not "
+                    f"known to be done, and {2 * most} may be",
+                )
         self._done = self._submitted

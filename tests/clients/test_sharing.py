@@ -1,5 +1,6 @@
 """The client that shares buffers finds the mistakes that only shared buffers show."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,3 +86,25 @@ def test_programs_show_the_same_over_shared_buffers(device_name: str) -> None:
         )
         found = judge(shared, factory, MEANING_ONLY).failure
         assert found is None, f"{found}\n{case.policy}\n{case.program}"
+
+
+class AdoptedForFree(BufferTable):
+    """Adopted buffers are left out of the live bytes."""
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        buffer = super().add(device_buffer, size_bytes, label)
+        self.live_bytes -= size_bytes if device_buffer.is_adopted else 0
+        return buffer
+
+    def remove(self, buffer: Buffer) -> DeviceBuffer:
+        device_buffer = super().remove(buffer)
+        self.live_bytes += buffer.size_bytes if device_buffer.is_adopted else 0
+        return device_buffer
+
+
+def test_an_adopted_buffer_counts_in_the_statistics_and_for_the_budget() -> None:
+    broken = Parts(buffers=AdoptedForFree)
+    assert "live_bytes" in str(failure("sharing", parts=broken))
+    tight = replace(PRESETS["ring"], memory_budget_bytes=64 * 1024)
+    assert failure("sharing", tight) is None
+    assert failure("sharing", tight, parts=broken) is not None

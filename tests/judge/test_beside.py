@@ -1,11 +1,21 @@
 """Two runtimes on one driver: each does its own program, whatever the other does in between."""
 
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
 import pytest
 
+from gpusim.errors import DeviceFault
 from gpusim.kernels import AFFINE, BUILTIN, SCRAMBLE
 from gpusim.ops import Capture, Dispatch, DispatchIndirect, Write
 from gpusim.program import Program
+from gpusim.runtime import Buffer, Driver, Parts, Runtime
+from gpusim.runtime.buffers import BufferTable
+from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.graph import Captures
+from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.policy import PRESETS
+from gpusim.runtime.readbacks import Readbacks
 from properties.clients import BESIDE, other_program
 from properties.execute import execute
 from properties.model.case import PLAIN, Case, parse_device
@@ -57,6 +67,84 @@ def test_what_two_runtimes_share_by_mistake_is_found(mutant: Mutant) -> None:
     programs = [Program(PROGRAM.ops[:length]) for length in LENGTHS]
     cases = [case_of("simulated", policy, each) for policy in PRESETS for each in programs]
     assert any(judge(case, factory, MEANING_ONLY).failure is not None for case in cases)
+
+
+class OneCapture(Runtime):
+    """While one runtime captures, what others on its driver call is captured as well."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, Captures]] = WeakKeyDictionary()
+
+    def _assemble_stores(self, parts: Parts) -> None:
+        super()._assemble_stores(parts)
+        self._captures = self.shared.setdefault(self._driver, self._captures)
+
+
+class AnyHandle(BufferTable):
+    def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
+        native = buffer._device_buffer
+        return super().device_buffer(buffer) if native is None else native
+
+
+class TakesHandles(Runtime):
+    """The buffers of other runtimes are accepted."""
+
+    def _assemble_stores(self, parts: Parts) -> None:
+        super()._assemble_stores(parts)
+        self._buffers.__class__ = AnyHandle
+
+
+class OneLoop(Readbacks):
+    """The runtimes of a driver share the polls of a loop."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, LoopPolls]] = WeakKeyDictionary()
+
+    def __init__(self, driver: Driver, *given: Any) -> None:
+        super().__init__(driver, *given)
+        self._loop_polls = self.shared.setdefault(driver, self._loop_polls)
+
+
+class OneFault(Readbacks):
+    """The runtimes of a driver share the fault that nobody raised yet."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, dict[str, DeviceFault | None]]] = WeakKeyDictionary()
+
+    def __init__(self, driver: Driver, *given: Any) -> None:
+        self._faults = self.shared.setdefault(driver, {})
+        super().__init__(driver, *given)
+
+    @property
+    def unseen(self) -> DeviceFault | None:
+        return self._faults.get("")
+
+    @unseen.setter
+    def unseen(self, fault: DeviceFault | None) -> None:
+        self._faults[""] = fault
+
+
+MEETING = Program.parse(
+    "alloc a 64\nalloc b 64\nread a 0 64 -> r0\nread b 0 64 -> r1\nflush\n"
+    "capture g dispatch affine a 3,5 1x1x1; copy a 0 b 0 64\nreplay g * -\n"
+    "write a 0 01020304\nwrite b 0 05060708\nread a 0 64 -> r2\nread b 0 32 -> r3\n"
+    "copy b 0 a 0 4\nsync\nread b 0 16 -> r4\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("faults", "broken"),
+    [
+        ("", {"make_runtime": OneCapture}),
+        ("", {"make_runtime": TakesHandles}),
+        ("", {"parts": Parts(readbacks=OneLoop)}),
+        (" refused_maps=0", {"parts": Parts(readbacks=OneFault)}),
+    ],
+    ids=["capture", "handle", "loop", "fault"],
+)
+def test_what_belongs_to_one_runtime_is_looked_at_beside_another(
+    faults: str, broken: dict[str, Any]
+) -> None:
+    case = case_of(f"simulated{faults}", "ring", MEETING)
+    assert judge(case, RuntimeFactory("simulated", **broken), MEANING_ONLY).failure is not None
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
 
 
 def test_a_failure_beside_tells_the_other_program() -> None:

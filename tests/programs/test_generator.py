@@ -39,6 +39,7 @@ from gpusim.program import Program, buffers_of
 from properties.generate.choices import DrawnChoices, SeededChoices
 from properties.generate.generator import generate
 from properties.generate.measure import writers_of_reads
+from properties.generate.operands import filling
 from reference import run
 
 PROGRAMS = 2000
@@ -273,11 +274,24 @@ def test_no_two_writes_of_a_program_carry_the_same_data_unless_one_repeats_the_o
         data = [op.data for op in dict.fromkeys(writes)]
         repeats += len(writes) - len(data)
         # Few numbers suit a grid on the GPU, so that its writes may well be alike.
-        data = [found for found in data if not _are_counts(found)]
+        data = [found for found in data if not _are_counts(found) and not _is_filling(found)]
         assert len(set(data)) == len(data)
         heads = [found[:1] for found in data if len(found) % 4]
         assert len(set(heads)) == len(heads)
     assert repeats > 100
+
+
+def _is_filling(data: bytes) -> bool:
+    """Whether a write repeats one word, as one in twelve does on purpose."""
+    return any(data == filling(number, len(data)) for number in range(3))
+
+
+def test_some_writes_fill_with_zeros_and_some_with_what_is_no_true_float() -> None:
+    writes = [op.data for program in sample().programs for op in program if isinstance(op, Write)]
+    filled = [data for data in writes if len(data) >= 4 and _is_filling(data)]
+    assert sum(not any(data) for data in filled) > len(writes) // 60
+    floats = [np.frombuffer(data, np.float32) for data in filled if len(data) % 4 == 0]
+    assert sum(not each.any() and np.signbit(each).any() for each in floats) > len(writes) // 100
 
 
 def _are_counts(data: bytes) -> bool:
