@@ -28,6 +28,11 @@ from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
 from properties.targets.twins import with_twins
 
+
+class LeftBehind(Exception):
+    """A runtime is closed, and its device still holds buffers that it made."""
+
+
 CHANGED = "changed after delivery"
 """The late error of a read whose bytes changed between delivery and end."""
 
@@ -53,6 +58,10 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
+    other = None if beside is None else beside.execution(limits, trace)
+    left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
+    if left and isinstance(close_error, DeviceFault | None):
+        close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
     return Execution(
         case=case,
         history=history,
@@ -72,7 +81,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         choices=opened.choices,
         close_error=close_error,
         shares_driver=beside is not None,
-        beside=None if beside is None else beside.execution(limits, trace),
+        beside=other,
     )
 
 

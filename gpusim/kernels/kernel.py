@@ -34,7 +34,8 @@ _INTEGER_RANGES: dict[Dtype, tuple[int, int]] = {
     "i32": (-(2**31), 2**31 - 1),
 }
 _PACK_CODES: dict[Dtype, str] = {"u32": "I", "i32": "i", "f32": "f"}
-_F32_MAX = float(np.finfo(np.float32).max)
+F32_MAX = float(np.finfo(np.float32).max)
+"""The largest f32."""
 _UNORDERED = (str, bytes, bytearray, memoryview, Set)
 
 
@@ -269,7 +270,7 @@ class Kernel:
 
     def _floats_fit(self, scalars: Sequence[int | float]) -> bool:
         # A float just past the largest is not refused: packing rounds it down.
-        return all(abs(scalars[at]) <= _F32_MAX for at in self._float_positions)
+        return all(abs(scalars[at]) <= F32_MAX for at in self._float_positions)
 
     def check(
         self,
@@ -319,8 +320,8 @@ def _fits(dtype: Dtype, value: object) -> bool:
         return False
     if dtype == "f32":
         if isinstance(value, (int, np.integer)):
-            return abs(int(value)) <= _F32_MAX
-        return isinstance(value, (float, np.floating)) and abs(float(value)) <= _F32_MAX
+            return abs(int(value)) <= F32_MAX
+        return isinstance(value, (float, np.floating)) and abs(float(value)) <= F32_MAX
     low, high = _INTEGER_RANGES[dtype]
     return isinstance(value, (int, np.integer)) and low <= int(value) <= high
 

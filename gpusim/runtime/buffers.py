@@ -68,6 +68,8 @@ class Buffer(Handle):
             OutOfRange: the offset or the size is no whole number.
         """
         try:
+            if bool in (type(offset), type(size_bytes)):
+                raise TypeError
             start = index(offset)
             size = self.size_bytes - start if size_bytes is None else index(size_bytes)
         except TypeError:
@@ -128,6 +130,8 @@ class BufferTable:
         self.peak_bytes = 0
         self.total_bytes = 0
         self._live: dict[int, Buffer] = {}
+        self._by_native: dict[int, Buffer] = {}
+        """The live handles by the ``id`` of the object that each stands for, and keeps alive."""
         self._uids = count(1)
 
     def count_from(self, uid: int) -> None:
@@ -144,6 +148,7 @@ class BufferTable:
             label=label,
         )
         self._live[buffer.uid] = buffer
+        self._by_native[id(device_buffer.native)] = buffer
         self.live_bytes += size_bytes
         self.total_bytes += size_bytes
         self.peak_bytes = max(self.peak_bytes, self.live_bytes)
@@ -151,13 +156,12 @@ class BufferTable:
 
     def check_new(self, native: object) -> None:
         """Raise InvalidHandle if ``native`` has a live handle already."""
-        for buffer in self:
-            device_buffer = buffer._lent or buffer._device_buffer
-            if device_buffer is not None and device_buffer.native is native:
-                raise InvalidHandle(
-                    f"cannot adopt {native!r} because {buffer!r} stands for it already (probably "
-                    "it was adopted twice)"
-                )
+        buffer = self._by_native.get(id(native))
+        if buffer is not None:
+            raise InvalidHandle(
+                f"cannot adopt {native!r} because {buffer!r} stands for it already (probably "
+                "it was adopted twice)"
+            )
 
     def device_buffer(self, buffer: Buffer) -> DeviceBuffer:
         """The device buffer of a live handle of this table; InvalidHandle for any other."""
@@ -198,7 +202,7 @@ class BufferTable:
         """End a handle's life; gives the device buffer that it stood for."""
         device_buffer = buffer._lent or self.device_buffer(buffer)
         buffer._device_buffer = buffer._lent = None
-        del self._live[buffer.uid]
+        del self._live[buffer.uid], self._by_native[id(device_buffer.native)]
         self.live_bytes -= buffer.size_bytes
         return device_buffer
 

@@ -5,6 +5,7 @@ Pure: they see arguments and limits only.  The runtime decides their order.
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import compress
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -55,8 +56,11 @@ def whole(what: str, value: object, name: str = "offset") -> int:
 
 def seconds(what: str, value: float | None) -> float | None:
     """A timeout in seconds, or None for no timeout; OutOfRange unless it is at least 0."""
-    if value is None or (isinstance(value, int | float) and value >= 0):
-        return value
+    if value is None:
+        return None
+    # NumPy's numbers are real numbers too, and its bools are not.
+    if isinstance(value, Real) and not isinstance(value, bool) and value >= 0:
+        return value if isinstance(value, int | float) else float(value)
     raise OutOfRange(
         f"cannot {what} with timeout={short(value)} because that is no number of seconds from 0 "
         "on (probably None was meant, which waits as long as it takes)"

@@ -6,7 +6,7 @@ device or a buffer handle.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from operator import index
 from typing import Any
 
@@ -16,6 +16,9 @@ from gpusim.errors import InvalidData
 from gpusim.kernels.kernel import NUMPY_DTYPES
 
 _FOREIGN = (">", "!")
+_NATIVE = "@=<"
+_TEXTS = ("u", "w")
+"""The formats of characters in a plain buffer."""
 _WORD_BYTES = 4
 _HINTS = {
     "a": "np.asarray(..., dtype) of it was meant",
@@ -46,7 +49,8 @@ def plain_bytes(data: Any) -> memoryview:
             f"cannot write data of type {kind} because it has no plain bytes "
             f"(probably {_HINTS.get(kind, _HINTS['a'])})"
         ) from None
-    if view.format.startswith(_FOREIGN) or "O" in view.format:
+    is_text = view.format.strip(_NATIVE) in _TEXTS
+    if view.format.startswith(_FOREIGN) or "O" in view.format or is_text:
         raise InvalidData(
             f"cannot write a buffer of format {view.format!r} because its elements are not this "
             "machine's plain bytes (probably it needs a conversion)"
@@ -69,19 +73,23 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
             f"cannot write an array of {dtype.str} because its byte order is not the device's "
             "(probably array.astype(array.dtype.newbyteorder('=')) was meant)"
         )
-    if isinstance(array, np.ma.MaskedArray):
-        raise InvalidData(
-            "cannot write a masked array because a buffer has no mask (probably its filled() was "
-            "meant)"
-        )
+    _check_unmasked("write", array, "its filled()")
     _check_elements(dtype)
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _check_unmasked(what: str, array: np.ndarray[Any, Any], meant: str) -> None:
+    if isinstance(array, np.ma.MaskedArray):
+        raise InvalidData(
+            f"cannot {what} a masked array because a buffer has no mask "
+            f"(probably {meant} was meant)"
+        )
 
 
 def _elements_of(view: memoryview) -> np.dtype[Any] | None:
     """The dtype of a plain buffer; None if NumPy has no such dtype, or only a compound one."""
     try:
-        return np.dtype(view.format) if len(view.format.lstrip("@=<")) == 1 else None
+        return np.dtype(view.format) if len(view.format.lstrip(_NATIVE)) == 1 else None
     except TypeError:
         return None
 
@@ -145,8 +153,11 @@ def _writable(out: Any, size_bytes: int) -> memoryview:
             f"buffer of that size (probably its shape or dtype differs): {type(out).__name__}"
         )
     if isinstance(out, np.ndarray):
+        _check_unmasked("read into", out, "its data")
         _check_readable(out.dtype)
-        return out.reshape(-1).view(np.uint8).data if out.size else memoryview(bytearray())
+        # A matrix keeps its two dimensions, unless it is taken as a plain array.
+        plain = np.asarray(out)
+        return plain.reshape(-1).view(np.uint8).data if out.size else memoryview(bytearray())
     dtype = _elements_of(view)
     if dtype is None:
         raise InvalidData(
@@ -176,6 +187,11 @@ def _dtype_of(given: Any) -> np.dtype[Any]:
 
 
 def _check_readable(dtype: np.dtype[Any]) -> None:
+    if dtype.subdtype is not None:
+        raise InvalidData(
+            f"cannot read as {dtype} because an array has no such elements (probably the shape "
+            "belongs into shape=)"
+        )
     if dtype.hasobject or dtype.kind in "mMbU" or dtype.itemsize == 0 or dtype.char in "gG":
         raise InvalidData(
             f"cannot read as {dtype} because the bytes of a device are no such elements "
@@ -198,12 +214,23 @@ def _layout(
             f"cannot read {size_bytes} bytes as {dtype} of shape {sizes} because that array has "
             f"{math.prod(sizes) * dtype.itemsize} bytes (probably size_bytes counts elements)"
         )
+    try:
+        # What NumPy refuses now, it would refuse when the read is delivered.
+        np.empty(sizes, dtype)
+    except ValueError as error:
+        raise InvalidData(
+            f"cannot read into an array of {len(sizes)} dimensions because NumPy makes none of "
+            f"that shape (probably another shape was meant): {error}"
+        ) from None
     return dtype, sizes
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:
     try:
-        sizes = tuple(map(index, shape)) if hasattr(shape, "__iter__") else (index(shape),)
+        given = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        if isinstance(shape, Mapping | Set) or bool in map(type, given):
+            raise TypeError
+        sizes = tuple(map(index, given))
     except TypeError:
         sizes = (-1,)
     if min(sizes, default=0) < 0:

@@ -33,6 +33,8 @@ from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.graph import CopyCall, DispatchCall, GridIn
 
 _PLAIN_GRID = (int, int, int)
+_MOST_NUMBERED = 2**32
+"""The most groups that a kernel can tell apart."""
 AnyGrid = int | Sequence[int] | GridIn
 """A grid as a caller gives it."""
 
@@ -287,9 +289,10 @@ class Planner:
         if not isinstance(grid, GridIn):
             return self._shapes.get(kernel, checks.grid_of(kernel, grid))
         device_buffer = self._buffers.device_buffer(grid.counts)
-        checks.check_grid_in(kernel, buffers, grid.counts, grid.offset)
+        offset = checks.whole("dispatch", grid.offset)
+        checks.check_grid_in(kernel, buffers, grid.counts, offset)
         checks.check_holds_grids(kernel, grid.counts, device_buffer)
-        return GridAt(device_buffer, grid.offset)
+        return GridAt(device_buffer, offset)
 
 
 def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | None:
@@ -324,20 +327,29 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
             f"{kernel.max_groups} that its u32 index can count (probably several dispatches "
             "are needed)"
         )
-    if groups > max_per_dimension**3:
+    if groups == 0 or max(grid) <= max_per_dimension:
+        return Launch(groups, grid)
+    box = spread(groups, max_per_dimension)
+    if max(box) > max_per_dimension:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} over {grid} because three dimensions of "
             f"{max_per_dimension} do not hold {groups} workgroups (probably several dispatches "
             "are needed)"
         )
-    if groups == 0 or max(grid) <= max_per_dimension:
-        return Launch(groups, grid)
-    return Launch(groups, spread(groups, max_per_dimension))
+    return Launch(groups, box)
 
 
 def spread(groups: int, max_per_dimension: int) -> Grid:
-    """The smallest x by y by z box of at least ``groups``, each within the limit."""
+    """The smallest x by y by z box of at least ``groups``; z exceeds the limit if there is none.
+
+    A kernel numbers the groups of the box in a u32.  So the box has at most 2^32 groups, or some
+    would run twice.  If the smallest box has more, the sides of the box are a power of two, which
+    can be done with 2048 or more a dimension; every WebGPU device has 65,535.
+    """
     layers = -(-groups // (max_per_dimension * max_per_dimension))
     rows = -(-groups // (max_per_dimension * layers))
     columns = -(-groups // (rows * layers))
+    if columns * rows * layers > _MOST_NUMBERED:
+        columns = rows = 1 << min(16, max_per_dimension.bit_length() - 1)
+        layers = -(-groups // (columns * rows))
     return columns, rows, layers

@@ -8,7 +8,7 @@ batch.  Tickets settle only here, each once, in the order in which their reads w
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from time import monotonic
 from typing import Any
 
@@ -32,14 +32,15 @@ _NOTHING = memoryview(b"")
 class Ticket(Handle):
     """A pending read: gives its value or its own error, whenever asked.
 
-    ``begin`` submits the read if it is still recorded; then ``readbacks`` settles it.
+    ``begin`` checks a timeout, and submits the read if it is still recorded; then ``readbacks``
+    settles it.
     """
 
     _instead = "its result() was meant"
 
     def __init__(
         self,
-        begin: "Callable[[Ticket], None]",
+        begin: "Callable[[Ticket, float | None], float | None]",
         readbacks: "Readbacks",
         page: StagingPage | None = None,
     ) -> None:
@@ -67,8 +68,7 @@ class Ticket(Handle):
             WaitTimedOut: a TimeoutError; the read is still pending, and may be asked again.
         """
         if not self._settled:
-            seconds = checks.seconds("wait for a read", timeout)
-            self._begin(self)
+            seconds = self._begin(self, timeout)
             self._readbacks.settle_through(self, seconds)
         return self._outcome()
 
@@ -89,7 +89,7 @@ class Ticket(Handle):
                 "(probably the result of a call was passed instead of the function)"
             )
         if self._settled:
-            _call(callback, self)
+            _call([callback], self)
             return
         self._callbacks.append(callback)
         if len(self._callbacks) == 1:
@@ -97,7 +97,7 @@ class Ticket(Handle):
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._settled:
-            self._begin(self)
+            self._begin(self, None)
             yield from self._readbacks.settle_through_async(self).__await__()
         return self._outcome()
 
@@ -136,9 +136,10 @@ class Ticket(Handle):
             raise InternalError("cannot settle a ticket because it was settled before")
         self._settled = True
         self._value, self._error = value, error
+        # The page may be much larger than the read, and the caller may keep the ticket.
+        self._page = None
         callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            _call(callback, self)
+        _call(callbacks, self)
 
     def _outcome(self) -> Any:
         if self._error is not None:
@@ -147,11 +148,16 @@ class Ticket(Handle):
         return self._value
 
 
-def _call(callback: Callable[[Ticket], object], ticket: Ticket) -> None:
-    try:
-        callback(ticket)
-    except Exception:
-        _log.exception("a done callback of a read raised")
+def _call(callbacks: Sequence[Callable[[Ticket], object]], ticket: Ticket) -> None:
+    for at, callback in enumerate(callbacks):
+        try:
+            callback(ticket)
+        except Exception:
+            _log.exception("a done callback of a read raised")
+        except BaseException:
+            # After a KeyboardInterrupt no other call would reach the callbacks behind this one.
+            _call(callbacks[at + 1 :], ticket)
+            raise
 
 
 class Readback:
@@ -160,7 +166,7 @@ class Readback:
     A read of no bytes has no page.
     """
 
-    __slots__ = ("destination", "page", "page_offset", "size_bytes", "ticket")
+    __slots__ = ("destination", "error", "page", "page_offset", "size_bytes", "ticket")
 
     def __init__(
         self,
@@ -176,11 +182,21 @@ class Readback:
         self.page = page
         self.page_offset = page_offset
         self.size_bytes = size_bytes
+        self.error: DeviceFault | None = None
+        """Why the value could not be made of the bytes that have arrived."""
 
     def value_in(self, data: memoryview) -> Any:
-        """The value, copied from the bytes of its page."""
+        """The value, copied from the bytes of its page; None if it fails, and ``error`` is set."""
         start = self.page_offset
-        return self.destination.deliver(data[start : start + self.size_bytes])
+        try:
+            return self.destination.deliver(data[start : start + self.size_bytes])
+        except Exception as error:
+            # The error itself is not kept, since its frames hold views on mapped memory.
+            self.error = MapFailed(
+                f"cannot deliver {self.size_bytes} bytes because of {error!r} (probably the host "
+                "has no memory left)"
+            )
+            return None
 
 
 class Readbacks:
@@ -236,6 +252,8 @@ class Readbacks:
             page.error = fault
             page.mapping = None
             self._staging.discard(page.buffer)
+            if self._listened:
+                self._loop_polls.start(self._poll_for_loop)
 
     def fail_all(self, fault: DeviceFault) -> None:
         """Give every undelivered read the same error, and deliver the errors."""
@@ -270,7 +288,16 @@ class Readbacks:
             self._deliver(readback)
 
     def poll(self) -> int:
-        """Deliver the reads that have arrived, in order; returns how many are still pending."""
+        """Deliver the reads that have arrived, in order; returns how many are still pending.
+
+        A running loop then polls on by itself while a callback waits.
+        """
+        pending = self._deliver_arrived()
+        if self._listened and self._is_under_way:
+            self._loop_polls.start(self._poll_for_loop)
+        return pending
+
+    def _deliver_arrived(self) -> int:
         while self._is_under_way:
             readback = self._queue[0]
             if not self._has_arrived(readback, 0):
@@ -323,7 +350,7 @@ class Readbacks:
     def _poll_for_loop(self) -> bool:
         """Poll; returns whether a callback still waits for a submitted read."""
         before = len(self._queue)
-        has_come = self.poll() < before
+        has_come = self._deliver_arrived() < before
         is_wanted = self._listened > 0 and self._is_under_way
         if has_come and is_wanted:
             # The next read is likely to arrive soon.
@@ -333,12 +360,11 @@ class Readbacks:
     def _deliver(self, readback: Readback) -> None:
         """Take the bytes and settle the ticket; all state is consistent before callbacks run."""
         page = readback.page
-        value = (
-            readback.destination.deliver(_NOTHING) if page is None else self._value(readback, page)
-        )
+        value = readback.value_in(_NOTHING) if page is None else self._value(readback, page)
+        error = readback.error if page is None else page.error or readback.error
         self._queue.popleft()
         self._listened -= readback.ticket.has_callbacks
-        readback.ticket.settle(value, None if page is None else page.error)
+        readback.ticket.settle(value, error)
 
     def _value(self, readback: Readback, page: StagingPage) -> Any:
         """The value of a read, None if its page has an error.

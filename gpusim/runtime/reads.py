@@ -6,6 +6,7 @@ Nothing here maps, settles or delivers a read: ``readbacks`` does.
 import asyncio
 
 from gpusim.errors import DeviceFault, WaitTimedOut
+from gpusim.runtime import checks
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.byte_plans import words_down, words_up
 from gpusim.runtime.commands import CopyCommand, DeviceBuffer, Role
@@ -123,13 +124,14 @@ class Reads:
         self._after_sync(fault)
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
-        """Submit and settle all that is left; gives a fault that no call has raised yet.
+        """Submit, wait for and settle all that is left; gives a fault that no call has raised yet.
 
         Reads that have not arrived after ``seconds`` fail.
         """
         try:
             if not self._driver.lost:
                 self._recorder.submit(FlushReason.CLOSE)
+                self.goal_of_sync()
         except DeviceFault as fault:
             self._guard.keep(fault)
         if not self._driver.lost and self._readbacks.last_ticket is not None:
@@ -151,11 +153,13 @@ class Reads:
         source, self._fence_source = self._fence_source, None
         return [] if source is None else [source]
 
-    def _begin(self, ticket: Ticket) -> None:
-        """Submit a read that somebody is about to wait for."""
+    def _begin(self, ticket: Ticket, timeout: float | None) -> float | None:
+        """Submit a read that somebody is about to wait for; gives the checked timeout."""
         self._guard.check_wait()
+        seconds = checks.seconds("wait for a read", timeout)
         if ticket.is_recorded:
             self._recorder.submit(FlushReason.READ)
+        return seconds
 
     def _goal_or_fault(self) -> tuple[Ticket | None, DeviceFault | None]:
         """The goal of a sync; or, if a fault prevents the fence, the last read and the fault."""

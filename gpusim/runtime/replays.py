@@ -188,11 +188,17 @@ class Replays:
         plans = zip(bound.dispatches, entries, strict=True)
         values = iter([plan.kernel.pack(scalars, plan.groups) for plan, scalars in plans])
         _check_not_lost(bound)
-        with self._recorder.all_or_nothing(bound.written):
-            for at, step in enumerate(bound.steps):
-                if at:
-                    self._check_can_go_on(bound)
-                self._play_step(step, values)
+        counted: list[str] = []
+        try:
+            with self._recorder.all_or_nothing(bound.written):
+                for at, step in enumerate(bound.steps):
+                    if at:
+                        self._check_can_go_on(bound)
+                    counted.append(self._play_step(step, values))
+        except BaseException:
+            for counter in counted:
+                self._done[counter] -= 1
+            raise
 
     def _check_can_go_on(self, bound: BoundGraph) -> None:
         """Raise the error that forbids the next step of a replay."""
@@ -206,20 +212,22 @@ class Replays:
                     "by a done callback of a read)"
                 )
 
-    def _play_step(self, step: Step, payloads: Any) -> None:
+    def _play_step(self, step: Step, payloads: Any) -> str:
+        """Carry out a step; gives the name of the counter that counts it."""
         if isinstance(step, CopyCall):
             if step.size_bytes:
                 self._transfers.copy(step)
             self._done["copies"] += 1
-            return
+            return "copies"
         payload = next(payloads)
         if self._debug is not None and self._debug.drops():
-            return
+            return "dispatches_dropped"
         if step.groups:
             self._recorder.dispatch(step, payload)
         self._done["dispatches"] += 1
         if self._debug is not None:
             self._debug.after_dispatch()
+        return "dispatches"
 
 
 def _check_not_lost(bound: BoundGraph) -> None:

@@ -5,13 +5,13 @@ split when a batch is full.  ``RunUniforms`` packs the scalars of all commands a
 pure data over plans; ``recorder`` records it.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
 
+from gpusim.kernels.kernel import F32_MAX
 from gpusim.ops import Scalars
 from gpusim.runtime.batch import Batch
 from gpusim.runtime.buffers import Buffer
@@ -133,7 +133,7 @@ class RunUniforms:
         return aligned_up(plan.uniform_bytes, self._alignment_bytes)
 
     def _are_finite(self, scalars: Sequence[int | float]) -> bool:
-        return all(math.isfinite(scalars[at]) for at in self._floats)
+        return all([abs(scalars[at]) <= F32_MAX for at in self._floats])
 
 
 def _uniform_bytes(step: DispatchPlan | WordCopy) -> int:

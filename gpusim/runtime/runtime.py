@@ -5,8 +5,10 @@ No batching is decided here (see ``batch``), and no queue is touched (see ``reco
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Self
 
+from gpusim.errors import OutOfRange
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
@@ -195,7 +197,11 @@ class Runtime(Assembly):
         Raises:
             Refused, DataLost, ProgramError: as ``dispatch``; also if no grid can be read there.
         """
-        self.dispatch(kernel, buffers, scalars, GridIn(counts, checks.whole("dispatch", offset)))
+        if type(offset) is not int:
+            # What is no whole number is refused in its turn, by the dispatch.
+            with suppress(OutOfRange):
+                offset = checks.whole("dispatch", offset)
+        self.dispatch(kernel, buffers, scalars, GridIn(counts, offset))
 
     def capture(self) -> Graph:
         """A graph of the dispatches and copies that its ``with`` block calls.
@@ -281,8 +287,8 @@ class Runtime(Assembly):
         """Deliver the reads that have arrived, in order, and call back; it never waits.
 
         Gives the number of pending reads; recorded reads need a ``flush`` first.  A running asyncio
-        loop polls by itself if there are done callbacks.  Otherwise this is for callers that
-        neither wait nor sync.
+        loop then polls on by itself while a done callback waits.  Otherwise this is for callers
+        that neither wait nor sync.
         """
         self._guard.check_op("poll")
         return self._readbacks.poll()

@@ -119,19 +119,26 @@ class Transfers:
     def _write_in_parts(self, write: ByteWrite) -> None:
         """Write in parts, if the buffer exceeds a binding or the write is long.
 
-        A failure loses the buffer.
+        A failure after the first part loses the buffer.
         """
-        self._write_words(write)
+        edges = list(write.plan.edges)
+        if not self._write_words(write):
+            self._write_edge(write, edges.pop(0))
         with Losing(write.buffer):
             self._recorder.after_write()
-            for edge in write.plan.edges:
-                patch = self._patch_of(write, (edge,))
-                self._recorder.dispatch(patch, self._payload_of(patch, write, (edge,)))
+            for edge in edges:
+                self._write_edge(write, edge)
 
-    def _write_words(self, write: ByteWrite) -> None:
+    def _write_edge(self, write: ByteWrite, edge: Edge) -> None:
+        patch = self._patch_of(write, (edge,))
+        self._recorder.dispatch(patch, self._payload_of(patch, write, (edge,)))
+
+    def _write_words(self, write: ByteWrite) -> bool:
+        """Write the whole words, if any; whether there are any."""
         words = self._words_of(write)
         if words is not None:
             self._recorder.write(words)
+        return words is not None
 
     def _words_of(self, write: ByteWrite) -> HostWrite | None:
         """The whole words of a write; None if the write has no whole word."""

@@ -71,6 +71,7 @@ class GPUBuffer:
         self.memory = np.zeros(size, np.uint8)
         self.contents: memoryview = self.memory.data
         self.state = AVAILABLE
+        device.live_buffers += 1
         self.last_use = 0
         self._map_state = "unmapped"
         self._mapping: Mapping | None = None
@@ -172,9 +173,16 @@ class GPUBuffer:
             self._end_mapping("it was destroyed", keep_written=False)
         elif self._pending is not None:
             self._pending.reject(_map_error("it was destroyed"))
-        if self.state is not DESTROYED:
-            self.state = DESTROYED
+        if self._ends():
             self._device.timeline.enqueue(self._poisoning())
+
+    def _ends(self) -> bool:
+        """Be destroyed from now on; False if the buffer is destroyed already."""
+        if self.state is DESTROYED:
+            return False
+        self.state = DESTROYED
+        self._device.live_buffers -= 1
+        return True
 
     def lose(self) -> None:
         """End any mapping, since the device was destroyed."""
@@ -228,7 +236,7 @@ class GPUBuffer:
         if because is None:
             if self._device.timeline.lost:
                 # The map succeeds, but its bytes are gone with the device.
-                self.state = DESTROYED
+                self._ends()
             return bytearray(self.memory[start : start + length])
         if not self._device.timeline.lost:
             self.state = AVAILABLE

@@ -78,6 +78,11 @@ class GPUDevice:
         return self._state.limits
 
     @property
+    def live_buffers(self) -> int:
+        """The buffers that were made and not destroyed.  Real devices lack this property."""
+        return self._state.live_buffers
+
+    @property
     def adapter_info(self) -> Any:
         """The adapter's info."""
         return self.adapter.info

@@ -116,12 +116,14 @@ class GPUQueue:
             raise ValueError("Invalid data_length")
         usage = wgpu.BufferUsage.MAP_READ | _COPY_DST
         staging = self._owner.create_buffer(size=length, usage=usage)
-        encoder = self._owner.create_command_encoder()
-        encoder.copy_buffer_to_buffer(buffer, buffer_offset, staging, 0, length)
-        self.submit([encoder.finish()])
-        staging.map_async(wgpu.MapMode.READ).sync_wait()
-        data: memoryview = staging.read_mapped()
-        staging.destroy()
+        try:
+            encoder = self._owner.create_command_encoder()
+            encoder.copy_buffer_to_buffer(buffer, buffer_offset, staging, 0, length)
+            self.submit([encoder.finish()])
+            staging.map_async(wgpu.MapMode.READ).sync_wait()
+            data: memoryview = staging.read_mapped()
+        finally:
+            staging.destroy()
         return data
 
     def on_submitted_work_done_async(self) -> Promise:
@@ -141,7 +143,8 @@ class GPUQueue:
 
     def _enqueue(self, command_buffers: list[GPUCommandBuffer]) -> None:
         commands = [command for buffer in command_buffers for command in buffer.commands]
-        operation = self._device.timeline.enqueue(partial(_execute, commands))
+        timeline = self._device.timeline
+        operation = timeline.submitted = timeline.enqueue(partial(_execute, commands))
         for command_buffer in command_buffers:
             for buffer in command_buffer.used:
                 buffer.last_use = operation

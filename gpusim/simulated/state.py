@@ -30,6 +30,7 @@ class DeviceState:
         "destroyed",
         "home",
         "limits",
+        "live_buffers",
         "lost_promise",
         "mapped",
         "poisons_staging",
@@ -56,6 +57,8 @@ class DeviceState:
         self.calls: dict[str, int] = {}
         """The number of the last call of each kind, from 0."""
         self.destroyed = False
+        self.live_buffers = 0
+        """Buffers that were made and not destroyed."""
         self.lost_promise: Promise | None = None
         self.mapped: dict[object, Callable[[], None]] = {}
         """For each buffer that is mapped or about to be, in the order of the maps: what ends its

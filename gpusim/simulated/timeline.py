@@ -61,6 +61,7 @@ class Timeline:
         "losses",
         "lost",
         "pending",
+        "submitted",
     )
 
     def __init__(self, scheduler: Scheduler, faults: FaultPlan, emit: Emit | None) -> None:
@@ -69,6 +70,8 @@ class Timeline:
         self.emit = emit
         self.enqueued = 0
         self.executed = 0
+        self.submitted = 0
+        """The number of the last submit."""
         self.lost = False
         self._scheduler = scheduler
         self.defers = bool(getattr(scheduler, "defers", False))

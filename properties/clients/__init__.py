@@ -17,6 +17,7 @@ from properties.clients.client import (
 )
 from properties.clients.foreign import FOREIGN_CLIENTS, not_asked, suiting
 from properties.clients.misusing import MisusingClient
+from properties.clients.patient import PatientClient
 from properties.clients.sharing import SharingClient
 from properties.generate.choices import Choices, Weights
 from properties.model.case import PLAIN, Case
@@ -53,13 +54,14 @@ CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     "misusing": lambda target, program: MisusingClient(target),
     "sharing": lambda target, program: SharingClient(target),
     "closing": ClosingClient,
+    "patient": PatientClient,
     "wrong_thread": lambda target, program: WrongThreadClient(target),
     BESIDE: lambda target, program: BesideClient(target),
 }
 """The clients of our own runtime.  Each wraps the target that carries out the program."""
 
 _KEEP_TO_PROGRAM = (PLAIN, "asking")
-_KEEPS_FAULTS = ("reentrant", "closing", "sharing")
+_KEEPS_FAULTS = ("reentrant", "closing", "sharing", "patient")
 """Clients that may meet a fault which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("asking", "awaiting")
 """Clients for which one op may meet several faults; the op shows only one of them."""
@@ -67,7 +69,11 @@ _TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
 _WAITING = {"asking": 3, "awaiting": 4, "dropping": 3}
-_MEETING = Weights(*((name, _WAITING.get(name, 1)) for name in CLIENTS if name != PLAIN))
+_BRINGS_TROUBLE = "patient"
+"""The client that brings its own faults, so planned ones would only disturb it."""
+_MEETING = Weights(
+    *((name, _WAITING.get(name, 1)) for name in CLIENTS if name not in (PLAIN, _BRINGS_TROUBLE))
+)
 
 
 def draw_client(choices: Choices) -> str:

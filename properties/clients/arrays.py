@@ -271,6 +271,7 @@ def _outs(middle: np.ndarray[Any, Any]) -> list[Any]:
     words = middle.view(np.uint32)
     outs += [words, words.view(np.float32), words.data, array.array("I", bytes(middle.size))]
     outs += [words.reshape(())] if words.size == 1 else [words.reshape(-1, 1)]
+    outs += [words.reshape(1, -1).view(np.matrix)]
     outs += [] if words.size % 2 else [words.reshape(2, -1), middle.view("u4,f4")]
     return outs
 

@@ -5,12 +5,14 @@ ops.  The other clients wait for reads in other ways, close early, call from ano
 the runtime in done callbacks.  Such a client has a method for each verb that it does not forward.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from gpusim.errors import (
     DeviceFault,
@@ -62,7 +64,7 @@ class Client(Forwarding):
 
 
 _TURNS = 4
-_SOON = (0, 1e-9, 1e-6)
+_SOON: Sequence[Any] = (0, 1e-9, 1e-6, np.float32(0))
 """Timeouts in seconds that end before the device can answer."""
 
 
@@ -206,6 +208,8 @@ class ClosingClient(Client):
     def _check_closed(self) -> None:
         if not all(ticket.done() for ticket in self._tickets):
             raise BrokenPromise("a read is not settled, though its runtime is closed")
+        if self._error is None and self._loss is None and not _is_idle(self.target.runtime.device):
+            raise BrokenPromise("a close ends before the device has done what was submitted")
         for name, call in METHODS.items():
             try:
                 call(SimpleNamespace(x=None, y=None), self.target.runtime)
@@ -214,6 +218,12 @@ class ClosingClient(Client):
             except Exception as error:
                 raise BrokenPromise(f"{name} of a closed runtime ends with {error!r}") from error
             raise BrokenPromise(f"{name} of a closed runtime is not refused")
+
+
+def _is_idle(device: Any) -> bool:
+    """Whether a simulated device has done all that was submitted; true of other devices."""
+    timeline = getattr(getattr(device, "_state", None), "timeline", None)
+    return timeline is None or timeline.executed >= timeline.submitted
 
 
 class DroppingClient(Client):

@@ -33,28 +33,31 @@ _OF_CAPTURES: dict[str, Call] = {
     "copy": lambda at, runtime: runtime.copy(at.x, at.y, size_bytes=4),
     "dispatch": lambda at, runtime: runtime.dispatch(AFFINE, [at.x], (3, 1)),
     "dispatch_indirect": lambda at, runtime: runtime.dispatch_indirect(
-        AFFINE, [at.x], (3, 1), counts=at.y
+        AFFINE, [at.x], (3, 1), counts=at.y, offset=1.5
     ),
 }
-"""The calls that a capture records."""
+"""The calls that a capture records.
+
+Some calls here also have an invalid argument.  It is refused only after all that forbids the call.
+"""
 _OTHERS: dict[str, Call] = {
-    "alloc": lambda at, runtime: runtime.alloc(4),
+    "alloc": lambda at, runtime: runtime.alloc(1.5),
     "adopt": lambda at, runtime: runtime.adopt(None),
     "lend": lambda at, runtime: _entered(runtime.lend(at.x)),
     "write": lambda at, runtime: runtime.write(at.x, b"abcd"),
-    "read": lambda at, runtime: runtime.read(at.x),
+    "read": lambda at, runtime: runtime.read(at.x, 1.5),
     "free": lambda at, runtime: runtime.free(at.x),
     "capture": lambda at, runtime: _entered(runtime.capture()),
     "flush": lambda at, runtime: runtime.flush(),
-    "sync": lambda at, runtime: runtime.sync(),
-    "sync_async": lambda at, runtime: _begun(runtime.sync_async()),
+    "sync": lambda at, runtime: runtime.sync(-1),
+    "sync_async": lambda at, runtime: _begun(runtime.sync_async(-1)),
     "poll": lambda at, runtime: runtime.poll(),
 }
 METHODS = _OF_CAPTURES | _OTHERS
 """A call of every method that a closed runtime refuses."""
 _WAITS: dict[str, Callable[[Any], object]] = {
     "result": lambda at: at.ticket.result(),
-    "result with a timeout": lambda at: at.ticket.result(timeout=0),
+    "result with a timeout": lambda at: at.ticket.result(timeout=-1),
     "await": lambda at: _begun(at.ticket.__await__()),
 }
 _OF_THE_OWNER: dict[str, Callable[[Any], object]] = {
@@ -63,18 +66,18 @@ _OF_THE_OWNER: dict[str, Callable[[Any], object]] = {
     "close": lambda at: at.runtime.close(),
 }
 NAMING: dict[str, Callable[[Any, Any], object]] = {
-    "write": lambda at, gone: at.runtime.write(gone, b"abcd"),
-    "read": lambda at, gone: at.runtime.read(gone),
+    "write": lambda at, gone: at.runtime.write(gone, b"abcd", 1.5),
+    "read": lambda at, gone: at.runtime.read(gone, 1.5),
     "free": lambda at, gone: at.runtime.free(gone),
     "lend": lambda at, gone: _entered(at.runtime.lend(gone)),
-    "copy from": lambda at, gone: at.runtime.copy(gone, at.x),
-    "copy to": lambda at, gone: at.runtime.copy(at.x, gone),
+    "copy from": lambda at, gone: at.runtime.copy(gone, at.x, size_bytes=1.5),
+    "copy to": lambda at, gone: at.runtime.copy(at.x, gone, size_bytes=1.5),
     "dispatch over": lambda at, gone: at.runtime.dispatch(FOLD, [at.x, gone], (1,)),
     "dispatch over a part of": lambda at, gone: at.runtime.dispatch(
         AFFINE, [gone.part(0, 4)], (3, 1)
     ),
     "dispatch with a grid in": lambda at, gone: at.runtime.dispatch_indirect(
-        AFFINE, [at.x], (3, 1), counts=gone
+        AFFINE, [at.x], (3, 1), counts=gone, offset=1.5
     ),
 }
 """Calls that name a buffer, the last argument."""

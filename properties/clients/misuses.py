@@ -7,6 +7,7 @@ Misuses that every method must refuse are in ``forbidden``.
 
 import array
 import copy
+import ctypes
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -81,10 +82,13 @@ NUMBERS: list[Row] = [
         OutOfRange,
         "source_offset=nan",
     ),
+    ("a part from a bool on", lambda at: at.x.part(True), OutOfRange, "offset=True"),
+    ("a part of a bool of bytes", lambda at: at.x.part(0, True), OutOfRange, "size_bytes=True"),
     *[row for dtype in (np.uint16, np.int32, np.uint64) for row in _past_the_last(dtype)],
     ("a timeout of NaN", lambda at: at.ticket.result(float("nan")), OutOfRange, "timeout=nan"),
     ("a timeout below 0", lambda at: at.runtime.sync(timeout=-1), OutOfRange, "timeout=-1"),
     ("a timeout of a text", lambda at: at.runtime.sync("1 s"), OutOfRange, "timeout='1 s'"),
+    ("a timeout of a bool", lambda at: at.runtime.sync(True), OutOfRange, "timeout=True"),
 ]
 _VIEWED = {
     ">u4": "conversion",
@@ -128,6 +132,12 @@ DATA: list[Row] = [
         r"filled\(\)",
     ),
     ("a text", lambda at: at.runtime.write(at.x, "abcd"), InvalidData, r"encode\(\)"),
+    (
+        "an array of letters",
+        lambda at: at.runtime.write(at.x, (ctypes.c_wchar * 2)("a", "b")),
+        InvalidData,
+        "conversion",
+    ),
     ("a list", lambda at: at.runtime.write(at.x, [1, 2]), InvalidData, "np.asarray"),
     (
         "a generator as data",
@@ -151,6 +161,42 @@ DATA: list[Row] = [
         lambda at: at.runtime.read(at.x, dtype="u4", shape=(2.0, 2)),
         InvalidData,
         r"shape=\(2.0, 2\)",
+    ),
+    (
+        "a dtype of pairs",
+        lambda at: at.runtime.read(at.x, 0, 16, dtype=("u4", (2,))),
+        InvalidData,
+        "belongs into shape=",
+    ),
+    (
+        "a shape of seventy dimensions",
+        lambda at: at.runtime.read(at.x, 0, 16, dtype="u4", shape=(1,) * 69 + (4,)),
+        InvalidData,
+        "70 dimensions",
+    ),
+    (
+        "a long shape of no bytes",
+        lambda at: at.runtime.read(at.x, 0, 0, dtype="u4", shape=(0, 1 << 70)),
+        InvalidData,
+        "NumPy makes none",
+    ),
+    (
+        "a set as a shape",
+        lambda at: at.runtime.read(at.x, 0, 16, dtype="u4", shape={4}),
+        InvalidData,
+        r"shape=\{4\}",
+    ),
+    (
+        "a shape of a bool",
+        lambda at: at.runtime.read(at.x, 0, 4, dtype="u4", shape=(True,)),
+        InvalidData,
+        r"shape=\(True,\)",
+    ),
+    (
+        "a masked array to read into",
+        lambda at: at.runtime.read(at.x, 0, 16, out=np.ma.zeros(4, np.uint32)),
+        InvalidData,
+        "its data was meant",
     ),
     (
         "a shape with a hole",

@@ -25,6 +25,8 @@ _DOES = {
     "misusing": "makes calls that are to be refused, in between",
     "sharing": "shares buffers with the runtime, and carries out some ops itself",
     "closing": "closes the runtime in the place of the last sync",
+    "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
+    "slow, hangs, fails or is lost",
     "wrong_thread": "issues most ops first from a thread that is to be refused",
     BESIDE: "runs a second runtime on the same device, with a like program of other data",
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from wgpu import BufferUsage, GPUError, GPUValidationError
 
-from gpusim.errors import InvalidBinding, InvalidHandle, Refused
+from gpusim.errors import DeviceFault, InvalidBinding, InvalidHandle, Refused
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import GRID_BYTES, Alloc, Copy, DispatchIndirect, Free, Write
 from gpusim.runtime import Buffer, Stats
@@ -93,7 +93,11 @@ class SharingClient(Client):
         if native is None:
             return
         target = self.target
-        counts = target.runtime.adopt(native, label="counts")
+        try:
+            counts = target.runtime.adopt(native, label="counts")
+        except DeviceFault:
+            native.destroy()
+            raise
         try:
             bound = [target.find_bound(each) for each in op.buffers]
             kernel = target.kernels[op.kernel]

@@ -8,6 +8,7 @@ is done when a later fence or map has settled.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
+from struct import calcsize, unpack
 
 from gpusim.trace import Event
 from properties.explain.accused import Accused, stood_for
@@ -41,7 +42,7 @@ def is_call(event: Event) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fed:
-    """The first dispatch whose uniform slot holds another payload than that of its call."""
+    """A dispatch whose uniform slot holds another payload than that of its call."""
 
     position: int
     command: int
@@ -50,6 +51,8 @@ class Fed:
     held: bytes
     scalars: tuple[tuple[str, str], ...]
     """The name and the value of each scalar of the call, in the order of the payload's words."""
+    values: tuple[int | float, ...]
+    """The scalars that stand in the slot."""
     submit: int
 
 
@@ -65,7 +68,8 @@ class Traced:
     accused: Accused | None = None
     overtaken: ExpectedOp | None = None
     """The op that still waited when the first law was broken by a submit."""
-    fed: Fed | None = None
+    fed: tuple[Fed, ...] = ()
+    """The dispatches whose slots hold other payloads than those of their calls."""
     has_left: bool = False
     """Whether something was accepted and never submitted, though a sync came after it."""
     is_known: bool = False
@@ -113,7 +117,7 @@ class Clocks:
         self.fetched: Fetched = {}
         self.accused: Accused | None = None
         self.overtaken: ExpectedOp | None = None
-        self.fed: Fed | None = None
+        self.fed: list[Fed] = []
         self._issued: list[ExpectedOp] = []
         self._names: dict[int, str] = {}
         self._copied: dict[int, int] = {}
@@ -162,7 +166,7 @@ class Clocks:
         if self._state.unasked is not None and self.accused is None:
             self.accused = self._accuse(*self._state.unasked)
             self._state.unasked = None
-        self.fed = self.fed or next(self._misfed(), None)
+        self.fed += self._misfed()
         for staging in self._batch:
             self._copied[staging] = self.now
         self._batch.clear()
@@ -175,6 +179,7 @@ class Clocks:
             meant, held = run.payload(), content_of(about["ranges"][-1], self._state)
             if held is not None and len(held) == len(meant) and held != meant:
                 names = [scalar.name for scalar in run.kernel.scalars]
+                form = f"<{run.kernel.uniform_format}"
                 yield Fed(
                     position=run.position,
                     command=run.command,
@@ -182,6 +187,7 @@ class Clocks:
                     meant=meant,
                     held=held,
                     scalars=tuple(zip(names, map(str, run.scalars), strict=False)),
+                    values=unpack(form, held[: calcsize(form)]),
                     submit=self.now,
                 )
 
@@ -250,7 +256,7 @@ def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
         fetched=clocks.fetched,
         accused=clocks.accused,
         overtaken=clocks.overtaken,
-        fed=clocks.fed,
+        fed=tuple(clocks.fed),
         has_left=any(each.trait == C9.name for each in checker.violations),
         is_known=True,
     )

@@ -17,7 +17,7 @@ from properties.explain.by_bytes import by_bytes, is_accepted
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
-from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
+from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing, tell_twice
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -283,13 +283,14 @@ def _looked_into(
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
-    yield tell_leak(verdict, failure)
+    yield tell_leak(verdict, failure, traced)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
     yield tell_nothing(verdict, failure, again)
+    yield tell_twice(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:

@@ -221,9 +221,13 @@ def _in_words(places: tuple[Place, ...] | list[Place]) -> str:
     return ", ".join(told[:_MOST_SHOWN]) + (", ..." if len(told) > _MOST_SHOWN else "")
 
 
-def tell_leak(verdict: Verdict, failure: Failure) -> Told:
-    """Names the buffer that is never destroyed, and its last use."""
-    if failure.kind is not FailureKind.LAW or failure.trait not in _CAPACITY:
+def tell_leak(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """Names the buffer that is never destroyed, and its last use.
+
+    A law tells of it, or the close, which leaves a buffer behind.
+    """
+    broken = traced.broken if failure.kind is FailureKind.CRASH else failure
+    if broken is None or broken.trait not in _CAPACITY:
         return NOTHING
     made: dict[int, Call] = {}
     used: dict[int, Call] = {}
@@ -247,7 +251,7 @@ def tell_leak(verdict: Verdict, failure: Failure) -> Told:
         return NOTHING
     first = left[0]
     number = first.event["buffer"]
-    told = failure.notes[0] if failure.notes else failure.reason
+    told = broken.notes[0] if broken.notes else broken.reason
     sentence = (
         f"uniform buffer {number}, made in {first.place}, was never destroyed, not even by the "
         f"close, though {evicted} evicted it; it was last used at call "

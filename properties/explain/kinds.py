@@ -85,19 +85,13 @@ def _value(verdict: Verdict, failure: Failure) -> Argument:
     if is_beside(failure):
         said = "shows other bytes: two runtimes of one device share what each is to own"
         return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.DATA_ALONE)
-    meant, got = _sizes(verdict, failure.position)
+    sides, at = (verdict.expected, verdict.execution.history), failure.position
+    meant, got = (each.outcomes[at].data for each in sides)
     said = f"returned other bytes than it should{UNEXPLAINED}"
-    if got != meant:
-        more = f"{got - meant} too many" if got > meant else f"{meant - got} too few"
-        said = f"gave {got} bytes, {more}{UNEXPLAINED}"
+    if meant is not None and got is not None and len(got) != len(meant):
+        more = len(got) - len(meant)
+        said = f"gave {len(got)} bytes, {f'{more} too many' if more > 0 else f'{-more} too few'}"
     return _argument(verdict, failure, f"{_place(failure)} {said}", rule=rules.READ)
-
-
-def _sizes(verdict: Verdict, at: int) -> tuple[int, int]:
-    """How many bytes a read should give, and how many it gave."""
-    sides = (verdict.expected, verdict.execution.history)
-    meant, got = (each.outcomes[at].data or b"" for each in sides)
-    return len(meant), len(got)
 
 
 def _error(verdict: Verdict, failure: Failure) -> Argument:

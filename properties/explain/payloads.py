@@ -10,6 +10,7 @@ from contextlib import suppress
 from math import prod
 
 from gpusim.errors import InvalidScalar
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.ops import AnyDispatch, Dispatch, Op
 from gpusim.runtime.commands import UNKNOWN_GROUPS, Role
 from gpusim.runtime.policy import Uniforms
@@ -25,6 +26,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import UNIFORM
+from properties.oracles.laws.order import UNASKED
 
 UPLOAD = Role.UPLOAD.value
 _ROLES = (UNIFORM, UPLOAD)
@@ -46,10 +48,10 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
     if over is not None:
         return _told_over(verdict, *over, guess)
     stale = _unwritten(verdict)
-    if stale.sentence:
-        return stale
-    if traced.fed is not None and traced.broken.trait in _BY_SLOT:
-        places = _places(verdict, traced.fed)
+    if stale is not None and not _is_unasked(stale[0], traced.broken):
+        return _kept_payloads(*stale)
+    if traced.fed and traced.broken.trait in _BY_SLOT:
+        places = _places(verdict, traced.fed[0])
         if places:
             return Told(facts=places)
     fed = _misfed(verdict, traced)
@@ -123,11 +125,23 @@ def _named(call: Call) -> str:
     return call.place.partition(" (")[0]
 
 
-def _unwritten(verdict: Verdict) -> Told:
-    """A batch whose dispatches bind uniforms that were not written since an earlier batch."""
+def _is_unasked(dispatch: Call, broken: Failure) -> bool:
+    """Whether no op asked for a dispatch, so that it has no payload of its own.
+
+    What the bytewise kernels do stands in their payloads; so an old one looks like that too.
+    """
+    is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
+    return not is_ours and UNASKED in " ".join(broken.notes)
+
+
+def _unwritten(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
+    """A dispatch whose uniforms were not written since an earlier batch.
+
+    With the call that wrote them last, and the call that made its bind group.
+    """
     if verdict.execution.case.policy.uniforms is Uniforms.CACHED:
         # A cache has one buffer for all equal payloads.
-        return NOTHING
+        return None
     written: dict[int, Call] = {}
     used: set[int] = set()
     bound: list[Call] = []
@@ -144,15 +158,15 @@ def _unwritten(verdict: Verdict) -> Told:
         elif event.kind == "submit" or call.failed:
             stale = [each for each in bound if each.event["ranges"][-1][0] in used]
             if stale and not call.failed:
-                return _kept_payloads(stale[0], written, groups.get(stale[0].event["group"]))
+                first = stale[0].event
+                return stale[0], written[first["ranges"][-1][0]], groups.get(first["group"])
             used |= {each.event["ranges"][-1][0] for each in bound} & written.keys()
             bound = []
-    return NOTHING
+    return None
 
 
-def _kept_payloads(dispatch: Call, written: dict[int, Call], group: Call | None) -> Told:
+def _kept_payloads(dispatch: Call, before: Call, group: Call | None) -> Told:
     number, start, size = dispatch.event["ranges"][-1]
-    before = written[number]
     own = group if group is not None and group.position > before.position else dispatch
     whose = own.place if own is group else f"the batch of {own.place}"
     sentence = (
@@ -167,9 +181,10 @@ def _kept_payloads(dispatch: Call, written: dict[int, Call], group: Call | None)
 
 def _misfed(verdict: Verdict, traced: Traced) -> Told:
     """A payload that was written once, and not with the scalars of its call."""
-    fed, broken = traced.fed, traced.broken
-    if fed is None or broken is None or broken.trait not in _BY_SLOT:
+    broken = traced.broken
+    if not traced.fed or broken is None or broken.trait not in _BY_SLOT:
         return NOTHING
+    fed = traced.fed[0]
     recorded = traced.of(fed.position)
     writes = [call for call in _writes_of(verdict, fed) if call.number < fed.submit]
     since = [each for each in writes if recorded and each.number >= recorded.recorded]
@@ -188,8 +203,8 @@ def _misfed(verdict: Verdict, traced: Traced) -> Told:
         culprit=fed.position,
         rule=laws.B1,
         facts=(
-            f"bytes {low} to {low + 3} of its payload are to be {meant}; call {since[0].number}, "
-            f"which wrote the payload, wrote {held}, and nothing was written over it",
+            f"bytes {low} to {low + 3} of the payload of {place.partition(' (')[0]} are to be "
+            f"{meant}; call {since[0].number} wrote {held} there, and nothing was written over it",
         ),
         law=f"B1 is broken first, at call {fed.submit}",
     )

@@ -146,9 +146,15 @@ def _changed(faults: FaultPlan, changes: dict[str, Any]) -> FaultPlan:
 
 def tell_left(verdict: Verdict, failure: Failure) -> Told:
     """A read that was still on its way when a sync after it had raised."""
-    if failure.kind is not FailureKind.LATE_ERROR or failure.position < 0:
-        return NOTHING
     history, at = verdict.execution.history, failure.position
+    if failure.kind is FailureKind.DELIVERY_ORDER and "not delivered" in failure.reason:
+        names = failure.reason.replace(",", " ").split()
+        reads = enumerate(verdict.execution.case.program)
+        at = next((n for n, op in reads if isinstance(op, Read) and op.result in names), -1)
+    elif failure.kind is not FailureKind.LATE_ERROR:
+        return NOTHING
+    if at < 0:
+        return NOTHING
     ends = [*verdict.execution.case.program, Sync()]
     outcomes = _outcomes(history)
     raised = [
@@ -176,7 +182,7 @@ def _left(verdict: Verdict, at: int, sync: int, asked: Call, taken: Call) -> Tol
     read = f"op {at} ({write_op(verdict.execution.case.program[at])})"
     return Told(
         sentence=f"{_place(verdict, sync)} raised {error} and left {read} on its way: its bytes "
-        "came only after the sync had ended, so that its value changed later",
+        "came only after the sync had ended",
         culprit=sync,
         rule=rules.OWN_ERROR,
         facts=(

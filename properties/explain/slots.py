@@ -14,7 +14,7 @@ from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import STAGING, UNIFORM
+from properties.oracles.laws.expected import STAGING, STORAGE, UNIFORM
 
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
 _OF_POOLS = (laws.B1.name, laws.E6.name)
@@ -122,7 +122,10 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
 
 
 def tell_gone(verdict: Verdict, failure: Failure) -> Told:
-    """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer."""
+    """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer.
+
+    Of a uniform buffer of the dispatch's own kernel, the laws on slots say more.
+    """
     if failure.kind not in _OF_GROUPS or len(verdict.execution.case.device.faults):
         return NOTHING
     groups: dict[int, Call] = {}
@@ -144,6 +147,8 @@ def tell_gone(verdict: Verdict, failure: Failure) -> Told:
         elif event.kind == "dispatch" and not call.failed:
             group = groups.get(event["group"])
             old = [number for number, _, _ in event["ranges"] if number in gone]
+            is_other = group is not None and group.event["kernel"] != event["kernel"]
+            old = [n for n in old if is_other or made[n].event["role"] == STORAGE]
             if group is not None and old and event["group"] in used:
                 told = _with_old_group(call, group, gone[old[0]], made)
                 return replace(told, facts=(*told.facts, *_own_group(call, group, groups)))

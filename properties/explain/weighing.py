@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpusim.ops import AnyDispatch
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Boundary, Others
 from properties.explain.hypothesis import Hypothesis, Key
@@ -67,6 +68,8 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
     law, named_law = traced.broken.trait, found.rule.name
     if found.kind == "twice" and law == laws.C1.name and UNASKED not in told:
         return SILENT  # The second of two equal commands is a command that no op asked for.
+    if found.kind == "scalars" and traced.fed and not _was_fed(found, traced):
+        return REFUTED
     if law == named_law and not (UNASKED in told and found.kind == "twice"):
         return SURE
     if other_than and found.kind in _OPERANDS:
@@ -76,6 +79,16 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
     if law[0] == named_law[0] and law[0] in _BY_SUBJECT:
         return LIKELY
     return _doubt_by_clocks(found, traced)
+
+
+def _was_fed(found: Hypothesis, traced: Traced) -> bool:
+    """Whether a slot holds the scalars with which the mistake lets its dispatch run."""
+    held = {(fed.position, fed.command): fed.values for fed in traced.fed}
+    return any(
+        held.get((step.position, step.command)) == step.op.scalars
+        for step in found.steps
+        if isinstance(step.op, AnyDispatch)
+    )
 
 
 def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from properties.explain.argument import Argument
-from properties.explain.explain import explain
 from properties.model.case import Case
 from properties.oracles.judge import Oracles, Verdict, judge
 from properties.targets.factory import TargetFactory
@@ -30,6 +29,8 @@ class Explained:
 
 def explained(request: Explain, factory: TargetFactory, begin: Callable[[], None]) -> Explained:
     """Answer ``request``; ``begin`` is called before each run."""
+    # Most workers end without a case to explain.
+    from properties.explain.explain import explain
 
     def again(case: Case) -> Verdict:
         begin()

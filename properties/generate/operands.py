@@ -10,7 +10,7 @@ import random
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 from gpusim.kernels import Kernel
 from gpusim.kernels.kernel import Dtype
@@ -22,13 +22,6 @@ FEW = 6
 """Words below this are safe as a grid that the GPU reads, since they start few groups."""
 NO_DEVICE_RUNS = 2**32 - 1
 """More groups than any device allows in a dimension."""
-_COUNTS_RANDOM = random.Random("counts")
-_COUNTS = [
-    _COUNTS_RANDOM.randint(1, FEW - 2)
-    if _COUNTS_RANDOM.random() < 0.9
-    else _COUNTS_RANDOM.choice((0, NO_DEVICE_RUNS))
-    for _ in range(1 << 15)
-]
 
 Parameters = tuple[bool, tuple[Dtype, ...]]
 """Whether a kernel computes floats, and the types of its scalars.  Kernels that agree in both can
@@ -122,14 +115,6 @@ _STREAM_PERIOD_BYTES = _STREAM_BYTES - 4
 """The period of longer data: no power of two, so that data a power of two apart differ."""
 _LONGEST_BYTES = 1 << 16
 _STREAM = random.Random("bytes").randbytes(_STREAM_BYTES).replace(b"\0", b"\xa5")
-_FLOATS_RANDOM = random.Random("floats")
-_FLOATS = struct.pack(
-    f"<{_STREAM_BYTES // 4}f",
-    *(
-        _FLOATS_RANDOM.choice((-1.0, 1.0)) * (1.0 + 1023.0 * _FLOATS_RANDOM.random())
-        for _ in range(_STREAM_BYTES // 4)
-    ),
-)
 
 _EXTREMES: dict[Dtype, tuple[int | float, ...]] = {
     "u32": (1, 0, 2, 2**32 - 1, 2**31, 2**31 - 1),
@@ -219,7 +204,15 @@ def nonce_floats(number: int, size: int) -> bytes:
     They are between 1 and 1024, of either sign.
     """
     at = number * 388 % _LONGEST_BYTES
-    return _from(_FLOATS, at, size)
+    return _from(_floats(), at, size)
+
+
+@cache
+def _floats() -> bytes:
+    draw = random.Random("floats")
+    count = _STREAM_BYTES // WORD_BYTES
+    floats = (draw.choice((-1.0, 1.0)) * (1.0 + 1023.0 * draw.random()) for _ in range(count))
+    return struct.pack(f"<{count}f", *floats)
 
 
 def _from(stream: bytes, at: int, size: int) -> bytes:
@@ -300,6 +293,16 @@ def _wide(choices: Choices, most: int) -> Grid:
 
 def draw_counts(choices: Choices, words: int) -> bytes:
     """Words that may be in a grid on the GPU: few groups, at times none, at times too many."""
-    at = choices.integer(0, max(len(_COUNTS) - words, 0))
-    counts = _COUNTS[at : at + words] * (words // len(_COUNTS) + 1)
+    drawn = _counts()
+    at = choices.integer(0, max(len(drawn) - words, 0))
+    counts = drawn[at : at + words] * (words // len(drawn) + 1)
     return struct.pack(f"<{words}I", *counts[:words])
+
+
+@cache
+def _counts() -> list[int]:
+    draw = random.Random("counts")
+    return [
+        draw.randint(1, FEW - 2) if draw.random() < 0.9 else draw.choice((0, NO_DEVICE_RUNS))
+        for _ in range(1 << 15)
+    ]

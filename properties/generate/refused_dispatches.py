@@ -6,7 +6,9 @@ which of them is refused first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf, nextafter
 
+from gpusim.kernels.kernel import F32_MAX
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Bound, Dispatch, DispatchIndirect, Grid, Op, Part
 from properties.generate.choices import Choices, Weights
@@ -16,10 +18,12 @@ from properties.generate.operands import Signature, draw_scalars
 from properties.generate.shape import Shape
 
 _PAST = (1, 4, 3, 64, 2**31, 2**32)
+_PAST_F32 = nextafter(F32_MAX, inf)
+"""A double that rounds to the largest f32."""
 BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
     "u32": (-1, 2**32, 1.5, 2.0, float("nan")),
     "i32": (2**31, -(2**31) - 1, 0.5, -1.0, float("inf")),
-    "f32": (float("nan"), float("inf"), -float("inf"), 3.5e38, 2**128),
+    "f32": (float("nan"), float("inf"), -float("inf"), 3.5e38, 2**128, _PAST_F32, -_PAST_F32),
 }
 
 

@@ -10,7 +10,9 @@ Memory: the program is repeated on one runtime (see ``rounds``).
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
 decides at which op a batch is submitted, and the widened program submits at the same ops.  Its
 caches are small, so that they are full soon.
-Work is counted once more with caches that keep every plan.  Nothing here looks at values or errors.
+Work is counted once more with caches that keep every plan.  Two things are counted without the
+program: what a replay of a bound graph takes, and what a kept ticket holds.  Nothing here looks at
+values or errors.
 """
 
 import sys
@@ -20,8 +22,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from gpusim.ops import Alloc, Capture, Flush, Free, Op, Sync
-from gpusim.runtime.policy import Policy
+from gpusim.ops import Alloc, Capture, Command, Copy, Dispatch, Flush, Free, Op, Replay, Sync
+from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.simulated import NO_FAULTS
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
@@ -32,6 +34,7 @@ from properties.oracles.rounds import (
     cost_failure,
     judge_long_lived,
     judge_memory,
+    judge_tickets,
     perform,
     untraced_target,
 )
@@ -72,6 +75,8 @@ def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
         or _judge_work(bare, factory)
         or _judge_work(kept, factory)
         or judge_long_lived(bare, factory)
+        or judge_tickets(bare, factory)
+        or _judge_replays(bare, factory)
     )
 
 
@@ -115,6 +120,53 @@ def _roomy(policy: Policy) -> Policy:
         debug_dispatch_limit=None,
         debug_submit_each=False,
     )
+
+
+def _judge_replays(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure if to replay a graph again takes more work where the graph is longer.
+
+    Under a uniform ring a graph is bound once for each set of buffers.
+    """
+    if sys.gettrace() is not None:
+        return None
+    policy = replace(case.policy, uniforms=Uniforms.RING, graph_cache=1 << 20)
+    case = replace(case, policy=policy)
+    short, long = [_lines_of_a_replay(case, factory, length) for length in _LENGTHS]
+    if long - short < _LENGTHS[1] - _LENGTHS[0]:
+        return None
+    return cost_failure(
+        case,
+        "work of replay",
+        f"a graph is replayed for the fourth time, over the same buffers, and {short} lines of the "
+        f"runtime are executed if it has {_LENGTHS[0]} pairs of commands, and {long} if it has "
+        f"{_LENGTHS[1]}",
+    )
+
+
+_LENGTHS = (2, 12)
+"""Pairs of commands in the graphs whose replays are counted."""
+_PAIR: tuple[Command, ...] = (
+    Dispatch(kernel="affine", buffers=("here",), scalars=(3, 5), grid=(1, 1, 1)),
+    Copy(source="here", source_offset=0, target="there", target_offset=0, size_bytes=8),
+)
+_AGAIN = Replay(graph="pairs", scalars=None, bindings=())
+
+
+def _lines_of_a_replay(case: Case, factory: TargetFactory, length: int) -> int:
+    """The executed lines where a graph of so many pairs is replayed for the fourth time."""
+    counter = Lines()
+    with untraced_target(case, factory) as target:
+        if target is None:
+            return 0
+        for name in ("here", "there"):
+            perform(target, Alloc(buffer=name, size_bytes=16))
+        perform(target, Capture(graph="pairs", commands=_PAIR * length))
+        for _ in range(3):
+            perform(target, _AGAIN)
+            perform(target, Sync())
+        with counter.counting():
+            perform(target, _AGAIN)
+    return counter.lines
 
 
 def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:

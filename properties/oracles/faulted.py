@@ -299,9 +299,10 @@ class _Follower(Unwatched):
     def _may_end_half_way(self, op: Op) -> bool:
         """Whether the op takes several commands, and so can fail half way."""
         if isinstance(op, HOST_WRITES):
-            (buffer, _, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
+            (buffer, offset, size_bytes), *_ = [span.of(op) for span in VERBS[type(op)].writes]
+            is_wide = self._sizes[buffer] > self.limits.max_binding_bytes
             return size_bytes + WORD_BYTES > self._piece_bytes or (
-                self._sizes[buffer] > self.limits.max_binding_bytes
+                is_wide and not _is_one_command(offset, size_bytes)
             )
         if isinstance(op, Copy):
             return op.size_bytes > least_piece_bytes(self.limits)
@@ -311,6 +312,12 @@ class _Follower(Unwatched):
         """Note the buffers that the op overwrites whole: they are no longer lost."""
         for buffer in overwritten(op, self._sizes):
             self._lost.pop(buffer, None)
+
+
+def _is_one_command(offset: int, size_bytes: int) -> bool:
+    """Whether a write is of whole words, or within one word, so that it cannot fail half way."""
+    is_words = offset % WORD_BYTES == size_bytes % WORD_BYTES == 0
+    return is_words or offset // WORD_BYTES == (offset + size_bytes - 1) // WORD_BYTES
 
 
 def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import gpusim.simulated
-from gpusim.ops import Alloc, Capture, Dispatch, DispatchIndirect, Free, Op, Replay, Sync
+from gpusim.ops import Alloc, Capture, Dispatch, DispatchIndirect, Free, Op, Read, Replay, Sync
 from gpusim.program import Program, never_freed
 from gpusim.runtime.policy import Uniforms
 from properties.model.case import Case
@@ -68,6 +68,44 @@ def judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
         return _judge_rounds(
             case, factory, target, lambda number: _shifted(used, number), reason, least_bytes
         )
+
+
+def judge_tickets(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure if a ticket that the caller keeps holds more than the value of its read."""
+    alone = Read(buffer="spare", offset=0, size_bytes=_TICKET_BYTES, result="alone")
+    with untraced_target(case, factory) as target:
+        if target is None or tracemalloc.is_tracing():
+            return None
+        perform(target, Alloc(buffer="spare", size_bytes=_TICKET_BYTES))
+        kept, tickets = [], [*_read_alone(target, alone, _WARM_UP_ROUNDS)]
+        tracemalloc.start()
+        try:
+            for rounds in (_TICKETS, _TICKETS):
+                tickets += _read_alone(target, alone, rounds)
+                kept.append(_kept_bytes())
+        finally:
+            tracemalloc.stop()
+        each = (kept[1] - kept[0]) // _TICKETS
+    if each < _TICKET_BYTES + _OF_A_TICKET_BYTES:
+        return None
+    reason = f"a ticket of a read of {_TICKET_BYTES} bytes keeps {each} bytes of host memory"
+    return cost_failure(case, "memory of tickets", reason)
+
+
+_TICKET_BYTES = 1 << 13
+_OF_A_TICKET_BYTES = 1 << 11
+"""A ticket may keep so much beside its value."""
+_TICKETS = 8
+
+
+def _read_alone(target: Target, read: Read, rounds: int) -> list[Delivery | None]:
+    """The deliveries of reads that are each alone in their batch."""
+    deliveries = []
+    for _ in range(rounds):
+        with suppress(Exception):
+            deliveries.append(target.perform(read))
+        perform(target, Sync())
+    return deliveries
 
 
 def _with_fixed_grids(program: Program) -> list[Op]:

@@ -115,11 +115,8 @@ def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
     if limit is not None:
         done["dispatches_dropped"] = max(0, done["dispatches"] - limit)
         done["dispatches"] -= done["dispatches_dropped"]
-    stopped = any([outcome.error is not None for op, outcome in issued if type(op) is Replay])
-    halfway = ("dispatches", "dispatches_dropped", "copies") if stopped else ()
     for name in dict.fromkeys((*_COUNTED.values(), "dispatches_dropped")):
-        if name not in halfway:
-            yield name, done[name], getattr(stats, name)
+        yield name, done[name], getattr(stats, name)
 
 
 def _sizes(issued: Issued, stats: Stats) -> Figures:

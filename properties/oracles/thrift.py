@@ -1,10 +1,10 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
-One pass over the trace follows each pool and cache as the policy promises it.  Four things are
+One pass over the trace follows each pool and cache as the policy promises it.  Five things are
 failures: to make an object though a kept one fits, to drop one though there is room, to submit
-though nothing asks for it, and to wait for the queue though it has room.  A program that meets a
-fault is not checked, since what a fault drops is made again.  The laws say how many objects may be
-kept.  Nothing here looks at values.
+though nothing asks for it, to keep a freed buffer that no command uses, and to wait for the queue
+though it has room.  A program that meets a fault is not checked, since what a fault drops is made
+again.  The laws say how many objects may be kept.  Nothing here looks at values.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Sync
+from gpusim.ops import Alloc, Free, Sync
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.text import write_op
@@ -99,6 +99,12 @@ class _Followed:
         self._slots = self._peak_slots = self._made_slots = 0
         """Uniforms of the current batch, the most of any batch, and buffers made for them."""
         self._slot_sizes: dict[int, None] = {}
+        self._takes_free = self._makes = False
+        """Whether the current op is a free, or an alloc."""
+        self._allocated: set[int] = set()
+        """Buffers of the program."""
+        self._bound: list[Any] = []
+        """What the commands of the last batch bind or copy, and the grids that they read."""
         self._written: list[str] = []
         """The roles of the buffers that the host has written for the current batch."""
 
@@ -112,6 +118,7 @@ class _Followed:
             "create_bind_group": self._group,
             "encode": self._encode,
             "copy": self._copy,
+            "dispatch": self._dispatch,
             "submit": self._submit,
             "map": self._map,
             "take": self._take,
@@ -123,7 +130,9 @@ class _Followed:
             self.wasted = trait, reason, self._position
 
     def _op(self, about: About) -> None:
-        self._position, self._is_sync = about["position"], type(about["op"]) is Sync
+        op = type(about["op"])
+        self._position, self._is_sync = about["position"], op is Sync
+        self._takes_free, self._makes = op is Free, op is Alloc
 
     def _create(self, about: About) -> None:
         number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
@@ -137,6 +146,8 @@ class _Followed:
             if self._fence_source:
                 self._waste("fence", "a second buffer is made for the fence of a sync")
             self._fence_source = number
+        elif self._makes:
+            self._allocated.add(number)
 
     def _create_uniform(self, size_bytes: int) -> None:
         if self._policy.uniforms is Uniforms.RING:
@@ -157,6 +168,8 @@ class _Followed:
 
     def _destroy(self, about: About) -> None:
         number = about["buffer"]
+        if number in self._allocated and not self._takes_free and not self._is_used(number):
+            self._waste("frees", "a freed buffer is kept until a submit that does not use it")
         if number not in self._free:
             return
         if len(self._free) <= self._policy.staging_buffers:
@@ -166,6 +179,15 @@ class _Followed:
                 f"{self._policy.staging_buffers} may be kept",
             )
         del self._free[number]
+
+    def _is_used(self, number: int) -> bool:
+        """Whether a command of the last batch uses a buffer."""
+        return any([number in bound for bound in self._bound])
+
+    def _dispatch(self, about: About) -> None:
+        self._bound += [each[:1] for each in about["ranges"]]
+        if len(about["groups"]) == 2:
+            self._bound.append(about["groups"][:1])
 
     def _write(self, about: About) -> None:
         role = about["role"]
@@ -202,11 +224,12 @@ class _Followed:
 
     def _encode(self, about: About) -> None:
         self._commands, self._pages = about["commands"], {}
-        self._slots, self._written = 0, []
+        self._slots, self._written, self._bound = 0, [], []
         if about["reason"] == "read" and self._policy.join_reads and not self._asks:
             self._waste("submits", "a read is submitted by itself, and nobody waits for it")
 
     def _copy(self, about: About) -> None:
+        self._bound.append((about["source"], about["target"]))
         if about["target_role"] != Role.STAGING:
             return
         number, size_bytes = about["target"], about["size_bytes"]

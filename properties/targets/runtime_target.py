@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
@@ -24,7 +25,7 @@ _ALL = Parts()
 
 
 class SilentClose(Exception):
-    """A close did not warn of the buffers that the program left alive."""
+    """A close did not warn of the buffers that the program left alive, or told others."""
 
 
 class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
@@ -55,6 +56,11 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         return RuntimeTarget(
             driver, policy, kernels=kernels, parts=parts, make_runtime=make_runtime
         )
+
+    def runtime_around(self, around: Callable[[Driver], Any], policy: Policy) -> Runtime:
+        """A runtime of the same parts, with what ``around`` makes of the driver."""
+        driver, _, parts, make_runtime = self._made_of
+        return make_runtime(driver=around(driver), policy=policy, parts=parts)
 
     def alloc(self, buffer: str, size_bytes: int) -> None:
         self._buffers[buffer] = self.runtime.alloc(size_bytes, label=buffer)
@@ -122,13 +128,27 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     def close(self) -> None:
         """Close the runtime, which must free what the program left alive, and warn of it."""
         left = sum(buffer.is_live for buffer in self._buffers.values())
+        live, made = self.runtime.live_buffers(), self.runtime.stats().allocs
+        size_bytes = sum(buffer.size_bytes for buffer in live)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", ResourceWarning)
             self.runtime.close()
         # A callback may close the runtime during this close, and so take the warning.
-        self._has_warned |= any(one.category is ResourceWarning for one in warned)
+        told = [str(one.message) for one in warned if one.category is ResourceWarning]
+        self._has_warned |= bool(told)
+        # A done callback may have made buffers meanwhile, and freed them.
+        is_known = self.runtime.stats().allocs == made
+        if is_known and told and f" {len(live)} buffers of {size_bytes} bytes " not in told[0]:
+            raise SilentClose(
+                f"the close left {len(live)} buffers of {size_bytes} bytes, and says: {told[0]}"
+            )
         if left and not self._has_warned:
             raise SilentClose(f"the close did not warn of {left} buffers that were never freed")
+
+    @property
+    def left_buffers(self) -> int:
+        """How many buffers its device holds; 0 if the device does not tell."""
+        return getattr(self.runtime.device, "live_buffers", 0)
 
     def name(self, name: str, buffer: Buffer) -> None:
         """Use ``name`` for a buffer that the client adopted."""

@@ -95,7 +95,7 @@ APART = (
         headers="policy: ring\n",
         says=(
             "was given its scalar f0, -0.0, as 00000000, and not as 00000080",
-            "which wrote the payload, wrote 00000000, and nothing was written over it",
+            "call 6 wrote 00000000 there, and nothing was written over it",
             "with 0.0 for -0.0 in op 1",
         ),
     ),
@@ -198,5 +198,18 @@ APART = (
         headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
         "disturbance: seed=1 failed_maps=0\n",
         says=("with three such reads and the same plan they got, in order: ",),
+    ),
+    Told(
+        name="command_twice_at_limit",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: eager\n",
+        says=("is the same dispatch as call 6, encoded in op 1 (dispatch affine a 1,1 1x1x1)",),
+    ),
+    Told(
+        name="empty_step_keeps_its_place",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x0; dispatch affine a 2,1 1x1x1; "
+        "dispatch affine a 1,1 1x1x1\nreplay g0 * -\nread a 0 4 -> r0\n",
+        headers="policy: ring\n",
+        says=("command 2 of op 2 (dispatch affine a 1,1 1x1x1) ran with the scalars of command 1",),
     ),
 )

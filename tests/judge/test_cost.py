@@ -2,13 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.ops import Capture, Read, Replay, Sync
 from gpusim.program import Program
+from gpusim.runtime import Parts
+from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.policy import PRESETS
+from gpusim.runtime.readbacks import Readback, Readbacks
+from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.runs import Run
+from gpusim.runtime.staging import StagingPage
 from properties.finding_file import FindingFile, read, write
 from properties.model.case import Case, parse_device
 from properties.model.failure import FailureKind
@@ -129,3 +136,53 @@ def test_the_steps_of_a_replay_do_not_each_look_at_every_buffer() -> None:
     program = Program.parse(f"{ops}capture g {commands}\nreplay g * -\nsync\n")
     case = replace(case_under("pooled"), program=program)
     assert count_cost(case, RuntimeFactory("simulated")) is None
+
+
+class BindsAgain(Recorder):
+    """Makes the commands of a run at each replay."""
+
+    def _bind_run(self, run: Run) -> None:
+        run.is_bound = False
+        super()._bind_run(run)
+
+
+class KeepsPages(Readbacks):
+    """Keeps the bytes of each page with the ticket of its read."""
+
+    def _value(self, readback: Readback, page: StagingPage) -> Any:
+        if page.mapping is not None:
+            self._take(page, page.mapping, page.keep)
+        vars(readback.ticket)["kept"] = page
+        return super()._value(readback, page)
+
+
+@pytest.mark.parametrize(
+    ("parts", "trait"),
+    [
+        (Parts(recorder=BindsAgain), "work of replay"),
+        (Parts(readbacks=KeepsPages), "memory of tickets"),
+    ],
+)
+def test_replays_of_long_graphs_and_kept_tickets_are_counted(parts: Parts, trait: str) -> None:
+    program = Program.parse("alloc a 4\nfree a\n")
+    case = replace(case_under("ring"), program=program)
+    failure = count_cost(case, RuntimeFactory("simulated", parts=parts))
+    assert failure is not None
+    assert failure.trait == trait
+
+
+class FreesLate(Recorder):
+    """A freed buffer waits for the next submit, though no command uses it."""
+
+    def destroy(self, buffer: DeviceBuffer) -> None:
+        self.retire(buffer)
+
+
+@pytest.mark.parametrize("policy", PRESETS)
+def test_a_freed_buffer_that_nothing_uses_is_not_kept(policy: str) -> None:
+    text = "alloc a 64\nalloc b 64\ndispatch affine a 3,5 1x1x1\nfree b\nread a 0 4 -> r0\nsync\n"
+    case = replace(case_under(policy), program=Program.parse(text), seed="")
+    failure = judge(case, RuntimeFactory("simulated", parts=Parts(recorder=FreesLate))).failure
+    assert failure is not None
+    assert failure.trait == "frees"
+    assert judge(case, RuntimeFactory("simulated")).failure is None

@@ -68,10 +68,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(built)
 
 
-@pytest.fixture
-def new_python(tmp_path: Path) -> Path:
-    """The Python of a new environment that has what gpusim needs, and no gpusim."""
-    folder = tmp_path / "environment"
+def new_python(folder: Path) -> Path:
+    """The Python of a new environment in ``folder`` that has what gpusim needs, and no gpusim."""
     venv.create(folder, symlinks=True)
     python = folder / "bin" / "python"
     place = Path(
@@ -87,26 +85,28 @@ def install(python: Path, *what: object) -> None:
     run(python, "-m", "pip", "install", *OPTIONS, "--ignore-installed", *what)
 
 
-def test_an_installed_wheel_works_in_an_empty_folder(
-    wheel: zipfile.ZipFile, new_python: Path, tmp_path: Path
-) -> None:
-    install(new_python, wheel.filename)
-    (tmp_path / "empty").mkdir()
-    read, file = run(new_python, "-c", USE, folder=tmp_path / "empty").splitlines()
+@pytest.fixture(scope="module")
+def installed(wheel: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the wheel."""
+    python = new_python(tmp_path_factory.mktemp("environment"))
+    install(python, wheel.filename)
+    return python
+
+
+def test_an_installed_wheel_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    read, file = run(installed, "-c", USE, folder=tmp_path).splitlines()
     assert read == "1 2 3 4"
-    assert Path(file).is_relative_to(tmp_path / "environment")
-    command = new_python.with_name("gpusim")
-    assert "simulated" in run(command, "devices", folder=tmp_path / "empty")
+    assert Path(file).is_relative_to(installed.parents[1])
+    assert "simulated" in run(installed.with_name("gpusim"), "devices", folder=tmp_path)
 
 
-def test_an_editable_install_works_in_the_folder_above_a_checkout(
-    new_python: Path, tmp_path: Path
-) -> None:
+def test_an_editable_install_works_in_the_folder_above_a_checkout(tmp_path: Path) -> None:
     # The folder of the checkout has the name of the package, and is none.
     checkout = copy_of_the_sources(tmp_path)
-    install(new_python, "--editable", checkout)
+    python = new_python(tmp_path / "environment")
+    install(python, "--editable", checkout)
     for folder in (tmp_path, checkout, tmp_path / "environment"):
-        read, file = run(new_python, "-c", USE, folder=folder).splitlines()
+        read, file = run(python, "-c", USE, folder=folder).splitlines()
         assert read == "1 2 3 4"
         assert Path(file).parent == checkout / "gpusim"
 
@@ -132,18 +132,13 @@ def test_the_license_and_the_command_travel_along(wheel: zipfile.ZipFile) -> Non
     assert "gpusim = properties.cli:main" in wheel.read(ends["entry_points.txt"]).decode()
 
 
-def test_the_installed_judge_works_in_an_empty_folder(
-    wheel: zipfile.ZipFile, new_python: Path, tmp_path: Path
-) -> None:
-    install(new_python, wheel.filename)
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    shutil.copy(ROOT / "examples" / "overtaking_write.py", folder)
-    (folder / "judges.py").write_text(JUDGE, encoding="utf-8")
-    assert "replay: gpusim replay findings" in run(new_python, "judges.py", folder=folder)
-    (finding,) = (folder / "findings").iterdir()
-    command, target = new_python.with_name("gpusim"), "overtaking_write.py:Overtaking"
+def test_the_installed_judge_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples" / "overtaking_write.py", tmp_path)
+    (tmp_path / "judges.py").write_text(JUDGE, encoding="utf-8")
+    assert "replay: gpusim replay findings" in run(installed, "judges.py", folder=tmp_path)
+    (finding,) = (tmp_path / "findings").iterdir()
+    command, target = installed.with_name("gpusim"), "overtaking_write.py:Overtaking"
     words = [command, "replay", finding, "--target", target]
-    assert "write a 0 01010101" in run(*words, folder=folder, status=1)
+    assert "write a 0 01010101" in run(*words, folder=tmp_path, status=1)
     words = [command, "fuzz", "--device", "simulated", "--target", target, "--programs", "20"]
-    assert "replay: gpusim replay findings" in run(*words, folder=folder, status=1)
+    assert "replay: gpusim replay findings" in run(*words, folder=tmp_path, status=1)

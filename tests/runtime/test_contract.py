@@ -148,6 +148,13 @@ def test_read_gives_arrays_of_a_dtype_and_shape(
         {"out": np.zeros((4, 8), np.uint8)[:, ::2]},
         {"out": [0] * 16},
         {"out": bytearray(16), "dtype": np.uint8},
+        {"out": np.ma.zeros(4, np.uint32)},
+        {"dtype": ("u4", (2,))},
+        {"dtype": "u4", "shape": (1,) * 69 + (4,)},
+        {"dtype": "u4", "shape": (0, 2**70), "size_bytes": 0},
+        {"dtype": "u4", "shape": {4}},
+        {"dtype": "u4", "shape": {4: 0}},
+        {"dtype": "u4", "shape": (True,), "size_bytes": 4},
     ],
     ids=repr,
 )

@@ -12,6 +12,7 @@ from gpusim.errors import DataLost, DeviceFault, DeviceLost, MapFailed, OutOfMem
 from gpusim.kernels import AFFINE, FOLD
 from gpusim.runtime import PRESETS, Buffer, Driver, Runtime, Ticket, TracedDriver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from gpusim.simulated import FaultPlan, open_device
 from gpusim.trace import Trace
 
 Open = Callable[..., Runtime]
@@ -323,6 +324,22 @@ def test_a_write_that_fails_gives_back_the_uniforms_of_its_odd_bytes(faulty: Ope
         runtime.write(a, b"thirteen byte")
     runtime.dispatch(AFFINE, [a], [1, 7])
     assert runtime.read(a).result() == np.full(4, 7, np.uint32).tobytes()
+
+
+@pytest.mark.parametrize("data", [b"z", b"zz"])
+def test_a_write_of_odd_bytes_to_a_wide_buffer_that_fails_changes_nothing(data: bytes) -> None:
+    """The buffer exceeds a binding, so that its words and its odd bytes are written in parts."""
+    limits = {"max-storage-buffer-binding-size": 512}
+    device = open_device(limits=limits, faults=FaultPlan(out_of_memory=(1,)))
+    with Runtime(device) as runtime:
+        wide = runtime.alloc(1024)
+        runtime.write(wide, bytes(range(256)) * 4)
+        with pytest.raises(OutOfMemory):
+            runtime.write(wide, data, 1)
+        assert runtime.read(wide, 0, 4).result() == bytes(range(4))
+        runtime.write(wide, data, 1)
+        assert runtime.read(wide, 1, len(data)).result() == data
+        runtime.free(wide)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf, nan, nextafter
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from gpusim.errors import (
     Refused,
     SubmitFailed,
 )
-from gpusim.kernels import AFFINE, FOLD, SCRAMBLE
+from gpusim.kernels import AFFINE, BLEND, FOLD, SCRAMBLE
+from gpusim.kernels.kernel import F32_MAX
 from gpusim.runtime import PRESETS, Buffer, Driver, Graph, Policy, Runtime
 from gpusim.runtime.drivers.faulty import Fault
 from gpusim.trace import Trace
@@ -300,8 +302,10 @@ def test_a_replay_that_fails_before_a_submit_changes_nothing(faulty: OpenFaulty)
             runtime.dispatch(AFFINE, [b], [3, 7])
         with pytest.raises(OutOfMemory):
             graph.replay()
+        assert (runtime.stats().dispatches, runtime.stats().replays) == (0, 0)
         assert words(runtime, a) == words(runtime, b) == list(WORDS)
         graph.replay()
+        assert (runtime.stats().dispatches, runtime.stats().replays) == (2, 1)
         assert words(runtime, a) == affine(3, 5)
 
 
@@ -358,3 +362,19 @@ def test_a_callback_that_frees_a_buffer_stops_a_replay_that_waits(driver: Driver
         runtime.read(a)
     runtime.free(a)
     runtime.close()
+
+
+@pytest.mark.parametrize("past", [nextafter(F32_MAX, inf), -nextafter(F32_MAX, inf), nan, -inf])
+def test_a_planned_replay_refuses_the_floats_that_a_dispatch_refuses(
+    runtime: Runtime, past: float
+) -> None:
+    a, b = filled(runtime), filled(runtime)
+    with runtime.capture() as graph:
+        runtime.dispatch(BLEND, [a, b], (1.0,))
+    graph.replay()
+    graph.replay([(F32_MAX,)])
+    for _ in range(2):
+        with pytest.raises(InvalidScalar):
+            graph.replay([(past,)])
+    with pytest.raises(InvalidScalar):
+        runtime.dispatch(BLEND, [a, b], (past,))

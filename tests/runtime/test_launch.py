@@ -28,3 +28,19 @@ def test_only_a_guarded_kernel_is_spread() -> None:
     assert plan_launch(TALLY, (MOST + 1, 1, 1), MOST).groups == MOST + 1
     with pytest.raises(LimitExceeded):
         plan_launch(SCRAMBLE, (MOST + 1, 1, 1), MOST)
+
+
+@pytest.mark.parametrize("most", [2048, 2049, 3000, 65_534, MOST, 65_536, 10**6])
+@pytest.mark.parametrize("fewer", [0, 1, 2, 1000, 10**6])
+def test_no_box_has_more_groups_than_a_kernel_can_number(most: int, fewer: int) -> None:
+    groups = TALLY.max_groups - fewer
+    x, y, z = plan_launch(TALLY, (groups, 1, 1), most).spread
+    assert groups <= x * y * z <= 2**32
+    assert max(x, y, z) <= most
+
+
+def test_a_grid_is_refused_if_each_box_has_too_many_groups() -> None:
+    """With 2,000 a dimension there is no box of just 2^32 or 2^32 - 1 groups."""
+    assert plan_launch(TALLY, (2000**3 // 2, 1, 1), 2000).spread == (2000, 2000, 1000)
+    with pytest.raises(LimitExceeded, match="three dimensions of 2000 do not hold 4294967295"):
+        plan_launch(TALLY, (2**32 - 1, 1, 1), 2000)

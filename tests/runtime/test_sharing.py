@@ -1,5 +1,6 @@
 """The caller's buffers, adopted; and the runtime's, lent for queue work of the caller's."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ from wgpu import BufferUsage
 
 from gpusim.errors import InvalidBinding, InvalidCapture, InvalidHandle
 from gpusim.kernels import AFFINE
-from gpusim.runtime import PRESETS, Buffer, Driver, Runtime
+from gpusim.runtime import PRESETS, Buffer, Driver, Parts, Runtime
+from gpusim.runtime.buffers import BufferTable
 
 USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 WORDS = np.arange(16, dtype=np.uint32)
@@ -148,3 +150,24 @@ def test_a_runtime_may_be_closed_in_a_loan(driver: Driver) -> None:
     with pytest.raises(InvalidHandle):
         freed.lend(a).__enter__()
     freed.close()
+
+
+def test_an_adopted_buffer_is_found_without_a_look_at_each(driver: Driver) -> None:
+    class Looking(BufferTable):
+        """Counts how often all live buffers are walked through."""
+
+        walks = 0
+
+        def __iter__(self) -> Iterator[Buffer]:
+            self.walks += 1
+            return super().__iter__()
+
+    table = Looking()
+    with Runtime(driver=driver, parts=Parts(buffers=lambda: table)) as runtime:
+        native = native_of(runtime)
+        handle = runtime.adopt(native)
+        with pytest.raises(InvalidHandle, match="stands for it already"):
+            runtime.adopt(native)
+        runtime.free(handle)
+        runtime.free(runtime.adopt(native))
+        assert not table.walks

@@ -1,13 +1,20 @@
 """What tickets and buffers show of themselves: their state, and their bytes as arrays."""
 
+import gc
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gpusim.errors import InvalidData, InvalidHandle, MapFailed
-from gpusim.runtime import Runtime
+from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, Ticket
+from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.drivers.faulty import Fault
+from gpusim.runtime.host_data import Destination
+from gpusim.runtime.reads import Reads
 
 
 def test_a_ticket_says_what_it_reads_and_how_far_it_is(runtime: Runtime) -> None:
@@ -45,3 +52,82 @@ def test_a_ticket_that_failed_names_its_error(faulty: Callable[..., Runtime]) ->
     with pytest.raises(MapFailed):
         runtime.flush()
     assert repr(ticket).endswith(", failed with MapFailed>")
+
+
+class _Unfit(Destination):
+    """A form of a value that fails when the read is delivered."""
+
+    def deliver(self, data: memoryview) -> Any:
+        raise RuntimeError("no room")
+
+
+class _ReadsOfEight(Reads):
+    """Reads of up to eight bytes cannot be delivered."""
+
+    def issue(
+        self,
+        origin: DeviceBuffer,
+        offset: int,
+        size_bytes: int,
+        destination: Destination,
+        *,
+        fence: bool = False,
+    ) -> Ticket:
+        unfit = _Unfit(size_bytes) if size_bytes <= 8 and not fence else destination
+        return super().issue(origin, offset, size_bytes, unfit, fence=fence)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 8])
+def test_a_delivery_that_fails_is_its_own_reads_error(
+    driver: Driver, policy: Policy, size_bytes: int
+) -> None:
+    runtime = Runtime(driver=driver, policy=policy, parts=Parts(reads=_ReadsOfEight))
+    buffer = runtime.alloc(16)
+    runtime.write(buffer, bytes(range(16)))
+    tickets = [runtime.read(buffer, 0, size) for size in (16, size_bytes, 16)]
+    assert tickets[2].result() == tickets[0].result() == bytes(range(16))
+    with pytest.raises(
+        MapFailed, match=r"cannot deliver . bytes because of RuntimeError\('no room"
+    ):
+        tickets[1].result()
+    runtime.sync()
+    assert runtime.read(buffer).result() == bytes(range(16))
+    runtime.free(buffer)
+    runtime.close()
+
+
+def test_a_ticket_keeps_no_more_than_its_value(driver: Driver) -> None:
+    large_bytes, kept = 1 << 16, 8
+    with Runtime(driver=driver, policy=replace(PRESETS["ring"], staging_page_bytes=4)) as runtime:
+        runtime.free(large := runtime.alloc(large_bytes))
+        large, small = runtime.alloc(large_bytes), runtime.alloc(4)
+        tickets = []
+        tracemalloc.start()
+        for _ in range(kept):
+            runtime.read(large)
+            tickets.append(runtime.read(small))
+            runtime.sync()
+        gc.collect()
+        bytes_kept = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert bytes_kept < kept * large_bytes // 2
+        runtime.free(large)
+        runtime.free(small)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_callback_that_ends_the_program_holds_up_no_other(
+    runtime: Runtime, stop: type[BaseException]
+) -> None:
+    called: list[Ticket] = []
+
+    def interrupt(_: Ticket) -> None:
+        raise stop
+
+    ticket, later = runtime.read(runtime.alloc(4)), runtime.read(runtime.alloc(4))
+    for callback in (called.append, interrupt, called.append):
+        ticket.add_done_callback(callback)
+    with pytest.raises(stop):
+        ticket.result()
+    assert called == [ticket, ticket]
+    assert later.result() == bytes(4)

@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gpusim.errors import DeviceFault, DeviceLost, OutOfRange, WaitTimedOut
+from gpusim.errors import DeviceFault, DeviceLost, OutOfRange, SubmitFailed, WaitTimedOut
 from gpusim.kernels import AFFINE
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, Ticket, WgpuDriver
 from gpusim.runtime.commands import CopyCommand, Role
@@ -134,7 +135,7 @@ def test_a_wait_without_a_timeout_has_that_of_the_policy(silent: Callable[..., O
     assert is_right(ticket)
 
 
-@pytest.mark.parametrize("timeout", [-1, float("nan"), "soon", WORDS], ids=repr)
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "soon", WORDS, True, np.True_], ids=repr)
 def test_a_timeout_is_a_number_of_seconds(runtime: Runtime, timeout: Any) -> None:
     ticket = affine_read(runtime)
     for wait in (ticket.result, runtime.sync, runtime.close):
@@ -324,4 +325,68 @@ def test_a_loop_tells_callbacks_of_a_device_that_is_lost(faulty: Callable[..., R
             ticket.result()
 
     runtime.read(runtime.alloc(4)).result()
+    asyncio.run(main())
+
+
+def test_a_close_waits_for_what_no_read_waits_for(silent: Callable[..., Opened]) -> None:
+    runtime, device = silent()
+    buffer = runtime.alloc(4)
+    runtime.dispatch(AFFINE, [buffer], (1, 1))
+    runtime.free(buffer)
+    with pytest.raises(WaitTimedOut, match="cannot finish the ops before a close"):
+        runtime.close(timeout=0.001)
+    assert device.asked
+
+
+def test_a_close_makes_no_fence_if_everything_is_done(traced: Open) -> None:
+    runtime, _ = traced(PRESETS["ring"])
+    assert is_right(affine_read(runtime))
+    free_all(runtime)
+    submits = runtime.stats().submits
+    runtime.close()
+    assert runtime.stats().submits == submits
+
+
+@pytest.mark.parametrize("timeout", [np.int64(9), np.float32(9), np.float64(9), Fraction(9)])
+def test_a_timeout_may_be_any_real_number(runtime: Runtime, timeout: Any) -> None:
+    assert is_right(affine_read(runtime))
+    runtime.sync(timeout)
+    runtime.read(runtime.alloc(4)).result(timeout)
+
+
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_a_loop_brings_the_callbacks_of_a_submit_that_failed(
+    faulty: Callable[..., Runtime], is_awaited: bool
+) -> None:
+    runtime = faulty(Fault(verb="submit", call=0, error=SubmitFailed), policy=PRESETS["ring"])
+
+    async def flush() -> None:
+        runtime.flush()
+
+    async def main() -> None:
+        called: list[Ticket] = []
+        ticket = runtime.read(runtime.alloc(4))
+        ticket.add_done_callback(called.append)
+        with pytest.raises(SubmitFailed):
+            await (ticket if is_awaited else flush())
+        await asyncio.sleep(0.02)
+        assert called == [ticket]
+
+    asyncio.run(main())
+
+
+def test_a_poll_in_a_loop_polls_on_by_itself(silent: Callable[..., Opened]) -> None:
+    runtime, device = silent()
+    called: list[Ticket] = []
+    affine_read(runtime).add_done_callback(called.append)
+    runtime.flush()
+
+    async def main() -> None:
+        assert scheduled() == []
+        assert runtime.poll() == 1
+        device.answers = True
+        while not called:
+            await asyncio.sleep(0.001)
+        assert scheduled() == []
+
     asyncio.run(main())

@@ -34,6 +34,12 @@ def ignore(session: Session) -> None:
     """Nobody watches."""
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """The session in one piece."""
+    return fuzz(asked(tmp_path_factory.mktemp("alone"), corpus=None), ignore)
+
+
 def shown(session: Session) -> dict[tuple[str, ...], tuple[str, int]]:
     """The findings of a session: the program of each, and how many showed it."""
     met = session.bugs.met
@@ -66,7 +72,7 @@ def kill_in_the_middle(settings: Settings) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_killed_shard_is_taken_up_again_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_killed_shard_is_taken_up_again_and_loses_nothing(tmp_path: Path, alone: Session) -> None:
     shards = [asked(tmp_path, shard=Share(number, 2)) for number in range(2)]
     kill_in_the_middle(shards[0])
     folder = tmp_path / "corpus"
@@ -78,19 +84,17 @@ def test_a_killed_shard_is_taken_up_again_and_loses_nothing(tmp_path: Path) -> N
     assert {path: after[path] for path in kept} == kept
     assert whole.done == whole.asked == 12
     assert len(after) == 12 + 1 + len(whole.session.bugs)
-    one = fuzz(asked(tmp_path / "alone", corpus=None), ignore)
-    assert whole.session.programs == one.programs == 120
-    assert shown(whole.session).keys() == shown(one).keys() != set()
-    assert whole.session.tally.accepted == one.tally.accepted
-    assert whole.session.tally.reached.cells == one.tally.reached.cells
+    assert whole.session.programs == alone.programs == 120
+    assert shown(whole.session).keys() == shown(alone).keys() != set()
+    assert whole.session.tally.accepted == alone.tally.accepted
+    assert whole.session.tally.reached.cells == alone.tally.reached.cells
 
 
-def test_a_bug_is_one_finding_of_all_shards(tmp_path: Path) -> None:
+def test_a_bug_is_one_finding_of_all_shards(tmp_path: Path, alone: Session) -> None:
     for number in range(2):
         whole = fuzz_shard(asked(tmp_path, shard=Share(number, 2)), ignore)
     assert len(list((tmp_path / "corpus" / "findings").iterdir())) == 1
     (row,) = whole.adapters.values()
-    alone = fuzz(asked(tmp_path / "alone", corpus=None), ignore)
     assert shown(whole.session) == shown(alone)
     (bug,), (same,) = whole.session.bugs.met.values(), alone.bugs.met.values()
     assert [row.shown(each) for each in whole.session.bugs.met] == [bug.count]
@@ -103,17 +107,17 @@ def test_a_bug_is_one_finding_of_all_shards(tmp_path: Path) -> None:
     assert bug.argument.lines == same.argument.lines
 
 
-def test_a_finding_keeps_all_that_is_said_of_it(tmp_path: Path) -> None:
-    session = fuzz(asked(tmp_path, corpus=None), ignore)
-    ((signature, bug),) = session.bugs.met.items()
+def test_a_finding_keeps_all_that_is_said_of_it(tmp_path: Path, alone: Session) -> None:
+    ((signature, bug),) = alone.bugs.met.items()
     assert bug.argument is not None
-    bug.argument = replace(
+    said = replace(
         bug.argument, passes=("with a flush",), fails=("with other data",), clock="submitted"
     )
-    text = as_text(found_bug(signature, bug, session.bugs, "an adapter"))
+    bug = replace(bug, argument=said)
+    text = as_text(found_bug(signature, bug, alone.bugs, "an adapter"))
     again = from_text(FoundBug, text).bug(tmp_path).argument
     assert again is not None
-    assert again.lines == bug.argument.lines
+    assert again.lines == said.lines
 
 
 def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:

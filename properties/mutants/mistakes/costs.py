@@ -218,11 +218,11 @@ class ReadsCountedEachTime(Readbacks):
 class EveryStepLooksAtAll(Replays):
     """Each step of a replay without a run looks at every live buffer of the runtime."""
 
-    def _play_step(self, step: Any, payloads: Any) -> None:
+    def _play_step(self, step: Any, payloads: Any) -> str:
         for buffer in self._buffers_of(step):
             if not buffer.is_live:
-                return
-        super()._play_step(step, payloads)
+                return ""
+        return super()._play_step(step, payloads)
 
     def _buffers_of(self, step: Any) -> list[Buffer]:
         every: Callable[[], Any] = self._planner._buffers.__iter__

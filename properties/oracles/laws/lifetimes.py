@@ -282,7 +282,9 @@ class Validity:
             self._illegal(f"a grid is read at {offset} of {self._state.name_of(number)}, unaligned")
         written = () if kernel is None else compress(about["ranges"], kernel.writes)
         if any(bound == number for bound, _, _ in written):
-            self._illegal(f"{kernel} writes {self._state.name_of(number)}, which holds its grid")
+            self._illegal(
+                f"{about['kernel']} writes {self._state.name_of(number)}, which holds its grid"
+            )
 
     def _check_copy(self, about: About) -> None:
         source, target = about["source"], about["target"]

@@ -1,0 +1,71 @@
+"""An event loop whose clock leaps: a task that sleeps wakes at once, and the clock says later.
+
+So a client can wait for hours, and see how often it is woken.  The loop knows when nobody is left
+who could wake a task.
+"""
+
+import asyncio
+import selectors
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+_MOST_TURNS = 20_000
+_REAL_SECONDS = 0.001
+"""A turn of a loop on a real device takes so long, since such a device needs time."""
+
+
+class NeverWoken(Exception):
+    """A task waits for something that never comes."""
+
+
+class _Leaps(selectors.SelectSelector):
+    """Tells a loop at once that its time to wait is over."""
+
+    def __init__(self, *, is_real: bool) -> None:
+        super().__init__()
+        self.now_seconds = 0.0
+        self.turns = 0
+        self._is_real = is_real
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.turns += 1
+        if timeout is None:
+            raise NeverWoken("nothing is scheduled in the loop that could end its wait")
+        if self.turns > _MOST_TURNS:
+            raise NeverWoken(f"{_MOST_TURNS} turns of the loop have not ended its wait")
+        if timeout > 0:
+            self.now_seconds += timeout
+            time.sleep(_REAL_SECONDS if self._is_real else 0)
+        return super().select(0)
+
+
+class LeapingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock leaps to the next thing that is scheduled."""
+
+    def __init__(self, *, is_real: bool) -> None:
+        self._leaps = _Leaps(is_real=is_real)
+        super().__init__(self._leaps)
+
+    def time(self) -> float:
+        """The seconds that have passed in this loop."""
+        return self._leaps.now_seconds
+
+    def leave(self) -> None:
+        """Give the tasks that are left time to end."""
+        self._leaps.turns = 0
+
+
+def run_leaping(main: Coroutine[Any, Any, None], *, is_real: bool) -> None:
+    """Run ``main`` in such a loop.  NeverWoken if it waits for something that never comes."""
+    loop = LeapingLoop(is_real=is_real)
+    task = loop.create_task(main)
+    try:
+        loop.run_until_complete(task)
+    finally:
+        task.cancel()
+        loop.leave()
+        with suppress(asyncio.CancelledError, Exception):
+            loop.run_until_complete(task)
+        loop.close()

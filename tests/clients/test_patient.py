@@ -1,0 +1,156 @@
+"""The patient client waits in every way for a device in trouble, and each broken wait is seen."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gpusim.errors import DeviceFault, WaitTimedOut
+from gpusim.program import Program
+from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, Ticket, WgpuDriver
+from gpusim.runtime.commands import StagingMap
+from gpusim.runtime.readbacks import Readbacks
+from gpusim.runtime.reads import Reads
+from gpusim.runtime.recorder import Recorder
+from properties.clients.loops import NeverWoken, run_leaping
+from properties.model.case import PLAIN, Case, parse_device
+from properties.mutants.mutant import Overlay, around_driver
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import RuntimeFactory
+
+_MOST = 60
+
+
+def shown(
+    client: str = "patient",
+    *,
+    policy: Policy = PRESETS["ring"],
+    parts: Parts = Parts(),  # noqa: B008 - frozen
+    make_driver: Callable[[Any], Driver] = WgpuDriver,
+    make_runtime: Callable[..., Runtime] = Runtime,
+    most: int = _MOST,
+) -> str:
+    """What the first of a few programs shows; empty if none shows anything."""
+    for number in range(1, most):
+        # The program decides for what the client waits.
+        program = Program.parse(f"alloc a {number}\nread a 0 1 -> r0\nsync\n")
+        device = parse_device("simulated profile=wgpu-native")
+        factory = RuntimeFactory(
+            str(device), parts=parts, make_driver=make_driver, make_runtime=make_runtime
+        )
+        case = Case(program=program, policy=policy, device=device, client=client)
+        failure = judge(case, factory, MEANING_ONLY).failure
+        if failure is not None:
+            return failure.reason
+    return ""
+
+
+class OnePoll(Readbacks):
+    def _poll_for_loop(self) -> bool:
+        super()._poll_for_loop()
+        return False
+
+
+class Restless(Readbacks):
+    def _poll_for_loop(self) -> bool:
+        is_wanted = super()._poll_for_loop()
+        if is_wanted:
+            self._loop_polls.start(self._poll_for_loop)
+        return is_wanted
+
+
+class FailuresStay(Readbacks):
+    def poll(self) -> int:
+        page = self._queue[0].page if self._queue else None
+        return len(self._queue) if page is not None and page.error is not None else super().poll()
+
+
+class Impatient(Readbacks):
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        super().settle_through(ticket, seconds if seconds is None else 0)
+
+
+class SilentClose(Reads):
+    def finish(self, seconds: float | None) -> DeviceFault | None:
+        fault = super().finish(seconds)
+        return None if isinstance(fault, WaitTimedOut) else fault
+
+
+class EndlessSync(Reads):
+    def wait_for_all(self, seconds: float | None = None) -> None:
+        super().wait_for_all()
+
+
+class EndlessWrite(Recorder):
+    def __init__(self, driver: Driver, **named: Any) -> None:
+        super().__init__(driver, **{**named, "wait_seconds": None})
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (Parts(readbacks=OnePoll), "never ends, since nothing is scheduled"),
+        (Parts(readbacks=Restless), "a running loop must poll less and less often"),
+        (Parts(readbacks=FailuresStay), "leaves a read that is not settled"),
+        (Parts(readbacks=Impatient), "waits 0"),
+        (Parts(reads=SilentClose), "ends without WaitTimedOut"),
+        (Parts(reads=EndlessSync), "waits 7"),
+        (Parts(recorder=EndlessWrite), "a wait has no end"),
+    ],
+)
+def test_a_wait_that_is_broken_is_seen_by_patient_alone(parts: Parts, words: str) -> None:
+    assert shown(PLAIN, parts=parts, most=3) == ""
+    assert words in shown(parts=parts)
+
+
+class Blind(Overlay):
+    async def wait_async(self, mapping: StagingMap) -> None:
+        while self._inner._is_pending(mapping):
+            await asyncio.sleep(0.01)
+
+
+def test_an_await_that_never_looks_for_a_loss_is_seen_and_does_not_hang() -> None:
+    assert "is lost never ends" in shown(make_driver=around_driver(Blind), most=400)
+
+
+class Doubling(Runtime):
+    def dispatch(self, *arguments: Any, **named: Any) -> None:
+        try:
+            super().dispatch(*arguments, **named)
+        except DeviceFault:
+            super().dispatch(*arguments, **named)
+            raise
+
+
+def test_an_op_that_fails_and_is_carried_out_all_the_same_is_seen() -> None:
+    assert "did not count once" in shown(make_runtime=Doubling)
+
+
+@pytest.mark.parametrize("policy", PRESETS)
+def test_a_sound_runtime_waits_as_it_should(policy: str) -> None:
+    assert shown(policy=PRESETS[policy], most=20) == ""
+
+
+def test_a_leaping_loop_sleeps_for_no_time_and_knows_when_nobody_wakes_it() -> None:
+    seconds: list[float] = []
+
+    async def sleep() -> None:
+        await asyncio.sleep(1e6)
+        seconds.append(asyncio.get_running_loop().time())
+
+    run_leaping(sleep(), is_real=False)
+    assert seconds == [1e6]
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(NeverWoken, match="nothing is scheduled"):
+        run_leaping(wait(), is_real=False)
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(1)
+
+    with pytest.raises(NeverWoken, match="turns of the loop"):
+        run_leaping(turn(), is_real=False)
