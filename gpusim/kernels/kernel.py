@@ -29,6 +29,7 @@ NUMPY_DTYPES: dict[Dtype, np.dtype[Any]] = {
     "i32": np.dtype("<i4"),
     "f32": np.dtype("<f4"),
 }
+FLOATS: tuple[Dtype, ...] = ("f32",)
 _INTEGER_RANGES: dict[Dtype, tuple[int, int]] = {
     "u32": (0, 2**32 - 1),
     "i32": (-(2**31), 2**31 - 1),
@@ -59,6 +60,11 @@ class Binding:
         signature.check_access(what, self.access, self.dtype, self.atomic)
         signature.check_least(what, self.least_bytes)
 
+    @property
+    def is_float(self) -> bool:
+        """Whether its elements are floats."""
+        return self.dtype in FLOATS
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scalar:
@@ -70,6 +76,11 @@ class Scalar:
     def __post_init__(self) -> None:
         signature.check_name("a scalar", self.name)
         signature.check_dtype(f"scalar {self.name!r}", self.dtype)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it is a float."""
+        return self.dtype in FLOATS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,8 +156,8 @@ class Kernel:
         object.__setattr__(self, "buffers", buffers)
         object.__setattr__(self, "scalars", scalars)
         codes = "".join(_PACK_CODES[scalar.dtype] for scalar in self.scalars)
-        floats = tuple(at for at, scalar in enumerate(self.scalars) if scalar.dtype == "f32")
-        plain = [float if scalar.dtype == "f32" else int for scalar in self.scalars]
+        floats = tuple(at for at, scalar in enumerate(self.scalars) if scalar.is_float)
+        plain = [float if scalar.is_float else int for scalar in self.scalars]
         packer = struct.Struct("<" + codes)
         object.__setattr__(self, "_packer", packer)
         object.__setattr__(self, "_pack", packer.pack)

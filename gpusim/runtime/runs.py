@@ -94,8 +94,8 @@ class RunUniforms:
         self._alignment_bytes = alignment_bytes
         scalars = [scalar for plan in plans for scalar in plan.kernel.scalars]
         self._counts = [len(plan.kernel.scalars) for plan in plans]
-        self._types = [float if scalar.dtype == "f32" else int for scalar in scalars]
-        self._floats = [at for at, scalar in enumerate(scalars) if scalar.dtype == "f32"]
+        self._types = [float if scalar.is_float else int for scalar in scalars]
+        self._floats = [at for at, scalar in enumerate(scalars) if scalar.is_float]
         self._packer = None if any(map(_is_special, plans)) else self._packer_of_all()
 
     def pack(self, entries: Sequence[Scalars]) -> bytes:

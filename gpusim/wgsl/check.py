@@ -45,7 +45,8 @@ BUILT_INS: dict[str, Type] = {
     "workgroup_index": U32,
 }
 """The built-in values of compute shaders."""
-_FEATURES = ("f16",)
+FEATURES = {"f16": "shader-f16"}
+"""The features that a text can enable, each with the name by which a device has it."""
 _POINTERS, _UNIFORMS = "unrestricted_pointer_parameters", "uniform_buffer_standard_layout"
 _RARE = (_POINTERS, _UNIFORMS, "immediate_address_space")
 """The language extensions that not every device has."""
@@ -118,9 +119,9 @@ class _Checker(Statements):
     def _directive(self, node: syntax.Directive) -> None:
         if node.kind == "enable":
             for word in node.words:
-                if word not in _FEATURES:
+                if word not in FEATURES:
                     self.fail(f"the feature {word} is not supported", node.place)
-                self.f16 = True
+                self.features.add(word)
         if node.kind == "requires":
             for word in node.words:
                 if word not in _EXTENSIONS:

@@ -14,7 +14,7 @@ import numpy as np
 from gpusim.wgsl import syntax
 from gpusim.wgsl.aliases import Aliases
 from gpusim.wgsl.barriers import missed_barriers
-from gpusim.wgsl.check import Checked, check
+from gpusim.wgsl.check import FEATURES, Checked, check
 from gpusim.wgsl.exits import without_exits
 from gpusim.wgsl.lower import Lowered
 from gpusim.wgsl.parser import parse
@@ -197,8 +197,8 @@ class Module:
             for entry in node.space
             if isinstance(entry, syntax.Named)
         ]
-        needs = {"shader-f16": "f16" in enabled, "immediates": "immediate" in spaces}
-        return tuple(name for name, needed in needs.items() if needed)
+        needed = [name for word, name in FEATURES.items() if word in enabled]
+        return (*needed, *["immediates"] * ("immediate" in spaces))
 
     @property
     def overrides(self) -> tuple[Symbol, ...]:

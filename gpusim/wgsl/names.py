@@ -50,7 +50,7 @@ class Names:
     def __init__(self, unit: syntax.Unit, overrides: Mapping[str, Any] | None) -> None:
         self.overrides = overrides
         self.scopes: list[dict[str, typed.Symbol]] = []
-        self.f16 = False
+        self.features: set[str] = set()
         self._nodes: dict[str, syntax.Node] = {}
         self._known: dict[str, typed.Symbol] = {}
         self._open: list[str] = []
@@ -157,7 +157,7 @@ class Names:
 
     def check_feature(self, kind: Type, place: Place) -> None:
         """Raise if a type needs a feature that the text does not enable."""
-        if getattr(kind, "of", kind) == F16 and not self.f16:
+        if getattr(kind, "of", kind) == F16 and "f16" not in self.features:
             self.fail("f16 needs 'enable f16;'", place)
 
     def _generated(self, node: Named, template: tuple[Expression, ...]) -> Type:

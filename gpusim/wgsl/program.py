@@ -251,6 +251,7 @@ class _Scope:
             return local, "0" if size == 1 else None, lambda: self._root.read(self._local)
         if name == "workgroup_index":
             return workgroup, None, lambda: self._root.read(self._workgroup)
+        assert name == "global_invocation_index", name
         whole = affine.add(affine.multiply(workgroup, affine.constant(size)) or {}, local)
         return whole, None, self._lane
 

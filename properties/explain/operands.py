@@ -92,7 +92,7 @@ def _fit(given: Scalars, op: AnyDispatch, scene: Scene) -> Scalars | None:
     fitting = given[: len(op.scalars)]
     if len(fitting) != len(op.scalars):
         return None
-    types = [float if scalar.dtype == "f32" else int for scalar in kernel.scalars]
+    types = [float if scalar.is_float else int for scalar in kernel.scalars]
     if any(type(one) is not kind for one, kind in zip(fitting, types, strict=True)):
         return None
     return fitting
@@ -127,7 +127,7 @@ def _fit_kernel(op: AnyDispatch, name: str, scene: Scene) -> AnyDispatch | None:
     # In the payload of a guarded kernel, the number of groups comes after the scalars.
     groups = math.prod(op.grid) if isinstance(op, Dispatch) else 0
     given = (*op.scalars, groups, *(0 for _ in kernel.scalars))[: len(kernel.scalars)]
-    floats = [scalar.dtype == "f32" for scalar in kernel.scalars]
+    floats = [scalar.is_float for scalar in kernel.scalars]
     if any(
         not (is_float or math.isfinite(one)) for one, is_float in zip(given, floats, strict=True)
     ):

@@ -111,7 +111,8 @@ def draw_case(
     )
     if replace(promises, special_floats=False) != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
-    policy = _with_room_for(program, policy if long else _splitting(choices, program, policy))
+    policy = (_streaming if long else _splitting)(choices, program, policy)
+    policy = _with_room_for(program, policy)
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
     )
@@ -124,6 +125,21 @@ def _splitting(choices: Choices, program: Program, policy: Policy) -> Policy:
         return policy
     drawn = {name: choices.pick(amounts) for name, amounts in _SPLITTING.items()}
     return replace(policy, **{**_ROOMY, **drawn})
+
+
+_MANY_WRITES = 150
+_QUEUED = 56
+"""How many writes of a long program wait for a submit at most, and half of those under way."""
+
+
+def _streaming(choices: Choices, program: Program, policy: Policy) -> Policy:
+    """``policy``, or often, if a program has many writes, one that submits each command."""
+    written = [len(op.data) for op in program if isinstance(op, Write)]
+    if len(written) < _MANY_WRITES or not choices.chance(2, 3):
+        return policy
+    return replace(
+        policy, batch_commands=1, queued_write_bytes=_QUEUED * sum(written) // len(written)
+    )
 
 
 def _with_room_for(program: Program, policy: Policy) -> Policy:
@@ -294,7 +310,7 @@ _OFTEN: Mapping[str, Weights[bool]] = {
     "debug_submit_each": Weights((False, 19), (True, 1)),
 }
 _EVENLY = Weights((False, 1), (True, 1))
-_LONG_PROGRAMS = 90
+_LONG_PROGRAMS = 100
 """One program in this many has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
@@ -329,20 +345,11 @@ _SPLIT_GRAPHS = 5
 """Of the programs with a graph of several commands, one in this many has these fields."""
 
 
-_STREAMING = 6
-"""One long program in this many submits each command."""
-_STREAMED_BYTES = 4096
-"""Host writes of a hundred ops fill this in a long program."""
-
-
 def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
     """``preset`` without limits of a batch, mostly with ring or cached uniforms.
 
-    A long batch can fill the storage of ring and cached uniforms.  At times batches are as short as
-    can be instead, so that there are many of them.
+    A long batch can fill the storage of ring and cached uniforms.
     """
-    if choices.chance(1, _STREAMING):
-        return replace(preset, batch_commands=1, queued_write_bytes=_STREAMED_BYTES)
     roomy = replace(preset, **_ROOMY)
     uniforms = choices.weighted(_LASTING)
     return roomy if uniforms is None else replace(roomy, uniforms=uniforms, cache_bind_groups=True)

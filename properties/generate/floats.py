@@ -79,7 +79,7 @@ def real_buffers(program: Iterable[Op], kernels: Mapping[str, Kernel]) -> frozen
                 continue
             if isinstance(command, AnyDispatch) and command.kernel in kernels:
                 bindings = zip(kernels[command.kernel].buffers, command.buffers, strict=False)
-                names.update(name_of(bound) for one, bound in bindings if one.dtype == "f32")
+                names.update(name_of(bound) for one, bound in bindings if one.is_float)
         if isinstance(op, Free):
             freed.add(op.buffer)
         elif isinstance(op, Capture):

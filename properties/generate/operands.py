@@ -53,7 +53,7 @@ class Signature:
 @lru_cache(maxsize=256)
 def signature_of(kernel: Kernel) -> Signature:
     """The signature of ``kernel``."""
-    floats = tuple(binding.dtype == "f32" for binding in kernel.buffers)
+    floats = tuple(binding.is_float for binding in kernel.buffers)
     return Signature(
         name=kernel.name,
         floats=floats,
@@ -83,10 +83,10 @@ def _signatures(kernels: tuple[Kernel, ...]) -> tuple[Signature, ...]:
 
 def _keeps_floats_apart(kernel: Kernel) -> bool:
     computes_floats = kernel.tolerance is not None or any(
-        binding.dtype == "f32" for binding in kernel.buffers
+        binding.is_float for binding in kernel.buffers
     )
     return not computes_floats or all(
-        binding.dtype == "f32" for binding in kernel.buffers if binding.access == "read_write"
+        binding.is_float for binding in kernel.buffers if binding.access == "read_write"
     )
 
 

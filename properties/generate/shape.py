@@ -134,6 +134,15 @@ _LONG_MOVES = Weights(*_LONG)
 _LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
 _LONG_MOVES_WITH_BURSTS = Weights(*_LONG, ("burst", 12))
 """With bursts, batches get more dispatches than a byte can count (255)."""
+_LONG_MOVES_WITH_WRITES = Weights(*_LONG, ("write", 60))
+"""With these, a program queues more writes than a queue is likely to remember."""
+_LONG_KINDS = (
+    _LONG_MOVES,
+    _LONG_MOVES_WITH_BURSTS,
+    _LONG_MOVES_WITH_SYNCS,
+    _LONG_MOVES_WITH_WRITES,
+    _LONG_MOVES_WITH_BURSTS,
+)
 _LONG_SIZES = (64, 16, 260)
 _LONG_LIVE = (2, 4, 8)
 
@@ -145,7 +154,7 @@ def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shap
     return Shape(
         min_ops=low,
         max_ops=high,
-        moves=choices.pick((_LONG_MOVES, _LONG_MOVES_WITH_BURSTS, _LONG_MOVES_WITH_SYNCS)),
+        moves=choices.pick(_LONG_KINDS),
         kernels=_swarm_kernels(choices, exact) if choices.chance(1, 2) else _even(exact),
         live_buffers=choices.pick(_LONG_LIVE),
         palette=_LONG_SIZES,

@@ -89,6 +89,8 @@ class _Followed:
         """Numbers of queue acts: of the last, of the last known to be done, of the last submit."""
         self._queued: deque[tuple[int, int]] = deque()
         """Host writes that are not known to be done: the act of each, and its bytes."""
+        self._drained: list[int] | None = None
+        """The bytes of each write that a drain waited for, until the next write."""
         self._mapped: dict[int, int] = {}
         """Staging buffers that are being mapped, and the act that their map waits for."""
         self._commands = 0
@@ -191,7 +193,7 @@ class _Followed:
         role = about["role"]
         if role == Role.STORAGE:
             self._acts += 1
-            self._queued.append((self._acts, len(about["data"])))
+            self._queue(len(about["data"]))
             return
         if role == Role.UPLOAD or self._policy.uniforms is Uniforms.RING:
             if role in self._written:
@@ -295,16 +297,23 @@ class _Followed:
         self._free[number] = self._sizes.get(number, 0)
 
     def _drain(self, about: About) -> None:
-        """Check that host writes fill more than what may wait, without the one that comes."""
-        most = self._policy.queued_write_bytes
         while self._queued and self._queued[0][0] <= self._done:
             self._queued.popleft()
-        if most is not None:
-            held = sum([counted_bytes(size_bytes, most) for _, size_bytes in self._queued])
-            if held <= most:
-                self._waste(
-                    "drain",
-                    f"a write waits for the queue, though {held} bytes of host writes are not "
-                    f"known to be done, and {2 * most} may be",
-                )
+        self._drained = [size_bytes for _, size_bytes in self._queued]
         self._done = self._submitted
+
+    def _queue(self, size_bytes: int) -> None:
+        """Note a host write, and check that the queue had no room if the write waited for it."""
+        most, drained = self._policy.queued_write_bytes, self._drained
+        self._queued.append((self._acts, size_bytes))
+        self._drained = None
+        if most is None or drained is None:
+            return
+        held = sum([counted_bytes(each, most) for each in drained])
+        # The first piece of a long write has whole words.
+        if held + counted_bytes(size_bytes, most) + WORD_BYTES <= 2 * most:
+            self._waste(
+                "drain",
+                f"a write of {size_bytes} bytes waits for the queue, though {held} bytes of host "
+                f"writes are not known to be done, and {2 * most} may be",
+            )

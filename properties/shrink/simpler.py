@@ -192,7 +192,7 @@ def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel
     for kernel in order:
         if kernel.name == name:
             return
-        if all(binding.dtype != "f32" for binding in kernel.buffers):
+        if not any(binding.is_float for binding in kernel.buffers):
             yield kernel
 
 

@@ -29,7 +29,7 @@ def twin_name(name: str, kernels: Mapping[str, Kernel]) -> str:
 def twin_of(kernel: Kernel) -> Kernel | None:
     """The twin, the same each time; None unless it has several scalars, integers of one type."""
     dtypes = {scalar.dtype for scalar in kernel.scalars}
-    if len(kernel.scalars) < 2 or len(dtypes) > 1 or "f32" in dtypes:
+    if len(kernel.scalars) < 2 or len(dtypes) > 1 or kernel.scalars[0].is_float:
         return None
 
     def meaning(arrays: Any, scalars: Any, groups: int) -> None:

@@ -1,12 +1,14 @@
 """A program shows the same under every client, and each client finds its kind of mistake."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from gpusim.errors import DeviceFault, SubmitFailed
@@ -14,7 +16,10 @@ from gpusim.ops import Read
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
+from gpusim.runtime.reads import Reads
+from gpusim.runtime.staging import StagingPage
 from properties.clients import CLIENTS, draw_client, drive
 from properties.clients.awaiting import AwaitingClient
 from properties.generate.cases import CaseSettings, case_for
@@ -235,3 +240,51 @@ def test_clients_are_drawn_those_with_tables_more_often() -> None:
     assert set(drawn) == set(CLIENTS)
     assert drawn.count("misusing") > drawn.count("closing")
     assert drawn == [draw_client(SeededChoices(f"caller {number}")) for number in range(900)]
+
+
+class OneArray(Readbacks):
+    """A read that brings the same array as the read before gives that very array."""
+
+    _last: Any = None
+
+    def _value(self, readback: Readback, page: StagingPage) -> Any:
+        value = super()._value(readback, page)
+        if isinstance(value, np.ndarray) and np.array_equal(value, self._last):
+            return self._last
+        self._last = value
+        return value
+
+
+class FewReads(Reads):
+    """A page with more than a hundred reads has no bytes for the last of them."""
+
+    def _page_for(self, size_bytes: int) -> StagingPage:
+        page = super()._page_for(size_bytes)
+        page.used_bytes -= size_bytes if page.reads > 100 else 0
+        return page
+
+
+@pytest.mark.parametrize("broken", [Parts(readbacks=OneArray), Parts(reads=FewReads)])
+def test_arrays_and_reads_in_great_number_are_seen_by_own_arrays(broken: Parts) -> None:
+    reads = "".join(f"read a 0 {(512, 64)[n % 2]} -> r{n}\n" for n in range(48))
+    program = Program.parse(f"alloc a 512\nwrite a 0 {bytes(range(256)).hex() * 2}\n{reads}")
+    case = Case(program=program, policy=PRESETS["ring"], device=SIMULATED, client="own_arrays")
+    assert judge(case, RuntimeFactory("simulated", parts=broken), MEANING_ONLY).failure is not None
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
+
+
+class ForgetsSubmits(QueueClock):
+    """The clock remembers two submits; the bytes of older ones count as held for ever."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = deque(maxlen=2)
+
+
+def test_a_write_that_waits_though_there_is_room_is_seen() -> None:
+    steps = "write a 0 01020304\ndispatch affine a 3,5 1x1x1\n" * 40
+    policy = replace(PRESETS["eager"], queued_write_bytes=16)
+    case = Case(program=Program.parse(f"alloc a 64\n{steps}"), policy=policy, device=SIMULATED)
+    factory = RuntimeFactory("simulated", parts=Parts(clock=ForgetsSubmits))
+    assert "waits for the queue" in str(judge(case, factory).failure)
+    assert judge(case, RuntimeFactory("simulated")).failure is None

@@ -91,7 +91,7 @@ class FiniteByOwnPlace(Replays):
             at
             for plan in made.dispatches
             for at, scalar in enumerate(plan.kernel.scalars)
-            if scalar.dtype == "f32"
+            if scalar.is_float
         ]
         return made
 
