@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gpusim.ops import Alloc, Flush, Free, Read, Sync, Write
-from properties.explain.hypothesis import Hypothesis, moved, quoted
+from properties.explain.hypothesis import Hypothesis, moved, named, quoted
 from properties.explain.scene import Scene, Step, Steps
 from properties.oracles.laws import catalogue as laws
 
@@ -77,7 +77,9 @@ def _all_early(scene: Scene, kind: type[Read] | type[Write]) -> Iterator[Hypothe
         other=first.number,
         detail=kind.verb,
         sentence=f"{quoted(first)} overtook {quoted(overtaken)}, like every {kind.verb}",
-        why="so the read got older bytes" if is_read else "which then used what the write wrote",
+        why=f"so {named(first)} got older bytes"
+        if is_read
+        else f"so {named(overtaken)} used what {named(first)} wrote",
         rule=laws.A1 if is_read else laws.A2,
         steps=steps,
     )
