@@ -178,6 +178,9 @@ class ClosingClient(Client):
             return
         try:
             self._close_runtime()
+        except DeviceFault as error:
+            self._error = error
+            raise
         finally:
             self._check_closed()
         if self._loss is not None:
@@ -208,7 +211,9 @@ class ClosingClient(Client):
     def _check_closed(self) -> None:
         if not all(ticket.done() for ticket in self._tickets):
             raise BrokenPromise("a read is not settled, though its runtime is closed")
-        if self._error is None and self._loss is None and not _is_idle(self.target.runtime.device):
+        # A fault may prevent the fence for which the close waits.
+        is_sound = self._error is None and self._loss is None
+        if is_sound and not _is_idle(self.target.runtime.device):
             raise BrokenPromise("a close ends before the device has done what was submitted")
         for name, call in METHODS.items():
             try:

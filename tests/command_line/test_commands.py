@@ -130,7 +130,7 @@ def test_a_session_that_finds_something(
     monkeypatch.setenv("COLUMNS", "300")
     target = f"{PLANTED}:write_overtakes_batch"
     asked = {"device": "simulated", "target": target, "save": tmp_path, "findings": 1}
-    asked |= {"json": tmp_path / "session.json", "policy": "lazy"}
+    asked |= {"json": tmp_path / "session.json", "policy": "lazy", "seed": 2}
     words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
     assert main(["fuzz", "--details", *words]) == 1
     printed = capsys.readouterr().out
