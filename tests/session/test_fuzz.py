@@ -66,7 +66,8 @@ def test_a_planted_mistake_is_found_made_small_and_replays(
     target = planted("write_overtakes_batch")
     session = run(tmp_path, device_name, target)
     (bug,) = session.bugs.met.values()
-    assert bug.failure.kind == "value"
+    # What overtakes shows in the calls; it shows in a value too if the program reads it.
+    assert bug.failure.kind in ("value", "law")
     assert bug.reproduced
     assert len(bug.case.program) <= 8
     assert read(bug.file).case == bug.case
@@ -104,7 +105,7 @@ def test_a_naive_target_is_right_where_it_promises_to_be(tmp_path: Path) -> None
     assert session.tally.refused.total() == 0
 
 
-@pytest.mark.parametrize(("workers", "programs"), [(1, 3), (2, 4)])
+@pytest.mark.parametrize(("workers", "programs"), [(1, 4), (2, 4)])
 def test_a_target_that_aborts_is_named_and_gone_on_from(
     tmp_path: Path, workers: int, programs: int
 ) -> None:
