@@ -3,10 +3,9 @@
 Bytes and their error bounds are moved here, and nothing else is done with them: no op is
 refused (``reference.checks``) and no kernel runs (``reference.dispatching``).
 
-ErrorBounds is a float32 a byte: 0 where the byte is exact, a relative tolerance where
-it belongs to a float result, infinity where nothing is promised.  A finite tolerance
-always covers a whole aligned word, because two floats that nearly agree need not
-share a byte.
+ErrorBounds has one float32 for each byte: 0 where the byte is exact, a relative tolerance where it
+belongs to a float result, infinity where nothing is promised.  A finite tolerance always covers a
+whole aligned word, because two floats that nearly agree may differ in each of their bytes.
 """
 
 from dataclasses import dataclass, field

@@ -32,7 +32,8 @@ class WordCopy(NamedTuple):
 class Run:
     """The steps of a run, and the parts of it that were recorded before.
 
-    Its commands are valid as long as ``ring``, the uniform buffer that they bind.
+    Its commands bind the uniform buffer ``ring``.  Once the ring is another buffer, the recorder
+    binds the run again.
     """
 
     def __init__(self, steps: Sequence[DispatchPlan | WordCopy], alignment_bytes: int) -> None:

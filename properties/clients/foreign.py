@@ -115,7 +115,10 @@ class _Twice:
         self._data: bytes | None = None
 
     def result(self) -> bytes:
-        """The value in the shared array at the first call, if no later read has replaced it."""
+        """The value, taken at the first call.
+
+        It is taken from the shared array, unless a later read has filled that array since.
+        """
         if self._data is None and self.shared is not None:
             self._data = bytes(self.shared.result())
         return self._own.result() if self._data is None else self._data
@@ -179,9 +182,9 @@ class ReclaimingClient(ForeignClient):
 
 
 class OverlappingClient(ForeignClient):
-    """Begins a sync before every read, and a sync before every second sync of the program.
+    """Begins a sync before every read, and one before the program's first, third, fifth ... sync.
 
-    The program's own sync begins last, and ends first.
+    It waits for these only after the program's sync, which began after them, has returned.
     """
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
@@ -193,7 +196,7 @@ class OverlappingClient(ForeignClient):
         """Whether the program's own sync has returned; it began after all the other syncs."""
 
     def read(self, op: Read) -> Delivery | None:
-        """Begin a sync, and read: that sync need not deliver the read.
+        """Begin a sync, then read.  The sync is older than the read, so it need not deliver it.
 
         After a sync of the program, first wait for the syncs that are still under way.
         """
@@ -230,7 +233,10 @@ class OverlappingClient(ForeignClient):
 
 
 class StaleClient(ForeignClient):
-    """Uses freed handles after each alloc and write, when a new buffer may have such a handle."""
+    """Uses freed handles after each alloc and write.
+
+    The runtime may have given the handle of a freed buffer to a new one.
+    """
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
         super().__init__(target, promises)
@@ -240,7 +246,7 @@ class StaleClient(ForeignClient):
         self._stale: list[str] = []
         """The handles that were freed before the last alloc."""
         self._may_tell = False
-        """Whether the next sync may raise for a use that raised nothing."""
+        """Whether a freed handle was accepted, so that the next sync may still report it."""
 
     def alloc(self, op: Alloc) -> None:
         """Allocate; then use a freed handle."""

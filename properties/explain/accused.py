@@ -129,7 +129,7 @@ def _bound(op: Replay, program: Program) -> tuple[str, ...]:
 
 
 def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
-    """The numbers, in the order of the allocs, of the buffer that was used and of the right one."""
+    """A sentence: which alloc made the buffer that was used, and which made the right one."""
     if isinstance(accused.expected, ExpectedDispatch | ExpectedWrite):
         return ()
     _, given, own = _ends(accused)

@@ -124,7 +124,10 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
-    """Of each row of steps that one batch could hold: its ends and its beginnings, as ranges."""
+    """The parts, as ranges, of each longest run of steps that one batch could hold.
+
+    A part reaches from the start of its run or to the end.
+    """
     start = None
     for at, step in enumerate((*steps, None)):
         in_batch = step is not None and not isinstance(step.op, Alloc | Free | Flush | Sync)

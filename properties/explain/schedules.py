@@ -86,7 +86,7 @@ def _positions(execution: Execution) -> Iterator[int]:
 
 
 def deciding(leaves: tuple[Leaf, ...]) -> int | None:
-    """The op at whose choice the first failing schedule lost its last way to pass.
+    """The op under way at the choice after which the first failing schedule could only fail.
 
     None if no schedule passes, or no schedule fails.
     """

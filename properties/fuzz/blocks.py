@@ -65,7 +65,7 @@ class Runner:
 
     @property
     def known(self) -> list[KnownResult]:
-        """What the known findings did, once a block was run."""
+        """Whether each known finding still fails; empty before the first block was run."""
         return [
             KnownResult(adapter=self.adapter, file=each.file.name, state=str(each))
             for each in self.session.bugs.known

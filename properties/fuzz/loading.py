@@ -53,7 +53,9 @@ def load(spec: str, default_name: str = "") -> Any:
 
 
 def load_kernels(spec: str) -> Kernels:
-    """The kernels that targets may promise and, if ``spec`` names a place, its ``KERNELS``.
+    """The kernels that come with gpusim and, if ``spec`` is given, those that it names.
+
+    It names the ``KERNELS`` of a module or file, or the entry points of a file of WGSL.
 
     Raises:
         ProgramError: there is no list of kernels, or it is empty.
@@ -179,8 +181,8 @@ def _check_makes_targets(made: Any, spec: str) -> None:
         inspect.signature(made).bind("device", BUILTIN)
     except TypeError as error:
         raise ProgramError(
-            f"cannot judge {spec} because it is called with a device and kernels, and then: "
-            f"{error} (probably it is to be {made.__name__}(device, kernels))"
+            f"cannot judge {spec} because the judge calls it with a device and kernels, and "
+            f"Python refuses that: {error} (probably it should be {made.__name__}(device, kernels))"
         ) from None
     except ValueError:
         # For some functions Python does not know the parameters.

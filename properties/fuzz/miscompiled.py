@@ -1,10 +1,10 @@
 """A mistake of the WGSL compiler, planted in a kernel that means what its WGSL says.
 
-A compiler that takes one operator for another gives what a sound compiler gives for a changed text.
-So the kernel is compiled from a changed text wherever our compiler reads it: always for the
-reference, and for the device only if that is simulated.  On a simulated device both are wrong
-alike, so the mistake cannot be seen; a session says so.  On a real device it is seen.
-"""
+To compile ``a + b`` wrongly as ``a - b`` has the same result as to compile ``a - b`` rightly.  So a
+changed text stands for the wrong compiler.  The kernel is compiled from a changed text wherever our
+compiler reads it: always for the reference, and for the device only if that is simulated.  On a
+simulated device both are wrong alike, so the mistake cannot be seen; a session says so.  On a real
+device it is seen."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

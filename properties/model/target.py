@@ -97,7 +97,7 @@ class Adapter(ABC):
     """
 
     capabilities: Capabilities = Capabilities(orders_deliveries=False)
-    """Its promises; by default, valid ops have the right values under WebGPU's own rules."""
+    """Its promises; by default only that ops within WebGPU's own rules have the right values."""
     limits: Limits = Limits()
     """Its limits.  Programs stay within them, except to test a refusal."""
 

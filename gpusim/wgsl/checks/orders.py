@@ -119,7 +119,8 @@ class Chosen:
 def tried(most: int) -> Iterator[Order]:
     """The usual order, and then all orders of the dispatch, if these are at most ``most``.
 
-    Otherwise ``most`` others: backwards, and drawn ones.  If ``most`` is 0, there are none at all.
+    Otherwise ``most`` other orders: first backwards, and then drawn ones.  If ``most`` is 0, there
+    are none at all.
     An order must have run before the next one is asked for.
     """
     return islice(_tried(most), most + 1 if most else 0)
