@@ -53,7 +53,7 @@ def _past_the_last(dtype: Any) -> Iterator[Row]:
         ),
     }
     for name, call in calls.items():
-        yield f"{name} past the last {dtype.__name__}", call, OutOfRange, says
+        yield f"{name} whose end passes NumPy's last {dtype.__name__}", call, OutOfRange, says
 
 
 NUMBERS: list[Row] = [

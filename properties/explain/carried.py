@@ -23,7 +23,7 @@ from properties.explain.when import cut_before
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.expected import ExpectedWrite
+from properties.oracles.laws.expected import ExpectedOp, ExpectedWrite
 from properties.oracles.laws.order import UNASKED
 from properties.oracles.laws.state import About
 
@@ -81,7 +81,8 @@ def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
         return NOTHING
     if isinstance(first, ExpectedWrite) and first.started:
         return NOTHING
-    facts = [*_alike(first.position, first.command, shown_by(verdict).scene)]
+    facts = [*_submitting(verdict, first)]
+    facts = facts or [*_alike(first.position, first.command, shown_by(verdict).scene)]
     if first.command > 0:
         facts += cut_before(first.position, first.command, traced)
     own = quoted(step_of(first, program))
@@ -89,6 +90,18 @@ def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if failure.kind is FailureKind.LAW:
         return Told(sentence=sentence, culprit=first.position, rule=laws.C1, facts=tuple(facts))
     return Told(facts=(*facts, sentence)[:1])
+
+
+def _submitting(verdict: Verdict, first: ExpectedOp) -> Iterator[str]:
+    """The submit that an op made itself, before it was recorded anywhere."""
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if first.command < 0 and event.kind == "encode" and call.position == first.position:
+            yield (
+                f"op {first.position} itself submitted the commands before it (call "
+                f"{call.number}, reason: {event['reason']}), and was recorded in no batch"
+            )
+            return
 
 
 def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:

@@ -37,6 +37,16 @@ CARRIED = (
         ),
     ),
     Told(
+        name="evict_flushes_inside_pass",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch affine a 1,1 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: lazy\n",
+        says=(
+            "op 2 itself submitted the commands before it (call 8, reason: uniforms), and was "
+            "recorded in no batch",
+        ),
+    ),
+    Told(
         name="whole_copy_waits",
         program="alloc a 4\ncopy a 0 a 0 4\nalloc b 4\ndispatch affine b 1,1 1x1x1\n",
         headers="policy: eager batch_commands=None\n",

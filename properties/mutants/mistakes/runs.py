@@ -104,7 +104,10 @@ class GraphKeyIsAddress(Replays):
         self, graph: Graph, buffers: tuple[Buffer, ...], entries: Sequence[Scalars]
     ) -> BoundGraph:
         key = (id(graph), *buffers)
-        bound = self._plans.get(key)
+        try:
+            bound = self._plans.get(key)
+        except TypeError:
+            bound = None
         if bound is None:
             bound = self._bind(graph, buffers, entries)
             self._plans.put(key, bound)
