@@ -14,6 +14,7 @@ from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.by_bytes import by_bytes, is_accepted
+from properties.explain.capacity import tell_capacity
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
@@ -287,6 +288,7 @@ def _looked_into(
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
+    yield tell_capacity(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
     yield tell_nothing(verdict, failure, again)

@@ -212,4 +212,28 @@ APART = (
         headers="policy: ring\n",
         says=("command 2 of op 2 (dispatch affine a 1,1 1x1x1) ran with the scalars of command 1",),
     ),
+    Told(
+        name="workgroups_not_counted",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: lazy batch_groups=0\n",
+        says=(
+            "tried 9 dispatches in a row: with batch_groups=1: a batch had 9 workgroups before its "
+            "last command; with batch_groups=4: a batch had 9 workgroups before its last command",
+        ),
+    ),
+    Told(
+        name="limit_off_by_one",
+        program="alloc a 4\ncopy a 0 a 0 4\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: lazy batch_commands=3\n",
+        says=("with batch_commands=1: a batch of 2 commands; with batch_commands=4: a batch of 5",),
+    ),
+    Told(
+        name="staging_pool_keeps_one_more",
+        program="alloc a 4\nwrite a 0 01010101\n",
+        headers="policy: eager\n",
+        says=(
+            "tried 9 reads in a row: with staging_buffers=1: 2 free staging buffers; with "
+            "staging_buffers=4: 5 free staging buffers",
+        ),
+    ),
 )
