@@ -49,12 +49,25 @@ def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Pro
                 f"with a dispatch over {op.target} in place of op {at}",
                 instead(program, at, other),
             )
+        yield from _with_groups(program, at, op)
         if has_faults and isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
             yield f"with a flush in place of op {at}", instead(program, at, Flush())
             if behind is None:
                 yield f"with a copy in place of op {at}", _copied(program, at, op)
         if has_faults and at == last_replay and isinstance(op, Replay):
             yield from _only_reading(program, at, op, sizes)
+
+
+def _with_groups(program: Program, at: int, op: Op) -> Iterator[tuple[str, Program]]:
+    """Programs in which a captured dispatch over no groups has one group."""
+    if not isinstance(op, Capture):
+        return
+    for n, command in enumerate(op.commands):
+        if isinstance(command, Dispatch) and 0 in command.grid:
+            full = replace(command, grid=(1, 1, 1))
+            commands = (*op.commands[:n], full, *op.commands[n + 1 :])
+            changed = instead(program, at, replace(op, commands=commands))
+            yield f"with one group in place of none in command {n} of op {at}", changed
 
 
 def _copied(program: Program, at: int, op: Write) -> Program:

@@ -24,7 +24,10 @@ CARRIED = (
         program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x0; dispatch affine a 2,1 1x1x1; "
         "dispatch affine a 1,1 1x1x1\nreplay g0 * -\nread a 0 4 -> r0\n",
         headers="policy: eager uniforms=ring\n",
-        says=("they held 0100000001000000, the payload of command 0 of op 2",),
+        says=(
+            "they held 0100000001000000, the payload of command 0 of op 2",
+            "with one group in place of none in command 0 of op 1",
+        ),
     ),
     Told(
         name="same_whole_copy_skipped",
