@@ -105,8 +105,11 @@ class SharingClient(Client):
         except Refused:
             return
         finally:
-            target.runtime.free(counts)
-            native.destroy()
+            # Its free may have to submit, and so raise a fault.
+            try:
+                target.runtime.free(counts)
+            finally:
+                native.destroy()
         raise BrokenPromise("a grid is taken from a buffer without INDIRECT usage")
 
     def _made(self, size_bytes: int, usage: int, *, is_mapped: bool = False) -> Any:
