@@ -253,7 +253,7 @@ def tell_leak(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     told = broken.notes[0] if broken.notes else broken.reason
     sentence = (
         f"uniform buffer {number}, made in {first.place}, was never destroyed, not even by the "
-        f"close, though {evicted} evicted it; it was last used at call "
+        f"close; the cache evicted a buffer in {evicted}, and this one was last used at call "
         f"{used[number].number}; so {told}"
     )
     return Told(sentence=sentence, culprit=first.position)
