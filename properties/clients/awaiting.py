@@ -33,6 +33,8 @@ class AwaitingClient(Client):
         self._tickets: list[Ticket] = []
         self._leaves_alone = False
         self._ops = 0
+        self._leaves_fence = False
+        """Whether a cancelled sync may have left its fence under way."""
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``."""
@@ -81,7 +83,7 @@ class AwaitingClient(Client):
         """Flush; if that fails, the loop calls back the reads of the batch, without a wait."""
         pending = [ticket for ticket in self._tickets if not ticket.done()]
         # A read that is under way may hold up those behind it.
-        is_sure = all([ticket.is_recorded for ticket in pending])
+        is_sure = all([ticket.is_recorded for ticket in pending]) and not self._leaves_fence
         try:
             self.target.perform(op)
         except DeviceFault:
@@ -127,6 +129,7 @@ class AwaitingClient(Client):
         await asyncio.sleep(0)
         task.cancel()
         (end,) = await asyncio.gather(task, return_exceptions=True)
+        self._leaves_fence |= task.cancelled()
         return None if task.cancelled() else end
 
     async def _sync_side_by_side(self) -> None:
@@ -134,6 +137,7 @@ class AwaitingClient(Client):
         await asyncio.sleep(0)
         first.cancel()
         ends = await asyncio.gather(*others, return_exceptions=True)
+        self._leaves_fence = False
         (end,) = await asyncio.gather(first, return_exceptions=True)
         await self._finish_tasks()
         # The first sync may have ended before it was cancelled.  If several syncs raise, the fault
