@@ -6,7 +6,6 @@ Each runtime is judged by its own program.  ``execute`` drives both.
 """
 
 import asyncio
-import selectors
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from gpusim.runtime import Runtime, Ticket
 from gpusim.text import write_op
 from properties.clients.client import BrokenPromise, Client
 from properties.clients.forbidden import NAMING
+from properties.clients.loops import run_leaping
 from properties.generate.choices import SeededChoices
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
@@ -85,12 +85,7 @@ class BesideClient(Client):
         waiting = [ticket for ticket in self._tickets if ticket.is_recorded]
         if len(self._tickets) % 2:
             runtimes.reverse()
-        loop = asyncio.SelectorEventLoop(clock := _Clock())
-        loop.time = clock.time  # type: ignore[method-assign]
-        try:
-            loop.run_until_complete(_flushed(runtimes, waiting))
-        finally:
-            loop.close()
+        run_leaping(_flushed(runtimes, waiting), is_real=False)
         if not all(ticket.done() for ticket in waiting):
             raise BrokenPromise("a loop that runs has not called back for a read that was flushed")
 
@@ -119,21 +114,6 @@ async def _flushed(runtimes: list[Any], waiting: list[Ticket]) -> None:
         if all(ticket.done() for ticket in waiting):
             return
         await asyncio.sleep(1)
-
-
-class _Clock(selectors.DefaultSelector):
-    """A clock and a selector for a loop: instead of waiting, the clock is put forward."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seconds = 0.0
-
-    def time(self) -> float:
-        return self._seconds
-
-    def select(self, timeout: float | None = None) -> Any:
-        self._seconds += timeout or 0.0
-        return super().select(0)
 
 
 def other_program(program: Program, kernels: Mapping[str, Kernel]) -> Program:

@@ -15,7 +15,7 @@ from properties.explain.accused import step_of
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced, is_call
 from properties.explain.experiments import shown_by
-from properties.explain.hops import order_within
+from properties.explain.hops import first_take, order_within
 from properties.explain.hypothesis import named, quoted
 from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
@@ -108,7 +108,7 @@ def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
     """The last earlier step that asks for the same call."""
     before: list[Step] = []
     for step in scene.steps:
-        if (step.position, step.command) != (at, command):
+        if place_of(step) != (at, command):
             before.append(step)
             continue
         alike = next((each for each in reversed(before) if each.op == step.op), None)
@@ -185,18 +185,17 @@ def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     fetched = traced.fetched.get(at)
     if fetched is None or failure.kind not in _OF_READS:
         return NOTHING
-    page = {
-        position: copy["target_offset"]
+    order = [
+        position
         for position, (submit, copy) in sorted(traced.fetched.items())
         if submit == fetched[0] and copy["target"] == fetched[1]["target"]
-    }
+    ]
     told = _mapped_short(verdict, at, traced)
     if told is not NOTHING:
         return told
-    if len(page) == 1:
+    if len(order) == 1:
         told = _untaken(verdict, at, traced)
         return told if told is not NOTHING else _mapped_before(verdict, at, traced)
-    order = [*page]
     nth = order.index(at) + 1
     ranges = {n: _range(traced.fetched[n][1]) for n in order}
     name = f"staging buffer {fetched[1]['target']}"
@@ -232,7 +231,8 @@ def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple
     submit, copy = traced.fetched[at]
     op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data
     assert isinstance(op, Read)
-    data = _taken(verdict, submit, copy["target"])
+    taken = first_take(verdict, submit, copy["target"])
+    data = None if taken is None else taken.event["data"]
     shift = op.offset - copy["source_offset"]
     if not got or data is None or data[ranges[at][0] + shift :][: len(got)] == got:
         return -1
@@ -240,15 +240,6 @@ def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple
     places = [start for start in starts if data[start : start + len(got)] == got]
     before = [start for start in places if start < ranges[at][0]]
     return max(before, default=min(places, default=-1))
-
-
-def _taken(verdict: Verdict, submit: int, staging: int) -> bytes | None:
-    """The bytes that the first take after a submit has given of a staging buffer."""
-    for call in calls(verdict.execution.trace):
-        is_take = call.event.kind == "take" and call.event["buffer"] == staging
-        if is_take and call.number > submit:
-            return bytes(call.event["data"])
-    return None
 
 
 def _untaken(verdict: Verdict, at: int, traced: Traced) -> Told:

@@ -150,12 +150,20 @@ def _held(verdict: Verdict, at: int, op: Read, traced: Traced) -> tuple[int, byt
     start = copy["target_offset"] + op.offset - copy["source_offset"]
     if op.offset < copy["source_offset"] or op.size_bytes > copy["size_bytes"]:
         return None
+    call = first_take(verdict, submitted, copy["target"])
+    if call is None:
+        return None
+    data = call.event["data"][start : start + op.size_bytes]
+    whole = len(data) == op.size_bytes
+    return (call.number, data, f"staging buffer {copy['target']}") if whole else None
+
+
+def first_take(verdict: Verdict, submit: int, staging: int) -> Call | None:
+    """The first call after a submit that took the bytes of a staging buffer."""
     for call in calls(verdict.execution.trace):
-        is_it = call.event.kind == "take" and call.event["buffer"] == copy["target"]
-        if is_it and call.number > submitted:
-            data = call.event["data"][start : start + op.size_bytes]
-            whole = len(data) == op.size_bytes
-            return (call.number, data, f"staging buffer {copy['target']}") if whole else None
+        is_take = call.event.kind == "take" and call.event["buffer"] == staging
+        if is_take and call.number > submit:
+            return call
     return None
 
 
