@@ -278,7 +278,7 @@ def _judge_finding(
 
     place, own = _kernels_of(kernels)
     make = maker_of(make_target)
-    # Objects in the arguments go before the names in the file.
+    # An object in the arguments replaces the name in the file.
     target = make_target if make is None else recorded.case.target
     given = {
         "device": device,

@@ -108,10 +108,10 @@ def _error_bound_before(
     """The error bound of the kernel's results, from its inputs: 0 means exact.
 
     The bound is infinite if integer arithmetic, or a kernel that ``cancels``, gets an input that is
-    not exact.  It is also infinite if an input is a subnormal float, since WGSL lets it become
-    zero.  Without ``special_floats``, NaN and infinite inputs make it infinite too, and so do
-    inputs so large or small that a result could be subnormal or infinite (WGSL specification,
-    "Floating Point Evaluation").
+    not exact.  A subnormal float as input makes the bound infinite too, since WGSL lets that float
+    become zero.  Without ``special_floats``, so does an input that is NaN or infinite, or so large
+    or small that a result could be subnormal or infinite (WGSL specification, "Floating Point
+    Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)

@@ -197,7 +197,7 @@ class FlushRules:
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """The reason to submit before a host write with which too many bytes would wait."""
+        """The reason to submit before a host write, if too many bytes would then wait."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 
@@ -264,7 +264,7 @@ class RingUniforms:
         return [] if ring is None else [ring]
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring, replaced if it is too small; the batch has then taken nothing from it."""
+        """The ring; a larger ring replaces it if needed."""
         ring = self._ring
         if ring is None or ring.size_bytes < size_bytes:
             ring = self._make_ring(size_bytes + self._rest & self._mask, batch)

@@ -82,7 +82,7 @@ class Graph(Handle):
     ``enter`` checks that the runtime may be called, and ``play`` replays.
     """
 
-    _instead = "it was to be captured again"
+    _instead = "it must be captured again"
 
     def __init__(
         self, enter: Callable[[], None], captures: "Captures", play: Callable[..., None]

@@ -186,7 +186,7 @@ class Readback:
         """Why the value could not be made of the bytes that have arrived."""
 
     def value_in(self, data: memoryview) -> Any:
-        """The value, copied from the bytes of its page; None if it fails, and ``error`` is set."""
+        """The value, copied from the bytes of its page; None, with ``error`` set, if that fails."""
         start = self.page_offset
         try:
             return self.destination.deliver(data[start : start + self.size_bytes])

@@ -163,11 +163,11 @@ class Recorder:
             raise
 
     def retire(self, buffer: DeviceBuffer) -> None:
-        """Destroy ``buffer`` after the next submit; every command that uses it was recorded."""
+        """Destroy ``buffer`` after the next submit; no later command may use it."""
         self._batch.retired.append(buffer)
 
     def destroy(self, buffer: DeviceBuffer) -> None:
-        """Destroy an unused buffer, after the submit if the open batch still needs it."""
+        """Destroy a buffer; if the open batch touches the buffer, only after the submit."""
         if self._batch.touches(buffer):
             self.retire(buffer)
         else:
@@ -187,7 +187,7 @@ class Recorder:
         return False
 
     def write(self, write: HostWrite) -> None:
-        """Write whole words, at once or staged; never submits (see ``after_write``)."""
+        """Write whole words, at once or staged; ``after_write`` then submits a full batch."""
         target, offset, words, written, staged = write
         if staged:
             source, source_offset = self._uploads.take(words, self._batch)
@@ -361,7 +361,6 @@ class Recorder:
         return group
 
     def _hand_over(self, batch: Batch, reason: FlushReason) -> None:
-        """Write the batch's uniforms and uploads, then encode and submit it."""
         self._uniforms.before_submit(batch)
         self._uploads.before_submit(batch)
         command_buffer = self._driver.encode(

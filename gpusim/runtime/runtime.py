@@ -83,7 +83,7 @@ class Runtime(Assembly):
     def adopt(self, buffer: Any, *, label: str = "") -> Buffer:
         """A handle to a wgpu buffer of the caller's; the runtime never destroys that buffer.
 
-        From now until its ``free``, the caller may use it only in a ``lend``.
+        From now until the ``free``, the caller may use the buffer only in a ``lend``.
 
         Raises:
             InvalidHandle: ``buffer`` is not of this device, is mapped, or has a handle already.
@@ -287,8 +287,8 @@ class Runtime(Assembly):
         """Deliver the reads that have arrived, in order, and call back; it never waits.
 
         Gives the number of pending reads; recorded reads need a ``flush`` first.  A running asyncio
-        loop then polls on by itself while a done callback waits.  Otherwise this is for callers
-        that neither wait nor sync.
+        loop then polls on by itself while a done callback waits.  Without such a loop, ``poll`` is
+        for callers that neither wait nor sync.
         """
         self._guard.check_op("poll")
         return self._readbacks.poll()

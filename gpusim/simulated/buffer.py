@@ -158,7 +158,7 @@ class GPUBuffer:
         return self.size
 
     def write_mapped(self, data: Any, buffer_offset: int | None = None) -> None:
-        """Write into the mapped range; errors as ``read_mapped``."""
+        """Write into the mapped range; raises the errors of ``read_mapped``."""
         if self._map_state != "mapped":
             raise RuntimeError("Can only write to a buffer if its mapped.")
         source = memoryview(data).cast("B")
@@ -177,7 +177,7 @@ class GPUBuffer:
             self._device.timeline.enqueue(self._poisoning())
 
     def _ends(self) -> bool:
-        """Be destroyed from now on; False if the buffer is destroyed already."""
+        """Mark the buffer destroyed; returns False if it was destroyed before."""
         if self.state is DESTROYED:
             return False
         self.state = DESTROYED

@@ -91,7 +91,7 @@ class GPUDevice:
     def lost_async(self) -> Promise:
         """Settles once the device is lost, before anything else does.
 
-        AttributeError in the wgpu-native profile, as wgpu-py has it.
+        AttributeError in the wgpu-native profile, as in wgpu-py.
         """
         if not self._state.profile.tells_loss:
             raise AttributeError("lost_async")

@@ -89,7 +89,7 @@ class DeviceState:
         return number
 
     def count(self, kind: str) -> int:
-        """Count a call of the queue or of a mapping; before that the scheduler is asked."""
+        """Ask the scheduler, then count a call of the queue or of a mapping."""
         if not self.timeline.defers:
             self.timeline.look()
         return self.made(kind)
