@@ -303,7 +303,7 @@ def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
 
 
 def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) -> AnyOp:
-    """The op; the function in ``changes`` for an operand's kind, if any, changes the operand."""
+    """The op, each operand changed by the function that ``changes`` has for its kind, if any."""
     plain: Op = op
     fields_of = VERBS[type(plain)].operands.items()
     changed = {

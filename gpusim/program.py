@@ -39,7 +39,7 @@ _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
 
 
 def _namer(verb: Verb) -> Callable[[Any], tuple[str, ...]]:
-    """The function that finds the buffers in ops of one kind; each is made once, for speed."""
+    """The function that finds the buffers in ops of one kind; made only once, for speed."""
     named = [(name, what) for name, what in verb.operands.items() if what in _NAMED]
     if not named:
         return lambda op: ()
@@ -72,15 +72,15 @@ def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
         op,
         {
             Operand.BUFFER: new,
-            Operand.BUFFERS: lambda bound: tuple([_bound_to(each, new) for each in bound]),
+            Operand.BUFFERS: lambda bound: tuple([_bound_renamed(each, new) for each in bound]),
             Operand.COMMANDS: each_command(lambda command: renamed(command, names)),
             Operand.BINDINGS: lambda pairs: tuple((new(old), new(other)) for old, other in pairs),
         },
     )
 
 
-def _bound_to(bound: Bound, new: Callable[[str], str]) -> Bound:
-    """``bound`` with its buffer renamed."""
+def _bound_renamed(bound: Bound, new: Callable[[str], str]) -> Bound:
+    """``bound`` with the new name of its buffer."""
     return new(bound) if isinstance(bound, str) else bound._replace(buffer=new(bound.buffer))
 
 

@@ -177,7 +177,7 @@ class Kernel:
 
         ``entry_point`` may be left out if the text has only one.  A storage binding whose scalars
         are all f32, or all i32, has that type; every other has u32.  A uniform buffer becomes
-        scalars ``word0``, ``word1`` and so on, padding among them.  Without a ``meaning``, the
+        scalars ``word0``, ``word1`` and so on, padding included.  Without a ``meaning``, the
         kernel means the WGSL, compiled to NumPy.  The simulated device runs the same NumPy, so a
         session there judges orders and not arithmetic.  ``tolerance`` is by default 2^-20 if a
         buffer has floats.

@@ -64,7 +64,7 @@ def buffers_of(entry: Entry) -> list[dict[str, Any]]:
 
 
 def scalars_of(entry: Entry) -> list[tuple[str, str]]:
-    """The names and types of the scalars that fill the uniform buffer, padding among them.
+    """The names and types of the scalars that fill the uniform buffer, padding included.
 
     Raises:
         ProgramError: there are several uniform buffers, or one holds half floats.
@@ -140,7 +140,7 @@ def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[
 
 
 def meaning_of(entry: Entry, *, varied: bool = False) -> Any:
-    """What an entry point means, as a kernel's meaning that takes the grid."""
+    """The meaning of a kernel made of an entry point; it takes the grid."""
     point = entry.point
 
     def meaning(arrays: Sequence[Any], scalars: Sequence[Any], grid: tuple[int, int, int]) -> None:

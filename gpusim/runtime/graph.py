@@ -154,7 +154,7 @@ class Captures:
         self.open: Graph | None = None
 
     def begin(self, graph: Graph) -> None:
-        """Capture dispatches and copies into ``graph`` from now on; InvalidCapture."""
+        """Capture dispatches and copies into ``graph`` from now on.  InvalidCapture."""
         self.refuse("begin another capture")
         if graph.is_complete or graph.calls:
             raise InvalidCapture(

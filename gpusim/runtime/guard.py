@@ -74,7 +74,7 @@ class Guard:
         self._captures.refuse("free a buffer")
 
     def check_wait(self) -> None:
-        """Raise the error that forbids a wait for a read; it works after a fault or a close too."""
+        """Raise the error that forbids a wait for a read; waits work after a fault or close too."""
         self.check_thread()
         self._captures.refuse("wait for a read")
         self.notice_loss()

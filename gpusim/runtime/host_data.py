@@ -128,7 +128,7 @@ class Destination:
             self._array = _layout(size_bytes, _dtype_of(dtype), shape)
 
     def deliver(self, data: memoryview) -> Any:
-        """The value of the read: ``data`` copied once, into memory of its own.
+        """The value of the read: a copy of ``data``, made only once.
 
         NumPy makes a new array, because NumPy asks the system for large pages if an array is
         large; a new ``bytearray`` costs a page fault for every 4 KiB.

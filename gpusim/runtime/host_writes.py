@@ -115,7 +115,7 @@ class HostWrites:
         self._least_bytes = rules.least_queued_bytes
 
     def before(self, size_bytes: int, submit: Submit) -> None:
-        """Make room for a write of ``size_bytes``; WaitTimedOut."""
+        """Make room for a write of ``size_bytes``.  WaitTimedOut."""
         if self._clock.held_bytes + size_bytes + self._least_bytes > self._most_bytes:
             self._make_room(int(min(size_bytes, self._most_bytes)), submit)
 

@@ -340,7 +340,7 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
 
 
 def spread(groups: int, max_per_dimension: int) -> Grid:
-    """The smallest x by y by z box of at least ``groups``; z exceeds the limit if there is none.
+    """The smallest x by y by z box of at least ``groups``; z exceeds the limit if no box fits.
 
     A kernel numbers the groups of the box in a u32.  So the box has at most 2^32 groups, or some
     would run twice.  If the smallest box has more, x and y become the same power of two.  That

@@ -78,7 +78,7 @@ class Ticket(Handle):
         Callbacks run in the thread of the runtime, inside the call that settles the
         ticket, and may use the runtime.  An exception of a callback is logged.  A running
         asyncio loop settles reads whose batch was submitted (see ``Runtime.flush``).
-        Without one, waits and ``Runtime.poll`` settle them.
+        Without a running loop, waits and ``Runtime.poll`` settle them.
 
         Raises:
             Refused: ``callback`` cannot be called.

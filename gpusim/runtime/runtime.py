@@ -109,7 +109,7 @@ class Runtime(Assembly):
     def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
         """Host to GPU: exactly the bytes of ``data``, taken now, at byte ``offset``.
 
-        ``data`` is any array or buffer; what is not contiguous is copied.
+        ``data`` is any array or buffer; if it is not contiguous, it is copied.
 
         Raises:
             InvalidHandle, OutOfRange, InvalidData: and the buffer is unchanged.

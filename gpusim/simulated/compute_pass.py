@@ -74,7 +74,7 @@ class PassOwner(DebugGroups):
         self._used: dict[GPUBuffer, None] = {}
 
     def end_nested_pass(self) -> None:
-        """End a pass that was begun inside another: unlock the encoder and invalidate it."""
+        """End a pass that was begun inside another: unlock the encoder, invalid by then."""
         self._state = "open"
 
     def end_pass(

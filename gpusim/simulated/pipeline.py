@@ -187,7 +187,7 @@ def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str
 
 
 def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
-    """The limits on bind groups and workgroups."""
+    """Refuse an entry point past the limits on bind groups and workgroups."""
     point, limits = entry.point, device.limits
     limit = limits["max-bind-groups"]
     for binding in point.bindings:

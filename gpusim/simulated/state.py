@@ -21,7 +21,7 @@ class DeviceState:
     """The state of a device from its opening, or a reset, to the next reset.
 
     A reset device has a new state, which treats objects from before the reset as another device's.
-    Only what is compiled stays: it belongs to ``home``, which all these states share.
+    Only layouts, modules and pipelines stay: they belong to ``home``, which all these states share.
     """
 
     __slots__ = (
