@@ -197,7 +197,7 @@ def _ask_dawn() -> tuple[list[Any], str]:
 
 @contextmanager
 def _a_runtime_dir() -> Iterator[None]:
-    """Set XDG_RUNTIME_DIR in the block: without it Mesa's EGL complains on stderr."""
+    """Have XDG_RUNTIME_DIR set in the block: without it Mesa's EGL complains on stderr."""
     if _RUNTIME_DIR in os.environ:
         yield
         return

@@ -80,7 +80,6 @@ def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
 
 
 def _bound_renamed(bound: Bound, new: Callable[[str], str]) -> Bound:
-    """``bound`` with the new name of its buffer."""
     return new(bound) if isinstance(bound, str) else bound._replace(buffer=new(bound.buffer))
 
 

@@ -325,7 +325,6 @@ def _bound(
 
 
 def _misfit(rule: Rule, buffer: GPUBuffer, offset: int, size: int) -> str:
-    """Why a range does not fit an entry."""
     entry = rule.entry
     if size == 0 or offset + size > buffer.size:
         return f"reaches from {offset} over {size} bytes of a buffer of {buffer.size}"
