@@ -53,7 +53,7 @@ class Recorder:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
         self.most_queued_bytes = rules.most_queued_bytes
-        """A longer host write is split into pieces, and the open batch submitted between them."""
+        """A longer host write is split into pieces; the open batch may be submitted between two."""
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
@@ -144,9 +144,9 @@ class Recorder:
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
         """Take back what the block has recorded, if it fails.
 
-        ``written`` are the buffers that the block writes.  They are lost if a part of the block was
-        submitted.  Buffers that were lost before the block are lost again, since the commands that
-        would have overwritten them are taken back.
+        ``written`` are the buffers that the block writes.  If a part of the block was submitted,
+        all of them are lost.  Otherwise those that were lost before the block are lost again, since
+        the commands that would have overwritten them are taken back.
         """
         batch, kept = self._batch, self._batch.copy()
         lost = [buffer for buffer in written if buffer.lost]

@@ -284,7 +284,7 @@ class Runtime(Assembly):
         self._guard.raise_fault()
 
     def poll(self) -> int:
-        """Deliver the reads that have arrived, in order, and call back; it never waits.
+        """Deliver the reads that have arrived, in order, and call back; never wait.
 
         Gives the number of pending reads; recorded reads need a ``flush`` first.  A running asyncio
         loop then polls on by itself while a done callback waits.  Without such a loop, ``poll`` is

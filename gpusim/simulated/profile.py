@@ -87,7 +87,7 @@ def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:
 
 
 def aborting(error: wgpu.GPUValidationError, raises: bool) -> wgpu.GPUValidationError:
-    """With ``raises``, ``error``; otherwise an error that says that wgpu-native aborts here."""
+    """With ``raises``, ``error``; otherwise an error with the note that wgpu-native aborts."""
     if raises:
         return error
     return wgpu.GPUValidationError(f"wgpu-native aborts the process here: {error}")
