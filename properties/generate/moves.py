@@ -339,6 +339,9 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
             change(choices, draft, shape, changed)
         case 3:
             draft.free(changed)
+    if changed in draft.live and choices.chance(1, 4):
+        # Who works on a copy copies it back.
+        draft.copy(changed, 0, other, 0, other.size_bytes)
     if choices.chance(3, 4):
         draft.read(other, 0, other.size_bytes)
 

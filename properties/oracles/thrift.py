@@ -1,9 +1,10 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
-One pass over the trace follows each pool and cache as the policy promises it.  Five things are
-failures: to make an object though a kept one fits, to drop one though there is room, to submit
-though nothing asks for it, to keep a freed buffer that no command uses, and to wait for the queue
-though it has room.  A program that meets a fault is not checked, since what a fault drops is made
+One pass over the trace follows each pool and cache as the policy promises it.  Six things are
+failures: to make an object though a kept one fits, to drop one though there is room or a smaller
+one is free, to submit though nothing asks for it, to keep a freed buffer that no command uses, to
+wait for the queue though it has room, and to write or map bytes that no command of the batch uses.
+  A program that meets a fault is not checked, since what a fault drops is made
 again.  The laws say how many objects may be kept.  Nothing here looks at values.
 """
 
@@ -40,7 +41,8 @@ def judge_thrift(execution: Execution) -> Failure | None:
     is_drawn = not case.seed or len(case.program) > _LONG or not crc32(case.seed.encode()) % _ONE_IN
     if not execution.is_lawful or not is_drawn:
         return None
-    followed = _Followed(case.policy, asks=case.client != PLAIN)
+    alignment_bytes = execution.limits.uniform_offset_alignment_bytes
+    followed = _Followed(case.policy, alignment_bytes, asks=case.client != PLAIN)
     handlers = followed.handlers()
     for event in execution.trace:
         if event.kind == "failed":
@@ -68,11 +70,12 @@ class _Followed:
     ``asks``: whether the client asks for values before any sync.
     """
 
-    def __init__(self, policy: Policy, *, asks: bool) -> None:
+    def __init__(self, policy: Policy, alignment_bytes: int, *, asks: bool) -> None:
         self.wasted: tuple[str, str, int] | None = None
         """The trait and the reason of the first waste, and the position of its op."""
         self._policy = policy
         self._asks = asks
+        self._alignment_bytes = alignment_bytes
         self._page_bytes = -(-policy.staging_page_bytes // WORD_BYTES) * WORD_BYTES
         self._position, self._is_sync = 0, False
         self._sizes: dict[int, int] = {}
@@ -81,6 +84,8 @@ class _Followed:
         reads of the open batch, whose copies come with its encoder."""
         self._made: list[tuple[int, tuple[int, ...]]] = []
         """Staging buffers made for the open batch, each with the free ones of sufficient size."""
+        self._dropped: list[tuple[int, tuple[int, ...]]] = []
+        """The bytes of each free buffer that was destroyed, with the smaller ones then free."""
         self._ring_bytes = 0
         self._contents: dict[bytes, None] = {}
         self._groups: dict[Hashable, None] = {}
@@ -105,8 +110,11 @@ class _Followed:
         """Buffers of the program."""
         self._bound: list[Any] = []
         """What the commands of the last batch bind or copy, and the grids that they read."""
-        self._written: list[str] = []
-        """The roles of the buffers that the host has written for the current batch."""
+        self._written: dict[str, tuple[int, int]] = {}
+        """The ring and the upload buffer, by role, if the host has written them for the current
+        batch: the buffer, and where the written bytes end."""
+        self._ends: dict[int, int] = {}
+        """For each of these buffers, where the bytes end that the batch uses."""
 
     def handlers(self) -> Mapping[str, Callable[[About], None]]:
         """A handler for each kind of event."""
@@ -178,7 +186,10 @@ class _Followed:
                 f"a staging buffer is destroyed, {len(self._free)} are free, and "
                 f"{self._policy.staging_buffers} may be kept",
             )
-        del self._free[number]
+        size_bytes = self._free.pop(number)
+        smaller = tuple([free for free, size in self._free.items() if size < size_bytes])
+        if smaller:
+            self._dropped.append((size_bytes, smaller))
 
     def _is_used(self, number: int) -> bool:
         """Whether a command of the last batch uses a buffer."""
@@ -186,6 +197,10 @@ class _Followed:
 
     def _dispatch(self, about: About) -> None:
         self._bound += [each[:1] for each in about["ranges"]]
+        if self._written:
+            # The uniforms of a kernel are its last binding.
+            number, offset, size_bytes = about["ranges"][-1]
+            self._ends[number] = max(self._ends.get(number, 0), offset + size_bytes)
         if len(about["groups"]) == 2:
             self._bound.append(about["groups"][:1])
 
@@ -198,7 +213,7 @@ class _Followed:
         if role == Role.UPLOAD or self._policy.uniforms is Uniforms.RING:
             if role in self._written:
                 self._waste("writes", f"the {role} buffer is written twice for one batch")
-            self._written.append(role)
+            self._written[role] = about["buffer"], about["offset"] + len(about["data"])
             return
         self._slots += 1
         self._peak_slots = max(self._peak_slots, self._slots)
@@ -224,12 +239,16 @@ class _Followed:
 
     def _encode(self, about: About) -> None:
         self._commands, self._pages = about["commands"], {}
-        self._slots, self._written, self._bound = 0, [], []
+        self._slots, self._bound, self._ends = 0, [], {}
         if about["reason"] == "read" and self._policy.join_reads and not self._asks:
             self._waste("submits", "a read is submitted by itself, and nobody waits for it")
 
     def _copy(self, about: About) -> None:
-        self._bound.append((about["source"], about["target"]))
+        source = about["source"]
+        self._bound.append((source, about["target"]))
+        if self._written:
+            end = about["source_offset"] + about["size_bytes"]
+            self._ends[source] = max(self._ends.get(source, 0), end)
         if about["target_role"] != Role.STAGING:
             return
         number, size_bytes = about["target"], about["size_bytes"]
@@ -237,7 +256,7 @@ class _Followed:
             self._check_page(size_bytes)
         self._pages[number] = self._pages.get(number, 0) + size_bytes
         self._free.pop(number, None)
-        is_fence = about["source"] == self._fence_source
+        is_fence = source == self._fence_source
         is_known = self._done == self._acts or self._acts in self._mapped.values()
         if is_fence and self._commands == 1 and is_known:
             self._waste(
@@ -254,10 +273,39 @@ class _Followed:
             self._waste("pages", "a read has a page of its own, though the last one has room")
 
     def _submit(self, about: About) -> None:
+        if self._written:
+            self._check_written()
         if self._made:
             self._check_made()
+        if self._dropped:
+            self._check_dropped()
         self._acts += 1
         self._submitted = self._acts
+
+    def _check_written(self) -> None:
+        """Check that the batch uses what was written into the ring and the upload buffer."""
+        for role, (number, end) in self._written.items():
+            used_bytes = self._ends.get(number, 0)
+            # Each payload of a ring is padded.
+            if end - used_bytes >= self._alignment_bytes:
+                self._waste(
+                    "written bytes",
+                    f"{end} bytes of the {role} buffer are written, and {used_bytes} are used",
+                )
+        self._written = {}
+
+    def _check_dropped(self) -> None:
+        """Check that no smaller buffer was free when one was destroyed.
+
+        The open batch may have taken the smaller one; then the batch copies to it.
+        """
+        for size_bytes, smaller in self._dropped:
+            if any(number not in self._pages for number in smaller):
+                self._waste(
+                    "dropped staging",
+                    f"a staging buffer of {size_bytes} bytes is destroyed, and a smaller one kept",
+                )
+        self._dropped = []
 
     def _check_made(self) -> None:
         """Check that each free buffer was taken before another was made."""
@@ -289,7 +337,13 @@ class _Followed:
             )
 
     def _map(self, about: About) -> None:
-        self._mapped[about["buffer"]] = self._acts
+        number, size_bytes = about["buffer"], about["size_bytes"]
+        used_bytes = self._pages.get(number, size_bytes)
+        if size_bytes > used_bytes:
+            self._waste(
+                "map", f"{size_bytes} bytes are mapped, where reads have copied {used_bytes}"
+            )
+        self._mapped[number] = self._acts
 
     def _take(self, about: About) -> None:
         number = about["buffer"]
