@@ -340,8 +340,9 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
         case 3:
             draft.free(changed)
     if changed in draft.live and choices.chance(1, 4):
-        # Who works on a copy copies it back.
-        draft.copy(changed, 0, other, 0, other.size_bytes)
+        # Who works on a copy copies it back, or begins anew.
+        source, other = choices.pick(((changed, other), (other, changed)))
+        draft.copy(source, 0, other, 0, source.size_bytes)
     if choices.chance(3, 4):
         draft.read(other, 0, other.size_bytes)
 

@@ -84,8 +84,8 @@ class _Followed:
         reads of the open batch, whose copies come with its encoder."""
         self._made: list[tuple[int, tuple[int, ...]]] = []
         """Staging buffers made for the open batch, each with the free ones of sufficient size."""
-        self._dropped: list[tuple[int, tuple[int, ...]]] = []
-        """The bytes of each free buffer that was destroyed, with the smaller ones then free."""
+        self._taken = 0
+        """How many of the free staging buffers are taken already."""
         self._ring_bytes = 0
         self._contents: dict[bytes, None] = {}
         self._groups: dict[Hashable, None] = {}
@@ -131,6 +131,7 @@ class _Followed:
             "map": self._map,
             "take": self._take,
             "drain": self._drain,
+            "staging.reused": self._reuse,
         }
 
     def _waste(self, trait: str, reason: str) -> None:
@@ -187,9 +188,11 @@ class _Followed:
                 f"{self._policy.staging_buffers} may be kept",
             )
         size_bytes = self._free.pop(number)
-        smaller = tuple([free for free, size in self._free.items() if size < size_bytes])
-        if smaller:
-            self._dropped.append((size_bytes, smaller))
+        if not self._taken and size_bytes > min(self._free.values(), default=size_bytes):
+            self._waste(
+                "dropped staging",
+                f"a staging buffer of {size_bytes} bytes is destroyed, and a smaller one is kept",
+            )
 
     def _is_used(self, number: int) -> bool:
         """Whether a command of the last batch uses a buffer."""
@@ -255,7 +258,8 @@ class _Followed:
         if number not in self._pages:
             self._check_page(size_bytes)
         self._pages[number] = self._pages.get(number, 0) + size_bytes
-        self._free.pop(number, None)
+        if self._free.pop(number, None) is not None:
+            self._taken -= 1
         is_fence = source == self._fence_source
         is_known = self._done == self._acts or self._acts in self._mapped.values()
         if is_fence and self._commands == 1 and is_known:
@@ -277,8 +281,6 @@ class _Followed:
             self._check_written()
         if self._made:
             self._check_made()
-        if self._dropped:
-            self._check_dropped()
         self._acts += 1
         self._submitted = self._acts
 
@@ -293,19 +295,6 @@ class _Followed:
                     f"{end} bytes of the {role} buffer are written, and {used_bytes} are used",
                 )
         self._written = {}
-
-    def _check_dropped(self) -> None:
-        """Check that no smaller buffer was free when one was destroyed.
-
-        The open batch may have taken the smaller one; then the batch copies to it.
-        """
-        for size_bytes, smaller in self._dropped:
-            if any(number not in self._pages for number in smaller):
-                self._waste(
-                    "dropped staging",
-                    f"a staging buffer of {size_bytes} bytes is destroyed, and a smaller one kept",
-                )
-        self._dropped = []
 
     def _check_made(self) -> None:
         """Check that each free buffer was taken before another was made."""
@@ -349,6 +338,9 @@ class _Followed:
         number = about["buffer"]
         self._done = max(self._done, self._mapped.pop(number, 0))
         self._free[number] = self._sizes.get(number, 0)
+
+    def _reuse(self, about: About) -> None:
+        self._taken += 1
 
     def _drain(self, about: About) -> None:
         while self._queued and self._queued[0][0] <= self._done:

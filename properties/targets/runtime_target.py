@@ -111,8 +111,10 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Ticket:
         origin = self.find(buffer)
-        is_whole = not offset and size_bytes == origin.size_bytes
-        ticket = self.runtime.read(origin, *(() if is_whole else (offset, size_bytes)))
+        span: tuple[int, ...] = offset, size_bytes
+        if size_bytes == origin.size_bytes - offset:
+            span = (offset,) if offset else ()
+        ticket = self.runtime.read(origin, *span)
         self._tickets.append(ref(ticket))
         return ticket
 
