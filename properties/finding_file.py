@@ -54,7 +54,7 @@ _NO_FAULTS_BY_V1 = "without_faults"
 class FindingFile:
     """A case that failed, with details for a person.
 
-    ``versions``: the versions with which it failed.  ``summary``: how it failed.
+    ``versions``: the versions of gpusim and wgpu with which it failed.  ``summary``: how it failed.
     ``kernels``: the module or .py file with the program's own kernels.  Each of the three
     is one line, or empty.  ``details``: the lines of an exception's message or traceback.
     ``names_target`` is false for a file of version 1, which may have
@@ -117,7 +117,11 @@ def format_finding(finding: FindingFile) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` with all invisible characters except newlines escaped."""
+    """``text`` without invisible characters.
+
+    Tabs become blanks, blanks at the end of a line go, and other invisible characters but newlines
+    are escaped.
+    """
     lines = text.expandtabs().splitlines()
     return "\n".join("".join(map(_escaped, line)).rstrip() for line in lines).rstrip("\n")
 
@@ -148,7 +152,7 @@ def parse_finding(text: str) -> FindingFile:
 
 
 def _headers(finding: FindingFile) -> list[tuple[str, str]]:
-    """Every header with its value, empty if it is left out."""
+    """Every header but ``details``, with its value, which is empty if the header is left out."""
     case = finding.case
     return [
         ("target", case.target),

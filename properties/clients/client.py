@@ -92,7 +92,7 @@ class AskingClient(Client):
         return ticket
 
     def dispatch(self, op: Dispatch) -> None:
-        """Dispatch, then ask for the value of the last read but one."""
+        """Dispatch; by turns, then ask for the value of the last read but one."""
         self.target.perform(op)
         if len(self._tickets) % _TURNS == _TURNS - 1:
             self._ask(len(self._tickets) - 2)

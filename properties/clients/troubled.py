@@ -79,7 +79,7 @@ class LateDriver:
 
 
 class Troubled:
-    """A runtime of the parts and the policy of ``target``, on the driver of that in trouble.
+    """A runtime with the parts and the policy of ``target``, on a driver in trouble.
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
     soon as the reads are flushed.
@@ -132,7 +132,7 @@ class Troubled:
             self.runtime.device.destroy()
 
     def again(self, call: Callable[[], Any]) -> Any:
-        """Make a call; where it raises an expected fault that leaves something, once more."""
+        """Make a call, and make it again if it raises an expected fault other than a loss."""
         for _ in range(_ATTEMPTS):
             try:
                 return call()

@@ -217,7 +217,7 @@ def parse_capabilities(text: str) -> Capabilities:
 
 
 def write_promises(capabilities: Capabilities) -> dict[str, Any]:
-    """The promises that differ from the defaults, by name, as JSON has them."""
+    """The promises that differ from the defaults, by name, in the types of JSON."""
     given = {field.name: getattr(capabilities, field.name) for field in fields(Capabilities)}
     return {
         name: value.value if isinstance(value, Enum) else value

@@ -111,8 +111,8 @@ def judge_reported(
     class of the error that the close raised.  ``each``: whether the client's ops show each fault
     that they meet; False if one op makes several calls, since then only one of the faults shows.
 
-    The reads report a failed map.  After a loss, earlier faults that nothing reported need not be
-    reported any more.
+    The reads report a failed map.  After a loss of the device, earlier faults that nothing reported
+    need not be reported any more.
     """
     failed_maps = [outcome.late_error for outcome in got.outcomes].count(_MAP_FAILED)
     if not (met or reported or failed_maps):
@@ -268,7 +268,10 @@ class _Follower(Unwatched):
         """Nothing to close."""
 
     def _meet_fault(self, *needed: str) -> None:
-        """Raise the fault that was shown, or the loss of the device or of one of ``needed``."""
+        """Raise the fault that the op showed, if any; on a lost device, DeviceLost.
+
+        DataLost is raised only if the bytes of one of the ``needed`` buffers may be lost.
+        """
         shown = self._shown[self._position].error
         if self._gone:
             raise errors.DeviceLost(_AS_SHOWN)
@@ -327,7 +330,7 @@ def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:
 
 
 def used(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
-    """The buffers whose bytes ``ops`` depend on: all but those that they overwrite whole first."""
+    """The buffers that ``ops`` read or bind, except those that they overwrite whole before."""
     filled: set[str] = set()
     needed: list[str] = []
     for op in ops:

@@ -25,7 +25,7 @@ _ALL = Parts()
 
 
 class SilentClose(Exception):
-    """A close did not warn of the buffers that the program left alive, or told others."""
+    """A close did not warn of the buffers that the program left alive, or gave wrong numbers."""
 
 
 class RuntimeTarget(ReplayingAdapter, IndirectAdapter):

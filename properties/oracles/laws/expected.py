@@ -164,7 +164,7 @@ class ExpectedCopy(ExpectedOp):
         self.source = source
         self.target = target
         self.scratch: tuple[int, int] | None = None
-        """The scratch buffer's number, and the number to add to an offset in it."""
+        """The scratch buffer's number, and what turns an offset in it into one in the source."""
         self.pieces = 0
         """The number of commands that moved bytes to the target."""
 

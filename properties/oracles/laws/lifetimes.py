@@ -260,7 +260,8 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that no buffer is bound to read and to write, or to write in overlapping ranges."""
+        """Check that no buffer is bound both to read and to write, or to write in overlapping
+        ranges."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return

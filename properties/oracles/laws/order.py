@@ -150,7 +150,7 @@ class Order:
         return type(state.op) is Sync or state.is_closing or state.policy.debug_submit_each
 
     def _unasked(self, command: Command) -> None:
-        """Report a command that no op waits for, with the op that it resembles most."""
+        """Report a command that no op waits for, with the first op that it resembles."""
         state = self._state
         waiting = state.open
         expected = next((expected for expected in waiting if resembles(expected, command)), None)
