@@ -175,7 +175,7 @@ class Draft:
     def next_data(self, size_bytes: int, real: bool = False) -> bytes:
         """Data that no other write of the program carries; every eighth has extreme words.
 
-        One in twelve repeats one word instead, as a host does that resets a buffer.
+        Instead, one in twelve repeats one word, like a write that resets a buffer.
         """
         self._writes += 1
         data = (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)
@@ -350,8 +350,8 @@ class Draft:
         self._command(step)
         buffers = step.buffers[: len(step.signature.written)]
         if not any(buffers.count(one) > 1 for one in compress(buffers, step.signature.written)):
-            # A dispatch that binds a buffer twice and writes it bound two parts of the buffer.
-            # Repeated over whole buffers, it would be refused.
+            # A dispatch that writes a buffer and binds it twice binds two parts of it.  Over whole
+            # buffers it would be refused, so it is not kept to be repeated.
             self.dispatched.append((step.signature, buffers))
         self.scalars[step.signature.parameters] = scalars
 

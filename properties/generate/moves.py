@@ -202,8 +202,8 @@ def near(
 ) -> tuple[int | float, ...]:
     """The scalars of an earlier dispatch of any kernel with these types: unchanged, or one is new.
 
-    A cache keyed by content must find equal scalars again, and must miss where one of them
-    differs, be it in its last bit.
+    A cache keyed by content must find equal scalars again, and must miss if one of them differs,
+    even in its last bit only.
     """
     if choices.chance(2, 3):
         return last

@@ -68,7 +68,7 @@ class _Hang(BaseException):
 def _patience(seconds: float) -> Iterator[None]:
     """Raise _Hang in the block after so many seconds of work, or of waiting.
 
-    Both are told by the CPU time of the process: a busy machine may hold up a sound program.
+    Both are measured in CPU time of the process, since a busy machine may hold up a sound program.
     """
     begun = last = time.process_time()
 
