@@ -23,7 +23,7 @@ The number on the first line is the version of this format.  Headers come in any
 once.  ``target`` and ``device`` are required.  ``policy`` is required if our own runtime was
 judged, since other targets follow none.  The lines of ``details`` follow its header, each behind a
 bar.  After the blank line comes the program in its text form.  A file of version 1 can be read as
-well: it names no target, and ``caller`` is its header of the client.  Nothing here runs a program,
+well: it names no target, and its header of the client is ``caller``.  Nothing here runs a program,
 loads what a file names, or says what a failure means.
 """
 

@@ -115,8 +115,8 @@ class AwaitingClient(Client):
     def _raise_fault(self) -> None:
         """Raise the error that a task raised.
 
-        A task gives the error of its own read as a value, so an error that it raises belongs to
-        this op.
+        A task gives the error of its own read as a value.  So an error that the task raises belongs
+        to this op.
         """
         for at, (_, task) in enumerate(self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -175,7 +175,7 @@ class AwaitingClient(Client):
 
 
 def _blamed(error: BaseException) -> BaseException:
-    """The error of a task; no task that is waited for here is cancelled on purpose."""
+    """The error of a task; a broken promise if it was cancelled, since nobody here cancelled it."""
     if isinstance(error, asyncio.CancelledError):
         return BrokenPromise("a task is cancelled because another one was")
     return error

@@ -1,4 +1,4 @@
-"""The client that waits: after its program, in every way that there is, for a device in trouble.
+"""The client that waits for a device in trouble, after its program, in every way that there is.
 
 Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
 settled, with its value or with the error of the device.  No wait may last longer than it was asked

@@ -26,7 +26,7 @@ PIECE_BYTES = 4
 POLICY_SECONDS = 7200
 """How long the policy lets a runtime wait for a device that hangs."""
 QUEUED_BYTES = 64
-"""How many bytes of host writes may wait for such a device."""
+"""How many bytes of host writes may wait for a device that hangs."""
 _NAP_SECONDS = {True: 1000.0, False: 0.001}
 """How long an await sleeps before it looks again, if the device hangs and if it is only late."""
 _ATTEMPTS = 4

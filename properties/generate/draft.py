@@ -350,8 +350,8 @@ class Draft:
         self._command(step)
         buffers = step.buffers[: len(step.signature.written)]
         if not any(buffers.count(one) > 1 for one in compress(buffers, step.signature.written)):
-            # A dispatch that writes a buffer and binds it twice binds two parts of it.  Over whole
-            # buffers it would be refused, so it is not kept to be repeated.
+            # A dispatch that binds a buffer twice, and writes it, binds two parts of the buffer.
+            # Repeated over whole buffers, it would be refused.
             self.dispatched.append((step.signature, buffers))
         self.scalars[step.signature.parameters] = scalars
 

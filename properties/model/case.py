@@ -128,7 +128,7 @@ class DeviceSpec:
         return +planned
 
     def held(self, limits: Limits) -> Limits:
-        """``limits``, of which the limits that this device is asked for replace some."""
+        """``limits``, overwritten by the limits that are asked of this device."""
         return replace(limits, **dict(self.limits)) if self.limits else limits
 
     def __str__(self) -> str:

@@ -141,8 +141,8 @@ _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
 def _maker(part: str, broken: Any) -> Any:
     """The maker of the part: the class itself.
 
-    If policies choose the part, a function that uses the class only where the sound part, which it
-    breaks, would be chosen.
+    If policies choose the part, a function that uses the class in the place of the sound class that
+    it breaks, and of no other.
     """
     sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
     if sound is None:

@@ -197,7 +197,7 @@ class _Follower(Unwatched):
         self._captures = captures_of(program)
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``: calls the method of its verb, or treats it as an op that moves bytes."""
+        """See ``Target``: calls the method of the op's verb; an op without one only moves bytes."""
         special = getattr(self, op.verb, None)
         if special is not None:
             delivery: Delivery | None = special(*arguments_of(op))

@@ -89,7 +89,7 @@ def _judge(
 
 
 def _by_kind(events: list[Event]) -> dict[str, list[Event]]:
-    """The events that the figures are made of, by their kinds; those of batches are one list."""
+    """The events that the figures are made of, by kind; the kinds of batches share one list."""
     batches: list[Event] = []
     told: dict[str, list[Event]] = {kind: [] for kind in _SINGLE} | dict.fromkeys(
         _OF_BATCHES, batches

@@ -100,7 +100,7 @@ class _Followed:
         self._slots = self._peak_slots = self._made_slots = 0
         """Uniforms of the current batch, the most of any batch, and buffers made for them."""
         self._slot_sizes: dict[int, None] = {}
-        self._takes_free = self._makes = False
+        self._is_free = self._is_alloc = False
         """Whether the current op is a free, or an alloc."""
         self._allocated: set[int] = set()
         """Buffers of the program."""
@@ -133,7 +133,7 @@ class _Followed:
     def _op(self, about: About) -> None:
         op = type(about["op"])
         self._position, self._is_sync = about["position"], op is Sync
-        self._takes_free, self._makes = op is Free, op is Alloc
+        self._is_free, self._is_alloc = op is Free, op is Alloc
 
     def _create(self, about: About) -> None:
         number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
@@ -147,7 +147,7 @@ class _Followed:
             if self._fence_source:
                 self._waste("fence", "a second buffer is made for the fence of a sync")
             self._fence_source = number
-        elif self._makes:
+        elif self._is_alloc:
             self._allocated.add(number)
 
     def _create_uniform(self, size_bytes: int) -> None:
@@ -169,7 +169,7 @@ class _Followed:
 
     def _destroy(self, about: About) -> None:
         number = about["buffer"]
-        if number in self._allocated and not self._takes_free and not self._is_used(number):
+        if number in self._allocated and not self._is_free and not self._is_used(number):
             self._waste("frees", "a freed buffer is kept until a submit that does not use it")
         if number not in self._free:
             return

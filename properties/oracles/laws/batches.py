@@ -145,7 +145,7 @@ class Batches:
         state.checked["C7"] += 1
         kinds = _OPS_OF.get(reason)
         if kinds is not None:
-            # A close waits as a sync does.
+            # A close waits like a sync.
             is_asked = isinstance(state.op, kinds) or (reason == "sync" and state.is_closing)
             if not is_asked:
                 state.report(

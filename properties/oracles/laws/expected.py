@@ -255,13 +255,13 @@ def expect(
     ``graphs`` holds the captures.
     """
     kind = type(op)
-    if kind in _ITEM_OF:
-        expected = _ITEM_OF[kind](position, op, names, kernel_of)
+    if kind in _MAKER_OF:
+        expected = _MAKER_OF[kind](position, op, names, kernel_of)
         return () if expected is None else (expected,)
     if not isinstance(op, Replay) or op.graph not in graphs:
         return ()
     commands = replayed(graphs[op.graph], op)
-    expected_ops = [_ITEM_OF[type(one)](position, one, names, kernel_of) for one in commands]
+    expected_ops = [_MAKER_OF[type(one)](position, one, names, kernel_of) for one in commands]
     for command, expected in enumerate(expected_ops):
         if expected is not None:
             expected.command = command
@@ -318,7 +318,7 @@ def _read_of(position: int, op: Read, names: Names, kernel_of: KernelOf) -> Expe
     return ExpectedRead(position, op, names[op.buffer])
 
 
-_ITEM_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], ExpectedOp | None]] = {
+_MAKER_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], ExpectedOp | None]] = {
     Dispatch: _dispatch_of,
     DispatchIndirect: _indirect_of,
     Write: _write_of,

@@ -1,4 +1,4 @@
-"""Laws of lifetimes: which buffers may be used, destroyed or left over; and of valid calls.
+"""Laws of lifetimes: which buffers may be used, destroyed or left over; and laws of valid calls.
 
 Every buffer of the device has an owner until it is destroyed, and it is destroyed once.  No
 invalid call reaches the driver.
@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be alive.  Unless they are pooled, those made since the
-        last submit may be alive as well."""
+        """The most uniform buffers that may be alive.  If uniforms are not pooled, the buffers made
+        since the last submit may be alive as well."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""

@@ -183,7 +183,7 @@ class Order:
         expected.started = True
 
     def _raised(self, about: About) -> None:
-        """Expect nothing of an op that raised; if it met a fault, it may be half done."""
+        """Expect nothing of an op that raised; an op that met a fault may be half done."""
         state = self._state
         for expected in reversed(state.expected_ops):
             if not state.open or state.open[-1] is not expected:

@@ -95,7 +95,7 @@ class Kind(ABC):
     __slots__ = ()
     name: ClassVar[str]
     weight: ClassVar[Weight]
-    """How often the kind is drawn; 0 where it cannot apply."""
+    """How often the kind is drawn; 0 if it cannot apply."""
     _description: ClassVar[str]
     _draws: ClassVar[Mapping[str, Draw]]
 

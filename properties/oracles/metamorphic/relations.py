@@ -297,8 +297,8 @@ def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -
 
 
 def _without_stopped(case: Case, history: History, faults: frozenset[str]) -> Rewrite | None:
-    """The case without faults, without the ops that met one, and without ops that need what those
-    did not make."""
+    """The case without faults, without the ops that met one, and without ops that need a buffer or
+    graph which these did not make."""
     rewriting = Rewriting(replace(case, device=replace(case.device, faults=NO_FAULTS)))
     missing: set[str] = set()
     no_graphs: set[str] = set()
