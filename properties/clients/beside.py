@@ -30,7 +30,7 @@ BESIDE = "beside"
 """The name of the client."""
 
 _OFFERED_BEFORE = ("write", "dispatch", "copy", "read")
-"""The verbs before which a buffer of the other runtime is offered, at times."""
+"""Before ops of these verbs, a buffer of the other runtime is offered at times."""
 _LEAST_BYTES = 16
 _WAITS = 60
 """Seconds of the leaping clock within which a loop must have called back."""
@@ -40,8 +40,8 @@ class BesideClient(Client):
     """Shares the driver with a second runtime, whose program ``execute`` runs in between.
 
     At times the client passes a buffer of the other runtime, which must be refused.  While it
-    captures, the other runtime goes on.  Both flush in one event loop, which must then call back
-    for the reads of both.
+    captures, the other runtime goes on.  Both runtimes flush in one event loop, which must then
+    call back for the reads of both.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:

@@ -40,7 +40,7 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _ROUNDS = 3
 _LATE_LOOKS = 60
-"""How many looks find a slow device late: more than any list of delays has."""
+"""How many looks find a slow device late: more than a running loop has different delays."""
 _MOST_POLLS = 20_000
 _GAP_SECONDS = (0.001, 0.1)
 """The least and the most time between the last two looks of a running loop."""
@@ -123,7 +123,7 @@ class PatientClient(Client):
         here.close()
 
     def _fail_at_first(self, choices: Choices) -> None:
-        """Make each op again that fails before it has done anything."""
+        """Make each op again if it fails before it has done anything."""
         verb, error = choices.pick(_UNDONE)
         fault = Fault(verb=verb, call=choices.integer(0, 3), error=error)
         here = Troubled(self.target, faults=[fault], errors=(error,))

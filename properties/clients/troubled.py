@@ -28,7 +28,7 @@ POLICY_SECONDS = 7200
 QUEUED_BYTES = 64
 """How many bytes of host writes may wait for a device that hangs."""
 _NAP_SECONDS = {True: 1000.0, False: 0.001}
-"""How long an await sleeps before it looks again, if the device hangs and if it is only late."""
+"""How long an await sleeps before it looks again.  True: the device hangs.  False: it is late."""
 _ATTEMPTS = 4
 
 

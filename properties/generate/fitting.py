@@ -258,7 +258,7 @@ class _Fitting:
             yield copy
 
     def _may_run(self, kernel: str) -> bool:
-        """Whether the kernel is promised: by name or, if no names are given, because it is WGSL."""
+        """Whether the target promises to run the kernel: by name or, without names, as WGSL."""
         named = self._promised.kernels
         return kernel in named if named else self._kernels[kernel].operation is None
 

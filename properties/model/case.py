@@ -36,7 +36,7 @@ REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
 AskedLimits = tuple[tuple[str, int], ...]
-"""Limits by name that a device is opened with, in the place of its own."""
+"""Limits, by name, with which a device is opened in the place of its own limits."""
 
 ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),

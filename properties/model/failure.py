@@ -70,7 +70,7 @@ class Failure:
 
     @property
     def signature(self) -> tuple[str, str]:
-        """Equal for failures that fail in the same way."""
+        """The kind and the trait; cases that fail in the same way have the same."""
         return str(self.kind), self.trait
 
     @property

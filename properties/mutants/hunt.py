@@ -182,7 +182,7 @@ def plant(seed: int, *, hard: bool = True) -> Mutant:
 def hunt_planted(
     seed: int, kernels: Kernels, *, hard: bool, tick: Callable[[], None]
 ) -> PlantedMutant:
-    """Run programs of ``seed`` until its mutant is seen; ``tick`` is called before each.
+    """Run programs of ``seed`` until its mutant is seen; ``tick`` is called before each program.
 
     ``hard`` is for long sessions, which run many more programs than the hunt takes.
     """

@@ -48,8 +48,8 @@ Judgement = Callable[[Case], Failure | None]
 PATIENCE_SECONDS = 5.0
 """Seconds of work, or of waiting, after which a program counts as hanging."""
 _IDLE_SHARE = 0.03
-"""A process that uses less than this share of the time counts as waiting.  One that other
-processes hold up uses more."""
+"""A process that uses less than this share of the time counts as waiting.  A process that others
+hold up uses more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

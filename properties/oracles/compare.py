@@ -386,7 +386,7 @@ def _argue(op: Read, first: int, last: int, count: int, error_bound: ErrorBounds
 
 
 def _show(data: bytes, offset: int, first: int) -> str:
-    """The words around byte ``first`` of a read at ``offset``, by byte and as u32."""
+    """The words around byte ``first`` of a read at ``offset``, as bytes and as u32."""
     start_word = (offset + first - _AROUND_BYTES) // WORD_BYTES * WORD_BYTES
     start = max(0, start_word - offset)
     stop = min(len(data), first + _AROUND_BYTES + 1)

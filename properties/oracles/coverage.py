@@ -165,8 +165,8 @@ class _Acts:
         }
 
     def cells(self) -> Counter[Cell]:
-        """Pairs of ops on one buffer that no op between them writes; and neighbours that share no
-        buffer."""
+        """Pairs of ops on one buffer, if no op between the two writes the buffer; and pairs of
+        neighbours that share no buffer."""
         cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}

@@ -69,7 +69,7 @@ def follow(
     piece_bytes: int | None = None,
     hides_losses: bool = False,
 ) -> Followed:
-    """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
+    """What ``program`` means if the ops that met one of ``faults`` in ``got`` do not happen.
 
     ``faults`` are names of error classes.  A lost device stays lost.  A host write longer
     than ``piece_bytes`` takes several commands; None is no limit.  ``hides_losses``: whether the

@@ -48,7 +48,7 @@ Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
 Laws = Callable[[Iterable[Event], LawContext], Checker]
 
 _BESIDE = "of the runtime beside"
-"""Ends the op of a failure that a second runtime shows."""
+"""The end of ``op`` in a failure that a second runtime shows."""
 _SUBMIT_FAILED = "SubmitFailed"
 
 

@@ -22,7 +22,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.oracles.laws import LawContext
 
 Figures = Iterator[tuple[str, int, int]]
-"""A figure by its name: what it should be, and what it is."""
+"""For each figure its name, what it should be, and what it is."""
 Issued = Sequence[tuple[Op, Outcome]]
 """The ops so far, with their outcomes."""
 

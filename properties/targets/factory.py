@@ -195,7 +195,7 @@ class RuntimeFactory(TargetFactory):
         self._driver: Driver = self._make_driver(native)
         self._checks = Ledger()
         self._simulated: dict[tuple[object, ...], tuple[Any, Driver]] = {}
-        """Simulated devices to be reset, with their drivers, by their profile and limits."""
+        """Simulated devices to be reset, with their drivers, by all that makes devices differ."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""

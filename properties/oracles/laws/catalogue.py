@@ -31,7 +31,7 @@ class Law:
     source: str
     """The section of the WebGPU specification, the pull request or the page that gives the rule."""
     needs_faults: bool | None = None
-    """True: only a failing device can break it.  False: only a sound one.  None: both."""
+    """True: broken only if a device fails.  False: only if no device fails.  None: either."""
 
 
 def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:

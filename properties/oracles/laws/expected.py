@@ -36,7 +36,7 @@ STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING
 
 
 class Known:
-    """A device buffer; ``user_bytes`` is -1 where no op allocated it."""
+    """A device buffer; ``user_bytes`` is -1 if no op allocated the buffer."""
 
     __slots__ = ("content", "is_alive", "made_by", "number", "role", "size_bytes", "user_bytes")
 

@@ -177,7 +177,7 @@ class Lifetimes:
 
 
 class Validity:
-    """Checks each call against WebGPU's rules, at the time at which WebGPU does."""
+    """Checks each call against WebGPU's rules, at the moment at which WebGPU checks it."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state

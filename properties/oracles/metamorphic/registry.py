@@ -101,7 +101,7 @@ class Kind(ABC):
 
     @classmethod
     def draw(cls, choices: Choices, scope: Scope) -> Self:
-        """One of this kind for the case of ``scope``, field by field."""
+        """A transformation of this kind for the case of ``scope``, drawn field by field."""
         return cls(**{name: draw(choices, scope) for name, draw in cls._draws.items()})
 
     @property

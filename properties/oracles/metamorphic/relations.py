@@ -268,7 +268,7 @@ def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> 
 
 
 def signature(transformations: Sequence[Transformation], failure: Failure) -> tuple[str, ...]:
-    """Equal for alike failures: the trait, the op, and the kinds of transformations."""
+    """The trait, the op and the kinds of transformations; alike failures have the same."""
     kinds = sorted({transformation.name for transformation in transformations})
     return failure.trait, failure.op.split()[0], *kinds
 
