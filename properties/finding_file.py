@@ -244,7 +244,7 @@ def _check_complete(number: int, version: int, headers: dict[str, Any]) -> None:
     needed = ["device"] + ["target"] * (version > 1) + ["policy"] * is_ours
     for header in needed:
         if not headers.get(header):
-            raise _malformed(number, f"no {header} came before it", "a header was deleted")
+            raise _malformed(number, f"no {header} came before this line", "a header was deleted")
 
 
 def _finding(program: Program, headers: dict[str, Any]) -> FindingFile:

@@ -136,7 +136,7 @@ class _Comparison:
     def _op(self, position: int, op: Op, meant: Outcome, shown: list[Outcome]) -> Failure | None:
         for one in shown:
             if (one.error, one.late_error) != (meant.error, meant.late_error):
-                reason = "its error differs, or only one of the two has an error"
+                reason = "its error differs, or only one of the two runs has an error"
                 details = _details(meant, one)
                 return self._differs(position, "error", reason, _show(meant), _show(one), details)
         if isinstance(op, Sync):
