@@ -312,7 +312,7 @@ class Failures:
         state.checked["G1"] += 1
         on_device = [kind for kind in driver_events if "." not in kind]
         if on_device:
-            state.report(laws.G1, f"it raised {error}, and yet called {', '.join(on_device)}")
+            state.report(laws.G1, f"it raised {error} and did {' '.join(on_device)}")
         if error in _REFUSALS:
             state.checked["G2"] += 1
             inside = [kind for kind in driver_events if "." in kind]
@@ -320,5 +320,4 @@ class Failures:
                 # The commands before the refused one were checked, and so their shapes were cached.
                 inside = [kind for kind in inside if not kind.startswith("shapes.")]
             if inside:
-                told = f"it was refused with {error}, and yet caused {', '.join(inside)}"
-                state.report(laws.G2, told)
+                state.report(laws.G2, f"it was refused with {error} and left {' '.join(inside)}")
