@@ -173,9 +173,10 @@ class Draft:
         return f"r{self._reads - 1}"
 
     def next_data(self, size_bytes: int, real: bool = False) -> bytes:
-        """Data that no other write of the program carries; every eighth has extreme words.
+        """Usually data that no other write of the program carries.
 
-        Instead, one in twelve repeats one word, like a write that resets a buffer.
+        Every eighth time, it has extreme words.  One in twelve repeats one word, like a write that
+        resets a buffer.
         """
         self._writes += 1
         data = (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)

@@ -1,8 +1,10 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
-The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the growth of its memory, and
-what it costs; the laws over the trace; and the transformed case.
+The first failure counts.  The oracles check, in turn: the meaning of the program, on a device that
+may fail; the report of the device's faults; the words of errors, the counters, and what a policy
+saves; the close of the target; all these for a second runtime on the same device; the growth of
+memory, and the cost; the laws over the trace; the layer's reports on the calls; the shaders; and
+the case without its faults, or transformed.
 """
 
 from collections import Counter
