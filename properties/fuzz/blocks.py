@@ -149,7 +149,7 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
 
     Raises:
         UsageError: the corpus belongs to another session.
-        Others: as ``engine.fuzz`` does.
+        Others: what ``engine.fuzz`` raises.
     """
     corpus = Corpus(settings.corpus or Path())
     interrupted, start = False, time.monotonic()

@@ -85,10 +85,10 @@ def hunt_miscompiled(
     case_of: Callable[[int], Case],
     tick: Callable[[], None],
 ) -> PlantedMistake | None:
-    """Plant the mistake in the first kernel made of WGSL alone, and run programs with it.
+    """Plant a mistake in the first kernel made of WGSL alone whose results it changes.
 
-    ``remake`` makes the factory of targets with other kernels.  None if the session has no such
-    kernel, or if no mistake changes the results of one.
+    Then run programs until the mistake is seen.  ``remake`` makes the factory of targets with
+    other kernels.  None if the session has no such kernel.
     """
     kernels = factory.kernels
     bare = [each for each in kernels.values() if each.varied is not None]

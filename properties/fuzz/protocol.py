@@ -81,7 +81,7 @@ class MakeCase:
 
     number: int
     avoided: Avoided = frozenset()
-    """As in the ``Fuzz`` that ran it."""
+    """``avoided`` of the ``Fuzz`` that ran the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CannotRun:
-    """The worker has no device, or nothing to judge on it."""
+    """The worker has no device, or cannot make the target on it."""
 
     reason: str
 

@@ -45,7 +45,7 @@ class Sorter:
     kernels: Kernels
     bugs: Bugs
     is_ours: bool
-    """Whether our own runtime is judged: each of its failures is taken by itself."""
+    """Whether our own runtime is judged; then no program is tried without what met bugs need."""
 
     def sort(self, shard: Shard, case: Case, failure: Failure) -> None:
         """Shrink a failing case, and note its bug."""
@@ -62,8 +62,8 @@ class Sorter:
             stall_seconds=self.settings.stall,
         )
         if small is None and failure.trait == KILLED:
-            # However often the worker was killed, it was by chance.  So the case counts as what it
-            # shows when it is run by itself.
+            # The worker was killed by chance, since the case did not do it again.  So what counts
+            # is how the case fails by itself.
             again = shard.judge(case, self.settings.stall)
             if again is not None and again.trait != KILLED:
                 self.sort(shard, case, again)
@@ -146,7 +146,7 @@ class Sorter:
             return judgement(self._cure(each)) if self._is_promised(each) else None
 
         small = self._shrunk(case, failure, without_known)
-        # By now the cure may be unnecessary.
+        # The small case may show the failure even without the cure.
         for shown in () if small is None else (small.case, self._cure(small.case)):
             again = judgement(shown)
             if again is None:
@@ -168,7 +168,7 @@ class Sorter:
             bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
-        """The two ops that must stand together, found in a case without the needs of met bugs."""
+        """The two ops that must stand together, in a case without what the met bugs need."""
         healthy = case if self.is_ours else self._cure(case)
         is_same = healthy.program == case.program or fails_like(healthy, failure, judgement)
         return together(healthy if is_same else case, failure, judgement)
