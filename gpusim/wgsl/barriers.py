@@ -63,7 +63,7 @@ class Tags:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """A place in memory: the variable or pointer it began with, and the indices on the way."""
+    """A place in memory: a variable or pointer, and the indices that lead from it to the place."""
 
     root: Symbol
     full: bool
@@ -73,7 +73,7 @@ class View:
 def missed_barriers(functions: Iterable[Function]) -> tuple[Place, ...]:
     """The places of barriers that some invocations may miss: the first of each function.
 
-    Functions that the given ones call are read too, before their callers.
+    Functions that ``functions`` call are read too, before their callers.
 
     Raises:
         ShaderError: a function is nested too deep.
@@ -116,7 +116,7 @@ class _Target:
 
 
 class _Graph:
-    """The graph of one function, and the place in it where the walk is."""
+    """The graph of one function; the walk through its statements makes the nodes."""
 
     def __init__(self, function: Function, known: dict[Function, Tags]) -> None:
         self._function, self._known = function, known

@@ -193,7 +193,7 @@ class _Checker(Statements):
         return self._set_value(1, symbol)
 
     def _set_value(self, given: Any, symbol: Symbol) -> Any:
-        """A number that a pipeline sets, as the override's type."""
+        """The value that a pipeline sets, in the override's type."""
         kind, name = symbol.type, symbol.name
         if kind == BOOL:
             return bool(given)

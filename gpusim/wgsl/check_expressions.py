@@ -98,7 +98,7 @@ class Expressions(Constructors):
         return self.apply(name, [operand], node.place)
 
     def _check_addressable(self, made: Expr) -> None:
-        """A component of a vector has no address."""
+        """Raise if a component of a vector is named, which has no address."""
         if isinstance(made, typed.PartOf | typed.ElementOf):
             base = made.base.type
             if isinstance(base, Pointer) and isinstance(base.of, Vector):

@@ -2,7 +2,7 @@
 
 If all lanes of a block are together, and an index is a step along each axis of the workgroup plus a
 value that all lanes share, a NumPy view with these steps takes the place of indices.  Otherwise the
-part of an index that never changes is computed once a block.
+part of an index that never changes is computed once for each block.
 """
 
 from gpusim.wgsl import affine
@@ -46,7 +46,7 @@ class WorkgroupWriter(ExpressionWriter):
         """How lanes step through a memory: the most lanes and the step of each axis, and Python.
 
         The Python has the number of workgroups, the elements of each, the first lane's index, and
-        the axes.  None if lanes do not step so, or may step outside.
+        the axes.  None if lanes take no such steps, or may step outside the memory.
         """
         total, box = self.polynomial_of(address, kind), self.frame.box
         found = None if total is None else affine.steps(total, self.sizes)

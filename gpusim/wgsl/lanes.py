@@ -321,6 +321,6 @@ VARIED = {
     "walk": backwards,
     **{name: NAMES[f"{name}_varied"] for name in _VARIED},
 }
-"""The names for a run that takes another choice where WGSL leaves one open."""
+"""The names for a run that decides otherwise where WGSL leaves something open."""
 INWARD = {**NAMES, "modify": modify_inward}
 """The names for a run with a third order of atomics."""

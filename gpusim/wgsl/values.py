@@ -104,7 +104,7 @@ class Emitter:
         return self.pick([_gets(part) for part in place.parts], place.index)
 
     def pick(self, values: list[Value], index: Scalar) -> Value:
-        """One of several values, by an index; a larger index gives the last value."""
+        """One of several values, by an index; an index past the end gives the last value."""
         if isinstance(index, Const):
             return values[min(max(int(index.value), 0), len(values) - 1)]
         index = self.hold(index)

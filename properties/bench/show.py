@@ -142,7 +142,7 @@ def _figure(name: str) -> Callable[[Row], str]:
 
 
 def _aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
-    """Heads of up to two lines, a rule, and a line a row; numbers to the right."""
+    """Heads of up to two lines, a rule, and a line for each row; numbers to the right."""
     texts: list[list[str]] = []
     for head, say in columns:
         above, _, below = head.rpartition("\n")

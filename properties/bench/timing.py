@@ -75,8 +75,9 @@ def interleave(
     settle: int = 0,
     before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Sample]]:
-    """``rounds`` turns of each arm, of ``turn`` samples each, after ``warm_rounds`` thrown away.
+    """``rounds`` turns of each arm, after ``warm_rounds`` turns that do not count.
 
+    A turn has ``turn`` samples.
     A turn begins with ``before``, which gives all arms the same start, and with
     ``settle`` plays that do not count.
     Each round has another order, so that no arm always follows the same other arm: the device
@@ -172,7 +173,7 @@ def rows_of(
     units: int,
     more: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Row]:
-    """A row an arm from its samples, each of ``units`` units."""
+    """A row for each arm, from its samples; a sample is of ``units`` units."""
     each = 1e6 / units
     totals = {
         arm: spread([sample.total_seconds * each for sample in taken])

@@ -109,7 +109,7 @@ def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
 
 
 def fail_everywhere(case: Case, factory: TargetFactory) -> tuple[int, Failure | None]:
-    """The number of plans under which ``case`` was judged, and the first failure."""
+    """The number of plans under which ``case`` passed until one failed, and the failure."""
     for number, plan in enumerate(_every_plan(case, factory)):
         failing = replace(case, device=replace(case.device, faults=plan))
         failure = judge(failing, factory, MEANING_ONLY).failure
