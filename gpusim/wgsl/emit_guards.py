@@ -42,7 +42,7 @@ class GuardWriter(LoopWriter):
         return True
 
     def _box(self, condition: Scalar, body: list[Statement]) -> bool:
-        """Write a branch as a box; False if its condition makes none, or workgroups are not whole."""
+        """Write a branch as a box; False if its condition makes none, or groups are not whole."""
         compared = _compared(condition)
         if compared is None or self.frame.parent is not None or not self.shares:
             return False
