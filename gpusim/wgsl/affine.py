@@ -6,8 +6,8 @@ the access is a slice of memory.  If a condition bounds this number, its branch 
 of lanes.
 
 u32 and i32 add and multiply modulo 2^32, like these polynomials, so a polynomial always has the
-value of its expression.  An atom is a piece of Python that all lanes share, or one of WORKGROUP,
-LOCAL, X, Y, Z and AXES.  AXES are the lane's place in its workgroup, by axis.
+value of its expression.  An atom is a piece of Python that all lanes share, or WORKGROUP (w), LOCAL
+(k), X, Y and Z (the place of the workgroup), or AXES (the place of the lane in its workgroup).
 """
 
 from dataclasses import dataclass

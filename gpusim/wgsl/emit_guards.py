@@ -1,8 +1,8 @@
 """Writes branches that only some lanes take, in frames of their own.
 
 A condition on the number of the lane makes a shorter range of lanes.  A condition on the place in
-the workgroup makes a box: the first lanes of one axis, as many as the condition leaves, or a single
-one.  Other lanes are chosen one by one.
+the workgroup makes a box: on one axis the first lanes, or a single lane; on the other axes all.
+For any other condition the lanes are chosen one by one.
 """
 
 from gpusim.wgsl import affine

@@ -18,7 +18,7 @@ class WorkgroupWriter(ExpressionWriter):
         """The Python of a load."""
         if self.frame.parent is None and self._is_whole(memory, address, kind):
             return array
-        seen = self._seen(memory, address, kind)
+        seen = self._steps_of(memory, address, kind)
         if seen is not None:
             return f"spread({array}, {seen[1]})"
         base, row = self._place(memory, address, kind)
@@ -28,7 +28,7 @@ class WorkgroupWriter(ExpressionWriter):
         """Write a store."""
         memory, address, value = statement.memory, statement.address, statement.value
         code = self.code(value)
-        seen = self._seen(memory, address, value.type)
+        seen = self._steps_of(memory, address, value.type)
         if seen is not None and _apart(seen[0]):
             self.lines.append(f"store_spread({array}, {seen[1]}, {code})")
             return
@@ -40,7 +40,7 @@ class WorkgroupWriter(ExpressionWriter):
         is_own = self.polynomial_of(address, kind) == affine.atom(affine.LOCAL)
         return is_own and memory.size // unit_of(kind) == self.size
 
-    def _seen(
+    def _steps_of(
         self, memory: Memory, address: Address, kind: str
     ) -> tuple[list[tuple[int, int]], str] | None:
         """How lanes step through a memory: the most lanes and the step of each axis, and Python.

@@ -32,7 +32,7 @@ Run = Callable[[int, int, int], None]
 
 
 class Program:
-    """The Python of one entry point for grids of one dimension, or for others."""
+    """The Python of one entry point: with ``flat`` for grids of one dimension, else for others."""
 
     def __init__(self, lowered: Lowered, body: list[Statement], *, flat: bool) -> None:
         self._lowered, self._body, self._flat = lowered, body, flat

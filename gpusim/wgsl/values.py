@@ -211,7 +211,7 @@ class Emitter:
         index = self.hold(index)
         if isinstance(place, Cells):
             return Picked(of, list(place.tree), index)
-        # An element of a picked column: each candidate column offers one.
+        # The picked column is copied, and the element is picked from the copy.
         column = [
             self.pick([_gets(part[number]) for part in place.parts], place.index)
             for number in range(len(place.parts[0]))

@@ -1,8 +1,8 @@
-"""Every fault of a small program: each device call fails once, by itself and after a lost batch.
+"""Every fault of a small program: each device call fails once alone and once beside a lost batch.
 
 A random plan seldom hits the call at which a part of the runtime changes its state, such as the
 first submit of a replay, or the new buffer of a ring that grows.  Here each call of a sketch fails
-in turn, if it leaves an event.  So does each pair of a submit and a later call.
+in turn, if it leaves an event.  So does each pair of a submit and another call.
 """
 
 from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ def cases(name: str) -> Iterator[Case]:
 
 
 def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
-    """Each plan in which one call fails, or a submit and one call of any verb."""
+    """Each plan in which one call fails, or a submit and one other call."""
     kinds = judge(case, factory, MEANING_ONLY).execution.trace.kinds()
     calls = [(field, at) for kind, field in FIELD_OF_CALL.items() for at in range(kinds[kind])]
     for field, at in calls:

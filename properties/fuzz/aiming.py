@@ -1,4 +1,4 @@
-"""Aims the faults of a case at calls whose failure leaves a runtime the most to put right.
+"""Aims the faults of a case at calls after whose failure a runtime has the most to put right.
 
 A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
 without faults.  The trace of that run shows better calls: calls while a sync waits for reads, in
@@ -42,7 +42,7 @@ replay of several commands."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """The two ways in which a map fails: later, or at the call."""
 _EARLIER = 4
-"""The most submits by which a second fault may come before the first."""
+"""How many submits before the aimed fault an earlier fault comes at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +104,7 @@ _CALLS_OF_A_DRAIN = ("create_buffer", "create_buffer", "encode", "submit", "map"
 
 
 class _Spots:
-    """Finds the calls at which a failure leaves most to be put right."""
+    """Finds the calls to aim at."""
 
     def __init__(self, program: Program, kernels: Kernels) -> None:
         self._program = program

@@ -95,7 +95,7 @@ class Bugs:
         not_run_because: str,
         together: Together = (),
     ) -> None:
-        """If the finding still fails, stop reporting failures of its kind."""
+        """Note a finding of an earlier session; if it still fails, report its kind no more."""
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
         needs = frozenset() if failure is None else needs_of(signature, case, failure)
         known = Known(
@@ -202,7 +202,7 @@ class Bugs:
             bug.unsaved = str(error)
 
     def _around(self, signature: Signature) -> Bug | None:
-        """A bug whose shrinking was cut short, with all words of ``signature`` and more."""
+        """A bug that was cut short, and whose signature has all words of ``signature`` and more."""
         wider = ((each, bug) for each, bug in self.met.items() if bug.is_cut_short)
         return next((bug for each, bug in wider if {*each} > {*signature}), None)
 

@@ -57,7 +57,7 @@ class Session:
     fuzz_seconds: float = 0.0
     """The time of the session, without the time of making new findings small."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty if the target died meanwhile."""
+    """The planted mistakes, and whether each was seen; empty if the worker died before that."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     not_asked: Sequence[str] = ()
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """The upper bound of the share of programs that fail, at 95 percent.
+        """The upper bound, with 95 percent confidence, of the share of programs that fail.
 
         By the "rule of three" for N independent trials without a failure.  None after a failure,
         or before the first program.
@@ -105,7 +105,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were missed, or were seen though no session can see them."""
+        """The planted mistakes that were missed, or seen though such sessions cannot see them."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
@@ -136,9 +136,9 @@ class Session:
         if self.device != SIMULATED or not bare:
             return []
         return [
-            f"{', '.join(bare)} is compiled from WGSL to NumPy, once for the simulated device and "
-            "the reference: here the order of commands is judged, and only a real device shows "
-            "wrong arithmetic"
+            f"{', '.join(bare)} means what its WGSL says: the simulated device and the reference "
+            "run the same NumPy, so the order of commands is judged, but no arithmetic (a real "
+            "device would show mistakes in it)"
         ]
 
     @property
@@ -175,7 +175,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
 def opened(settings: Settings) -> Iterator[tuple[Session, list[Supervisor]]]:
     """A session that has run nothing yet, and its workers with their devices.
 
-    The workers end with the block.  Raises what ``fuzz`` raises.
+    The workers end with the ``with`` block.  Raises what ``fuzz`` raises.
     """
     kernels = load_kernels(settings.kernels)
     if not is_ours(load_target(settings.target)):

@@ -98,7 +98,7 @@ def _ray() -> Any:
 
 @contextmanager
 def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
-    """A connection to the cluster; a cluster of this machine alone ends with the block."""
+    """A connection to the cluster; a cluster of this machine alone ends with the ``with`` block."""
     about: dict[str, Any] = {"address": settings.fleet}
     if settings.fleet == LOCAL:
         about |= {
@@ -277,7 +277,7 @@ def _run_block(
 ) -> tuple[str, str | None, Sequence[str]]:
     """Run a block in a process of the cluster.
 
-    Gives the node, and as texts the result of ``Runner.run`` and the known findings.
+    Gives the node, the result of ``Runner.run`` as text, and ``Runner.known`` as texts.
 
     Raises:
         UsageError: this machine has other versions or kernels than the head.

@@ -89,7 +89,7 @@ class Plant:
     """Run programs with planted mistakes until they show, and answer with ``Planted``."""
 
     hard: bool
-    """Whether the mutant may be of the hard ones, which take long to find."""
+    """Whether the mutant may be a hard one, which takes long to find."""
     avoided: Avoided = frozenset()
     """What the programs leave out."""
 
@@ -150,7 +150,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedProgram:
-    """Program ``number`` failed, and the worker waits.  ``tally``: as in ``Progress``."""
+    """Program ``number`` failed, and the worker waits; ``tally``: since the last ``Progress``."""
 
     number: int
     tally: Tally
@@ -162,7 +162,7 @@ class FailedProgram:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RanAll:
-    """The last program of a ``Fuzz`` has run, or it was stopped."""
+    """The last program of a ``Fuzz`` has run, or the ``Fuzz`` was stopped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

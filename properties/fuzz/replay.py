@@ -98,7 +98,7 @@ def plan_finding(finding: FindingFile, path: Path, settings: ReplaySettings) -> 
     if settings.kernels and not kernels:
         raise UsageError(
             f"cannot take --kernels={settings.kernels} because the finding needs none but "
-            "the built-in ones (probably it is to be left out)"
+            "the built-in ones (probably --kernels is to be left out)"
         )
     case = _elsewhere(replace(case, target=target), settings)
     return ReplayPlan(case=case, kernels=settings.kernels or kernels)
@@ -171,14 +171,14 @@ def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
         if case.follows_no_policy:
             raise UsageError(
                 f"cannot take --policy={policy} because target {case.target} follows no policy of "
-                "gpusim (probably it is to be left out)"
+                "gpusim (probably --policy is to be left out)"
             )
         case = replace(case, policy=PRESETS[policy])
     return case
 
 
 def _is_named(what: str, recorded: str, given: str | None) -> bool:
-    """Whether the command line names the code that the file names; UsageError if other code."""
+    """Whether the command line names the code of the file; UsageError if it names other code."""
     if given is None:
         return False
     if _place(given) != _place(recorded):

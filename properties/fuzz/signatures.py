@@ -92,7 +92,10 @@ _HARM = (
 
 
 def _how(failure: Failure, meant: History) -> tuple[str, str]:
-    """How a case failed; all the ways in which a valid op shows harm of an invalid op are one."""
+    """How a case failed.
+
+    If a valid op shows harm that an invalid op may have done, all ways to fail count as one.
+    """
     outcomes, at = meant.outcomes, failure.position
     is_valid = at >= len(outcomes) or outcomes[at].error is None
     if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):

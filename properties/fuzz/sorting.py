@@ -62,8 +62,8 @@ class Sorter:
             stall_seconds=self.settings.stall,
         )
         if small is None and failure.trait == KILLED:
-            # The worker was killed by chance, since the case did not do it again.  So what counts
-            # is how the case fails by itself.
+            # The worker was killed by chance, since the case did not end a worker again.  So what
+            # counts is how the case fails by itself.
             again = shard.judge(case, self.settings.stall)
             if again is not None and again.trait != KILLED:
                 self.sort(shard, case, again)

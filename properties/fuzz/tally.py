@@ -44,7 +44,7 @@ _DETAILED_OPS = {
 
 
 def count_events(trace: Trace, policy: Policy) -> EventCounts:
-    """Count the events of a run; ``policy`` decides the names of its parts."""
+    """Count the events of a run; ``policy`` decides the names of the parts."""
     parts = {
         "uniforms": f"{policy.uniforms} uniforms",
         "bind_groups": "cached bind groups" if policy.cache_bind_groups else "fresh bind groups",

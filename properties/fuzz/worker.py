@@ -65,7 +65,7 @@ from properties.oracles.laws.catalogue import H1
 from properties.shrink.avoid import Avoided, left_out, without
 
 _DETERMINISM_EVERY = 64
-"""Programs whose number is a multiple of this run twice more: both must leave the same trace."""
+"""A program whose number is a multiple of this runs twice more, and must leave equal traces."""
 _REPORT_SECONDS = 0.1
 
 

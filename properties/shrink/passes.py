@@ -66,7 +66,7 @@ def simplify_disturbance(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def delete_ops(search: Search, kernels: Kernels) -> None:
-    """Delete chunks from the end, each time half as long; then single ops and pairs."""
+    """Delete chunks from the end on, then chunks half as long; at last single ops and pairs."""
     chunk = len(search.program) // 2
     while chunk > 1:
         _delete_chunks(search, chunk)
