@@ -41,7 +41,7 @@ def start_of(start: Any, part: Any) -> Any:
 
 
 def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
-    """The elements ``step * lane + offset``: a slice where all exist, else positions."""
+    """The elements ``step * lane + offset``: a slice if all exist, else positions."""
     offset %= _WRAP
     if offset >= 0x80000000:
         offset -= _WRAP

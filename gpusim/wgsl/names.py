@@ -281,7 +281,7 @@ def _short_vector(name: str) -> Type | None:
 
 
 def default_access(space: str) -> str:
-    """The access mode of an address space where none is written."""
+    """The access mode of an address space if the text names none."""
     return "read" if space in ("uniform", "storage", "immediate") else "read_write"
 
 

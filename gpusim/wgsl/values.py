@@ -83,7 +83,7 @@ class Emitter:
         return Op(kind, name, operands, depth)
 
     def hold(self, value: Scalar) -> Scalar:
-        """The same value, computed once and here."""
+        """The same value, computed once, at this point."""
         if is_fixed_value(value):
             return value
         variable = Variable("t", value.type, fixed=True)

@@ -45,7 +45,7 @@ _EXPLAINED = {
     "calls": "calls of this function for one dispatch",
     "adds CPU µs": "what the part adds to the CPU time of the arm without the part",
     "adds µs": "what the part adds to the time until the results are in host memory",
-    "÷ best fixed": "the median of the ratios to the best fixed size of a batch, each in a round",
+    "÷ best fixed": "the median of the ratios to the best batch of a fixed size, round by round",
     "÷ read_buffer": "the median, divided by that of wgpu's own queue.read_buffer",
     "tokens/s": "tokens that were generated in a second",
     "submits/token": "submits for one token",

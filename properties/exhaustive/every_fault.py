@@ -1,4 +1,4 @@
-"""Every fault of a small program: each device call fails once alone and once beside a lost batch.
+"""Every fault of a small program: each device call fails alone, and beside each lost batch.
 
 A random plan seldom hits the call at which a part of the runtime changes its state, such as the
 first submit of a replay, or the new buffer of a ring that grows.  Here each call of a sketch fails

@@ -174,7 +174,7 @@ def _check_makes_targets(made: Any, spec: str) -> None:
     """Raise ProgramError if ``made`` cannot be called with a device and kernels."""
     if not callable(made):
         raise ProgramError(
-            f"cannot judge {spec} because it is {made!r} and makes no target of a device and "
+            f"cannot judge {spec} because it is {made!r}, which cannot be called with a device and "
             "kernels (probably the name of an adapter's class is meant)"
         )
     try:

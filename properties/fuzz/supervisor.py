@@ -166,7 +166,7 @@ class Supervisor:
             raise NoDevice(answer.reason)
         raise NoDevice(
             f"cannot judge {self._setup.target!r} on device {self._setup.device!r} because the "
-            f"process for that {answer} (probably the driver or the target is broken)"
+            f"worker process {answer} (probably the driver or the target is broken)"
         )
 
     def ask(self, request: Request) -> None:
