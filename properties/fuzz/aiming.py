@@ -1,4 +1,4 @@
-"""Aims the faults of a case at calls after whose failure a runtime has the most to put right.
+"""Aims the faults of a case at calls whose failure is hard to put right.
 
 A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
 without faults.  The trace of that run shows better calls: calls while a sync waits for reads, in

@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """If a case asks for more than is promised, True says so in the answer; False lets it pass."""
+    """What becomes of a case beyond the promises: True has the answer say so; False lets it pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
