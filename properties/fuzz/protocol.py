@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """What becomes of a case beyond the promises: True has the answer say so; False lets it pass."""
+    """For a case beyond the promises: True has the answer say so; False lets the case pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
