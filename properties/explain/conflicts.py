@@ -7,7 +7,7 @@ runtime that forgets one sort of use lets writes overtake commands with that use
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Write
 from properties.explain.calls import calls
-from properties.explain.experiments import Judge, fails
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
 from properties.model.failure import Failure, FailureKind
@@ -19,6 +19,7 @@ _MADE = "alloc x 512\nalloc y 512\nalloc z 64\nwrite x 0 {ones}\nwrite y 0 {ones
 _ENDS = "read x 0 512 -> rx\nread y 0 512 -> ry\nread z 0 64 -> rz\n"
 _ONES = "01000000" * 128
 _OTHER = "02000000"
+_WRITTEN = {"first": "0a0a0a0a", "second": "0b0b0b0b"}
 _WAITING = {
     "a dispatch that reads it": ("dispatch fold x,y 1 1x1x1", 0),
     "a dispatch that writes it": ("dispatch affine x 3,1 1x1x1", 0),
@@ -77,7 +78,8 @@ def tell_conflicts(
     if not wrong:
         return NOTHING
     if len(wrong) == len(tried):
-        return Told(facts=(_of_sizes(verdict, again), *_unstaged(verdict, at, op)))
+        between = _read_between(verdict, again)
+        return Told(facts=(_of_sizes(verdict, again), *between, *_unstaged(verdict, at, op)))
     right = [what for what, is_wrong in tried.items() if not is_wrong]
     # Those that have a word in common with the wrong ones tell most.
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
@@ -108,6 +110,22 @@ def _of_sizes(verdict: Verdict, again: Judge) -> str:
     return (
         f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits, a read, a copy "
         f"or a dispatch; a write of {_either(right)} bytes does not overtake a dispatch"
+    )
+
+
+def _read_between(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """What a read between two writes of a word gives, and what stands there after a sync."""
+    text = "alloc x 4\nwrite x 0 {}\nread x 0 4 -> r\nwrite x 0 {}\nsync\nread x 0 4 -> s\n"
+    outcomes = instead_of(
+        verdict, text.format(*_WRITTEN.values()), again
+    ).execution.history.outcomes
+    whose = {bytes.fromhex(data): f"the {nth} write's" for nth, data in _WRITTEN.items()}
+    given = [whose.get(outcomes[at].data or b"", "older") for at in (2, 5)]
+    if given == [*whose.values()]:
+        return ()
+    return (
+        f"tried: a read between two writes of a word gives {given[0]} bytes, and a read after a "
+        f"sync gives {given[1]}",
     )
 
 

@@ -41,20 +41,23 @@ from properties.explain.hypothesis import Hypothesis
 from properties.explain.indirect import tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.limits import tell_limits
-from properties.explain.pairs import tell_pairs
+from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads
+from properties.explain.refused import tell_refused
 from properties.explain.reported import tell_left, tell_reported
 from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
+from properties.explain.shows import tell_shown
 from properties.explain.slots import (
     tell_destroyed,
     tell_gone,
     tell_offset,
     tell_pool,
 )
+from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_repeated, tell_uses
@@ -162,6 +165,8 @@ def _by_trials(
     kind = found[0].kind if found else ""
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    if kind == "poisoned":
+        argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
@@ -278,6 +283,8 @@ def _looked_into(
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
+    yield tell_staged(verdict, failure, traced, again)
+    yield tell_shown(verdict, failure, again, explain)
     yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
@@ -289,6 +296,7 @@ def _looked_into(
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     yield tell_capacity(verdict, failure, again)
+    yield tell_starts(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
     yield tell_nothing(verdict, failure, again)

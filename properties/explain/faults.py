@@ -15,6 +15,7 @@ from gpusim.ops import Flush, Op, Read, Replay, Sync, Write
 from gpusim.program import Program, buffers_of, captures_of, replayed
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
+from properties.clients.passed import own_calls
 from properties.explain import rules
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
@@ -45,7 +46,7 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
     facts = tuple(_met(call, verdict) for call in failed[:1])
     if failure.kind is FailureKind.FAULTS:
         kept = _kept(verdict, failed)
-        return kept if kept.sentence else Told(later=facts)
+        return kept if kept.sentence else Told(facts=_of_client(verdict, failed[0]), later=facts)
     if failure.kind is FailureKind.ERROR:
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
@@ -162,7 +163,37 @@ def _met(call: Call, verdict: Verdict) -> str:
     by = f", and that op raised it{'' if error == call.failed else f' as {error}'}" if error else ""
     by = by or (f", and the read of op {late[0]} gave it" if late else "")
     verb = call.event["verb"]
-    return f"the call {verb} (call {call.number}) failed with {call.failed} during {call.place}{by}"
+    reasons = [
+        each.event["reason"]
+        for each in calls(verdict.execution.trace)
+        if each.event.kind == "encode" and each.number <= call.number
+    ]
+    why = ""
+    if verb == "submit" and reasons and call.op is not None and reasons[-1] != call.op.verb:
+        why = f", reason: {reasons[-1]}"
+    number = f"call {call.number}{why}"
+    return f"the call {verb} ({number}) failed with {call.failed} during {call.place}{by}"
+
+
+def _of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
+    """What the client calls itself around the op in which a submit failed."""
+    case, at = verdict.execution.case, failed.position
+    ops = [*case.program, Sync()]
+    own = own_calls(case.client, ops[at]) if 0 <= at < len(ops) else ""
+    if not own:
+        return ()
+    verb = failed.event["verb"]
+    made = [
+        call.number
+        for call in calls(verdict.execution.trace)
+        if call.position == at and call.event.kind == verb
+    ]
+    which = ""
+    if failed.number in made:
+        which = (
+            f"; of {len(made)} calls {verb} there, number {made.index(failed.number) + 1} failed"
+        )
+    return (f"in {failed.place} client {case.client} {own}{which}",)
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:

@@ -1,12 +1,12 @@
 """The argument for each kind of failure, from the failure and its execution alone."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from itertools import pairwise
 
 from gpusim.history import CRASH, History, Outcome
-from gpusim.ops import Read
+from gpusim.ops import Alloc, Read
 from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 from gpusim.trace import Trace
@@ -213,13 +213,36 @@ def _faults(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"a fault of the device was not reported as it should be: {_sides(failure)}"
     said = "; ".join(words for _, words, _ in tellers(verdict))
     told = said or "no op raised a fault, and no read ended with one"
-    facts = (f"{failure.reason}: {told}",)
-    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=facts)
+    facts = [f"{failure.reason}: {told}"]
+    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+    if not said and len(failed) == 1:
+        met = f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed}"
+        sentence = f"{met} in {failed[0].place}, and nobody heard of it: {told}"
+        facts = []
+    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=tuple(facts))
 
 
 def _words(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"the message of {_place(failure)} is about another thing: {failure.reason}"
-    return _argument(verdict, failure, sentence, rule=rules.MESSAGES)
+    number = re.match(r"it names (\d+);", failure.reason)
+    known = [*_known_as(verdict, failure, int(number[1]))] if number else []
+    facts = (f"{number[1]} is here {' and '.join(known)}",) if number and known else ()
+    return _argument(verdict, failure, sentence, rule=rules.MESSAGES, facts=facts)
+
+
+def _known_as(verdict: Verdict, failure: Failure, number: int) -> Iterator[str]:
+    """What has a given number: a kernel's workgroup, a limit, or the size of a buffer."""
+    execution = verdict.execution
+    for op in execution.case.program.ops[failure.position : failure.position + 1]:
+        kernel = execution.kernels.get(getattr(op, "kernel", ""))
+        if kernel is not None and kernel.group_size == number:
+            yield f"the size of a workgroup of {kernel.name}"
+    for limit in fields(execution.limits):
+        if getattr(execution.limits, limit.name) == number:
+            yield f"the limit {limit.name}"
+    for op in execution.case.program:
+        if isinstance(op, Alloc) and op.size_bytes == number:
+            yield f"the size of {op.buffer}"
 
 
 def _sides(failure: Failure) -> str:
@@ -267,8 +290,11 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
         source=_REFUSALS,
     )
     first = _ended_first(verdict, failure)
+    # What a client says besides of like calls is too long for a headline.
+    got, *more = got.split("; ") if got.startswith(_JUDGED) else [got]
     sentence = f"{_place(failure)} ended with {got}"
     sentence = f"{first}; so {sentence}" if first else sentence
+    facts = (*more, *facts)
     return _argument(verdict, failure, sentence, rule=rule, facts=facts)
 
 

@@ -50,9 +50,9 @@ def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Pro
                 instead(program, at, other),
             )
         yield from _with_groups(program, at, op)
-        if has_faults and isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
+        if isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
             yield f"with a flush in place of op {at}", instead(program, at, Flush())
-            if behind is None:
+            if has_faults and behind is None:
                 yield f"with a copy in place of op {at}", _copied(program, at, op)
         if has_faults and at == last_replay and isinstance(op, Replay):
             yield from _only_reading(program, at, op, sizes)

@@ -4,6 +4,8 @@ Bind groups, plans, shapes and payloads are kept, and found again by a key.  If 
 something out, then of two dispatches that differ only in this, the second goes wrong.
 """
 
+from collections.abc import Mapping
+
 from properties.explain.argument import Argument
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, instead_of
@@ -51,7 +53,20 @@ _PAIRS = {
     "the grid": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
 }
 """Two dispatches, by what differs."""
+_WAITS = "dispatch affine o 3,1 1x1x1\n"
+"""A dispatch for which a host write waits, so that the write is staged."""
+_FOUR = f"{_WAITS}write o 0 0b0b0b0b"
+_EIGHT = f"{_WAITS}write o 0 0b0b0b0b0b0b0b0b"
+_STAGED = {
+    "as many bytes as the first": (_FOUR, f"{_WAITS}write o 0 0c0c0c0c"),
+    "as many, for another place": (_FOUR, f"{_WAITS}write o 64 0c0c0c0c"),
+    "fewer": (_EIGHT, f"{_WAITS}write o 0 0c0c0c0c"),
+    "more": (_FOUR, f"{_WAITS}write o 0 0c0c0c0c0c0c0c0c"),
+    "none": (_FOUR, "dispatch affine o 5,1 1x1x1"),
+}
+"""Two batches, by how many bytes the second stages beside the first."""
 _LAWS = (laws.B1.name, laws.E2.name, laws.E3.name, laws.E5.name)
+_OF_STAGED = (laws.A8.name, laws.A9.name)
 _OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
@@ -78,20 +93,7 @@ def tell_pairs(
     rule = argument.rule.name if argument.rule is not None else ""
     if kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
         return NOTHING
-    tried = {
-        what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in _PAIRS.items()
-    }
-    # If the second goes wrong without the first as well, the first has no part in it.
-    failed = {
-        what: kind
-        for what, kind in tried.items()
-        if kind is not None and _failed(verdict, _PAIRS[what][1], again) is None
-    }
-    # Every pair may break a law; a wrong value or a wrong error tells more.
-    wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
-    near = {word for what in wrong for word in what.split() if word in _OF_ONE_SORT}
-    right = [what for what in tried if what not in wrong]
-    right.sort(key=lambda what: not near & {*what.split()})
+    wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
     if not wrong or not right:
         return NOTHING
     left = len(right) - _MOST_RIGHT
@@ -102,6 +104,45 @@ def tell_pairs(
             f"{f' or {left} others' if left > 0 else ''}",
         )
     )
+
+
+def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+    """How many bytes the second of two batches must stage to go wrong, after the first."""
+    case, broken = verdict.execution.case, traced.broken
+    if again is None or failure.kind not in _KINDS or len(case.device.faults):
+        return NOTHING
+    if broken is None or broken.trait not in _OF_STAGED or not case.policy.staged_write_bytes:
+        return NOTHING
+    wrong, right = _second_goes_wrong(verdict, _STAGED, again)
+    if not wrong:
+        return NOTHING
+    return Told(
+        facts=(
+            "of two batches that stage host writes, the second goes wrong if it stages "
+            f"{' or '.join(wrong)}; not if it stages {' or '.join(right)}",
+        )
+    )
+
+
+def _second_goes_wrong(
+    verdict: Verdict, pairs: Mapping[str, tuple[str, str]], again: Judge
+) -> tuple[list[str], list[str]]:
+    """In what two things must differ for the second to go wrong, and in what they may differ."""
+    tried = {
+        what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in pairs.items()
+    }
+    # If the second goes wrong without the first as well, the first has no part in it.
+    failed = {
+        what: kind
+        for what, kind in tried.items()
+        if kind is not None and _failed(verdict, pairs[what][1], again) is None
+    }
+    # Every pair may break a law; a wrong value or a wrong error tells more.
+    wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
+    near = {word for what in wrong for word in what.split() if word in _OF_ONE_SORT}
+    right = [what for what in tried if what not in wrong]
+    right.sort(key=lambda what: not near & {*what.split()})
+    return wrong, right
 
 
 def _failed(verdict: Verdict, dispatches: str, again: Judge) -> FailureKind | None:

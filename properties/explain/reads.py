@@ -6,16 +6,24 @@ Each is tried in a program of its own.  What is said of staging memory is only w
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from properties.explain.clocks import read_clocks
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.expected import STAGING
 
 _COUNTS = (2, 3, 4, 5)
 _SIZES = (1, 2, 3, 4, 6, 8)
+_OF_STAGING = (FailureKind.STATISTICS, FailureKind.LAW)
+_READS = (3, 4, 6)
+"""The places of the reads in the program that asks for their staging buffers."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
@@ -23,6 +31,8 @@ _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     """Which of several reads are wrong, or which lengths of one are."""
     program, at = verdict.execution.case.program, failure.position
+    if again is not None and failure.kind in _OF_STAGING:
+        return _of_staging(verdict, failure, again)
     if again is None or failure.kind is not FailureKind.VALUE or not 0 <= at < len(program):
         return NOTHING
     op = program[at]
@@ -33,6 +43,41 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return _of_lengths(verdict, again)
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
     return _of_counts(verdict, op, again) if before else NOTHING
+
+
+def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Which staging buffers a few reads get: reads as long as the program's, and short ones."""
+    reads = [op for op in verdict.execution.case.program if isinstance(op, Read)]
+    said = " ".join((failure.reason, failure.trait, *failure.notes))
+    if STAGING not in said or not reads or verdict.execution.case.client != PLAIN:
+        return NOTHING
+    longest = max(op.size_bytes for op in reads)
+    told = [_copied_to(verdict, size, again) for size in dict.fromkeys((longest, WORD_BYTES))]
+    fact = f"tried: of two reads before a sync and one after it, {'; '.join(told)}"
+    return Told(facts=(fact,)) if all(told) else NOTHING
+
+
+def _copied_to(verdict: Verdict, size: int, again: Judge) -> str:
+    """The staging buffers of two equal reads before a sync, and of one after it; "" if unknown."""
+    judged = instead_of(
+        verdict,
+        f"alloc x {size}\nalloc y {size}\nwrite x 0 01010101\nread x 0 {size} -> rx\n"
+        f"read y 0 {size} -> ry\nsync\nread x 0 {size} -> rz\n",
+        again,
+    )
+    execution = judged.execution
+    if not execution.is_lawful:
+        return ""
+    fetched = read_clocks(execution.trace, LawContext.of(execution)).fetched
+    places = [str(fetched[at][1]["target"]) for at in _READS if at in fetched]
+    if len(places) < len(_READS):
+        return ""
+    meant, got = judged.expected.outcomes, execution.history.outcomes
+    wrong = [_ORDINALS[n] for n, at in enumerate(_READS) if meant[at].data != got[at].data]
+    said = f" (the {' and the '.join(wrong)} with wrong bytes)" if wrong else ""
+    if len(wrong) == len(_READS):
+        said = " (all with wrong bytes)"
+    return f"those of {size} bytes go to staging buffers {', '.join(places)}{said}"
 
 
 def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:

@@ -1,0 +1,101 @@
+"""Mistakes that the failing program cannot tell apart, and the programs that were tried for it."""
+
+from tests.explain.reasons import Told
+
+_FOREIGN = "promises: webgpu\n"
+ASKED = (
+    Told(
+        name="edges_from_shadow_copy",
+        program="alloc a 4\nwrite a 0 01010101\nwrite a 1 01\n",
+        headers="policy: eager\n",
+        says=(
+            "4 bytes at 0, 01010101, are not those of write op 2",
+            "tried with dispatch affine a 3,1 1x1x1 as op 2, and a read at the end: op 3 (write a "
+            "1 01) put back the bytes beside it, up to multiples of 4 bytes, as they were before",
+        ),
+    ),
+    Told(
+        name="large_staging_shared",
+        program="alloc a 4100\nread a 0 4100 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "those of 4100 bytes go to staging buffers 3, 3, 3 (all with wrong bytes); those of 4 "
+            "bytes go to staging buffers 3, 4, 5",
+        ),
+    ),
+    Told(
+        name="upload_keeps_first",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nflush\nwrite a 0 01\n"
+        "write a 0 02020202\nread a 0 4 -> r0\n",
+        headers="policy: ring\n",
+        says=(
+            "of two batches that stage host writes, the second goes wrong if it stages as many "
+            "bytes as the first or as many, for another place; not if it stages fewer or more",
+            "no call wrote the bytes that the copy of call 16 takes from upload buffer 4",
+        ),
+    ),
+    Told(
+        name="queue_write_jumps_queue",
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nwrite a 0 01010101\n",
+        headers="policy: eager\n",
+        says=(
+            "op 3 (write a 0 01010101) overtook op 1 (write a 0 01010101), which took effect only "
+            "after it, so op 2 copied out the bytes from before op 1",
+            "a read between two writes of a word gives older bytes, and a read after a sync gives "
+            "the first write's",
+        ),
+    ),
+    Told(
+        name="narrow_offset_drops_write",
+        program="alloc c 16\nalloc d 0\ndispatch blend d,c 0.33984375 16x1x1\n",
+        headers="policy: eager\nclient: misusing\n",
+        says=(
+            "is not refused: the call gave NoneType and no counter of stats() changed",
+            "refused is a write far past its buffer at a plain int, a write far past its buffer at "
+            "np.int64",
+        ),
+    ),
+    Told(
+        name="clock_of_half_a_word",
+        program="alloc a 0\n",
+        headers="policy: eager\n",
+        says=("counted from 253: passes; from 65533: OverflowError: 65537 in op 8; from 42949",),
+    ),
+    Told(
+        name="late_sync_hides_its_fault",
+        program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\n",
+        headers="device: simulated failed_submits=2\npolicy: eager\nclient: dropping\n",
+        says=(
+            "submit (call 17) failed with SubmitFailed in op 3 (sync), and nobody heard of it",
+            "client dropping calls sync(timeout=0) before it, and catches its WaitTimedOut; of 2 "
+            "calls submit there, number 1 failed",
+        ),
+    ),
+    Told(
+        name="refusal_names_other_limit",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x-1\n",
+        headers="policy: eager\n",
+        says=("64 is here the size of a workgroup of affine",),
+    ),
+    Told(
+        name="failed_close_leaves_reads",
+        program="alloc a 4\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=0\npolicy: lazy join_reads=True\n"
+        "client: closing\n",
+        says=("the call submit (call 5, reason: close) failed", "passes: with a flush after op 1"),
+    ),
+    Told(
+        name="drops_commands",
+        is_foreign=True,
+        program="alloc a 4\nalloc b 4\nwrite b 0 01010101\nread b 0 4 -> r0\ncopy a 4 b 0 4\n",
+        headers=_FOREIGN,
+        says=("the one before it has no effect, the one after it has its effect",),
+    ),
+    Told(
+        name="clears_late",
+        is_foreign=True,
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\nread a 4 4 -> r0\n",
+        headers=_FOREIGN,
+        says=("passes: with a flush before op 1; not with op 1 twice; not with a flush in place",),
+    ),
+)
