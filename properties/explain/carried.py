@@ -24,6 +24,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import ExpectedOp, ExpectedWrite
+from properties.oracles.laws.matching import Command
 from properties.oracles.laws.order import UNASKED
 from properties.oracles.laws.state import About
 
@@ -45,8 +46,9 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if broken.trait not in _OF_ORDER:
         return NOTHING
     if UNASKED in said:
-        told = _twice(verdict, traced)
-        if traced.accused is None:
+        told = NOTHING if traced.accused is not None else _twice(verdict, traced)
+        told = told if told is not NOTHING else _same_call(verdict, said)
+        if told is not NOTHING:
             return told
     if traced.accused is not None:
         return NOTHING
@@ -136,6 +138,24 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
         elif kind == "submit" and commands and encoded is not None:
             last = commands[-1], encoded, call.number
     return NOTHING
+
+
+def _same_call(verdict: Verdict, said: str) -> Told:
+    """A command that no op asked for, and an equal one before it."""
+    same = [
+        call
+        for call in calls(verdict.execution.trace)
+        if call.event.kind in ("dispatch", "copy")
+        and said.startswith(str(Command(call.event.kind, call.event.about, None)))
+    ]
+    if len(same) < 2:
+        return NOTHING
+    first, again = same[:2]
+    fact = (
+        f"call {again.number}, encoded in {again.place}, is the same {again.event.kind} as call "
+        f"{first.number}, encoded in {first.place}: one call was submitted twice"
+    )
+    return Told(facts=(fact,))
 
 
 def _is_same(one: Call, other: Call) -> bool:

@@ -51,6 +51,8 @@ _WAITING = {
 _MOST_SAID, _MOST_RIGHT = 3, 3
 _SORTS = ("copy", "dispatch", "read", "replay")
 _SIZES = (1, 4, 8, 64)
+_LONG_BYTES = 16
+_WORDS = {"first": 0, "second": 4, "third": 8, "last": 12}
 _WAITS = "dispatch affine x 3,1 1x1x1"
 
 
@@ -63,7 +65,7 @@ def tell_conflicts(
     """
     program = verdict.execution.case.program
     op = program[at] if 0 <= at < len(program) else None
-    is_law = failure.kind is FailureKind.LAW and failure.trait == laws.A2.name
+    is_law = failure.kind is FailureKind.LAW and failure.trait in (laws.A2.name, laws.A4.name)
     if again is None or not isinstance(op, Write) or not (kind in CROSSING or is_law):
         return NOTHING
     fits = verdict.execution.capabilities
@@ -76,7 +78,7 @@ def tell_conflicts(
     }
     wrong = [what for what, is_wrong in tried.items() if is_wrong]
     if not wrong:
-        return NOTHING
+        return _of_words(verdict, again)
     if len(wrong) == len(tried):
         between = _read_between(verdict, again)
         return Told(facts=(_of_sizes(verdict, again), *between, *_unstaged(verdict, at, op)))
@@ -110,6 +112,25 @@ def _of_sizes(verdict: Verdict, again: Judge) -> str:
     return (
         f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits, a read, a copy "
         f"or a dispatch; a write of {_either(right)} bytes does not overtake a dispatch"
+    )
+
+
+def _of_words(verdict: Verdict, again: Judge) -> Told:
+    """Which words of a long write a command must touch for the write to overtake it."""
+    wrong = [
+        word
+        for word, byte in _WORDS.items()
+        if _overtakes(verdict, f"copy y 0 x {byte} 4", 0, _LONG_BYTES, again)
+    ]
+    right = [word for word in _WORDS if word not in wrong]
+    if not wrong:
+        return NOTHING
+    but = f", and not one to {' or '.join(right)}" if right else ""
+    return Told(
+        facts=(
+            f"each tried alone: a write of {_LONG_BYTES} bytes overtakes a copy to its "
+            f"{' or '.join(wrong)} word{but}; a write of one word overtakes nothing",
+        )
     )
 
 

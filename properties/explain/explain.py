@@ -18,7 +18,7 @@ from properties.explain.capacity import tell_capacity
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
-from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing, tell_twice
+from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -40,6 +40,7 @@ from properties.explain.hops import (
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.indirect import tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
+from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.payloads import tell_payloads
@@ -54,6 +55,7 @@ from properties.explain.shows import tell_shown
 from properties.explain.slots import (
     tell_destroyed,
     tell_gone,
+    tell_grown,
     tell_offset,
     tell_pool,
 )
@@ -168,6 +170,7 @@ def _by_trials(
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
@@ -289,6 +292,7 @@ def _looked_into(
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
+    yield tell_grown(verdict, traced)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
     yield tell_leak(verdict, failure, traced)
@@ -300,7 +304,6 @@ def _looked_into(
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
     yield tell_nothing(verdict, failure, again)
-    yield tell_twice(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:

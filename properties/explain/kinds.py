@@ -198,6 +198,14 @@ def _deliveries(verdict: Verdict, failure: Failure) -> Argument:
         for name, n in reads.items()
         if name in failure.reason.split() or f"{name}," in failure.reason
     )
+    if verdict.execution.is_lawful:
+        made = [
+            call.event.kind
+            for call in calls(verdict.execution.trace)
+            if call.position == failure.position
+        ]
+        said = f"made the calls {', '.join(made)}" if made else "made no call on the device"
+        facts = (f"op {failure.position} {said}", *facts)
     return _argument(
         verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=rule, facts=facts
     )

@@ -20,6 +20,7 @@ from gpusim.ops import (
     Flush,
     Op,
     Part,
+    Read,
     Replay,
     Write,
     name_of,
@@ -49,6 +50,9 @@ def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Pro
                 f"with a dispatch over {op.target} in place of op {at}",
                 instead(program, at, other),
             )
+        if isinstance(op, Read) and not op.size_bytes and sizes.get(op.buffer, 0) >= WORD_BYTES:
+            longer = replace(op, offset=0, size_bytes=WORD_BYTES)
+            yield f"with op {at} reading 4 bytes", instead(program, at, longer)
         yield from _with_groups(program, at, op)
         if isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
             yield f"with a flush in place of op {at}", instead(program, at, Flush())

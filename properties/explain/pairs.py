@@ -50,9 +50,26 @@ _PAIRS = {
     "the kernel": (_AFFINE, "dispatch count o 3,1 1x1x1"),
     "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
     "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
+    "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
+    "both scalars, with the same sum": (
+        "dispatch affine o 3,5 1x1x1",
+        "dispatch affine o 2,6 1x1x1",
+    ),
+    "both scalars, with the same xor": (
+        "dispatch affine o 3,5 1x1x1",
+        "dispatch affine o 2,4 1x1x1",
+    ),
+    "the sign of a zero": ("dispatch blend x,o 0.0 1x1x1", "dispatch blend x,o -0.0 1x1x1"),
     "the grid": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
 }
 """Two dispatches, by what differs."""
+_SCALARS = ("the first scalar", "the last scalar")
+_FINER = (
+    "the order of the scalars",
+    "both scalars, with the same sum",
+    "both scalars, with the same xor",
+)
+"""They differ in both scalars, and so tell nothing more if one scalar is enough."""
 _WAITS = "dispatch affine o 3,1 1x1x1\n"
 """A dispatch for which a host write waits, so that the write is staged."""
 _FOUR = f"{_WAITS}write o 0 0b0b0b0b"
@@ -71,7 +88,7 @@ _OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
-_OF_ONE_SORT = ("input", "inputs", "output", "scalar")
+_OF_ONE_SORT = ("input", "output", "scalar")
 
 
 def tell_pairs(
@@ -94,6 +111,8 @@ def tell_pairs(
     if kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
         return NOTHING
     wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
+    if {*_SCALARS} & {*wrong}:
+        wrong = [what for what in wrong if what not in _FINER]
     if not wrong or not right:
         return NOTHING
     left = len(right) - _MOST_RIGHT
@@ -139,9 +158,9 @@ def _second_goes_wrong(
     }
     # Every pair may break a law; a wrong value or a wrong error tells more.
     wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
-    near = {word for what in wrong for word in what.split() if word in _OF_ONE_SORT}
+    near = {sort for what in wrong for sort in _OF_ONE_SORT if sort in what}
     right = [what for what in tried if what not in wrong]
-    right.sort(key=lambda what: not near & {*what.split()})
+    right.sort(key=lambda what: not any(sort in what for sort in near))
     return wrong, right
 
 

@@ -16,7 +16,7 @@ from properties.explain.told import NOTHING, Told
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.catalogue import D6, LawContext
 from properties.oracles.laws.expected import STAGING
 
 _COUNTS = (2, 3, 4, 5)
@@ -49,7 +49,8 @@ def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:
     """Which staging buffers a few reads get: reads as long as the program's, and short ones."""
     reads = [op for op in verdict.execution.case.program if isinstance(op, Read)]
     said = " ".join((failure.reason, failure.trait, *failure.notes))
-    if STAGING not in said or not reads or verdict.execution.case.client != PLAIN:
+    is_other_law = failure.kind is FailureKind.LAW and failure.trait != D6.name
+    if is_other_law or STAGING not in said or not reads or verdict.execution.case.client != PLAIN:
         return NOTHING
     longest = max(op.size_bytes for op in reads)
     told = [_copied_to(verdict, size, again) for size in dict.fromkeys((longest, WORD_BYTES))]

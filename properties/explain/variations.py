@@ -36,7 +36,7 @@ from properties.oracles.judge import Verdict
 _MOST_OPS = 24
 _LEAST_BYTES = 4
 _MOST_SHOWN = 3
-_BY_THE_TEXT = ("misusing", BESIDE)
+BY_THE_TEXT = ("misusing", BESIDE)
 """What these clients do besides depends on the text of each op, so that a change tells nothing."""
 _FLUSHED = "with a flush in "
 _PLAIN = ("0", "1", "2", "3", "0.0", "1.0", "2.0", "3.0")
@@ -54,7 +54,7 @@ class Varied:
 def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
     """What one change at a time does to the case."""
     case = verdict.execution.case
-    if len(case.program) > _MOST_OPS or case.transformations or case.client in _BY_THE_TEXT:
+    if len(case.program) > _MOST_OPS or case.transformations or case.client in BY_THE_TEXT:
         return Varied()
     passes: list[str] = []
     fails: list[str] = []

@@ -98,4 +98,85 @@ ASKED = (
         headers=_FOREIGN,
         says=("passes: with a flush before op 1; not with op 1 twice; not with a flush in place",),
     ),
+    Told(
+        name="uniform_key_sum",
+        program="alloc a 4\ndispatch tally a 25 139x1x1\ndispatch tally a 27 137x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: cached\n",
+        says=(
+            "the second goes wrong if that is the order of the scalars or both scalars, with the "
+            "same sum; not if it is the first scalar, the last scalar, both scalars, with the same",
+        ),
+    ),
+    Told(
+        name="run_writes_unmarked",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1\nreplay g0 * -\nsync\n"
+        "read a 0 4 -> r0\n",
+        headers="device: simulated failed_writes=0\npolicy: ring\n",
+        says=(
+            "op 4 (read a 0 4 -> r0) used a, which was lost with the batch of op 2",
+            "the call write_buffer (call 6) failed with SubmitFailed during op 3 (sync), and that "
+            "op raised it",
+            "with op 2's commands called plainly",
+        ),
+    ),
+    Told(
+        name="freed_handle_still_read",
+        program="alloc a 4\nalloc e 256\nfree a\nread e 0 4 -> r12\nread e 0 256 -> r18\n",
+        headers="policy: lazy join_reads=True\nclient: misusing\n",
+        says=(
+            "once another buffer is freed after it, every op on the freed buffer is refused again",
+            "accepted: a dispatch that writes it, a dispatch that reads it",
+        ),
+    ),
+    Told(
+        name="run_cut_late",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; dispatch affine a 1,1 1x1x1; "
+        "dispatch affine a 1,1 1x1x1\nreplay g0 * -\n",
+        headers="policy: ring batch_commands=2\n",
+        says=(
+            "tried 9 dispatches of one replay in a row: with batch_commands=1: a batch of 2 "
+            "commands; with batch_commands=4: a batch of 5 commands",
+        ),
+    ),
+    Told(
+        name="queued_writes_not_counted",
+        program=f"alloc a 260\nwrite a 0 {'01' * 260}\n",
+        headers="policy: eager queued_write_bytes=258\n",
+        says=(
+            "with queued_write_bytes=4: 36 bytes wait for a submit; with queued_write_bytes=16: 36",
+        ),
+    ),
+    Told(
+        name="conflict_misses_last_word",
+        program="alloc a 12\nalloc b 4\ncopy b 0 a 8 4\nwrite a 0 010101010101010101010101\n"
+        "read a 8 4 -> r0\n",
+        headers="policy: lazy flush_on_conflict=True\n",
+        says=("a write of 16 bytes overtakes a copy to its last word, and not one to first or",),
+    ),
+    Told(
+        name="sync_with_nothing_to_submit_returns",
+        program="alloc a 4\nwrite a 0 01010101\nsync\nread a 0 0 -> r0\n",
+        headers="policy: eager\n",
+        says=("fact: op 4 made no call on the device",),
+    ),
+    Told(
+        name="slots_grown_under_batch",
+        program="alloc a 5\nwrite a 0 01\ndispatch affine a 1,1 1x1x1\nwrite a 3 0101\n"
+        "copy a 1 a 0 4\n",
+        headers="policy: pooled\n",
+        says=("op 4 destroyed uniform buffers of 8, 24 bytes, and made some of",),
+    ),
+    Told(
+        name="last_edge_lost",
+        program="alloc a 8\nwrite a 1 01010101\nread a 4 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("wrong are those with an edge in two words; the other 17 of 32 are right",),
+    ),
+    Told(
+        name="edge_of_three_bytes_cut",
+        program="alloc a 4\nwrite a 0 010101\nread a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("wrong are those with 3 bytes in the word of an edge; the other 21 of 32 are",),
+    ),
 )
