@@ -78,7 +78,7 @@ class Ticket(Handle):
         Callbacks run in the thread of the runtime, inside the call that settles the
         ticket, and may use the runtime.  An exception of a callback is logged.  A running
         asyncio loop settles reads whose batch was submitted (see ``Runtime.flush``).
-        Without one, waits and ``Runtime.poll`` settle them.
+        Without a running loop, waits and ``Runtime.poll`` settle them.
 
         Raises:
             Refused: ``callback`` cannot be called.
@@ -186,7 +186,7 @@ class Readback:
         """Why the value could not be made of the bytes that have arrived."""
 
     def value_in(self, data: memoryview) -> Any:
-        """The value, copied from the bytes of its page; None if it fails, and ``error`` is set."""
+        """The value, copied from the bytes of its page; None, with ``error`` set, if that fails."""
         start = self.page_offset
         try:
             return self.destination.deliver(data[start : start + self.size_bytes])

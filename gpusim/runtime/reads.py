@@ -180,7 +180,7 @@ class Reads:
         self.issue(self._fence_source, 0, _FENCE_BYTES, Destination(_FENCE_BYTES), fence=True)
 
     def _page_for(self, size_bytes: int) -> StagingPage:
-        """A page of the open batch with room, or a new page; a large read has its own page."""
+        """A page with room in the open batch, or a new page; a large read has its own page."""
         if not self._join or size_bytes > self._page_bytes // 2:
             return StagingPage(self._staging.take(size_bytes))
         for page in self._recorder.pages[-1:]:

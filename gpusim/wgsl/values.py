@@ -83,7 +83,7 @@ class Emitter:
         return Op(kind, name, operands, depth)
 
     def hold(self, value: Scalar) -> Scalar:
-        """The same value, computed once and here."""
+        """The same value, computed once, at this point."""
         if is_fixed_value(value):
             return value
         variable = Variable("t", value.type, fixed=True)
@@ -104,7 +104,7 @@ class Emitter:
         return self.pick([_gets(part) for part in place.parts], place.index)
 
     def pick(self, values: list[Value], index: Scalar) -> Value:
-        """One of several values, by an index; a larger index gives the last value."""
+        """One of several values, by an index; an index past the end gives the last value."""
         if isinstance(index, Const):
             return values[min(max(int(index.value), 0), len(values) - 1)]
         index = self.hold(index)
@@ -211,7 +211,7 @@ class Emitter:
         index = self.hold(index)
         if isinstance(place, Cells):
             return Picked(of, list(place.tree), index)
-        # An element of a picked column: each candidate column offers one.
+        # The picked column is copied, and the element is picked from the copy.
         column = [
             self.pick([_gets(part[number]) for part in place.parts], place.index)
             for number in range(len(place.parts[0]))

@@ -65,7 +65,7 @@ from properties.oracles.laws.catalogue import H1
 from properties.shrink.avoid import Avoided, left_out, without
 
 _DETERMINISM_EVERY = 64
-"""One program in this many is run twice more, to check that its trace is the same."""
+"""A program whose number is a multiple of this runs twice more, and must leave equal traces."""
 _REPORT_SECONDS = 0.1
 
 
@@ -106,7 +106,8 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     try:
         _serve(bench, connection)
     except (ProgramError, NoDevice) as error:
-        # A target's error is in the history, so this error is the user's, in a kernel for instance.
+        # An error of a target goes into the history, so this error is the user's, in a kernel for
+        # instance.
         with suppress(ConnectionError):
             connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
@@ -157,7 +158,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 mistakes = bench.plant(hard=request.hard, avoided=request.avoided)
                 connection.send(Planted(mistakes=mistakes))
             case Stop():
-                # The fuzzing had already ended when the session sent the request.
+                # By now the fuzzing has ended, because of this request or before it.
                 pass
 
 
@@ -217,7 +218,7 @@ class Bench:
     def unreachable(self) -> dict[str, str]:
         """The rare events that no program of the session can reach, each with the reason.
 
-        Empty for other targets: the events are those of our runtime.
+        Empty for a foreign target: the events are those of our runtime.
         """
         if not self.is_ours:
             return {}
@@ -251,7 +252,7 @@ class Bench:
         return explained(request, self._factory, self._published.begin)
 
     def beyond_promises(self, case: Case) -> str:
-        """The op of ``case`` that the target does not promise, in words; empty if there is none."""
+        """The op or client of ``case`` that the target does not promise, in words; else empty."""
         position = self._first_beyond(case)
         promises = case.promises or self._factory.capabilities
         if position is None:
@@ -337,7 +338,7 @@ class Bench:
     def _drawn(self, number: int) -> Case:
         """The program before anything is left out.
 
-        The first programs compare each of the user's kernels, alone, with its meaning.
+        The first programs run each of the user's kernels alone, to compare it with its meaning.
         """
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:
