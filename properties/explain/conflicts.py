@@ -43,6 +43,10 @@ _WAITING = {
         "dispatch affine x 3,1 1x1x1\ndispatch affine z 3,1 1x1x1\ncopy y 0 z 0 16",
         0,
     ),
+    "a replay after other commands": (
+        "dispatch affine z 3,1 1x1x1\ncapture g dispatch affine x 3,1 1x1x1\nreplay g * -",
+        0,
+    ),
     "a replay": ("capture g dispatch affine x 3,1 1x1x1\nreplay g * -", 0),
 }
 """Commands that use buffer x, and the byte of x that is then written."""

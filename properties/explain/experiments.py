@@ -164,7 +164,9 @@ def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
             if field.name != "name" and getattr(case.policy, field.name) != simple:
                 with suppress(ProgramError):
                     policy = replace(case.policy, **{field.name: simple})
-                    yield f"with {field.name}={_shown(simple)}", replace(case, policy=policy)
+                    own = getattr(case.policy, field.name)
+                    was = f" for {own}" if type(own) is int else ""
+                    yield f"with {field.name}={_shown(simple)}{was}", replace(case, policy=policy)
         for name in ("eager", "lazy"):
             if case.policy.name != name:
                 yield f"under policy {name}", replace(case, policy=PRESETS[name])

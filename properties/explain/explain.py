@@ -18,6 +18,7 @@ from properties.explain.capacity import tell_capacity
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
+from properties.explain.copied import tell_copies
 from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
 from properties.explain.experiments import (
     Judge,
@@ -43,6 +44,7 @@ from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
 from properties.explain.pairs import tell_pairs, tell_staged
+from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads
 from properties.explain.refused import tell_refused
@@ -170,6 +172,8 @@ def _by_trials(
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    argument = tell_part(verdict, failure, kind, again).added_to(argument)
+    argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):

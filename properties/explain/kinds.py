@@ -198,14 +198,7 @@ def _deliveries(verdict: Verdict, failure: Failure) -> Argument:
         for name, n in reads.items()
         if name in failure.reason.split() or f"{name}," in failure.reason
     )
-    if verdict.execution.is_lawful:
-        made = [
-            call.event.kind
-            for call in calls(verdict.execution.trace)
-            if call.position == failure.position
-        ]
-        said = f"made the calls {', '.join(made)}" if made else "made no call on the device"
-        facts = (f"op {failure.position} {said}", *facts)
+    facts = (*_calls_in(verdict, failure.position), *facts)
     return _argument(
         verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=rule, facts=facts
     )
@@ -214,7 +207,20 @@ def _deliveries(verdict: Verdict, failure: Failure) -> Argument:
 def _law(verdict: Verdict, failure: Failure) -> Argument:
     rule = _BY_NAME.get(failure.trait)
     told = failure.notes[0] if failure.notes else failure.reason
-    return _argument(verdict, failure, f"{told}, in {_place(failure)}", rule=rule)
+    facts = tuple(_calls_in(verdict, failure.position)) if rule is laws.D3 else ()
+    return _argument(verdict, failure, f"{told}, in {_place(failure)}", rule=rule, facts=facts)
+
+
+def _calls_in(verdict: Verdict, position: int) -> Iterator[str]:
+    """The calls on the device that an op made, if there is a trace."""
+    if verdict.execution.is_lawful:
+        made = [
+            call.event.kind
+            for call in calls(verdict.execution.trace)
+            if call.position == position and not call.failed
+        ]
+        said = f"made the calls {', '.join(made)}" if made else "made no call on the device"
+        yield f"op {position} {said}"
 
 
 def _faults(verdict: Verdict, failure: Failure) -> Argument:

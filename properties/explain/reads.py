@@ -11,7 +11,7 @@ from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.explain.clocks import read_clocks
-from properties.explain.experiments import Judge, instead_of
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
@@ -24,6 +24,8 @@ _SIZES = (1, 2, 3, 4, 6, 8)
 _OF_STAGING = (FailureKind.STATISTICS, FailureKind.LAW)
 _READS = (3, 4, 6)
 """The places of the reads in the program that asks for their staging buffers."""
+_WORD_BY_WORD = "own_arrays"
+_MANY = (32, 512)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
@@ -33,6 +35,8 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     program, at = verdict.execution.case.program, failure.position
     if again is not None and failure.kind in _OF_STAGING:
         return _of_staging(verdict, failure, again)
+    if again is not None and failure.kind is FailureKind.CRASH:
+        return _of_many(verdict, again)
     if again is None or failure.kind is not FailureKind.VALUE or not 0 <= at < len(program):
         return NOTHING
     op = program[at]
@@ -43,6 +47,28 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return _of_lengths(verdict, again)
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
     return _of_counts(verdict, op, again) if before else NOTHING
+
+
+def _of_many(verdict: Verdict, again: Judge) -> Told:
+    """How many reads may wait for one sync, if a client that reads word by word saw an error."""
+    case = verdict.execution.case
+    if case.client != _WORD_BY_WORD:
+        return NOTHING
+    plain = replace(verdict, execution=replace(verdict.execution, case=replace(case, client=PLAIN)))
+
+    def fails_with(count: int) -> bool:
+        reads = "".join(f"read x 0 4 -> r{n}\n" for n in range(count))
+        return fails(plain, f"alloc x 4\nwrite x 0 01020304\n{reads}", again)
+
+    low, high = 1, next(filter(fails_with, _MANY), 0)
+    if not high or fails_with(low):
+        return NOTHING
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails_with(middle) else (middle, high)
+    return Told(
+        facts=(f"tried plainly, with reads of 4 bytes before one sync: {low} pass, {high} fail",)
+    )
 
 
 def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:

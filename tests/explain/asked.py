@@ -179,4 +179,62 @@ ASKED = (
         headers="policy: eager\n",
         says=("wrong are those with 3 bytes in the word of an edge; the other 21 of 32 are",),
     ),
+    Told(
+        name="sync_waits_for_submit_only",
+        program="alloc a 4\nwrite a 0 01010101\n",
+        headers="policy: eager\n",
+        says=("fact: op 2 made the calls encode, submit",),
+    ),
+    Told(
+        name="numbers_wrap_around",
+        program="alloc a 4\nalloc b 4\nalloc c 0\nalloc d 0\nalloc e 0\nalloc f 0\nalloc g 0\n"
+        "read b 0 4 -> r0\nalloc h 0\nalloc i 4\ncopy a 0 i 0 4\n",
+        headers="policy: lazy\n",
+        says=("without op 2 (alloc c 0), which nothing uses: then i is buffer 8, and not 9",),
+    ),
+    Told(
+        name="few_reads_in_flight",
+        program="alloc b 312\nalloc c 360\nread b 0 312 -> r0\nread c 0 312 -> r2\n"
+        "read c 132 228 -> r4\n",
+        headers="policy: eager\nclient: own_arrays\n",
+        says=("with reads of 4 bytes before one sync: 128 pass, 129 fail",),
+    ),
+    Told(
+        name="copy_groups_rounded_down",
+        program="alloc a 264\nwrite a 256 01010101\ncopy a 1 a 0 260\nread a 256 4 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "each tried alone: wrong are one of 515 bytes, one of 516 bytes from an odd byte; "
+            "right are a copy of whole words",
+            "with other data in filled buffers, a read of all 264 bytes of a is wrong in bytes 256 "
+            "to 259 (from byte 256)",
+        ),
+    ),
+    Told(
+        name="scratch_too_small_by_phase",
+        program="alloc a 8\nwrite a 0 01010101\ncopy a 1 a 0 4\nread a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("wrong are one within a buffer from an odd byte; right are",),
+    ),
+    Told(
+        name="repeated_read_elided",
+        program="alloc a 4\nread a 0 4 -> r0\nsync\nread a 0 4 -> r1\n"
+        "dispatch affine a 1,1 1x1x1\n",
+        headers="policy: eager\n",
+        says=("op 1, earlier, is the same call: likeliest op 3 was taken for a repetition of it",),
+    ),
+    Told(
+        name="part_to_the_end",
+        program="alloc a 260\ndispatch exchange a[256:260],a[0:4] 1 1x1x1\n",
+        headers="policy: eager\n",
+        says=("over bytes 256 to 319 of a buffer of 1024 changes bytes 256 to 1023",),
+    ),
+    Told(
+        name="run_touches_nothing",
+        program="alloc a 8\ndispatch affine a[0:4] 1,1 1x1x1\n"
+        "capture g0 dispatch affine a 1,1 1x1x1\nreplay g0 * -\nwrite a 4 01010101\n"
+        "read a 4 4 -> r0\n",
+        headers="policy: ring flush_on_conflict=True\n",
+        says=("overtakes a replay after other commands, but not a replay",),
+    ),
 )
