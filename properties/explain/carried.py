@@ -219,10 +219,14 @@ def _life(verdict: Verdict, said: str) -> Told:
         return NOTHING
     number = int(about[2])
     told = []
+    made = []
     for call in calls(verdict.execution.trace):
+        if call.event.kind == "create_buffer" and call.event["role"] == about[1]:
+            made.append(call.event["buffer"])
         if call.event.kind in _LIFE and call.event["buffer"] == number:
             told.append(f"{_LIFE[call.event.kind]} at call {call.number}, in {call.place}")
-    return Told(facts=(f"{about[0]} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
+    which = f", number {made.index(number) + 1} of {len(made)}," if len(made) > 1 else ""
+    return Told(facts=(f"{about[0]}{which} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
 
 
 _LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}

@@ -124,7 +124,12 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     )
     if failure.kind in (FailureKind.VALUE, FailureKind.LAW):
         best = found[0] if found else None
-        told = tell_accused(traced.accused, execution.case.program, best)
+        told = tell_accused(
+            traced.accused,
+            execution.case.program,
+            best,
+            execution.limits.max_groups_per_dimension,
+        )
         if told.sentence:
             argument = replace(told, later=argument.facts).added_to(argument)
     settling = tell_settling(verdict, failure, argument.sentence, again)

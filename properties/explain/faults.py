@@ -67,7 +67,12 @@ def _met(call: Call, verdict: Verdict) -> str:
         if each.event.kind == "encode" and each.number <= call.number
     ]
     why = ""
-    if verb == "submit" and reasons and call.op is not None and reasons[-1] != call.op.verb:
+    if (
+        verb == "submit"
+        and reasons
+        and call.op is not None
+        and reasons[-1] not in (call.op.verb, "asked")
+    ):
         why = f", reason: {reasons[-1]}"
     number = f"call {call.number}{why}"
     return f"the call {verb} ({number}) failed with {call.failed} during {call.place}{by}"

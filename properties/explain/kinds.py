@@ -29,6 +29,7 @@ _SAVED = Law(
     source="the docstrings of gpusim.runtime.Policy",
 )
 UNEXPLAINED = ", and no single known mistake explains these bytes"
+KEPT = "the result of its checks may have been kept"
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
@@ -163,8 +164,7 @@ def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ..
             and names & set(buffers_of(before))
         ):
             facts.append(
-                f"op {other} ({write_op(before)}) is like op {at} and was rightly accepted: "
-                "the result of its checks may have been kept"
+                f"op {other} ({write_op(before)}) is like op {at} and was rightly accepted: {KEPT}"
             )
             break
     return tuple(facts)

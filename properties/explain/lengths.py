@@ -44,6 +44,8 @@ _SORTS: Mapping[str, Callable[[tuple[int, int]], object]] = {
     },
     "that begin within a word": lambda write: write[0],
     "that end within a word": _ends,
+    "that begin at a word and end within one": lambda write: not write[0] and _ends(write),
+    "that begin within a word and end at one": lambda write: write[0] and not _ends(write),
     "that begin and end within a word": lambda write: write[0] and _ends(write),
     "within one word": lambda write: sum(write) <= WORD_BYTES and _edges(write),
     "that end past the word in which they begin": lambda write: sum(write) > WORD_BYTES,

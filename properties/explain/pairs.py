@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from properties.explain.argument import Argument
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, instead_of
+from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -60,7 +61,9 @@ _PAIRS = {
         "dispatch affine o 2,4 1x1x1",
     ),
     "the sign of a zero": ("dispatch blend x,o 0.0 1x1x1", "dispatch blend x,o -0.0 1x1x1"),
-    "the grid": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
+    "the grid in x": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
+    "the grid in y": (_AFFINE, "dispatch affine o 3,1 1x2x1"),
+    "the grid in z": (_AFFINE, "dispatch affine o 3,1 1x1x2"),
 }
 """Two dispatches, by what differs."""
 _SCALARS = ("the first scalar", "the last scalar")
@@ -88,7 +91,7 @@ _OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
-_OF_ONE_SORT = ("input", "output", "scalar")
+_OF_ONE_SORT = ("input", "output", "scalar", "grid")
 
 
 def tell_pairs(
@@ -108,7 +111,8 @@ def tell_pairs(
         return NOTHING
     broken = traced.broken.trait if traced.broken is not None else ""
     rule = argument.rule.name if argument.rule is not None else ""
-    if kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
+    is_kept = any(KEPT in fact for fact in argument.facts)
+    if not is_kept and kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
         return NOTHING
     wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
     if {*_SCALARS} & {*wrong}:

@@ -25,6 +25,7 @@ _OF_STAGING = (FailureKind.STATISTICS, FailureKind.LAW)
 _READS = (3, 4, 6)
 """The places of the reads in the program that asks for their staging buffers."""
 _WORD_BY_WORD = "own_arrays"
+_STAGED_SIZES = (4, 12, 252, 256, 260, 508, 512, 516, 768, 1024, 1028)
 _MANY = (32, 512)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
@@ -36,7 +37,10 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if again is not None and failure.kind in _OF_STAGING:
         return _of_staging(verdict, failure, again)
     if again is not None and failure.kind is FailureKind.CRASH:
-        return _of_many(verdict, again)
+        told = _of_many(verdict, again)
+        return told if told is not NOTHING else _of_three(verdict, failure, again)
+    if again is not None and failure.kind is FailureKind.ERROR:
+        return _of_staged_sizes(verdict, failure, again)
     if again is None or failure.kind is not FailureKind.VALUE or not 0 <= at < len(program):
         return NOTHING
     op = program[at]
@@ -47,6 +51,42 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return _of_lengths(verdict, again)
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
     return _of_counts(verdict, op, again) if before else NOTHING
+
+
+def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Which of a few plain reads before one sync end well, if a read was never delivered."""
+    case, at = verdict.execution.case, failure.position
+    if not 0 <= at < len(case.program) or not isinstance(case.program[at], Read):
+        return NOTHING
+    told = []
+    for count in _COUNTS[:2]:
+        text = "".join(f"read x 0 4 -> r{n}\n" for n in range(count))
+        judged = instead_of(verdict, f"alloc x 4\nwrite x 0 01020304\n{text}", again)
+        ends = judged.execution.history.outcomes[2:]
+        wrong = [n for n, end in enumerate(ends) if end.data is None or end.late_error]
+        if not wrong:
+            return NOTHING
+        told.append(f"of {count} {_said(wrong)}")
+    return Told(facts=(f"tried with reads of 4 bytes before one sync: {'; '.join(told)}",))
+
+
+def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Which lengths of reads, past the shortest staging buffer, fail."""
+    case, at = verdict.execution.case, failure.position
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    if not isinstance(op, Read) or len(case.device.faults) or op.size_bytes > _STAGED_SIZES[-1]:
+        return NOTHING
+    wrong = [
+        size
+        for size in _STAGED_SIZES
+        if fails(verdict, f"alloc x {size}\nread x 0 {size} -> r\n", again)
+    ]
+    right = [size for size in _STAGED_SIZES if size not in wrong]
+    if not wrong or not right:
+        return NOTHING
+    return Told(
+        facts=(f"tried reads alone: of {_counted(wrong)} bytes fail, of {_counted(right)} pass",)
+    )
 
 
 def _of_many(verdict: Verdict, again: Judge) -> Told:

@@ -237,4 +237,38 @@ ASKED = (
         headers="policy: ring flush_on_conflict=True\n",
         says=("overtakes a replay after other commands, but not a replay",),
     ),
+    Told(
+        name="early_batch_loses_one",
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n"
+        "read a 0 4 -> r2\n",
+        headers="policy: lazy first_batch=1 join_reads=True\n",
+        says=(
+            "op 4 (read a 0 4 -> r2) was accepted, and no submit carried it out",
+            "made in op 4 itself with the reason 'early', carried out op 3 alone",
+        ),
+    ),
+    Told(
+        name="shape_key_lacks_depth",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch affine a 1,1 1x1x-1\n",
+        headers="policy: cached\n",
+        says=("goes wrong if that is the grid in z; not if it is the grid in x, the grid in y",),
+    ),
+    Told(
+        name="sync_forgets_read",
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 0 -> r0\n",
+        headers="policy: eager\n",
+        says=("of 2 the first alone is wrong; of 3 the first and the second alone are wrong",),
+    ),
+    Told(
+        name="wide_grid_cut",
+        program="alloc a 4\ndispatch tally a 1 8x1x1\n",
+        headers="device: simulated max_groups_per_dimension=7\npolicy: eager\n",
+        says=("7 is the device's limit of workgroups in one dimension",),
+    ),
+    Told(
+        name="staging_size_rounded_down",
+        program="alloc a 260\nread a 0 260 -> r0\n",
+        headers="policy: eager\n",
+        says=("of 260 or 508 or 516 or 768 or 1028 bytes fail, of 4 or 12 or 252 or 256 or 512",),
+    ),
 )
