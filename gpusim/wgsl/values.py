@@ -211,14 +211,16 @@ class Emitter:
         index = self.hold(index)
         if isinstance(place, Cells):
             return Picked(of, list(place.tree), index)
-        # The picked column is copied, and the element is picked from the copy.
-        column = [
-            self.pick([_gets(part[number]) for part in place.parts], place.index)
-            for number in range(len(place.parts[0]))
-        ]
-        cells = self.cells(Vector(len(column), kind.of), "column")  # type: ignore[arg-type]
-        self.store(cells, tuple(column))
-        return Picked(of, list(cells.tree), index)
+        rows = Const("u32", len(place.parts[0]))
+        column = self.op("u32", "mul", self._within(place.index, len(place.parts)), rows)
+        flat = self.op("u32", "add", column, self._within(index, len(place.parts[0])))
+        cells = [cell for column_cells in place.parts for cell in column_cells]
+        return Picked(of, cells, self.hold(flat))
+
+    def _within(self, index: Scalar, count: int) -> Scalar:
+        """The index as a u32; an index past the end gives the last one."""
+        whole = index if index.type == "u32" else self.op("u32", "bits_u32", index)
+        return self.op("u32", "min", whole, Const("u32", count - 1))
 
     def cells(self, kind: Type, name: str) -> Cells:
         """New variables for a type."""
