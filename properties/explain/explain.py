@@ -29,7 +29,7 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.extent import tell_extent
-from properties.explain.faults import tell_faults
+from properties.explain.faults import tell_faults, tell_zeros
 from properties.explain.freed import tell_freed
 from properties.explain.hops import (
     tell_again,
@@ -283,6 +283,8 @@ def _looked_into(
     yield by_faults
     if by_faults.sentence:
         return
+    if UNEXPLAINED in argument.sentence:
+        yield tell_zeros(verdict, failure)
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
     yield tell_order(argument.crossing, traced)

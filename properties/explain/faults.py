@@ -304,6 +304,28 @@ def _undid(verdict: Verdict, at: int) -> str:
     )
 
 
+def tell_zeros(verdict: Verdict, failure: Failure) -> Told:
+    """A read that gave zeros and no error, though a later call failed; for unexplained bytes."""
+    at, history = failure.position, verdict.execution.history
+    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+    if failure.kind is not FailureKind.VALUE or not failed or failed[0].position <= at:
+        return NOTHING
+    got, meant = history.outcomes[at].data, verdict.expected.outcomes[at].data
+    if got is None or meant is None or len(got) != len(meant):
+        return NOTHING
+    wrong = [byte for byte, own in zip(got, meant, strict=True) if byte != own]
+    if any(wrong) or history.outcomes[at].late_error is not None:
+        return NOTHING
+    sentence = (
+        f"op {at} ({failure.op}) gave zeros in the place of some bytes, and no error, though "
+        f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed} in "
+        f"{failed[0].place}"
+    )
+    return Told(
+        sentence=sentence, culprit=at, rule=rules.REPORTED, facts=(_met(failed[0], verdict),)
+    )
+
+
 def _used(
     verdict: Verdict, at: int, name: str, writer: int, call: Call, again: Judge | None
 ) -> Told:

@@ -271,4 +271,14 @@ ASKED = (
         headers="policy: eager\n",
         says=("of 260 or 508 or 516 or 768 or 1028 bytes fail, of 4 or 12 or 252 or 256 or 512",),
     ),
+    Told(
+        name="failed_read_gives_zeros",
+        program="alloc a 316\ndispatch affine a 1,1 1x1x1\nread a 0 312 -> r2\n",
+        headers="device: simulated failed_encodes=6\npolicy: lazy first_batch=1 join_reads=True\n"
+        "client: own_arrays\n",
+        says=(
+            "op 2 (read a 0 312 -> r2) gave zeros in the place of some bytes, and no error, though "
+            "encode (call 109) failed with SubmitFailed in op 3 (sync)",
+        ),
+    ),
 )
