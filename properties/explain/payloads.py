@@ -244,6 +244,14 @@ def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
     payload = f"its own payload {_hex(fed.meant)}"
     if written is None:
         return held, f"no call wrote {payload}"
+    if not any(_writes_of(verdict, fed)):
+        made = [
+            call
+            for call in calls(verdict.execution.trace)
+            if call.event.kind == "write_buffer" and call.event["buffer"] == number
+        ]
+        last = f": call {made[-1].number} wrote {_bytes_of(made[-1])}" if made else ""
+        return held, f"no call ever wrote those bytes{last}"
     call, start = written
     late = "only " if call.number > fed.submit else ""
     return (

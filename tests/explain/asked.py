@@ -281,4 +281,10 @@ ASKED = (
             "encode (call 109) failed with SubmitFailed in op 3 (sync)",
         ),
     ),
+    Told(
+        name="ring_write_cut",
+        program="alloc a 4\n" + "dispatch affine a 1,1 1x1x1\n" * 9 + "read a 0 4 -> r0\n",
+        headers="policy: ring\n",
+        says=("no call ever wrote those bytes: call 5 wrote bytes 0 to 2047 of uniform buffer 2",),
+    ),
 )
