@@ -16,7 +16,7 @@ from functools import partial
 from multiprocessing import parent_process
 from threading import Thread
 
-from gpusim.devices import SIMULATED, find_adapter
+from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
@@ -26,7 +26,7 @@ from properties.fuzz.aiming import with_aim
 from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.miscompiled import hunt_miscompiled
-from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
+from properties.fuzz.planted import PlantedMistake, hunt_mistakes, hunt_mutant
 from properties.fuzz.protocol import (
     Broken,
     CannotJudge,
@@ -56,7 +56,6 @@ from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.generate.fitting import first_beyond
 from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec
 from properties.model.failure import Failure
-from properties.mutants.hunt import hunt_planted
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism
@@ -278,8 +277,7 @@ class Bench:
         mistakes += (compiler,) if compiler is not None else ()
         if not self.is_ours:
             return mistakes
-        mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)
-        return *mistakes, mistake_of(mutant, SIMULATED)
+        return *mistakes, hunt_mutant(self._setup.seed, self._kernels, hard=hard, tick=tick)
 
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""

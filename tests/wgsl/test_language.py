@@ -92,7 +92,8 @@ def placed(i: int, a: int) -> int:
     columns[i % 2][a % 3] = 7
     columns[(i + 1) % 2][1] += 3
     cells = columns[0] + columns[1]
-    return sum(cell * 10**place for place, cell in enumerate(cells)) + cells[a % 2 * 3 + i % 3]
+    digits = "".join(map(str, reversed(cells)))
+    return int(digits) + cells[a % 2 * 3 + i % 3]
 
 
 def short(i: int, a: int) -> int:
