@@ -21,8 +21,9 @@ from gpusim.runtime import Buffer, Graph, Runtime, Ticket
 from gpusim.simulated import open_device
 from gpusim.text import write_op
 from properties.clients.client import BrokenPromise, Client
+from properties.clients.controls import CONTROLS
 from properties.clients.forbidden import Row
-from properties.clients.misuses import CONTROLS, OF_A_RUNTIME
+from properties.clients.misuses import OF_A_RUNTIME
 from properties.generate.choices import SeededChoices
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
