@@ -105,8 +105,12 @@ class _Followed:
         self._slots = self._peak_slots = self._made_slots = 0
         """Uniforms of the current batch, the most of any batch, and buffers made for them."""
         self._slot_sizes: dict[int, None] = {}
-        self._is_free = self._is_alloc = False
-        """Whether the current op is a free, or an alloc."""
+        self._unbound: dict[int, int] = {}
+        """New uniform buffers other than rings that no dispatch has bound yet, and their bytes."""
+        self._is_free = False
+        """Whether the current op is a free."""
+        self._alloc_bytes: int | None = None
+        """What the current op allocates."""
         self._allocated: set[int] = set()
         """Buffers of the program."""
         self._bound: list[Any] = []
@@ -140,9 +144,9 @@ class _Followed:
             self.wasted = trait, reason, self._position
 
     def _op(self, about: About) -> None:
-        op = type(about["op"])
-        self._position, self._is_sync = about["position"], op is Sync
-        self._is_free, self._is_alloc = op is Free, op is Alloc
+        op, self._position = about["op"], about["position"]
+        self._is_sync, self._is_free = type(op) is Sync, type(op) is Free
+        self._alloc_bytes = op.size_bytes if type(op) is Alloc else None
 
     def _create(self, about: About) -> None:
         number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
@@ -151,20 +155,26 @@ class _Followed:
             fitting = tuple([free for free, size in self._free.items() if size >= size_bytes])
             self._made.append((number, fitting))
         elif role == Role.UNIFORM:
-            self._create_uniform(size_bytes)
+            self._create_uniform(number, size_bytes)
         elif role == Role.STORAGE and self._is_sync:
             if self._fence_source:
                 self._waste("fence", "a second buffer is made for the fence of a sync")
             self._fence_source = number
-        elif self._is_alloc:
+        elif self._alloc_bytes is not None:
             self._allocated.add(number)
+            if size_bytes >= max(self._alloc_bytes, 1) + WORD_BYTES:
+                self._waste(
+                    "alloc size", f"{size_bytes} bytes are allocated for {self._alloc_bytes}"
+                )
 
-    def _create_uniform(self, size_bytes: int) -> None:
+    def _create_uniform(self, number: int, size_bytes: int) -> None:
         if self._policy.uniforms is Uniforms.RING:
             if size_bytes <= self._ring_bytes:
                 self._waste("ring", f"a ring of {size_bytes} bytes replaces one as large")
             self._ring_bytes = size_bytes
-        elif self._policy.uniforms is Uniforms.POOLED:
+            return
+        self._unbound[number] = size_bytes
+        if self._policy.uniforms is Uniforms.POOLED:
             self._made_slots += 1
             self._slot_sizes[size_bytes] = None
             # A host write in pieces may submit between a slot and its dispatch.
@@ -205,6 +215,13 @@ class _Followed:
             # The uniforms of a kernel are its last binding.
             number, offset, size_bytes = about["ranges"][-1]
             self._ends[number] = max(self._ends.get(number, 0), offset + size_bytes)
+        if self._unbound:
+            number, _, size_bytes = about["ranges"][-1]
+            made_bytes = self._unbound.pop(number, 0)
+            if made_bytes >= size_bytes + WORD_BYTES:
+                self._waste(
+                    "uniform size", f"{made_bytes} bytes are made for {size_bytes} of scalars"
+                )
         if len(about["groups"]) == 2:
             self._bound.append(about["groups"][:1])
 

@@ -12,18 +12,19 @@ from gpusim.ops import Capture, Read, Replay, Sync
 from gpusim.program import Program
 from gpusim.runtime import Buffer, Parts, Runtime
 from gpusim.runtime.batch import Batch, RingUniforms, Uploads
-from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.commands import DeviceBuffer, Role
 from gpusim.runtime.policy import PRESETS
 from gpusim.runtime.readbacks import Readback, Readbacks
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.runs import Run
 from gpusim.runtime.staging import StagingPage, StagingPool
+from gpusim.runtime.uniforms import FreshUniforms
 from properties.finding_file import FindingFile, read, write
 from properties.model.case import Case, parse_device
 from properties.model.failure import FailureKind
 from properties.mutants.hunt import Programs
 from properties.mutants.mistakes import MUTANTS, find
-from properties.mutants.mutant import SOUND, Mutant
+from properties.mutants.mutant import SOUND, Mutant, Overlay
 from properties.mutants.oracles import COSTS, factory_of, oracles_for
 from properties.oracles.cost import count_cost, judge_cost
 from properties.oracles.judge import judge
@@ -270,6 +271,43 @@ def test_bytes_that_a_batch_does_not_use_and_large_buffers_that_are_dropped_are_
     assert failure is not None
     assert failure.trait == trait
     assert judge(case, RuntimeFactory("simulated")).failure is None
+
+
+class Generous(Overlay):
+    """Makes the buffers of one role larger than they need to be."""
+
+    def __init__(self, inner: Any, role: Role) -> None:
+        super().__init__(inner)
+        self._role = role
+
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
+        made_bytes = size_bytes + 64 * (role is self._role)
+        buffer: DeviceBuffer = self._inner.create_buffer(made_bytes, role)
+        return buffer
+
+
+class AllocsMore(Runtime):
+    """An alloc takes more bytes than it was asked for."""
+
+    def _assemble(self, parts: Parts) -> None:
+        super()._assemble(parts)
+        self._driver = Generous(self._driver, Role.STORAGE)
+
+
+_PADDED = Parts(uniforms=lambda driver, _, caches: FreshUniforms(Generous(driver, Role.UNIFORM)))
+
+
+@pytest.mark.parametrize(
+    ("factory", "trait"),
+    [
+        (RuntimeFactory("simulated", make_runtime=AllocsMore), "alloc size"),
+        (RuntimeFactory("simulated", parts=_PADDED), "uniform size"),
+    ],
+)
+def test_buffers_larger_than_what_they_hold_are_waste(factory: RuntimeFactory, trait: str) -> None:
+    failure = judge(replace(case_under("lazy"), seed=""), factory).failure
+    assert failure is not None
+    assert failure.trait == trait
 
 
 class FreesLate(Recorder):
