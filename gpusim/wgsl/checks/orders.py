@@ -101,7 +101,10 @@ class Chosen:
         return self.choices[depth] if depth < len(self.choices) else 0
 
     def shuffle(self, count: int) -> Values:
-        """The numbers, picked one after another; more than ``_MOST_EXPLORED`` keep their order."""
+        """The numbers, picked one after another, or in their order if they are too many for that.
+
+        Too many are more than ``_MOST_EXPLORED``.
+        """
         rest = [*range(count)]
         if count > _MOST_EXPLORED:
             self.is_large = True
@@ -144,9 +147,10 @@ def numbered(number: int) -> Order:
 
 
 def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dict[str, Any]:
-    """The names that the Python of a shader may use, under an order.
+    """The names in the Python of a shader that must have another meaning under an order.
 
-    ``together`` takes the number of lanes of a grid and gives the sizes that its blocks may have.
+    Each stands with this meaning.  ``together`` takes the number of lanes of a grid and gives the
+    sizes that its blocks may have.
     """
 
     def block_of(stop: int) -> int:
