@@ -114,7 +114,7 @@ class Expressions(Constructors):
         return self.apply(node.sign, [left, right], node.place)
 
     def apply(self, name: str, operands: list[Expr], place: Place) -> Expr:
-        """The built-in function or operator ``name`` on its operands; constants are computed."""
+        """Apply the built-in function or operator ``name``; constants are computed at once."""
         function = FUNCTIONS[name]
         if len(operands) != function.count:
             self.fail(f"{name} takes {function.count} arguments, not {len(operands)}", place)

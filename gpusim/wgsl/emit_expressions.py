@@ -211,10 +211,10 @@ class ExpressionWriter(IndexWriter):
         return f"({whole})"
 
     def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
-        """Python that stands before a call of ``load``: a slice, ``if`` it exists, ``else``.
+        """Python to stand before a call of ``load``: a slice, ``if`` its elements exist, ``else``.
 
-        Where its elements exist, the slice saves the call, which costs more.  The Python is empty
-        if the index is not the lane's number, or if the lanes are in no row.
+        A slice is cheaper than a call.  The Python is empty if the index is not the lane's number,
+        or if the lanes are in no row.
         """
         counted = self.counted(address, kind)
         if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
@@ -267,8 +267,8 @@ def _reads(value: Scalar, of: Memory | Variable) -> bool:
 def may_alias(value: Scalar, *, changes: bool) -> bool:
     """Whether a variable must take a copy of the array that an expression gives.
 
-    So it is if a variable or a memory may have the same array, and one of the two that have it is
-    changed in place later.  ``changes``: whether the variable that takes it is.
+    It must if another variable or a memory may have the same array, and either of the two is
+    changed in place later.  ``changes``: whether the variable that takes the array is.
     """
     if isinstance(value, Op):
         if value.name.startswith("bits_") or value.name == "abs":

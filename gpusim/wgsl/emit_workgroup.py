@@ -36,7 +36,7 @@ class WorkgroupWriter(ExpressionWriter):
         self.lines.append(f"store_at({array}, {where}, {code})")
 
     def _is_whole(self, memory: Memory, address: Address, kind: str) -> bool:
-        """Whether lane k of each workgroup reaches element k, and the memory has no others."""
+        """Whether lane k of each workgroup reaches element k, and there are no other elements."""
         is_own = self.polynomial_of(address, kind) == affine.atom(affine.LOCAL)
         return is_own and memory.size // unit_of(kind) == self.size
 

@@ -104,7 +104,7 @@ class Frame:
         return name
 
     def first_lane(self) -> str:
-        """The name ``start``.  From now on, the Python of the frame gives it its value."""
+        """The name ``start``, to which the Python then gives a value, in the outer frames too."""
         frame: Frame | None = self
         while frame is not None and not frame.uses_start:
             frame.uses_start = True

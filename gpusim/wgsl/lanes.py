@@ -75,7 +75,8 @@ def clamped(
 ) -> Any:
     """The slice of the elements ``step * lane + offset``; None if one is clamped or missing.
 
-    Each of ``clamps`` is a shift, a least and a most: the shader clamps ``step * lane + shift`` so.
+    Each of ``clamps`` is a shift, a least and a most value.  Between these two the shader clamps
+    ``step * lane + shift``.
     """
     reach = step * (count - 1)
     for shift, least, most in clamps:
@@ -295,8 +296,8 @@ def modify_inward(
 ) -> Values:
     """An atomic read-modify-write.  Of the lanes at one word, the middle one comes first.
 
-    The others follow, the last lane first.  So none of several lanes has the same place in this
-    order as both in that of ``modify`` and in that of ``modify_varied``.
+    The others follow, the last lane first.  So if there are several lanes, none has the same place
+    in all three orders: this one, that of ``modify``, and that of ``modify_varied``.
     """
     if not wanted:
         return modify(name, memory, where, values, wanted)

@@ -1,4 +1,4 @@
-"""Finds what a name stands for, in the scopes and in the module, and the type that it names.
+"""Finds what a name stands for, in the scopes or in the module, and which type an expression names.
 
 Declarations of the module may stand in any order; each is checked when it is first named.
 Source: WGSL specification, 5 "Declaration and Scope", 6.9 "Predeclared Types and Type-Generators".
@@ -118,7 +118,7 @@ class Names:
         raise NotImplementedError
 
     def names_type(self, name: str, place: Place) -> bool:
-        """Whether a name stands for a type, or for one as soon as a template list follows it."""
+        """Whether a name stands for a type, alone or with a template list behind it."""
         symbol = self.lookup(name, place)
         if symbol is not None:
             return symbol.kind == "type"

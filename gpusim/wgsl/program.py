@@ -83,7 +83,7 @@ class Program:
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """Like ``make``, but with lanes reaching atomics in an order that ``make_varied`` has not.
+        """Like ``make``, but lanes reach atomics in an order that ``make_varied`` does not have.
 
         None if the shader uses no result of an atomic.
         """

@@ -42,8 +42,8 @@ def override_key(symbol: Symbol) -> str:
 class Expr:
     """A typed expression.
 
-    ``effects``: whether it may change something or wait for other invocations, so that its place
-    among other expressions counts.
+    ``effects``: whether its place among other expressions counts.  So it is if it may change
+    something, wait for other invocations, or read an atomic.
     """
 
     type: Any

@@ -87,7 +87,7 @@ class Emitter:
         return Op(kind, name, operands, depth)
 
     def hold(self, value: Scalar) -> Scalar:
-        """Compute a value once, at this point, and return an expression that never changes it."""
+        """Compute a value once, at this point; returns an expression for it that never changes."""
         if is_fixed_value(value):
             return value
         variable = Variable("t", value.type, fixed=True)

@@ -24,6 +24,7 @@ REFUSED = [
     ("struct S { a: u32, a: u32 }", 1, 20, "declared twice"),
     ("fn f() { var v = vec2(1, 2); v.z = 3; }", 1, 31, "no components 'z'"),
     ("fn f() { let v = vec2(1, 2); let x = v[2]; }", 1, 40, "index 2 is not below 2"),
+    ("fn f() { let v = vec2(1, 2); let x = v[-1]; }", 1, 40, "index -1 is negative"),
     ("fn f() { switch 1 { case 1 { } } }", 1, 17, "no default"),
     ("fn f() { let x = a & b == c; }", 1, 24, "expected ';', found '=='"),
     ("@compute fn f() { }", 1, 10, "needs @workgroup_size"),

@@ -101,9 +101,9 @@ class Chosen:
         return self.choices[depth] if depth < len(self.choices) else 0
 
     def shuffle(self, count: int) -> Values:
-        """The numbers, picked one after another, or in their order if they are too many for that.
+        """The numbers, picked one after another.
 
-        Too many are more than ``_MOST_EXPLORED``.
+        If there are more than ``_MOST_EXPLORED``, they keep their order.
         """
         rest = [*range(count)]
         if count > _MOST_EXPLORED:
@@ -147,10 +147,9 @@ def numbered(number: int) -> Order:
 
 
 def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dict[str, Any]:
-    """The names in the Python of a shader that must have another meaning under an order.
+    """Maps names in the Python of a shader to what they mean in a run under an order.
 
-    Each stands with this meaning.  ``together`` takes the number of lanes of a grid and gives the
-    sizes that its blocks may have.
+    ``together`` takes the number of lanes of a grid and gives the sizes that its blocks may have.
     """
 
     def block_of(stop: int) -> int:

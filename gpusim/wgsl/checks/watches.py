@@ -92,7 +92,7 @@ class ExactWatch(Watch):
         return met
 
     def owners(self) -> Values:
-        """An array with a place, now 0, for the number of the lane that owns each word."""
+        """An array of zeros that is to hold, for each word, the number of the lane that owns it."""
         raise NotImplementedError
 
     def _placed_words(self, entry: Entry) -> Iterator[tuple[int, Values, Values, Values]]:
@@ -154,7 +154,8 @@ class StorageWatch(ExactWatch):
     def compare(self, how: str, words: Values, tokens: Values, values: Any, kept: bool) -> None:
         """Compare accesses with those of other workgroups, and with those of the same workgroup.
 
-        Of the same workgroup, only accesses since its last barrier count, if barriers order them.
+        If barriers order storage, accesses of the same workgroup before its last barrier are left
+        out.
         """
         if not self.waits:
             super().compare(how, words, tokens, values, kept)
