@@ -109,7 +109,7 @@ def _reach(start: Node) -> set[Node]:
 
 @dataclass(slots=True, kw_only=True)
 class _Target:
-    """A loop or switch: the values at its breaks and, in a loop, at its continues."""
+    """The values of the variables at the breaks of a loop or switch, and at a loop's continues."""
 
     breaks: list[Values] = field(default_factory=list)
     continues: list[Values] | None = None

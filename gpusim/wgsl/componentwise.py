@@ -98,7 +98,7 @@ def joined(b: Builder, kind: str, name: str, parts: Sequence[Scalar]) -> Scalar:
 
 
 def dot_product(b: Builder, left: Value, right: Value) -> Scalar:
-    """The sum of products."""
+    """The sum of the products of the components of ``left`` with those of ``right``, in order."""
     kind = left[0].type
     pairs = zip(left, right, strict=True)
     return joined(b, kind, "add", [b.op(kind, "mul", one, other) for one, other in pairs])

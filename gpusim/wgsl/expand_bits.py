@@ -23,7 +23,7 @@ from gpusim.wgsl.types import scalar_name
 
 
 def _field(b: Builder, offset: Scalar, count: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-    """Offset and count of bits, limited to a word, and whether the count is 0."""
+    """Limits an offset and a count of bits to a word.  Returns both, and whether the count is 0."""
     o = b.hold(b.op("u32", "min", offset, u32_of(32)))
     c = b.hold(b.op("u32", "min", count, b.op("u32", "sub", u32_of(32), o)))
     return o, c, b.hold(b.op("bool", "eq", c, u32_of(0)))

@@ -130,4 +130,4 @@ _add(
     "atomicCompareExchangeWeak", overloads.atomic_exchange_rule, (), 3, constant=False, effects=True
 )
 REFUSED = ("texture", "subgroup", "quad", "dpdx", "dpdy", "fwidth", "bufferView", "bufferArray")
-"""How names of functions begin that need textures, fragments, subgroups or buffer views."""
+"""With what a name begins if its function needs textures, fragments, subgroups or buffer views."""

@@ -50,7 +50,7 @@ class Lowered:
         self.bound: dict[Symbol, Memory] = lowering.bound
         self.waits = lowering.waits
         self.shares = self.waits or any(memory.space == "workgroup" for memory in self.memories)
-        """Whether the invocations of a workgroup need each other."""
+        """Whether the invocations of a workgroup share memory or wait for each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
 
 

@@ -154,7 +154,7 @@ def logic_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def negate_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """A signed number."""
+    """Signed numbers."""
     joined = join(kinds, SIGNED)
     return Resolved((joined,), joined)
 
@@ -247,7 +247,7 @@ def all_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def transpose_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """A matrix.  Gives a matrix with rows for columns."""
+    """A matrix.  Gives a matrix whose columns are the operand's rows."""
     kind = kinds[0]
     if not isinstance(kind, Matrix):
         raise NoOverload("a matrix")

@@ -26,6 +26,7 @@ REFUSED = [
     ("fn f() { let v = vec2(1, 2); let x = v[2]; }", 1, 40, "index 2 is not below 2"),
     ("fn f() { let v = vec2(1, 2); let x = v[-1]; }", 1, 40, "index -1 is negative"),
     ("fn f() { switch 1 { case 1 { } } }", 1, 17, "no default"),
+    ("fn f() { switch 1 { default { } default { } } }", 1, 33, "the default occurs twice"),
     ("fn f() { let x = a & b == c; }", 1, 24, "expected ';', found '=='"),
     ("@compute fn f() { }", 1, 10, "needs @workgroup_size"),
     ("@group(0) @binding(0) var<storage> x: bool;", 1, 23, "no buffer holds bool"),

@@ -17,7 +17,7 @@ ZERO, WIDTH, RANGE, NAN, WRAP = "zero", "width", "range", "nan", "wrap"
 
 
 def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
-    """The rule that an operation may break; None if it can break none."""
+    """Which rule, of ZERO to WRAP, an operation may break; None if it can break none of them."""
     of = operands[0].type
     if of in _INTEGERS:
         if name in ("div", "mod"):
@@ -31,7 +31,10 @@ def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
 
 
 def doubtful(rule: str, name: str, operands: list[Any], result: Any, kind: str) -> Any:
-    """A mask of the lanes that break a rule; one truth value if all lanes share the operands."""
+    """A mask of the lanes whose operation ``name`` breaks ``rule``.
+
+    It is one truth value if all lanes share the operands.
+    """
     with np.errstate(all="ignore"):
         if rule == ZERO:
             return operands[1] == 0

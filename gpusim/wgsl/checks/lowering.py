@@ -28,7 +28,7 @@ _ORDERED = {"storageBarrier": "storage", "textureBarrier": "handle"}
 
 @dataclass(slots=True, eq=False)
 class Component(Spot):
-    """A component of a vector in memory, and the vector."""
+    """The place of a component of a vector in memory; ``vector`` is that of the whole vector."""
 
     vector: Spot
 

@@ -88,7 +88,10 @@ class CheckedWriter(Writer):
             self._tell(f"{watch}.note({site}, {where}, {lanes}{values})")
 
     def _values(self, mark: Touch) -> str:
-        """What is written or read, a value for each offset of the site."""
+        """The last argument of a call of ``note``: what is written or read.
+
+        It has a value for each offset of the site.  For an atomic, the argument is left out.
+        """
         if mark.how == ATOMIC:
             return ""
         made = [*mark.values]
