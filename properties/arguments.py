@@ -63,7 +63,7 @@ def read_device(text: str) -> str:
 
 
 def read_choice(names: Collection[str], known: str) -> Callable[[str], str]:
-    """A reader of one of ``names``; an error lists them as ``known``."""
+    """A reader of one of ``names``, which the message of an error calls ``known``."""
 
     def read(text: str) -> str:
         if text not in names:
@@ -97,7 +97,7 @@ def read_folder(text: str) -> Path:
 
 
 def read_file_to_write(text: str) -> Path:
-    """The path of a file that can be written; it is not touched."""
+    """The path of a file that could be written; nothing is written here."""
     file = read_path(text)
     if file.is_dir():
         raise UsageError("it is a folder (probably a file in it is meant)")

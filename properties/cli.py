@@ -1,9 +1,9 @@
 """The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``explain``, ``run`` and more.
 
-Arguments become settings here, and results become an exit status: 0 nothing found,
-1 found, 2 wrong usage, 3 could not run, or the result is invalid, 130 interrupted before
-anything was found.  Each command imports what it needs, so that ``--help`` loads neither
-NumPy nor wgpu.
+Arguments become settings here, and results become an exit status.  0: nothing was found.
+1: something was found.  2: wrong usage.  3: the command could not run, or its result is invalid.
+130: it was interrupted before anything was found.  Each command imports what it needs, so that
+``--help`` loads neither NumPy nor wgpu.
 """
 
 import argparse

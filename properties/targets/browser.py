@@ -41,7 +41,7 @@ _CRASHES = ("Inspector.targetCrashed", "Target.targetCrashed")
 
 
 class PageFailed(Exception):
-    """The page or its browser failed; this process prints the text and ends."""
+    """The page or its browser failed; ``main``'s process prints the message and ends."""
 
 
 class _Page:
