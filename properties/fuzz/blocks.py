@@ -145,7 +145,7 @@ def _state(bug: Bug) -> tuple[object, ...]:
 def fuzz_shard(settings: Settings, watch: Watch) -> Union:
     """Run the blocks that are left of the settings' shard; gives the union of the whole corpus.
 
-    ``watch`` is called with the block that runs, about ten times a second.
+    ``watch`` is called with the results of the block that runs, about ten times a second.
 
     Raises:
         UsageError: the corpus belongs to another session.

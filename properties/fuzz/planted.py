@@ -39,7 +39,7 @@ class PlantedMistake:
 
     @property
     def is_as_known(self) -> bool:
-        """Whether a mistake that can be seen was seen, and any other was not."""
+        """Whether the mistake was seen although it can be, or missed because it cannot be."""
         return self.seen != self.blind
 
     def __str__(self) -> str:

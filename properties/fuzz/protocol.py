@@ -72,7 +72,8 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """For a case beyond the promises: True has the answer say so; False lets the case pass."""
+    """Decides the answer if the case asks for more than the target promises.  True: the answer says
+    so.  False: the case passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +114,7 @@ class Ready:
     unreachable: Mapping[str, str]
     """Why no program of the session reaches a rare event, by the event."""
     not_asked: Sequence[str] = ()
-    """What no client asks of a foreign target, each with the promise that it would need."""
+    """What is not tested on a foreign target, each with the promise that the test would need."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,7 @@ _CALLS = (
 """The events of a trace that are calls on a driver; the first entry means no call."""
 _CODES = {kind: code for code, kind in enumerate(_CALLS)}
 _CLOSING = 1 << 32
-"""The position of the close."""
+"""Is published in the place of an op's position while the target is closed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ class Published:
 
     @property
     def number(self) -> int:
-        """The program that was begun last."""
+        """The number of the program that was begun last."""
         return int(self._memory[_NUMBER])
 
     @property

@@ -65,7 +65,7 @@ class Arrived:
         return data  # type: ignore[no-any-return]
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        """Call at once."""
+        """Call ``callback`` at once."""
         callback(self)
 
 

@@ -207,7 +207,10 @@ def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
 
 
 def shifts(program: Program) -> Iterator[Program]:
-    """The program with all offsets in one buffer lowered, and the buffer shortened or not."""
+    """The program with all offsets in one buffer lowered by the lowest of them.
+
+    Each is tried twice: with the buffer shortened by as much, and with its old size.
+    """
     for alloc in program:
         if isinstance(alloc, Alloc):
             low = min(_offsets(program, alloc.buffer), default=0)
@@ -273,7 +276,7 @@ def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
 
 
 def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:
-    """A capture with ``change``, which must give commands, applied to its commands."""
+    """``capture`` with ``change`` applied to each command; ``change`` must give a command."""
     changed = map(change, capture.commands)
     return replace(capture, commands=tuple(op for op in changed if isinstance(op, Command)))
 
