@@ -20,7 +20,7 @@ class UsageError(ValueError):
 
 
 def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
-    """A reader of whole numbers."""
+    """A reader of whole numbers from ``least`` to ``most``."""
 
     def read(text: str) -> int:
         is_number = text.isascii() and text.isdecimal()
@@ -49,7 +49,7 @@ def read_seconds(text: str) -> float:
 
 
 def read_device(text: str) -> str:
-    """A name that a device has on some machine."""
+    """The name of a device, which need not be on this machine."""
     # Any import of gpusim loads NumPy, which takes long, and help does not need it.
     from gpusim.devices import is_name, names
     from gpusim.errors import meant

@@ -39,9 +39,9 @@ _EPILOG = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.  Returns its exit status; argparse itself exits with 2 or 0."""
-    # A session that is ended early, by either signal, still reports what it found.  SIGINT stays
-    # ignored if it was ignored at the start, for example under nohup.
+    """Run one command, and return its exit status; ``--help`` and ``--version`` exit themselves."""
+    # SIGTERM now interrupts like SIGINT, so that a session which either of them ends still reports
+    # what it found.  SIGINT stays ignored if it was ignored at the start, for example under nohup.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))

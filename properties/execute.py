@@ -211,7 +211,7 @@ class _Beside:
         self._close_error: Exception | None = None
 
     def meet(self, client: BesideClient) -> None:
-        """Give the client of the first runtime the second runtime, and what lets that step."""
+        """Give ``client`` the second runtime, and ``step`` if it may be called during an op."""
         client.meet(self._target.runtime, self.step if self._may_step else None)
 
     def step(self) -> None:
@@ -362,7 +362,8 @@ class _Value:
 
 
 def name_of(error: Exception) -> str:
-    """The name of an exception's class in a history; if the contract lacks it, it is a crash."""
+    """The name of the class of ``error`` in a history, marked as a crash if it is no class of the
+    contract."""
     if isinstance(error, Refused | DeviceFault):
         return type(error).__name__
     return CRASH + (error.name if isinstance(error, TargetRaised) else type(error).__name__)

@@ -118,7 +118,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(buffer=live, at=_fractions, size=_fractions)
     def read(self, buffer: str, at: int, size: int) -> None:
-        """A read gives the value of this moment, however late it is delivered."""
+        """A read gives the value at the moment of its call, however late it is delivered."""
         self._read(buffer, self._offset(buffer, at), self._offset(buffer, size))
 
     @rule(target=freed, buffer=consumes(live))
@@ -196,7 +196,7 @@ class ContractMachine(RuleBasedStateMachine):
         assert self._delivered == list(range(len(self._delivered)))
 
     def teardown(self) -> None:
-        """At the end every live buffer has the right bytes, and every value is unchanged."""
+        """At the end every live buffer has the right bytes, and every read still has its value."""
         if not hasattr(self, "_target"):
             return
         try:

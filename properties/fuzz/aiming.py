@@ -130,7 +130,7 @@ class _Spots:
         return any(len(self._commands_of(op)) > 1 for op in replays)
 
     def of(self, trace: Trace) -> Iterator[_Spot]:
-        """The spots of a program's trace."""
+        """Find the calls in ``trace`` at which a fault may be aimed."""
         op: Op | None = None
         pending: deque[str] = deque()
         for event in trace:
@@ -160,7 +160,7 @@ class _Spots:
         return _Spot(kind=kind, verb=verb, number=calls[verb], submits=submits, loses=self._loses)
 
     def _note(self, op: Op | None) -> None:
-        """Note which submit carries what an op has written in a batch."""
+        """Note, for each buffer that an op wrote, which submit carries the command that did so."""
         if not isinstance(op, AnyDispatch | Copy | Replay):
             return
         submits = self._calls["submit"]

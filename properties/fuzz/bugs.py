@@ -84,7 +84,7 @@ class Bugs:
         """How many failing programs passed once what the found bugs need was taken out of them.
         They are not counted for any one bug."""
         self.known_failures = 0
-        """How many failing programs showed a bug that was known before."""
+        """How many failing programs showed a bug that was known before the session."""
         self._folder = folder
         self._place = place
         self._kernels = kernels

@@ -57,7 +57,7 @@ class Session:
     fuzz_seconds: float = 0.0
     """The seconds of the session, without those for shrinking new findings."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty if the worker died before that."""
+    """The planted mistakes, and whether each was seen; empty if the worker died over them."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     not_asked: Sequence[str] = ()

@@ -154,7 +154,8 @@ def hunt_mutant(
     seed: int, kernels: Kernels, *, hard: bool, tick: Callable[[], None]
 ) -> PlantedMistake:
     """Hunt a mutant of our own runtime, on the simulated device; ``seed`` chooses the mutant."""
-    # Only one worker of a session hunts it, and only if our own runtime is judged.
+    # Only one worker of a session hunts it, and only if our own runtime is judged.  So the others
+    # need not load this.
     from properties.mutants.hunt import hunt_planted
 
     mutant = hunt_planted(seed, kernels, hard=hard, tick=tick)

@@ -158,7 +158,8 @@ class FailedProgram:
     case: Case
     failure: Failure
     beneath: tuple[Case, Failure] | None = None
-    """A further failure, if the failure is that an op was wrongly accepted."""
+    """If the failure is that ops were wrongly accepted: the case with promises that allow this, and
+    the failure that shows even so.  None if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

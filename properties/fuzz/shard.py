@@ -79,9 +79,9 @@ class Shard:
         return answer
 
     def runs_again(self, gone: Gone) -> bool:
-        """Whether to run the worker's last program again, since the worker was killed from outside.
+        """Whether to run the worker's last program again: if the worker was killed from outside.
 
-        If a worker is killed again and again at one program, the program may be the reason.
+        No if that happened several times at one program, since the program may be the reason.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS

@@ -49,8 +49,8 @@ def signature_of(
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
     if case.injected or (case.client != PLAIN and case.disturbance is not None):
-        # The failure needs a fault, or a client and another order of promises.  The ops only
-        # bring these about.
+        # The failure needs a fault, or a client and another order in which maps settle.  The ops
+        # only bring these about.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 

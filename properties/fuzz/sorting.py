@@ -34,7 +34,7 @@ _LIVES_ON = (
 )
 """Kinds of failures that a single run shows, and after which the worker can run other programs."""
 _LAST_PATIENCE = 4
-"""At the end of a session, shrinking one program may take so many times the time of the setting."""
+"""At the end of a session, shrinking one program may take so many times ``Settings.shrink``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,7 +179,7 @@ REFUSALS = {
     "LimitExceeded": "limit_exceeded",
     "OutOfMemory": "out_of_memory",
 }
-"""The classes of invalid ops, and the promise about each."""
+"""For each class of error by which the contract refuses ops, the promise about such ops."""
 _ANY_BYTES: Mapping[str, Any] = {
     **{f.name: 1 for f in fields(Capabilities) if f.name.endswith("_bytes")},
     "empty_ops": True,

@@ -340,7 +340,8 @@ class Rewrite:
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
             same_adapter=self.same_adapter and later.same_adapter,
-            # A later transformation may change only one of the two runs, which then differ.
+            # If this rewrite repeats the program, the later one may change only one of the two
+            # runs.  Then these runs differ.
             steady=later.steady,
         )
 

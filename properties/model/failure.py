@@ -70,7 +70,7 @@ class Failure:
 
     @property
     def signature(self) -> tuple[str, str]:
-        """The kind and the trait; cases that fail in the same way have the same."""
+        """The kind and the trait; they are equal for cases that fail in the same way."""
         return str(self.kind), self.trait
 
     @property

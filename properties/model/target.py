@@ -31,7 +31,7 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 class TargetRaised(Exception):
-    """An error class outside the contract, raised by a target in another process.
+    """A target in another process raised an error whose class is not in the contract.
 
     ``name``: its class there.  ``traceback``: empty if the target does not send it.
     """

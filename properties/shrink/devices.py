@@ -38,7 +38,7 @@ _CALLS_AN_OP: Mapping[str, int] = {
 instance, maps once."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried.  Among them is every way in which the layer settles promises."""
+"""How many small seeds are tried.  Among them is every way in which the layer settles maps."""
 _MOST_SHIFTS = 16
 """The most earlier calls that are tried for one fault, since each try is an execution."""
 

@@ -82,8 +82,8 @@ def delete_ops(search: Search, kernels: Kernels) -> None:
 def delete_ops_in_another_order(search: Search, kernels: Kernels) -> None:
     """Delete single ops of a disturbed case, each under several seeds.
 
-    The seed decides in which order maps and other promises of the layer settle.  Without an op,
-    the same seed gives another order, and the failure may need the old order.
+    The seed decides in which order the layer settles maps and work-dones.  Without an op, the same
+    seed gives another order, and the failure may need the old order.
     """
     while search.take_first(_shorter_in_another_order(search.case)):
         pass

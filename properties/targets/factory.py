@@ -121,7 +121,7 @@ class TargetFactory(ABC):
     small: tuple[AskedLimits, ...] = ()
     """The small limits that a case may ask of its device."""
     description: str = ""
-    """Describes what its targets run on; if empty, the adapter of the session's device does."""
+    """What its targets run on, in words; empty if that is the adapter of the session's device."""
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
     disturbs: bool = False
@@ -263,7 +263,7 @@ _STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
 
 
 def first_number(seed: str) -> int:
-    """The number, mostly 1, of a runtime's first buffer and its queue's first write or submit."""
+    """The number, mostly 1, from which a runtime counts its buffers, and its writes and submits."""
     return _STARTS[crc32(seed.encode()) % len(_STARTS)] if seed else 1
 
 
