@@ -1,9 +1,9 @@
 """Aims the faults of a case at calls whose failure is hard to put right.
 
-A fault at a call whose number is drawn usually comes while little is under way.  So some cases
-first run once without faults.  The trace of that run shows better calls: calls while a sync waits
-for reads, in the middle of a replay or after its first part, when a pool or a ring grows, or in a
-drain.  One of these calls then fails, and sometimes an earlier submit too.
+If the number of the call that fails is drawn at random, little is usually under way at that call.
+So some cases first run once without faults.  The trace of that run shows better calls: calls while
+a sync waits for reads, in the middle of a replay or after its first part, when a pool or a ring
+grows, or in a drain.  One of these calls then fails, and sometimes an earlier submit too.
 
 If the call is in a replay that overwrites a whole buffer, the submit that fails is the last one
 that writes this buffer before the replay, so the buffer is lost when the replay begins.  After the

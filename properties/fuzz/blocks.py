@@ -125,7 +125,10 @@ class Runner:
         )
 
     def _keep_new(self) -> None:
-        """Write each finding that is new, or that became smaller or was explained since written."""
+        """Write each finding that is new.
+
+        Write one again if it became smaller, or was explained, after it was written.
+        """
         bugs = self.session.bugs
         for signature, bug in bugs.met.items():
             if self._kept.get(signature) != _state(bug):

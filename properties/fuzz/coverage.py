@@ -37,7 +37,7 @@ _REFUSALS = {
     ),
     "replay": ("InvalidHandle", "InvalidBinding", "InvalidScalar", "OutOfRange"),
 }
-"""By kind of op: the errors that the ops of a program can cause, whatever its client does."""
+"""For each kind of op, the errors by which it can be refused, whatever the client does."""
 _PARTS = {
     "pooled uniforms": ("created", "reused", "evicted", "exhausted"),
     "cached uniforms": ("created", "reused", "evicted"),

@@ -105,10 +105,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were missed although a session can see them, or the reverse.
-
-        The reverse: such a mistake was seen, although it is listed as one that sessions cannot see.
-        """
+        """The planted mistakes that were missed and are not ``blind``, or were seen and are."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property

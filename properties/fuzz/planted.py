@@ -39,7 +39,7 @@ class PlantedMistake:
 
     @property
     def is_as_known(self) -> bool:
-        """Whether the mistake was seen although it can be, or missed because it cannot be."""
+        """Whether the mistake was seen and is not ``blind``, or was missed and is ``blind``."""
         return self.seen != self.blind
 
     def __str__(self) -> str:

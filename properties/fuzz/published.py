@@ -30,7 +30,7 @@ _CALLS = (
 """The events of a trace that are calls on a driver; the first entry means no call."""
 _CODES = {kind: code for code, kind in enumerate(_CALLS)}
 _CLOSING = 1 << 32
-"""Is published in the place of an op's position while the target is closed."""
+"""Is published in the place of an op's position while the target is being closed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

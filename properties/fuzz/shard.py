@@ -107,7 +107,10 @@ class Shard:
         return self._supervisor.judge(case, stall_seconds)
 
     def judgement(self, stall_seconds: float) -> Judgement:
-        """A function that judges a candidate in the worker; it may stall for a few seconds only."""
+        """A function that judges a candidate in the worker.
+
+        The candidate may stall for a few seconds only.
+        """
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
         return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
 

@@ -79,8 +79,7 @@ Each event is met by at least 18 of 1,200 programs.  So 1,000 programs miss an e
 three of ten million sessions.
 """
 MEASURED_FIRST = 1200
-"""So many programs are all measured: the first ones of a seed, and the first of every 8 times as
-many."""
+"""The first 1,200 of every 9,600 programs of a seed are all measured."""
 _KINDS = {kind: kind.__name__.lower() for kind in VERBS}
 _MEASURE_EVERY = 8
 """Of the other programs, those whose number is a multiple of this are measured.

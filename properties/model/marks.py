@@ -1,4 +1,4 @@
-"""Marks in a trace where each op begins and ends, and looks at a runtime's counters after an op.
+"""Puts marks into a trace where each op begins and ends, and looks at the counters of a runtime.
 
 Nothing here runs a program or judges one.
 """

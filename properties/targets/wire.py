@@ -331,7 +331,10 @@ def _after(verb: str, line: str) -> dict[str, Any]:
 
 
 def _taken(kind: type[Any], message: dict[str, Any], check: Callable[[str, Any], Any]) -> Any:
-    """An object of ``kind``, made of the values for its fields, which leave ``message``."""
+    """An object of ``kind``, made of the values that ``message`` has for its fields.
+
+    These are removed from ``message``.
+    """
     names = [one.name for one in fields(kind) if one.name in message]
     return kind(**{name: check(name, message.pop(name)) for name in names})
 
