@@ -63,7 +63,7 @@ def read_device(text: str) -> str:
 
 
 def read_choice(names: Collection[str], known: str) -> Callable[[str], str]:
-    """A reader of one of ``names``, which the message of an error calls ``known``."""
+    """A reader that takes only ``names``; the message of its error shows them as ``known``."""
 
     def read(text: str) -> str:
         if text not in names:

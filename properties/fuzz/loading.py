@@ -76,7 +76,7 @@ def load_kernels(spec: str) -> Kernels:
 
 
 def digest_of_kernels(spec: str) -> str:
-    """A digest of the text of the file or module in which the kernels that ``spec`` names are.
+    """A digest of the text of the file or module that has the kernels which ``spec`` names.
 
     Raises:
         ProgramError: the text cannot be read.

@@ -1,4 +1,4 @@
-"""The progress of a worker, in memory that it shares with its session and that outlives the worker.
+"""Publishes what a worker is doing in memory that the session shares, and that outlives the worker.
 
 A worker that has died or hangs cannot say what it was doing.  So a worker says in advance what it
 will do: the number of its program, the op that it issues and, if a single case is judged, the call

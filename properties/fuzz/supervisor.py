@@ -88,7 +88,10 @@ class Gone:
         return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
-        """The failure of ``case``, which the worker ran, with the op and call at which it ended."""
+        """The failure of ``case``, which the worker ran.
+
+        It names the op, and the call on the driver, at which the worker ended.
+        """
         place, program = self.place, case.program
         position, op, notes = place.position, "", []
         if place.is_closing:
@@ -321,7 +324,7 @@ class Supervisor:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Delay interrupts of this process to the end of the block, in which a process starts.
+    """Delay interrupts of this process until the ``with`` block, which starts a worker, ends.
 
     A process that is interrupted while it starts prints a traceback.  So interrupts are blocked
     here.  They are blocked in the new process too, until it ignores them.

@@ -40,7 +40,8 @@ _DETAILED_OPS = {
     ("encode", "asked"): "flush",
     ("encode", "sync"): "sync",
 }
-"""For a kind of driver event and the value of that field, the op that such events show."""
+"""The op that a driver event shows, by the kind of the event and the value of its field in
+``_DETAILS``."""
 
 
 def count_events(trace: Trace, policy: Policy) -> EventCounts:
