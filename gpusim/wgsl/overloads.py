@@ -154,9 +154,8 @@ def logic_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def negate_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Signed numbers."""
-    joined = join(kinds, SIGNED)
-    return Resolved((joined,), joined)
+    """A signed number, or a vector of them."""
+    return same_rule(kinds, SIGNED)
 
 
 def mix_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:

@@ -16,6 +16,7 @@ REFUSED = [
     ("fn f() { y = 1; }", 1, 10, "'y' is not declared"),
     ("fn f() { let x = negate(1); }", 1, 18, "'negate' is not declared"),
     ("fn f() { let x = -true; }", 1, 18, r"'-x' does not take \(bool\)"),
+    ("fn f() { let x = -mat2x2f(); }", 1, 18, r"'-x' does not take \(mat2x2<f32>\)"),
     ("fn f() -> u32 { }", 1, 1, "may end without a value"),
     ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment must be a variable"),
     ("fn f() { loop { } }", 1, 15, "the loop has no end"),
