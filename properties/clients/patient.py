@@ -2,8 +2,8 @@
 
 Each wait is that of a runtime of its own, with the policy of the case.  However a caller waits,
 every read must be settled by then, with its value or with the error of the device, and no wait may
-last longer than it was asked to.  An op that failed before it did anything can be made again, and
-counts once.
+last longer than it was asked to.  A read that came too late for one wait can be waited for again.
+An op that failed before it did anything can be made again, and counts once.
 """
 
 import asyncio
@@ -30,7 +30,6 @@ from properties.clients.client import BrokenPromise, Client, ended
 from properties.clients.loops import NeverWoken, run_leaping
 from properties.clients.troubled import (
     DATA,
-    PIECE_BYTES,
     POLICY_SECONDS,
     QUEUED_BYTES,
     Troubled,
@@ -46,6 +45,14 @@ _MOST_POLLS = 20_000
 _GAP_SECONDS = (0.001, 0.1)
 """How often a running loop may look at last."""
 _ASKED_SECONDS = 3600
+_LEAST_SECONDS = 1
+"""The least time to which a policy limits waits."""
+_SHORT_SECONDS = 0.002
+"""A wait that blocks for so long really takes so long."""
+_NEEDED = 0.6
+"""How much of the time that a caller waits for all reads a device needs for each."""
+_LEFT_SECONDS = 0.004
+"""After so long an event loop ends, whatever is under way."""
 _FAILING = (
     ("submit", SubmitFailed),
     ("map", MapFailed),
@@ -69,8 +76,9 @@ class PatientClient(Client):
         self.target.close()
         choices = SeededChoices(f"patient {self._program}")
         for _ in range(_ROUNDS):
-            self._hang(choices.pick([*_WAITS]))
-            self._be_slow(choices.pick([*_WAYS]))
+            self._hang(choices.pick([*_WAITS]), choices.pick([*_WAYS]))
+            self._take_time(choices.pick([*_LIMITED]))
+            self._be_slow(choices.pick([*_WAYS]), leaves_loop=choices.chance(1, 2))
             self._fail(choices, choices.pick([*_WAYS]))
             self._fail_at_first(choices)
         device = self.target.runtime.device
@@ -81,8 +89,8 @@ class PatientClient(Client):
             way = choices.pick([*_WAYS])
             self._wait(Troubled(self.target, errors=(DeviceLost,), loses=True), way, "is lost")
 
-    def _hang(self, name: str) -> None:
-        """Wait with a limit for a device that hangs."""
+    def _hang(self, name: str, way: str) -> None:
+        """Wait with a limit for a device that hangs; then it answers, and ``way`` waits again."""
         call, seconds = _WAITS[name]
         here, told = Troubled(self.target, inf), f"{name} on a device that hangs"
         here.read()
@@ -96,12 +104,34 @@ class PatientClient(Client):
                 ) from None
         else:
             raise BrokenPromise(f"{told} ends without WaitTimedOut")
-        if here.runtime.is_open:
-            here.close()
-        _check(here, told, (WaitTimedOut,))
+        if not here.runtime.is_open:
+            _check(here, told, (WaitTimedOut,))
+            return
+        here.driver.looks = 0
+        self._wait(here, way, f"answers, after {name} had not waited long enough")
 
-    def _be_slow(self, way: str) -> None:
-        self._wait(Troubled(self.target, _LATE_LOOKS), way, "is slow")
+    def _take_time(self, name: str) -> None:
+        """Wait for several reads, each of which needs more than half of the time for all."""
+        call, seconds = _LIMITED[name]
+        needed = _NEEDED * seconds
+        here = Troubled(self.target, needs_seconds=needed, policy_seconds=_LEAST_SECONDS)
+        told = f"{name}, for reads of which each needs {needed} s,"
+        here.read()
+        try:
+            call(here)
+        except WaitTimedOut:
+            pass
+        else:
+            raise BrokenPromise(f"{told} waits for more than {seconds} s in all")
+        allowed = () if here.runtime.is_open else (WaitTimedOut,)
+        here.close()
+        _check(here, told, allowed)
+
+    def _be_slow(self, way: str, *, leaves_loop: bool) -> None:
+        here = Troubled(self.target, _LATE_LOOKS)
+        if leaves_loop:
+            _leave_loop(here)
+        self._wait(here, way, "is slow" + " and was waited for in a loop that ended" * leaves_loop)
 
     def _fail(self, choices: Choices, way: str) -> None:
         verb, error = choices.pick(_FAILING)
@@ -147,12 +177,27 @@ class PatientClient(Client):
 
 def _check(here: Troubled, told: str, errors: tuple[type[DeviceFault], ...]) -> None:
     """Check that each read is settled, with its value or one of these errors."""
-    for at, ticket in enumerate(here.tickets):
+    if here.broken:
+        raise BrokenPromise(f"{told}: {here.broken[0]}")
+    for ticket in here.tickets:
         if not ticket.done():
             raise BrokenPromise(f"{told} leaves a read that is not settled")
-        value = ended(ticket)
-        if value not in errors and value != DATA[at * PIECE_BYTES :][:PIECE_BYTES]:
+        assert ticket.span is not None
+        value, (_, start, size_bytes) = ended(ticket), ticket.span
+        if value not in errors and value != DATA[start : start + size_bytes]:
             raise BrokenPromise(f"{told} gives a read the value {value!r}")
+
+
+def _leave_loop(here: Troubled) -> None:
+    """Wait in an event loop that ends too early: by callbacks, an await and a sync."""
+
+    async def main() -> None:
+        here.read(lambda _: None)
+        waits = _value(here.tickets[-1]), here.runtime.sync_async()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waits), _LEFT_SECONDS)
+
+    run_leaping(main(), is_real=here.is_real)
 
 
 def _by_polls(here: Troubled) -> None:
@@ -165,8 +210,15 @@ def _by_polls(here: Troubled) -> None:
 
 
 def _by_callbacks(here: Troubled) -> None:
-    """Wait in a running loop, which polls by itself."""
+    """Wait in a running loop, which polls by itself, and only while that can help.
+
+    Some reads are issued in a loop before it, in which nobody may submit them.
+    """
     called: list[Ticket] = []
+    before = len(here.tickets)
+
+    async def issue() -> None:
+        here.read(called.append, flushes=False)
 
     async def main() -> None:
         comes = asyncio.Event()
@@ -176,12 +228,15 @@ def _by_callbacks(here: Troubled) -> None:
             comes.set()
 
         here.read(note)
-        while len(called) < len(here.tickets):
+        while len(called) < len(here.tickets) - before:
             comes.clear()
             await comes.wait()
 
-    run_leaping(main(), is_real=here.is_real)
-    if called != here.tickets:
+    if not here.loses:
+        run_leaping(issue(), is_real=here.is_real, then_rests=True)
+    here.driver.looked_at_seconds.clear()
+    run_leaping(main(), is_real=here.is_real, then_rests=True)
+    if called != here.tickets[before:]:
         raise BrokenPromise("the done callbacks do not come in the order of their reads")
     _check_gaps(here.driver.looked_at_seconds)
 
@@ -205,6 +260,25 @@ def _by_awaits(here: Troubled) -> None:
     for ticket in here.tickets:
         with suppress(*here.errors):
             here.in_loop(_value(ticket))
+
+
+def _by_awaits_at_once(here: Troubled) -> None:
+    """Await each read in two tasks at once; meanwhile reads are issued that nobody submits."""
+
+    async def wait_for(ticket: Ticket) -> None:
+        with suppress(*here.errors):
+            await ticket
+
+    async def main() -> None:
+        here.read()
+        tasks = [asyncio.create_task(wait_for(each)) for each in here.tickets for _ in range(2)]
+        await asyncio.sleep(0)
+        here.read(flushes=False)
+        await asyncio.gather(*tasks)
+        for ticket in here.tickets:
+            await wait_for(ticket)
+
+    here.in_loop(main())
 
 
 def _by_results(here: Troubled) -> None:
@@ -234,6 +308,7 @@ _WAYS: Mapping[str, Callable[[Troubled], None]] = {
     "a sync": _by_sync,
     "an awaited sync": _by_awaited_sync,
     "awaits": _by_awaits,
+    "awaits of two tasks at once": _by_awaits_at_once,
     "results": _by_results,
     "a close": _by_close,
 }
@@ -268,3 +343,21 @@ _WAITS: Mapping[str, tuple[Callable[[Troubled], object], int]] = {
     "close(3600)": (lambda here: here.runtime.close(_ASKED_SECONDS), _ASKED_SECONDS),
 }
 """Waits that end without an answer, and the seconds after which each does."""
+_LIMITED: Mapping[str, tuple[Callable[[Troubled], object], float]] = {
+    f"result({_SHORT_SECONDS})": (
+        lambda here: here.tickets[-1].result(_SHORT_SECONDS),
+        _SHORT_SECONDS,
+    ),
+    f"sync({_SHORT_SECONDS})": (lambda here: here.runtime.sync(_SHORT_SECONDS), _SHORT_SECONDS),
+    f"close({_SHORT_SECONDS})": (lambda here: here.runtime.close(_SHORT_SECONDS), _SHORT_SECONDS),
+    "await": (lambda here: here.in_loop(_value(here.tickets[-1])), _LEAST_SECONDS),
+    "sync_async()": (lambda here: here.in_loop(here.runtime.sync_async()), _LEAST_SECONDS),
+    "sync_async(3600)": (
+        lambda here: here.in_loop(here.runtime.sync_async(_ASKED_SECONDS)),
+        _ASKED_SECONDS,
+    ),
+}
+"""Waits for several reads, and the seconds to which the caller or the policy limits each.
+
+Waits in an event loop really take no time.
+"""

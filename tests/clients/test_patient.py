@@ -1,6 +1,7 @@
 """The patient client waits in every way for a device in trouble, and each broken wait is seen."""
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from gpusim.errors import DeviceFault, WaitTimedOut
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, Ticket, WgpuDriver
 from gpusim.runtime.commands import StagingMap
+from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
@@ -71,6 +73,59 @@ class Impatient(Readbacks):
         super().settle_through(ticket, seconds if seconds is None else 0)
 
 
+class OneLoop(LoopPolls):
+    def start(self, poll: Callable[[], bool]) -> None:
+        if self._turn is None:
+            super().start(poll)
+
+
+class PollsOfOneLoop(Readbacks):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._loop_polls = OneLoop()
+
+
+class PollsInVain(Readbacks):
+    def _poll_for_loop(self) -> bool:
+        super()._poll_for_loop()
+        return self._listened > 0
+
+    def listen(self) -> None:
+        self._listened += 1
+        self._loop_polls.start(self._poll_for_loop)
+
+
+class AwaitsAnyRead(Readbacks):
+    async def _settle_through_async(self, ticket: Ticket) -> None:
+        while not ticket.done() and self._queue:
+            page = self._queue[0].page
+            if page is not None and page.mapping is not None:
+                await self._driver.wait_async(page.mapping)
+            if self._queue:
+                self._deliver(self._queue[0])
+
+
+class TimeForEach(Readbacks):
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        while not ticket.done() and self._queue:
+            super().settle_through(self._queue[0].ticket, seconds)
+
+
+class AwaitedTimeForEach(Readbacks):
+    async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
+        while not ticket.done() and self._queue:
+            await super().settle_through_async(self._queue[0].ticket, seconds)
+
+
+class LateIsLost(Readbacks):
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        try:
+            super().settle_through(ticket, seconds)
+        except WaitTimedOut as late:
+            self.fail_all(late)
+            raise
+
+
 class SilentClose(Reads):
     def finish(self, seconds: float | None) -> DeviceFault | None:
         fault = super().finish(seconds)
@@ -94,6 +149,12 @@ class EndlessWrite(Recorder):
         (Parts(readbacks=Restless), "a running loop must poll less and less often"),
         (Parts(readbacks=FailuresStay), "leaves a read that is not settled"),
         (Parts(readbacks=Impatient), "waits 0"),
+        (Parts(readbacks=PollsOfOneLoop), "was waited for in a loop that ended never ends"),
+        (Parts(readbacks=PollsInVain), "turns of the loop have not ended its wait"),
+        (Parts(readbacks=AwaitsAnyRead), "a read is taken, though no wait for it has ended"),
+        (Parts(readbacks=TimeForEach), "waits for more than 0.002 s in all"),
+        (Parts(readbacks=AwaitedTimeForEach), "waits for more than"),
+        (Parts(readbacks=LateIsLost), "had not waited long enough gives a read"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
         (Parts(recorder=EndlessWrite), "a wait has no end"),
@@ -121,6 +182,21 @@ class Doubling(Runtime):
         except DeviceFault:
             super().dispatch(*arguments, **named)
             raise
+
+
+class ClosedTooEarly(Runtime):
+    def close(self, timeout: float | None = 60.0) -> None:
+        self._guard.is_open = False
+        fault = self._reads.finish(timeout)
+        if left := self._buffers.describe_left():
+            warnings.warn(left, ResourceWarning, stacklevel=2)
+        self._give_back()
+        if fault is not None:
+            raise fault
+
+
+def test_a_runtime_that_is_closed_before_its_last_callbacks_is_seen() -> None:
+    assert "ended with RuntimeClosed" in shown(make_runtime=ClosedTooEarly)
 
 
 def test_an_op_that_fails_and_is_carried_out_all_the_same_is_seen() -> None:
@@ -154,3 +230,20 @@ def test_a_leaping_loop_sleeps_for_no_time_and_knows_when_nobody_wakes_it() -> N
 
     with pytest.raises(NeverWoken, match="turns of the loop"):
         run_leaping(turn(), is_real=False)
+
+
+def test_a_loop_that_should_rest_may_have_nothing_scheduled_in_the_end() -> None:
+    async def leave_a_task(seconds: float) -> None:
+        async def turn() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+
+        asyncio.get_running_loop().call_later(seconds, tasks.append, 0)
+        if seconds > 1:
+            tasks.append(asyncio.create_task(turn()))
+
+    tasks: list[Any] = []
+    run_leaping(leave_a_task(1), is_real=False, then_rests=True)
+    assert tasks == [0]
+    with pytest.raises(NeverWoken, match="turns of the loop"):
+        run_leaping(leave_a_task(2), is_real=False, then_rests=True)
