@@ -7,6 +7,7 @@ An op that failed before it did anything can be made again, and counts once.
 """
 
 import asyncio
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -299,7 +300,10 @@ def _by_awaited_sync(here: Troubled) -> None:
 
 def _by_close(here: Troubled) -> None:
     here.read()
-    here.runtime.close()
+    with warnings.catch_warnings():
+        # A buffer is left only if a done callback could not free it, and that is told.
+        warnings.simplefilter("ignore", ResourceWarning)
+        here.runtime.close()
 
 
 _WAYS: Mapping[str, Callable[[Troubled], None]] = {
