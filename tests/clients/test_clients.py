@@ -1,10 +1,12 @@
 """A program shows the same under every client, and each client finds its kind of mistake."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import get_ident
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -16,6 +18,7 @@ from gpusim.ops import Read
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
@@ -161,6 +164,49 @@ def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant
     found = failure("reentrant", parts=parts)
     assert found is not None
     assert "a call inside a callback ended with InternalError" in str(found)
+
+
+class StaysOpen(Runtime):
+    """An error that leaves the block does not close the runtime."""
+
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+
+def test_a_runtime_that_an_error_leaves_open_is_seen_by_closing_alone() -> None:
+    text = "alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(5))
+    case = Case(program=Program.parse(text), device=SIMULATED)
+    factory = RuntimeFactory("simulated", make_runtime=StaysOpen)
+    assert judge(case, factory, MEANING_ONLY).failure is None
+    case = replace(case, client="closing")
+    assert judge(case, factory, MEANING_ONLY).failure is not None
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
+
+
+class OneProcess(Guard):
+    """A forked child may do what its parent may."""
+
+    def check_thread(self) -> None:
+        if get_ident() != self._thread:
+            super().check_thread()
+
+
+class Forking(Runtime):
+    def _assemble_ops(self, parts: Parts) -> None:
+        super()._assemble_ops(parts)
+        self._guard.__class__ = OneProcess
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_that_may_call_is_seen_by_wrong_thread_alone() -> None:
+    case = Case(program=PROGRAM, device=SIMULATED)
+    factory = RuntimeFactory("simulated", make_runtime=Forking)
+    assert judge(case, factory, MEANING_ONLY).failure is None
+    case = replace(case, client="wrong_thread")
+    found = str(judge(case, factory, MEANING_ONLY).failure)
+    assert "a forked child is not refused: free, sync, sync_async, close" in found
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
 
 
 def test_scalars_of_dispatches_and_captures_change_after_the_call() -> None:
