@@ -14,7 +14,7 @@ from typing import Any
 
 from gpusim.errors import DataLost, DeviceFault, DeviceLost
 from gpusim.runtime import Driver, Runtime, Ticket
-from gpusim.runtime.commands import StagingMap
+from gpusim.runtime.commands import DeviceBuffer, StagingMap
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from properties.clients.client import BrokenPromise
 from properties.clients.loops import run_leaping
@@ -36,12 +36,14 @@ class LateDriver:
     """A driver that answers no to the first ``looks`` looks at a map.
 
     A wait with time is granted at once, unless ``looks`` is infinite: then the device hangs, and
-    the time is over at once.
+    the time is over at once.  If ``late`` is the number of a map, the others arrive at once.
     """
 
-    def __init__(self, driver: Any, looks: float) -> None:
+    def __init__(self, driver: Any, looks: float, late: int | None = None) -> None:
         self._driver = driver
         self.looks = looks
+        self._late = late
+        self._maps: list[StagingMap] = []
         self.waited_seconds = 0.0
         """The longest wait so far for a device that hangs."""
         self.looked_at_seconds: list[float] = []
@@ -50,8 +52,15 @@ class LateDriver:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
+        """See ``Driver``."""
+        self._maps.append(self._driver.map(buffer, size_bytes))
+        return self._maps[-1]
+
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
         """See ``Driver``."""
+        if self._is_prompt(mapping):
+            return bool(self._driver.wait(mapping))
         return not self._is_late(seconds) and bool(self._driver.wait(mapping, seconds))
 
     def drain(self, seconds: float | None = None) -> bool:
@@ -60,9 +69,12 @@ class LateDriver:
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
-        while self._is_late(0):
+        while not mapping.is_given_up and not self._is_prompt(mapping) and self._is_late(0):
             await asyncio.sleep(_NAP_SECONDS[self.looks == inf])
         await self._driver.wait_async(mapping)
+
+    def _is_prompt(self, mapping: StagingMap) -> bool:
+        return self._late is not None and self._maps.index(mapping) != self._late
 
     def _is_late(self, seconds: float | None) -> bool:
         if self.looks == inf and seconds is None:
@@ -82,7 +94,7 @@ class Troubled:
     """A runtime of the parts and the policy of ``target``, on the driver of that in trouble.
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
-    soon as the reads are flushed.
+    soon as the reads are flushed.  ``late`` is the only read that is late; None if all are.
     """
 
     def __init__(
@@ -94,6 +106,7 @@ class Troubled:
         errors: tuple[type[DeviceFault], ...] = (),
         reads: int = len(DATA) // PIECE_BYTES,
         loses: bool = False,
+        late: int | None = None,
     ) -> None:
         self.driver = LateDriver(None, looks)
         policy = replace(
@@ -105,12 +118,13 @@ class Troubled:
         )
 
         def around(driver: Driver) -> Any:
-            self.driver = LateDriver(FaultyDriver(driver, *faults), looks)
+            self.driver = LateDriver(FaultyDriver(driver, *faults), looks, late)
             return self.driver
 
         self.runtime: Runtime = target.runtime_around(around, policy)
         self.is_real = not can_be_lost(self.runtime.device)
         self.errors = errors
+        self.late = late
         self.tickets: list[Ticket] = []
         self._loses = loses
         self._reads = reads
