@@ -58,9 +58,13 @@ _FAILING = (
     ("submit", SubmitFailed),
     ("map", MapFailed),
     ("take", MapFailed),
+    ("take", OutOfMemory),
+    ("wait", MapFailed),
     ("encode", SubmitFailed),
 )
 """Calls that fail, with reads under way."""
+_LATE = (None, 0, 1, 2)
+"""Which read a hanging device keeps back; None for all."""
 _UNDONE = (("compile", DeviceFault), ("create_bind_group", OutOfMemory))
 """Calls that fail before their op has done anything."""
 
@@ -77,7 +81,9 @@ class PatientClient(Client):
         self.target.close()
         choices = SeededChoices(f"patient {self._program}")
         for _ in range(_ROUNDS):
-            self._hang(choices.pick([*_WAITS]), choices.pick([*_WAYS]))
+            self._hang(
+                choices.pick([*_WAITS]), choices.pick(_LATE), then=choices.pick([*_WAYS])
+            )
             self._take_time(choices.pick([*_LIMITED]))
             self._be_slow(choices.pick([*_WAYS]), leaves_loop=choices.chance(1, 2))
             self._fail(choices, choices.pick([*_WAYS]))
@@ -90,13 +96,18 @@ class PatientClient(Client):
             way = choices.pick([*_WAYS])
             self._wait(Troubled(self.target, errors=(DeviceLost,), loses=True), way, "is lost")
 
-    def _hang(self, name: str, way: str) -> None:
-        """Wait with a limit for a device that hangs; then it answers, and ``way`` waits again."""
+    def _hang(self, name: str, late: int | None, *, then: str) -> None:
+        """Wait with a limit for a device that hangs, or for one of its reads that does.
+
+        The device then answers, and the reads are waited for again, as ``then`` says.
+        """
         call, seconds = _WAITS[name]
-        here, told = Troubled(self.target, inf), f"{name} on a device that hangs"
+        here, told = Troubled(self.target, inf, late=late), f"{name} on a device that hangs"
         here.read()
         try:
             call(here)
+        except NeverWoken as never:
+            raise BrokenPromise(f"{told} never ends, since {never}") from None
         except WaitTimedOut as late:
             waited = here.driver.waited_seconds
             if not seconds / 2 <= waited <= seconds or f" {seconds} s" not in str(late):
@@ -109,7 +120,7 @@ class PatientClient(Client):
             _check(here, told, (WaitTimedOut,))
             return
         here.driver.looks = 0
-        self._wait(here, way, f"answers, after {name} had not waited long enough")
+        self._wait(here, then, f"answers, after {name} had not waited long enough")
 
     def _take_time(self, name: str) -> None:
         """Wait for several reads, each of which needs more than half of the time for all."""
@@ -180,12 +191,13 @@ def _check(here: Troubled, told: str, errors: tuple[type[DeviceFault], ...]) -> 
     """Check that each read is settled, with its value or one of these errors."""
     if here.broken:
         raise BrokenPromise(f"{told}: {here.broken[0]}")
-    for ticket in here.tickets:
+    for at, ticket in enumerate(here.tickets):
         if not ticket.done():
             raise BrokenPromise(f"{told} leaves a read that is not settled")
         assert ticket.span is not None
         value, (_, start, size_bytes) = ended(ticket), ticket.span
-        if value not in errors and value != DATA[start : start + size_bytes]:
+        may_fail = value in errors and here.late in (None, at)
+        if not may_fail and value != DATA[start : start + size_bytes]:
             raise BrokenPromise(f"{told} gives a read the value {value!r}")
 
 
@@ -322,6 +334,16 @@ async def _value(ticket: Ticket) -> Any:
     return await ticket
 
 
+async def _close_beside(here: Troubled) -> None:
+    """Close, while a task awaits the last read; the task must end too."""
+    task = asyncio.create_task(_value(here.tickets[-1]))
+    await asyncio.sleep(0)
+    try:
+        here.runtime.close(0)
+    finally:
+        await asyncio.gather(task, return_exceptions=True)
+
+
 def _write_much(here: Troubled) -> None:
     x = here.runtime.alloc(QUEUED_BYTES)
     for _ in range(4):
@@ -344,6 +366,11 @@ _WAITS: Mapping[str, tuple[Callable[[Troubled], object], int]] = {
     ),
     "a write": (_write_much, POLICY_SECONDS),
     "close(0)": (lambda here: here.runtime.close(0), 0),
+    "close(None)": (lambda here: here.runtime.close(None), POLICY_SECONDS),
+    "close(0) beside an await": (
+        lambda here: run_leaping(_close_beside(here), is_real=here.is_real),
+        0,
+    ),
     "close(3600)": (lambda here: here.runtime.close(_ASKED_SECONDS), _ASKED_SECONDS),
 }
 """Waits that end without an answer, and the seconds after which each does."""

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from gpusim.errors import DataLost, DeviceFault, DeviceLost
 from gpusim.runtime import Buffer, Driver, Runtime, Ticket
-from gpusim.runtime.commands import StagingMap
+from gpusim.runtime.commands import DeviceBuffer, StagingMap
 from gpusim.runtime.drivers.driver import Receive, Value
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from properties.clients.client import BrokenPromise
@@ -38,13 +38,18 @@ class LateDriver:
     """A driver that answers no to the first ``looks`` looks at a map.
 
     A wait with time is granted at once, unless ``looks`` is infinite: then the device hangs, and
-    the time is over at once.  ``needs_seconds``: how long each wait for a map really takes.
+    the time is over at once.  If ``late`` is the number of a map, the others arrive at once.
+    ``needs_seconds``: how long each wait for a map really takes.
     """
 
-    def __init__(self, driver: Any, looks: float, needs_seconds: float = 0) -> None:
+    def __init__(
+        self, driver: Any, looks: float, late: int | None = None, needs_seconds: float = 0
+    ) -> None:
         self._driver = driver
         self.looks = looks
         self.needs_seconds = needs_seconds
+        self._late = late
+        self._maps: list[StagingMap] = []
         self.waited_seconds = 0.0
         """The longest wait so far for a device that hangs."""
         self.looked_at_seconds: list[float] = []
@@ -55,11 +60,18 @@ class LateDriver:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
+        """See ``Driver``."""
+        self._maps.append(self._driver.map(buffer, size_bytes))
+        return self._maps[-1]
+
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
         """See ``Driver``."""
-        if self._is_late(seconds) or not self._has_time(seconds):
+        if self._is_prompt(mapping):
+            seconds = None
+        elif self._is_late(seconds):
             return False
-        has_arrived = bool(self._driver.wait(mapping, seconds))
+        has_arrived = self._has_time(seconds) and bool(self._driver.wait(mapping, seconds))
         if has_arrived:
             self._arrived.append(mapping)
         return has_arrived
@@ -70,7 +82,7 @@ class LateDriver:
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
-        while self._is_late(0):
+        while not mapping.is_given_up and not self._is_prompt(mapping) and self._is_late(0):
             await asyncio.sleep(_NAP_SECONDS[self.looks == inf])
         await asyncio.sleep(self.needs_seconds)
         await self._driver.wait_async(mapping)
@@ -88,6 +100,9 @@ class LateDriver:
         if self.needs_seconds:
             time.sleep(self.needs_seconds if has_time else seconds or 0)
         return has_time
+
+    def _is_prompt(self, mapping: StagingMap) -> bool:
+        return self._late is not None and self._maps.index(mapping) != self._late
 
     def _is_late(self, seconds: float | None) -> bool:
         if self.looks == inf and seconds is None:
@@ -107,8 +122,8 @@ class Troubled:
     """A runtime of the parts and the policy of ``target``, on the driver of that in trouble.
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
-    soon as the reads are flushed.  ``needs_seconds``: see ``LateDriver``; ``policy_seconds`` is
-    how long the policy then lets the runtime wait.
+    soon as the reads are flushed.  ``late`` is the only read that is late; None if all are.
+    ``needs_seconds``: see ``LateDriver``; ``policy_seconds`` is how long the policy then waits.
     """
 
     def __init__(
@@ -120,6 +135,7 @@ class Troubled:
         errors: tuple[type[DeviceFault], ...] = (),
         reads: int = len(DATA) // PIECE_BYTES,
         loses: bool = False,
+        late: int | None = None,
         needs_seconds: float = 0,
         policy_seconds: int | None = None,
     ) -> None:
@@ -133,12 +149,13 @@ class Troubled:
         )
 
         def around(driver: Driver) -> Any:
-            self.driver = LateDriver(FaultyDriver(driver, *faults), looks, needs_seconds)
+            self.driver = LateDriver(FaultyDriver(driver, *faults), looks, late, needs_seconds)
             return self.driver
 
         self.runtime: Runtime = target.runtime_around(around, policy)
         self.is_real = not can_be_lost(self.runtime.device)
         self.errors = errors
+        self.late = late
         self.tickets: list[Ticket] = []
         self.broken: list[str] = []
         """What done callbacks have met that they should not."""

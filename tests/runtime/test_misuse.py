@@ -155,6 +155,19 @@ MAKING: list[Row] = [
         ProgramError,
         "staging_buffers=nan",
     ),
+    (
+        "a policy of two words",
+        lambda at: Policy(name="my policy"),
+        ProgramError,
+        "name='my policy'",
+    ),
+    ("a policy of no word", lambda at: Policy(name=""), ProgramError, "name=''"),
+    (
+        "a field twice",
+        lambda at: Runtime("simulated", "ring batch_commands=3 batch_commands=4"),
+        ProgramError,
+        "gives 'batch_commands' twice",
+    ),
     ("a capacity of None", lambda at: Policy(uniform_slots=None), ProgramError, "=None"),  # type: ignore[arg-type]
     ("a flag of a word", lambda at: Policy(merge_passes="no"), ProgramError, "'no'"),  # type: ignore[arg-type]
     (
