@@ -339,6 +339,7 @@ class WrongThreadClient(Client):
             name: partial(call, at, at.runtime) for name, call in METHODS.items()
         }
         calls["close"] = at.runtime.close
+        calls |= {f"replay of {name}": each.replay for name, each in self.target.graphs.items()}
         if self._ticket is not None and not self._ticket.done():
             calls |= {name: partial(wait, at) for name, wait in WAITS.items()}
         names = not_refused_in_child(calls)
