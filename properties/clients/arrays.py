@@ -48,7 +48,8 @@ _BITS = (None, (WORD_BYTES - 1, 0x80), (0, 0x01))
 """What an array that a read fills holds before: nothing of the kind, or the same words but for
 their sign bit, which leaves equal floats equal, or their lowest bit; by byte and bit."""
 _MANY_PIECES, _MOST_PIECES = 100, 300
-"""A read of so many words is often done in pieces, and at most in so many: no byte counts them."""
+"""A read of 100 words or more is often done in pieces, at most 300: too many for a byte to count.
+"""
 
 
 def drawn_for(op: Op) -> SeededChoices:
@@ -243,7 +244,7 @@ class OwnArraysClient(Client):
     def _in_words(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
-        """A read for each word, as of a table: hundreds may share a page."""
+        """A read for each word; hundreds of these reads may share a page."""
         end = op.offset + op.size_bytes
         starts = range(op.offset, end, WORD_BYTES)[:_MOST_PIECES] or [op.offset]
         ends = [*starts[1:], end]

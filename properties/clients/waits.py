@@ -22,10 +22,10 @@ from properties.clients.troubled import (
 )
 
 LATE_LOOKS = 60
-"""How many looks find a slow device late: more than any list of delays has."""
+"""How many looks find a slow device late: more than a running loop has different delays."""
 _MOST_POLLS = 20_000
 _GAP_SECONDS = (0.001, 0.1)
-"""How often a running loop may look at last."""
+"""The least and the most time between the last two looks of a running loop."""
 _ASKED_SECONDS = 3600
 LEAST_SECONDS = 1
 """The least time to which a policy limits waits."""
@@ -131,8 +131,8 @@ def _check_gaps(looks: Sequence[float]) -> None:
     is_slowing = all(later > earlier - least / 2 for earlier, later in pairwise(gaps))
     if not is_slowing or not least <= gaps[-1] <= most:
         raise BrokenPromise(
-            f"a running loop must poll less and less often, down to each {most} s at most: after "
-            f"{len(looks)} polls in vain it polls each {gaps[-1]:.4f} s"
+            f"a running loop must poll less and less often, at last every {least} to {most} s: "
+            f"after {len(looks)} polls in vain it polls every {gaps[-1]:.4f} s"
         )
 
 
