@@ -13,6 +13,7 @@ from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.staging import StagingPage
 from properties.clients.loops import NeverWoken, run_leaping
 from properties.model.case import PLAIN, Case, parse_device
 from properties.mutants.mutant import Overlay, around_driver
@@ -71,6 +72,23 @@ class Impatient(Readbacks):
         super().settle_through(ticket, seconds if seconds is None else 0)
 
 
+class GivenUpInPart(Readbacks):
+    """A late close gives up the reads that have arrived, too."""
+
+    def give_up(self, fault: DeviceFault) -> None:
+        self.fail_all(fault)
+
+
+class AwaitedOn(Readbacks):
+    """Nobody tells the tasks that await a read that it was given up."""
+
+    def fail(self, page: StagingPage, fault: DeviceFault) -> None:
+        mapping = page.mapping
+        super().fail(page, fault)
+        if mapping is not None:
+            mapping.is_given_up = False
+
+
 class SilentClose(Reads):
     def finish(self, seconds: float | None) -> DeviceFault | None:
         fault = super().finish(seconds)
@@ -94,6 +112,8 @@ class EndlessWrite(Recorder):
         (Parts(readbacks=Restless), "a running loop must poll less and less often"),
         (Parts(readbacks=FailuresStay), "leaves a read that is not settled"),
         (Parts(readbacks=Impatient), "waits 0"),
+        (Parts(readbacks=GivenUpInPart), "gives a read the value"),
+        (Parts(readbacks=AwaitedOn), "a task waits on"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
         (Parts(recorder=EndlessWrite), "a wait has no end"),
