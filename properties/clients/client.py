@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,6 +69,8 @@ class Client(Forwarding):
 _TURNS = 4
 _SOON: Sequence[Any] = (0, 1e-9, 1e-6, np.float32(0))
 """Timeouts in seconds that end before the device can answer."""
+LONG: Sequence[Any] = (None, None, None, inf, 10**400)
+"""Timeouts in seconds that never end; None is that of the policy."""
 
 
 class AskingClient(Client):
@@ -125,7 +128,7 @@ class AskingClient(Client):
                 seconds = _SOON[position // 2 % len(_SOON)]
                 with told_seconds(seconds):
                     ticket.result(timeout=seconds)
-            ticket.result()
+            ticket.result(LONG[position % len(LONG)])
         except DeviceFault:
             # A read's own error is shown by the read; any other error belongs to this call.
             if not ticket.done():

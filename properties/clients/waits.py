@@ -205,13 +205,15 @@ async def _value(ticket: Ticket) -> Any:
 
 
 async def _close_beside(here: Troubled) -> None:
-    """Close, while a task awaits the last read; the task must end too."""
+    """Close, while a task awaits the last read; the task must end before the policy ends it."""
     task = asyncio.create_task(_value(here.tickets[-1]))
     await asyncio.sleep(0)
     try:
         here.runtime.close(0)
     finally:
         await asyncio.gather(task, return_exceptions=True)
+        if asyncio.get_running_loop().time() >= POLICY_SECONDS:
+            raise BrokenPromise("a task waits on for a read that a close has given up")
 
 
 def _write_much(here: Troubled) -> None:

@@ -15,6 +15,7 @@ from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.staging import StagingPage
 from properties.clients.loops import NeverWoken, run_leaping
 from properties.model.case import PLAIN, Case, parse_device
 from properties.mutants.mutant import Overlay, around_driver
@@ -127,6 +128,23 @@ class LateIsLost(Readbacks):
             raise
 
 
+class GivenUpInPart(Readbacks):
+    """A late close gives up the reads that have arrived, too."""
+
+    def give_up(self, fault: DeviceFault) -> None:
+        self.fail_all(fault)
+
+
+class AwaitedOn(Readbacks):
+    """Nobody tells the tasks that await a read that it was given up."""
+
+    def fail(self, page: StagingPage, fault: DeviceFault) -> None:
+        mapping = page.mapping
+        super().fail(page, fault)
+        if mapping is not None:
+            mapping.is_given_up = False
+
+
 class SilentClose(Reads):
     def finish(self, seconds: float | None) -> DeviceFault | None:
         fault = super().finish(seconds)
@@ -156,6 +174,8 @@ class EndlessWrite(Recorder):
         (Parts(readbacks=TimeForEach), "waits for more than 0.002 s in all"),
         (Parts(readbacks=AwaitedTimeForEach), "waits for more than"),
         (Parts(readbacks=LateIsLost), "had not waited long enough gives a read"),
+        (Parts(readbacks=GivenUpInPart), "gives a read the value"),
+        (Parts(readbacks=AwaitedOn), "a task waits on"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
         (Parts(recorder=EndlessWrite), "a wait has no end"),
