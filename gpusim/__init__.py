@@ -1,7 +1,7 @@
 """gpusim: a batched WebGPU compute runtime, and the judge of such runtimes.
 
-The import gives the vocabulary, and loads neither wgpu nor the runtime: the names in ``_LATE`` are
-imported when they are first used.  Every name that a user of the runtime has to write is here.
+The import loads neither wgpu nor the runtime: the names in ``_LATE`` are imported when they are
+first used.  Every name that a user of the runtime has to write is here.
 """
 
 from typing import TYPE_CHECKING, Any

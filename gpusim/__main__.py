@@ -1,4 +1,4 @@
-"""``python -m gpusim``: the command line; the one file here that may import the judge."""
+"""``python -m gpusim``: the command line.  Only this file and ``testing`` import the judge."""
 
 import sys
 

@@ -19,7 +19,7 @@ from gpusim.errors import NoDevice, meant
 
 SIMULATED = "simulated"
 DAWN = "dawn"
-"""Dawn, through the package wgpudawn, which has wgpu-py's interface; never the best."""
+"""Dawn, through the package wgpudawn, which has wgpu-py's interface; ``best`` never means Dawn."""
 BEST = "best"
 INSTALL = (
     "on Debian and Ubuntu: apt-get install mesa-vulkan-drivers libegl1 libgl1-mesa-dri; "
@@ -69,7 +69,7 @@ def find_adapter(name: str = BEST) -> Adapter:
             return adapter
     known = [adapter.name for adapter in found]
     missing = what_dawn_misses if is_dawn else what_is_missing
-    # A name such as "dawn:7" may be one too many where Dawn misses nothing.
+    # Nothing is missing if Dawn works and only the number is too high, such as in "dawn:7".
     probably = (is_name(name) and missing()) or meant(name, known, "a misspelling")
     there = ", ".join(known)
     raise NoDevice(
@@ -162,9 +162,9 @@ def _enumerate() -> list[Any]:
 def _ask_wgpu() -> tuple[list[Any], str]:
     """wgpu's adapters; or none, and why wgpu cannot be used.
 
-    They are enumerated once in a process.  wgpu has one GL context, and each enumeration gives
-    new adapters of it, each with its own lock.  wgpu-py polls each device on a thread of its own,
-    so two devices of different enumerations abort the process ("BadAccess" in wgpu-hal 29,
+    The adapters are enumerated once in a process.  wgpu has one GL context, and each enumeration
+    gives new adapters of it, each with its own lock.  wgpu-py polls each device on a thread of its
+    own, so two devices of different enumerations abort the process ("BadAccess" in wgpu-hal 29,
     ``gles::egl::AdapterContext::lock``).
     """
     with _a_runtime_dir():
@@ -180,8 +180,8 @@ def _ask_wgpu() -> tuple[list[Any], str]:
 def _ask_dawn() -> tuple[list[Any], str]:
     """Dawn's adapters of the backends known here; or none, and why Dawn cannot be used.
 
-    They are new each time, since an adapter of Dawn gives only one device (specification, section
-    4.3 "GPUAdapter": it is consumed then).
+    The adapters are new each time, since each gives only one device (specification, section 4.3
+    "GPUAdapter": it is consumed then).
     """
     with _a_runtime_dir():
         try:
@@ -197,7 +197,7 @@ def _ask_dawn() -> tuple[list[Any], str]:
 
 @contextmanager
 def _a_runtime_dir() -> Iterator[None]:
-    """Set XDG_RUNTIME_DIR in the block: without it Mesa's EGL complains on stderr."""
+    """Have XDG_RUNTIME_DIR set in the block: without it Mesa's EGL complains on stderr."""
     if _RUNTIME_DIR in os.environ:
         yield
         return

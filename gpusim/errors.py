@@ -1,4 +1,4 @@
-"""The errors that gpusim raises on purpose, by whose fault they are.
+"""The errors that gpusim raises on purpose, grouped by whose fault they are.
 
 The fault is the program's, the device's, or ours.  Nothing of gpusim is imported here.  The
 compiler of WGSL, its checks and the judge define further errors of their own.

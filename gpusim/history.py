@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 CRASH = "crash: "
-"""The prefix of an error that the contract does not have."""
+"""Stands before the name of an error class that the contract does not have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The ops a program is made of: one frozen class a verb, and one table that describes them.
+"""The ops a program is made of: one frozen class for each verb, and one table of all verbs.
 
 The table says of each op what its operands are, which names it makes and frees, and which
 bytes it reads and writes.  The text form, the wire, effects, the shrinker and the judge read
@@ -282,7 +282,6 @@ VERBS: Mapping[type[Op], Verb] = {
         Verb(kind=Replay),
     )
 }
-"""The table: every op that there is."""
 HOST_WRITES = tuple(verb.kind for verb in VERBS.values() if verb.writes and not verb.reads)
 """The ops that bring bytes from the host."""
 
@@ -304,7 +303,7 @@ def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
 
 
 def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) -> AnyOp:
-    """The op with its operands changed by their kind; the op itself if it has none of the kinds."""
+    """The op, each operand changed by the function that ``changes`` has for its kind, if any."""
     plain: Op = op
     fields_of = VERBS[type(plain)].operands.items()
     changed = {

@@ -35,11 +35,11 @@ _NAMED: Mapping[Operand, Callable[[Any], Iterable[str]]] = {
     Operand.COMMANDS: lambda commands: (name for op in commands for name in buffers_of(op)),
     Operand.BINDINGS: lambda pairs: (name for pair in pairs for name in pair),
 }
-"""The buffers that an operand names."""
+"""Finds the buffers that an operand names, by the operand's kind."""
 
 
 def _namer(verb: Verb) -> Callable[[Any], tuple[str, ...]]:
-    """The function that finds the buffers in ops of one kind; made once a kind, for speed."""
+    """The function that finds the buffers in ops of one kind; made only once, for speed."""
     named = [(name, what) for name, what in verb.operands.items() if what in _NAMED]
     if not named:
         return lambda op: ()
@@ -72,15 +72,14 @@ def renamed(op: AnyOp, names: Mapping[str, str]) -> AnyOp:
         op,
         {
             Operand.BUFFER: new,
-            Operand.BUFFERS: lambda bound: tuple([_bound_to(each, new) for each in bound]),
+            Operand.BUFFERS: lambda bound: tuple([_bound_renamed(each, new) for each in bound]),
             Operand.COMMANDS: each_command(lambda command: renamed(command, names)),
             Operand.BINDINGS: lambda pairs: tuple((new(old), new(other)) for old, other in pairs),
         },
     )
 
 
-def _bound_to(bound: Bound, new: Callable[[str], str]) -> Bound:
-    """``bound`` with its buffer renamed."""
+def _bound_renamed(bound: Bound, new: Callable[[str], str]) -> Bound:
     return new(bound) if isinstance(bound, str) else bound._replace(buffer=new(bound.buffer))
 
 
@@ -92,8 +91,8 @@ def captures_of(ops: Iterable[Op]) -> dict[str, Capture]:
 def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
     """The commands that ``replay`` runs, as ops of their own.
 
-    Dispatches without an entry keep the scalars of the capture, though a replay with a wrong
-    number of entries is refused when run.
+    A dispatch without an entry keeps the scalars of the capture.  When run, a replay with a wrong
+    number of entries is refused.
     """
     entries = iter(replay.scalars or ())
     commands = (_with_scalars(command, entries) for command in capture.commands)

@@ -95,7 +95,7 @@ def check(
         make_target: an adapter's class, or a target's name as in ``gpusim fuzz --target``.
         examples: the number of programs; program ``i`` follows from ``seed`` and ``i`` alone.
         seconds: stop after so long; without ``examples`` and ``seconds``, after 200 programs.
-        device: a name that ``gpusim devices`` shows; by default GPUSIM_DEVICE's, or the best.
+        device: a name that ``gpusim devices`` shows; by default that in GPUSIM_DEVICE, or the best.
         policy: a preset's name, for our own runtime; by default all in turn.
         kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
         shrink_seconds: how long shrinking the failing program may take.
@@ -178,7 +178,7 @@ def fuzz(
         seconds, programs: stop after so long or so many; by default after 60 seconds.
         workers: the number of worker processes, each with a device.
         findings: stop after so many different findings.
-        scheduler: the simulated device's; by default all in turn.
+        scheduler: of the simulated device; by default all in turn.
         faults: let the device fail now and then.
         adversary: disturb the target's device (docs/JUDGING.md).
         kernels: a module or .py file whose ``KERNELS`` are used too.
@@ -226,13 +226,13 @@ def replay(
         path: the file that a session or ``check`` saved.
         make_target: the target to run; a finding of a built-in target needs none.  An adapter's
             class replaces the recorded target; a name must be the recorded name.
-        device: replaces the finding's.
-        policy: a preset's name; replaces the finding's.
+        device: replaces the device of the finding.
+        policy: a preset's name; replaces the policy of the finding.
         kernels: the kernels of the finding's program, if it uses any of your own.
         trust: load any target and kernels that the file names.
 
     Raises:
-        TargetFailed: it still fails.
+        TargetFailed: the finding still fails.
         Untrusted: the file names code that no argument names; the message says which.
         NoDevice: there is no such device.
         ProgramError: the file is malformed, or its target or kernels cannot be loaded.
@@ -278,7 +278,7 @@ def _judge_finding(
 
     place, own = _kernels_of(kernels)
     make = maker_of(make_target)
-    # Objects in the arguments go before the names in the file.
+    # An object in the arguments replaces the name in the file.
     target = make_target if make is None else recorded.case.target
     given = {
         "device": device,
@@ -372,7 +372,7 @@ def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
-    """The place of the kernels, if one is given; or the given kernels and the built-in ones."""
+    """The place, if ``kernels`` names a place; else the given kernels beside the built-in ones."""
     if isinstance(kernels, str):
         return kernels, None
     given = tuple(kernels)

@@ -17,9 +17,9 @@
 Lists are joined by commas.  ``-`` is an empty list or no data; data is hexadecimal; a float has
 Python's shortest form; ``#`` starts a comment.  A dispatch binds a buffer whole, or from one byte
 up to another.  A replay first gives the scalars of each dispatch, separated by semicolons: ``_``
-keeps the capture's, and a single ``*`` keeps all of them.  Then come pairs ``OLD=NEW`` of buffers.
-Reading what was written gives the same op.  The kind of an operand says how it is written, so no op
-has code of its own here.  Nothing here runs anything.
+keeps the captured scalars of one dispatch, and a single ``*`` those of all.  Then come pairs
+``OLD=NEW`` of buffers.  Reading what was written gives the same op.  The kind of an operand says
+how it is written, so no op has code of its own here.  Nothing here runs anything.
 """
 
 from collections.abc import Callable

@@ -198,7 +198,7 @@ class _Beside:
     def __init__(self, case: Case, target: RuntimeTarget) -> None:
         self._kernels = with_twins(target.kernels)
         self._target = target.another(self._kernels)
-        # A fault must be met while an op of the runtime is under way that is to show it.
+        # Else the second runtime could meet a fault while an op of the first is under way.
         self._may_step = case.device.is_simulated and not case.device.shown_faults
         program = other_program(case.program, self._kernels)
         self._case = replace(case, program=program, client=PLAIN)

@@ -24,7 +24,7 @@ from reference.memory import Block, part_of
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
-    """Refuse a negative size, and one past the device's limit or past the budget."""
+    """Refuse a negative size, and a size past the device's limit or past the budget."""
     if size_bytes < 0:
         raise OutOfRange(
             f"cannot allocate {size_bytes} bytes because a size is at least 0 "
@@ -149,7 +149,7 @@ def check_bound(
 def _check_parts(
     kernel: Kernel, buffers: Sequence[Bound], whole: Sequence[Block], limits: Limits
 ) -> tuple[Block, ...]:
-    """Refuse a part that reaches out of its buffer or is not aligned; gives what is bound."""
+    """Refuse a part that reaches out of its buffer or is not aligned; returns the bound blocks."""
     for buffer, block in zip(buffers, whole, strict=True):
         if isinstance(buffer, Part):
             check_range(buffer.buffer, block, buffer.offset, buffer.size_bytes)
@@ -175,7 +175,7 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
-    """Refuse two bindings of a buffer if only one writes it, or if both write one of its words."""
+    """Refuse two bindings of a buffer if only one writes, or if both write the same word."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     pairs = ((before, each) for at, each in enumerate(bindings) for before in bindings[:at])
     for (one, first, block), (other, second, further) in pairs:
@@ -187,8 +187,8 @@ def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Blo
         if len(accesses) == 2 or start < end:
             raise InvalidBinding(
                 f"cannot bind {_told(second)} as {other.name} of {kernel.name} because "
-                f"{_told(first)} is bound as {one.name}, and written (probably the result needs a "
-                "buffer of its own)"
+                f"{_told(first)} is bound as {one.name}, and one of the two is written (probably "
+                "the result needs a buffer of its own)"
             )
 
 
@@ -232,6 +232,6 @@ def check_grid(kernel: Kernel, grid: Grid, limits: Limits) -> None:
         )
     if groups > most**3:
         raise LimitExceeded(
-            f"cannot dispatch {kernel.name} over {grid} because a device of {most} workgroups a "
-            f"dimension never runs {groups} (probably the grid counts threads)"
+            f"cannot dispatch {kernel.name} over {grid} because a device of {most} workgroups "
+            f"in each dimension never runs {groups} (probably the grid counts threads)"
         )

@@ -37,7 +37,7 @@ def apply_kernel(
             for parameter, value in zip(kernel.scalars, scalars, strict=True)
         ]
     )
-    error_bound = _error_bound_before(kernel, blocks, arrays, values)
+    error_bound = _error_bound_of_result(kernel, blocks, arrays, values)
     groups = math.prod(grid)
     run_over = grid if kernel.takes_grid else groups
     other = [array.copy() for array in arrays] if kernel.varied else []
@@ -102,16 +102,16 @@ def _view(block: Block, binding: Binding) -> Array:
     return array
 
 
-def _error_bound_before(
+def _error_bound_of_result(
     kernel: Kernel, blocks: Sequence[Block], arrays: tuple[Array, ...], values: tuple[Any, ...]
 ) -> float:
     """The error bound of the kernel's results, from its inputs: 0 means exact.
 
     The bound is infinite if integer arithmetic, or a kernel that ``cancels``, gets an input that is
-    not exact.  It is also infinite if an input is a subnormal float, since WGSL lets it become
-    zero.  Without ``special_floats``, NaN and infinite inputs make it infinite too, and so do
-    inputs so large or small that a result could be subnormal or infinite (WGSL specification,
-    "Floating Point Evaluation").
+    not exact.  A subnormal float as input makes the bound infinite too, since WGSL lets that float
+    become zero.  Without ``special_floats``, NaN and infinite inputs do the same, and inputs whose
+    size lets a result become subnormal or infinite (WGSL specification, "Floating Point
+    Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)

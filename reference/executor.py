@@ -1,4 +1,4 @@
-"""The reference executor: one method an op, each done at once and for good.
+"""The reference executor: it has a method for each op, and does each op at once.
 
 It decides what a program means and which of its ops are refused.  There is no
 queue, no batch and nothing pending here: ``flush`` and ``sync`` do nothing, and a

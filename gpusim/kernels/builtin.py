@@ -1,6 +1,6 @@
 """The kernels that come with gpusim, for programs to name, and registries of kernels.
 
-The integer kernels are exact, and no two of them commute.  Each mixes the buffers that it writes,
+The integer kernels are exact, and no two of them commute.  Each computes new words from the old,
 so a dispatch that is reordered, lost, doubled or given wrong scalars changes the answer.  A float
 kernel states the relative error of one application.  A registry is a value: adding a kernel makes a
 new registry, so no test changes the registry of the next.
@@ -35,7 +35,7 @@ AFFINE = Kernel(
     body="    if (i < arrayLength(&x)) { x[i] = args.a * x[i] + args.b; }",
     meaning=_affine,
 )
-"""x <- a*x + b modulo 2^32, a word a lane."""
+"""x <- a*x + b modulo 2^32, one word for each lane."""
 
 
 def _fold(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -175,7 +175,7 @@ EXCHANGE = Kernel(
 
 
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
-    """Adds once for each word, not for each group: a grid read on the GPU may have any size."""
+    """Adds once for each word, not once for each group, since the GPU may read a huge grid."""
     (x,) = arrays
     (a,) = scalars
     first = np.arange(len(x), dtype=np.uint64)

@@ -70,4 +70,4 @@ COPY_BYTES = Kernel(
     ),
     meaning=_copy_bytes,
 )
-"""dst[dst_at : +size] <- src[src_at : +size] in bytes, one word of dst a lane."""
+"""dst[dst_at : +size] <- src[src_at : +size] in bytes, one word of dst for each lane."""

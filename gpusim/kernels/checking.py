@@ -24,7 +24,7 @@ def check(
     arithmetic: bool,
     orders: int,
 ) -> tuple[ShaderReport, ...]:
-    """As ``Kernel.check``."""
+    """See ``Kernel.check``."""
     groups = (grid, 1, 1) if isinstance(grid, int) else grid
     if len(buffers) != len(kernel.buffers):
         raise ProgramError(

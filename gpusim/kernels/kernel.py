@@ -36,7 +36,6 @@ _INTEGER_RANGES: dict[Dtype, tuple[int, int]] = {
 }
 _PACK_CODES: dict[Dtype, str] = {"u32": "I", "i32": "i", "f32": "f"}
 F32_MAX = float(np.finfo(np.float32).max)
-"""The largest f32."""
 _UNORDERED = (str, bytes, bytearray, memoryview, Set)
 
 
@@ -174,17 +173,17 @@ class Kernel:
         meaning: Meaning | None = None,
         tolerance: float | None = None,
     ) -> "Kernel":
-        """A kernel of a whole WGSL text, which gives its bindings, scalars and workgroup size.
+        """A kernel of a whole WGSL text; the text gives its bindings, scalars and workgroup size.
 
         ``entry_point`` may be left out if the text has only one.  A storage binding whose scalars
         are all f32, or all i32, has that type; every other has u32.  A uniform buffer becomes
-        scalars ``word0``, ``word1`` and so on, padding among them.  Without a ``meaning``, the
+        scalars ``word0``, ``word1`` and so on, padding included.  Without a ``meaning``, the
         kernel means the WGSL, compiled to NumPy.  The simulated device runs the same NumPy, so a
         session there judges orders and not arithmetic.  ``tolerance`` is by default 2^-20 if a
         buffer has floats.
 
         Raises:
-            ProgramError: the text is not valid, or a binding is of another kind.
+            ProgramError: the text is not valid, or a kernel cannot have its bindings.
         """
         # Imported here, so that the compiler is loaded only if such a kernel is made.
         from gpusim.kernels import shaders
@@ -280,7 +279,7 @@ class Kernel:
         return payload + groups.to_bytes(4, "little") if self.guarded else payload
 
     def _floats_fit(self, scalars: Sequence[int | float]) -> bool:
-        # A float just past the largest is not refused: packing rounds it down.
+        # Packing would not refuse a float just past the largest: it rounds that float down.
         return all(abs(scalars[at]) <= F32_MAX for at in self._float_positions)
 
     def check(

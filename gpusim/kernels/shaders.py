@@ -64,7 +64,7 @@ def buffers_of(entry: Entry) -> list[dict[str, Any]]:
 
 
 def scalars_of(entry: Entry) -> list[tuple[str, str]]:
-    """The names and types of the scalars that fill the uniform buffer, padding among them.
+    """The names and types of the scalars that fill the uniform buffer, padding included.
 
     Raises:
         ProgramError: there are several uniform buffers, or one holds half floats.
@@ -82,8 +82,8 @@ def scalars_of(entry: Entry) -> list[tuple[str, str]]:
     for offset, leaf in leaves_of(kind):
         if leaf not in _WORDS:
             raise ProgramError(
-                f"cannot take {uniforms[0].name} because a scalar is a word, and {leaf} is none "
-                "(probably f32 can take its place)"
+                f"cannot take {uniforms[0].name} because it holds {leaf}, and a scalar is u32, "
+                f"i32 or f32 (probably f32 can take the place of {leaf})"
             )
         words[offset // _WORD_BYTES] = leaf
     return [(f"word{number}", word) for number, word in enumerate(words)]
@@ -121,15 +121,15 @@ def _literal(argument: Any, name: str) -> Literal:
 
 
 def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[int, int, str]]:
-    """The edits that rename the entry point to ``main``, and another function ``main``."""
+    """The edits that rename the entry point to ``main``, and an old ``main`` to ``NAME_other``."""
     name = entry.point.name
     if name == _MAIN:
         return []
     declared = [node.name for node in module.unit.declarations if isinstance(node, Function)]
     if _MAIN in [token.text for token in tokens] and _MAIN not in declared:
         raise ProgramError(
-            f"cannot rename {name} to 'main' because another thing is called 'main' (probably "
-            "that can have another name)"
+            f"cannot rename {name} to 'main' because something else is called 'main' (probably "
+            "it can have another name)"
         )
     swapped = {name: _MAIN, _MAIN: f"{name}_other"}
     return [
@@ -140,7 +140,7 @@ def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[
 
 
 def meaning_of(entry: Entry, *, varied: bool = False) -> Any:
-    """What an entry point means, as a kernel's meaning that takes the grid."""
+    """The meaning of a kernel made of an entry point; it takes the grid."""
     point = entry.point
 
     def meaning(arrays: Sequence[Any], scalars: Sequence[Any], grid: tuple[int, int, int]) -> None:

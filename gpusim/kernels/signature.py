@@ -46,7 +46,7 @@ def check_dtype(what: str, dtype: object) -> None:
 
 
 def check_access(what: str, access: object, dtype: str, atomic: object) -> None:
-    """Raise if ``access`` is neither read nor read_write, or if an atomic is no written integer."""
+    """Raise unless ``access`` is read or read_write; an atomic must be read_write, and no float."""
     if access not in ("read", "read_write"):
         raise ProgramError(
             f"cannot make {what} with access={access!r} because it is 'read' or 'read_write' "
@@ -69,7 +69,7 @@ def check_least(what: str, least_bytes: object) -> None:
 
 
 def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any, ...]:
-    """The bindings or the scalars of a kernel as a tuple; raise if two share a name."""
+    """The bindings or scalars as a tuple; raise if one is not a ``kind``, or two share a name."""
     entries = tuple(given) if isinstance(given, list | tuple) else None
     if entries is None or not all(isinstance(entry, kind) for entry in entries):
         raise ProgramError(

@@ -73,7 +73,8 @@ class Adversary {
     return step;
   }
 
-  // Settles one held promise, after the device's own promises, so that its speed decides nothing.
+  // Settles one held promise, after the device's own promises, so that the device's speed decides
+  // nothing.
   async advance() {
     // While it waits for the device, the program may ask for more.
     while (this.held.some((each) => !("outcome" in each))) {

@@ -32,7 +32,7 @@ class Adversary:
         self.has_lost_device = False
         """Whether the adversary has destroyed the device, as planned."""
         self._pumped_by: Callable[..., Any] | None = None
-        """Schedules a call in the event loop whose turns settle held promises; None without one."""
+        """Schedules a call in the event loop that settles held promises; None if no loop does."""
         self.begin(None)
 
     def begin(
@@ -94,7 +94,7 @@ class Adversary:
             self._is_advancing = False
 
     def _begin_pumping(self, loop_call: Callable[..., Any] | None) -> None:
-        """Have the running event loop settle held promises, at most one a turn."""
+        """Have the running event loop settle held promises, at most one in each turn."""
         if loop_call is not None and loop_call != self._pumped_by:
             self._pumped_by = loop_call
             loop_call(self._pump, loop_call)
@@ -185,7 +185,7 @@ class HeldPromise(wgpu.GPUPromise):  # type: ignore[misc]
             self.error = error
 
     def settle(self) -> None:
-        """Settle, as the device did."""
+        """Settle with ``error`` if there is an error, else with the device's value."""
         self._adversary = None
         if self.error is not None:
             self._wgpu_set_error(self.error)

@@ -22,7 +22,7 @@ Disturb = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 _UNREADABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 """The errors that ``about`` raises for arguments that the device will refuse itself."""
 _FORGOTTEN_EARLY = ("GPUComputePassEncoder", "GPURenderPassEncoder")
-"""Passes, which are forgotten at their end, so that their collection is no event."""
+"""Passes are forgotten when they end, so their collection is no event."""
 _device_numbers = count(1)
 
 
@@ -178,7 +178,7 @@ def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[
 
 
 def _setting(native: Callable[..., Any], sets: Callable[..., None]) -> Callable[..., Any]:
-    """The method that makes a call which only sets something."""
+    """The method that makes the call, then runs ``sets``."""
 
     @wraps(native)
     def method(self: Any, *arguments: Any, **named: Any) -> Any:

@@ -33,10 +33,10 @@ def run(
 ) -> int:
     """Run a program with its arguments under the sanitizer; returns the exit status.
 
-    Each of ``others`` gets a function, and calls it with each device of another package than wgpu.
+    Each of ``others`` gets a function, and calls it with each device of a package other than wgpu.
 
-    Reports go to stderr as they are found, past any capture of the program's; with ``as_json``
-    each is one line of JSON on stdout once the program has ended.
+    Reports go to stderr as they are found, even if the program captures ``sys.stderr``.  With
+    ``as_json``, each is instead one line of JSON on stdout once the program has ended.
     """
     # The program may replace stderr, as pytest does.
     with os.fdopen(os.dup(2), "w") as out:
@@ -87,7 +87,7 @@ def _take(device: Any, take: Take) -> None:
 
 
 def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take: Take) -> None:
-    """Give an object a subclass whose named methods show ``take`` what they hand out."""
+    """Have the function beside each of ``methods`` see what that method of ``thing`` hands out."""
     base = type(thing)
     if hasattr(base, "_shows"):
         return

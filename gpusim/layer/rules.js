@@ -2,8 +2,9 @@
 // the same words, on the same events.  Two rules of docs/SANITIZE.md are Python's alone: in JavaScript
 // unmap() detaches the views, and finish() raises nothing.
 //
-// A check has a method for each kind of event that it looks at, which gives findings; the scene is as
-// it was before the event.  Pure: nothing here calls a device or prints.
+// A check has a method for each kind of event that it looks at, which gives findings.  The scene is as
+// it was before the event; only the command that an event records is in the scene already.  Pure:
+// nothing here calls a device or prints.
 
 import { RECORDED, Scene, nameOf, overwritesOf, readsOf, shown } from "./scene.js";
 
@@ -276,7 +277,7 @@ class GrowingBuffers {
       if (steps.length < FEWEST_FORGOTTEN || late.length < FEWEST_FORGOTTEN / 4) continue;
       const total = buffers.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
       const what = `${buffers.length} buffers of ${total} bytes are neither destroyed nor collected`;
-      const finding = `${what}, and nothing uses them any more; ${steps.length} steps made some`;
+      const finding = `${what}, and nothing uses them any more; they were made in ${steps.length} steps`;
       const last = `${nameOf(buffers.at(-1))} is the last`;
       yield { finding, places: [at(`${nameOf(buffers[0])} is the first`, site), at(last, site)] };
     }

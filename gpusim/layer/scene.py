@@ -39,7 +39,7 @@ _MOST_NESTED = 16
 
 
 class Buffer:
-    """A buffer, as the events show it; the sites are empty at first."""
+    """A buffer, as the events show it; a site is empty until its call is made."""
 
     __slots__ = (
         "created_site",

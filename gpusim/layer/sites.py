@@ -1,8 +1,8 @@
 """Call sites: which line of the program made a call, as ``file:line``.
 
 It is the line of the innermost frame that belongs neither to the layer nor to an implementation of
-WebGPU.  It is found for every call, so this walks bare frames and makes no traceback.  Nothing here
-knows what the call was.
+WebGPU.  The line is found for every call, so this walks bare frames and makes no traceback.
+Nothing here knows what the call was.
 """
 
 import os

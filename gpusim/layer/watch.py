@@ -169,7 +169,7 @@ def _bound_by(state: PassState) -> tuple[Bound, ...]:
         for binding, buffer, offset, size in group.entries:
             said = group.layout.get(binding)
             moved = offset + next(moves, 0) if said is not None and said[1] else offset
-            # A group that the pipeline's layout does not have is not used.
+            # A binding that the pipeline does not have is not used.
             if not access or (index, binding) in access:
                 found.append((buffer, moved, size, access.get((index, binding), UNKNOWN)))
     return tuple(found)

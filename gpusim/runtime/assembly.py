@@ -29,7 +29,6 @@ class Assembly(Handle):
         self._assemble_ops(parts)
 
     def _assemble_stores(self, parts: Parts) -> None:
-        """Make the stores, and the recorder that uses them."""
         driver, policy = self._driver, self.policy
         caches = parts.caches(policy)
         self._buffers = parts.buffers()
@@ -54,7 +53,6 @@ class Assembly(Handle):
         )
 
     def _assemble_ops(self, parts: Parts) -> None:
-        """Make the parts that check ops, plan them, carry them out and wait for them."""
         driver, policy = self._driver, self.policy
         pipelines = Pipelines(driver, dynamic_uniforms=self._uniforms.is_dynamic)
         self._planner = Planner(
@@ -77,6 +75,7 @@ class Assembly(Handle):
             guard=self._guard,
             join=policy.join_reads,
             page_bytes=policy.staging_page_bytes,
+            wait_seconds=policy.wait_seconds,
         )
         self._debug = DebugModes.of(policy, self._reads, self._guard, self._done)
         self._replays = parts.replays(

@@ -1,9 +1,9 @@
 """The open batch, the uniform ring and upload buffer that it fills, and the rules for its submit.
 
 A batch is data, and recording into it calls no device.  The rules are pure and submit nothing
-themselves.  The ring and the upload buffer gather bytes on the host.  Each is written by the queue
-once, from its start, right before the submit.  After the submit its bytes may be overwritten: both
-are on the *submitted* clock.
+themselves.  The ring and the upload buffer gather bytes on the host.  Each is written once for
+a batch, from its start, right before the submit.  After the submit its bytes may be overwritten:
+both are on the *submitted* clock.
 
 A host write and a destroy act on the queue at once, while recorded commands still wait.  TVM 18871
 therefore submits before every host write, readback, free and sync.  Another policy submits only if
@@ -197,7 +197,7 @@ class FlushRules:
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """The reason to submit before a host write with which too many bytes would wait."""
+        """The reason to submit before a host write, if too many bytes would then wait."""
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 
@@ -264,7 +264,7 @@ class RingUniforms:
         return [] if ring is None else [ring]
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring, replaced if it is too small; the batch has then taken nothing from it."""
+        """The ring; a larger ring replaces it if needed."""
         ring = self._ring
         if ring is None or ring.size_bytes < size_bytes:
             ring = self._make_ring(size_bytes + self._rest & self._mask, batch)
@@ -298,7 +298,7 @@ class Uploads:
         return size_bytes <= self._most_bytes and fits
 
     def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
-        """The buffer and offset at which ``words`` will be when ``batch`` runs; OutOfMemory."""
+        """The buffer and offset at which ``words`` will be when ``batch`` runs.  OutOfMemory."""
         if self._buffer is None:
             self._buffer = self._driver.create_buffer(self._capacity_bytes, Role.UPLOAD)
         offset = len(batch.upload_data)

@@ -151,7 +151,7 @@ class BufferTable:
         self.total_bytes = 0
         self._live: dict[int, Buffer] = {}
         self._by_native: dict[int, Buffer] = {}
-        """The live handles by the ``id`` of the object that each stands for, and keeps alive."""
+        """The live handles by the ``id`` of their native object, which a handle keeps alive."""
         self._uids = count(1)
 
     def count_from(self, uid: int) -> None:
@@ -227,7 +227,7 @@ class BufferTable:
         return device_buffer
 
     def lend(self, buffer: Buffer) -> DeviceBuffer:
-        """The device buffer of a live handle; until ``take_back`` every use of it is refused."""
+        """The device buffer of a live handle; until ``take_back``, no op may use the handle."""
         buffer._lent, buffer._device_buffer = self.device_buffer(buffer), None
         return buffer._lent
 

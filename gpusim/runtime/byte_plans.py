@@ -109,8 +109,9 @@ def aligned_up(size_bytes: int, alignment_bytes: int) -> int:
 def most_piece_bytes(limits: Limits) -> int:
     """The most bytes that one dispatch can copy, at any offsets.
 
-    They are bound in a window, which must fit a binding.  The window may begin up to an alignment
-    before them and end up to a word after them.  Their words must fit the groups of one dimension.
+    The bytes are bound in a window, which must fit a binding.  The window may begin up to an
+    alignment before the bytes, and end up to a word after them.  Their words must fit the groups of
+    one dimension.
     """
     window_bytes = limits.max_binding_bytes - limits.storage_offset_alignment_bytes
     group_bytes = limits.max_groups_per_dimension * COPY_BYTES.group_size * WORD_BYTES

@@ -6,8 +6,8 @@ Every key is computed here and nowhere else, beside the reason why it is right.
 cache       entry is stale when   clock
 ==========  ====================  =========================================
 uniforms    never: content only   an evicted buffer lives until the submit
-bind group  a bound buffer goes   a dropped group may go at once: the
-                                  encoder keeps what it refers to
+bind group  a bound buffer goes   a dropped group may go at once: an
+                                  encoder keeps the groups that it uses
 shapes      never: pure values    none
 ==========  ====================  =========================================
 

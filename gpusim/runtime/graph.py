@@ -88,7 +88,7 @@ class Graph(Handle):
     ``enter`` checks that the runtime may be called, and ``play`` replays.
     """
 
-    _instead = "it was to be captured again"
+    _instead = "it must be captured again"
 
     def __init__(
         self, enter: Callable[[], None], captures: "Captures", play: Callable[..., None]
@@ -160,7 +160,7 @@ class Captures:
         self.open: Graph | None = None
 
     def begin(self, graph: Graph) -> None:
-        """Capture dispatches and copies into ``graph`` from now on; InvalidCapture."""
+        """Capture dispatches and copies into ``graph`` from now on.  InvalidCapture."""
         self.refuse("begin another capture")
         if graph.is_complete or graph.calls:
             raise InvalidCapture(

@@ -2,8 +2,8 @@
 
 A runtime belongs to the thread and process that made it.  A fault is raised by the call that waits
 for it; a fault that no call waits for is raised once, by the next op.  The guard refers to the
-runtime's parts, never to the runtime: such a reference would make a cycle, and keep everything
-alive until the garbage collector runs.
+runtime's parts, never to the runtime: a reference to the runtime would make a cycle, and keep
+everything alive until the garbage collector runs.
 """
 
 import os
@@ -58,7 +58,7 @@ class Guard:
         self._captures.refuse(what)
 
     def check_sync(self) -> None:
-        """Like ``check_op``, but no fault is raised yet: a sync first settles every read."""
+        """Like ``check_op``, but no kept fault is raised yet: a sync first settles every read."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()
@@ -74,7 +74,7 @@ class Guard:
         self._captures.refuse("free a buffer")
 
     def check_wait(self) -> None:
-        """Raise the error that forbids a wait for a read; it works after a fault or a close too."""
+        """Raise the error that forbids a wait for a read; waits work after a fault or close too."""
         self.check_thread()
         self._captures.refuse("wait for a read")
         self.notice_loss()

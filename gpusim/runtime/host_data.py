@@ -140,10 +140,10 @@ class Destination:
             self._array = _layout(size_bytes, _dtype_of(dtype), shape)
 
     def deliver(self, data: memoryview) -> Any:
-        """The value of the read: ``data`` copied once, into memory of its own.
+        """The value of the read: a copy of ``data``, made only once.
 
         NumPy makes a new array, because NumPy asks the system for large pages if an array is
-        large; a new ``bytearray`` costs a page fault each 4 KiB.
+        large; a new ``bytearray`` costs a page fault for every 4 KiB.
         """
         if self._out is not None:
             self._out[:] = data
@@ -167,7 +167,7 @@ def _writable(out: Any, size_bytes: int) -> memoryview:
     if isinstance(out, np.ndarray):
         _check_unmasked("read into", out, "its data")
         _check_readable(out.dtype)
-        # A matrix keeps its two dimensions, unless it is taken as a plain array.
+        # ``out`` may be a np.matrix, which has two dimensions even after a reshape.
         plain = np.asarray(out)
         return plain.reshape(-1).view(np.uint8).data if out.size else memoryview(bytearray())
     dtype = _elements_of(view)
@@ -227,7 +227,7 @@ def _layout(
             f"{math.prod(sizes) * dtype.itemsize} bytes (probably size_bytes counts elements)"
         )
     try:
-        # What NumPy refuses now, it would refuse when the read is delivered.
+        # NumPy must refuse the shape now, and not when the read is delivered.
         np.empty(sizes, dtype)
     except ValueError as error:
         raise InvalidData(

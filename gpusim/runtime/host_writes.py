@@ -115,7 +115,7 @@ class HostWrites:
         self._least_bytes = rules.least_queued_bytes
 
     def before(self, size_bytes: int, submit: Submit) -> None:
-        """Make room for a write of ``size_bytes``; WaitTimedOut."""
+        """Make room for a write of ``size_bytes``.  WaitTimedOut."""
         if self._clock.held_bytes + size_bytes + self._least_bytes > self._most_bytes:
             self._make_room(int(min(size_bytes, self._most_bytes)), submit)
 
@@ -137,9 +137,9 @@ class HostWrites:
         self._clock.wrote(max(len(words), self._least_bytes))
 
     def _make_room(self, size_bytes: int, submit: Submit) -> None:
-        """Wait if too many writes are unfinished; then submit the writes that wait for a submit.
+        """Wait if too many bytes are unfinished; then submit if too many wait for a submit.
 
-        The GPU works on these writes while the host fills the next.
+        The GPU works on the submitted writes while the host fills the next.
         """
         clock, rules = self._clock, self._rules
         size_bytes = max(size_bytes, self._least_bytes)

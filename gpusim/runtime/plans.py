@@ -1,7 +1,7 @@
 """Makes the plan of a call from its arguments, with every check in the contract's order.
 
-A plan is made once and then found again by later calls.  These check only what may have changed:
-the scalars, and whether a buffer was lost.  A plan is valid as long as its buffers live, and is
+A plan is made once, and later calls find it again.  They check only what may have changed: the
+scalars, and whether a buffer was lost.  A plan is valid as long as its buffers live, and is
 dropped when one of them is freed.  A plan is on no clock: a batch that records a plan keeps alive
 what the plan binds.
 
@@ -45,7 +45,7 @@ class DispatchPlan:
     ``groups`` and ``spread`` are those of its launch.  ``launched`` counts the workgroups of the
     spread, which may be a few more than ``groups``; 0 if the grid is in a buffer.  ``touches`` are
     the ranges that are bound, and the range of a grid in a buffer.  ``group`` is the bind group,
-    kept if all scalars can use it; ``ring`` is then the buffer of uniforms that the group binds.
+    kept if it does not depend on the scalars.  ``ring`` is the uniform buffer of that group.
     """
 
     __slots__ = (
@@ -235,7 +235,7 @@ class Planner:
         """A checked dispatch; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
         if isinstance(grid, Iterator):
-            # An iterator gives its numbers only once, and the scalars are needed twice here.
+            # An iterator gives its numbers only once, and the grid is needed twice here.
             grid = tuple(grid)
         self.plan(kernel, buffers, scalars, grid, even_lost=True)
         kept = grid if isinstance(grid, GridIn) else checks.grid_of(kernel, grid)
@@ -340,11 +340,11 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
 
 
 def spread(groups: int, max_per_dimension: int) -> Grid:
-    """The smallest x by y by z box of at least ``groups``; z exceeds the limit if there is none.
+    """The smallest x by y by z box of at least ``groups``; z exceeds the limit if no box fits.
 
     A kernel numbers the groups of the box in a u32.  So the box has at most 2^32 groups, or some
-    would run twice.  If the smallest box has more, the sides of the box are a power of two, which
-    can be done with 2048 or more a dimension; every WebGPU device has 65,535.
+    would run twice.  If the smallest box has more, x and y become the same power of two.  That
+    needs a limit of 2048 or more for each dimension; every WebGPU device has 65,535.
     """
     layers = -(-groups // (max_per_dimension * max_per_dimension))
     rows = -(-groups // (max_per_dimension * layers))

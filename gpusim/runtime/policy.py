@@ -24,7 +24,7 @@ class Uniforms(StrEnum):
     CACHED = "cached"
     """A cache by content, first in, first out (TVM 18871, phase two)."""
     RING = "ring"
-    """One buffer a runtime, written once a batch and addressed by dynamic offsets."""
+    """One buffer for the runtime, written once for each batch and addressed by dynamic offsets."""
 
 
 _LIMITS = (
@@ -57,29 +57,31 @@ class Policy:
     """Commands (dispatches and copies) after which a batch is submitted.  An op of two commands is
     never split, so a batch may hold one more command."""
     batch_bytes: int | None = None
-    """Bytes copied, read back and passed as uniforms after which a batch is submitted."""
+    """Bytes (copied, read back and passed as uniforms) after which a batch is submitted."""
     batch_groups: int | None = 1 << 20
-    """Workgroups launched after which a batch is submitted.  A GPU's watchdog resets the device if
-    one submission works for too long, and nobody else can use the GPU before it ends.  A grid that
-    the GPU reads counts as no workgroups."""
+    """Launched workgroups after which a batch is submitted.  A GPU's watchdog resets the device if
+    one submission works for too long, and nobody else can use the GPU before that submission ends.
+    A grid that the GPU reads counts as no workgroups."""
     first_batch: int | None = 64
     """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
     ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
-    """A host write submits only if a recorded command touches its bytes; if False, each does."""
+    """A host write submits only if a recorded command touches its bytes; if False, always."""
     staged_write_bytes: int = 4096
-    """Conflicting host writes up to this size are copied at their place in the batch."""
+    """If a host write of up to this size would submit, it is copied at its place in the batch
+    instead."""
     upload_bytes: int = 1 << 16
     """Size of the upload buffer for these writes; when it is full, the next write submits."""
     queued_write_bytes: int | None = 1 << 24
-    """Bytes of host writes that may wait for a submit; wgpu keeps them in host memory until the GPU
-    has them.  A write that would exceed this limit submits first, and waits if twice as many bytes
-    would be unfinished.  A longer write is split into pieces of this size.  A short write counts
-    as at least a 4096th of the limit."""
+    """Bytes of host writes that may wait for a submit; wgpu keeps these in host memory until the
+    GPU has them.  A write that would exceed this limit submits first, and waits if twice as many
+    bytes would be unfinished.  A longer write is split into pieces of this size.  A short write
+    counts as at least a 4096th of the limit."""
     defer_frees: bool = True
-    """A freed buffer that the batch touches waits for the submit, and does not force one."""
+    """A freed buffer that the batch touches is destroyed after the submit.  If False, a free
+    submits the batch."""
     join_reads: bool = True
     """Readbacks are copied in their batch, and small ones share a map.  If False, each readback
     submits."""
@@ -98,7 +100,7 @@ class Policy:
     bind_group_cache: int = 256
     """Entries of the bind-group cache."""
     shape_cache: int = 256
-    """Entries of the cache of launch shapes, least recently used first out."""
+    """Entries of the cache of launch shapes, the least recently used dropped first."""
     staging_buffers: int = 4
     """The most readback buffers that are kept for reuse."""
     staging_page_bytes: int = 4096

@@ -36,6 +36,7 @@ class Reads:
         guard: Guard,
         join: bool,
         page_bytes: int,
+        wait_seconds: float | None,
     ) -> None:
         self._driver = driver
         self._recorder = recorder
@@ -44,6 +45,7 @@ class Reads:
         self._clock = clock
         self._guard = guard
         self._join = join
+        self._wait_seconds = wait_seconds
         self._page_bytes = words_up(page_bytes)
         self._fence_source: DeviceBuffer | None = None
 
@@ -130,7 +132,7 @@ class Reads:
         That includes what done callbacks call meanwhile.  After ``seconds``, reads that have not
         arrived fail, and every call is refused.
         """
-        seconds = self._readbacks.wait_seconds if seconds is None else seconds
+        seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds
         self._submit_last()
         try:
@@ -192,7 +194,7 @@ class Reads:
         self.issue(self._fence_source, 0, _FENCE_BYTES, Destination(_FENCE_BYTES), fence=True)
 
     def _page_for(self, size_bytes: int) -> StagingPage:
-        """A page of the open batch with room, or a new page; a large read has its own page."""
+        """A page with room in the open batch, or a new page; a large read has its own page."""
         if not self._join or size_bytes > self._page_bytes // 2:
             return StagingPage(self._staging.take(size_bytes))
         for page in self._recorder.pages[-1:]:

@@ -53,7 +53,7 @@ class Recorder:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
         self.most_queued_bytes = rules.most_queued_bytes
-        """A longer host write is split into pieces, and the open batch submitted between them."""
+        """A longer host write is split into pieces; the open batch may be submitted between two."""
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
@@ -144,9 +144,9 @@ class Recorder:
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
         """Take back what the block has recorded, if it fails.
 
-        ``written`` are the buffers that the block writes.  They are lost if a part of the block was
-        submitted.  Buffers that were lost before the block are lost again, since the commands that
-        would have overwritten them are taken back.
+        ``written`` are the buffers that the block writes.  If a part of the block was submitted,
+        all of them are lost.  Otherwise those that were lost before the block are lost again, since
+        the commands that would have overwritten them are taken back.
         """
         batch, kept = self._batch, self._batch.copy()
         lost = [buffer for buffer in written if buffer.lost]
@@ -163,11 +163,11 @@ class Recorder:
             raise
 
     def retire(self, buffer: DeviceBuffer) -> None:
-        """Destroy ``buffer`` after the next submit; every command that uses it was recorded."""
+        """Destroy ``buffer`` after the next submit; no later command may use it."""
         self._batch.retired.append(buffer)
 
     def destroy(self, buffer: DeviceBuffer) -> None:
-        """Destroy an unused buffer, after the submit if the open batch still needs it."""
+        """Destroy a buffer; if the open batch touches the buffer, only after the submit."""
         if self._batch.touches(buffer):
             self.retire(buffer)
         else:
@@ -187,7 +187,7 @@ class Recorder:
         return False
 
     def write(self, write: HostWrite) -> None:
-        """Write whole words, at once or staged; never submits (see ``after_write``)."""
+        """Write whole words, at once or staged; ``after_write`` then submits a full batch."""
         target, offset, words, written, staged = write
         if staged:
             source, source_offset = self._uploads.take(words, self._batch)
@@ -361,7 +361,6 @@ class Recorder:
         return group
 
     def _hand_over(self, batch: Batch, reason: FlushReason) -> None:
-        """Write the batch's uniforms and uploads, then encode and submit it."""
         self._uniforms.before_submit(batch)
         self._uploads.before_submit(batch)
         command_buffer = self._driver.encode(

@@ -1,6 +1,6 @@
 """Replays graphs: the calls of a graph are checked and planned once for each set of buffers.
 
-The plan is found again by graph and buffers, and dropped when the graph or a buffer is gone.  Under
+The plan is found again by graph and buffers, and dropped when one of the buffers is freed.  Under
 a uniform ring the calls are recorded as one run.  Under other uniforms, and in the debug modes,
 they are recorded one by one.
 """
@@ -201,7 +201,6 @@ class Replays:
             raise
 
     def _check_can_go_on(self, bound: BoundGraph) -> None:
-        """Raise the error that forbids the next step of a replay."""
         self._guard.check_op("replay")
         if self._debug is None:
             return  # A callback may free a buffer, but runs here only in a debug mode.

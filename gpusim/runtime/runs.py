@@ -100,7 +100,7 @@ class RunUniforms:
         self._packer = None if any(map(_is_special, plans)) else self._packer_of_all()
 
     def pack(self, entries: Sequence[Scalars]) -> bytes:
-        """The uniforms, from an entry of scalars a dispatch; InvalidScalar for the first bad entry.
+        """The uniforms, from the scalars of each dispatch; InvalidScalar for the first bad entry.
 
         Packing itself refuses integers out of range, as in ``Kernel.pack``.
         """

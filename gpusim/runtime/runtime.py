@@ -83,7 +83,7 @@ class Runtime(Assembly):
     def adopt(self, buffer: Any, *, label: str = "") -> Buffer:
         """A handle to a wgpu buffer of the caller's; the runtime never destroys that buffer.
 
-        From now until its ``free``, the caller may use it only in a ``lend``.
+        From now until the ``free``, the caller may use the buffer only in a ``lend``.
 
         Raises:
             InvalidHandle: ``buffer`` is not of this device, is mapped, or has a handle already.
@@ -109,7 +109,7 @@ class Runtime(Assembly):
     def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
         """Host to GPU: exactly the bytes of ``data``, taken now, at byte ``offset``.
 
-        ``data`` is any array or buffer; what is not contiguous is copied.
+        ``data`` is any array or buffer; if it is not contiguous, it is copied.
 
         Raises:
             InvalidHandle, OutOfRange, InvalidData: and the buffer is unchanged.
@@ -284,11 +284,11 @@ class Runtime(Assembly):
         self._guard.raise_fault()
 
     def poll(self) -> int:
-        """Deliver the reads that have arrived, in order, and call back; it never waits.
+        """Deliver the reads that have arrived, in order, and call back; never wait.
 
         Gives the number of pending reads; recorded reads need a ``flush`` first.  A running asyncio
-        loop then polls on by itself while a done callback waits.  Otherwise this is for callers
-        that neither wait nor sync.
+        loop then polls on by itself while a done callback waits.  Without such a loop, ``poll`` is
+        for callers that neither wait nor sync.
         """
         self._guard.check_op("poll")
         return self._readbacks.poll()

@@ -1,8 +1,8 @@
 """Staging buffers: a readback is copied into one and mapped there.
 
 A staging buffer is on the *done* clock.  From ``take`` until ``give_back`` it belongs to
-the reads of one page.  It is given back only after their bytes were taken and it was
-unmapped.  A buffer whose map failed is discarded, and never given back.
+the reads of one page.  It is unmapped and given back only after all their bytes were taken.  A
+buffer whose map failed is discarded, and never given back.
 """
 
 from gpusim.errors import DeviceFault, MapFailed
@@ -74,7 +74,7 @@ class StagingPool:
         self._free: list[DeviceBuffer] = []
 
     def take(self, size_bytes: int) -> DeviceBuffer:
-        """The smallest free buffer of at least ``size_bytes``, or a new one; OutOfMemory."""
+        """The smallest free buffer of at least ``size_bytes``, or a new one.  OutOfMemory."""
         fitting = [buffer for buffer in self._free if buffer.size_bytes >= size_bytes]
         if fitting:
             buffer = min(fitting, key=lambda buffer: buffer.size_bytes)

@@ -134,7 +134,7 @@ class Transfers:
         self._recorder.dispatch(patch, self._payload_of(patch, write, (edge,)))
 
     def _write_words(self, write: ByteWrite) -> bool:
-        """Write the whole words, if any; whether there are any."""
+        """Write the whole words, if any; returns whether there were any."""
         words = self._words_of(write)
         if words is not None:
             self._recorder.write(words)
@@ -157,7 +157,6 @@ class Transfers:
         return self._plan(PATCH_WORDS, (bound,), _ONE_GROUP, write.buffer)
 
     def _payload_of(self, patch: DispatchPlan, write: ByteWrite, edges: tuple[Edge, ...]) -> bytes:
-        """The packed scalars of a patch."""
         base = patch.ranges[0].offset // WORD_BYTES
         scalars: list[int] = []
         for edge in edges:
@@ -168,7 +167,7 @@ class Transfers:
         return PATCH_WORDS.pack(scalars, patch.groups)
 
     def _copy_within(self, copy: ByteCopy) -> None:
-        """Copy the whole source to a scratch buffer, then to its place, as memmove does."""
+        """Copy the bytes to a scratch buffer, then to their place, since the two may overlap."""
         start = words_down(copy.source_offset)
         end = words_up(copy.source_offset + copy.size_bytes)
         scratch = self._driver.create_buffer(end - start, Role.STORAGE)

@@ -29,7 +29,7 @@ class UniformStore(Protocol):
         ...
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        """A range that holds ``payload`` until ``batch`` is submitted; OutOfMemory."""
+        """A range that holds ``payload`` until ``batch`` is submitted.  OutOfMemory."""
         ...
 
     def before_submit(self, batch: Batch) -> None:
@@ -51,7 +51,7 @@ class DynamicUniforms(UniformStore, Protocol):
     """The bytes that one batch may take; the number grows if one payload needs more."""
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The bound buffer, with room for ``size_bytes``; OutOfMemory.
+        """The bound buffer, with room for ``size_bytes``.  OutOfMemory.
 
         ``size_bytes`` may exceed the capacity only if the batch has taken nothing.
         """

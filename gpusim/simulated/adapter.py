@@ -177,7 +177,7 @@ def make_adapter(
     faults: FaultPlan = NO_FAULTS,
     checks: Ledger | None = None,
 ) -> GPUAdapter:
-    """An adapter; arguments as ``open_device``, and ``schedule`` makes each device's scheduler."""
+    """An adapter, with arguments of ``open_device``; ``schedule`` makes each device's scheduler."""
     return GPUAdapter(
         profile=PROFILES[profile] if isinstance(profile, str) else profile,
         limits={**DEFAULT_LIMITS, **(limits or {})},
@@ -202,7 +202,7 @@ def open_device(
 
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
-    ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, as
+    ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, like
     ``gpusim.trace.Trace.emit``.  With ``poison_staging``, the end of a mapping for reading
     overwrites the buffer.  That is against the specification, and shows a stale read of a pooled
     staging buffer.  ``checks`` receives the mistakes in shaders that dispatches show.
@@ -218,7 +218,7 @@ def limits_with(supported: Mapping[str, int], wanted: Mapping[str, int | None]) 
 
     Raises:
         KeyError: no limit has that name.
-        RuntimeError: a value better than the supported one (wgpu-py's class).
+        RuntimeError: a value is better than the supported one; wgpu-py raises this class too.
     """
     limits = dict(supported)
     for name, value in wanted.items():

@@ -235,7 +235,7 @@ def _layout_entry(device: DeviceState, given: Any) -> LayoutEntry:
     if len(types) > 1 and device.profile.checks_entry_types:
         raise invalid(doing, f"an entry names {' and '.join(types)}", "one was left over")
     if types[0] != "buffer":
-        raise invalid(doing, f"a simulated device binds no {types[0]}", "it computes only")
+        raise invalid(doing, f"a simulated device binds no {types[0]}", "a buffer was meant")
     info = given["buffer"]
     check_keys("BufferBindingLayout", info, _BUFFER_KEYS)
     visibility = given["visibility"]
@@ -277,7 +277,6 @@ def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str
 
 
 def _bind_entry(device: DeviceState, given: Any) -> Given:
-    """One entry as the caller gave it, before it is checked."""
     if len(given) != 2 or "binding" not in given or "resource" not in given:
         check_keys("BindGroupEntry", given, ("binding", "resource"))
     resource = given["resource"]
@@ -327,7 +326,6 @@ def _bound(
 
 
 def _misfit(rule: Rule, buffer: GPUBuffer, offset: int, size: int) -> str:
-    """Why a range does not fit an entry."""
     entry = rule.entry
     if size == 0 or offset + size > buffer.size:
         return f"reaches from {offset} over {size} bytes of a buffer of {buffer.size}"

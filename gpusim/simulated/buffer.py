@@ -158,7 +158,7 @@ class GPUBuffer:
         return self.size
 
     def write_mapped(self, data: Any, buffer_offset: int | None = None) -> None:
-        """Write into the mapped range; errors as ``read_mapped``."""
+        """Write into the mapped range; raises the errors of ``read_mapped``."""
         if self._map_state != "mapped":
             raise RuntimeError("Can only write to a buffer if its mapped.")
         source = memoryview(data).cast("B")
@@ -173,11 +173,11 @@ class GPUBuffer:
             self._end_mapping("it was destroyed", keep_written=False)
         elif self._pending is not None:
             self._pending.reject(_map_error("it was destroyed"))
-        if self._ends():
+        if self._mark_destroyed():
             self._device.timeline.enqueue(self._poisoning())
 
-    def _ends(self) -> bool:
-        """Be destroyed from now on; False if the buffer is destroyed already."""
+    def _mark_destroyed(self) -> bool:
+        """Mark the buffer destroyed; returns False if it was destroyed before."""
         if self.state is DESTROYED:
             return False
         self.state = DESTROYED
@@ -236,7 +236,7 @@ class GPUBuffer:
         if because is None:
             if self._device.timeline.lost:
                 # The map succeeds, but its bytes are gone with the device.
-                self._ends()
+                self._mark_destroyed()
             return bytearray(self.memory[start : start + length])
         if not self._device.timeline.lost:
             self.state = AVAILABLE

@@ -75,7 +75,7 @@ class PassOwner(DebugGroups):
         self._used: dict[GPUBuffer, None] = {}
 
     def end_nested_pass(self) -> None:
-        """End a pass that was begun inside another: unlock the encoder and invalidate it."""
+        """End a pass that was begun inside another: unlock the encoder, invalid by then."""
         self._state = "open"
 
     def end_pass(
@@ -206,7 +206,7 @@ class GPUComputePassEncoder(DebugGroups):
         if not self._open and not self._check_open("set immediates"):
             return
         if offset % 4 or size % 4 or offset + size > len(self._immediates):
-            because = f"{size} bytes at {offset} are no words of {len(self._immediates)} bytes"
+            because = f"{size} bytes at {offset} are not whole words within {len(self._immediates)}"
             self._invalidate("set immediates", because, "a wrong offset, or a lower limit")
             return
         self._immediates[offset : offset + size] = view[start : start + size]
@@ -265,7 +265,7 @@ class GPUComputePassEncoder(DebugGroups):
         return partial(run, call=call_site(), orders=self._orders)
 
     def _orders(self) -> tuple[Order, ...]:
-        """The further order under which a checked shader that depends on atomics is run."""
+        """One further order, in which a checked shader is run if it depends on atomics."""
         return (numbered(self._device.timeline.choose(ORDERS)),)
 
     def end(self) -> None:
@@ -302,7 +302,7 @@ class GPUComputePassEncoder(DebugGroups):
         self._error = self._error or invalid(doing, because, probably)
 
     def _ready(self, doing: str) -> Plan | None:
-        """The plan of a dispatch now; None if it is not valid, and then the pass is not either."""
+        """The plan of a dispatch now; None, and an invalid pass, if the dispatch is not valid."""
         if not self._open and not self._check_open(doing):
             return None
         planned = self._plan

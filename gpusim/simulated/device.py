@@ -1,4 +1,4 @@
-"""The device, which makes all other objects.  What they check is in their own files.
+"""The device, which makes all other objects.  The checks of each object are in its own file.
 
 Source: WebGPU specification, section 4.4 "GPUDevice".
 """
@@ -91,7 +91,7 @@ class GPUDevice:
     def lost_async(self) -> Promise:
         """Settles once the device is lost, before anything else does.
 
-        AttributeError in the wgpu-native profile, as wgpu-py has it.
+        AttributeError in the wgpu-native profile, as in wgpu-py.
         """
         if not self._state.profile.tells_loss:
             raise AttributeError("lost_async")
@@ -227,12 +227,12 @@ class GPUDevice:
         return Promise(self._state.timeline, "pipeline").fulfil(pipeline)
 
     def create_command_encoder(self, *, label: str = "") -> GPUCommandEncoder:
-        """A new open encoder; on a lost device its ``finish`` raises."""
+        """A new open encoder; on a lost device, the profile decides whether ``finish`` raises."""
         self._state.made("command encoder")
         return GPUCommandEncoder(self._state, label)
 
     def destroy(self) -> None:
-        """Lose the device, and unmap its buffers; a second call does nothing."""
+        """Lose the device, once; in the profile ``spec``, unmap its buffers first."""
         state = self._state
         state.count("device destroy")
         if state.profile.destroy_unmaps:

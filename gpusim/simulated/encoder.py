@@ -125,7 +125,7 @@ class GPUCommandEncoder(PassOwner):
         """
         device = self._device
         # A driver finishes an empty encoder to ask whether its device is lost.  Such calls are
-        # counted by themselves, and plans of faults do not number them.
+        # counted separately, so that plans of faults do not number them.
         number = device.made("finish" if self._commands else "finish of nothing")
         state, self._state = self._state, "ended"
         doing = "finish this command encoder"

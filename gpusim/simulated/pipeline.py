@@ -91,7 +91,7 @@ class GPUComputePipeline:
 
 
 def bindings_of(entry: Entry) -> tuple[tuple[LayoutEntry, ...], ...]:
-    """The entries of a shader, by group; ``min_size``: the bytes that its variable needs."""
+    """The entries of a shader, by group; ``min_size`` is the bytes that the variable needs."""
     groups: list[list[LayoutEntry]] = []
     for binding in entry.point.bindings:
         groups += [[] for _ in range(len(groups), binding.group + 1)]
@@ -120,7 +120,7 @@ def make_module(
 
 
 def _check_profile(profile: Profile, module: Module) -> None:
-    """Raise ShaderError if devices of this profile refuse what the other profile allows."""
+    """Raise ShaderError if the module has something that only the other profile allows."""
     if profile.refuses_missed_barriers and module.missed_barriers:
         because = "not every invocation of a workgroup may come to this barrier"
         raise ShaderError(because, module.missed_barriers[0])
@@ -199,7 +199,7 @@ def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str
 
 
 def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
-    """The limits on bind groups and workgroups."""
+    """Refuse an entry point past the limits on bind groups and workgroups."""
     point, limits = entry.point, device.limits
     limit = limits["max-bind-groups"]
     for binding in point.bindings:
@@ -331,8 +331,8 @@ def _too_small(pipeline: GPUComputePipeline, ranges: Slots) -> str | None:
 def _conflict(ranges: list[BoundRange], refuses_aliases: bool) -> str | None:
     """Why the ranges may not be used together; None if they may.
 
-    A usage scope takes buffers as wholes: a writable use of one excludes every use that only
-    reads.  Writable uses may go together if they do not overlap.
+    In a usage scope a buffer counts as a whole: a writable use of some of its bytes excludes every
+    read-only use of the buffer.  Two writable uses may go together if they do not overlap.
     """
     if len({bound.buffer for bound in ranges}) == len(ranges):
         return None

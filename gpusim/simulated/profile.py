@@ -31,7 +31,7 @@ class Profile:
     writes_nothing: bool
     """A queue write of zero bytes is legal, and a size of 0 means zero bytes."""
     failed_map_unmaps: bool
-    """After a map that failed the buffer is unmapped and may be mapped again."""
+    """After a failed map the buffer is unmapped, and may be mapped again."""
     unmap_cancels: bool
     """``unmap`` rejects a pending map, and does nothing to an unmapped buffer."""
     destroy_unmaps: bool
@@ -87,7 +87,7 @@ def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:
 
 
 def aborting(error: wgpu.GPUValidationError, raises: bool) -> wgpu.GPUValidationError:
-    """``error`` itself with ``raises``; otherwise an error whose text says: wgpu-native aborts."""
+    """With ``raises``, ``error``; otherwise an error with the note that wgpu-native aborts."""
     if raises:
         return error
     return wgpu.GPUValidationError(f"wgpu-native aborts the process here: {error}")
@@ -104,7 +104,7 @@ def submit_lost(profile: Profile) -> wgpu.GPUValidationError:
 
 
 def unsigned(value: Any, bits: int = 64) -> int:
-    """``value`` as wgpu-py takes an unsigned integer: TypeError, OverflowError."""
+    """``value`` as an unsigned integer; TypeError or OverflowError, as in wgpu-py."""
     number = operator.index(value)
     if number < 0:
         raise OverflowError("can't convert negative number to unsigned")
@@ -114,7 +114,7 @@ def unsigned(value: Any, bits: int = 64) -> int:
 
 
 def check_keys(struct: str, given: Any, known: tuple[str, ...]) -> None:
-    """ValueError (wgpu-py's class) where a dict has keys that the struct lacks."""
+    """Raise ValueError, as wgpu-py does, if a dict has keys that the struct lacks."""
     unknown = [key for key in given if key not in known]
     if unknown:
         raise ValueError(f"Invalid keys in {struct}: {unknown}")

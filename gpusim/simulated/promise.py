@@ -140,7 +140,7 @@ class Promise:
         error_callback: Callable[[Exception], Any] | None = None,
         title: str | None = None,
     ) -> "Promise":
-        """Call ``callback`` with the result, in the event loop; promise what ``callback`` gives."""
+        """Call ``callback`` with the result, in the event loop; returns a promise of its result."""
         if not callable(callback):
             raise TypeError(f"GPUPromise.then() got a callback that is not callable: {callback!r}")
         chained = self._chain(callback, title or f"{self.name} -> then", self._callbacks)

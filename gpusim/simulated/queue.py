@@ -71,7 +71,7 @@ class GPUQueue:
         data_offset: int = 0,
         size: int | None = None,
     ) -> None:
-        """Write ``data`` in the order of the queue; it is copied now.
+        """Write ``data`` in the order of the queue; ``data`` is copied now.
 
         Raises:
             ValueError: a range outside the data or the buffer.

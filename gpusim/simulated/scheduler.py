@@ -103,7 +103,7 @@ STRATEGIES = ("early", "late", "random")
 
 
 def strategy(name: str, seed: int = 0) -> Scheduler:
-    """The strategy ``name``; only ``random`` uses ``seed``.  ProgramError if there is none."""
+    """The strategy ``name``; only ``random`` uses ``seed``.  ProgramError if no strategy has it."""
     match name:
         case "early":
             return AsEarly()

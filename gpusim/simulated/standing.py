@@ -1,7 +1,7 @@
 """Puts a simulated device in the place of wgpu's adapters, for a whole program.
 
 ``wgpu.gpu`` is the one entry point of a wgpu-py program, and ``wgpu.utils`` makes the default
-device of it.  ``gpusim run`` calls this before the program; nothing else does.
+device from it.  ``gpusim run`` calls this before the program; nothing else does.
 """
 
 from gpusim.simulated.adapter import GPU

@@ -21,7 +21,7 @@ class DeviceState:
     """The state of a device from its opening, or a reset, to the next reset.
 
     A reset device has a new state, which treats objects from before the reset as another device's.
-    Only what is compiled stays: it belongs to ``home``, which all these states share.
+    Only layouts, modules and pipelines stay: they belong to ``home``, which all these states share.
     """
 
     __slots__ = (
@@ -89,7 +89,7 @@ class DeviceState:
         return number
 
     def count(self, kind: str) -> int:
-        """Count a call of the queue or of a mapping; before that the scheduler is asked."""
+        """Ask the scheduler, then count a call of the queue or of a mapping."""
         if not self.timeline.defers:
             self.timeline.look()
         return self.made(kind)

@@ -96,7 +96,7 @@ class Timeline:
         self.pending.append(promise)
 
     def forget(self, promise: Awaited) -> None:
-        """Forget a promise that settled otherwise, such as a cancelled map."""
+        """Forget a promise that settled in another way, such as a cancelled map."""
         if promise in self.pending:
             self.pending.remove(promise)
 

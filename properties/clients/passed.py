@@ -77,7 +77,7 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
 
 
 def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
-    """The bytes that a write has if its data are taken wrongly from the passed form, and how."""
+    """The bytes of a write whose data are wrongly taken from the passed form, and in which way."""
     if client != _MUTATING or not op.data:
         return
     data = data_of(op)

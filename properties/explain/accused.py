@@ -159,7 +159,7 @@ def _difference(accused: Accused, program: Program) -> tuple[str, str]:
 
 
 def _ends(accused: Accused) -> tuple[str, Bytes, Bytes]:
-    """The end of a copy or read that is wrong, the bytes there, and those that it should have."""
+    """Which end of a copy or read is wrong, its bytes, and the bytes that are right."""
     expected, piece = accused.expected, accused.command.piece
     if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
         op = expected.op

@@ -1,4 +1,4 @@
-"""A limit of the policy that a law saw exceeded: by how much, where the limit is larger.
+"""Tries larger limits where a law saw a limit of the policy exceeded, to see by how much.
 
 A shrunk program has the smallest limit.  There a limit that is too large by one looks like a limit
 that is never kept.  So a longer program runs under larger limits.

@@ -224,9 +224,10 @@ _OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, Failu
 
 
 def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple[int, int]]) -> int:
-    """The byte of its page from which a wrong read was given; -1 if it is right, or none fits.
+    """The byte at which the page of a wrong read holds what the read was given.
 
-    Of several places, the last one before the read's own, or else the first.
+    -1 if that is the read's own place, or if there is none.  Of several places, the last one before
+    the read's own, or else the first.
     """
     submit, copy = traced.fetched[at]
     op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data

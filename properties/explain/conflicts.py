@@ -79,7 +79,7 @@ def tell_conflicts(
     if len(wrong) == len(tried):
         return Told(facts=(_of_sizes(verdict, again), *_unstaged(verdict, at, op)))
     right = [what for what, is_wrong in tried.items() if not is_wrong]
-    # Those that have a word in common with the wrong ones tell most.
+    # Uses that have a word in common with a wrong use tell most.
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
     right.sort(key=lambda what: not near & {*what.split()})
     fact = (

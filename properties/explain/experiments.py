@@ -32,7 +32,7 @@ _WAYS = ((True, True), (True, False), (False, True), (False, False))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Others:
-    """Runs of the same ops with other data: those that failed in the same way, of how many."""
+    """Runs of the same ops with other data: how many, and those that failed in the same way."""
 
     shown: tuple[Shown, ...] = ()
     runs: int = 0
@@ -122,7 +122,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
 
 
 def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
-    """The first read of the program under another name, and the position from which it may stand.
+    """The first read of the program under another name, and the first position where it may stand.
 
     Some runtimes hold commands back until a read, whatever is flushed.
     """
@@ -149,7 +149,7 @@ def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
     """The case with another policy, client or scheduler."""
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
-        # That a case passes without batches says least.
+        # It says least if a case passes without batches.
         for field in sorted(fields(case.policy), key=lambda field: field.name == _GATHERED):
             simple = getattr(eager, field.name)
             if field.name != "name" and getattr(case.policy, field.name) != simple:
@@ -180,13 +180,13 @@ def _passes(case: Case, again: Judge) -> bool:
 
 
 def instead_of(verdict: Verdict, text: str, again: Judge) -> Verdict:
-    """A program of its own, made for a question, with the settings of the case."""
+    """The verdict on the program ``text``, under the settings of the case."""
     case = replace(verdict.execution.case, program=Program.parse(text), transformations=())
     return again(case)
 
 
 def fails(verdict: Verdict, text: str, again: Judge) -> bool:
-    """Whether a program of its own fails with the settings of the case."""
+    """Whether the program ``text`` fails under the settings of the case."""
     return instead_of(verdict, text, again).failure is not None
 
 

@@ -158,7 +158,7 @@ def _by_trials(
     traced: Traced,
     again: Judge | None,
 ) -> Argument:
-    """The argument with what calls, faults and programs made for the question show besides."""
+    """The argument, with the findings from calls, faults and trial programs added."""
     kind = found[0].kind if found else ""
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
@@ -170,7 +170,7 @@ def _by_trials(
 
 
 def _passes(tried: Tried) -> tuple[str, ...]:
-    """The changes with which the case passes: one of each sort first."""
+    """The changes with which the case passes: some of each sort."""
     boundaries = tuple(map(str, tried.boundaries[:1]))
     first = (*tried.varied.passes[:2], *boundaries, *tried.settings)
     return first[:_MOST_PASSES]
@@ -261,7 +261,7 @@ def _looked_into(
     traced: Traced,
     again: Judge | None,
 ) -> Iterator[Told]:
-    """What the trace, the faults and the history show besides; later items count more."""
+    """Further findings from the trace, the faults and the history; later ones count more."""
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
     if by_faults.sentence:

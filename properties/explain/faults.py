@@ -202,7 +202,7 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
 
 
 def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A sync of the client's that met a failed submit in silence, so that its op was refused."""
+    """A sync by the client that swallowed a failed submit, so that the op around it was refused."""
     at, outcomes = failure.position, verdict.execution.history.outcomes
     if not 0 <= at < len(outcomes) or outcomes[at].error != _DATA_LOST:
         return None

@@ -134,7 +134,10 @@ def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Pr
 def _wrong_of(
     verdict: Verdict, failure: Failure, program: Program, again: Judge
 ) -> tuple[int, int, str] | None:
-    """The first and last wrong byte of the failing read, one op later, and what came back."""
+    """The first and last wrong byte of the failing read, and what came back.
+
+    In ``program`` that read is one op later.
+    """
     tried = again(replace(verdict.execution.case, program=program, transformations=()))
     at = failure.position + 1
     got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data

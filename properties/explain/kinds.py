@@ -308,7 +308,7 @@ def _raised_in(details: str) -> tuple[str, ...]:
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
     of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
-    # That the judge itself raised its complaint tells nothing.
+    # Where the judge itself raised its complaint tells nothing.
     facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
     called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
     if called and not of_client[-1]:

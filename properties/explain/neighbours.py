@@ -1,8 +1,8 @@
 """Programs next to a failing one, made to ask which command or place matters.
 
 Each has one command more, one command replaced by another, a write at another place, a shorter
-write, or a graph that only reads.  Some mistakes look the same on the failing program.  Which of
-its neighbours pass tells them apart.  Nothing here says which mistake it was.
+write, or a graph that only reads.  Some mistakes look the same on the failing program.  The
+neighbours that pass tell them apart.  Nothing here says which mistake it was.
 """
 
 from collections.abc import Callable, Iterator

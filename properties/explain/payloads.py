@@ -128,16 +128,16 @@ def _named(call: Call) -> str:
 def _is_unasked(dispatch: Call, broken: Failure) -> bool:
     """Whether no op asked for a dispatch, so that it has no payload of its own.
 
-    With an old payload, a dispatch of a bytewise kernel looks so too; such dispatches are left out.
+    A dispatch of a bytewise kernel with an old payload also looks unasked, so it does not count.
     """
     is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
     return not is_ours and UNASKED in " ".join(broken.notes)
 
 
 def _unwritten(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
-    """A dispatch whose uniforms were not written since an earlier batch.
+    """A dispatch whose uniforms were last written for an earlier batch.
 
-    With the call that wrote them last, and the call that made its bind group.
+    Gives also the call that wrote them, and the call that made the dispatch's bind group.
     """
     if verdict.execution.case.policy.uniforms is Uniforms.CACHED:
         # A cache has one buffer for all equal payloads.
@@ -223,7 +223,7 @@ def _writes_of(verdict: Verdict, fed: Fed) -> Iterator[Call]:
 
 
 def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
-    """Whose payload the slot of a dispatch held, and where its own was written.
+    """Whose payload the slot of a dispatch held, and where the dispatch's own was written.
 
     Empty if the slot held no payload of the program, and the dispatch's own was written nowhere.
     """

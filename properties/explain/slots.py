@@ -95,7 +95,7 @@ def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
 
 
 def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
-    """The staging buffer that was destroyed while its map was under way, and the number of all."""
+    """The staging buffer destroyed while its map was under way, and how many buffers there were."""
     if traced.broken is None or traced.broken.trait != laws.D4.name:
         return NOTHING
     alive: dict[int, Call] = {}
@@ -125,7 +125,8 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
 def tell_gone(verdict: Verdict, failure: Failure) -> Told:
     """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer.
 
-    Not a uniform buffer in a group of the dispatch's own kernel: the laws on slots say more of it.
+    A uniform buffer in a group of the dispatch's own kernel does not count: the laws on slots say
+    more of it.
     """
     if failure.kind not in _OF_GROUPS or len(verdict.execution.case.device.faults):
         return NOTHING
@@ -158,7 +159,7 @@ def tell_gone(verdict: Verdict, failure: Failure) -> Told:
 
 
 def _own_group(dispatch: Call, given: Call, groups: dict[int, Call]) -> Iterator[str]:
-    """The group that was made for the dispatch's own kernel, if it was given another kernel's."""
+    """The group made for the dispatch's own kernel, if the dispatch was given another kernel's."""
     kernel, others = dispatch.event["kernel"], given.event["kernel"]
     own = [call for call in groups.values() if call.event["kernel"] == kernel]
     if kernel != others and own:

@@ -116,7 +116,7 @@ def _refused(verdict: Verdict) -> set[str]:
 def _variants(
     program: Program, kernels: Mapping[str, Kernel], *, is_value: bool
 ) -> Iterator[tuple[str, Program]]:
-    """The program with one thing changed, after a description of the change."""
+    """Pairs: a change in words, and the program with it."""
     for at, op in enumerate(program):
         yield from _plainer(program, at, op)
         before = program[at - 1] if at else None

@@ -184,7 +184,7 @@ class RuntimeFactory(TargetFactory):
         self._parts = parts
         self._make_runtime = make_runtime
         self._make_driver = make_driver or driver_for
-        self._begins_anew = make_driver is None
+        self._may_reset = make_driver is None
         spec = parse_device(device)
         # Runtime and device keep every bit, but WGSL leaves open what a user's kernel makes of NaN.
         keeps = spec.is_simulated and all(name in OFFERED for name in kernels)
@@ -195,7 +195,7 @@ class RuntimeFactory(TargetFactory):
         self._driver: Driver = self._make_driver(native)
         self._checks = Ledger()
         self._simulated: dict[tuple[object, ...], tuple[Any, Driver]] = {}
-        """Simulated devices to be reset, with their drivers, by their profile and limits."""
+        """Simulated devices to be reset, with their drivers, by all that makes devices differ."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
@@ -250,7 +250,7 @@ class RuntimeFactory(TargetFactory):
         driver = self._make_driver(opened)
         if first > 1 and isinstance(driver, WgpuDriver):
             driver.uids = count(first)
-        if self._begins_anew and is_shared:
+        if self._may_reset and is_shared:
             self._simulated[key] = opened, driver
         return driver
 

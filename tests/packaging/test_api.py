@@ -29,7 +29,7 @@ def test_signatures_sections_and_code_of_a_docstring_are_shown() -> None:
     page = api.page()
     assert "### check_program\n\n```python\ncheck_program(target: Adapter, " in page
     assert "    examples: int | None = None,\n" in page
-    assert "Raises:\n\n- `TargetFailed`: it still fails.\n- `Untrusted`: " in page
+    assert "Raises:\n\n- `TargetFailed`: the finding still fails.\n- `Untrusted`: " in page
     assert "```python\nclass MyRuntime(Adapter): ...  # one method an op\n\ndef test_my" in page
 
 

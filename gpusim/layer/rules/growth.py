@@ -12,7 +12,10 @@ from gpusim.layer.scene import Buffer, Scene
 from gpusim.trace import Event
 
 FEWEST_FORGOTTEN = 32
-"""This many forgotten buffers of one call site, each of another step, are a finding."""
+"""A finding: one call site made forgotten buffers in at least this many steps.
+
+At least a quarter as many of these steps are in the second half of the program.
+"""
 MOST_QUEUED_BYTES = 64 << 20
 MOST_QUEUED_WRITES = 16_384
 OVERWRITTEN_TIMES = 4
@@ -40,7 +43,7 @@ class GrowingBuffers(Check):
         return Breach(
             what=(
                 f"{len(buffers)} buffers of {total} bytes are neither destroyed nor collected, "
-                f"and nothing uses them any more; {steps} steps made some"
+                f"and nothing uses them any more; they were made in {steps} steps"
             ),
             places=(
                 Place(doing=f"{buffers[0]} is the first", site=site),

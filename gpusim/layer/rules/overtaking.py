@@ -42,7 +42,7 @@ class WriteCall:
         self.wrote = (event["offset"], event["size_bytes"], event["digest"])
         """Where it wrote, and a digest of its bytes."""
         self.has_reader = False
-        """Whether something that reads some of its bytes was submitted, or a map reads them."""
+        """Whether a submitted command read or replaced some of its bytes, or a map read some."""
 
 
 class Unread:

@@ -1,7 +1,8 @@
 """What a rule is: a row for people to read, and a check that gets the events.
 
 A check has a method for each kind of event that it looks at, with the name of the kind.  The method
-takes the event and yields what it found.  The scene is as it was before the event.
+takes the event and yields what it found.  The scene is as it was before the event; only the
+command that an event records is in the scene already.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -102,7 +102,7 @@ class EmptySubmit(Check):
     def write_buffer(self, event: Event) -> Iterator[Breach]:
         """Allow the next submit to be empty.
 
-        After a write, that submit starts the write.  After a map, wgpu-py itself makes it.
+        After a write or an unmap, bytes wait for that submit.  After a map, wgpu-py makes it.
         """
         self._is_owed = True
         return iter(())
@@ -173,10 +173,10 @@ class AliasedBindings(Check):
 
 
 class LostBatch(Check):
-    """A batch that is lost because of one error: its finish or its submit raises."""
+    """A batch that is lost because of one error: its finish raises."""
 
     def error(self, event: Event) -> Iterator[Breach]:
-        """Report a finish or a submit that raised, with the commands that are lost."""
+        """Report a finish that raised, with the commands that are lost."""
         call = self.scene.call(event["call"])
         if call is None or call.kind != "finish":
             return

@@ -237,7 +237,7 @@ class WgpuDriver:
         return is_done
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled; DeviceLost if it will never settle."""
+        """Wait for a map; returns whether it settled in time.  DeviceLost if it never will."""
         end = inf if seconds is None else monotonic() + seconds
         while self._is_pending(mapping):
             left = end - monotonic()
@@ -343,7 +343,7 @@ class WgpuDriver:
         except self._errors.GPUError as error:
             raise self._fault(error, DeviceLost, "wait for the device") from error
         if self.lost:
-            raise self._fault(RuntimeError("it said so"), DeviceLost, "wait for the device")
+            raise self._fault(RuntimeError("`lost` has settled"), DeviceLost, "wait for the device")
 
     def _fault(self, error: Exception, kind: type[DeviceFault], what: str) -> DeviceFault:
         # An error of wgpudawn forms a cycle with the frame that held the bytes of a write, and

@@ -2,8 +2,8 @@
 
 wgpu-py opens an error scope for each call; this driver opens an error scope for each
 run of commands.  wgpu-py polls the device in a thread while a map is pending; this driver
-polls only in the call that waits, until the last submission before the map is done.  This
-driver records the same commands in the same order as ``WgpuDriver``.
+polls only in the call that waits for the map.  This driver records the same commands in the
+same order as ``WgpuDriver``.
 
 wgpu-native calls back from any call that polls the device, in any thread, perhaps when
 nobody waits any more.  So the callback of maps lives as long as the process, and finds
@@ -84,7 +84,7 @@ class NativeDriver(WgpuDriver):
         return self._comes_true(self._is_queue_empty, seconds)
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
-        """Whether the map has settled; DeviceLost if it will never settle.
+        """Wait for a map; returns whether it settled in time.  DeviceLost if it never will.
 
         wgpu-native's own wait has no timeout, so a wait with a timeout polls repeatedly
         instead.
@@ -120,7 +120,7 @@ class NativeDriver(WgpuDriver):
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        """Whether the map is still pending after a poll, in which it may settle."""
+        """Poll if the map is pending; returns whether it is still pending."""
         if mapping.native.is_pending:
             self._is_queue_empty()
         return bool(mapping.native.is_pending)
@@ -261,7 +261,7 @@ class NativeMaps:
         self._info.callback = settle
 
     def expect(self, submission: int) -> tuple[NativeMap, Any]:
-        """A map that is about to be requested, and the user data for wgpu-native's callback."""
+        """A map that is about to be requested, and the callback for the request."""
         number = next(self._numbers)
         expected = self._pending[number] = NativeMap(submission)
         self._info.userdata1 = self._ffi.cast("void *", number)

@@ -137,7 +137,7 @@ class TracedDriver:
         return group
 
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
-        """See ``Driver``; one event for the encoder, then one a command."""
+        """See ``Driver``; one event for the encoder, then one for each command."""
         self._tell(Event("encode", {"reason": label, "commands": len(commands)}))
         for command in commands:
             if isinstance(command, DispatchCommand):

@@ -150,7 +150,7 @@ class Order:
         return type(state.op) is Sync or state.is_closing or state.policy.debug_submit_each
 
     def _unasked(self, command: Command) -> None:
-        """Report a command that no op waits for, with the op that it resembles most."""
+        """Report a command that no op waits for, with the first op that it resembles."""
         state = self._state
         waiting = state.open
         expected = next((expected for expected in waiting if resembles(expected, command)), None)
@@ -183,7 +183,7 @@ class Order:
         expected.started = True
 
     def _raised(self, about: About) -> None:
-        """Expect nothing of an op that raised; if it met a fault, it may be half done."""
+        """Expect nothing of an op that raised; an op that met a fault may be half done."""
         state = self._state
         for expected in reversed(state.expected_ops):
             if not state.open or state.open[-1] is not expected:
