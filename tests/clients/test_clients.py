@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import inf
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -160,6 +161,37 @@ def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant
     found = failure("reentrant", parts=parts)
     assert found is not None
     assert "a call inside a callback ended with InternalError" in str(found)
+
+
+class OneRound(Reads):
+    """A close finishes what was called before it, and not what its callbacks call."""
+
+    def finish(self, seconds: float | None) -> DeviceFault | None:
+        self._submit_last()
+        if self._readbacks.last_ticket is not None:
+            self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
+        return None
+
+
+def test_a_close_that_leaves_reads_of_its_callbacks_is_seen_by_reentrant_alone() -> None:
+    parts = Parts(reads=OneRound)
+    program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
+    assert failure(PLAIN, parts=parts, program=program) is None
+    found = failure("reentrant", parts=parts, program=program)
+    assert "leaves a read pending that a callback issued" in str(found)
+
+
+class NoLongTime(Readbacks):
+    """A wait of infinite time has none."""
+
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        super().settle_through(ticket, 0 if seconds == inf else seconds)
+
+
+def test_a_wait_without_end_that_ends_is_seen_by_asking_alone() -> None:
+    parts = Parts(readbacks=NoLongTime)
+    assert failure(PLAIN, parts=parts) is None
+    assert "WaitTimedOut" in str(failure("asking", parts=parts))
 
 
 def test_scalars_of_dispatches_and_captures_change_after_the_call() -> None:
