@@ -205,7 +205,7 @@ class Readbacks:
         self._driver = driver
         self._staging = staging
         self._clock = clock
-        self.wait_seconds = wait_seconds
+        self._wait_seconds = wait_seconds
         self._queue: deque[Readback] = deque()
         self._listened = 0
         """Undelivered reads that have callbacks."""
@@ -277,7 +277,7 @@ class Readbacks:
         WaitTimedOut after ``seconds``; None means the policy's ``wait_seconds``.  Reads that were
         delivered by then stay delivered.
         """
-        seconds = self.wait_seconds if seconds is None else seconds
+        seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds
         while not ticket.done() and self._queue:
             readback = self._queue[0]
@@ -305,7 +305,7 @@ class Readbacks:
 
     async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
         """``settle_through`` without blocking the event loop."""
-        seconds = self.wait_seconds if seconds is None else seconds
+        seconds = self._wait_seconds if seconds is None else seconds
         if seconds is None:
             await self._settle_through_async(ticket)
             return

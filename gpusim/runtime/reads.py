@@ -36,6 +36,7 @@ class Reads:
         guard: Guard,
         join: bool,
         page_bytes: int,
+        wait_seconds: float | None,
     ) -> None:
         self._driver = driver
         self._recorder = recorder
@@ -44,6 +45,7 @@ class Reads:
         self._clock = clock
         self._guard = guard
         self._join = join
+        self._wait_seconds = wait_seconds
         self._page_bytes = words_up(page_bytes)
         self._fence_source: DeviceBuffer | None = None
 
@@ -130,7 +132,7 @@ class Reads:
         That includes what done callbacks call meanwhile.  After ``seconds``, reads that have not
         arrived fail, and every call is refused.
         """
-        seconds = self._readbacks.wait_seconds if seconds is None else seconds
+        seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds
         self._submit_last()
         try:

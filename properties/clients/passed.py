@@ -22,7 +22,7 @@ _DOES = {
     "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
     "commands of each replay again",
     "reentrant": "gives each read three done callbacks: the first raises, the second is the "
-    "program's, and the third calls the runtime",
+    "program's, and the third calls the runtime, in a close too",
     "misusing": "makes calls that are to be refused, in between",
     "sharing": "shares buffers with the runtime, and carries out some ops itself",
     "closing": "closes the runtime in the place of the last sync, at times by an error in its "

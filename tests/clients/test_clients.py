@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import inf
 from threading import get_ident
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 
 from gpusim.errors import DeviceFault, SubmitFailed
@@ -19,11 +19,9 @@ from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
 from gpusim.runtime.guard import Guard
-from gpusim.runtime.host_data import Destination
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
-from gpusim.runtime.staging import StagingPage
 from properties.clients import CLIENTS, draw_client, drive
 from properties.clients.awaiting import AwaitingClient
 from properties.generate.cases import CaseSettings, case_for
@@ -209,6 +207,37 @@ def test_a_forked_child_that_may_call_is_seen_by_wrong_thread_alone() -> None:
     assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
 
 
+class OneRound(Reads):
+    """A close finishes what was called before it, and not what its callbacks call."""
+
+    def finish(self, seconds: float | None) -> DeviceFault | None:
+        self._submit_last()
+        if self._readbacks.last_ticket is not None:
+            self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
+        return None
+
+
+def test_a_close_that_leaves_reads_of_its_callbacks_is_seen_by_reentrant_alone() -> None:
+    parts = Parts(reads=OneRound)
+    program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
+    assert failure(PLAIN, parts=parts, program=program) is None
+    found = failure("reentrant", parts=parts, program=program)
+    assert "leaves a read pending that a callback issued" in str(found)
+
+
+class NoLongTime(Readbacks):
+    """A wait of infinite time has none."""
+
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        super().settle_through(ticket, 0 if seconds == inf else seconds)
+
+
+def test_a_wait_without_end_that_ends_is_seen_by_asking_alone() -> None:
+    parts = Parts(readbacks=NoLongTime)
+    assert failure(PLAIN, parts=parts) is None
+    assert "WaitTimedOut" in str(failure("asking", parts=parts))
+
+
 def test_scalars_of_dispatches_and_captures_change_after_the_call() -> None:
     text = "alloc a 4\n"
     text += "".join(f"dispatch affine a {n},5 1x1x1\n" for n in range(20))
@@ -287,70 +316,6 @@ def test_clients_are_drawn_those_with_tables_more_often() -> None:
     assert set(drawn) == set(CLIENTS)
     assert drawn.count("misusing") > drawn.count("closing")
     assert drawn == [draw_client(SeededChoices(f"caller {number}")) for number in range(900)]
-
-
-class OneArray(Readbacks):
-    """A read that brings the same array as the read before gives that very array."""
-
-    _last: Any = None
-
-    def _value(self, readback: Readback, page: StagingPage) -> Any:
-        value = super()._value(readback, page)
-        if isinstance(value, np.ndarray) and np.array_equal(value, self._last):
-            return self._last
-        self._last = value
-        return value
-
-
-class FewReads(Reads):
-    """A page with more than a hundred reads has no bytes for the last of them."""
-
-    def _page_for(self, size_bytes: int) -> StagingPage:
-        page = super()._page_for(size_bytes)
-        page.used_bytes -= size_bytes if page.reads > 100 else 0
-        return page
-
-
-class HoldsItsArray(Readbacks):
-    """A ticket holds the view on the caller's array for as long as it lives."""
-
-    def _deliver(self, readback: Readback) -> None:
-        readback.ticket.held = readback.destination  # type: ignore[attr-defined]
-        super()._deliver(readback)
-
-
-class WritesWhatDiffers(Destination):
-    """Floats that are equal are not written, and so an array keeps the sign of its zeros."""
-
-    def deliver(self, data: memoryview) -> Any:
-        if self._out is None or len(data) % 4:
-            return super().deliver(data)
-        old, new = np.frombuffer(self._out, np.float32), np.frombuffer(data, np.float32)
-        np.copyto(old, new, where=old != new)
-        return self._owner
-
-
-class ReadsWhatDiffers(Reads):
-    def issue(self, *given: Any, **named: Any) -> Ticket:
-        given[3].__class__ = WritesWhatDiffers
-        return super().issue(*given, **named)
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        Parts(readbacks=OneArray),
-        Parts(readbacks=HoldsItsArray),
-        Parts(reads=FewReads),
-        Parts(reads=ReadsWhatDiffers),
-    ],
-)
-def test_arrays_and_reads_in_great_number_are_seen_by_own_arrays(broken: Parts) -> None:
-    reads = "".join(f"read a 0 {(512, 64)[n % 2]} -> r{n}\n" for n in range(48))
-    program = Program.parse(f"alloc a 512\nwrite a 16 {bytes(range(248)).hex() * 2}\n{reads}")
-    case = Case(program=program, policy=PRESETS["ring"], device=SIMULATED, client="own_arrays")
-    assert judge(case, RuntimeFactory("simulated", parts=broken), MEANING_ONLY).failure is not None
-    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
 
 
 class ForgetsSubmits(QueueClock):
