@@ -40,7 +40,7 @@ def does(client: str) -> str:
 _OWN: Mapping[tuple[str, str], str] = {
     ("dropping", "read"): "reads the same before it, and no bytes after it; drops both tickets",
     ("dropping", "replay"): "captures the commands again, and replays that graph instead",
-    ("dropping", "sync"): "calls sync(timeout=0) before it",
+    ("dropping", "sync"): "calls sync(timeout=0) before it, and catches its WaitTimedOut",
     (BESIDE, "capture"): "the other runtime goes on between the captured commands",
     (BESIDE, "flush"): "both runtimes flush in an event loop, which then runs",
     ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "

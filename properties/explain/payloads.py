@@ -57,7 +57,10 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
     fed = _misfed(verdict, traced)
     if fed.sentence and guess == laws.B1.name and failure.kind is not FailureKind.LAW:
         return Told(facts=fed.facts)
-    return fed if fed.sentence else _shared(verdict, traced)
+    if fed.sentence:
+        return fed
+    told = _shared(verdict, traced)
+    return told if told is not NOTHING else _staged_before(verdict, traced)
 
 
 def _written_over(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
@@ -241,6 +244,14 @@ def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
     payload = f"its own payload {_hex(fed.meant)}"
     if written is None:
         return held, f"no call wrote {payload}"
+    if not any(_writes_of(verdict, fed)):
+        made = [
+            call
+            for call in calls(verdict.execution.trace)
+            if call.event.kind == "write_buffer" and call.event["buffer"] == number
+        ]
+        last = f": call {made[-1].number} wrote {_bytes_of(made[-1])}" if made else ""
+        return held, f"no call ever wrote those bytes{last}"
     call, start = written
     late = "only " if call.number > fed.submit else ""
     return (
@@ -313,6 +324,34 @@ def _shared(verdict: Verdict, traced: Traced) -> Told:
                 )
                 return Told(facts=(fact,))
             taken.append(call)
+    return NOTHING
+
+
+def _staged_before(verdict: Verdict, traced: Traced) -> Told:
+    """A copy of staged bytes that no call wrote since an earlier submit."""
+    written: dict[int, Call] = {}
+    used: set[int] = set()
+    taken: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "write_buffer" and event["role"] == UPLOAD:
+            written[event["buffer"]] = call
+            used.discard(event["buffer"])
+        elif event.kind == "copy" and event["source"] in written:
+            taken.append(call)
+        elif event.kind == "submit":
+            stale = [each for each in taken if each.event["source"] in used]
+            if stale and not call.failed:
+                number = stale[0].event["source"]
+                before = written[number]
+                fact = (
+                    f"no call wrote the bytes that the copy of call {stale[0].number} takes from "
+                    f"upload buffer {number}: they were written last at call {before.number}, in "
+                    f"{before.place}, for an earlier batch"
+                )
+                return Told(facts=(fact,))
+            used |= {each.event["source"] for each in taken}
+            taken = []
     return NOTHING
 
 

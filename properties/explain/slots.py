@@ -122,6 +122,33 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
     return NOTHING
 
 
+def tell_grown(verdict: Verdict, traced: Traced) -> Told:
+    """The uniform buffers that one op destroyed, and those that it made in their place."""
+    if traced.broken is None or traced.broken.trait != laws.E6.name:
+        return NOTHING
+    sizes: dict[int, int] = {}
+    gone: dict[int, list[int]] = {}
+    made: dict[int, list[int]] = {}
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "create_buffer" and event["role"] == UNIFORM:
+            sizes[event["buffer"]] = event["size_bytes"]
+            made.setdefault(call.position, []).append(event["size_bytes"])
+        elif event.kind == "destroy_buffer" and event["buffer"] in sizes:
+            gone.setdefault(call.position, []).append(sizes[event["buffer"]])
+    for position in sorted(gone.keys() & made.keys() - {-1}):
+        fact = (
+            f"op {position} destroyed uniform buffers of {_listed(gone[position])} bytes, and made "
+            f"some of {_listed(made[position])} bytes"
+        )
+        return Told(facts=(fact,))
+    return NOTHING
+
+
+def _listed(sizes: list[int]) -> str:
+    return ", ".join(map(str, sorted(sizes)))
+
+
 def tell_gone(verdict: Verdict, failure: Failure) -> Told:
     """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer.
 

@@ -38,7 +38,8 @@ def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Tra
     ``sentence`` is what was said of the failure so far.
     """
     is_counted = failure.kind is FailureKind.STATISTICS
-    is_consequence = failure.kind is FailureKind.LAW and failure.trait == laws.C7.name
+    trait = traced.broken.trait if traced.broken is not None else ""
+    is_consequence = failure.kind in (FailureKind.LAW, FailureKind.VALUE) and trait == laws.C7.name
     if not traced.has_left or not (is_counted or is_consequence):
         return NOTHING
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes

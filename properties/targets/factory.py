@@ -255,13 +255,13 @@ class RuntimeFactory(TargetFactory):
         return driver
 
 
-_STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
+STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
 """Where the numbers of a runtime begin; mostly at one."""
 
 
 def first_number(seed: str) -> int:
     """The number from which a runtime counts its buffers and acts; the case's seed decides it."""
-    return _STARTS[crc32(seed.encode()) % len(_STARTS)] if seed else 1
+    return STARTS[crc32(seed.encode()) % len(STARTS)] if seed else 1
 
 
 def counting_from(first: int, parts: Parts) -> Parts:

@@ -32,6 +32,8 @@ from properties.oracles.laws.matching import (
 )
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
+_MOST_SHOWN = 8
+"""The most bytes of a host write that are shown."""
 UNASKED = "no op asked for it"
 NOT_MEANT = "and is not what that op means"
 """Ends the report of a command that is a wrong part of its op."""
@@ -177,7 +179,9 @@ class Order:
         state.checked["A9"] += 1
         law = write_fault(expected, start, data)
         if law is not None:
-            state.report(law, f"{len(data)} bytes at {start} are not those of {expected}")
+            first = f"{data[:_MOST_SHOWN].hex()}{'...' if len(data) > _MOST_SHOWN else ''}"
+            told = f"{len(data)} bytes at {start}, {first}, are not those of {expected}"
+            state.report(law, told)
         expected.left -= inside_bytes(expected, start, data)
         expected.wrote(start, start + len(data))
         expected.started = True
