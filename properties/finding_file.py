@@ -86,11 +86,6 @@ class FindingFile:
                     f"cannot keep a finding without a {header} because nothing could replay it "
                     f"(probably the {header}'s name was lost)"
                 )
-        if parse_policy(str(self.case.policy)) != self.case.policy:
-            raise ProgramError(
-                f"cannot keep policy {self.case.policy} because its text form means another policy "
-                "(probably a blank in its name)"
-            )
 
 
 def write(path: Path, finding: FindingFile) -> None:
