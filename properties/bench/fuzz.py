@@ -30,7 +30,7 @@ _STAGES = ("generate", _RUNTIME, "reference", "compare", "laws", "tally")
 
 
 class _Clock:
-    """Seconds and CPU seconds by stage; the rest is the runtime's."""
+    """Seconds and CPU seconds by stage; time outside all stages is the runtime's."""
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(_STAGES, 0.0)
