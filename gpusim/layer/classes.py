@@ -229,7 +229,7 @@ class Settle:
 
 
 def _settling(native: Callable[..., Any]) -> Callable[..., Any]:
-    """The step of a promise that takes its value, and emits an event if the value is an error."""
+    """The step with which a promise takes its value; it emits an event if that is an error."""
 
     @wraps(native)
     def step(self: Any) -> Any:
