@@ -1,6 +1,9 @@
 """The floor: one pass, one ring of uniforms, and cffi calls into wgpu-native for each dispatch.
 
-It uses nothing of this project: no check, no cache and no batch.
+It uses nothing of this project: no check, no cache and no batch.  ``bare`` makes a function that
+plays one round over ``buffers`` buffers of ``words`` words.  That function returns the seconds and
+the CPU seconds until its submit has returned, the seconds until the bytes of all buffers are in
+host memory, and these bytes.
 """
 
 import struct
@@ -16,11 +19,7 @@ def bare(
     groups: int,
     buffers: int = 1,
 ) -> Any:
-    """Returns a function that plays one round over ``buffers`` buffers of ``words`` words.
-
-    That function returns the seconds and the CPU seconds until its submit has returned, the seconds
-    until the bytes of all buffers are in host memory, and these bytes.
-    """
+    """Returns a function that plays one round; the docstring of this file says what that returns."""
     from wgpu.backends.wgpu_native._api import ffi, lib
 
     set_group = lib.wgpuComputePassEncoderSetBindGroup

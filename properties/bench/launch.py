@@ -1,8 +1,9 @@
-"""``bench launch``: a dispatch from Python beside a CUDA launch from Python, in paired rounds.
+"""``bench launch``: what a dispatch from Python costs, and what a CUDA launch from Python costs.
 
 The arms take turns in one process: the runtime's default policy, a replay, the floor, plain
 wgpu-py, and what ``cuda.py`` finds installed.  A round is ten blocks.  A block has one turn of each
-arm, and ratios are taken within a block.  The notes of a round say which goals were reached.
+arm, and ratios are taken within a block.  The notes of a round say which of our goals, as largest
+wanted ratios and times, were reached.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
