@@ -19,7 +19,7 @@ def bare(
     groups: int,
     buffers: int = 1,
 ) -> Any:
-    """Returns a function that plays one round; the docstring of this file says what that returns."""
+    """Returns a function that plays one round; this file's docstring says what that one returns."""
     from wgpu.backends.wgpu_native._api import ffi, lib
 
     set_group = lib.wgpuComputePassEncoderSetBindGroup

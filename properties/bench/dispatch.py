@@ -31,8 +31,8 @@ FIXED_LIMITS = (8, 32, 64, 128, 256, 512, 1024, None)
 _CHAIN = Chain(name="chain", dispatches=1000)
 _BOUND_DISPATCHES = 20
 _BOUND_FACTOR = 4.0
-"""GPU time of a dispatch of the GPU-bound chain, divided by the slowest arm's time for one of
-``_CHAIN``."""
+"""GPU time of a dispatch of the GPU-bound chain, divided by the time that a dispatch of ``_CHAIN``
+takes in the slowest arm."""
 _OVERLAP_DISPATCHES = 1000
 _WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0

@@ -30,7 +30,7 @@ _STAGES = ("generate", _RUNTIME, "reference", "compare", "laws", "tally")
 
 
 class _Clock:
-    """Seconds and CPU seconds by stage; time outside the others is the stage ``runtime``'s."""
+    """Seconds and CPU seconds by stage; ``runtime`` has the time outside the other stages."""
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(_STAGES, 0.0)

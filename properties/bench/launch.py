@@ -2,8 +2,8 @@
 
 The arms take turns in one process: the runtime's default policy, a replay, the floor, plain
 wgpu-py, and what ``cuda.py`` finds installed.  A round is ten blocks.  A block has one turn of each
-arm, and ratios are taken within a block.  The notes of a round say which of our goals, as largest
-wanted ratios and times, were reached.
+arm, and ratios are taken within a block.  The notes say which goals each round has reached; a goal
+is a largest wanted time or ratio of times.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
