@@ -63,7 +63,7 @@ class Adversary:
     def disturb(self, name: str, native: Callable[..., Any]) -> Callable[..., Any]:
         """Returns ``native``, the method that ``name`` names as ``Class.method``.
 
-        If the adversary disturbs calls of it, this returns the disturbing method in its place.
+        If the adversary disturbs its calls, this returns the disturbing method in its place.
         """
         around = _DISTURBED.get(name)
         return native if around is None else wraps(native)(partial_method(around, self, native))

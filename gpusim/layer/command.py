@@ -87,9 +87,9 @@ def _take(device: Any, take: Take) -> None:
 
 
 def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take: Take) -> None:
-    """Show to each function of ``methods`` what the method of ``thing`` that it stands for returns.
+    """Make ``thing`` show what its methods give; ``methods`` has a function for each such method.
 
-    The promise's value is shown before the program gets it.
+    The method returns a promise.  The function gets the promise's value before the program does.
     """
     base = type(thing)
     if hasattr(base, "_shows"):

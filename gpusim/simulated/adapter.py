@@ -177,9 +177,9 @@ def make_adapter(
     faults: FaultPlan = NO_FAULTS,
     checks: Ledger | None = None,
 ) -> GPUAdapter:
-    """Makes an adapter; the arguments are those of ``open_device``, except one.
+    """Makes an adapter.  All arguments but ``schedule`` mean what they mean in ``open_device``.
 
-    ``schedule`` is called for each device, and makes its scheduler.
+    ``schedule`` is called for each device, and makes the device's scheduler.
     """
     return GPUAdapter(
         profile=PROFILES[profile] if isinstance(profile, str) else profile,

@@ -95,7 +95,7 @@ class DeviceState:
         return self.made(kind)
 
     def lose(self, reason: str) -> None:
-        """Lose the device; its ``lost`` settles before any other promise (specification, "lose the
+        """Lose the device; its promise ``lost`` settles before any other (specification, "lose the
         device")."""
         if self.timeline.lost:
             return

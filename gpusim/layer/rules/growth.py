@@ -12,7 +12,7 @@ from gpusim.layer.scene import Buffer, Scene
 from gpusim.trace import Event
 
 FEWEST_FORGOTTEN = 32
-"""Forgotten buffers of one call site are a finding if they were made in so many steps or more.
+"""Forgotten buffers of one call site are a finding if they were made in at least this many steps.
 
 Besides, at least a quarter of this number of steps must lie in the second half of the program.
 """
