@@ -145,7 +145,7 @@ class Encoder:
         self.submitted_site = ""
         self.commands: list[Command] = []
         self.bound: object = None
-        """What its last dispatch bound.  If the next one binds the same, ``used`` has it already."""
+        """What its last dispatch bound.  If the next binds the same, ``used`` has it already."""
         self.used: dict[int, Command] = {}
         """The first command that uses each buffer."""
         self.overwritten: dict[int, list[tuple[int, int]]] = {}
