@@ -45,17 +45,17 @@ def _other_grids(
     yield (x, 1, 1), "ran over the first dimension of its grid alone"
     yield (x, y, 1), "ran over two dimensions of its grid"
     box = math.prod(min(side, most) for side in (groups, -(-groups // most)))
-    yield (box, 1, 1), "ran over the whole box into which its grid was spread"
+    yield (box, 1, 1), "ran over all groups of the larger grid into which its own was spread"
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:
-    """The grid in its buffer at another time or place, or the grid of another dispatch."""
+    """The dispatch over what its buffer held at another time or place, or over another's grid."""
     grids_seen: dict[tuple[int, int, int], tuple[str, int]] = {}
     counts = scene.states[at].get(op.counts, b"")
     own = _grid_in(counts, op.offset)
     for offset, said in (
         (0, "from the start of its buffer"),
-        (4 * op.offset, "at its offset, taken for words"),
+        (4 * op.offset, "at four times its offset, as if that were in words"),
     ):
         grid = _grid_in(counts, offset)
         if offset != op.offset and grid is not None and grid != own:

@@ -39,8 +39,9 @@ class Tried:
 def order(
     found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
 ) -> tuple[int, int, int]:
-    """The order of mistakes that look the same: by the trace, by how often each holds with other
-    data, and by what a flush cures.
+    """A key that sorts mistakes that look the same, the likeliest first.
+
+    The trace counts most, then how often each holds with other data, then what a flush cures.
 
     A flush between two ops cures what their order does, and little else.
     """
@@ -67,7 +68,8 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
             return max(by_clocks, SILENT)
     law, named_law = traced.broken.trait, found.rule.name
     if found.kind == "twice" and law == laws.C1.name and UNASKED not in told:
-        return SILENT  # The second of two equal commands is a command that no op asked for.
+        # Had the command run twice, the law would have said that no op asked for the second.
+        return SILENT
     if found.kind == "scalars" and traced.fed and not _was_fed(found, traced):
         return REFUTED
     if law == named_law and not (UNASKED in told and found.kind == "twice"):
