@@ -1,8 +1,8 @@
 """Describes the first command that no op asked for: whose place it took, and how they differ.
 
-A law reports such a command by the numbers that buffers have in the trace.  Here their names in the
-program describe it.  A trace shows the command itself, but a hypothesis only that some mistake
-would give the same bytes.  So what is said here counts more.
+A law reports such a command by the numbers that buffers have in the trace.  Here it is described by
+the names that they have in the program.  The trace shows the command itself.  A hypothesis only
+shows that a mistake would give the same bytes, and so counts less than what is said here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -78,7 +78,7 @@ def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp |
 def tell_accused(
     accused: Accused | None, program: Program, best: Hypothesis | None, most_groups: int
 ) -> Told:
-    """Tells of the wrong command, unless the mistake ``best``, which explains the bytes, does so.
+    """Tells of the wrong command, unless ``best``, the mistake that explains the bytes, says it.
 
     ``most_groups``: the device's limit of workgroups in one dimension.
     """

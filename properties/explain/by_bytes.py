@@ -45,7 +45,7 @@ def by_bytes(
     why = f", {best.why}" if best.why else ""
     sentence = best.sentence
     if best.kind == "given":
-        # The mistake's own sentence names the first read; here it names the read that failed.
+        # Every read was given wrong bytes.  The sentence is to name the read that failed.
         sentence = f"op {failure.position} ({failure.op}){sentence.partition(')')[2]}"
     return replace(
         argument,

@@ -1,4 +1,4 @@
-"""Runs a longer program under two limits, if a limit of the policy was exceeded: by how much?
+"""Runs a longer program under two limits, to see by how much a runtime exceeds its limit.
 
 Shrinking makes a limit as small as it can.  Under so small a limit, a runtime that exceeds it by
 one looks like a runtime that never keeps it.  So a longer program runs under a small and a larger

@@ -173,7 +173,7 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
 
 
 def _same_call(verdict: Verdict, said: str) -> Told:
-    """Tells of two equal commands, if ``said``, a law's words, is about such a command."""
+    """Tells of two equal commands, if ``said``, the words of a law, is about one like them."""
     same = [
         call
         for call in calls(verdict.execution.trace)
@@ -193,7 +193,8 @@ def _same_call(verdict: Verdict, said: str) -> Told:
 def _is_same(one: Call, other: Call) -> bool:
     """Whether two calls are the same command.
 
-    Of dispatches, only the group and the grid are compared: a batch binds its own part of a ring.
+    Of dispatches only the group and the grid are compared, since with a uniform ring each batch
+    binds other bytes.
     """
     if one.event.kind != "dispatch" or other.event.kind != "dispatch":
         return one.event == other.event
@@ -219,7 +220,7 @@ def _said_twice(
 
 
 def _life(verdict: Verdict, said: str) -> Told:
-    """Tells when the buffer named in ``said``, a law's words, was made and destroyed."""
+    """Tells when the buffer that ``said``, the words of a law, names was made and destroyed."""
     about = _BUFFER.search(said)
     if about is None:
         return NOTHING

@@ -79,7 +79,7 @@ class Traced:
         return next((each for each in self.reached if each.position == position), None)
 
     def was_submitted(self, position: int, command: int) -> bool:
-        """Whether a submit carried out that command of an op, or a host write was made."""
+        """Whether a submit carried out that command of an op; a host write counts once made."""
         if command >= 0:
             return any((position, command) in places for places in self.submits.values())
         reached = self.of(position)

@@ -29,7 +29,7 @@ _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 def tell_disturbed(
     verdict: Verdict, failure: Failure, disturbance: Disturbance, again: Judge | None
 ) -> Told:
-    """Tells if the planned fault was swallowed, went to a wrong op, or cost an earlier batch."""
+    """Tells if the planned fault was swallowed, took earlier ops along, or went to a wrong op."""
     case = verdict.execution.case
     if failure.kind is FailureKind.CRASH:
         return Told(facts=(_reads_told(verdict),))

@@ -69,7 +69,10 @@ def _wrong_in(verdict: Verdict, program: Program, at: int, again: Judge) -> tupl
 def _lost_part(
     verdict: Verdict, buffer: str, lost: Sequence[int], wrong: list[int], meant: bytes
 ) -> Told | None:
-    """Tells which of its bytes the write or copy in ``lost`` lost; None if it lost them all."""
+    """Tells which of its bytes the only op in ``lost`` lost.
+
+    None if it lost them all, or if it is not a write or a copy to ``buffer``.
+    """
     op = verdict.execution.case.program[lost[0]] if len(lost) == 1 else None
     if isinstance(op, Write) and op.buffer == buffer:
         start, size = op.offset, len(op.data)

@@ -220,7 +220,7 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
 
 
 def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """Tells that a replay failed at one of its commands, and what earlier ones did stayed."""
+    """Tells that a replay failed at a command, and that its earlier commands kept their effect."""
     got = verdict.execution.history.outcomes[failure.position].data
     scene = shown_by(verdict).scene
     for call in failed:

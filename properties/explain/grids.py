@@ -38,7 +38,10 @@ def _other_grids(
             found = _grid_in(scene.states[at].get(other.op.counts, b""), other.op.offset)
             if found is not None:
                 yield found, f"ran over the grid that {named(other)} reads"
-    yield (groups - 1, 1, 1) if groups else (1, 1, 1), "ran one group too few" if groups else "ran"
+    yield (
+        (groups - 1, 1, 1) if groups else (1, 1, 1),
+        "ran one group too few" if groups else "ran all the same",
+    )
     yield (groups + 1, 1, 1), "ran one group too many"
     yield (min(x, most), min(y, most), min(z, most)), "ran over a grid that was cut to the limit"
     yield (max(x, 1), max(y, 1), max(z, 1)), "ran as if a zero in its grid were a one"
@@ -49,7 +52,7 @@ def _other_grids(
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:
-    """The dispatch over what its buffer held at another time or place, or over another's grid."""
+    """The dispatch over a grid from another time or place in its buffer, or of another dispatch."""
     grids_seen: dict[tuple[int, int, int], tuple[str, int]] = {}
     counts = scene.states[at].get(op.counts, b"")
     own = _grid_in(counts, op.offset)

@@ -151,7 +151,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ...]:
-    """Finds an op like that at ``at`` that was rightly accepted, and a free between the two."""
+    """Finds an earlier op like op ``at`` that was rightly accepted, and a free between the two."""
     op = program[at]
     names = set(buffers_of(op))
     facts: list[str] = []
@@ -276,7 +276,7 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _created(verdict: Verdict, reason: str) -> tuple[str, ...]:
-    """What the trace shows about a wrong count: its submits, or its buffers of the counted role."""
+    """What the trace shows about a wrong count: submits of its reason, or buffers of its role."""
     words = reason.split()
     if "flushes" in words:
         made = [
@@ -314,7 +314,7 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _ended_first(verdict: Verdict, failure: Failure) -> str:
-    """How the first later op that crashed ended, if the failing op is a read without a value.
+    """How the next op that crashed ended, if the failing op is a read whose value never came.
 
     The read's error may only be a consequence of that crash.  Empty for other failing ops.
     """
@@ -336,9 +336,9 @@ def _ended_first(verdict: Verdict, failure: Failure) -> str:
 
 def _raised_in(details: str) -> tuple[str, ...]:
     """Where an exception was raised first, and the call of a client that led there."""
-    # Python prints chained exceptions in the order in which they were raised.
+    # Python prints chained exceptions in order: the first part is the one raised first.
     raised = _LATER.split(details)
-    # A client that finds an error wrong raises BrokenPromise while it handles that error.
+    # A client that finds an error wrong raises BrokenPromise, the last part, while handling it.
     told = len(raised) > 1 and _JUDGED in raised[-1]
     first = raised[-2 if told else 0].splitlines()
     frames = [

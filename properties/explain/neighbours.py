@@ -151,7 +151,7 @@ def _is_held_back(verdict: Verdict, at: int) -> bool:
 
 
 def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
-    """For each buffer, the parts that dispatches bind, and the grids that do not begin it."""
+    """For each buffer, the ranges that dispatches bind as parts, or use as a grid past byte 0."""
     found: dict[str, list[tuple[int, int]]] = {}
     for op in program:
         for each in op.buffers if isinstance(op, AnyDispatch) else ():
@@ -165,7 +165,7 @@ def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
 
 
 def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int, str]]:
-    """Finds two writes of one size: with one of them shorter it passes, with both it fails.
+    """Finds two writes of one size: shortening either makes the program pass, but not both.
 
     Gives the positions of both, and what was tried.
     """

@@ -66,7 +66,7 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
 def _written_over(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
     """The call that wrote a payload, a call of another op that wrote over it, and the next submit.
 
-    They are the first such calls with no submit between the two.
+    No submit came between the first two calls.
     """
     waiting: list[Call] = []
     pair: tuple[Call, Call] | None = None

@@ -29,7 +29,11 @@ _SPOILT = 0xEE
 
 
 def writes(scene: Scene) -> Iterator[Hypothesis]:
-    """Host writes of misread bytes, or to another range, and then those of other bytes."""
+    """Host writes that misread their bytes or reach another range.
+
+    Then those that put back old bytes beside theirs, have another write's bytes, or go to another
+    buffer.
+    """
     for at, op, size in _writes(scene):
         for data, how in misread(scene.client, op):
             if data != op.data:

@@ -33,7 +33,7 @@ _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
 
 def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """Tells which of several equal reads are wrong, or reads of which lengths."""
+    """Tells which of several equal reads go wrong, or at which lengths a read does."""
     program, at = verdict.execution.case.program, failure.position
     if again is not None and failure.kind in _OF_STAGING:
         return _of_staging(verdict, failure, again)
@@ -72,7 +72,7 @@ def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
 
 
 def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
-    """Tells which reads fail, of lengths around those that staging buffers have."""
+    """Tells at which lengths a read fails, tried around the sizes of staging buffers."""
     case, at = verdict.execution.case, failure.position
     op = case.program[at] if 0 <= at < len(case.program) else None
     if not isinstance(op, Read) or len(case.device.faults) or op.size_bytes > _STAGED_SIZES[-1]:
@@ -113,7 +113,7 @@ def _of_many(verdict: Verdict, again: Judge) -> Told:
 
 
 def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:
-    """Tells to which staging buffers reads go: as long as the program's longest, and of a word."""
+    """Tells to which staging buffers reads of two lengths go: the longest here, and a word."""
     reads = [op for op in verdict.execution.case.program if isinstance(op, Read)]
     said = " ".join((failure.reason, failure.trait, *failure.notes))
     is_other_law = failure.kind is FailureKind.LAW and failure.trait != D6.name

@@ -99,7 +99,7 @@ def deciding(leaves: tuple[Leaf, ...]) -> int | None:
 
 
 def _shared(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """How many choices two schedules have in common at their start; neither begins the other."""
+    """How many choices two schedules share at their start; neither is the start of the other."""
     pairs = zip(one, other, strict=False)
     return next(at for at, (mine, yours) in enumerate(pairs) if mine != yours)
 

@@ -122,7 +122,7 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether, under the mistake, an op fails that should succeed, and did not so in the target.
+    """Whether, under the mistake, a sound op fails with an error that it lacks in the target.
 
     If the target promises little, the comparison would excuse such an op.
     """

@@ -168,10 +168,10 @@ def _plainer(program: Program, at: int, op: Op) -> Iterator[tuple[str, Program]]
 
 
 def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
-    """Moves the reads of the end of a buffer that became twice as large to its new end.
+    """Moves reads of the end of a buffer to its new end, after the buffer became twice as large.
 
-    Otherwise a mistake at the end of a buffer that nothing writes would pass unseen.  ``made`` is
-    the alloc of the buffer as it was.  Gives the program, and what was moved, in words.
+    Only if nothing but reads uses the buffer: there a mistake at the end would pass unseen.
+    ``made`` is the alloc as it was.  Gives the program, and what was moved, in words.
     """
     size, ops = made.size_bytes, list(program.ops)
     if any(made.buffer in buffers_of(op) for op in ops if not isinstance(op, Alloc | Read)):

@@ -79,7 +79,7 @@ def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[s
 
 
 def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
-    """Says how many dispatches after an op the one comes whose scalars it ran with."""
+    """Says how many dispatches later the op comes whose scalars the op to blame ran with."""
     between = program.ops[best.culprit + 1 : best.other + 1]
     count = sum(isinstance(op, AnyDispatch) for op in between)
     if count < 2:

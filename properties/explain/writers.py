@@ -95,7 +95,7 @@ def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> byt
 
 
 def _source(scene: Scene, got: bytes, at: int) -> str:
-    """Where the bytes that came back at ``at``, eight at most, first stood; empty if nowhere.
+    """Where the bytes ``got[at:]``, eight at most, first stood; empty if nowhere.
 
     The step that left them there may be one after the read, since it may have overtaken the read.
     """
