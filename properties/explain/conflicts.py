@@ -98,7 +98,10 @@ def tell_conflicts(
 
 
 def _first(what: list[str], word: str, left: int = 0) -> str:
-    """The first of some commands, and how many are left out: those cut here, or ``left``."""
+    """The first of the commands ``what``, and how many are left out.
+
+    ``left``: how many the caller left out already.
+    """
     left = max(left, len(what) - _MOST_SAID)
     more = f" {word} {left} others" if left > 0 else ""
     return ", ".join(what[:_MOST_SAID]) + more

@@ -101,7 +101,7 @@ def _of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:
-    """Tells of a failed call whose error was raised again in the place of a later call."""
+    """Tells of a failed call whose error was raised again when a later op asked for such a call."""
     planned = verdict.execution.case.device.planned_faults
     for at, later in enumerate(failed):
         same = [each for each in failed[:at] if _alike(each, later)]

@@ -52,7 +52,7 @@ def _other_replays(
         entries = (*op.scalars[1:], op.scalars[-1])
         said = "ran each dispatch with the scalars given for the next one"
         if len(op.scalars) == 2:
-            # With two dispatches nothing tells the next one from the one before.
+            # Of two dispatches, the other one may be the next one or the one before.
             said = "ran its first dispatch with the scalars given for its second"
         yield -1, replace(op, scalars=entries), rules.ENTRIES, said
         first = (op.scalars[0],) * len(op.scalars)

@@ -68,7 +68,7 @@ def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...
 
 
 def _named(refusal: str, limits: Limits) -> tuple[str, ...]:
-    """Names the device's limits whose values a refusal has, if it says "multiple"."""
+    """Names the device's alignments whose values stand in a refusal, if it says "multiple"."""
     if "multiple" not in refusal:
         return ()
     numbers = [int(each) for each in re.findall(r"\b\d+\b", refusal)]

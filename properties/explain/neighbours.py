@@ -165,7 +165,7 @@ def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
 
 
 def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int, str]]:
-    """Finds two writes of one size: shortening either makes the program pass, but not both.
+    """Finds two writes of one size: the program passes if either is shortened, but not if both are.
 
     Gives the positions of both, and what was tried.
     """

@@ -32,7 +32,7 @@ _MOST_BINDINGS = 4
 
 
 def scalars(scene: Scene) -> Iterator[Hypothesis]:
-    """Dispatches with the scalars of another call, or without scalars."""
+    """Dispatches with another call's scalars, with zeros for scalars, or with scalars reversed."""
     dispatches = [step for step in _with_captured(scene) if isinstance(step.op, AnyDispatch)]
     for at, step in enumerate(scene.steps):
         op = step.op

@@ -134,8 +134,8 @@ def _named(call: Call) -> str:
 def _is_unasked(dispatch: Call, broken: Failure) -> bool:
     """Whether no op asked for a dispatch, so that it has no payload of its own.
 
-    A dispatch of a kernel for odd bytes also looks as if nobody had asked for it if it has an old
-    payload, so it does not count.
+    If a dispatch of a kernel for odd bytes has an old payload, it also looks as if nobody had asked
+    for it.  So such a dispatch does not count.
     """
     is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
     return not is_ours and UNASKED in " ".join(broken.notes)
@@ -291,7 +291,7 @@ def _payload(op: Op, scene: Scene) -> bytes:
 
 
 def _written(verdict: Verdict, fed: Fed) -> Iterator[tuple[Call, int]]:
-    """The calls since the op of a dispatch that wrote its own payload, each with the offset."""
+    """The calls that wrote the dispatch's own payload after its op began, each with the offset."""
     for call in calls(verdict.execution.trace):
         event = call.event
         is_late = call.position >= fed.position or call.position < 0

@@ -113,7 +113,7 @@ def _of_many(verdict: Verdict, again: Judge) -> Told:
 
 
 def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:
-    """Tells to which staging buffers reads of two lengths go: the longest here, and a word."""
+    """Tells to which staging buffers reads go: as long as the longest here, and a word long."""
     reads = [op for op in verdict.execution.case.program if isinstance(op, Read)]
     said = " ".join((failure.reason, failure.trait, *failure.notes))
     is_other_law = failure.kind is FailureKind.LAW and failure.trait != D6.name

@@ -76,8 +76,8 @@ def search(
 ) -> Answer:
     """The mistakes that explain the failing op at ``position``.
 
-    If some mistakes explain all ops, only these are given.  Otherwise the mistakes that explain the
-    longest beginning come first.  ``others`` are runs of the same ops with other data that failed
+    If some mistakes explain all ops, only these are given.  Otherwise those that explain the most
+    ops from the start come first.  ``others`` are runs of the same ops with other data that failed
     as well.  ``more`` are runs that show more bytes: mistakes that do not explain these are left
     out, unless none would stay.
     """

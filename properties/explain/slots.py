@@ -95,7 +95,7 @@ def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
 
 
 def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
-    """Tells which staging buffer was destroyed while it was mapped, and how many there were."""
+    """Tells which staging buffer was destroyed during its map, and how many buffers there were."""
     if traced.broken is None or traced.broken.trait != laws.D4.name:
         return NOTHING
     alive: dict[int, Call] = {}

@@ -56,7 +56,7 @@ def order(
 def doubt(found: Hypothesis, traced: Traced) -> int:
     """How much the trace speaks against a mistake, from SURE to REFUTED."""
     if not traced.is_known or traced.broken is None:
-        # The calls of a runtime without a mistake do not refute a mistake of the device.
+        # If no law is broken, the device may have made the mistake, and no call refutes that.
         return SILENT
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
@@ -84,7 +84,7 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
 
 
 def _was_fed(found: Hypothesis, traced: Traced) -> bool:
-    """Whether a slot holds the scalars with which the mistake lets its dispatch run."""
+    """Whether the slot of a dispatch held the scalars with which it runs under the mistake."""
     held = {(fed.position, fed.command): fed.values for fed in traced.fed}
     return any(
         held.get((step.position, step.command)) == step.op.scalars
@@ -117,7 +117,7 @@ def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
     """The other mistakes that look the same, one of each sort.
 
-    If the best mistake is sure, only the nearest mistake of the same sort, if there is one.
+    If ``best`` is sure, only the next best of its own sort; none if two ops changed places.
     """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]

@@ -82,7 +82,7 @@ def _written(scene: Scene, at: int, op: Op, buffer: str) -> range | list[int]:
 
 
 def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> bytes | None:
-    """The bytes of ``buffer`` after a step over other contents; None if the step is refused."""
+    """What ``op`` leaves in ``buffer`` if all buffers hold ``state``; None if it is refused."""
     reference = Reference(scene.kernels, scene.limits)
     try:
         for name, data in state.items():
