@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from gpusim.program import Program
-from gpusim.runtime import PRESETS, Parts, Policy
+from gpusim.runtime import PRESETS, Parts, Policy, Runtime
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.loans import Loan
 from gpusim.runtime.recorder import Recorder
 from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import PLAIN, Case, parse_device
@@ -55,6 +56,13 @@ class LentForGood(BufferTable):
         """Nothing is."""
 
 
+class FoundByItsPlan(Runtime):
+    """What was planned over a buffer stays while the buffer is lent."""
+
+    def lend(self, buffer: Buffer) -> Loan:
+        return Loan(buffer, self._guard, self._buffers, self._recorder, lambda _: None)
+
+
 def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Failure | None:
     factory = RuntimeFactory("simulated", **broken)
     case = Case(program=PROGRAM, policy=policy, device=parse_device("simulated"), client=client)
@@ -68,6 +76,7 @@ def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Fai
         {"parts": Parts(recorder=FreeOfAdoptedDeferred)},
         {"parts": Parts(buffers=LentForGood)},
         {"make_driver": around_driver(AdoptedIsDestroyed)},
+        {"make_runtime": FoundByItsPlan},
     ],
     ids=lambda broken: str(next(iter(broken))),
 )
