@@ -30,7 +30,7 @@ from properties.targets.twins import with_twins
 
 
 class LeftBehind(Exception):
-    """A runtime was closed, and the device still holds buffers that the runtime made."""
+    """A runtime keeps what nobody can use any more, or holds something after its close."""
 
 
 CHANGED = "changed after delivery"
@@ -54,14 +54,18 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         beside.meet(target)
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
+    ours = opened.target if isinstance(opened.target, RuntimeTarget) else None
+    # A fault that is kept has a traceback, and so keeps what its op used.
+    lets_go = target is ours and not case.device.shown_faults
+    left = ours.let_go() if ours is not None and lets_go else ""
     marks.closing()
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
     other = None if beside is None else beside.execution(limits, trace)
-    left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
+    left = left or (ours.left_behind() if ours is not None else "")
     if left and isinstance(close_error, DeviceFault | None):
-        close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
+        close_error = LeftBehind(left)
     return Execution(
         case=case,
         history=history,
