@@ -4,20 +4,26 @@ Programs are run only here.  Nothing here judges (``properties.oracles`` does).
 """
 
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
 from gpusim.history import ACCEPTED, CRASH, History, Outcome, Raised
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
+from gpusim.runtime import Stats
 from gpusim.trace import Trace
 from properties.clients import (
     BesideClient,
+    OwnThread,
     drive,
     keeps_to_program,
+    other_policy,
     other_program,
+    runs_in_a_thread,
     tells_faults,
 )
 from properties.model.case import PLAIN, Case
@@ -50,7 +56,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         marks = Looking(trace, opened.stats, at)
     beside = None
     if isinstance(target, BesideClient):
-        beside = _Beside(case, target.target)
+        beside = _Beside(case, target.target, factory.limits)
         beside.meet(target)
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
@@ -58,7 +64,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
-    other = None if beside is None else beside.execution(limits, trace)
+    other = None if beside is None else beside.execution(trace)
     left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
     if left and isinstance(close_error, DeviceFault | None):
         close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
@@ -192,55 +198,68 @@ class _Beside:
     """A second runtime on the driver of ``target``, which runs another program in between.
 
     If the other program has an even number of ops, the second runtime is closed when that program
-    is over.  Otherwise it is closed after the program of the first runtime.
+    is over.  Otherwise it is closed after the program of the first runtime.  In some cases it has
+    another policy, and in some a thread of its own.
     """
 
-    def __init__(self, case: Case, target: RuntimeTarget) -> None:
+    def __init__(self, case: Case, target: RuntimeTarget, limits: Limits) -> None:
         self._kernels = with_twins(target.kernels)
-        self._target = target.another(self._kernels)
         # A fault must be met while an op of the runtime is under way that is to show it.
         self._may_step = case.device.is_simulated and not case.device.shown_faults
-        program = other_program(case.program, self._kernels)
-        self._case = replace(case, program=program, client=PLAIN)
+        self._thread = OwnThread() if self._may_step and runs_in_a_thread(case) else None
+        program, policy = other_program(case.program, self._kernels), other_policy(case)
+        self._case = replace(case, program=program, policy=policy, client=PLAIN)
+        self._limits = self._case.limits(limits)
+        self._target = self._do(partial(target.another, self._kernels, policy))
         self._running = _Running(program, self._target, _UNWATCHED)
         self._closes_early = len(program) % 2 == 0
         self._history: History | None = None
+        self._stats: Stats | None = None
         self._close_error: Exception | None = None
 
+    def _do(self, act: Callable[[], Any]) -> Any:
+        """Act in the thread of the second runtime."""
+        return act() if self._thread is None else self._thread.do(act)
+
     def meet(self, client: BesideClient) -> None:
-        """Let the client of the first runtime know the second."""
-        client.meet(self._target.runtime, self.step if self._may_step else None)
+        """Let the client of the first runtime know the second, if it may call it."""
+        known = self._target.runtime if self._thread is None else None
+        client.meet(known, self.step if self._may_step else None)
 
     def step(self) -> None:
         """Issue the next op, if any is left."""
         if not self._running.is_over:
-            self._running.step()
+            self._do(self._running.step)
         elif self._history is None and self._closes_early:
-            self._end()
+            self._do(self._end)
 
-    def execution(self, limits: Limits, trace: Trace) -> Execution:
+    def execution(self, trace: Trace) -> Execution:
         """Finish the second program, close its runtime, and return what it has shown.
 
         ``trace`` is that of both runtimes.
         """
-        self._running.finish()
+        self._do(self._running.finish)
         if self._history is None:
-            self._end()
+            self._do(self._end)
+        if self._thread is not None:
+            self._thread.end()
         assert self._history is not None
         return Execution(
             case=self._case,
             history=self._history,
             capabilities=self._target.capabilities,
-            limits=limits,
+            limits=self._limits,
             kernels=self._kernels,
             trace=apart(trace)[1],
             tells_faults=bool(trace),
             shares_driver=True,
+            stats=self._stats,
             close_error=self._close_error,
         )
 
     def _end(self) -> None:
         self._history = self._running.history()
+        self._stats = self._target.runtime.stats()
         self._close_error = _closed(self._target)
 
 

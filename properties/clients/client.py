@@ -26,6 +26,7 @@ from gpusim.errors import (
 from gpusim.ops import Capture, Dispatch, Flush, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of, replayed
 from gpusim.runtime import Graph, Ticket
+from gpusim.runtime.policy import parse_policy
 from properties.clients.forbidden import METHODS
 from properties.model.target import Delivery, Target
 from properties.targets.runtime_target import RuntimeTarget
@@ -114,6 +115,13 @@ class AskingClient(Client):
                 self.target.runtime.poll()
         finally:
             self.target.perform(op)
+
+    def close(self) -> None:
+        """Close; the text of the policy must give the policy again."""
+        policy, text = self.target.policy, str(self.target.runtime.policy)
+        self.target.close()
+        if parse_policy(text) != policy:
+            raise BrokenPromise(f"the text of the policy gives another policy: {text}")
 
     def _ask(self, position: int) -> None:
         """Ask for a value; for every second read, first wait with a timeout that is too short."""

@@ -82,7 +82,7 @@ class Troubled:
     """A runtime of the parts and the policy of ``target``, on the driver of that in trouble.
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
-    soon as the reads are flushed.
+    soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Troubled:
         errors: tuple[type[DeviceFault], ...] = (),
         reads: int = len(DATA) // PIECE_BYTES,
         loses: bool = False,
+        queued_bytes: int | None = None,
     ) -> None:
         self.driver = LateDriver(None, looks)
         policy = replace(
@@ -101,7 +102,7 @@ class Troubled:
             memory_budget_bytes=None,
             debug_dispatch_limit=None,
             wait_seconds=POLICY_SECONDS if looks == inf else None,
-            queued_write_bytes=QUEUED_BYTES if looks == inf else None,
+            queued_write_bytes=QUEUED_BYTES if looks == inf else queued_bytes,
         )
 
         def around(driver: Driver) -> Any:

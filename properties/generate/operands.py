@@ -188,14 +188,16 @@ def with_extremes(number: int, data: bytes) -> bytes:
     return data[: 2 * WORD_BYTES] + extremes + data[2 * WORD_BYTES + len(extremes) :]
 
 
-_FILLS = (0x80000000, 0, 0xFFFFFFFF)
-"""Words that fill buffers; as a float the first is -0.0, of whose words none counts as true."""
+_FILLS = ((0x80000000,), (0,), (0xFFFFFFFF,), (0, 0x80000000), (0,))
+"""Words that fill buffers in turn; as a float 0x80000000 is -0.0, which equals 0.0 and is false."""
 
 
 def filling(number: int, size: int) -> bytes:
-    """The data of a write that fills with one word: mostly zeros, or what NumPy takes for zeros."""
-    word = _FILLS[(number + size) % len(_FILLS)]
-    return word.to_bytes(WORD_BYTES, "little") * (size // WORD_BYTES) + bytes(size % WORD_BYTES)
+    """The data of a write that fills a buffer: mostly with zeros, or what NumPy takes for zeros."""
+    words = _FILLS[(number + size) % len(_FILLS)]
+    pattern = struct.pack(f"<{len(words)}I", *words)
+    whole = size - size % WORD_BYTES
+    return (pattern * (whole // len(pattern) + 1))[:whole] + bytes(size - whole)
 
 
 def nonce_floats(number: int, size: int) -> bytes:
