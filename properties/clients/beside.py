@@ -196,7 +196,7 @@ def other_program(program: Program, kernels: Mapping[str, Kernel]) -> Program:
         if not isinstance(op, DispatchIndirect)
         and not (isinstance(op, Capture | Replay) and op.graph in graphs)
     ]
-    ops = ops[: 7 * len(ops) // 8]
+    ops = ops[: -(-3 * len(ops) // 4)]
     return Program(tuple(_other(op, at, kernels) for at, op in enumerate(ops)))
 
 
