@@ -13,7 +13,7 @@ from properties.clients.misusing import misuse_before
 
 _MUTATING = "mutating"
 _DOES = {
-    "asking": "asks for values before any sync",
+    "asking": "asks for values before any sync, and for the text of the policy",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
     "own_arrays": "reads into arrays of its own, or each array twice, or word by word",
@@ -23,12 +23,14 @@ _DOES = {
     "reentrant": "gives each read three done callbacks: the first raises, the second is the "
     "program's, and the third calls the runtime",
     "misusing": "makes calls that are to be refused, in between",
-    "sharing": "shares buffers with the runtime, and carries out some ops itself",
+    "sharing": "shares buffers with the runtime, and carries out some ops itself, or by a second "
+    "runtime that adopts what the first one lends",
     "closing": "closes the runtime in the place of the last sync",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
-    "slow, hangs, fails or is lost",
+    "slow, hangs, fails or is lost, and for a write in pieces of which one fails",
     "wrong_thread": "issues most ops first from a thread that is to be refused",
-    BESIDE: "runs a second runtime on the same device, with a like program of other data",
+    BESIDE: "runs a second runtime on the same device, with a like program of other data, and at "
+    "times with another policy or in a thread of its own",
 }
 
 

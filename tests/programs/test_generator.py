@@ -292,8 +292,7 @@ def test_some_writes_fill_with_zeros_and_some_with_what_is_no_true_float() -> No
     assert sum(not any(data) for data in filled) > len(writes) // 60
     floats = [np.frombuffer(data, np.float32) for data in filled if len(data) % 4 == 0]
     signs = [np.signbit(each) for each in floats if not each.any()]
-    assert sum(each.any() for each in signs) > len(writes) // 100
-    assert any(each.any() and not each.all() for each in signs)
+    assert sum(each.any() and not each.all() for each in signs) > len(writes) // 200
 
 
 def _are_counts(data: bytes) -> bool:
