@@ -80,7 +80,7 @@ def _run(words: Sequence[str]) -> int:
 
 def _in_words(error: OSError) -> str:
     if error.filename is None:
-        return f"cannot go on because {error} (probably the system has no more of something)"
+        return f"cannot go on because {error} (probably the system has run out of something)"
     reason = error.strerror or str(error)
     return f"cannot use {error.filename} because of {reason!r} (probably another path is meant)"
 

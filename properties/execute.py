@@ -204,7 +204,7 @@ class _Beside:
 
     def __init__(self, case: Case, target: RuntimeTarget, limits: Limits) -> None:
         self._kernels = with_twins(target.kernels)
-        # A fault must be met while an op of the runtime is under way that is to show it.
+        # Else the second runtime could meet a fault while an op of the first is under way.
         self._may_step = case.device.is_simulated and not case.device.shown_faults
         self._thread = OwnThread() if self._may_step and runs_in_a_thread(case) else None
         program, policy = other_program(case.program, self._kernels), other_policy(case)

@@ -23,7 +23,7 @@ The number on the first line is the version of this format.  Headers come in any
 once.  ``target`` and ``device`` are required.  ``policy`` is required if our own runtime was
 judged, since other targets follow none.  The lines of ``details`` follow its header, each behind a
 bar.  After the blank line comes the program in its text form.  A file of version 1 can be read as
-well: it names no target, and ``caller`` is its header of the client.  Nothing here runs a program,
+well: it names no target, and its header of the client is ``caller``.  Nothing here runs a program,
 loads what a file names, or says what a failure means.
 """
 
@@ -54,7 +54,7 @@ _NO_FAULTS_BY_V1 = "without_faults"
 class FindingFile:
     """A case that failed, with details for a person.
 
-    ``versions``: the versions with which it failed.  ``summary``: how it failed.
+    ``versions``: the versions of gpusim and wgpu with which it failed.  ``summary``: how it failed.
     ``kernels``: the module or .py file with the program's own kernels.  Each of the three
     is one line, or empty.  ``details``: the lines of an exception's message or traceback.
     ``names_target`` is false for a file of version 1, which may have
@@ -117,7 +117,11 @@ def format_finding(finding: FindingFile) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` with all invisible characters except newlines escaped."""
+    """``text`` without invisible characters.
+
+    Tabs become blanks, blanks at the end of a line go, and other invisible characters but newlines
+    are escaped.
+    """
     lines = text.expandtabs().splitlines()
     return "\n".join("".join(map(_escaped, line)).rstrip() for line in lines).rstrip("\n")
 
@@ -148,7 +152,7 @@ def parse_finding(text: str) -> FindingFile:
 
 
 def _headers(finding: FindingFile) -> list[tuple[str, str]]:
-    """Every header with its value, empty if it is left out."""
+    """Every header but ``details``, with its value, which is empty if the header is left out."""
     case = finding.case
     return [
         ("target", case.target),
@@ -240,7 +244,7 @@ def _check_complete(number: int, version: int, headers: dict[str, Any]) -> None:
     needed = ["device"] + ["target"] * (version > 1) + ["policy"] * is_ours
     for header in needed:
         if not headers.get(header):
-            raise _malformed(number, f"no {header} came before it", "a header was deleted")
+            raise _malformed(number, f"no {header} came before this line", "a header was deleted")
 
 
 def _finding(program: Program, headers: dict[str, Any]) -> FindingFile:

@@ -1,4 +1,4 @@
-"""The contract as a Hypothesis state machine over a live target, a rule for each promise.
+"""The contract as a Hypothesis state machine over a live target, with a rule for each promise.
 
 Read it to learn what a runtime promises its caller.  Each rule issues one op on the
 target and on the oracle, and compares their outcomes at once.  A read is compared when

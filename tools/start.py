@@ -37,7 +37,9 @@ BACKENDS = {
     "gl": ("libegl1", "libegl-mesa0", "libgl1-mesa-dri"),
 }
 """What Debian calls the software adapter of each backend."""
-_TOX = ("-m", "tox", "run-parallel", "--parallel-no-spinner")
+# One environment more than there are cores: some tests wait, and the last one would leave a core.
+_AT_ONCE = str((os.cpu_count() or 1) + 1)
+_TOX = ("-m", "tox", "run-parallel", "--parallel-no-spinner", "--parallel", _AT_ONCE)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +59,6 @@ def _test(environments: Sequence[str]) -> int:
     for environment in environments:
         # What an earlier run left must not be counted again.
         shutil.rmtree(ROOT / ".tox" / environment / "tmp", ignore_errors=True)
-    # One environment a core: none waits for the device of another.
     checks = _run(*_TOX, "-e", ",".join([*environments, "style"]), folder=ROOT)
     return _run("tools/results.py", *environments, folder=ROOT) or checks
 

@@ -6,8 +6,8 @@ the access is a slice of memory.  If a condition bounds this number, its branch 
 of lanes.
 
 u32 and i32 add and multiply modulo 2^32, like these polynomials, so a polynomial always has the
-value of its expression.  An atom is a piece of Python that all lanes share, or one of WORKGROUP,
-LOCAL, X, Y, Z and AXES.  AXES are the lane's place in its workgroup, by axis.
+value of its expression.  An atom is a piece of Python that all lanes share, or WORKGROUP (w), LOCAL
+(k), X, Y and Z (the place of the workgroup), or AXES (the place of the lane in its workgroup).
 """
 
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def steps(
 
 
 def axis(value: Polynomial | None, sizes: tuple[int, int, int]) -> int | None:
-    """The axis of a workgroup along which ``value`` numbers the lanes from 0; None if none."""
+    """The axis of a workgroup along which ``value`` numbers the lanes from 0, or None."""
     for number, size in enumerate(sizes):
         alone = size == sizes[0] * sizes[1] * sizes[2]
         if value == {(LOCAL,) if alone else (AXES[number],): 1}:

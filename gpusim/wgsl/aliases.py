@@ -44,7 +44,7 @@ class Aliases:
         return found
 
     def called(self, made: typed.Invoke, roots: list[Symbol | None], caller: _Reach) -> None:
-        """Add what a call reads and writes to its caller; ``roots`` are those of its arguments."""
+        """Add to ``caller`` what a call reads and writes; ``roots`` has each argument's root."""
         reach = self._reach(made.function)
         own = made.function.parameters
         for symbols, there in ((caller.reads, reach.reads), (caller.writes, reach.writes)):

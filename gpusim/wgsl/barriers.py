@@ -1,16 +1,16 @@
 """Which barriers some invocations of a workgroup may miss.
 
 Each function becomes a graph.  A node is a claim: that all invocations of a workgroup come to a
-point of the text, or that all have the same value.  An edge leads from a claim to another claim
+point of the text, or that a value is the same in all.  An edge leads from a claim to another claim
 that it needs.  All invocations must meet a barrier, so the claim at its place is required; the
 claim VARIES never holds.  If a path leads from a required claim to VARIES, some invocations may
 miss the barrier.  The Tags of a function say what it demands of its callers, and what it does to
-their values.  So each function is read only once.  A variable has a new node with each assignment.
+their values.  So each function is read only once.  A variable has a new node after each assignment.
 A vector, array or struct is one value.  Unreachable statements are left out.
 
 Source: WGSL specification, 15.2 "Uniformity" and 9.9 "Statements Behavior Analysis".  In five
 places the specification's tables are weaker than its own rule of soundness.  This file follows Tint
-there: the result of an atomic varies; a passed pointer counts by its value and by its contents; a
+there: the result of an atomic varies; of a pointer argument the value and the contents count; a
 write through a pointer also needs the place of the call; a break-if passes on the values of the
 variables; the writes of a call count already in the rest of its statement.
 """
@@ -63,7 +63,7 @@ class Tags:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """A place in memory: the variable or pointer it began with, and the indices on the way."""
+    """A place in memory: a variable or pointer, and the indices that lead from it to the place."""
 
     root: Symbol
     full: bool
@@ -73,7 +73,7 @@ class View:
 def missed_barriers(functions: Iterable[Function]) -> tuple[Place, ...]:
     """The places of barriers that some invocations may miss: the first of each function.
 
-    Functions that the given ones call are read too, before their callers.
+    Functions that ``functions`` call are read too, before their callers.
 
     Raises:
         ShaderError: a function is nested too deep.
@@ -116,7 +116,7 @@ class _Target:
 
 
 class _Graph:
-    """The graph of one function, and the place in it where the walk is."""
+    """The graph of one function; the walk through its statements makes the nodes."""
 
     def __init__(self, function: Function, known: dict[Function, Tags]) -> None:
         self._function, self._known = function, known
@@ -242,7 +242,7 @@ class _Graph:
     def _branches(
         self, at: Node, inner: Node, bodies: list[list[typed.Statement]], exits: list[Values]
     ) -> tuple[Node, Behavior]:
-        """Several bodies; one of them runs.  ``exits``: the values where a break leaves them."""
+        """Several bodies, of which one runs.  ``exits``: the values at each break out of them."""
         before, behavior, ends = self._values, frozenset[str](), []
         after: list[Values] = []
         for body in bodies:

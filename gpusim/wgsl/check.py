@@ -169,7 +169,7 @@ class _Checker(Statements):
         if declared is None:
             self.fail(f"the override {node.name} has neither a type nor a value", node.place)
         if declared not in CONCRETE:
-            self.fail(f"an override is a number or bool, not {declared}", node.place)
+            self.fail(f"an override must be a number or bool, not {declared}", node.place)
         number = self._number(node.attributes, "id")
         symbol = Symbol(
             name=node.name,
@@ -193,7 +193,7 @@ class _Checker(Statements):
         return self._set_value(1, symbol)
 
     def _set_value(self, given: Any, symbol: Symbol) -> Any:
-        """A number that a pipeline sets, as the override's type."""
+        """The value that a pipeline sets, in the override's type."""
         kind, name = symbol.type, symbol.name
         if kind == BOOL:
             return bool(given)
@@ -227,7 +227,7 @@ class _Checker(Statements):
         value: typed.Expr | None = None
         if node.value is not None:
             if space != "private":
-                self.fail(f"a variable in {space} has no initial value", node.value.place)
+                self.fail(f"a variable in {space} takes no initial value", node.value.place)
             value = self.constant_or_override(node.value)
             value = self.as_type(value, declared or concrete(value.type), "the value")
             declared = value.type
@@ -365,7 +365,7 @@ class _Checker(Statements):
                     because = "no built-in value that is supported in compute shaders"
                     self.fail(f"{argument.name} is {because}", attribute.place)
                 if kind != wanted:
-                    self.fail(f"{argument.name} is of type {wanted}, not {kind}", node.place)
+                    self.fail(f"{argument.name} must be of type {wanted}, not {kind}", node.place)
                 return argument.name
         self.fail(f"the parameter {node.name} of an entry point needs @builtin", node.place)
 

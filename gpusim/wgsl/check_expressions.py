@@ -98,7 +98,7 @@ class Expressions(Constructors):
         return self.apply(name, [operand], node.place)
 
     def _check_addressable(self, made: Expr) -> None:
-        """A component of a vector has no address."""
+        """Raise if a component of a vector is named, which has no address."""
         if isinstance(made, typed.PartOf | typed.ElementOf):
             base = made.base.type
             if isinstance(base, Pointer) and isinstance(base.of, Vector):
@@ -170,7 +170,7 @@ class Expressions(Constructors):
         index = self.value(node.index)
         kind = base.type.of if isinstance(base.type, Pointer) else base.type
         if index.type not in INTEGERS:
-            self.fail(f"an index is an integer, not {index.type}", node.index.place)
+            self.fail(f"an index must be an integer, not {index.type}", node.index.place)
         if not isinstance(kind, Vector | Matrix | Array):
             self.fail(f"a value of type {kind} has no elements", node.place)
         of = kind.column if isinstance(kind, Matrix) else kind.of

@@ -172,9 +172,9 @@ class Statements(Expressions):
             function = FUNCTIONS.get(name)
             must_use = name in ("arrayLength", "workgroupUniformLoad")
             if function is None or function.constant or must_use:
-                self.fail(f"the value of {name} is not used", node.place)
+                self.fail(f"the value of {name} must be used", node.place)
         elif symbol.kind != "function" or symbol.value.must_use:
-            self.fail(f"the value of {name} is not used", node.place)
+            self.fail(f"the value of {name} must be used", node.place)
         return typed.Do(made), frozenset({NEXT})
 
     def invoke(self, symbol: Symbol, node: syntax.Call) -> Expr:
@@ -204,7 +204,7 @@ class Statements(Expressions):
         """The typed form of a condition."""
         made = self.value(node)
         if made.type != BOOL:
-            self.fail(f"the condition of {what} is a bool, not {made.type}", node.place)
+            self.fail(f"the condition of {what} must be a bool, not {made.type}", node.place)
         return made
 
     def _if(self, node: syntax.If) -> tuple[typed.Statement, Behavior]:
@@ -223,7 +223,7 @@ class Statements(Expressions):
     def _switch(self, node: syntax.Switch) -> tuple[typed.Statement, Behavior]:
         selector = self.value(node.selector)
         if selector.type not in INTEGERS:
-            self.fail(f"the selector is an integer, not {selector.type}", node.selector.place)
+            self.fail(f"the selector must be an integer, not {selector.type}", node.selector.place)
         cases = [
             [None if each is None else self.constant(each, "a case") for each in clause.selectors]
             for clause in node.clauses

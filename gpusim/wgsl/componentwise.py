@@ -1,7 +1,7 @@
 """Operations on values component by component, and building blocks of the built-in functions.
 
 A value here is a scalar expression, or a tuple of its parts' values.  A Builder makes operations; a
-builder that folds constants makes their results at once.
+builder that folds constants computes the results at once.
 """
 
 from collections.abc import Sequence

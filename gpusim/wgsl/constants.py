@@ -2,7 +2,8 @@
 
 The value of a scalar constant is a Python int (i32, u32, abstract-int), bool or float
 (abstract-float), or a NumPy scalar (f32, f16).  The value of a composite is a tuple of the values
-of its parts.  Abstract numbers never wrap or round to infinity: one that does not fit is an error.
+of its parts.  Abstract numbers never wrap or round to infinity: a number that does not fit is an
+error.
 Source: WGSL specification, 6.2.1 "Abstract Numeric Types", 8.1 "Early Evaluation Expressions" and
 "Conversion Rank".
 """

@@ -76,7 +76,10 @@ class Writer(GuardWriter):
         self.lines.append(f"{name} = {code}")
 
     def _row(self, variable: Variable) -> str | None:
-        """The Python of a variable as a row of numbers, if it is linear in lanes in a row."""
+        """The Python of a variable that is linear in the lane, as a row of numbers.
+
+        None for other variables, and if the lanes are in no row.
+        """
         polynomial = self.polynomials.get(variable)
         if not self.frame.in_row or not variable.fixed or polynomial is None:
             return None
@@ -253,7 +256,7 @@ def _load_changes(value: Any) -> bool:
 
 
 def _weight(body: list[Statement]) -> int:
-    """The number of operations of statements; too many if a statement is no assignment."""
+    """The number of operations of statements; above ``_SMALL`` if one is no assignment."""
     total = 0
     for statement in body:
         if not isinstance(statement, Assign):

@@ -1,8 +1,8 @@
 """Writes branches that only some lanes take, in frames of their own.
 
 A condition on the number of the lane makes a shorter range of lanes.  A condition on the place in
-the workgroup makes a box: the first lanes of one axis, as many as the condition leaves, or a single
-one.  Other lanes are chosen one by one.
+the workgroup makes a box: on one axis the first lanes, or a single lane; on the other axes all.
+For any other condition the lanes are chosen one by one.
 """
 
 from gpusim.wgsl import affine
@@ -42,7 +42,7 @@ class GuardWriter(LoopWriter):
         return True
 
     def _box(self, condition: Scalar, body: list[Statement]) -> bool:
-        """Write a branch as a box; False if it is none, or not all lanes of workgroups are here."""
+        """Write a branch as a box; False if its condition makes none, or groups are not whole."""
         compared = _compared(condition)
         if compared is None or self.frame.parent is not None or not self.shares:
             return False
@@ -82,8 +82,8 @@ class GuardWriter(LoopWriter):
     def bound(self, condition: Scalar) -> tuple[str, str, list[tuple[Memory, int]]] | None:
         """The bound that a condition sets to the lane's number; None if it sets no bound.
 
-        ``below`` or ``at``, the Python of the limit, and the memories with an element for each
-        number below it.
+        Gives ``below`` or ``at``, the Python of the limit, and the memories with an element for
+        each number below the limit.
         """
         compared = _compared(condition)
         if compared is None:
@@ -101,7 +101,7 @@ class GuardWriter(LoopWriter):
         )
 
     def part(self, condition: str, body: list[Statement]) -> None:
-        """A frame of the lanes for which a condition holds."""
+        """Write a branch as a frame of the lanes for which a condition holds."""
         frame = self.new_frame(in_row=False)
         part = self.name("p")
         self.lines.append(f"{part}, {frame.count} = chosen({condition})")
@@ -111,7 +111,7 @@ class GuardWriter(LoopWriter):
     def _fill(
         self, frame: Frame, part: str, start: str, body: list[Statement], opening: list[str]
     ) -> None:
-        """The body of a frame: what it takes, what it does, what it puts back."""
+        """Write a frame: what it takes, its statements, and what it puts back."""
         outer, outer_lines = self.frame, self.lines
         self.frame, self.lines = frame, []
         self.statements(body)

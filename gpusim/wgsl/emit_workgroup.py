@@ -2,7 +2,7 @@
 
 If all lanes of a block are together, and an index is a step along each axis of the workgroup plus a
 value that all lanes share, a NumPy view with these steps takes the place of indices.  Otherwise the
-part of an index that never changes is computed once a block.
+part of an index that never changes is computed once for each block.
 """
 
 from gpusim.wgsl import affine
@@ -18,7 +18,7 @@ class WorkgroupWriter(ExpressionWriter):
         """The Python of a load."""
         if self.frame.parent is None and self._is_whole(memory, address, kind):
             return array
-        seen = self._seen(memory, address, kind)
+        seen = self._steps_of(memory, address, kind)
         if seen is not None:
             return f"spread({array}, {seen[1]})"
         base, row = self._place(memory, address, kind)
@@ -28,7 +28,7 @@ class WorkgroupWriter(ExpressionWriter):
         """Write a store."""
         memory, address, value = statement.memory, statement.address, statement.value
         code = self.code(value)
-        seen = self._seen(memory, address, value.type)
+        seen = self._steps_of(memory, address, value.type)
         if seen is not None and _apart(seen[0]):
             self.lines.append(f"store_spread({array}, {seen[1]}, {code})")
             return
@@ -40,13 +40,13 @@ class WorkgroupWriter(ExpressionWriter):
         is_own = self.polynomial_of(address, kind) == affine.atom(affine.LOCAL)
         return is_own and memory.size // unit_of(kind) == self.size
 
-    def _seen(
+    def _steps_of(
         self, memory: Memory, address: Address, kind: str
     ) -> tuple[list[tuple[int, int]], str] | None:
         """How lanes step through a memory: the most lanes and the step of each axis, and Python.
 
         The Python has the number of workgroups, the elements of each, the first lane's index, and
-        the axes.  None if lanes do not step so, or may step outside.
+        the axes.  None if lanes take no such steps, or may step outside the memory.
         """
         total, box = self.polynomial_of(address, kind), self.frame.box
         found = None if total is None else affine.steps(total, self.sizes)

@@ -110,22 +110,22 @@ class _Cleaner:
 
     def _label(self, label: Label, tails: tuple[Target, ...]) -> list[Statement]:
         inner = self.clean(label.body, (label, *tails))
-        return [*self._lowered(label), *inner]
+        return [*self._unset_flag(label), *inner]
 
-    def _lowered(self, target: Target) -> list[Statement]:
-        """The first value of a target's flag, if it has one."""
+    def _unset_flag(self, target: Target) -> list[Statement]:
+        """The statement that unsets the flag of a target, if the target has a flag."""
         flag = self._flags.get(target)
         return [] if flag is None else [Assign(flag, Const("bool", False), True)]
 
     def _loop(self, loop: Loop) -> Statement:
         body: list[Statement] = []
         for statement in loop.body:
-            if isinstance(statement, Label) and statement not in _anywhere(statement.body):
+            if isinstance(statement, Label) and statement not in _exits_in(statement.body):
                 for inner in statement.body:
                     self._in_loop(loop, inner, body)
             else:
                 self._in_loop(loop, statement, body)
-        return Loop([*self._lowered(loop), *body], loop.owned)
+        return Loop([*self._unset_flag(loop), *body], loop.owned)
 
     def _in_loop(self, loop: Loop, statement: Statement, body: list[Statement]) -> None:
         """One statement directly inside a loop."""
@@ -165,7 +165,7 @@ class _Cleaner:
         return Op("bool", "not", (self._any_raised(targets),))
 
 
-def _anywhere(body: list[Statement]) -> dict[Target, None]:
+def _exits_in(body: list[Statement]) -> dict[Target, None]:
     found: dict[Target, None] = {}
     for statement in body:
         found.update(_exits(statement))

@@ -79,7 +79,7 @@ def _pack_bytes(clamped: bool) -> Callable[..., Value]:
 
 
 def _piece(b: Builder, word: Scalar, at: int, signed: bool, bits: int = 8) -> Scalar:
-    """Piece ``at`` of a word cut into ``bits`` each: as i32 if ``signed``, else as u32."""
+    """Piece ``at`` of a word, in pieces of ``bits`` bits: as i32 if ``signed``, else as u32."""
     if signed:
         number = b.op("i32", "bits_i32", shifted_left(b, word, 32 - bits - bits * at))
         return b.op("i32", "shr_by", number, u32_of(32 - bits))

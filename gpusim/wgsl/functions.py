@@ -16,7 +16,8 @@ from gpusim.wgsl.types import ABSTRACT_FLOAT, BOOL, F32, FLOATS, I32, INTEGERS, 
 class Function:
     """One row: the rule, the allowed elements, the number of operands.
 
-    ``constant``: whether constants give a constant.  ``effects``: whether a call has effects.
+    ``constant``: whether the result is a constant if all operands are.  ``effects``: whether a
+    call has effects.
     """
 
     rule: Rule

@@ -2,7 +2,7 @@
 
 A block has the memories of its workgroups one after another, each of ``units`` elements.  The lanes
 of a workgroup step through its memory along its axes.  Indices of memory are made only if an
-element may be missing.  Numbers are kept, since all blocks have the same numbers.
+element may be missing.  Numbers are cached, since all blocks have the same numbers.
 """
 
 from functools import lru_cache

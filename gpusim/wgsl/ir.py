@@ -2,8 +2,8 @@
 
 There are no calls, since every function is inlined where it was called.  There are no composites: a
 vector is its components, and a value in memory is a root memory with an address.  An Address is in
-bytes: a constant, and for each index a stride and an expression.  Expressions have no effects;
-loads happen where the statement that holds them stands.  Nothing here computes.
+bytes: a constant, and for each index a stride and an expression.  Expressions have no effects; a
+load happens when its statement runs.  Nothing here computes.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Variable:
 class Memory:
     """A root variable that lies in memory.
 
-    ``space``: storage, uniform, workgroup, private (one an invocation) or constant.
+    ``space``: storage, uniform, workgroup, private (one for each invocation) or constant.
     ``size``: bytes; for a binding the least that it needs.
     """
 
@@ -174,7 +174,7 @@ class If:
 
 @dataclass(slots=True, eq=False)
 class Loop:
-    """Rounds without end.  Lanes leave by a ``Leave`` of ``body``, never inside a branch in it."""
+    """Rounds without end.  Lanes leave by a ``Leave`` directly in ``body``, never in a branch."""
 
     body: list["Statement"]
     owned: list[Variable] = field(default_factory=list)

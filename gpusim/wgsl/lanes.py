@@ -41,7 +41,7 @@ def start_of(start: Any, part: Any) -> Any:
 
 
 def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
-    """The elements ``step * lane + offset``: a slice where all exist, else positions."""
+    """The elements ``step * lane + offset``: a slice if all exist, else positions."""
     offset %= _WRAP
     if offset >= 0x80000000:
         offset -= _WRAP
@@ -321,6 +321,6 @@ VARIED = {
     "walk": backwards,
     **{name: NAMES[f"{name}_varied"] for name in _VARIED},
 }
-"""The names for a run that takes another choice where WGSL leaves one open."""
+"""The names for a run that decides otherwise where WGSL leaves something open."""
 INWARD = {**NAMES, "modify": modify_inward}
 """The names for a run with a third order of atomics."""

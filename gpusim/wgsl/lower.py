@@ -1,6 +1,6 @@
 """Lowers a checked entry point to statements over scalars.
 
-Each call is replaced by the body of its function.  There all pointers are known, so a pointer is a
+Each call is replaced by the body of its function.  Then all pointers are known, so a pointer is a
 place and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that holds
 an array lies in a private memory; any other becomes scalar variables.  Expressions are evaluated
 from left to right, so a value is held if something with effects comes after it.

@@ -1,6 +1,6 @@
 """The functions that compiled shaders call: arithmetic that NumPy lacks, on arrays of lanes.
 
-Every function takes arrays with one element an invocation, and most take single values too.
+Every function takes arrays with an element for each invocation, and most take single values too.
 Most functions of floats compute in double precision and round once.
 Source: WGSL specification, 15.7 "Floating Point Evaluation", 17 "Built-in Functions".
 """
@@ -12,7 +12,7 @@ import numpy as np
 u32, i32, f32, f16 = np.uint32, np.int32, np.float32, np.float16
 _DOUBLE = np.float64
 Values = Any
-"""An array with one element an invocation, or one value."""
+"""An array with an element for each invocation, or one value."""
 
 
 def one_div(left: int, right: int) -> int:
@@ -206,7 +206,7 @@ def countTrailingZeros(values: Values) -> Values:
 
 
 def firstTrailingBit(values: Values) -> Values:
-    """The position of the lowest bit that is set; all ones where there is none."""
+    """The position of the lowest bit that is set; all ones if no bit is set."""
     found = countTrailingZeros(values.view(u32))
     return np.where(values == 0, u32(0xFFFFFFFF), found).view(values.dtype)
 

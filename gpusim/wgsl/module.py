@@ -107,7 +107,7 @@ class Entry:
     def bind(self, buffers: Sequence[Any], immediates: Any = None, *, varied: bool = False) -> Run:
         """A function that runs the entry point over a grid of ``x, y, z`` workgroups.
 
-        ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that lasts.
+        ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that each run uses.
         ``immediates``: the bytes of the immediates, if the entry point has any.
         ``varied``: where WGSL leaves something open, decide it in another way: the order of
         invocations, which of several writes lasts, what is read past the end.  WGSL does not
@@ -236,7 +236,7 @@ def compile_module(text: str) -> Module:
 
 
 def _third(one: Any, other: Any) -> Any:
-    """Bytes that are neither of two."""
+    """Bytes that differ from both of two."""
     taken = [(one == value) | (other == value) for value in (0xA5, 0x5A)]
     return np.where(~taken[0], 0xA5, np.where(~taken[1], 0x5A, 0x3C))
 

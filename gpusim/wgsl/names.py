@@ -98,7 +98,7 @@ class Names:
         if node is None:
             return None
         if name in self._open:
-            self.fail(f"{name!r} is declared by itself", place)
+            self.fail(f"{name!r} is declared by means of itself", place)
         self._open.append(name)
         scopes, self.scopes = self.scopes, []
         using, self.using = self.using, {}
@@ -171,15 +171,15 @@ class Names:
         of = self.type_of(template[0])
         if name == "atomic":
             if of not in (I32, U32):
-                self.fail(f"an atomic is of i32 or u32, not {of}", place)
+                self.fail(f"an atomic must be of i32 or u32, not {of}", place)
             assert isinstance(of, Scalar)
             return Atomic(of)
         if name.startswith("vec"):
             if not isinstance(of, Scalar):
-                self.fail(f"a vector is of numbers or bool, not {of}", place)
+                self.fail(f"a vector must be of numbers or bool, not {of}", place)
             return Vector(int(name[3]), of)
         if of not in FLOATS or not isinstance(of, Scalar):
-            self.fail(f"a matrix is of f32 or f16, not {of}", place)
+            self.fail(f"a matrix must be of f32 or f16, not {of}", place)
         return Matrix(int(name[3]), int(name[5]), of)
 
     def _array(self, template: tuple[Expression, ...], place: Place) -> Array:
@@ -192,7 +192,7 @@ class Names:
             return Array(of, None)
         count = self.constant_or_override(template[1])
         if count.type not in (I32, U32) and str(count.type) != "abstract-int":
-            self.fail(f"the count of an array is an integer, not {count.type}", place)
+            self.fail(f"the count of an array must be an integer, not {count.type}", place)
         if count.value < 1 or count.value > _BYTES:
             self.fail(f"an array of {count.value} elements is not possible", place)
         name = ""
@@ -226,7 +226,7 @@ class Names:
         """Raise if a declaration hides an address space or an access mode."""
         for word in words:
             if word in (*SPACES, *ACCESSES) and self.lookup(word, place) is not None:
-                self.fail(f"{word!r} is declared by the text and no address space any more", place)
+                self.fail(f"the text declares {word!r}, so it is no address space any more", place)
 
     def struct(self, node: syntax.Struct) -> Struct:
         """The type that a struct declares."""
@@ -281,7 +281,7 @@ def _short_vector(name: str) -> Type | None:
 
 
 def default_access(space: str) -> str:
-    """The access mode of an address space where none is written."""
+    """The access mode of an address space if the text names none."""
     return "read" if space in ("uniform", "storage", "immediate") else "read_write"
 
 

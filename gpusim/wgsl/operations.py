@@ -1,8 +1,8 @@
 """The scalar operations: the Python of each, for a single value and for an array.
 
 A value that every invocation shares is a Python int (u32, i32), a Python bool, or a NumPy scalar
-(f32, f16).  Integers are kept in their range.  A value that varies is an array, one element an
-invocation.  Each row has an expression for a single value and one for an array; ``{0}`` is the
+(f32, f16).  Integers are kept in their range.  A value that varies is an array with an element for
+each invocation.  Each row has an expression for a single value and one for an array; ``{0}`` is the
 first operand.  If a single ufunc computes an array, the row names the ufunc, so that the result can
 go into an existing array.  Constants are folded with the expression for a single value, so a
 constant has the same value as in a run.

@@ -1,4 +1,4 @@
-"""Rules that convert the operands of built-in functions: one rule for each kind of function.
+"""Rules for the types of the operands of built-in functions, one for each kind of function.
 
 A rule takes the types of the operands and the elements that the function allows.  It gives the
 types to which the operands are converted, and the type of the result.  ``functions.py`` says which

@@ -1,6 +1,6 @@
 """The parser of declarations and statements: tokens to a syntax tree.
 
-This checks the form, and that attributes are known and not repeated, but no names and no types.
+The form is checked here, and that attributes are known and not repeated.  Names and types are not.
 Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11; the grammar in ``wgsl/``.
 """
 

@@ -1,6 +1,6 @@
 """An entry point as a Python function: its blocks, its built-in values, and its memories.
 
-A block is as many whole workgroups as have at most ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
+A block is as many whole workgroups as fit into ``BLOCK`` lanes, or ``LONG_BLOCK`` in a short
 shader, so that arrays stay in the processor's caches.  If a condition around the whole shader
 bounds the lane's number, no lanes beyond the bound run.  Grids of one dimension have Python of
 their own, since their built-in values are simpler.
@@ -32,7 +32,7 @@ Run = Callable[[int, int, int], None]
 
 
 class Program:
-    """The Python of one entry point for grids of one dimension, or for others."""
+    """The Python of one entry point: with ``flat`` for grids of one dimension, else for others."""
 
     def __init__(self, lowered: Lowered, body: list[Statement], *, flat: bool) -> None:
         self._lowered, self._body, self._flat = lowered, body, flat
@@ -65,19 +65,19 @@ class Program:
         """Like ``make``, but with another decision wherever WGSL leaves something open.
 
         Blocks are small and run in reverse order.  Of several writes to one element, the first
-        lane's lasts.  A read past the end finds another element.
+        lane's lasts.  A read past the end gives another value.
         """
         together = self._size if self._lowered.shares else 1
         return self._made(VARIED, lambda stop: self.smallest_block(stop, together))
 
     @staticmethod
     def smallest_block(stop: int, together: int) -> int:
-        """The lanes of the smallest block of which a grid has at most ``_VARIED_BLOCKS``."""
+        """The fewest lanes of a block with which a grid has at most ``_VARIED_BLOCKS`` blocks."""
         return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """Like ``make``, with atomics in a third order; None if no result of them is used."""
+        """Like ``make``, with atomics in a third order; None if no result of an atomic is used."""
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
@@ -87,7 +87,7 @@ class Program:
         return made
 
     def _unneeded(self, writer: Writer) -> dict[Variable, None]:
-        """Fixed variables that nothing with effects needs; atomics' results are among them."""
+        """Fixed variables, the results of atomics among them, that nothing with effects needs."""
         needed: dict[Variable, None] = {}
         todo = [variable for variable, by in writer.readers.items() if None in by]
         uses: dict[Variable, list[Variable]] = {}
@@ -143,7 +143,10 @@ class Program:
         )
 
     def _guarded(self, writer: Writer, root: Frame) -> tuple[Lines, list[Statement]]:
-        """The lines before the blocks, and the statements.  A guard around all becomes lines."""
+        """The lines before the blocks, and the statements in a block.
+
+        A condition around all statements becomes lines before the blocks.
+        """
         body = self._body
         if not body or self._lowered.shares or not isinstance(body[-1], If) or body[-1].other:
             return [], body

@@ -118,7 +118,7 @@ class Recast(Expr):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Function:
-    """A checked function; ``workgroup_size`` for an entry point."""
+    """A checked function; only an entry point has a ``workgroup_size``."""
 
     name: str
     place: Place

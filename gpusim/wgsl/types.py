@@ -60,7 +60,7 @@ class Atomic:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """Elements of one type; a ``count`` of None is decided by the size of the binding.
+    """Elements of one type.  If ``count`` is None, the size of the binding decides the count.
 
     With a ``count_name``, the count depends on overrides, and arrays with other names are other
     types.

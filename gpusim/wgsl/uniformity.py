@@ -3,7 +3,7 @@
 A value varies if something in it varies.  A variable varies if it is given a varying value.  It
 also varies if it is given a value in a place that only some lanes of its own region reach: in a
 branch on a varying condition, or in a loop that lanes leave in different rounds.  Variables are
-marked until no further one is found.  Whether a barrier is valid is another question: see
+marked until no further variable varies.  Whether a barrier is valid is another question: see
 ``barriers.py``.
 """
 

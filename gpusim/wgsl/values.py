@@ -83,7 +83,7 @@ class Emitter:
         return Op(kind, name, operands, depth)
 
     def hold(self, value: Scalar) -> Scalar:
-        """The same value, computed once and here."""
+        """The same value, computed once, at this point."""
         if is_fixed_value(value):
             return value
         variable = Variable("t", value.type, fixed=True)
@@ -104,7 +104,7 @@ class Emitter:
         return self.pick([_gets(part) for part in place.parts], place.index)
 
     def pick(self, values: list[Value], index: Scalar) -> Value:
-        """One of several values, by an index; a larger index gives the last value."""
+        """One of several values, by an index; an index past the end gives the last value."""
         if isinstance(index, Const):
             return values[min(max(int(index.value), 0), len(values) - 1)]
         index = self.hold(index)
@@ -211,14 +211,16 @@ class Emitter:
         index = self.hold(index)
         if isinstance(place, Cells):
             return Picked(of, list(place.tree), index)
-        # An element of a picked column: each candidate column offers one.
-        column = [
-            self.pick([_gets(part[number]) for part in place.parts], place.index)
-            for number in range(len(place.parts[0]))
-        ]
-        cells = self.cells(Vector(len(column), kind.of), "column")  # type: ignore[arg-type]
-        self.store(cells, tuple(column))
-        return Picked(of, list(cells.tree), index)
+        rows = Const("u32", len(place.parts[0]))
+        column = self.op("u32", "mul", self._within(place.index, len(place.parts)), rows)
+        flat = self.op("u32", "add", column, self._within(index, len(place.parts[0])))
+        cells = [cell for column_cells in place.parts for cell in column_cells]
+        return Picked(of, cells, self.hold(flat))
+
+    def _within(self, index: Scalar, count: int) -> Scalar:
+        """The index as a u32; an index past the end gives the last one."""
+        whole = index if index.type == "u32" else self.op("u32", "bits_u32", index)
+        return self.op("u32", "min", whole, Const("u32", count - 1))
 
     def cells(self, kind: Type, name: str) -> Cells:
         """New variables for a type."""

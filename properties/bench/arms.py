@@ -3,9 +3,9 @@
 A chain of dependent dispatches is data: the kernel, how often it runs, and how long the caller
 computes in between.
 
-Two arms have no runtime.  The floor has a file of its own (``bare.py``).  Plain wgpu-py submits
-each dispatch, but makes pipeline, layout, bind group and uniform buffer once.  Each dispatch takes
-a queue write of its scalars and a command buffer.
+Two arms have no runtime.  The floor has a file of its own (``bare.py``).  The other is plain
+wgpu-py: it submits each dispatch, but makes pipeline, layout, bind group and uniform buffer once.
+Each dispatch takes a queue write of its scalars and a command buffer.
 """
 
 import struct

@@ -16,7 +16,7 @@ def bare(
     groups: int,
     buffers: int = 1,
 ) -> Any:
-    """A function for a round: seconds and CPU seconds to the submit, all seconds, the buffers."""
+    """A function that plays a round: seconds and CPU seconds to the submit, all seconds, bytes."""
     from wgpu.backends.wgpu_native._api import ffi, lib
 
     set_group = lib.wgpuComputePassEncoderSetBindGroup

@@ -157,7 +157,7 @@ def _cupy_kernel(cupy: Any, chain: Chain) -> tuple[Any, Words]:
 
 
 def _torch(chain: Chain) -> Launches:
-    """Eager PyTorch: ``rsub`` is b - (-a) * x, the one operator that takes a single kernel."""
+    """Eager PyTorch: only ``rsub``, as b - (-a) * x, does a dispatch's work in a single kernel."""
     torch: Any = import_module("torch")
     xs = _torch_words(torch, chain)
     rsub, steps = torch.rsub, [(place, -a, b) for place, a, b in _steps(chain)]

@@ -1,6 +1,6 @@
 """``bench decode``: tokens a second of a small decoder, policy by policy and part by part.
 
-If PyTorch has a CUDA device, the same decoder runs in PyTorch beside them.
+If PyTorch has a CUDA device, the same decoder also runs in PyTorch.
 
 A prompt goes through the decoder token by token.  The tokens after it are timed; each is read
 back before the next one starts.  Each arm has long turns, because a GPU that waits for a slow arm

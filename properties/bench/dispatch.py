@@ -35,9 +35,9 @@ _BOUND_FACTOR = 4.0
 _OVERLAP_DISPATCHES = 1000
 _WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0
-"""Host time of a dispatch in the overlap workloads, recording included."""
+"""The least host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
-"""A probe's GPU time per dispatch; its most repetitions; by which share two probes may differ."""
+"""The least GPU time of a probe's dispatch; the most probes; the share by which two may differ."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]

@@ -1,8 +1,8 @@
 """Which native calls a policy makes for a dispatch, how often, and how long they take.
 
-A driver's two namespaces of wgpu-native are replaced by ones that count and time each call.  The
-cost of counting and timing is subtracted.  The rest of the policy's CPU time is Python: its checks,
-its plan, its scalars and its commands.
+A driver's two namespaces of wgpu-native are replaced by namespaces that count and time each call.
+The cost of counting and timing is subtracted.  The rest of the policy's CPU time is Python: its
+checks, its plan, its scalars and its commands.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ PYTHON = "Python and the rest"
 _ROUNDS = 20
 _TRIES = 1000
 _FEWEST = 0.0005
-"""Calls a dispatch; a native function with fewer has no row."""
+"""A native function that is called less often than this for one dispatch has no row."""
 
 
 class Counted:
@@ -85,7 +85,7 @@ def profile(device: Any, policy: Policy, chain: Chain, cpu_us: float) -> list[Ro
 def rows_of_calls(
     workload: str, counts: Mapping[str, float], us: Mapping[str, float], cpu_us: float
 ) -> list[Row]:
-    """A row of the time that is left, then those of native functions, the most expensive first."""
+    """A row for the time that is left, then one for each function, the most expensive first."""
     names = sorted((name for name in counts if counts[name] >= _FEWEST), key=lambda n: -us[n])
     rows = [_row(workload, name, us[name], {"calls": counts[name]}) for name in names]
     left = cpu_us - sum(us[name] for name in names)

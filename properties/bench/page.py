@@ -94,9 +94,9 @@ def headline(folder: Path, machine: str) -> str:
 
 
 def tables(report: Report | None, expected: Expected) -> str:
-    """A table a workload, and one table for all workloads by limit.
+    """A table for each workload, and one table for all workloads by limit.
 
-    Without a report, tables of the expected figures.
+    Without a report, there are tables of the expected figures.
     """
     if report is None:
         return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
@@ -172,7 +172,7 @@ def _table(workload: str, rows: Sequence[Row], expected: Mapping[str, float]) ->
 
 
 def _tables_of_rounds(groups: Mapping[str, Sequence[Row]]) -> str:
-    """A table a chain, whose cells have a figure for each round."""
+    """A table for each chain; its cells have a figure for each round."""
     chains = dict.fromkeys(name.split(ROUND)[0] for name in groups)
     text = ""
     for chain in chains:
@@ -186,7 +186,7 @@ def _tables_of_rounds(groups: Mapping[str, Sequence[Row]]) -> str:
 
 
 def _table_of_limits(groups: Mapping[str, Sequence[Row]]) -> str:
-    """A line an arm and a column a workload: the median, and its ratio to the best fixed limit."""
+    """A line for each arm, a column for each workload: the median (and ÷ the best fixed limit)."""
     lines = [
         [rows[0].arm]
         + [f"{number(row.median_us)} ({row.more['ratio_to_best_fixed']:.2f})" for row in rows]

@@ -79,7 +79,7 @@ def _legend(figure: Any, panels: Sequence[Any]) -> None:
 
 
 def _bars(axes: Any, rows: Sequence[Row], unit: str) -> None:
-    """A bar an arm, and its median; a bar far longer than the others is cut and marked."""
+    """A bar for each arm, with its median; a bar far longer than the others is cut and marked."""
     name, factor = ("ms", 1e-3) if median(row.median_us for row in rows) >= 1000 else ("µs", 1.0)
     names = [row.arm for row in rows]
     medians = [factor * row.median_us for row in rows]
@@ -102,7 +102,7 @@ def _bars(axes: Any, rows: Sequence[Row], unit: str) -> None:
 
 
 def _label(axes: Any, place: int, one: float, end: float, right: float) -> None:
-    """Write the median behind the whisker, or over it where there is no room behind."""
+    """Write the median behind the whisker, or over the whisker if there is no room behind it."""
     style: Any = {"va": "center", "fontsize": 7, "clip_on": True}
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     if one > right:

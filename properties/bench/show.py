@@ -43,9 +43,9 @@ _EXPLAINED = {
     "÷ bare, paired": "the median of the ratios to bare, each within a block",
     "÷ cupy, paired": "the median of the ratios to CuPy, each within a block",
     "calls": "calls of this function for one dispatch",
-    "adds CPU µs": "what the part adds to the CPU time of the arm without it, turn by turn",
+    "adds CPU µs": "what the part adds to the CPU time of the arm without the part",
     "adds µs": "what the part adds to the time until the results are in host memory",
-    "÷ best fixed": "the median, divided by that of the best batch of a fixed size",
+    "÷ best fixed": "the median of the ratios to the best batch of a fixed size, round by round",
     "÷ read_buffer": "the median, divided by that of wgpu's own queue.read_buffer",
     "tokens/s": "tokens that were generated in a second",
     "submits/token": "submits for one token",
@@ -142,7 +142,7 @@ def _figure(name: str) -> Callable[[Row], str]:
 
 
 def _aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
-    """Heads of up to two lines, a rule, and a line a row; numbers to the right."""
+    """Heads of up to two lines, a rule, and a line for each row; numbers to the right."""
     texts: list[list[str]] = []
     for head, say in columns:
         above, _, below = head.rpartition("\n")

@@ -49,7 +49,7 @@ class Watch:
         self._cpu_seconds += thread_time() - self._cpu_start
 
     def stop(self) -> Sample:
-        """The sample, when the last result is in host memory."""
+        """The sample; to be called when the last result is in host memory."""
         return Sample(
             record_seconds=self._record_seconds,
             cpu_seconds=self._cpu_seconds,
@@ -75,10 +75,10 @@ def interleave(
     settle: int = 0,
     before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Sample]]:
-    """``rounds`` turns of each arm, of ``turn`` samples each, after ``warm_rounds`` thrown away.
+    """``rounds`` turns of each arm, after ``warm_rounds`` turns that do not count.
 
-    A turn begins with ``before``, which gives all arms the same start, and with
-    ``settle`` plays that do not count.
+    A turn begins with ``before``, which gives all arms the same start, and with ``settle`` plays
+    that do not count.  Then come ``turn`` plays that do.
     Each round has another order, so that no arm always follows the same other arm: the device
     cleans up after an arm during the next turn.  Python's garbage is collected
     before each turn; objects older than the first turn are frozen.
@@ -172,7 +172,7 @@ def rows_of(
     units: int,
     more: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Row]:
-    """A row an arm from its samples, each of ``units`` units."""
+    """A row for each arm, from its samples; a sample is of ``units`` units."""
     each = 1e6 / units
     totals = {
         arm: spread([sample.total_seconds * each for sample in taken])

@@ -37,7 +37,8 @@ from properties.targets.runtime_target import RuntimeTarget
 _EDGE_BYTES = 16
 _EDGE = 0xC5
 _MANY_PIECES, _MOST_PIECES = 100, 300
-"""A read of so many words is often done in pieces, and at most in so many: no byte counts them."""
+"""A read of 100 words or more is often done in pieces, at most 300: too many for a byte to count.
+"""
 
 
 def drawn_for(op: Op) -> SeededChoices:
@@ -213,7 +214,7 @@ class OwnArraysClient(Client):
     def _in_words(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
-        """A read for each word, as of a table: hundreds may share a page."""
+        """A read for each word; hundreds of these reads may share a page."""
         end = op.offset + op.size_bytes
         starts = range(op.offset, end, WORD_BYTES)[:_MOST_PIECES] or [op.offset]
         ends = [*starts[1:], end]
@@ -342,7 +343,7 @@ class _Shared(_Given):
         self._ticket = ticket
 
     def compare(self, first: Ticket) -> None:
-        """Call when the first read has arrived."""
+        """Compare the array with the bytes of the first read, which has just arrived."""
         with suppress(DeviceFault):
             if first.result() is not self._out or self._same.result() != self._out:
                 self._broken = "the first of two reads into one array did not fill it"

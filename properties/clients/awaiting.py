@@ -14,7 +14,7 @@ _TASKS = 2
 _SYNCS = 4
 """How many syncs begin at once; the first of them is cancelled."""
 _LOOP_TURNS = 4
-"""In so many turns a loop polls for certain: its first polls come without a delay."""
+"""A loop certainly polls within so many turns, since its first polls come without a delay."""
 _TURNS = 5
 """Every fifth op (not counting frees) comes after a sync that was cancelled."""
 
@@ -22,8 +22,8 @@ _TURNS = 5
 class AwaitingClient(Client):
     """Uses an event loop: two tasks await a read, and four tasks sync at once.
 
-    Now and then an op comes right after a sync that was cancelled while it waited.  That op raises
-    a fault that only the cancelled sync has met.
+    Now and then an op comes right after a sync that was cancelled while it waited.  If only the
+    cancelled sync has met a fault, that op raises the fault.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -71,7 +71,7 @@ class AwaitingClient(Client):
         return ticket
 
     def flush(self, op: Flush) -> None:
-        """Flush, in the loop if no task waits in it, and let the other tasks run."""
+        """Flush, inside the loop if no task waits in it; then let the loop's tasks run."""
         if all([task.done() for _, task in self._tasks]):
             self._loop.run_until_complete(self._flush_in_loop(op))
         else:
@@ -80,7 +80,7 @@ class AwaitingClient(Client):
         self._raise_fault()
 
     async def _flush_in_loop(self, op: Flush) -> None:
-        """Flush; if that fails, the loop calls back the reads of the batch, without a wait."""
+        """Flush; if that fails, the loop must call back the reads of the batch without a wait."""
         pending = [ticket for ticket in self._tickets if not ticket.done()]
         # A read that is under way may hold up those behind it.
         is_sure = all([ticket.is_recorded for ticket in pending]) and not self._leaves_fence
@@ -115,8 +115,8 @@ class AwaitingClient(Client):
     def _raise_fault(self) -> None:
         """Raise the error that a task raised.
 
-        A task gives the error of its own read as a value, so an error that it raises belongs to
-        this op.
+        A task gives the error of its own read as a value.  So an error that the task raises belongs
+        to this op.
         """
         for at, (_, task) in enumerate(self._tasks):
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -175,7 +175,7 @@ class AwaitingClient(Client):
 
 
 def _blamed(error: BaseException) -> BaseException:
-    """The error of a task; no task that is waited for here is cancelled on purpose."""
+    """The error of a task; a broken promise if it was cancelled, since nobody here cancelled it."""
     if isinstance(error, asyncio.CancelledError):
         return BrokenPromise("a task is cancelled because another one was")
     return error

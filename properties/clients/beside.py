@@ -1,8 +1,8 @@
 """The client beside: a second runtime on the same driver runs another program in between.
 
-The other program follows from the case's program, so that both shrink together.  It allocates like
-buffers, has other data and other scalars, and at odd places dispatches the kernel's twin.  In some
-cases it has another policy, or runs in a thread of its own.  Each runtime is judged by its own
+The other program follows from the case's program, so that both shrink together.  It allocates the
+same buffers, has other data and other scalars, and at odd places dispatches the kernel's twin.  In
+some cases it has another policy, or runs in a thread of its own.  Each runtime is judged by its own
 program.  ``execute`` drives both.
 """
 
@@ -37,20 +37,20 @@ BESIDE = "beside"
 """The name of the client."""
 
 _OFFERED_BEFORE = ("write", "dispatch", "copy", "read")
-"""The verbs before which a buffer of the other runtime is offered, at times."""
+"""Before ops of these verbs, a buffer of the other runtime is offered at times."""
 _LEAST_BYTES = 16
 _IN_A_THREAD = 3
 """In one case of so many, the second runtime has a thread of its own."""
 _WAITS = 60
-"""Seconds, of a clock that does not wait, within which a loop must have called back."""
+"""Seconds of the leaping clock within which a loop must have called back."""
 
 
 class BesideClient(Client):
     """Shares the driver with a second runtime, whose program ``execute`` runs in between.
 
     At times the client passes a buffer of the other runtime, which must be refused.  While it
-    captures, the other runtime goes on.  Both flush in one event loop, which must then call back
-    for the reads of both.
+    captures, the other runtime goes on.  Both runtimes flush in one event loop, which must then
+    call back for the reads of both.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:

@@ -93,7 +93,7 @@ class AskingClient(Client):
         return ticket
 
     def dispatch(self, op: Dispatch) -> None:
-        """Dispatch, then ask for the value of the last read but one."""
+        """Dispatch; by turns, then ask for the value of the last read but one."""
         self.target.perform(op)
         if len(self._tickets) % _TURNS == _TURNS - 1:
             self._ask(len(self._tickets) - 2)
@@ -308,7 +308,7 @@ class WrongThreadClient(Client):
         self._thread = ThreadPoolExecutor(1)
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``; other verbs than these are issued in the owner's thread only."""
+        """See ``Target``; ops of verbs not listed here come from the owner's thread only."""
         if op.verb in ("write", "dispatch", "copy", "read", "free", "sync"):
             error = self._thread.submit(self.target.perform, op).exception()
             # A name whose alloc or capture failed never reaches the runtime.

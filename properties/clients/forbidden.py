@@ -38,7 +38,7 @@ _OF_CAPTURES: dict[str, Call] = {
 }
 """The calls that a capture records.
 
-Some calls here also have an invalid argument.  It is refused only after all that forbids the call.
+Some calls here also have an invalid argument.  What forbids the call is reported before that.
 """
 _OTHERS: dict[str, Call] = {
     "alloc": lambda at, runtime: runtime.alloc(1.5),
@@ -80,7 +80,7 @@ NAMING: dict[str, Callable[[Any, Any], object]] = {
         AFFINE, [at.x], (3, 1), counts=gone, offset=1.5
     ),
 }
-"""Calls that name a buffer, the last argument."""
+"""Calls that name the buffer ``gone``."""
 _OF_GRAPHS: dict[str, Callable[[Any, Any], object]] = {
     "replay over": lambda at, gone: at.graph.replay(None, {at.x: gone}),
 }

@@ -89,7 +89,7 @@ class OneArrayClient(ForeignClient):
         self._last: _Twice | None = None
 
     def read(self, op: Read) -> Delivery | None:
-        """Read twice; the read before this one loses its place in the shared array."""
+        """Read twice.  The shared array no longer counts for the read before this one."""
         delivery = self.target.perform(op)
         if delivery is None or not 0 <= op.size_bytes <= SHARED_BYTES:
             return delivery

@@ -1,4 +1,4 @@
-"""An event loop whose clock leaps: a task that sleeps wakes at once, and the clock says later.
+"""An event loop whose clock leaps: a task that sleeps wakes at once, and finds the clock advanced.
 
 So a client can wait for hours, and see how often it is woken.  The loop knows when nobody is left
 who could wake a task.

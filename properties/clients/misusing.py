@@ -21,6 +21,7 @@ from gpusim.runtime import Buffer, Graph, Runtime, Ticket
 from gpusim.simulated import open_device
 from gpusim.text import write_op
 from properties.clients.client import BrokenPromise, Client
+from properties.clients.controls import CONTROLS
 from properties.clients.forbidden import Row
 from properties.clients.misuses import OF_A_RUNTIME
 from properties.generate.choices import SeededChoices
@@ -159,7 +160,7 @@ class MisusingClient(Client):
 
     def _misuse(self, row: Row) -> None:
         name, misuse, error, says = row
-        before = _counted(self.target.runtime)
+        before, stats = _counted(self.target.runtime), self.target.runtime.stats()
         try:
             given = misuse(self._scene)
         except _Missing:
@@ -170,8 +171,10 @@ class MisusingClient(Client):
         except Exception as raised:
             self._judge(name, raised, error, says)
         else:
+            same = self.target.runtime.stats() == stats
+            did = " and no counter of stats() changed" if same else ""
             others = self._alike(row)
-            raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}{others}")
+            raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}{did}{others}")
         if _counted(self.target.runtime) != before:
             raise BrokenPromise(f"{name} was refused, and changed something all the same")
 
@@ -179,11 +182,11 @@ class MisusingClient(Client):
         """Which misuses of the same method, or of the same sort, are refused, and which are not."""
         own = _parts(row)
         ends: dict[bool, list[str]] = {False: [], True: []}
-        for other in OF_A_RUNTIME:
+        for other in CONTROLS + OF_A_RUNTIME:
             if other is not row and any(map(str.__eq__, own, _parts(other))):
                 with suppress(_Missing):
                     ends[self._is_refused(other)].append(other[0])
-        told = {"nor is": ends[False], "but refused is": ends[True]}
+        told = {"not refused either is": ends[False], "refused is": ends[True]}
         return "".join(
             f"; {words} {', '.join(names[:_MOST_TOLD])}" for words, names in told.items() if names
         )

@@ -42,7 +42,7 @@ def does(client: str) -> str:
 _OWN: Mapping[tuple[str, str], str] = {
     ("dropping", "read"): "reads the same before it, and no bytes after it; drops both tickets",
     ("dropping", "replay"): "captures the commands again, and replays that graph instead",
-    ("dropping", "sync"): "calls sync(timeout=0) before it",
+    ("dropping", "sync"): "calls sync(timeout=0) before it, and catches its WaitTimedOut",
     (BESIDE, "capture"): "the other runtime goes on between the captured commands",
     (BESIDE, "flush"): "both runtimes flush in an event loop, which then runs",
     ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "
@@ -79,7 +79,7 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
 
 
 def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
-    """The bytes that a write has if its data are taken wrongly from the passed form, and how."""
+    """The bytes of a write whose data are wrongly taken from the passed form, and in which way."""
     if client != _MUTATING or not op.data:
         return
     data = data_of(op)

@@ -1,9 +1,8 @@
-"""The client that waits: after its program, in every way that there is, for a device in trouble.
+"""The client that waits for a device in trouble, after its program, in every way that there is.
 
-Each wait is that of a runtime of its own, with the policy of the case.  However a caller waits,
-every read must be settled by then, with its value or with the error of the device, and no wait may
-last longer than it was asked to.  An op that failed before it did anything can be made again, and
-counts once.
+Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
+settled, with its value or with the error of the device.  No wait may last longer than it was asked
+to.  An op that failed before it did anything can be made again, and counts once.
 """
 
 import asyncio
@@ -41,10 +40,10 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _ROUNDS = 3
 _LATE_LOOKS = 60
-"""How many looks find a slow device late: more than any list of delays has."""
+"""How many looks find a slow device late: more than a running loop has different delays."""
 _MOST_POLLS = 20_000
 _GAP_SECONDS = (0.001, 0.1)
-"""How often a running loop may look at last."""
+"""The least and the most time between the last two looks of a running loop."""
 _ASKED_SECONDS = 3600
 _FAILING = (
     ("submit", SubmitFailed),
@@ -77,8 +76,8 @@ class PatientClient(Client):
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
-            # The device of the session is lost too, so this comes last, and often only where a
-            # loss is found by nobody who does not look for it.
+            # The device of the session is lost too, so this comes last.  It is rare, except on a
+            # device that tells nobody of its loss.
             way = choices.pick([*_WAYS])
             self._wait(Troubled(self.target, errors=(DeviceLost,), loses=True), way, "is lost")
 
@@ -125,7 +124,7 @@ class PatientClient(Client):
         here.close()
 
     def _fail_at_first(self, choices: Choices) -> None:
-        """Make each op again that fails before it has done anything."""
+        """Make each op again if it fails before it has done anything."""
         verb, error = choices.pick(_UNDONE)
         fault = Fault(verb=verb, call=choices.integer(0, 3), error=error)
         here = Troubled(self.target, faults=[fault], errors=(error,))
@@ -138,7 +137,7 @@ class PatientClient(Client):
             here.again(graph.replay)
             here.again(lambda: runtime.dispatch(AFFINE, [x], (7, 3)))
             value = here.again(runtime.read(x).result)
-            # From 0 over 1 and 7.
+            # The three dispatches make 1, 7 and 52 of 0.
             if value != bytes((52, 0, 0, 0)) * (len(DATA) // 4):
                 raise BrokenPromise(
                     f"an op was made again, because its {verb} had failed, and did not count once"
@@ -216,8 +215,8 @@ def _check_gaps(looks: Sequence[float]) -> None:
     is_slowing = all(later > earlier - least / 2 for earlier, later in pairwise(gaps))
     if not is_slowing or not least <= gaps[-1] <= most:
         raise BrokenPromise(
-            f"a running loop must poll less and less often, down to each {most} s at most: after "
-            f"{len(looks)} polls in vain it polls each {gaps[-1]:.4f} s"
+            f"a running loop must poll less and less often, at last every {least} to {most} s: "
+            f"after {len(looks)} polls in vain it polls every {gaps[-1]:.4f} s"
         )
 
 

@@ -32,7 +32,7 @@ _UNFIT: Sequence[tuple[int, type[Refused], str]] = (
 
 
 class SharingClient(Client):
-    """Makes every second buffer itself, and does every second write and copy of words itself."""
+    """Takes turns with the runtime: every second time it makes the buffer or moves words itself."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
@@ -41,7 +41,7 @@ class SharingClient(Client):
         self._guest: Runtime | None = None
 
     def alloc(self, op: Alloc) -> None:
-        """Make every second buffer that the runtime would accept; it counts like any other."""
+        """Make a buffer; in its turn, the client makes it, and it counts like any other."""
         runtime, limits = self.target.runtime, self.target.limits
         before = runtime.stats()
         fits = 0 < op.size_bytes <= limits.max_buffer_bytes and not op.size_bytes % WORD_BYTES
@@ -125,7 +125,7 @@ class SharingClient(Client):
             return None
 
     def write(self, op: Write) -> None:
-        """Write; the client writes whole words itself, in a loan."""
+        """Write; in its turn, the client writes whole words itself, in a loan."""
         buffer = self._lendable(op.buffer, op.offset, len(op.data))
         if buffer is None or next(self._turns) % 2:
             self.target.perform(op)
@@ -141,7 +141,7 @@ class SharingClient(Client):
             self.target.perform(op)
 
     def copy(self, op: Copy) -> None:
-        """Copy; the client copies whole words between two buffers itself, in two loans."""
+        """Copy; in its turn, the client itself copies whole words between two lent buffers."""
         source = self._lendable(op.source, op.source_offset, op.size_bytes)
         target = self._lendable(op.target, op.target_offset, op.size_bytes)
         if source is None or target is None or source is target or next(self._turns) % 2:

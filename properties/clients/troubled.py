@@ -26,9 +26,9 @@ PIECE_BYTES = 4
 POLICY_SECONDS = 7200
 """How long the policy lets a runtime wait for a device that hangs."""
 QUEUED_BYTES = 64
-"""How many bytes of host writes may wait for such a device."""
+"""How many bytes of host writes may wait for a device that hangs."""
 _NAP_SECONDS = {True: 1000.0, False: 0.001}
-"""How long an await sleeps before it looks again, if the device hangs and if it is only late."""
+"""How long an await sleeps before it looks again.  True: the device hangs.  False: it is late."""
 _ATTEMPTS = 4
 
 
@@ -79,7 +79,7 @@ class LateDriver:
 
 
 class Troubled:
-    """A runtime of the parts and the policy of ``target``, on the driver of that in trouble.
+    """A runtime with the parts and the policy of ``target``, on a driver in trouble.
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
     soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
@@ -133,7 +133,7 @@ class Troubled:
             self.runtime.device.destroy()
 
     def again(self, call: Callable[[], Any]) -> Any:
-        """Make a call; where it raises an expected fault that leaves something, once more."""
+        """Make a call, and make it again if it raises an expected fault other than a loss."""
         for _ in range(_ATTEMPTS):
             try:
                 return call()

@@ -1,8 +1,8 @@
-"""Every fault of a small program: each device call fails once, by itself and after a lost batch.
+"""Every fault of a small program: each device call fails alone, and beside each lost batch.
 
 A random plan seldom hits the call at which a part of the runtime changes its state, such as the
 first submit of a replay, or the new buffer of a ring that grows.  Here each call of a sketch fails
-in turn, if it leaves an event.  So does each pair of a submit and a later call.
+in turn, if it leaves an event.  So does each pair of a submit and another call.
 """
 
 from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ def cases(name: str) -> Iterator[Case]:
 
 
 def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
-    """Each plan in which one call fails, or a submit and one call of any verb."""
+    """Each plan in which one call fails, or a submit and one other call."""
     kinds = judge(case, factory, MEANING_ONLY).execution.trace.kinds()
     calls = [(field, at) for kind, field in FIELD_OF_CALL.items() for at in range(kinds[kind])]
     for field, at in calls:
@@ -109,7 +109,7 @@ def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
 
 
 def fail_everywhere(case: Case, factory: TargetFactory) -> tuple[int, Failure | None]:
-    """The number of plans under which ``case`` was judged, and the first failure."""
+    """The number of plans under which ``case`` passed until one failed, and the failure."""
     for number, plan in enumerate(_every_plan(case, factory)):
         failing = replace(case, device=replace(case.device, faults=plan))
         failure = judge(failing, factory, MEANING_ONLY).failure

@@ -125,7 +125,7 @@ def _write(op: WriteOp, part: Part, number: int) -> str:
         case "write":
             return f"write {{b}} {offset} {_data(number)[: 2 * size]}\n"
         case "copy":
-            # Each copies from another offset, so that two of them differ.
+            # Two copies read at different offsets, so that they write different bytes.
             return f"copy s {2 - number} {{b}} {offset} {size - 1}\n"
         case "dispatch":
             return f"dispatch fold s,{{b}} {2 * number + 1} 1x1x1\n"

@@ -175,7 +175,7 @@ def check_on(
     parts: Parts = _ALL,
     kernels: Kernels = BUILTIN,
 ) -> Failure | None:
-    """Run once over ``driver``; the first difference from the oracle, or None."""
+    """Run once over ``driver``.  Gives the first difference from the oracle, or None."""
     factory = _OverDriver(driver, kernels, parts)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
@@ -192,7 +192,7 @@ def check_under_every_schedule(
 ) -> tuple[int, Failure | None]:
     """The number of schedules tried, and the first failure with its schedule.
 
-    From op ``until`` on only the latest schedule is tried: the reads at the end of a
+    From op ``until`` on only one schedule is tried, which defers most: the reads at the end of a
     program would multiply the schedules of its steps.
 
     Raises:
@@ -218,7 +218,7 @@ def check_under_every_schedule(
 
 
 class _OverDriver(TargetFactory):
-    """Runtimes over one driver, without traces, since there are many."""
+    """Makes many runtimes over one driver, so none is traced."""
 
     capabilities = RuntimeTarget.capabilities
     is_ours = True

@@ -70,8 +70,13 @@ def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp |
     return next((each for each in waiting if kind and isinstance(each, kind)), None)
 
 
-def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | None) -> Told:
-    """The wrong command, unless the mistake that explains the bytes says as much."""
+def tell_accused(
+    accused: Accused | None, program: Program, best: Hypothesis | None, most_groups: int
+) -> Told:
+    """The wrong command, unless the mistake that explains the bytes says as much.
+
+    ``most_groups``: the most workgroups in a dimension of the device.
+    """
     if accused is None:
         return NOTHING
     at = accused.expected.position
@@ -84,7 +89,17 @@ def tell_accused(accused: Accused | None, program: Program, best: Hypothesis | N
     if is_said:
         return NOTHING
     facts = (*_reordered(accused, program), *_apart(accused, program))
+    facts = (*facts, *_at_the_limit(accused, most_groups))
     return Told(sentence=said, culprit=at, rule=accused.law, facts=facts)
+
+
+def _at_the_limit(accused: Accused, most_groups: int) -> Iterator[str]:
+    """That a wrong grid reaches the device's limit in a dimension."""
+    groups = accused.command.about.get("groups", ())
+    expected = accused.expected
+    is_own = isinstance(expected, ExpectedDispatch) and groups != expected.grid
+    if is_own and len(groups) == GRID_DIMENSIONS and most_groups in groups:
+        yield f"{most_groups} is the device's limit of workgroups in one dimension"
 
 
 def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> str:
@@ -159,7 +174,7 @@ def _difference(accused: Accused, program: Program) -> tuple[str, str]:
 
 
 def _ends(accused: Accused) -> tuple[str, Bytes, Bytes]:
-    """The end of a copy or read that is wrong, the bytes there, and those that it should have."""
+    """Which end of a copy or read is wrong, its bytes, and the bytes that are right."""
     expected, piece = accused.expected, accused.command.piece
     if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
         op = expected.op

@@ -21,7 +21,8 @@ _FIRST_FACT = 2
 _BROKEN = "is broken first"
 _MOST_SAID = 110
 _LEFT_OUT = ("or", "inevitable", "free", "clock")
-"""Rows that the report of a session leaves out; the first of them go first from ten lines."""
+"""Rows that the report of a session leaves out.  If there are over ten lines, they go in this
+order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

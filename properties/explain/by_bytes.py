@@ -72,7 +72,7 @@ def is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...
 
 
 def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
-    """The argument where no single mistake explains the bytes."""
+    """The argument if no single mistake explains the bytes."""
     if not bytes_:
         return argument
     facts = tuple(_told(bytes_))

@@ -1,6 +1,6 @@
 """The calls on the device in words: what each does to which bytes, and which ops it serves.
 
-It is data for a page.  Nothing here draws, and nothing decides what went wrong.
+They are data for a page.  Nothing here draws, and nothing decides what went wrong.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ def rows(argument: Argument) -> Iterator[Row]:
 
 
 def in_words(called: Iterable[Row]) -> dict[int, str]:
-    """Each call by its number, with how it failed if it did."""
+    """Each call in words, by its number; if it failed, also how."""
     said: dict[int, str] = {}
     for row in called:
         is_end = row.has_failed and row.number in said

@@ -7,9 +7,10 @@ share a page.  Nothing here runs the program again.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gpusim.history import CRASH
-from gpusim.ops import Read
+from gpusim.ops import Op, Read
 from gpusim.text import write_op
 from properties.explain.accused import step_of
 from properties.explain.calls import Call, calls
@@ -24,6 +25,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import ExpectedOp, ExpectedWrite
+from properties.oracles.laws.matching import Command
 from properties.oracles.laws.order import UNASKED
 from properties.oracles.laws.state import About
 
@@ -45,8 +47,9 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if broken.trait not in _OF_ORDER:
         return NOTHING
     if UNASKED in said:
-        told = _twice(verdict, traced)
-        if traced.accused is None:
+        told = NOTHING if traced.accused is not None else _twice(verdict, traced)
+        told = told if told is not NOTHING else _same_call(verdict, said)
+        if told is not NOTHING:
             return told
     if traced.accused is not None:
         return NOTHING
@@ -81,7 +84,9 @@ def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
         return NOTHING
     if isinstance(first, ExpectedWrite) and first.started:
         return NOTHING
-    facts = [*_submitting(verdict, first)]
+    if _has_unknown(verdict, first.position, traced):
+        return NOTHING
+    facts = [*_submitting(verdict, first, traced)]
     facts = facts or [*_alike(first.position, first.command, shown_by(verdict).scene)]
     if first.command > 0:
         facts += cut_before(first.position, first.command, traced)
@@ -92,11 +97,30 @@ def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     return Told(facts=(*facts, sentence)[:1])
 
 
-def _submitting(verdict: Verdict, first: ExpectedOp) -> Iterator[str]:
-    """The submit that an op made itself, before it was recorded anywhere."""
+def _has_unknown(verdict: Verdict, at: int, traced: Traced) -> bool:
+    """Whether a batch that the op at ``at`` submitted itself has commands of no known op.
+
+    They may be the op's own, carried out wrongly.
+    """
+    encoded = 0
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "encode":
+            encoded = call.event["commands"]
+        is_own = call.event.kind == "submit" and call.position == at
+        if is_own and len(traced.submits.get(call.number, ())) < encoded:
+            return True
+    return False
+
+
+def _submitting(verdict: Verdict, first: ExpectedOp, traced: Traced) -> Iterator[str]:
+    """The submit of earlier commands that an op made itself, before it was recorded anywhere."""
     for call in calls(verdict.execution.trace):
         event = call.event
         if first.command < 0 and event.kind == "encode" and call.position == first.position:
+            submit = min((n for n in traced.submits if n > call.number), default=0)
+            held = {position for position, _ in traced.submits.get(submit, ())}
+            if not held or first.position in held:
+                return
             yield (
                 f"op {first.position} itself submitted the commands before it (call "
                 f"{call.number}, reason: {event['reason']}), and was recorded in no batch"
@@ -111,13 +135,20 @@ def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
         if place_of(step) != (at, command):
             before.append(step)
             continue
-        alike = next((each for each in reversed(before) if each.op == step.op), None)
+        alike = next((each for each in reversed(before) if _is_alike(each.op, step.op)), None)
         if alike is not None:
             yield (
                 f"{named(alike)}, earlier, is the same call: likeliest {named(step)} was taken for "
                 "a repetition of it"
             )
         return
+
+
+def _is_alike(one: Op, other: Op) -> bool:
+    """Whether two ops are the same call; a read's name in the program is no part of it."""
+    if isinstance(one, Read) and isinstance(other, Read):
+        return one == replace(other, result=one.result)
+    return one == other
 
 
 def _twice(verdict: Verdict, traced: Traced) -> Told:
@@ -136,6 +167,24 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
         elif kind == "submit" and commands and encoded is not None:
             last = commands[-1], encoded, call.number
     return NOTHING
+
+
+def _same_call(verdict: Verdict, said: str) -> Told:
+    """A command that no op asked for, and an equal one before it."""
+    same = [
+        call
+        for call in calls(verdict.execution.trace)
+        if call.event.kind in ("dispatch", "copy")
+        and said.startswith(str(Command(call.event.kind, call.event.about, None)))
+    ]
+    if len(same) < 2:
+        return NOTHING
+    first, again = same[:2]
+    fact = (
+        f"call {again.number}, encoded in {again.place}, is the same {again.event.kind} as call "
+        f"{first.number}, encoded in {first.place}: one call was submitted twice"
+    )
+    return Told(facts=(fact,))
 
 
 def _is_same(one: Call, other: Call) -> bool:
@@ -170,10 +219,14 @@ def _life(verdict: Verdict, said: str) -> Told:
         return NOTHING
     number = int(about[2])
     told = []
+    made = []
     for call in calls(verdict.execution.trace):
+        if call.event.kind == "create_buffer" and call.event["role"] == about[1]:
+            made.append(call.event["buffer"])
         if call.event.kind in _LIFE and call.event["buffer"] == number:
             told.append(f"{_LIFE[call.event.kind]} at call {call.number}, in {call.place}")
-    return Told(facts=(f"{about[0]} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
+    which = f", number {made.index(number) + 1} of {len(made)}," if len(made) > 1 else ""
+    return Told(facts=(f"{about[0]}{which} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
 
 
 _LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
@@ -224,9 +277,10 @@ _OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, Failu
 
 
 def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple[int, int]]) -> int:
-    """The byte of its page from which a wrong read was given; -1 if it is right, or none fits.
+    """The byte at which the page of a wrong read holds what the read was given.
 
-    Of several places, the last one before the read's own, or else the first.
+    -1 if that is the read's own place, or if there is none.  Of several places, the last one before
+    the read's own, or else the first.
     """
     submit, copy = traced.fetched[at]
     op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data

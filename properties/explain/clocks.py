@@ -91,7 +91,7 @@ class Traced:
         return reached is not None and reached.submitted < 0
 
     def was_left_out(self, position: int) -> bool:
-        """Whether no submit carried out an op, though one carried out what was called before it."""
+        """Whether no submit carried out an op, though a later submit carried out an earlier op."""
         reached = self.of(position)
         return (
             reached is not None

@@ -7,7 +7,7 @@ runtime that forgets one sort of use lets writes overtake commands with that use
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Write
 from properties.explain.calls import calls
-from properties.explain.experiments import Judge, fails
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
 from properties.model.failure import Failure, FailureKind
@@ -19,6 +19,7 @@ _MADE = "alloc x 512\nalloc y 512\nalloc z 64\nwrite x 0 {ones}\nwrite y 0 {ones
 _ENDS = "read x 0 512 -> rx\nread y 0 512 -> ry\nread z 0 64 -> rz\n"
 _ONES = "01000000" * 128
 _OTHER = "02000000"
+_WRITTEN = {"first": "0a0a0a0a", "second": "0b0b0b0b"}
 _WAITING = {
     "a dispatch that reads it": ("dispatch fold x,y 1 1x1x1", 0),
     "a dispatch that writes it": ("dispatch affine x 3,1 1x1x1", 0),
@@ -42,6 +43,10 @@ _WAITING = {
         "dispatch affine x 3,1 1x1x1\ndispatch affine z 3,1 1x1x1\ncopy y 0 z 0 16",
         0,
     ),
+    "a replay after other commands": (
+        "dispatch affine z 3,1 1x1x1\ncapture g dispatch affine x 3,1 1x1x1\nreplay g * -",
+        0,
+    ),
     "a replay": ("capture g dispatch affine x 3,1 1x1x1\nreplay g * -", 0),
 }
 """Commands that use buffer x, and the byte of x that is then written."""
@@ -50,6 +55,8 @@ _WAITING = {
 _MOST_SAID, _MOST_RIGHT = 3, 3
 _SORTS = ("copy", "dispatch", "read", "replay")
 _SIZES = (1, 4, 8, 64)
+_LONG_BYTES = 16
+_WORDS = {"first": 0, "second": 4, "third": 8, "last": 12}
 _WAITS = "dispatch affine x 3,1 1x1x1"
 
 
@@ -62,7 +69,7 @@ def tell_conflicts(
     """
     program = verdict.execution.case.program
     op = program[at] if 0 <= at < len(program) else None
-    is_law = failure.kind is FailureKind.LAW and failure.trait == laws.A2.name
+    is_law = failure.kind is FailureKind.LAW and failure.trait in (laws.A2.name, laws.A4.name)
     if again is None or not isinstance(op, Write) or not (kind in CROSSING or is_law):
         return NOTHING
     fits = verdict.execution.capabilities
@@ -75,11 +82,12 @@ def tell_conflicts(
     }
     wrong = [what for what, is_wrong in tried.items() if is_wrong]
     if not wrong:
-        return NOTHING
+        return _of_words(verdict, again)
     if len(wrong) == len(tried):
-        return Told(facts=(_of_sizes(verdict, again), *_unstaged(verdict, at, op)))
+        between = _read_between(verdict, again)
+        return Told(facts=(_of_sizes(verdict, again), *between, *_unstaged(verdict, at, op)))
     right = [what for what, is_wrong in tried.items() if not is_wrong]
-    # Those that have a word in common with the wrong ones tell most.
+    # Uses that have a word in common with a wrong use tell most.
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
     right.sort(key=lambda what: not near & {*what.split()})
     fact = (
@@ -108,6 +116,41 @@ def _of_sizes(verdict: Verdict, again: Judge) -> str:
     return (
         f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits, a read, a copy "
         f"or a dispatch; a write of {_either(right)} bytes does not overtake a dispatch"
+    )
+
+
+def _of_words(verdict: Verdict, again: Judge) -> Told:
+    """Which words of a long write a command must touch for the write to overtake it."""
+    wrong = [
+        word
+        for word, byte in _WORDS.items()
+        if _overtakes(verdict, f"copy y 0 x {byte} 4", 0, _LONG_BYTES, again)
+    ]
+    right = [word for word in _WORDS if word not in wrong]
+    if not wrong:
+        return NOTHING
+    but = f", and not one to {' or '.join(right)}" if right else ""
+    return Told(
+        facts=(
+            f"each tried alone: a write of {_LONG_BYTES} bytes overtakes a copy to its "
+            f"{' or '.join(wrong)} word{but}; a write of one word overtakes nothing",
+        )
+    )
+
+
+def _read_between(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """What a read between two writes of a word gives, and what stands there after a sync."""
+    text = "alloc x 4\nwrite x 0 {}\nread x 0 4 -> r\nwrite x 0 {}\nsync\nread x 0 4 -> s\n"
+    outcomes = instead_of(
+        verdict, text.format(*_WRITTEN.values()), again
+    ).execution.history.outcomes
+    whose = {bytes.fromhex(data): f"the {nth} write's" for nth, data in _WRITTEN.items()}
+    given = [whose.get(outcomes[at].data or b"", "older") for at in (2, 5)]
+    if given == [*whose.values()]:
+        return ()
+    return (
+        f"tried: a read between two writes of a word gives {given[0]} bytes, and a read after a "
+        f"sync gives {given[1]}",
     )
 
 

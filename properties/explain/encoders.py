@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from properties.explain.calls import Call, calls
-from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.matching import Command
-from properties.oracles.laws.order import UNASKED
 
 _ENDING = ("flush", "sync")
 _SUBMITTED = "command buffer"
@@ -66,27 +63,6 @@ def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
             )
             return Told(facts=(fact,))
     return NOTHING
-
-
-def tell_twice(verdict: Verdict, traced: Traced) -> Told:
-    """A command that no op asked for, and an equal one before it."""
-    told = " ".join(traced.broken.notes) if traced.broken is not None else ""
-    if UNASKED not in told:
-        return NOTHING
-    same = [
-        call
-        for call in calls(verdict.execution.trace)
-        if call.event.kind in ("dispatch", "copy")
-        and told.startswith(str(Command(call.event.kind, call.event.about, None)))
-    ]
-    if len(same) < 2:
-        return NOTHING
-    first, again = same[:2]
-    fact = (
-        f"call {again.number}, encoded in {again.place}, is the same {again.event.kind} as call "
-        f"{first.number}, encoded in {first.place}: one call was submitted twice"
-    )
-    return Told(facts=(fact,))
 
 
 def tell_nothing(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:

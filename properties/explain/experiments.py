@@ -24,6 +24,8 @@ Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
 """A longer program is not run with other data, since the search could not use the result."""
 _MOST_PLACES = 12
+_OF_THE_END = (FailureKind.CRASH, FailureKind.FAULTS)
+"""Kinds of failures that may show only after the last op."""
 _GATHERED = "batch_commands"
 _MOST_BYTES = 1 << 16
 _WAYS = ((True, True), (True, False), (False, True), (False, False))
@@ -32,7 +34,7 @@ _WAYS = ((True, True), (True, False), (False, True), (False, False))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Others:
-    """Runs of the same ops with other data: those that failed in the same way, of how many."""
+    """Runs of the same ops with other data: how many, and those that failed in the same way."""
 
     shown: tuple[Shown, ...] = ()
     runs: int = 0
@@ -99,8 +101,12 @@ class Boundary:
     at: int
     verb: str
 
+    is_end: bool = False
+    """Whether the op is inserted at the end of the program."""
+
     def __str__(self) -> str:
-        return f"with a {self.verb} before op {self.at}"
+        where = f"after op {self.at - 1}" if self.is_end else f"before op {self.at}"
+        return f"with a {self.verb} {where}"
 
 
 def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
@@ -110,10 +116,11 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
     if kind is FailureKind.STATISTICS:
         # A flush would only change when the judge asks for the statistics.
         inserted = [(Sync(), 1)]
+    end = len(program) + (kind in _OF_THE_END)
     for op, first in inserted:
         found = tuple(
-            Boundary(at=at, verb=op.verb)
-            for at in range(first, min(len(program), _MOST_PLACES))
+            Boundary(at=at, verb=op.verb, is_end=at == len(program))
+            for at in range(first, min(end, _MOST_PLACES))
             if _passes(replace(case, program=_inserted(program, at, op)), again)
         )
         if found:
@@ -122,7 +129,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
 
 
 def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
-    """The first read of the program under another name, and the position from which it may stand.
+    """The first read of the program under another name, and the first position where it may stand.
 
     Some runtimes hold commands back until a read, whatever is flushed.
     """
@@ -146,24 +153,26 @@ def _inserted(program: Program, at: int, op: Op) -> Program:
 
 
 def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
-    """The case with another policy, client or scheduler."""
+    """The case with another client, policy or scheduler."""
+    if case.client != PLAIN:
+        yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
-        # That a case passes without batches says least.
+        # It says least if a case passes without batches.
         for field in sorted(fields(case.policy), key=lambda field: field.name == _GATHERED):
             simple = getattr(eager, field.name)
             if field.name != "name" and getattr(case.policy, field.name) != simple:
                 with suppress(ProgramError):
                     policy = replace(case.policy, **{field.name: simple})
-                    yield f"with {field.name}={_shown(simple)}", replace(case, policy=policy)
+                    own = getattr(case.policy, field.name)
+                    was = f" for {own}" if type(own) is int else ""
+                    yield f"with {field.name}={_shown(simple)}{was}", replace(case, policy=policy)
         for name in ("eager", "lazy"):
             if case.policy.name != name:
                 yield f"under policy {name}", replace(case, policy=PRESETS[name])
         first = first_number(case.seed)
         if first != 1:
             yield f"with buffers counted from 1, and not from {first}", replace(case, seed="")
-    if case.client != PLAIN:
-        yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if case.device.is_simulated:
         for scheduler in UNSEEDED:
             if scheduler != case.device.scheduler:
@@ -180,13 +189,13 @@ def _passes(case: Case, again: Judge) -> bool:
 
 
 def instead_of(verdict: Verdict, text: str, again: Judge) -> Verdict:
-    """A program of its own, made for a question, with the settings of the case."""
+    """The verdict on the program ``text``, under the settings of the case."""
     case = replace(verdict.execution.case, program=Program.parse(text), transformations=())
     return again(case)
 
 
 def fails(verdict: Verdict, text: str, again: Judge) -> bool:
-    """Whether a program of its own fails with the settings of the case."""
+    """Whether the program ``text`` fails under the settings of the case."""
     return instead_of(verdict, text, again).failure is not None
 
 

@@ -18,7 +18,8 @@ from properties.explain.capacity import tell_capacity
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
-from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing, tell_twice
+from properties.explain.copied import tell_copies
+from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -28,7 +29,7 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.extent import tell_extent
-from properties.explain.faults import tell_faults
+from properties.explain.faults import tell_faults, tell_zeros
 from properties.explain.freed import tell_freed
 from properties.explain.hops import (
     tell_again,
@@ -40,21 +41,27 @@ from properties.explain.hops import (
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.indirect import tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
+from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
-from properties.explain.pairs import tell_pairs
+from properties.explain.pairs import tell_pairs, tell_staged
+from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads
+from properties.explain.refused import tell_refused
 from properties.explain.reported import tell_left, tell_reported
 from properties.explain.rules import BINDINGS, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
+from properties.explain.shows import tell_shown
 from properties.explain.slots import (
     tell_destroyed,
     tell_gone,
+    tell_grown,
     tell_offset,
     tell_pool,
 )
+from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_repeated, tell_uses
@@ -117,7 +124,12 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     )
     if failure.kind in (FailureKind.VALUE, FailureKind.LAW):
         best = found[0] if found else None
-        told = tell_accused(traced.accused, execution.case.program, best)
+        told = tell_accused(
+            traced.accused,
+            execution.case.program,
+            best,
+            execution.limits.max_groups_per_dimension,
+        )
         if told.sentence:
             argument = replace(told, later=argument.facts).added_to(argument)
     settling = tell_settling(verdict, failure, argument.sentence, again)
@@ -158,11 +170,16 @@ def _by_trials(
     traced: Traced,
     again: Judge | None,
 ) -> Argument:
-    """The argument with what calls, faults and programs made for the question show besides."""
+    """The argument, with the findings from calls, faults and trial programs added."""
     kind = found[0].kind if found else ""
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    if kind == "poisoned":
+        argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    argument = tell_part(verdict, failure, kind, again).added_to(argument)
+    argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
@@ -170,7 +187,7 @@ def _by_trials(
 
 
 def _passes(tried: Tried) -> tuple[str, ...]:
-    """The changes with which the case passes: one of each sort first."""
+    """The changes with which the case passes: some of each sort."""
     boundaries = tuple(map(str, tried.boundaries[:1]))
     first = (*tried.varied.passes[:2], *boundaries, *tried.settings)
     return first[:_MOST_PASSES]
@@ -261,11 +278,13 @@ def _looked_into(
     traced: Traced,
     again: Judge | None,
 ) -> Iterator[Told]:
-    """What the trace, the faults and the history show besides; later items count more."""
+    """Further findings from the trace, the faults and the history; later ones count more."""
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
     if by_faults.sentence:
         return
+    if UNEXPLAINED in argument.sentence:
+        yield tell_zeros(verdict, failure)
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
     yield tell_order(argument.crossing, traced)
@@ -278,10 +297,13 @@ def _looked_into(
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
+    yield tell_staged(verdict, failure, traced, again)
+    yield tell_shown(verdict, failure, again, explain)
     yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
+    yield tell_grown(verdict, traced)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
     yield tell_leak(verdict, failure, traced)
@@ -289,10 +311,10 @@ def _looked_into(
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     yield tell_capacity(verdict, failure, again)
+    yield tell_starts(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)
     yield tell_nothing(verdict, failure, again)
-    yield tell_twice(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:

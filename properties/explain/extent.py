@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gpusim.ops import Copy, Read, Write
+from gpusim.program import Program
 from gpusim.text import write_op
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
+from properties.explain.vivid import vivid
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -37,17 +39,30 @@ def tell_extent(
     size = sizes_of(program).get(op.buffer, 0)
     if not op.size_bytes < size <= _MOST_BYTES:
         return NOTHING
-    whole = replace(op, offset=0, size_bytes=size)
-    tried = again(replace(verdict.execution.case, program=instead(program, at, whole)))
-    got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
-    if got is None or meant is None or len(got) != len(meant):
-        return NOTHING
-    wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
+    whole = instead(program, at, replace(op, offset=0, size_bytes=size))
+    wrong, meant = _wrong_in(verdict, whole, at, again)
     if not set(range(op.offset, op.offset + op.size_bytes)) & set(wrong):
         return NOTHING
-    fact = f"a read of all {size} bytes of {op.buffer} is wrong in {_said(wrong)}, and in no others"
+    other = vivid(whole, verdict.execution.kernels, fills=True, looks=False, seed=0)
+    more, as_meant = _wrong_in(verdict, other.program, other.numbers.index(at), again)
+    how = ""
+    if set(more) > set(wrong):
+        wrong, meant, how = more, as_meant, "with other data in filled buffers, "
+    fact = (
+        f"{how}a read of all {size} bytes of {op.buffer} is wrong in {_said(wrong)}, and in no "
+        "others"
+    )
     part = _lost_part(verdict, op.buffer, lost, wrong, meant)
     return Told(later=(fact,)) if part is None else replace(part, facts=(fact,))
+
+
+def _wrong_in(verdict: Verdict, program: Program, at: int, again: Judge) -> tuple[list[int], bytes]:
+    """Which bytes of the read at ``at`` are wrong in a program, and what they should be."""
+    tried = again(replace(verdict.execution.case, program=program))
+    got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
+    if got is None or meant is None or len(got) != len(meant):
+        return [], b""
+    return [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]], meant
 
 
 def _lost_part(

@@ -5,25 +5,22 @@ written is lost.  So a runtime can go wrong in five ways: it swallows the fault,
 wrong read, raises it again later, refuses bytes that were not lost, or uses lost bytes.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.effects import written_by
-from gpusim.errors import DataLost
-from gpusim.history import Outcome
-from gpusim.ops import Flush, Op, Read, Replay, Sync, Write
-from gpusim.program import Program, buffers_of, captures_of, replayed
-from gpusim.simulated import NO_FAULTS
+from gpusim.errors import DataLost, SubmitFailed
+from gpusim.ops import Op, Read, Replay, Sync, Write
+from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.text import write_op
+from properties.clients.passed import own_calls
 from properties.explain import rules
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
+from properties.explain.disturbed import tell_disturbed
 from properties.explain.experiments import Judge, shown_by
 from properties.explain.neighbours import instead
 from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
-from properties.model.case import Case
-from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.faulted import overwritten, used
 from properties.oracles.judge import Verdict
@@ -38,14 +35,14 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
     """What became of the faults that the device met; NOTHING if the device met no fault."""
     case = verdict.execution.case
     if case.disturbance is not None and case.injected:
-        return _disturbed(verdict, failure, case.disturbance, again)
+        return tell_disturbed(verdict, failure, case.disturbance, again)
     failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
     if not failed or not len(case.device.faults):
         return NOTHING
     facts = tuple(_met(call, verdict) for call in failed[:1])
     if failure.kind is FailureKind.FAULTS:
         kept = _kept(verdict, failed)
-        return kept if kept.sentence else Told(later=facts)
+        return kept if kept.sentence else Told(facts=_of_client(verdict, failed[0]), later=facts)
     if failure.kind is FailureKind.ERROR:
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
@@ -53,104 +50,6 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
         told = _half_done(verdict, failure, failed)
         return told or _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
     return Told(facts=facts)
-
-
-def _disturbed(
-    verdict: Verdict, failure: Failure, disturbance: Disturbance, again: Judge | None
-) -> Told:
-    """The fate of a fault that the layer planned; no trace tells which call met it."""
-    case = verdict.execution.case
-    if failure.kind is FailureKind.CRASH:
-        return Told(facts=(_reads_told(verdict),))
-    if failure.kind not in _VALUES or again is None:
-        return NOTHING
-    sound = replace(case, disturbance=replace(disturbance, faults=NO_FAULTS))
-    if again(sound).failure is not None:
-        return NOTHING
-    planned = f"the layer made a call fail as planned ({disturbance.faults}; calls count from 0)"
-    program, at = case.program, failure.position
-    raised = list(_raised(verdict))
-    given = _given(verdict, at)
-    place = f"op {at} ({failure.op})"
-    facts = [planned, _reads_told(verdict), "without the planned fault it passes"]
-    if not raised:
-        sentence = (
-            f"the planned fault ({disturbance.faults}) was swallowed: {place} was given {given}, "
-            "and no op raised an error"
-        )
-    elif _took_along(case, at, raised[0][0], again):
-        other, error = raised[0]
-        sentence = (
-            f"op {other} ({write_op(program[other])}) met the planned fault "
-            f"({disturbance.faults}) and raised {error}, and what was recorded before it was lost: "
-            f"{place} was given {given}, as if the batch before the fault was thrown away"
-        )
-        facts[2:] = [f"with a flush before op {other} nothing is lost"]
-    else:
-        other, error = raised[0]
-        by = f"op {other} ({write_op(program[other])})" if other < len(program) else "the last sync"
-        sentence = (
-            f"the error of a planned fault ({disturbance.faults}) went to the wrong op: {by} "
-            f"raised {error}, and {place}, to which the error belongs, was given {given}"
-        )
-        facts.insert(0, _with_three(verdict, at, again))
-    return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=tuple(facts))
-
-
-def _with_three(verdict: Verdict, at: int, again: Judge) -> str:
-    """What each of three reads gets that equal the failing one, under the same plan."""
-    case = verdict.execution.case
-    ops = [op for op in case.program if not isinstance(op, Read)]
-    read = case.program[at]
-    assert isinstance(read, Read)
-    three = [replace(read, result=f"equal{n}") for n in range(3)]
-    program = Program((*ops, *three))
-    judged = again(replace(case, program=program))
-    got = [_given(judged, len(ops) + n) for n in range(3)]
-    return f"three reads like op {at}, under the same plan, got in order: {', '.join(got)}"
-
-
-def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
-    """Whether a later op that met a fault lost what was recorded before it.
-
-    If so, a flush between the two ops makes the case pass.  A flush moves no map and makes no
-    buffer, so the fault comes at the same call.
-    """
-    if not at < other < len(case.program):
-        return False
-    flushed = instead(case.program, other, Flush(), case.program[other])
-    return again(replace(case, program=flushed)).failure is None
-
-
-def _raised(verdict: Verdict) -> Iterator[tuple[int, str]]:
-    """Each op that raised an error, or whose value did, and the error, but no expected refusals."""
-    history = verdict.execution.history
-    outcomes = [*history.outcomes, history.closing or Outcome()]
-    refused = [each.error for each in verdict.expected.outcomes]
-    for at, outcome in enumerate(outcomes):
-        error = outcome.error or outcome.late_error
-        if error and not (at < len(refused) and refused[at] == error):
-            yield at, error.removeprefix("crash: ")
-
-
-def _given(verdict: Verdict, at: int) -> str:
-    """What a read was given, for a reader."""
-    outcome = verdict.execution.history.outcomes[at]
-    error = outcome.error or outcome.late_error
-    if error:
-        return error.removeprefix("crash: ")
-    data = outcome.data or b""
-    if data and not any(data):
-        return "zeros"
-    more = "..." if len(data) > _SHOWN_BYTES else ""
-    return f"{data[:_SHOWN_BYTES].hex()}{more}" or "no bytes"
-
-
-def _reads_told(verdict: Verdict) -> str:
-    """What each read got, in their order."""
-    reads = [n for n, op in enumerate(verdict.execution.case.program) if isinstance(op, Read)]
-    told = [f"op {n} got {_given(verdict, n)}" for n in reads[:6]]
-    return f"the reads in order (each maps once): {', '.join(told)}"
 
 
 def _met(call: Call, verdict: Verdict) -> str:
@@ -162,7 +61,42 @@ def _met(call: Call, verdict: Verdict) -> str:
     by = f", and that op raised it{'' if error == call.failed else f' as {error}'}" if error else ""
     by = by or (f", and the read of op {late[0]} gave it" if late else "")
     verb = call.event["verb"]
-    return f"the call {verb} (call {call.number}) failed with {call.failed} during {call.place}{by}"
+    reasons = [
+        each.event["reason"]
+        for each in calls(verdict.execution.trace)
+        if each.event.kind == "encode" and each.number <= call.number
+    ]
+    why = ""
+    if (
+        verb == "submit"
+        and reasons
+        and call.op is not None
+        and reasons[-1] not in (call.op.verb, "asked")
+    ):
+        why = f", reason: {reasons[-1]}"
+    number = f"call {call.number}{why}"
+    return f"the call {verb} ({number}) failed with {call.failed} during {call.place}{by}"
+
+
+def _of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
+    """What the client calls itself around the op in which a submit failed."""
+    case, at = verdict.execution.case, failed.position
+    ops = [*case.program, Sync()]
+    own = own_calls(case.client, ops[at]) if 0 <= at < len(ops) else ""
+    if not own:
+        return ()
+    verb = failed.event["verb"]
+    made = [
+        call.number
+        for call in calls(verdict.execution.trace)
+        if call.position == at and call.event.kind == verb
+    ]
+    which = ""
+    if failed.number in made:
+        which = (
+            f"; of {len(made)} calls {verb} there, number {made.index(failed.number) + 1} failed"
+        )
+    return (f"in {failed.place} client {case.client} {own}{which}",)
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:
@@ -194,15 +128,23 @@ def _alike(one: Call, other: Call) -> bool:
 def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
     """The buffers that the batch of a failed submit would have written, each with its writer."""
     program = verdict.execution.case.program
+    positions = [position for position, _ in traced.submits.get(call.number, ())]
+    if call.failed == SubmitFailed.__name__ and call.event["verb"] != "submit":
+        # A call before the submit failed, so that the batch was never submitted.
+        positions = [
+            each.position
+            for each in traced.reached
+            if each.submitted < 0 and each.position < min(call.position, len(program))
+        ]
     return {
         name: position
-        for position, _ in traced.submits.get(call.number, ())
+        for position in positions
         for name in written_by(program[position], verdict.execution.kernels, captures_of(program))
     }
 
 
 def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A sync of the client's that met a failed submit in silence, so that its op was refused."""
+    """A sync by the client that swallowed a failed submit, so that the op around it was refused."""
     at, outcomes = failure.position, verdict.execution.history.outcomes
     if not 0 <= at < len(outcomes) or outcomes[at].error != _DATA_LOST:
         return None
@@ -359,6 +301,28 @@ def _undid(verdict: Verdict, at: int) -> str:
     return (
         f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write the lost buffer "
         f"whole, but raised {error} and was taken back; so the buffer is lost as before"
+    )
+
+
+def tell_zeros(verdict: Verdict, failure: Failure) -> Told:
+    """A read that gave zeros and no error, though a later call failed; for unexplained bytes."""
+    at, history = failure.position, verdict.execution.history
+    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+    if failure.kind is not FailureKind.VALUE or not failed or failed[0].position <= at:
+        return NOTHING
+    got, meant = history.outcomes[at].data, verdict.expected.outcomes[at].data
+    if got is None or meant is None or len(got) != len(meant):
+        return NOTHING
+    wrong = [byte for byte, own in zip(got, meant, strict=True) if byte != own]
+    if any(wrong) or history.outcomes[at].late_error is not None:
+        return NOTHING
+    sentence = (
+        f"op {at} ({failure.op}) gave zeros in the place of some bytes, and no error, though "
+        f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed} in "
+        f"{failed[0].place}"
+    )
+    return Told(
+        sentence=sentence, culprit=at, rule=rules.REPORTED, facts=(_met(failed[0], verdict),)
     )
 
 

@@ -1,10 +1,14 @@
 """Which ops accept a freed buffer, each tried alone, and whether an alloc or free ends that."""
 
+from dataclasses import replace
+
 from gpusim.errors import InvalidHandle
 from gpusim.ops import Free
 from gpusim.program import buffers_of
 from properties.explain.experiments import Judge, fails
 from properties.explain.told import NOTHING, Told
+from properties.explain.variations import BY_THE_TEXT
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
@@ -27,18 +31,27 @@ _BETWEEN = {
 }
 
 
+_ERRORS = (FailureKind.ERROR, FailureKind.LATE_ERROR)
+_DESTROYED = "destroyed"
+
+
 def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     """Which ops accept a freed buffer, and whether they do so after another alloc or free."""
     program, at = verdict.execution.case.program, failure.position
-    if again is None or failure.kind is not FailureKind.ERROR or not 0 <= at < len(program):
+    if again is None or failure.kind not in _ERRORS or not 0 <= at < len(program):
         return NOTHING
-    fits = verdict.execution.capabilities
+    fits, case = verdict.execution.capabilities, verdict.execution.case
     is_accepted = verdict.execution.history.outcomes[at].error is None
     is_freed = verdict.expected.outcomes[at].error == InvalidHandle.__name__
-    freed = {op.buffer for op in program.ops[:at] if isinstance(op, Free)}
+    freed = {op.buffer for op in program.ops if isinstance(op, Free)}
     is_fit = fits.indirect and fits.replays and fits.parts
-    if not (is_fit and is_accepted and is_freed and freed & {*buffers_of(program[at])}):
+    is_used = is_accepted and is_freed and freed & {*buffers_of(program[at])}
+    # A client may use a freed buffer itself, and then the device says so.
+    is_by_client = case.client in BY_THE_TEXT and _DESTROYED in failure.sides[-1][1]
+    if not (is_fit and freed and (is_used or is_by_client)):
         return NOTHING
+    case = replace(case, client=PLAIN)
+    verdict = replace(verdict, execution=replace(verdict.execution, case=case))
     tried = {what: fails(verdict, f"{_MADE}{use}\n", again) for what, use in _USES.items()}
     wrong = [what for what, is_wrong in tried.items() if is_wrong]
     if not wrong:

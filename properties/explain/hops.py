@@ -134,7 +134,10 @@ def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Pr
 def _wrong_of(
     verdict: Verdict, failure: Failure, program: Program, again: Judge
 ) -> tuple[int, int, str] | None:
-    """The first and last wrong byte of the failing read, one op later, and what came back."""
+    """The first and last wrong byte of the failing read, and what came back.
+
+    In ``program`` that read is one op later.
+    """
     tried = again(replace(verdict.execution.case, program=program, transformations=()))
     at = failure.position + 1
     got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
@@ -271,14 +274,7 @@ def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
     """The host writes with no submit between them, and whether the next sync submits."""
     if failure.kind is not FailureKind.LAW or failure.trait != laws.C4.name:
         return NOTHING
-    waiting: list[Call] = []
-    written: list[Call] = []
-    for call in calls(verdict.execution.trace):
-        if call.event.kind == "submit":
-            waiting = []
-        elif call.event.kind == "write_buffer" and call.event["role"] == STORAGE:
-            waiting.append(call)
-            written = list(waiting) if len(waiting) > len(written) else written
+    written = most_waiting(verdict)
     if len(written) < 2:
         return NOTHING
     told = ", ".join(f"{len(call.event['data'])} at call {call.number}" for call in written[:4])
@@ -292,6 +288,19 @@ def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
         "these writes wait"
     )
     return Told(facts=(f"bytes written with no submit in between: {told}{counted}",))
+
+
+def most_waiting(verdict: Verdict) -> list[Call]:
+    """The most host writes that were made with no submit between them."""
+    waiting: list[Call] = []
+    written: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "submit":
+            waiting = []
+        elif call.event.kind == "write_buffer" and call.event["role"] == STORAGE:
+            waiting.append(call)
+            written = list(waiting) if len(waiting) > len(written) else written
+    return written
 
 
 def tell_again(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:

@@ -1,12 +1,12 @@
 """The argument for each kind of failure, from the failure and its execution alone."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from itertools import pairwise
 
 from gpusim.history import CRASH, History, Outcome
-from gpusim.ops import Read
+from gpusim.ops import Alloc, Read
 from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 from gpusim.trace import Trace
@@ -29,6 +29,7 @@ _SAVED = Law(
     source="the docstrings of gpusim.runtime.Policy",
 )
 UNEXPLAINED = ", and no single known mistake explains these bytes"
+KEPT = "the result of its checks may have been kept"
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
 _LAMBDA = re.compile(r"^lambda \w+: ")
@@ -163,8 +164,7 @@ def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ..
             and names & set(buffers_of(before))
         ):
             facts.append(
-                f"op {other} ({write_op(before)}) is like op {at} and was rightly accepted: "
-                "the result of its checks may have been kept"
+                f"op {other} ({write_op(before)}) is like op {at} and was rightly accepted: {KEPT}"
             )
             break
     return tuple(facts)
@@ -198,6 +198,7 @@ def _deliveries(verdict: Verdict, failure: Failure) -> Argument:
         for name, n in reads.items()
         if name in failure.reason.split() or f"{name}," in failure.reason
     )
+    facts = (*_calls_in(verdict, failure.position), *facts)
     return _argument(
         verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=rule, facts=facts
     )
@@ -206,20 +207,56 @@ def _deliveries(verdict: Verdict, failure: Failure) -> Argument:
 def _law(verdict: Verdict, failure: Failure) -> Argument:
     rule = _BY_NAME.get(failure.trait)
     told = failure.notes[0] if failure.notes else failure.reason
-    return _argument(verdict, failure, f"{told}, in {_place(failure)}", rule=rule)
+    facts = tuple(_calls_in(verdict, failure.position)) if rule is laws.D3 else ()
+    return _argument(verdict, failure, f"{told}, in {_place(failure)}", rule=rule, facts=facts)
+
+
+def _calls_in(verdict: Verdict, position: int) -> Iterator[str]:
+    """The calls on the device that an op made, if there is a trace."""
+    if verdict.execution.is_lawful:
+        made = [
+            call.event.kind
+            for call in calls(verdict.execution.trace)
+            if call.position == position and not call.failed
+        ]
+        said = f"made the calls {', '.join(made)}" if made else "made no call on the device"
+        yield f"op {position} {said}"
 
 
 def _faults(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"a fault of the device was not reported as it should be: {_sides(failure)}"
     said = "; ".join(words for _, words, _ in tellers(verdict))
     told = said or "no op raised a fault, and no read ended with one"
-    facts = (f"{failure.reason}: {told}",)
-    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=facts)
+    facts = [f"{failure.reason}: {told}"]
+    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+    if not said and len(failed) == 1:
+        met = f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed}"
+        sentence = f"{met} in {failed[0].place}, and nobody heard of it: {told}"
+        facts = []
+    return _argument(verdict, failure, sentence, rule=rules.REPORTED, facts=tuple(facts))
 
 
 def _words(verdict: Verdict, failure: Failure) -> Argument:
     sentence = f"the message of {_place(failure)} is about another thing: {failure.reason}"
-    return _argument(verdict, failure, sentence, rule=rules.MESSAGES)
+    number = re.match(r"it names (\d+);", failure.reason)
+    known = [*_known_as(verdict, failure, int(number[1]))] if number else []
+    facts = (f"{number[1]} is here {' and '.join(known)}",) if number and known else ()
+    return _argument(verdict, failure, sentence, rule=rules.MESSAGES, facts=facts)
+
+
+def _known_as(verdict: Verdict, failure: Failure, number: int) -> Iterator[str]:
+    """What has a given number: a kernel's workgroup, a limit, or the size of a buffer."""
+    execution = verdict.execution
+    for op in execution.case.program.ops[failure.position : failure.position + 1]:
+        kernel = execution.kernels.get(getattr(op, "kernel", ""))
+        if kernel is not None and kernel.group_size == number:
+            yield f"the size of a workgroup of {kernel.name}"
+    for limit in fields(execution.limits):
+        if getattr(execution.limits, limit.name) == number:
+            yield f"the limit {limit.name}"
+    for op in execution.case.program:
+        if isinstance(op, Alloc) and op.size_bytes == number:
+            yield f"the size of {op.buffer}"
 
 
 def _sides(failure: Failure) -> str:
@@ -267,8 +304,11 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
         source=_REFUSALS,
     )
     first = _ended_first(verdict, failure)
+    # What a client says besides of like calls is too long for a headline.
+    got, *more = got.split("; ") if got.startswith(_JUDGED) else [got]
     sentence = f"{_place(failure)} ended with {got}"
     sentence = f"{first}; so {sentence}" if first else sentence
+    facts = (*more, *facts)
     return _argument(verdict, failure, sentence, rule=rule, facts=facts)
 
 
@@ -308,7 +348,7 @@ def _raised_in(details: str) -> tuple[str, ...]:
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
     of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
-    # That the judge itself raised its complaint tells nothing.
+    # Where the judge itself raised its complaint tells nothing.
     facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
     called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
     if called and not of_client[-1]:

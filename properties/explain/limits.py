@@ -68,7 +68,7 @@ def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...
 
 
 def _named(refusal: str, limits: Limits) -> tuple[str, ...]:
-    """The limits of the device whose values stand in a refusal about a multiple."""
+    """The limits of the device whose values a refusal names, if it is about a multiple."""
     if "multiple" not in refusal:
         return ()
     numbers = [int(each) for each in re.findall(r"\b\d+\b", refusal)]

@@ -1,8 +1,8 @@
 """Programs next to a failing one, made to ask which command or place matters.
 
 Each has one command more, one command replaced by another, a write at another place, a shorter
-write, or a graph that only reads.  Some mistakes look the same on the failing program.  Which of
-its neighbours pass tells them apart.  Nothing here says which mistake it was.
+write, or a graph that only reads.  Some mistakes look the same on the failing program.  The
+neighbours that pass tell them apart.  Nothing here says which mistake it was.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,13 @@ from gpusim.ops import (
     Flush,
     Op,
     Part,
+    Read,
     Replay,
     Write,
     name_of,
 )
 from gpusim.program import Program, buffers_of, captures_of, replayed
+from gpusim.text import write_op
 from properties.explain.calls import calls
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.expected import STORAGE
@@ -38,6 +40,7 @@ def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Pro
     """Pairs: a change in words, and the program with it.  A command is added, or one replaced."""
     sizes = sizes_of(program)
     last_replay = max((n for n, op in enumerate(program) if isinstance(op, Replay)), default=-1)
+    yield from _without_unused(program)
     for at, op in enumerate(program):
         before = program[at - 1] if at else None
         behind = program[at + 1] if at + 1 < len(program) else None
@@ -49,13 +52,28 @@ def neighbours(program: Program, *, has_faults: bool) -> Iterator[tuple[str, Pro
                 f"with a dispatch over {op.target} in place of op {at}",
                 instead(program, at, other),
             )
+        if isinstance(op, Read) and not op.size_bytes and sizes.get(op.buffer, 0) >= WORD_BYTES:
+            longer = replace(op, offset=0, size_bytes=WORD_BYTES)
+            yield f"with op {at} reading 4 bytes", instead(program, at, longer)
         yield from _with_groups(program, at, op)
-        if has_faults and isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
+        if isinstance(op, Write) and isinstance(before, AnyDispatch | Copy):
             yield f"with a flush in place of op {at}", instead(program, at, Flush())
-            if behind is None:
+            if has_faults and behind is None:
                 yield f"with a copy in place of op {at}", _copied(program, at, op)
         if has_faults and at == last_replay and isinstance(op, Replay):
             yield from _only_reading(program, at, op, sizes)
+
+
+def _without_unused(program: Program) -> Iterator[tuple[str, Program]]:
+    """The program without a buffer that nothing uses: then later buffers have other numbers."""
+    made = [(at, op.buffer) for at, op in enumerate(program) if isinstance(op, Alloc)]
+    for nth, (at, name) in enumerate(made, 1):
+        others = (op for op in program if not isinstance(op, Alloc))
+        if nth < len(made) and not any(name in buffers_of(op) for op in others):
+            last, rest = made[-1], instead(program, at)
+            text = f"without op {at} ({write_op(program[at])}), which nothing uses"
+            yield f"{text}: then {last[1]} is buffer {len(made) - 1}, and not {len(made)}", rest
+            return
 
 
 def _with_groups(program: Program, at: int, op: Op) -> Iterator[tuple[str, Program]]:

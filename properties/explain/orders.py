@@ -51,13 +51,18 @@ def _crossed(
     scene: Scene, first: int, last: int, steps: tuple[Step, ...], detail: str
 ) -> Hypothesis:
     one, other = scene.steps[first], scene.steps[last]
+    between = scene.steps[first + 1 : last] if detail == "late" else ()
+    missed = next((each for each in between if _reads_from(scene, each, one)), None)
+    said = f"{quoted(other)} overtook {quoted(one)}"
+    if missed is not None:
+        said += ", which took effect only after it"
     return Hypothesis(
         kind="order",
         culprit=one.number,
         other=other.number,
         detail=f"{one.command} {other.command} {detail}",
-        sentence=f"{quoted(other)} overtook {quoted(one)}",
-        why=_what_follows(scene, one, other),
+        sentence=said,
+        why=_what_follows(scene, one, other if missed is None else missed),
         rule=_rule_of(scene, one, other),
         steps=steps,
     )

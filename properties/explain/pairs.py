@@ -4,9 +4,12 @@ Bind groups, plans, shapes and payloads are kept, and found again by a key.  If 
 something out, then of two dispatches that differ only in this, the second goes wrong.
 """
 
+from collections.abc import Mapping
+
 from properties.explain.argument import Argument
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, instead_of
+from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -48,15 +51,47 @@ _PAIRS = {
     "the kernel": (_AFFINE, "dispatch count o 3,1 1x1x1"),
     "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
     "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
-    "the grid": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
+    "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
+    "both scalars, with the same sum": (
+        "dispatch affine o 3,5 1x1x1",
+        "dispatch affine o 2,6 1x1x1",
+    ),
+    "both scalars, with the same xor": (
+        "dispatch affine o 3,5 1x1x1",
+        "dispatch affine o 2,4 1x1x1",
+    ),
+    "the sign of a zero": ("dispatch blend x,o 0.0 1x1x1", "dispatch blend x,o -0.0 1x1x1"),
+    "the grid in x": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
+    "the grid in y": (_AFFINE, "dispatch affine o 3,1 1x2x1"),
+    "the grid in z": (_AFFINE, "dispatch affine o 3,1 1x1x2"),
 }
 """Two dispatches, by what differs."""
+_SCALARS = ("the first scalar", "the last scalar")
+_FINER = (
+    "the order of the scalars",
+    "both scalars, with the same sum",
+    "both scalars, with the same xor",
+)
+"""They differ in both scalars, and so tell nothing more if one scalar is enough."""
+_WAITS = "dispatch affine o 3,1 1x1x1\n"
+"""A dispatch for which a host write waits, so that the write is staged."""
+_FOUR = f"{_WAITS}write o 0 0b0b0b0b"
+_EIGHT = f"{_WAITS}write o 0 0b0b0b0b0b0b0b0b"
+_STAGED = {
+    "as many bytes as the first": (_FOUR, f"{_WAITS}write o 0 0c0c0c0c"),
+    "as many, for another place": (_FOUR, f"{_WAITS}write o 64 0c0c0c0c"),
+    "fewer": (_EIGHT, f"{_WAITS}write o 0 0c0c0c0c"),
+    "more": (_FOUR, f"{_WAITS}write o 0 0c0c0c0c0c0c0c0c"),
+    "none": (_FOUR, "dispatch affine o 5,1 1x1x1"),
+}
+"""Two batches, by how many bytes the second stages beside the first."""
 _LAWS = (laws.B1.name, laws.E2.name, laws.E3.name, laws.E5.name)
+_OF_STAGED = (laws.A8.name, laws.A9.name)
 _OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
-_OF_ONE_SORT = ("input", "inputs", "output", "scalar")
+_OF_ONE_SORT = ("input", "output", "scalar", "grid")
 
 
 def tell_pairs(
@@ -76,22 +111,12 @@ def tell_pairs(
         return NOTHING
     broken = traced.broken.trait if traced.broken is not None else ""
     rule = argument.rule.name if argument.rule is not None else ""
-    if kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
+    is_kept = any(KEPT in fact for fact in argument.facts)
+    if not is_kept and kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
         return NOTHING
-    tried = {
-        what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in _PAIRS.items()
-    }
-    # If the second goes wrong without the first as well, the first has no part in it.
-    failed = {
-        what: kind
-        for what, kind in tried.items()
-        if kind is not None and _failed(verdict, _PAIRS[what][1], again) is None
-    }
-    # Every pair may break a law; a wrong value or a wrong error tells more.
-    wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
-    near = {word for what in wrong for word in what.split() if word in _OF_ONE_SORT}
-    right = [what for what in tried if what not in wrong]
-    right.sort(key=lambda what: not near & {*what.split()})
+    wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
+    if {*_SCALARS} & {*wrong}:
+        wrong = [what for what in wrong if what not in _FINER]
     if not wrong or not right:
         return NOTHING
     left = len(right) - _MOST_RIGHT
@@ -102,6 +127,45 @@ def tell_pairs(
             f"{f' or {left} others' if left > 0 else ''}",
         )
     )
+
+
+def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+    """How many bytes the second of two batches must stage to go wrong, after the first."""
+    case, broken = verdict.execution.case, traced.broken
+    if again is None or failure.kind not in _KINDS or len(case.device.faults):
+        return NOTHING
+    if broken is None or broken.trait not in _OF_STAGED or not case.policy.staged_write_bytes:
+        return NOTHING
+    wrong, right = _second_goes_wrong(verdict, _STAGED, again)
+    if not wrong:
+        return NOTHING
+    return Told(
+        facts=(
+            "of two batches that stage host writes, the second goes wrong if it stages "
+            f"{' or '.join(wrong)}; not if it stages {' or '.join(right)}",
+        )
+    )
+
+
+def _second_goes_wrong(
+    verdict: Verdict, pairs: Mapping[str, tuple[str, str]], again: Judge
+) -> tuple[list[str], list[str]]:
+    """In what two things must differ for the second to go wrong, and in what they may differ."""
+    tried = {
+        what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in pairs.items()
+    }
+    # If the second goes wrong without the first as well, the first has no part in it.
+    failed = {
+        what: kind
+        for what, kind in tried.items()
+        if kind is not None and _failed(verdict, pairs[what][1], again) is None
+    }
+    # Every pair may break a law; a wrong value or a wrong error tells more.
+    wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
+    near = {sort for what in wrong for sort in _OF_ONE_SORT if sort in what}
+    right = [what for what in tried if what not in wrong]
+    right.sort(key=lambda what: not any(sort in what for sort in near))
+    return wrong, right
 
 
 def _failed(verdict: Verdict, dispatches: str, again: Judge) -> FailureKind | None:

@@ -57,7 +57,10 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
     fed = _misfed(verdict, traced)
     if fed.sentence and guess == laws.B1.name and failure.kind is not FailureKind.LAW:
         return Told(facts=fed.facts)
-    return fed if fed.sentence else _shared(verdict, traced)
+    if fed.sentence:
+        return fed
+    told = _shared(verdict, traced)
+    return told if told is not NOTHING else _staged_before(verdict, traced)
 
 
 def _written_over(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
@@ -128,16 +131,16 @@ def _named(call: Call) -> str:
 def _is_unasked(dispatch: Call, broken: Failure) -> bool:
     """Whether no op asked for a dispatch, so that it has no payload of its own.
 
-    With an old payload, a dispatch of a bytewise kernel looks so too; such dispatches are left out.
+    A dispatch of a bytewise kernel with an old payload also looks unasked, so it does not count.
     """
     is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
     return not is_ours and UNASKED in " ".join(broken.notes)
 
 
 def _unwritten(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
-    """A dispatch whose uniforms were not written since an earlier batch.
+    """A dispatch whose uniforms were last written for an earlier batch.
 
-    With the call that wrote them last, and the call that made its bind group.
+    Gives also the call that wrote them, and the call that made the dispatch's bind group.
     """
     if verdict.execution.case.policy.uniforms is Uniforms.CACHED:
         # A cache has one buffer for all equal payloads.
@@ -223,7 +226,7 @@ def _writes_of(verdict: Verdict, fed: Fed) -> Iterator[Call]:
 
 
 def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
-    """Whose payload the slot of a dispatch held, and where its own was written.
+    """Whose payload the slot of a dispatch held, and where the dispatch's own was written.
 
     Empty if the slot held no payload of the program, and the dispatch's own was written nowhere.
     """
@@ -241,6 +244,14 @@ def _places(verdict: Verdict, fed: Fed) -> tuple[str, ...]:
     payload = f"its own payload {_hex(fed.meant)}"
     if written is None:
         return held, f"no call wrote {payload}"
+    if not any(_writes_of(verdict, fed)):
+        made = [
+            call
+            for call in calls(verdict.execution.trace)
+            if call.event.kind == "write_buffer" and call.event["buffer"] == number
+        ]
+        last = f": call {made[-1].number} wrote {_bytes_of(made[-1])}" if made else ""
+        return held, f"no call ever wrote those bytes{last}"
     call, start = written
     late = "only " if call.number > fed.submit else ""
     return (
@@ -313,6 +324,34 @@ def _shared(verdict: Verdict, traced: Traced) -> Told:
                 )
                 return Told(facts=(fact,))
             taken.append(call)
+    return NOTHING
+
+
+def _staged_before(verdict: Verdict, traced: Traced) -> Told:
+    """A copy of staged bytes that no call wrote since an earlier submit."""
+    written: dict[int, Call] = {}
+    used: set[int] = set()
+    taken: list[Call] = []
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "write_buffer" and event["role"] == UPLOAD:
+            written[event["buffer"]] = call
+            used.discard(event["buffer"])
+        elif event.kind == "copy" and event["source"] in written:
+            taken.append(call)
+        elif event.kind == "submit":
+            stale = [each for each in taken if each.event["source"] in used]
+            if stale and not call.failed:
+                number = stale[0].event["source"]
+                before = written[number]
+                fact = (
+                    f"no call wrote the bytes that the copy of call {stale[0].number} takes from "
+                    f"upload buffer {number}: they were written last at call {before.number}, in "
+                    f"{before.place}, for an earlier batch"
+                )
+                return Told(facts=(fact,))
+            used |= {each.event["source"] for each in taken}
+            taken = []
     return NOTHING
 
 

@@ -188,7 +188,7 @@ def _when(lane: str, number: int, picture: Picture) -> str:
 
 
 def _arrow(start: _Point, end: _Point, name: str) -> str:
-    """A head in the middle of a line, along it."""
+    """An arrowhead at three quarters of a line, in the direction of the line."""
     x, y = (start.x + 3 * end.x) / 4, (start.y + 3 * end.y) / 4
     length = max(1.0, ((end.x - start.x) ** 2 + (end.y - start.y) ** 2) ** 0.5)
     dx, dy = (end.x - start.x) / length * 6, (end.y - start.y) / length * 6

@@ -6,16 +6,27 @@ Each is tried in a program of its own.  What is said of staging memory is only w
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
-from properties.explain.experiments import Judge, instead_of
+from properties.explain.clocks import read_clocks
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import D6, LawContext
+from properties.oracles.laws.expected import STAGING
 
 _COUNTS = (2, 3, 4, 5)
 _SIZES = (1, 2, 3, 4, 6, 8)
+_OF_STAGING = (FailureKind.STATISTICS, FailureKind.LAW)
+_READS = (3, 4, 6)
+"""The places of the reads in the program that asks for their staging buffers."""
+_WORD_BY_WORD = "own_arrays"
+_STAGED_SIZES = (4, 12, 252, 256, 260, 508, 512, 516, 768, 1024, 1028)
+_MANY = (32, 512)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
@@ -23,6 +34,13 @@ _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     """Which of several reads are wrong, or which lengths of one are."""
     program, at = verdict.execution.case.program, failure.position
+    if again is not None and failure.kind in _OF_STAGING:
+        return _of_staging(verdict, failure, again)
+    if again is not None and failure.kind is FailureKind.CRASH:
+        told = _of_many(verdict, again)
+        return told if told is not NOTHING else _of_three(verdict, failure, again)
+    if again is not None and failure.kind is FailureKind.ERROR:
+        return _of_staged_sizes(verdict, failure, again)
     if again is None or failure.kind is not FailureKind.VALUE or not 0 <= at < len(program):
         return NOTHING
     op = program[at]
@@ -33,6 +51,100 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return _of_lengths(verdict, again)
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
     return _of_counts(verdict, op, again) if before else NOTHING
+
+
+def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Which of a few plain reads before one sync end well, if a read was never delivered."""
+    case, at = verdict.execution.case, failure.position
+    if not 0 <= at < len(case.program) or not isinstance(case.program[at], Read):
+        return NOTHING
+    told = []
+    for count in _COUNTS[:2]:
+        text = "".join(f"read x 0 4 -> r{n}\n" for n in range(count))
+        judged = instead_of(verdict, f"alloc x 4\nwrite x 0 01020304\n{text}", again)
+        ends = judged.execution.history.outcomes[2:]
+        wrong = [n for n, end in enumerate(ends) if end.data is None or end.late_error]
+        if not wrong:
+            return NOTHING
+        told.append(f"of {count} {_said(wrong)}")
+    return Told(facts=(f"tried with reads of 4 bytes before one sync: {'; '.join(told)}",))
+
+
+def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Which lengths of reads, past the shortest staging buffer, fail."""
+    case, at = verdict.execution.case, failure.position
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    if not isinstance(op, Read) or len(case.device.faults) or op.size_bytes > _STAGED_SIZES[-1]:
+        return NOTHING
+    wrong = [
+        size
+        for size in _STAGED_SIZES
+        if fails(verdict, f"alloc x {size}\nread x 0 {size} -> r\n", again)
+    ]
+    right = [size for size in _STAGED_SIZES if size not in wrong]
+    if not wrong or not right:
+        return NOTHING
+    return Told(
+        facts=(f"tried reads alone: of {_counted(wrong)} bytes fail, of {_counted(right)} pass",)
+    )
+
+
+def _of_many(verdict: Verdict, again: Judge) -> Told:
+    """How many reads may wait for one sync, if a client that reads word by word saw an error."""
+    case = verdict.execution.case
+    if case.client != _WORD_BY_WORD:
+        return NOTHING
+    plain = replace(verdict, execution=replace(verdict.execution, case=replace(case, client=PLAIN)))
+
+    def fails_with(count: int) -> bool:
+        reads = "".join(f"read x 0 4 -> r{n}\n" for n in range(count))
+        return fails(plain, f"alloc x 4\nwrite x 0 01020304\n{reads}", again)
+
+    low, high = 1, next(filter(fails_with, _MANY), 0)
+    if not high or fails_with(low):
+        return NOTHING
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fails_with(middle) else (middle, high)
+    return Told(
+        facts=(f"tried plainly, with reads of 4 bytes before one sync: {low} pass, {high} fail",)
+    )
+
+
+def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Which staging buffers a few reads get: reads as long as the program's, and short ones."""
+    reads = [op for op in verdict.execution.case.program if isinstance(op, Read)]
+    said = " ".join((failure.reason, failure.trait, *failure.notes))
+    is_other_law = failure.kind is FailureKind.LAW and failure.trait != D6.name
+    if is_other_law or STAGING not in said or not reads or verdict.execution.case.client != PLAIN:
+        return NOTHING
+    longest = max(op.size_bytes for op in reads)
+    told = [_copied_to(verdict, size, again) for size in dict.fromkeys((longest, WORD_BYTES))]
+    fact = f"tried: of two reads before a sync and one after it, {'; '.join(told)}"
+    return Told(facts=(fact,)) if all(told) else NOTHING
+
+
+def _copied_to(verdict: Verdict, size: int, again: Judge) -> str:
+    """The staging buffers of two equal reads before a sync, and of one after it; "" if unknown."""
+    judged = instead_of(
+        verdict,
+        f"alloc x {size}\nalloc y {size}\nwrite x 0 01010101\nread x 0 {size} -> rx\n"
+        f"read y 0 {size} -> ry\nsync\nread x 0 {size} -> rz\n",
+        again,
+    )
+    execution = judged.execution
+    if not execution.is_lawful:
+        return ""
+    fetched = read_clocks(execution.trace, LawContext.of(execution)).fetched
+    places = [str(fetched[at][1]["target"]) for at in _READS if at in fetched]
+    if len(places) < len(_READS):
+        return ""
+    meant, got = judged.expected.outcomes, execution.history.outcomes
+    wrong = [_ORDINALS[n] for n, at in enumerate(_READS) if meant[at].data != got[at].data]
+    said = f" (the {' and the '.join(wrong)} with wrong bytes)" if wrong else ""
+    if len(wrong) == len(_READS):
+        said = " (all with wrong bytes)"
+    return f"those of {size} bytes go to staging buffers {', '.join(places)}{said}"
 
 
 def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:

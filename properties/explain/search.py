@@ -120,7 +120,7 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether an op fails under the mistake, though it should not fail and did not fail so.
+    """Whether an op fails under the mistake that should not fail, and did not fail with that error.
 
     If the target promises little, the comparison would excuse such an op.
     """

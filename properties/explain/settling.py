@@ -39,7 +39,7 @@ _RULE = Law(
 def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judge | None) -> Told:
     """Whether the case fails because maps do not settle in the order of their calls.
 
-    Only for a runtime of others whose case has a read, and no planned fault.
+    This is tried only for a runtime that is not ours, and a case with reads and no planned fault.
     """
     case = verdict.execution.case
     reads = [op for op in case.program if isinstance(op, Read)]

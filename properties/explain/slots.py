@@ -95,7 +95,7 @@ def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
 
 
 def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
-    """The staging buffer that was destroyed while its map was under way, and the number of all."""
+    """The staging buffer destroyed while its map was under way, and how many buffers there were."""
     if traced.broken is None or traced.broken.trait != laws.D4.name:
         return NOTHING
     alive: dict[int, Call] = {}
@@ -122,10 +122,38 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
     return NOTHING
 
 
+def tell_grown(verdict: Verdict, traced: Traced) -> Told:
+    """The uniform buffers that one op destroyed, and those that it made in their place."""
+    if traced.broken is None or traced.broken.trait != laws.E6.name:
+        return NOTHING
+    sizes: dict[int, int] = {}
+    gone: dict[int, list[int]] = {}
+    made: dict[int, list[int]] = {}
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "create_buffer" and event["role"] == UNIFORM:
+            sizes[event["buffer"]] = event["size_bytes"]
+            made.setdefault(call.position, []).append(event["size_bytes"])
+        elif event.kind == "destroy_buffer" and event["buffer"] in sizes:
+            gone.setdefault(call.position, []).append(sizes[event["buffer"]])
+    for position in sorted(gone.keys() & made.keys() - {-1}):
+        fact = (
+            f"op {position} destroyed uniform buffers of {_listed(gone[position])} bytes, and made "
+            f"some of {_listed(made[position])} bytes"
+        )
+        return Told(facts=(fact,))
+    return NOTHING
+
+
+def _listed(sizes: list[int]) -> str:
+    return ", ".join(map(str, sorted(sizes)))
+
+
 def tell_gone(verdict: Verdict, failure: Failure) -> Told:
     """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer.
 
-    Not a uniform buffer in a group of the dispatch's own kernel: the laws on slots say more of it.
+    A uniform buffer in a group of the dispatch's own kernel does not count: the laws on slots say
+    more of it.
     """
     if failure.kind not in _OF_GROUPS or len(verdict.execution.case.device.faults):
         return NOTHING
@@ -158,7 +186,7 @@ def tell_gone(verdict: Verdict, failure: Failure) -> Told:
 
 
 def _own_group(dispatch: Call, given: Call, groups: dict[int, Call]) -> Iterator[str]:
-    """The group that was made for the dispatch's own kernel, if it was given another kernel's."""
+    """The group made for the dispatch's own kernel, if the dispatch was given another kernel's."""
     kernel, others = dispatch.event["kernel"], given.event["kernel"]
     own = [call for call in groups.values() if call.event["kernel"] == kernel]
     if kernel != others and own:

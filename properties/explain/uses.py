@@ -2,7 +2,7 @@
 
 A command can use a buffer as an operand of a kernel, as the grid of an indirect dispatch, and as
 the source or the target of a copy.  Each use is tried in a program of its own: once with the
-captured buffer live, and once with it freed.  A replay must need neither.
+captured buffer live, and once with it freed.  A replay over other buffers must pass in both.
 """
 
 from gpusim.ops import Replay

@@ -106,7 +106,7 @@ def _doubt_by_clocks(found: Hypothesis, traced: Traced) -> int:
 
 
 def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
-    """Whether that submit carried out all of the earlier op before the later one."""
+    """Whether ``submit`` carried out all of the earlier op before the later one."""
     positions = [position for position, _ in traced.submits.get(submit, ())]
     ours = [each for each in positions if each in (found.culprit, found.other)]
     return len({*ours}) > 1 and ours == sorted(ours)

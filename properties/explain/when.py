@@ -20,7 +20,7 @@ from properties.oracles.laws import catalogue as laws
 
 
 def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
-    """When both ops of a crossing were called and submitted; or when an op without effect was."""
+    """What the trace shows of the order of a mistake's ops, in words; empty if nothing."""
     if best.kind in CROSSING:
         return _crossed(best, traced)
     if best.kind == "scalars" and best.other > best.culprit:
@@ -38,7 +38,8 @@ def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Tra
     ``sentence`` is what was said of the failure so far.
     """
     is_counted = failure.kind is FailureKind.STATISTICS
-    is_consequence = failure.kind is FailureKind.LAW and failure.trait == laws.C7.name
+    trait = traced.broken.trait if traced.broken is not None else ""
+    is_consequence = failure.kind in (FailureKind.LAW, FailureKind.VALUE) and trait == laws.C7.name
     if not traced.has_left or not (is_counted or is_consequence):
         return NOTHING
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
@@ -59,7 +60,7 @@ def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Tra
 
 
 def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[str]:
-    """The first submit since an op was called, which did not carry it out."""
+    """The first submit since an op was called; it did not carry out the op."""
     reason = ""
     for call in calls(verdict.execution.trace):
         if call.event.kind == "encode" and not call.failed:

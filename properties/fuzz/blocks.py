@@ -1,4 +1,4 @@
-"""A session in blocks: ranges of programs, each of which is run to its end, or else run again.
+"""A session in blocks, which are ranges of programs; a block that was cut off is run again.
 
 A block's result goes to a corpus.  So machines can share a session, and the same command continues
 a session whose process was killed.  The corpus shows which blocks are left; no process knows of
@@ -49,7 +49,7 @@ def blocks_of(settings: Settings) -> list[Block]:
 
 
 class Runner:
-    """Runs blocks of one session, one after the other, in workers that stay."""
+    """Runs blocks of one session, one after the other, in the same workers."""
 
     def __init__(self, settings: Settings, keep: KeepFinding) -> None:
         self._stack = ExitStack()
@@ -149,7 +149,7 @@ def fuzz_shard(settings: Settings, watch: Watch) -> Union:
 
     Raises:
         UsageError: the corpus belongs to another session.
-        Others: as ``engine.fuzz`` does.
+        Others: what ``engine.fuzz`` raises.
     """
     corpus = Corpus(settings.corpus or Path())
     interrupted, start = False, time.monotonic()

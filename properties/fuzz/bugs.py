@@ -38,7 +38,7 @@ class Bug:
     """The result of shrinking the program; None if it was not shrunk."""
     count: int = 1
     needs: Avoided = frozenset()
-    """What the bug needs and programs can do without: programs without this never show the bug."""
+    """What the bug needs and programs can leave out; programs without it never show the bug."""
     argument: Argument | None = None
     """Why the program fails; None if that was not explained."""
     unsaved: str = ""
@@ -95,7 +95,7 @@ class Bugs:
         not_run_because: str,
         together: Together = (),
     ) -> None:
-        """If the finding still fails, stop reporting failures of its kind."""
+        """Note a finding of an earlier session; if it still fails, report its kind no more."""
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
         needs = frozenset() if failure is None else needs_of(signature, case, failure)
         known = Known(
@@ -202,12 +202,15 @@ class Bugs:
             bug.unsaved = str(error)
 
     def _around(self, signature: Signature) -> Bug | None:
-        """A bug whose shrinking was cut short, with all words of ``signature`` and more."""
+        """A bug that was cut short, and whose signature has all words of ``signature`` and more."""
         wider = ((each, bug) for each, bug in self.met.items() if bug.is_cut_short)
         return next((bug for each, bug in wider if {*each} > {*signature}), None)
 
     def _within(self, signature: Signature) -> Bug | None:
-        """A bug with only some words of ``signature``, which is of a case that was cut short."""
+        """A bug whose signature has only some of the words of ``signature``.
+
+        The case of ``signature`` was cut short, so it may still show this bug.
+        """
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
     def meet(self, bug: "Bug | Known") -> None:
@@ -242,7 +245,7 @@ class Bugs:
 
     @property
     def failures(self) -> int:
-        """Programs that failed."""
+        """Programs that failed, except those that showed a known bug."""
         return self.explained + sum(bug.count for bug in self.met.values())
 
     def finding(self, bug: Bug) -> FindingFile:
@@ -265,7 +268,7 @@ class Known:
     signature: Signature = ()
     """Empty if the finding does not fail any more, or was not run."""
     needs: Avoided = frozenset()
-    """As ``needs`` of a ``Bug``."""
+    """Like ``needs`` of a ``Bug``."""
     not_run_because: str = ""
 
     def __str__(self) -> str:
@@ -275,7 +278,7 @@ class Known:
 
 
 def _check_can_save(folder: Path) -> None:
-    """Raise UsageError if ``folder``, which may be missing still, cannot be written to."""
+    """Raise UsageError if ``folder`` cannot be written to; it need not exist yet."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(

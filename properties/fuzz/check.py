@@ -38,7 +38,7 @@ from properties.shrink.reducer import shrink
 from properties.targets.factory import AdapterFactory, MakeTarget, Opened, TargetFactory
 
 _GIVEN = "given"
-"""The name in a case of a target that the caller made."""
+"""The name that a case has for a target that the caller made."""
 
 
 def check(
@@ -66,7 +66,7 @@ def check(
 
 
 def _first_saved(settings: Settings, bench: Bench) -> Bug | None:
-    """The first finding in the folder that was made on this target and device and still fails."""
+    """The first finding in the folder that fits ``settings`` and still fails."""
     for path in sorted(settings.save.glob("*.txt")):
         found = read(path)
         case = found.case
@@ -142,10 +142,10 @@ def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
 
 
 def place_of(made: MakeTarget | str) -> str:
-    """The name by which another process loads ``made``: a target's, FILE.py:NAME or MODULE:NAME.
+    """The name by which another process loads ``made``.
 
-    MODULE is used for a module of a package.  Empty if no other process can load ``made``, for
-    instance a class inside a function.
+    It is a target's name, FILE.py:NAME or, for a module of a package, MODULE:NAME.  Empty if no
+    other process can load ``made``, for instance a class inside a function.
     """
     if isinstance(made, str):
         return made

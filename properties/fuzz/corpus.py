@@ -3,7 +3,7 @@
 - ``sessions/DIGEST.json``: the one session that the folder belongs to.
 - ``blocks/FIRST-DIGEST.json``: a block of programs that was run whole, and what it counted.
 - ``findings/DIGEST.json``: a finding, written as soon as it is there.
-- ``known/DIGEST.json``: what a finding that was known before did on an adapter.
+- ``known/DIGEST.json``: whether a finding that was known before still fails on an adapter.
 
 A file is named by the digest of its text, appears whole by a rename and is never changed.  So a
 plain folder or a mounted bucket is enough: no file is locked or appended to.  A block that two
@@ -200,7 +200,7 @@ def _told(argument: Argument) -> Told:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownResult:
-    """What a finding of an earlier session did on an adapter, in words."""
+    """Whether a finding of an earlier session still fails on an adapter, in words."""
 
     adapter: str
     file: str
@@ -209,7 +209,7 @@ class KnownResult:
 
 
 class Corpus:
-    """The corpus in a folder; each write is whole, or is not there."""
+    """The corpus in a folder; each file in it is whole."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -250,11 +250,11 @@ class Corpus:
         self._write("findings", "", found)
 
     def keep_known(self, known: KnownResult) -> None:
-        """Write what a known finding did."""
+        """Write whether a known finding still fails."""
         self._write("known", "", known)
 
     def known(self) -> list[KnownResult]:
-        """What the known findings did on each adapter."""
+        """Whether the known findings still fail, on each adapter."""
         return [known for _, known in self._read("known", KnownResult)]
 
     @property

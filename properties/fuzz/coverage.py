@@ -117,7 +117,7 @@ def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> l
 
 
 def missed(tables: Mapping[str, Table]) -> list[str]:
-    """What was never met, as sentences."""
+    """What was never met, in words."""
     return [
         f"{name}: {row} {column}"
         for name, table in tables.items()

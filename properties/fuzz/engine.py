@@ -57,7 +57,7 @@ class Session:
     fuzz_seconds: float = 0.0
     """The time of the session, without the time of making new findings small."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty if the target died meanwhile."""
+    """The planted mistakes, and whether each was seen; empty if the worker died before that."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     not_asked: Sequence[str] = ()
@@ -74,9 +74,10 @@ class Session:
 
     @property
     def rate_bound(self) -> float | None:
-        """The upper bound of the share of programs that fail, at 95 percent.
+        """The upper bound, with 95 percent confidence, of the share of programs that fail.
 
-        By the "rule of three" for N independent trials without a failure.  None after a failure.
+        By the "rule of three" for N independent trials without a failure.  None after a failure,
+        or before the first program.
         """
         if len(self.bugs) or not self.programs:
             return None
@@ -104,7 +105,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were missed, or were seen though no session can see them."""
+        """The planted mistakes that were missed, or seen though such sessions cannot see them."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
@@ -135,9 +136,9 @@ class Session:
         if self.device != SIMULATED or not bare:
             return []
         return [
-            f"{', '.join(bare)} means what its WGSL says, compiled to NumPy, for the simulated "
-            "device and the reference alike: the order of commands is judged, and arithmetic only "
-            "on a real device"
+            f"{', '.join(bare)} means what its WGSL says: the simulated device and the reference "
+            "run the same NumPy, so the order of commands is judged, but no arithmetic (a real "
+            "device would show mistakes in it)"
         ]
 
     @property
@@ -156,7 +157,7 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
     """Run a session; ``watch`` is called with it about ten times a second.
 
     Raises:
-        NoDevice: there is no device of that name, or nothing to judge on it.
+        NoDevice: there is no device of that name, or the target cannot be made on it.
         ProgramError: the kernels, or what is judged, cannot be loaded.
         UsageError: a setting would be ignored, or nothing can be saved.
     """
@@ -172,9 +173,9 @@ def fuzz(settings: Settings, watch: Watch) -> Session:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[tuple[Session, list[Supervisor]]]:
-    """A session that has run nothing yet, and its workers with their devices; raises as ``fuzz``.
+    """A session that has run nothing yet, and its workers with their devices.
 
-    The workers end with the block.
+    The workers end with the ``with`` block.  Raises what ``fuzz`` raises.
     """
     kernels = load_kernels(settings.kernels)
     if not is_ours(load_target(settings.target)):
@@ -195,7 +196,7 @@ def opened(settings: Settings) -> Iterator[tuple[Session, list[Supervisor]]]:
 
 
 def prepare(session: Session, supervisor: Supervisor) -> None:
-    """What comes before the programs: the known findings, and the planted mistakes."""
+    """Run the known findings and plant the mistakes, before the session's programs."""
     settings = session.settings
     if settings.known is not None:
         run_known(session.bugs, settings, session.device, supervisor)
@@ -206,13 +207,14 @@ def run_programs(session: Session, supervisors: Sequence[Supervisor], watch: Wat
     """Run the programs of the session's settings; True if all ran before another limit came."""
     has_run_all = _Loop(session, supervisors, watch).run()
     if session.unseen and session.avoided:
-        # The target's own bugs hid the planted mistakes; by now programs can leave out these bugs.
+        # The target's own bugs may have hidden the planted mistakes.  By now programs can leave
+        # out what these bugs need.
         _plant(session, supervisors[0])
     return has_run_all
 
 
 def _finish(session: Session, supervisor: Supervisor) -> None:
-    """Shrink further what was cut short, beyond the time for programs."""
+    """Go on shrinking what was cut short; the limit of time does not count any more."""
     start = time.monotonic()
     _sorter(session).finish(Shard(supervisor, first=0, stop=0, step=1))
     session.seconds += time.monotonic() - start
@@ -248,7 +250,7 @@ def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Superviso
 
 
 def _plant(session: Session, supervisor: Supervisor) -> None:
-    """Plant the mistakes, in programs without what the known bugs of the target need."""
+    """Plant the mistakes, in programs that leave out what the target's known bugs need."""
     settings = session.settings
     seconds, programs = settings.most_seconds or 0.0, settings.programs or 0
     hard = seconds >= _LONG_SECONDS or programs >= _LONG_PROGRAMS
@@ -328,7 +330,8 @@ class _Loop:
 
     def _failed(self, shard: Shard, failed: FailedProgram) -> None:
         if shard.avoided != self._session.avoided:
-            # Another worker may have found the same bug in the meantime.
+            # Another worker may have found this bug in the meantime.  So the program runs again,
+            # and leaves out what the found bugs need.
             shard.next = failed.number
             return
         for case, failure in filter(None, ((failed.case, failed.failure), failed.beneath)):
@@ -343,8 +346,8 @@ class _Loop:
             self._session.bugs.add(case, failure, reproduced=None)
             raise
         if len(self._session.bugs) > found:
-            # The time of other failures counts: else a target that always fails would let no
-            # session end.
+            # Only the time for a new bug is taken off.  Otherwise the session of a target that
+            # always fails would never end.
             self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

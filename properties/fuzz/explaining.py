@@ -29,7 +29,7 @@ class Explained:
 
 def explained(request: Explain, factory: TargetFactory, begin: Callable[[], None]) -> Explained:
     """Answer ``request``; ``begin`` is called before each run."""
-    # Most workers end without a case to explain.
+    # Most workers never explain a case, so they do not load this.
     from properties.explain.explain import explain
 
     def again(case: Case) -> Verdict:

@@ -1,7 +1,6 @@
 """A session as other tools read it: JUnit XML for test reports, SARIF for code scanning.
 
-Both files say the same of each finding as the command line.  The JSON of ``report`` holds
-everything.
+Both files say of each finding what the command line says.  The JSON of ``report`` holds everything.
 """
 
 import json

@@ -98,7 +98,7 @@ def _ray() -> Any:
 
 @contextmanager
 def _cluster(ray: Any, settings: Settings) -> Iterator[None]:
-    """A connection to the cluster; a cluster of this machine alone ends with the block."""
+    """A connection to the cluster; a cluster of this machine alone ends with the ``with`` block."""
     about: dict[str, Any] = {"address": settings.fleet}
     if settings.fleet == LOCAL:
         about |= {
@@ -181,7 +181,7 @@ class _Head:
             self._show()
 
     def _deal(self) -> None:
-        """Deal blocks, so that a few wait for each place of the cluster as it is now."""
+        """Deal blocks, until there are a few for each place that the cluster has now."""
         offered = self._ray.cluster_resources()
         named = self._settings.device
         place: dict[str, Any] = {"num_cpus": 1}
@@ -248,7 +248,7 @@ class _Head:
             self._written = time.monotonic()
 
     def close(self) -> None:
-        """Take the results that have come, and cancel the other blocks."""
+        """Take the findings that have come, and cancel the blocks that were dealt."""
         with suppress(self._ray.exceptions.RayError):
             self._take_findings()
             self._show(is_over=True)
@@ -277,7 +277,7 @@ def _run_block(
 ) -> tuple[str, str | None, Sequence[str]]:
     """Run a block in a process of the cluster.
 
-    Gives the node, the text of what ``Runner.run`` gives, and the texts of what known findings did.
+    Gives the node, the result of ``Runner.run`` as text, and ``Runner.known`` as texts.
 
     Raises:
         UsageError: this machine has other versions or kernels than the head.

@@ -25,7 +25,7 @@ from properties.targets.process import ProcessFactory
 
 _DIGITS = 12
 COMMAND, PAGE = "exec:", "browser:"
-"""The name of a target that is a command, or a web page, begins with this."""
+"""The name of a target begins with one of these if the target is a command, or a web page."""
 MakeFactory = Callable[[str, Kernels], TargetFactory]
 """Makes the factory of a target on the device of that name, with these kernels."""
 TARGETS: Mapping[str, MakeFactory] = {RUNTIME: RuntimeFactory, "naive": AdapterFactory}
@@ -112,8 +112,8 @@ def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:
 def load_target(name: str) -> MakeFactory:
     """The maker of a target's factory: for one of ``TARGETS``, a command, a page or an object.
 
-    The object at a place takes an opened device and the kernels, and makes a target or an
-    adapter.  It may also be a TargetFactory.
+    The object is called with an opened device and the kernels, and makes a target or an adapter.
+    It may also be a subclass of TargetFactory.
 
     Raises:
         ProgramError: nothing can be loaded from there, or the object makes no targets.
@@ -174,7 +174,7 @@ def _check_makes_targets(made: Any, spec: str) -> None:
     """Raise ProgramError if ``made`` cannot be called with a device and kernels."""
     if not callable(made):
         raise ProgramError(
-            f"cannot judge {spec} because it is {made!r} and makes no target of a device and "
+            f"cannot judge {spec} because it is {made!r}, which cannot be called with a device and "
             "kernels (probably the name of an adapter's class is meant)"
         )
     try:
@@ -190,7 +190,7 @@ def _check_makes_targets(made: Any, spec: str) -> None:
 
 
 def _module(where: str, name: str) -> ModuleType:
-    """The module or file ``where``, to take ``name`` from it; ProgramError as ``load``."""
+    """The module or file ``where``; ProgramError says that ``name`` cannot be loaded from it."""
     try:
         return _loaded(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except SyntaxError as error:

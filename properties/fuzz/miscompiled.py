@@ -2,9 +2,9 @@
 
 To compile ``a + b`` wrongly as ``a - b`` has the same result as to compile ``a - b`` rightly.  So a
 changed text stands for the wrong compiler.  The kernel is compiled from a changed text wherever our
-compiler reads it: always for the reference, and for the device only if that is simulated.  On a
-simulated device both are wrong alike, so the mistake cannot be seen; a session says so.  On a real
-device it is seen."""
+compiler reads it: always for the reference, and for the device only if the device is simulated.
+Then device and reference are wrong alike, so the mistake cannot be seen; a session says so.  On a
+real device it is seen."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ _WORDS = 256
 
 
 def miscompiled(kernel: Kernel) -> tuple[Kernel, str] | None:
-    """A kernel made of WGSL alone, compiled wrongly, and the mistake; None if no mistake shows."""
+    """``kernel``, compiled wrongly, and the mistake; None if no mistake changes its results."""
     for text, what in _changed(kernel.shader):
         try:
             wrong = Kernel.from_wgsl(text, name=kernel.name, tolerance=kernel.tolerance)
@@ -85,10 +85,10 @@ def hunt_miscompiled(
     case_of: Callable[[int], Case],
     tick: Callable[[], None],
 ) -> PlantedMistake | None:
-    """Plant the mistake in the first kernel made of WGSL alone, and run programs with it.
+    """Plant a mistake in the first kernel made of WGSL alone whose results it changes.
 
-    ``remake`` makes the factory of targets with other kernels.  None if the session has no such
-    kernel, or if no mistake changes the results of one.
+    Then run programs until the mistake is seen.  ``remake`` makes the factory of targets with
+    other kernels.  None if the session has no such kernel.
     """
     kernels = factory.kernels
     bare = [each for each in kernels.values() if each.varied is not None]

@@ -61,7 +61,7 @@ def _made(kind: Any, plain: Any) -> Any:
 def _object(kind: Any, plain: Any) -> Any:
     hints = _hints(kind)
     if not isinstance(plain, dict) or plain.keys() != hints.keys():
-        raise ValueError(f"it has not the fields of {kind.__name__}")
+        raise ValueError(f"its fields are not those of {kind.__name__}")
     return kind(**{name: _made(hints[name], each) for name, each in plain.items()})
 
 

@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from gpusim.devices import SIMULATED
+from gpusim.kernels import Kernels
 from gpusim.ops import AnyDispatch, Free, Op, Write
 from properties.model.case import PLAIN, Case
 from properties.model.failure import FailureKind
 from properties.model.target import Delivery, Target
-from properties.mutants.hunt import PlantedMutant
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import TargetFactory, Wrapping
 
@@ -149,11 +150,17 @@ def hunt_mistakes(
     )
 
 
-def mistake_of(mutant: PlantedMutant, device: str) -> PlantedMistake:
-    """A hunted mutant of our own runtime, as a planted mistake."""
+def hunt_mutant(
+    seed: int, kernels: Kernels, *, hard: bool, tick: Callable[[], None]
+) -> PlantedMistake:
+    """Hunt a mutant of our own runtime, on the simulated device; ``seed`` chooses the mutant."""
+    # Only one worker of a session hunts it, and only if our own runtime is judged.
+    from properties.mutants.hunt import hunt_planted
+
+    mutant = hunt_planted(seed, kernels, hard=hard, tick=tick)
     return PlantedMistake(
         what=f"mutant {mutant.name}",
-        where=f"gpusim's own runtime on device {device}",
+        where=f"gpusim's own runtime on device {SIMULATED}",
         programs=mutant.programs,
         seen=mutant.found,
     )

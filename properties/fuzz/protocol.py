@@ -72,7 +72,7 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """If a case asks for more than is promised, True says so in the answer; False lets it pass."""
+    """For a case beyond the promises: True has the answer say so; False lets the case pass."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +81,7 @@ class MakeCase:
 
     number: int
     avoided: Avoided = frozenset()
-    """As in the ``Fuzz`` that ran it."""
+    """``avoided`` of the ``Fuzz`` that ran the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Plant:
     """Run programs with planted mistakes until they show, and answer with ``Planted``."""
 
     hard: bool
-    """Whether the mutant may be of the hard ones, which take long to find."""
+    """Whether the mutant may be a hard one, which takes long to find."""
     avoided: Avoided = frozenset()
     """What the programs leave out."""
 
@@ -118,7 +118,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CannotRun:
-    """The worker has no device, or nothing to judge on it."""
+    """The worker has no device, or cannot make the target on it."""
 
     reason: str
 
@@ -150,7 +150,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedProgram:
-    """Program ``number`` failed, and the worker waits.  ``tally``: as in ``Progress``."""
+    """Program ``number`` failed, and the worker waits; ``tally``: since the last ``Progress``."""
 
     number: int
     tally: Tally
@@ -162,7 +162,7 @@ class FailedProgram:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RanAll:
-    """The last program of a ``Fuzz`` has run, or it was stopped."""
+    """The last program of a ``Fuzz`` has run, or the ``Fuzz`` was stopped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

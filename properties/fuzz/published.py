@@ -49,14 +49,17 @@ class Place:
 class Published:
     """A view of the shared memory of one worker; the worker and its session have one each.
 
-    ``context`` belongs to the worker's process; without a context the memory is not shared.
+    ``context`` starts the worker's process; without a context the memory is not shared.
     """
 
     def __init__(self, context: BaseContext | None = None) -> None:
         self._memory: Any = [0] * 5 if context is None else context.RawArray("Q", 5)
 
     def begin(self, number: int | None = None) -> None:
-        """Publish that a case is about to be judged; None: it is no program of the session."""
+        """Publish that a case is about to be judged.
+
+        ``number`` is None if the case is no program of the session.
+        """
         memory = self._memory
         if number is not None:
             memory[_NUMBER] = number

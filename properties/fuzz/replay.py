@@ -24,7 +24,7 @@ from properties.model.failure import Failure
 
 
 class Untrusted(GpusimError):
-    """A file names code to run that its user did not name."""
+    """A file names code to run, and the user did not name this code."""
 
 
 class NothingToShow(GpusimError):
@@ -61,7 +61,7 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
         ProgramError: the file is malformed.
         UsageError: ``settings`` name another target or other kernels, or a setting that would be
             ignored.
-        Untrusted: the file names code that ``settings`` do not; the message has the command.
+        Untrusted: the file names code that ``settings`` do not name; the message has the command.
         NothingToShow: the program has no op.
         OSError: the file cannot be read.
     """
@@ -69,7 +69,7 @@ def plan_replay(path: Path, settings: ReplaySettings) -> ReplayPlan:
 
 
 def plan_finding(finding: FindingFile, path: Path, settings: ReplaySettings) -> ReplayPlan:
-    """The plan for a finding that was read from ``path``; raises as ``plan_replay``."""
+    """The plan for a finding that was read from ``path``; raises what ``plan_replay`` raises."""
     case, kernels = finding.case, finding.kernels
     if not len(case.program):
         raise NothingToShow(
@@ -98,7 +98,7 @@ def plan_finding(finding: FindingFile, path: Path, settings: ReplaySettings) -> 
     if settings.kernels and not kernels:
         raise UsageError(
             f"cannot take --kernels={settings.kernels} because the finding needs none but "
-            "the built-in ones (probably it is to be left out)"
+            "the built-in ones (probably --kernels is to be left out)"
         )
     case = _elsewhere(replace(case, target=target), settings)
     return ReplayPlan(case=case, kernels=settings.kernels or kernels)
@@ -119,7 +119,7 @@ def replay(plan: ReplayPlan, stall_seconds: float) -> Replay:
 
 
 def explain(plan: ReplayPlan, stall_seconds: float) -> Argument | None:
-    """Why the case of a plan fails; None if the case passes now.  Raises as ``replay``."""
+    """Why the case of a plan fails; None if the case passes now.  Raises what ``replay`` raises."""
     with _judging(plan, stall_seconds) as (supervisor, _, failure):
         if failure is None:
             return None
@@ -171,14 +171,14 @@ def _elsewhere(case: Case, settings: ReplaySettings) -> Case:
         if case.follows_no_policy:
             raise UsageError(
                 f"cannot take --policy={policy} because target {case.target} follows no policy of "
-                "gpusim (probably it is to be left out)"
+                "gpusim (probably --policy is to be left out)"
             )
         case = replace(case, policy=PRESETS[policy])
     return case
 
 
 def _is_named(what: str, recorded: str, given: str | None) -> bool:
-    """Whether the command line names the same as the file; UsageError if it names other code."""
+    """Whether the command line names the code of the file; UsageError if it names other code."""
     if given is None:
         return False
     if _place(given) != _place(recorded):

@@ -61,7 +61,7 @@ def pytest_source(path: Path) -> str:
 
 
 def script_source(path: Path) -> str:
-    """A script that runs by itself; raises as ``pytest_source``."""
+    """A script that runs by itself; raises what ``pytest_source`` raises."""
     return _source(_SCRIPT, path)
 
 

@@ -54,13 +54,13 @@ def _target(text: str) -> str:
     if text not in TARGETS and not text.partition(":")[2].strip():
         probably = f"{text.rstrip(':')}:NAME, with the name of an adapter's class, is meant"
         if not text.endswith((".py", ":")):
-            probably = meant(text, TARGETS, "its place is to be given")
+            probably = meant(text, TARGETS, "a module or file and a name are meant")
         raise UsageError(f"it is none of {', '.join(TARGETS)}, {_PLACES} (probably {probably})")
     return text
 
 
 class Share(NamedTuple):
-    """Share ``number``, from 0, of the blocks of a session that ``machines`` share."""
+    """Share ``number``, from 0, of the blocks of a session, one of ``machines`` shares."""
 
     number: int
     machines: int
@@ -77,7 +77,7 @@ def _share(text: str) -> Share:
         slash = ""
     if not slash or share.number >= share.machines:
         raise UsageError(
-            "it is no share I/N with I from 0 to N - 1 (probably one such as 0/4 is meant)"
+            "it is no share I/N with I from 0 to N - 1 (probably 0/4, for example, is meant)"
         )
     return share
 
@@ -120,7 +120,7 @@ class Settings:
             "processes that run programs side by side, each with a device",
         ),
     ] = 1
-    seed: Annotated[int, Option(read_whole(0), "decides the programs, with their numbers")] = 0
+    seed: Annotated[int, Option(read_whole(0), "decides the programs")] = 0
     first: Annotated[int, Option(read_whole(0), "number of the first program")] = 0
     findings: Annotated[int, Option(read_whole(1), "stop after so many different findings")] = 3
     failures: Annotated[int, Option(read_whole(1), "stop after so many failing programs")] = 10
@@ -148,10 +148,10 @@ class Settings:
         Path | None, Option(read_path, "folder that the shards of a session share", "DIR")
     ] = None
     fleet: Annotated[
-        str, Option(read_text, "Ray cluster that runs it, or local; with --corpus", "ADDRESS")
+        str, Option(read_text, "Ray cluster for the session, or local; with --corpus", "ADDRESS")
     ] = ""
     block: Annotated[
-        int, Option(read_whole(1), "programs of a block, which is run whole or again")
+        int, Option(read_whole(1), "programs of a block; a block that was cut off is run again")
     ] = 500
     kernels: Annotated[
         str, Option(read_text, "module or .py file whose KERNELS are used too", "MODULE_OR_FILE")
@@ -180,7 +180,7 @@ class Settings:
             )
         if self.corpus is not None and self.programs is None:
             raise UsageError(
-                f"cannot take {self.source('corpus')} because a session in blocks has a last "
+                f"cannot take {self.source('corpus')} because a session in blocks needs a last "
                 "program (probably --programs N is missing)"
             )
 
@@ -228,7 +228,7 @@ class Settings:
         )
 
 
-_SIMULATED_ONLY = {"scheduler": "has a scheduler", "check_shaders": "runs shaders here"}
+_SIMULATED_ONLY = {"scheduler": "has a scheduler", "check_shaders": "checks shaders"}
 """The settings that no other device follows, and why."""
 _OURS_ONLY = {
     "policy": "follows no policy of gpusim",
@@ -272,7 +272,7 @@ class ReplaySettings:
         bool,
         Option(
             _truth,
-            "run whatever target and kernels the file names; one of version 1 names no target",
+            "run the target and kernels that the file names; a file of version 1 names no target",
             from_environment=False,
             flag=True,
         ),
@@ -320,7 +320,7 @@ def add_options(parser: Parser, kind: type[Settings] | type[ReplaySettings]) -> 
 
 
 def read_setting(name: str, text: str, source: str) -> Any:
-    """The value of a session's setting; UsageError names ``source`` where it is wrong."""
+    """The value of a session's setting; UsageError names ``source`` if ``text`` is wrong."""
     return read_value(settings_of(Settings)[name].read, text, source)
 
 
@@ -343,7 +343,7 @@ def _variable_of(name: str) -> str:
 
 
 def _checked(option: Option, value: Any, source: str) -> Any:
-    """A checked value: what reading its text gives."""
+    """``value``, checked: it is written as text and read like the option."""
     if value is None:
         return None
     text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

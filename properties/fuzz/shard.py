@@ -38,7 +38,7 @@ class Shard:
         self.next = first
         self.is_running = False
         self.avoided: Avoided = frozenset()
-        """What the programs leave out since the shard was begun."""
+        """What most programs leave out since the last ``begin``."""
         self._supervisor = supervisor
         self._stop = stop
         self._step = step
@@ -147,7 +147,7 @@ class Shard:
 
 
 def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
-    """``case`` without the ops after the op at which the process ended, if it still ends there."""
+    """``case`` without the ops after the op at which the process ended, if that fails alike."""
     if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
         return case
     ops = case.program.ops[: failure.position + 1]

@@ -55,12 +55,12 @@ def signature_of(
 
 
 def needs_of(signature: Signature, case: Case, failure: Failure) -> Avoided:
-    """What a failure of this signature needs, and programs can do without."""
+    """What a failure of this signature needs and programs can leave out."""
     return avoidable((*signature, *case.injected), failure.refused)
 
 
 def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
-    """The sorts of a case's invalid ops, or the forms that not every runtime takes."""
+    """The sorts of a case's invalid ops; without any, its forms that not every runtime takes."""
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     return _forms(case.program, meant, failure)
 
@@ -77,7 +77,7 @@ def _harming(refused: str) -> str:
 
 
 def _refused(meant: History) -> set[str]:
-    """The classes of the refused ops, where nobody says what the target did with them."""
+    """The errors of the ops to refuse, for a failure that does not say what the target did."""
     return {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
 
 
@@ -92,7 +92,10 @@ _HARM = (
 
 
 def _how(failure: Failure, meant: History) -> tuple[str, str]:
-    """How a case failed; a valid op may show in many ways that an invalid op did harm."""
+    """How a case failed.
+
+    If a valid op shows harm that an invalid op may have done, all ways to fail count as one.
+    """
     outcomes, at = meant.outcomes, failure.position
     is_valid = at >= len(outcomes) or outcomes[at].error is None
     if is_valid and failure.kind in _HARM and any(outcome.error for outcome in outcomes):
@@ -115,7 +118,7 @@ _PLAIN_VERBS = ("alloc", "read", "flush", "sync")
 
 
 def _kinds(program: Program) -> set[str]:
-    """The kinds of a program's ops.  Beside a command a write is there only for its bytes."""
+    """The kinds of a program's ops, without a write that may only bring bytes for the others."""
     kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
     return kinds - {"write"} or kinds
 

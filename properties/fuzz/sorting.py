@@ -45,7 +45,7 @@ class Sorter:
     kernels: Kernels
     bugs: Bugs
     is_ours: bool
-    """Whether our own runtime is judged: each of its failures is taken by itself."""
+    """Whether our own runtime is judged; then every failing program is shrunk at once."""
 
     def sort(self, shard: Shard, case: Case, failure: Failure) -> None:
         """Shrink a failing case, and note its bug."""
@@ -62,8 +62,8 @@ class Sorter:
             stall_seconds=self.settings.stall,
         )
         if small is None and failure.trait == KILLED:
-            # However often the worker was killed, it was by chance.  So the case counts as what it
-            # shows when it is run by itself.
+            # The worker was killed by chance, since the case did not end a worker again.  So what
+            # counts is how the case fails by itself.
             again = shard.judge(case, self.settings.stall)
             if again is not None and again.trait != KILLED:
                 self.sort(shard, case, again)
@@ -92,8 +92,8 @@ class Sorter:
     def _is_met(self, shard: Shard, case: Case, failure: Failure) -> bool:
         """Count the case if it shows a bug that was met before; True if it does.
 
-        The case runs in the worker as it is, since starting another worker takes long.  Only a new
-        failure must be shown by a worker in which nothing else ran.
+        The case runs in the worker that is there, since starting another one takes long.  Only a
+        new failure must be shown by a worker in which nothing else ran.
         """
         if not self.bugs.takes:
             return False
@@ -117,8 +117,8 @@ class Sorter:
     def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
         """Count the case if one bug explains it; True if one does.
 
-        The case, reduced to what the bug needs, must fail alike, and must pass without what the bug
-        needs.  To find this out takes a few runs; shrinking takes hundreds.
+        A bug explains the case if the case fails alike with only what the bug needs, and passes
+        without that too.  To find this out takes a few runs; shrinking takes hundreds.
         """
         limits = case.limits(Limits())
         met = self.bugs.met.values()
@@ -146,7 +146,7 @@ class Sorter:
             return judgement(self._cure(each)) if self._is_promised(each) else None
 
         small = self._shrunk(case, failure, without_known)
-        # By now the cure may be unnecessary.
+        # The small case may show the failure even without the cure.
         for shown in () if small is None else (small.case, self._cure(small.case)):
             again = judgement(shown)
             if again is None:
@@ -168,7 +168,7 @@ class Sorter:
             bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
-        """The two ops that must stand together, found in a case without the needs of met bugs."""
+        """The two ops that must stand together, if possible even without what the met bugs need."""
         healthy = case if self.is_ours else self._cure(case)
         is_same = healthy.program == case.program or fails_like(healthy, failure, judgement)
         return together(healthy if is_same else case, failure, judgement)
@@ -177,7 +177,7 @@ class Sorter:
         return cured(case, self.bugs.takes, self.bugs.needs, self.kernels, Limits())
 
     def _is_promised(self, case: Case) -> bool:
-        """Whether the case asks for no more than is promised, before any fitting."""
+        """Whether the case asks for no more than is promised."""
         promises, limits = case.promises or Capabilities(), case.limits(Limits())
         return is_within_capabilities(case.program, promises, self.kernels, limits)
 

@@ -129,7 +129,7 @@ def _curves(steps: Sequence[Step]) -> str:
 
 
 def _rates(steps: Sequence[Step], worked: Callable[[float], float], total: float) -> list[Point]:
-    """Programs a second, over the time of the session; each block's are spread over its time."""
+    """Programs a second, over the time of the session; a block's programs are spread evenly."""
     if not total:
         return []
     count = min(_BARS, len(steps))

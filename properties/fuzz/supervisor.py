@@ -95,8 +95,8 @@ class Gone:
             position, op = len(program), "close"
         elif place.run > 1:
             # A later run usually has a transformed program, with its ops in other positions.
-            what = "the same again, or a variant of it"
-            notes.append(f"in run {place.run} of it ({what}), at op {position} of that")
+            what = "the program again, or a variant of it"
+            notes.append(f"in run {place.run} of the case ({what}), at op {position} of that run")
             position = -1
         elif position >= 0:
             is_end = position == len(program)
@@ -133,7 +133,7 @@ class Supervisor:
         self._moved = 0.0
 
     def start(self) -> Ready:
-        """A fresh worker with its device; raises as ``ready`` does."""
+        """A fresh worker with its device; raises what ``ready`` raises."""
         self.launch()
         return self.ready()
 
@@ -166,7 +166,7 @@ class Supervisor:
             raise NoDevice(answer.reason)
         raise NoDevice(
             f"cannot judge {self._setup.target!r} on device {self._setup.device!r} because the "
-            f"process for that {answer} (probably the driver is broken, or what is judged)"
+            f"worker process {answer} (probably the driver or the target is broken)"
         )
 
     def ask(self, request: Request) -> None:
@@ -188,7 +188,7 @@ class Supervisor:
     def _answer(
         self, stall_seconds: float, most_kills: int, again: Callable[[], None]
     ) -> Answer | Gone:
-        """The next answer; if the worker is killed before it comes, the answer to ``again``."""
+        """The next answer; ``again`` asks once more if the worker is killed before it answers."""
         kills = 0
         self._moved = time.monotonic()
         while True:
@@ -209,7 +209,7 @@ class Supervisor:
 
         Raises:
             ProgramError: a kernel of the user's, or a target, cannot be judged.
-            NoDevice: what is judged cannot be started again.
+            NoDevice: the target cannot be opened again.
             InternalError: the judge failed in the worker.
         """
         try:
@@ -254,7 +254,7 @@ class Supervisor:
         return explain_unrun(case, failure)
 
     def _passing(self, case: Case, stall_seconds: float) -> tuple[str, ...]:
-        """The first changed settings with which a case passes that ends its process as it is."""
+        """The first changed settings with which a case passes; unchanged, it ends its process."""
         patience_seconds = min(stall_seconds, _SETTING_STALL_SECONDS)
         tried = islice(changed_settings(case), _MOST_SETTINGS)
         passing = (text for text, other in tried if self.judge(other, patience_seconds) is None)

@@ -30,7 +30,7 @@ _DETAILS: Mapping[str, str] = {
     "copy": "target_role",
     "encode": "reason",
 }
-"""For each kind of event, the field that names the kind of its op."""
+"""For each kind of event, the field that tells which op it shows, or why a batch was flushed."""
 _OPS = {"dispatch": "dispatch", "take": "read"}
 _DETAILED_OPS = {
     ("create_buffer", Role.STORAGE): "alloc",
@@ -40,11 +40,11 @@ _DETAILED_OPS = {
     ("encode", "asked"): "flush",
     ("encode", "sync"): "sync",
 }
-"""For each kind of driver event, the op that it shows; other events belong to no single op."""
+"""For a kind of driver event and the value of that field, the op that such events show."""
 
 
 def count_events(trace: Trace, policy: Policy) -> EventCounts:
-    """Count the events of a run; ``policy`` decides the names of its parts."""
+    """Count the events of a run; ``policy`` decides the names of the parts."""
     parts = {
         "uniforms": f"{policy.uniforms} uniforms",
         "bind_groups": "cached bind groups" if policy.cache_bind_groups else "fresh bind groups",
@@ -75,14 +75,17 @@ def count_events(trace: Trace, policy: Policy) -> EventCounts:
 ENOUGH_TRACES = 1000
 """After this many traces a session should have met every rare event within its reach.
 
-At least 18 of 1,200 programs meet each event.  So 1,000 programs miss an event by chance in three
-of ten million sessions.
+Each event is met by at least 18 of 1,200 programs.  So 1,000 programs miss an event by chance in
+three of ten million sessions.
 """
 MEASURED_FIRST = 1200
 """The first programs of a seed, all of which are measured."""
 _KINDS = {kind: kind.__name__.lower() for kind in VERBS}
 _MEASURE_EVERY = 8
-"""One later program in this many is measured; measuring costs more than making a program."""
+"""Of the later programs, those whose number is a multiple of this are measured.
+
+Measuring costs more than making a program.
+"""
 
 
 def is_measured(number: int) -> bool:

@@ -36,11 +36,11 @@ class AdapterRow:
     planted: tuple[PlantedMistake, ...] = ()
     """The planted mistakes, and whether each was seen."""
     counted: Counter[Signature] = field(default_factory=Counter)
-    """How many programs of these blocks showed each finding."""
+    """How many programs of ``blocks`` showed each finding."""
     saved: set[Signature] = field(default_factory=set)
-    """The findings that the adapter saved, also in blocks that were killed and count nothing."""
+    """The findings that the adapter saved, even in blocks that were killed and so do not count."""
     known: dict[str, str] = field(default_factory=dict)
-    """What each known finding did on the adapter, by the name of the finding's file."""
+    """Whether each known finding still fails on the adapter, in words, by its file's name."""
 
     def shown(self, signature: Signature) -> int:
         """How many programs of the adapter showed a finding, at least."""
@@ -84,13 +84,13 @@ class Union:
         session.bugs.explained += result.explained
         session.bugs.known_failures += result.known_failures
         both = session.unreachable if self.steps else result.unreachable
-        # A rare event is out of reach only where no block could reach it.
+        # A rare event is out of reach only if no block could reach it.
         shared = {name: why for name, why in both.items() if name in result.unreachable}
         session.unreachable = shared
         session.is_ours, session.not_asked = result.is_ours, result.not_asked
         row, programs = self.row(result.adapter), result.tally.programs + result.uncounted
         if not row.planted or _unseen(row.planted):
-            # Mistakes that a target's own bugs hid at first are planted again.
+            # A later block may have seen mistakes that the target's own bugs hid at first.
             row.planted = result.planted or row.planted
         row.blocks += 1
         row.programs += programs
@@ -138,7 +138,11 @@ class Union:
         return lines + [f"  {name}: {', '.join(cells)}" for name, cells in self.by_adapter()]
 
     def by_adapter(self) -> list[tuple[str, list[str]]]:
-        """Each finding, then each known finding, with what it did on which adapter."""
+        """Each finding, then each known finding, with its adapters.
+
+        For a finding, each adapter has the number of programs that showed it; for a known
+        finding, whether it still fails.
+        """
         rows = sorted(self.adapters.items())
         table = [
             (
@@ -245,7 +249,10 @@ def _text(value: str) -> str:
 
 
 def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
-    """The findings of a corpus, except those of a block that was cut off and later ran whole."""
+    """The findings of a corpus.
+
+    A finding that was never run again is left out once its block ran whole: that run met it too.
+    """
     first, block = int(identity.settings["first"]), int(identity.settings["block"])
     done = corpus.done
 
@@ -270,7 +277,7 @@ def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
 
 
 def _add_blocks(whole: Union, corpora: Sequence[Corpus], identities: Sequence[Identity]) -> None:
-    """Add each block once, and what the known findings did."""
+    """Add each block once, and whether the known findings still fail."""
     done: set[tuple[str, int]] = set()
     for corpus, identity in zip(corpora, identities, strict=True):
         for known in corpus.known():

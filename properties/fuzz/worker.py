@@ -16,7 +16,7 @@ from functools import partial
 from multiprocessing import parent_process
 from threading import Thread
 
-from gpusim.devices import SIMULATED, find_adapter
+from gpusim.devices import find_adapter
 from gpusim.errors import GpusimError, NoDevice, ProgramError
 from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
@@ -25,7 +25,7 @@ from properties.clients import FOREIGN_CLIENTS, not_asked
 from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.miscompiled import hunt_miscompiled
-from properties.fuzz.planted import PlantedMistake, hunt_mistakes, mistake_of
+from properties.fuzz.planted import PlantedMistake, hunt_mistakes, hunt_mutant
 from properties.fuzz.protocol import (
     Broken,
     CannotJudge,
@@ -55,7 +55,6 @@ from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.generate.fitting import first_beyond
 from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec
 from properties.model.failure import Failure
-from properties.mutants.hunt import hunt_planted
 from properties.oracles.aiming import with_aim
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
@@ -65,7 +64,7 @@ from properties.oracles.laws.catalogue import H1
 from properties.shrink.avoid import Avoided, left_out, without
 
 _DETERMINISM_EVERY = 64
-"""One program in this many is run twice more, to check that its trace is the same."""
+"""A program whose number is a multiple of this runs twice more, and must leave equal traces."""
 _REPORT_SECONDS = 0.1
 
 
@@ -106,7 +105,8 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     try:
         _serve(bench, connection)
     except (ProgramError, NoDevice) as error:
-        # A target's error is in the history, so this error is the user's, in a kernel for instance.
+        # An error of a target goes into the history, so this error is the user's, in a kernel for
+        # instance.
         with suppress(ConnectionError):
             connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
@@ -157,7 +157,7 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 mistakes = bench.plant(hard=request.hard, avoided=request.avoided)
                 connection.send(Planted(mistakes=mistakes))
             case Stop():
-                # The fuzzing had already ended when the session sent the request.
+                # By now the fuzzing has ended, because of this request or before it.
                 pass
 
 
@@ -217,7 +217,7 @@ class Bench:
     def unreachable(self) -> dict[str, str]:
         """The rare events that no program of the session can reach, each with the reason.
 
-        Empty for other targets: the events are those of our runtime.
+        Empty for a foreign target: the events are those of our runtime.
         """
         if not self.is_ours:
             return {}
@@ -251,7 +251,7 @@ class Bench:
         return explained(request, self._factory, self._published.begin)
 
     def beyond_promises(self, case: Case) -> str:
-        """The op of ``case`` that the target does not promise, in words; empty if there is none."""
+        """The op or client of ``case`` that the target does not promise, in words; else empty."""
         position = self._first_beyond(case)
         promises = case.promises or self._factory.capabilities
         if position is None:
@@ -277,8 +277,7 @@ class Bench:
         mistakes += (compiler,) if compiler is not None else ()
         if not self.is_ours:
             return mistakes
-        mutant = hunt_planted(self._setup.seed, self._kernels, hard=hard, tick=tick)
-        return *mistakes, mistake_of(mutant, SIMULATED)
+        return *mistakes, hunt_mutant(self._setup.seed, self._kernels, hard=hard, tick=tick)
 
     def fuzz(self, request: Fuzz, connection: "Pipe") -> None:
         """Run programs until one fails, the last has run, or the session says stop."""
@@ -337,7 +336,7 @@ class Bench:
     def _drawn(self, number: int) -> Case:
         """The program before anything is left out.
 
-        The first programs compare each of the user's kernels, alone, with its meaning.
+        The first programs run each of the user's kernels alone, to compare it with its meaning.
         """
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:

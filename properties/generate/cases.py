@@ -129,7 +129,7 @@ def _splitting(choices: Choices, program: Program, policy: Policy) -> Policy:
 
 _MANY_WRITES = 150
 _QUEUED = 56
-"""How many writes of a long program wait for a submit at most, and half of those under way."""
+"""How many writes of a long program may wait for a submit; twice as many may be unfinished."""
 
 
 def _streaming(choices: Choices, program: Program, policy: Policy) -> Policy:

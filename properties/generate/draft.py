@@ -173,9 +173,10 @@ class Draft:
         return f"r{self._reads - 1}"
 
     def next_data(self, size_bytes: int, real: bool = False) -> bytes:
-        """Data that no other write of the program carries; every eighth has extreme words.
+        """Usually data that no other write of the program carries.
 
-        One in twelve repeats one word instead, as a host does that resets a buffer.
+        Every eighth time, it has extreme words.  One in twelve repeats one word, like a write that
+        resets a buffer.
         """
         self._writes += 1
         data = (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)
@@ -350,7 +351,7 @@ class Draft:
         self._command(step)
         buffers = step.buffers[: len(step.signature.written)]
         if not any(buffers.count(one) > 1 for one in compress(buffers, step.signature.written)):
-            # A dispatch that binds a buffer twice and writes it bound two parts of the buffer.
+            # A dispatch that binds a buffer twice, and writes it, binds two parts of the buffer.
             # Repeated over whole buffers, it would be refused.
             self.dispatched.append((step.signature, buffers))
         self.scalars[step.signature.parameters] = scalars

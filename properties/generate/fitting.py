@@ -258,7 +258,7 @@ class _Fitting:
             yield copy
 
     def _may_run(self, kernel: str) -> bool:
-        """Whether the kernel is promised: by name or, if no names are given, because it is WGSL."""
+        """Whether the target promises to run the kernel: by name or, without names, as WGSL."""
         named = self._promised.kernels
         return kernel in named if named else self._kernels[kernel].operation is None
 
@@ -335,7 +335,7 @@ class _Fitting:
         if min(op.grid) < 0:
             return op.grid
         x, y, z = op.grid
-        # Only kernels that ``takes_grid`` marks see more of a grid than its number of workgroups.
+        # A kernel sees only the number of workgroups, unless ``takes_grid`` is set.
         folded = ((x * y * z, 1, 1), (x, y * z, 1), op.grid)
         grid = folded[self._promised.grid_dimensions - 1]
         if self._promised.spreads_grids or not self._kernels[op.kernel].guarded:

@@ -47,8 +47,8 @@ _SUBNORMAL_WORDS = 2
 kernel makes of it is not compared."""
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
-"""In a program with special floats, one in this many of the dispatches, and of the writes, that can
-have a special float gets one."""
+"""In a program with special floats: of the dispatches that can have one, one in ``_DISPATCHES``
+gets a special float, and of the writes one in ``_WRITES``."""
 
 
 def is_special(value: float) -> bool:

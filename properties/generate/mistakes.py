@@ -196,7 +196,7 @@ def _wrong_swaps(
     if draft.freed and choices.chance(1, 3):
         return ((old.name, choices.pick(draft.freed)),)
     swaps = {}
-    # Buffers of another kind would have to hold floats as well, in the whole program.
+    # An integer buffer in the place of a float buffer would have to hold floats throughout.
     alike = [buffer for buffer in draft.live if buffer.real is old.real]
     if alike and choices.chance(2, 3):
         smallest = min(alike, key=lambda buffer: buffer.size_bytes)

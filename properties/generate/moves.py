@@ -30,7 +30,7 @@ _LEAST_ROOM_BYTES = 64
 
 
 def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A new buffer; usually an old one is freed first if the shape's number of buffers is alive."""
+    """A new buffer; if the shape wants no more of them alive, usually one is freed first."""
     if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
         free(choices, draft, shape)
     if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
@@ -202,8 +202,8 @@ def near(
 ) -> tuple[int | float, ...]:
     """The scalars of an earlier dispatch of any kernel with these types: unchanged, or one is new.
 
-    A cache keyed by content must find equal scalars again, and must miss where one of them
-    differs, be it in its last bit.
+    A cache keyed by content must find equal scalars again, and must miss if one of them differs,
+    even in its last bit only.
     """
     if choices.chance(2, 3):
         return last

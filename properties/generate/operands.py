@@ -164,7 +164,7 @@ def draw_span(choices: Choices, size: int) -> tuple[int, int]:
 
 
 def nonce_bytes(number: int, size: int) -> bytes:
-    """The data of write ``number``; the first bytes of any two numbers below 255 differ.
+    """The data of write ``number``; any two numbers below 255 give different first bytes.
 
     No byte is zero, so that padding with zeros shows.
     """
@@ -189,11 +189,11 @@ def with_extremes(number: int, data: bytes) -> bytes:
 
 
 _FILLS = ((0x80000000,), (0,), (0xFFFFFFFF,), (0, 0x80000000), (0,))
-"""Words that fill buffers in turn; as a float 0x80000000 is -0.0, which equals 0.0 and is false."""
+"""Words that fill buffers.  As a float 0x80000000 is -0.0, which NumPy takes for 0.0, and false."""
 
 
 def filling(number: int, size: int) -> bytes:
-    """The data of a write that fills a buffer: mostly with zeros, or what NumPy takes for zeros."""
+    """The data of a write that fills a buffer with the words of one of ``_FILLS``."""
     words = _FILLS[(number + size) % len(_FILLS)]
     pattern = struct.pack(f"<{len(words)}I", *words)
     whole = size - size % WORD_BYTES
@@ -203,7 +203,7 @@ def filling(number: int, size: int) -> bytes:
 def nonce_floats(number: int, size: int) -> bytes:
     """The data of write ``number`` to floats: finite normal f32 values, whole words.
 
-    They are between 1 and 1024, of either sign.
+    Their magnitudes are between 1 and 1024; their signs vary.
     """
     at = number * 388 % _LONGEST_BYTES
     return _from(_floats(), at, size)

@@ -217,7 +217,7 @@ def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Lau
 
 
 def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """A negative grid, or one past the limit, which only a guarded kernel may exceed."""
+    """A negative grid, or a grid past the limit; only a guarded kernel may exceed the limit."""
     grid = list(launch.grid)
     position = choices.integer(0, 2)
     most = draft.limits.max_groups_per_dimension

@@ -85,7 +85,8 @@ class Shape:
     moves: Weights[MoveName]
     kernels: Weights[Signature]
     counting: tuple[Signature, ...] = ()
-    """Kernels that write grids.  They are drawn for nothing else: they hide earlier mistakes."""
+    """Kernels that write grids.  They are drawn for nothing else, since they hide earlier mistakes.
+    """
     live_buffers: int = 4
     """About how many buffers are alive at a time: a further alloc usually frees one first."""
     palette: tuple[int, ...] = ()

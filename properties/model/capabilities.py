@@ -112,7 +112,7 @@ class Capabilities:
             if type(unit_bytes) is not int or unit_bytes < 1:
                 raise ProgramError(
                     f"cannot promise {name}={unit_bytes!r} because it is no whole number of at "
-                    "least 1 (probably 1, which means any, or 4, which means whole words)"
+                    "least 1 (probably 1 is meant, for any number, or 4, for whole words)"
                 )
         if self.grid_dimensions not in (1, 2, 3):
             raise ProgramError(
@@ -217,7 +217,7 @@ def parse_capabilities(text: str) -> Capabilities:
 
 
 def write_promises(capabilities: Capabilities) -> dict[str, Any]:
-    """The promises that differ from the defaults, by name, as JSON has them."""
+    """The promises that differ from the defaults, by name, in the types of JSON."""
     given = {field.name: getattr(capabilities, field.name) for field in fields(Capabilities)}
     return {
         name: value.value if isinstance(value, Enum) else value

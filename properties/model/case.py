@@ -36,7 +36,7 @@ REPLAYED = "replay"
 """The scheduler that replays the choices of ``schedule``, then defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
 AskedLimits = tuple[tuple[str, int], ...]
-"""Limits by name that a device is opened with, in the place of its own."""
+"""Limits, by name, with which a device is opened in the place of its own limits."""
 
 ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
@@ -128,7 +128,7 @@ class DeviceSpec:
         return +planned
 
     def held(self, limits: Limits) -> Limits:
-        """``limits``, with the asked limits of this device in their place."""
+        """``limits``, overwritten by the limits that are asked of this device."""
         return replace(limits, **dict(self.limits)) if self.limits else limits
 
     def __str__(self) -> str:
@@ -185,7 +185,7 @@ def parse_device(text: str) -> DeviceSpec:
 def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     """The limits that cases ask of a device with ``limits``, each equally often.
 
-    The empty one takes the device as it is.  Only a simulated device can have other
+    With the empty tuple the device stays as it is.  Only a simulated device can have other
     alignments than its own.
     """
     fine = ALIGNED if simulated else ()
@@ -318,8 +318,8 @@ class Rewrite:
     """A transformed case, and the places of the original ops in it.
 
     ``places`` has an entry for each op of the original: the positions of the ops that
-    replace it.  Several are its pieces, in order; an empty entry means that the op is
-    gone and is not compared.
+    replace it.  Several positions are those of its pieces, in order; an empty entry means that the
+    op is gone and is not compared.
     """
 
     case: Case
@@ -337,7 +337,7 @@ class Rewrite:
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
             same_adapter=self.same_adapter and later.same_adapter,
-            # A later transformation may insert ops into the repetition only.
+            # A later transformation may change only one of the two runs, which then differ.
             steady=later.steady,
         )
 

@@ -27,7 +27,7 @@ class Looked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """A choice of the scheduler: how many events the trace had, and among how many options."""
+    """A choice of the scheduler: how many events the trace had, and how many options there were."""
 
     event: int
     options: int
@@ -61,7 +61,7 @@ class Execution:
     stats: Stats | None = None
     """The counters of our runtime right before its close."""
     looked: Looked | None = None
-    """In some cases, the counters after one of the ops as well."""
+    """In some cases, the counters after one of the ops."""
     choices: Sequence[Choice] = ()
     """The choices of the scheduler, if it replays a schedule."""
     close_error: Exception | None = None

@@ -31,7 +31,7 @@ class FailureKind(StrEnum):
     GROWTH = "growth"
     """Every run of the program leaves more buffers alive."""
     COST = "cost"
-    """The program costs the host more than its length explains."""
+    """The program costs the host or the device more than it should."""
     SHADER = "shader"
     """A run showed a race or another mistake in a shader."""
     ABORT = "abort"
@@ -70,7 +70,7 @@ class Failure:
 
     @property
     def signature(self) -> tuple[str, str]:
-        """Equal for failures that fail in the same way."""
+        """The kind and the trait; cases that fail in the same way have the same."""
         return str(self.kind), self.trait
 
     @property

@@ -63,9 +63,9 @@ class Looking(Marks):
 
 
 def apart(trace: Trace) -> tuple[Trace, Trace]:
-    """The events while an op or the close was under way, and those in between.
+    """The events while an op or the close was under way, and the events in between.
 
-    If a second runtime is on the driver, the latter are of its calls.
+    If a second runtime is on the driver, the events in between are those of its calls.
     """
     within, between = Trace(), Trace()
     part = between

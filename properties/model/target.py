@@ -252,7 +252,7 @@ class ArrayAdapter(Adapter):
     def read_into(self, buffer: str, offset: int, size_bytes: int, array: memoryview) -> None:
         """Read into the start of ``array``, which has the bytes once the next sync has returned.
 
-        Other reads may go into the same array, before that sync too; the last read's bytes stay.
+        Other reads may go into the same array, even before that sync; the last read's bytes stay.
         """
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Delivery:

@@ -1,1 +1,1 @@
-"""Mutants: the runtime, its device or the reference with one mistake, to show what is seen."""
+"""Mutants: the runtime, its device or the reference with one mistake; does the judge see it?"""

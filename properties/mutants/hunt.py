@@ -1,6 +1,6 @@
 """Hunts one mutant with one oracle: runs programs until one fails, then shrinks the program.
 
-The programs are those of any session with that seed; nothing is drawn for the mutant.
+The programs are those that a session with the same seed runs; nothing is drawn for the mutant.
 
 A session hunts one mutant, which its seed chooses, on a simulated device.  The oracle is the one
 that is sure to find the mutant: the reference or the laws.  A find shows that programs and judge
@@ -182,7 +182,7 @@ def plant(seed: int, *, hard: bool = True) -> Mutant:
 def hunt_planted(
     seed: int, kernels: Kernels, *, hard: bool, tick: Callable[[], None]
 ) -> PlantedMutant:
-    """Run programs of ``seed`` until its mutant is seen; ``tick`` is called before each.
+    """Run programs of ``seed`` until its mutant is seen; ``tick`` is called before each program.
 
     ``hard`` is for long sessions, which run many more programs than the hunt takes.
     """

@@ -201,7 +201,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 
 
 def _law(row: Row) -> str | None:
-    """The law that the mutant breaks first, where the laws found it."""
+    """The law that the mutant breaks first; None if the laws did not find the mutant."""
     found = row.hunt_of(LAWS.name)
     return found.failure.trait if found is not None and found.failure is not None else None
 

@@ -73,7 +73,7 @@ def mutant(
     ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
     ``"reference"``.  ``make`` turns the class into the maker of that part, if it is not made like
     the sound part.  ``beside`` are other parts that the mistake needs, with their classes.  The
-    rest is as in ``Mutant``.
+    other arguments are fields of ``Mutant``.
 
     Raises:
         TypeError: there is no such part.
@@ -139,7 +139,11 @@ _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
 
 
 def _maker(part: str, broken: Any) -> Any:
-    """The maker of the part: the class, or a function that uses it where the policy chooses."""
+    """The maker of the part: the class itself.
+
+    If policies choose the part, a function that uses the class in the place of the sound class that
+    it breaks, and of no other.
+    """
     sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
     if sound is None:
         return broken

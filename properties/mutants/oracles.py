@@ -49,8 +49,8 @@ Judgement = Callable[[Case], Failure | None]
 PATIENCE_SECONDS = 5.0
 """Seconds of work, or of waiting, after which a program counts as hanging."""
 _IDLE_SHARE = 0.03
-"""A process that uses less than this share of the time counts as waiting.  One that other
-processes hold up uses more."""
+"""A process that uses less than this share of the time counts as waiting.  A process that others
+hold up uses more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ class _Hang(BaseException):
 def _patience(seconds: float) -> Iterator[None]:
     """Raise _Hang in the block after so many seconds of work, or of waiting.
 
-    Both are told by the CPU time of the process: a busy machine may hold up a sound program.
+    Both are measured in CPU time of the process, since a busy machine may hold up a sound program.
     """
     begun = last = time.process_time()
 

@@ -39,10 +39,10 @@ def add_options(parser: Parser) -> None:
     parser.add_option(
         "--jobs", read_whole(1, _MOST_JOBS), "processes that hunt", metavar="N", default=1
     )
-    parser.add_option("--seconds", read_seconds, "a hunt", metavar="N", default=OWN.seconds)
+    parser.add_option("--seconds", read_seconds, "for a hunt", metavar="N", default=OWN.seconds)
     parser.add_option("--json", read_file_to_write, "write the matrix as JSON", metavar="FILE")
     parser.add_option("--page", read_file_to_write, "write the matrix as a page", metavar="FILE")
-    parser.add_option("--device", read_device, "where they run", metavar="NAME", default=SIMULATED)
+    parser.add_option("--device", read_device, "of the hunts", metavar="NAME", default=SIMULATED)
 
 
 def run(arguments: argparse.Namespace) -> int:

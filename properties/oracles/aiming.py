@@ -1,13 +1,13 @@
-"""Aims the faults of a case at calls whose failure leaves a runtime the most to put right.
+"""Aims the faults of a case at calls whose failure is hard to put right.
 
 A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
 without faults.  The trace of that run shows better calls: calls while a sync waits for reads, in
 the middle of a replay or after its first part, when a pool or a ring grows, or in a drain.  One of
 these calls then fails, and sometimes an earlier submit too.  If the call is in a replay that
-overwrites a whole buffer, that submit is the last one before to write the buffer, so the buffer is
-lost.  After a loss later ops may make fewer calls.  So such a case runs a second time with only the
-submit failing, to find the call.  Faults are aimed only at our own runtime on a simulated device,
-where the trace counts calls in the same way as a plan.
+overwrites a whole buffer, the submit that fails is the last one that writes this buffer before the
+replay, so the buffer is lost.  After a loss later ops may make fewer calls.  So such a case runs a
+second time with only the submit failing, to find the call.  Faults are aimed only at our own
+runtime on a simulated device, where the trace counts calls in the same way as a plan.
 """
 
 from collections import Counter, deque
@@ -37,12 +37,12 @@ _HALF_WAY = "half way"
 _OFTEN = {"sync": 4, "replay": 4, _HALF_WAY: 16, _HEALING: 24, "drain": 2}
 """The weights of kinds of calls; any other kind has weight 1."""
 _AIMED, _AIMED_OFTEN = (1, 6), (3, 5)
-"""The share of cases that are aimed at; the second is for those with a client, or with a replay of
-several commands."""
+"""The shares of cases whose faults are aimed; the second is for cases with a client, or with a
+replay of several commands."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """The two ways in which a map fails: later, or at the call."""
 _EARLIER = 4
-"""The most submits by which a second fault may come before the first."""
+"""How many submits before the aimed fault an earlier fault comes at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +54,7 @@ class _Spot:
     number: int
     submits: int
     loses: int
-    """The submit that loses a buffer which the replay overwrites; -1 without such a submit."""
+    """The submit whose failure loses a buffer that the replay overwrites; -1 if there is none."""
 
 
 def with_aim(case: Case, factory: TargetFactory) -> Case:
@@ -104,7 +104,7 @@ _CALLS_OF_A_DRAIN = ("create_buffer", "create_buffer", "encode", "submit", "map"
 
 
 class _Spots:
-    """Finds the calls at which a failure leaves most to be put right."""
+    """Finds the calls to aim at."""
 
     def __init__(self, program: Program, kernels: Kernels) -> None:
         self._program = program

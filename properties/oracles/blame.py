@@ -47,7 +47,7 @@ def last_writer(
 
 
 def _may_write(op: Op, buffer: str) -> bool:
-    """Whether the op names the buffer, or may use it through a graph."""
+    """Whether the op is no read, and names the buffer or may use it through a graph."""
     return isinstance(op, Replay) or (not isinstance(op, Read) and buffer in buffers_of(op))
 
 

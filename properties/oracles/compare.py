@@ -39,7 +39,7 @@ class _Late:
         """The first op since the last sync that the next sync must report."""
 
     def takes(self, position: int, meant: Outcome, shown: Outcome) -> bool:
-        """Whether the contract refuses the op and leaves open how the target shows it."""
+        """Whether the contract refuses the op, and the target need not raise the exact error."""
         if meant.error is None or shown.error == _ENDED:
             return False
         refusal = self._capabilities.refusal(meant.error)
@@ -52,7 +52,7 @@ class _Late:
         return True
 
     def is_told_by(self, sync: Outcome) -> bool:
-        """Whether the error of ``sync`` may report such ops; its deliveries then do not count."""
+        """Whether the error of ``sync`` may report such ops; the sync is then not compared."""
         tells = self._may_tell and sync.error not in (None, _ENDED)
         self._may_tell = False
         if tells:
@@ -194,7 +194,7 @@ def shown_as(outcome: Outcome, sound: str) -> str:
 
 
 def details_of(outcome: Outcome) -> str:
-    """The lines of an outcome's exception that do not fit one line."""
+    """The traceback of an outcome's exception, or else its message if that has several lines."""
     if outcome.raised is None:
         return ""
     is_long = len(outcome.raised.message.splitlines()) > 1
@@ -378,7 +378,7 @@ def _wrong_bytes(
 def _argue(op: Read, first: int, last: int, count: int, error_bound: ErrorBounds | None) -> str:
     kind = "byte"
     if error_bound is not None and error_bound[first] > 0:
-        kind = f"float (within {error_bound[first]:.3g} of it) at byte"
+        kind = f"float (may be off by {error_bound[first]:.3g} of its value) at byte"
     return (
         f"{count} of {op.size_bytes} bytes of {op.result} are wrong, the first is {kind} "
         f"{op.offset + first} of {op.buffer} and the last byte {op.offset + last}"
@@ -386,7 +386,7 @@ def _argue(op: Read, first: int, last: int, count: int, error_bound: ErrorBounds
 
 
 def _show(data: bytes, offset: int, first: int) -> str:
-    """The words around byte ``first`` of a read at ``offset``, by byte and as u32."""
+    """The words around byte ``first`` of a read at ``offset``, as bytes and as u32."""
     start_word = (offset + first - _AROUND_BYTES) // WORD_BYTES * WORD_BYTES
     start = max(0, start_word - offset)
     stop = min(len(data), first + _AROUND_BYTES + 1)

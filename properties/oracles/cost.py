@@ -3,7 +3,7 @@
 Work: the program is widened, so that each op is issued several times, each time over buffers of its
 own.  The executed lines of the runtime's source are counted for each verb.  Twice as many ops, live
 buffers, recorded commands and reads in flight should take twice as many lines.  If they take more,
-an op looks at everything there is.  A loop inside a function of C is not seen.
+some op walks through everything there is.  A loop inside a function of C is not seen.
 
 Memory: the program is repeated on one runtime (see ``rounds``).
 
@@ -127,7 +127,7 @@ def _roomy(policy: Policy) -> Policy:
 
 
 def _judge_replays(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure if to replay a graph again takes more work where the graph is longer.
+    """The failure if replaying a graph again takes more work for a longer graph.
 
     Under a uniform ring a graph is bound once for each set of buffers.
     """
@@ -157,7 +157,7 @@ _AGAIN = Replay(graph="pairs", scalars=None, bindings=())
 
 
 def _lines_of_a_replay(case: Case, factory: TargetFactory, length: int) -> int:
-    """The executed lines where a graph of so many pairs is replayed for the fourth time."""
+    """The lines executed when a graph of ``length`` pairs is replayed for the fourth time."""
     counter = Lines()
     with untraced_target(case, factory) as target:
         if target is None:
@@ -222,7 +222,7 @@ def _steep(
 
 
 def _lines(case: Case, factory: TargetFactory, width: int) -> Counter[str]:
-    """The executed lines of each verb, where each op is issued ``width`` times."""
+    """The executed lines of each verb if each op is issued ``width`` times."""
     return _counted_lines(case, factory, partial(widened, width=width), Lines(), {})
 
 

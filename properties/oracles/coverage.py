@@ -45,9 +45,9 @@ EXHAUSTIBLE = frozenset({Uniforms.POOLED, Uniforms.RING})
 ENOUGH = 20
 """How often a session should have seen each cell that it can see."""
 _KIND_APART = {DispatchIndirect.verb: Dispatch.verb}
-"""In a pair of ops that share no bytes, an op of the first kind counts as one of the second."""
-_HOST = -1
-"""The place of a host write that is in no batch."""
+"""In a pair of ops that share no bytes, an indirect dispatch counts as a dispatch."""
+_NO_PASS = -1
+"""The ``run`` of a copy or of a host write, which is in no pass."""
 
 
 class Cell(NamedTuple):
@@ -63,7 +63,7 @@ class Cell(NamedTuple):
 
 
 def why_infeasible(cell: Cell, uniforms: Collection[Uniforms] = tuple(Uniforms)) -> str:
-    """Why no trace under such ``uniforms`` can show a cell; empty if one can."""
+    """Why no trace of a policy with ``uniforms`` can show the cell; empty if a trace can."""
     first, then = {
         "RAW": (WRITERS, READERS),
         "WAR": (READERS, WRITERS),
@@ -122,7 +122,7 @@ class _Act(NamedTuple):
 
 
 def cover(events: Iterable[Event], context: LawContext) -> Coverage:
-    """What a sound trace reached; one that breaks a law may be counted wrongly."""
+    """What a sound trace reached; a trace that breaks a law may be counted wrongly."""
     checker = check_and_cover(events, context)
     return coverage_of(checker) or Coverage()
 
@@ -135,7 +135,7 @@ def check_and_cover(events: Iterable[Event], context: LawContext) -> Checker:
 
 
 def coverage_of(checker: Checker) -> Coverage | None:
-    """What ``check_and_cover`` measured; None of a plain check."""
+    """What ``check_and_cover`` measured; None if ``checker`` checked laws only."""
     acts, goals = checker.watcher(_Acts), checker.watcher(Goals)
     if acts is None or goals is None:
         return None
@@ -165,8 +165,8 @@ class _Acts:
         }
 
     def cells(self) -> Counter[Cell]:
-        """Pairs of ops on a buffer that no op writes in between; and neighbours without a buffer in
-        common."""
+        """Pairs of ops on one buffer, if no op between the two writes the buffer; and pairs of
+        neighbours that share no buffer."""
         cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}
@@ -198,7 +198,7 @@ class _Acts:
         runs, run = [], 0
         for kind, _ in state.batch:
             run += kind == "copy" or not state.policy.merge_passes
-            runs.append(_HOST if kind == "copy" else run)
+            runs.append(_NO_PASS if kind == "copy" else run)
         for expected, index in state.carried:
             self._carried = expected.position
             self._acts.append(_Act(expected, _touches(expected), len(self._reasons), runs[index]))
@@ -217,7 +217,7 @@ class _Acts:
             and expected.left <= 0
             and expected.position != self._carried
         ):
-            self._acts.append(_Act(expected, _touches(expected), len(self._reasons), _HOST))
+            self._acts.append(_Act(expected, _touches(expected), len(self._reasons), _NO_PASS))
 
     def _cell(self, earlier: _Act, later: _Act, hazard: str) -> Cell:
         first, then = earlier.expected.verb, later.expected.verb
@@ -230,13 +230,13 @@ class _Acts:
         if bisect_right(self._syncs, start) < bisect_left(self._syncs, end):
             return "sync"
         if earlier.batch >= later.batch:
-            same = earlier.run == later.run != _HOST and earlier.batch == later.batch
+            same = earlier.run == later.run != _NO_PASS and earlier.batch == later.batch
             return "same pass" if same else "same batch"
         return _BOUNDARY_OF.get(self._reasons[earlier.batch], "flush")
 
 
 def _touches(expected: ExpectedOp) -> dict[int, str]:
-    """The buffers of an op; a dispatch reads what it may write."""
+    """How an op accesses each buffer; a dispatch counts as reading what it may write."""
     if type(expected) is ExpectedWrite:
         return {expected.target.number: "w"}
     touches: dict[int, str] = {}
@@ -253,7 +253,7 @@ def _short(kind: str, about: About) -> str:
 def chance_of_new(seen: Mapping[str, int]) -> float:
     """The chance that the next item is of a new kind, by Good and Turing's estimate.
 
-    ``seen`` counts by kind; the chance is 1 where it is empty.
+    ``seen`` has the count of each kind.  If it is empty, the chance is 1.
     """
     total = sum(seen.values())
     return sum(count == 1 for count in seen.values()) / total if total else 1.0

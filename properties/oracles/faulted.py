@@ -70,7 +70,7 @@ def follow(
     piece_bytes: int | None = None,
     hides_losses: bool = False,
 ) -> Followed:
-    """What ``program`` means, given the ops of ``got`` that met one of ``faults``.
+    """What ``program`` means if the ops that met one of ``faults`` in ``got`` do not happen.
 
     ``faults`` are names of error classes.  A lost device stays lost.  A host write longer
     than ``piece_bytes`` takes several commands; None is no limit.  ``hides_losses``: whether the
@@ -112,8 +112,8 @@ def judge_reported(
     class of the error that the close raised.  ``each``: whether the client's ops show each fault
     that they meet; False if one op makes several calls, since then only one of the faults shows.
 
-    The reads report a failed map.  After a loss, earlier faults that nothing reported need not be
-    reported any more.
+    The reads report a failed map.  After a loss of the device, earlier faults that nothing reported
+    need not be reported any more.
     """
     failed_maps = [outcome.late_error for outcome in got.outcomes].count(_MAP_FAILED)
     if not (met or reported or failed_maps):
@@ -206,7 +206,7 @@ class _Follower(Unwatched):
         self._captures = captures_of(program)
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``: calls the method of its verb, or treats it as an op that moves bytes."""
+        """See ``Target``: calls the method of the op's verb; an op without one only moves bytes."""
         special = getattr(self, op.verb, None)
         if special is not None:
             delivery: Delivery | None = special(*arguments_of(op))
@@ -277,7 +277,10 @@ class _Follower(Unwatched):
         """Nothing to close."""
 
     def _meet_fault(self, *needed: str) -> None:
-        """Raise the fault that was shown, or the loss of the device or of one of ``needed``."""
+        """Raise the fault that the op showed, if any; on a lost device, DeviceLost.
+
+        DataLost is raised only if the bytes of one of the ``needed`` buffers may be lost.
+        """
         shown = self._shown[self._position].error
         if self._gone:
             raise errors.DeviceLost(_AS_SHOWN)
@@ -336,7 +339,7 @@ def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:
 
 
 def used(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
-    """The buffers whose bytes ``ops`` depend on: all but those that they overwrite whole first."""
+    """The buffers that ``ops`` read or bind, except those that they overwrite whole before."""
     filled: set[str] = set()
     needed: list[str] = []
     for op in ops:

@@ -21,7 +21,10 @@ from properties.targets.factory import TargetFactory
 WARM_UP_RUNS = 4
 RUNS = 20
 _ONE_IN = 40
-"""One case in this many is repeated.  Its seed decides, so that a replay repeats the case too."""
+"""Of the cases with a free, one in this many is repeated.
+
+The case's seed decides, so that a replay repeats the case too.
+"""
 
 
 def judge_growth(case: Case, factory: TargetFactory) -> Failure | None:

@@ -16,8 +16,8 @@ from properties.execute import CHANGED
 _CLASSES = {
     "failed_maps": MapFailed.__name__,
     "out_of_memory": OutOfMemory.__name__,
-    # On a lost device WebGPU's calls do nothing, so that an op need not raise; what a batch would
-    # have written is lost all the same.
+    # On a lost device WebGPU's calls do nothing, so an op need not raise.  A loss therefore counts
+    # as a failed submit: only what the batch would have written is lost.
     "lost_at_submit": SubmitFailed.__name__,
 }
 
@@ -28,7 +28,7 @@ def shown_faults(injected: frozenset[str]) -> frozenset[str]:
 
 
 def may_fail_close(injected: frozenset[str]) -> bool:
-    """Whether the close of a target may raise; without a map it has nothing to wait for."""
+    """Whether the injected faults allow a close to raise; failed maps alone do not."""
     return bool(injected - {"failed_maps"})
 
 

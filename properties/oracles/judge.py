@@ -1,8 +1,10 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
-The first failure counts.  The oracles are, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the close of the target; the growth of its memory, and
-what it costs; the laws over the trace; and the transformed case.
+The first failure counts.  The oracles check, in turn: the meaning of the program, on a device that
+may fail; the report of the device's faults; the words of errors, the counters, and what a policy
+saves; the close of the target; all these for a second runtime on the same device; the growth of
+memory, and the cost; the laws over the trace; the layer's reports on the calls; the shaders; and
+the case without its faults, or transformed.
 """
 
 from collections import Counter
@@ -48,7 +50,7 @@ Comparison = Callable[[Program, History, History, Capabilities], Failure | None]
 Laws = Callable[[Iterable[Event], LawContext], Checker]
 
 _BESIDE = "of the runtime beside"
-"""Ends the op of a failure that a second runtime shows."""
+"""The end of ``op`` in a failure that a second runtime shows."""
 _SUBMIT_FAILED = "SubmitFailed"
 
 
@@ -61,7 +63,7 @@ class Oracles:
     laws: Laws | None = check
     """None: no law is checked."""
     without_faults: bool = True
-    """Whether a case on a failing device is compared with the same without faults."""
+    """Whether a case on a failing device is compared with the same case without faults."""
     growth: bool = True
     """Whether some cases are repeated, to see if memory and work grow."""
     shown_faults: frozenset[str] | None = None
@@ -180,7 +182,7 @@ def _judge_meaning(
         failure = _with_writer(failure, execution, expected)
         failure = replace(failure, refused=refusals(program, expected, got, execution.kernels))
     elif execution.tells_faults and not (execution.shares_driver and LOST in (*met, *reported)):
-        # Which of two runtimes notices first that their device is lost is left open.
+        # Of two runtimes on a lost device, either may be the first to notice the loss.
         # A device may fail without a plan too, and the target must report that.
         device = execution.case.device
         # Only a simulated device with its own plan fails exactly as planned; elsewhere the number
@@ -199,7 +201,7 @@ def _judge_meaning(
         if failure is None and is_known and not execution.shares_driver:
             failure = judge_planned(execution)
     if failure is None and execution.stats is not None:
-        # Only our runtime has counters.  Its messages are about an op's bytes, whatever their form.
+        # Only our runtime has counters, and only its messages are checked.
         failure = judge_words(program, expected, got, met)
     if failure is None and execution.shares_driver:
         failure = judge_shared(execution)
@@ -215,7 +217,7 @@ def _met_by(execution: Execution) -> list[str]:
 
 
 def _hides_losses(execution: Execution) -> bool:
-    """Whether a submit failed, and the client need not show that by the op that met it."""
+    """Whether a submit failed, and the op that met the failure need not show it."""
     if not execution.tells_faults:
         # The trace of a foreign target has no such events: there nothing is hidden.
         return any(
@@ -229,7 +231,7 @@ def _hides_losses(execution: Execution) -> bool:
 
 
 def _judge_beside(beside: Execution, faults: frozenset[str], oracles: Oracles) -> Failure | None:
-    """The failure of a second runtime on the same driver, by its own program."""
+    """The failure of a second runtime on the same driver, judged by its own program."""
     expected, failure = _judge_meaning(beside, faults, oracles)
     failure = failure or _judge_close(beside, faults, expected)
     if failure is None:
@@ -277,8 +279,8 @@ def _judge_close(execution: Execution, faults: frozenset[str], expected: History
 def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    If the program or its client has an invalid op, or a fault was injected, no call is reported:
-    the call may follow from that.
+    If the program or its client has an invalid op, or a fault was injected, no report counts: the
+    wrong call may follow from that op or fault.
     """
     case = execution.case
     if not execution.reports:
@@ -320,7 +322,7 @@ def _judge_shaders(execution: Execution) -> Failure | None:
 
 
 def _counts(execution: Execution) -> Callable[[Report], bool]:
-    """Whether a report is a failure of the target, given what it promises."""
+    """A test of a report: whether it is a failure, given the target's promises."""
     promised = execution.capabilities.no_empty_submits
     return lambda report: promised or report.rule != EMPTY_SUBMIT.name
 

@@ -12,10 +12,10 @@ from types import FunctionType, MethodType
 from typing import Any
 
 Collections = dict[tuple[int, str], tuple[int, str]]
-"""The length of each collection and its newest entry in words, by identity and by name."""
+"""For each collection, by its identity and name: its length, and its newest entry in words."""
 _COLLECTIONS = (dict, list, set, deque)
 _OWNERS = ("gpusim.", "properties.mutants.")
-"""The modules whose classes have attributes that are looked at."""
+"""Attributes are followed only in objects whose classes are from these packages."""
 _MOST_TOLD, _MOST_SHOWN = 2, 40
 
 
@@ -69,7 +69,7 @@ def _attributes(thing: Any) -> Iterable[str]:
 
 
 def tell_growth(before: Collections, after: Collections, rounds: tuple[int, int]) -> list[str]:
-    """The collections that grew most, in words; ``rounds`` are those before each of the looks."""
+    """The collections that grew most, in words; ``rounds`` has the rounds before each look."""
     grown = {
         key: size - before[key][0]
         for key, (size, _) in after.items()

@@ -1,8 +1,9 @@
-"""Holds the plan of faults of a simulated device against what its driver met.
+"""Compares the plan of faults of a simulated device with what its driver met.
 
-A call fails exactly if a fault is planned for it.  After the call at which a device is lost, no op
-but a free is accepted; this is checked only if the device's profile tells of a loss.  Nothing here
-looks at values.  ``compile``, and the calls of a ``drain``, leave no event and are not followed.
+A call for which a fault is planned must fail.  After the call at which a device is lost, no op but
+a free is accepted; this is checked only if the device's profile tells of a loss.  Nothing here
+looks at values.  ``compile`` leaves no event and is not followed.  The calls of a ``drain`` leave
+none either, so the trace is followed only up to the first drain.
 """
 
 from collections.abc import Iterator

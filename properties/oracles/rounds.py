@@ -4,7 +4,7 @@ This is done in two ways.  In the first, each round makes all that it uses and l
 In the second, buffers and graphs live through all rounds, and a graph is replayed at ever new
 places of its batch.  Scalars and grids differ from round to round.  Host memory counts only if code
 of the runtime or of the simulated device allocated it.  Later rounds should keep no more of it than
-earlier ones.  Nothing here counts work, or looks at values or errors.
+earlier rounds.  Nothing here counts work, or looks at values or errors.
 """
 
 import gc
@@ -50,7 +50,7 @@ def judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
-    """As ``judge_memory``, but buffers and graphs live through all rounds.
+    """Like ``judge_memory``, but buffers and graphs live through all rounds.
 
     Under a uniform ring a replay is recorded as a ``Run``, so ``runtime/runs.py`` is looked at too.
     """
@@ -212,7 +212,10 @@ def _repeat(
 
 
 def _varied(op: Dispatch, number: int, keeps_scalars: bool) -> Dispatch:
-    """The dispatch with another grid and, unless it keeps them, other whole scalars each round."""
+    """The dispatch with another grid in each round.
+
+    With ``keeps_scalars`` its scalars stay; otherwise its whole scalars change too.
+    """
     more = number + _WARM_UP_ROUNDS
     varies = not keeps_scalars
     scalars = tuple([each + more * varies if type(each) is int else each for each in op.scalars])
@@ -242,7 +245,7 @@ def untraced_target(case: Case, factory: TargetFactory) -> Iterator[Target | Non
 
 
 def perform(target: Target, op: Op) -> None:
-    """Issue an op, and ignore its refusal, which costs something too.  A read gets a callback."""
+    """Issue an op, and ignore any error.  A read gets a callback."""
     with suppress(Exception):
         delivery = target.perform(op)
         if delivery is not None:

@@ -1,10 +1,10 @@
-"""Holds the statistics of our runtime against the history and the trace of its program.
+"""Compares the statistics of our runtime with the history and the trace of its program.
 
 The history says which ops were accepted, and the trace which calls reached the driver.  Both are
 complete if the client issues only the program's ops.  The statistics are compared at the end of the
 program.  In some cases they are also compared after one of its ops, since a wrong counter may be
-right again when nothing is under way.  If a fault stopped an op half way, neither the counters of
-that op nor those of pools and caches are checked.  Nothing here looks at values.
+right again when nothing is under way.  If a call on the driver failed, the counters of pools and
+caches are not checked.  Nothing here looks at values.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.oracles.laws import LawContext
 
 Figures = Iterator[tuple[str, int, int]]
-"""A figure by its name: what it should be, and what it is."""
+"""For each figure its name, what it should be, and what it is."""
 Issued = Sequence[tuple[Op, Outcome]]
 """The ops so far, with their outcomes."""
 
@@ -114,7 +114,7 @@ def _first_wrong(figures: Iterable[tuple[str, int, int]], position: int, op: str
 
 
 def _by_kind(events: list[Event]) -> dict[str, list[Event]]:
-    """The events that the figures are made of, by their kinds; those of batches are one list."""
+    """The events that the figures are made of, by kind; the kinds of batches share one list."""
     batches: list[Event] = []
     told: dict[str, list[Event]] = {kind: [] for kind in _SINGLE} | dict.fromkeys(
         _OF_BATCHES, batches
@@ -145,7 +145,7 @@ def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
 
 
 def _sizes(issued: Issued, stats: Stats) -> Figures:
-    """Live buffers and their bytes, now and at the most."""
+    """Live buffers and their bytes: now, at the most, and all that were ever allocated."""
     live: dict[str, int] = {}
     now = peak = total = 0
     for op, outcome in issued:

@@ -1,10 +1,11 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
-One pass over the trace follows each pool and cache as the policy promises it.  Five things are
-failures: to make an object though a kept one fits, to drop one though there is room, to submit
-though nothing asks for it, to keep a freed buffer that no command uses, and to wait for the queue
-though it has room.  A program that meets a fault is not checked, since what a fault drops is made
-again.  The laws say how many objects may be kept.  Nothing here looks at values.
+One pass over the trace follows each pool and cache as the policy promises it.  These are failures:
+to make an object though a kept one fits, or a larger one than needed; to drop one though there is
+room; to submit though nothing asks for it; to write a buffer twice for one batch; to keep a freed
+buffer that no command uses; and to wait for the queue though it has room.  A program that meets a
+fault is not checked, since what a fault drops is made again.  The laws say how many objects may be
+kept.  Nothing here looks at values.
 """
 
 from collections import deque
@@ -65,7 +66,7 @@ def judge_thrift(execution: Execution) -> Failure | None:
 class _Followed:
     """The pools and caches of one runtime, after the events so far.
 
-    ``asks``: whether the client asks for values before any sync.
+    ``asks``: whether the client may ask for values before a sync.
     """
 
     def __init__(self, policy: Policy, *, asks: bool) -> None:
@@ -99,7 +100,7 @@ class _Followed:
         self._slots = self._peak_slots = self._made_slots = 0
         """Uniforms of the current batch, the most of any batch, and buffers made for them."""
         self._slot_sizes: dict[int, None] = {}
-        self._takes_free = self._makes = False
+        self._is_free = self._is_alloc = False
         """Whether the current op is a free, or an alloc."""
         self._allocated: set[int] = set()
         """Buffers of the program."""
@@ -132,7 +133,7 @@ class _Followed:
     def _op(self, about: About) -> None:
         op = type(about["op"])
         self._position, self._is_sync = about["position"], op is Sync
-        self._takes_free, self._makes = op is Free, op is Alloc
+        self._is_free, self._is_alloc = op is Free, op is Alloc
 
     def _create(self, about: About) -> None:
         number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
@@ -146,7 +147,7 @@ class _Followed:
             if self._fence_source:
                 self._waste("fence", "a second buffer is made for the fence of a sync")
             self._fence_source = number
-        elif self._makes:
+        elif self._is_alloc:
             self._allocated.add(number)
 
     def _create_uniform(self, size_bytes: int) -> None:
@@ -168,7 +169,7 @@ class _Followed:
 
     def _destroy(self, about: About) -> None:
         number = about["buffer"]
-        if number in self._allocated and not self._takes_free and not self._is_used(number):
+        if number in self._allocated and not self._is_free and not self._is_used(number):
             self._waste("frees", "a freed buffer is kept until a submit that does not use it")
         if number not in self._free:
             return
@@ -211,7 +212,7 @@ class _Followed:
             self._keep("bind groups", key, self._groups, self._policy.bind_group_cache)
 
     def _keep(self, name: str, key: Any, kept: dict[Any, None], capacity: int) -> None:
-        """Put a new entry into a cache, first in, first out.  It must not hold an equal entry.
+        """Put a new entry into a cache, first in, first out; an equal entry in it is a waste.
 
         The cache drops entries at a free too; they stay here, since nothing asks for them again.
         """
@@ -242,7 +243,8 @@ class _Followed:
         if is_fence and self._commands == 1 and is_known:
             self._waste(
                 "fence",
-                "a sync submits a fence, though the queue is done, or a pending read shows when",
+                "a sync submits a fence, though the queue is done, or a pending read shows when it "
+                "is done",
             )
 
     def _check_page(self, size_bytes: int) -> None:
@@ -303,7 +305,7 @@ class _Followed:
         self._done = self._submitted
 
     def _queue(self, size_bytes: int) -> None:
-        """Note a host write, and check that the queue had no room if the write waited for it."""
+        """Note a host write; if it waited for the queue, check that the queue had no room."""
         most, drained = self._policy.queued_write_bytes, self._drained
         self._queued.append((self._acts, size_bytes))
         self._drained = None

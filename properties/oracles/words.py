@@ -23,7 +23,7 @@ _FACT = re.compile(r"<\w+>|(?<![\w.=])-?\d+(?![\w.])")
 def judge_words(
     program: Program, expected: History, got: History, met: Collection[str] = ()
 ) -> Failure | None:
-    """The first refusal in ``got`` whose message is about something else than the expected one.
+    """The first refusal in ``got`` whose message is about something else than the expected message.
 
     Both histories have the same errors.  ``met``: the error classes of the device's faults.  An op
     may raise a fault that no call waited for, in the place of its own refusal of the same class.

@@ -79,7 +79,7 @@ def _is_condition(word: str) -> bool:
 
 
 def with_only(case: Case, needs: Avoided, kernels: Kernels, limits: Limits) -> Case:
-    """``case`` with only those avoidable forms, refused ops, clients and faults in ``needs``."""
+    """``case`` with only those avoidable forms, ops, clients and faults that ``needs`` names."""
     kept = {part for word in needs for part in word.split(_WITH)}
     meant = run_reference(case.program, kernels, limits)
     refused = refusals(case.program, meant, meant, kernels)

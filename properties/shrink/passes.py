@@ -66,7 +66,7 @@ def simplify_disturbance(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def delete_ops(search: Search, kernels: Kernels) -> None:
-    """Delete chunks from the end, each time half as long; then single ops and pairs."""
+    """Delete chunks from the end on, then chunks half as long; at last single ops and pairs."""
     chunk = len(search.program) // 2
     while chunk > 1:
         _delete_chunks(search, chunk)
@@ -80,7 +80,7 @@ def delete_ops_in_another_order(search: Search, kernels: Kernels) -> None:
     """Delete single ops of a disturbed case, each under several seeds.
 
     The seed decides in which order maps and other promises of the layer settle.  Without an op,
-    the same seed gives another order, and the failure may need the old one.
+    the same seed gives another order, and the failure may need the old order.
     """
     while search.take_first(_shorter_in_another_order(search.case)):
         pass

@@ -59,11 +59,11 @@ def with_op(program: Program, position: int, op: Op) -> Program | None:
 
 
 def merges(program: Program) -> Iterator[Program]:
-    """The program with two buffers merged: for every pair, with the first kept, then the second.
+    """The program with two buffers merged into one of the two, for every pair.
 
     Each pair is tried in two forms.  In the first, the kept buffer has its own alloc and free.  In
-    the second it stays alive, and a flush stands in the place of each free, since a free may submit
-    the batch.  The second form is for two buffers that are never alive together.
+    the second, it is never freed, and a flush stands in the place of each free, since a free may
+    submit the batch.  The second form is for two buffers that are never alive together.
     """
     names = [op.buffer for op in program if isinstance(op, Alloc)]
     for kept in names:

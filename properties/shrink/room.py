@@ -18,7 +18,7 @@ _MOST_BYTES = 1 << 12
 
 
 def with_room(program: Program, kernels: Mapping[str, Kernel]) -> Program:
-    """``program`` with each buffer as large as its ops need; itself where all have room."""
+    """``program`` with each buffer at least as large as its ops need."""
     ends: dict[str, int] = {}
     for op in program:
         for reached in accesses(op, kernels) if isinstance(op, Read | Write | Copy) else ():

@@ -1,10 +1,11 @@
 """Simpler operands for one op, the simplest first.
 
-A simple size, offset or length is 0, else aligned, else small.  Simple scalars are 1, 2, 3;
-simple data is one repeated byte.  A grid of the host is simpler than one on the GPU, and 1 is the
-simplest.  All of a buffer is simpler than a part.  A kernel is simple if it has few buffers, then
-if it comes early in the registry.  A dispatch over one buffer is simpler than a copy, which needs
-two.  Every function is pure, and gives only simpler values.
+The simplest size, offset or length is 0; others are simple if they are aligned, then if they are
+small.  Simple scalars are 1, 2, 3; simple data is one repeated byte.  A grid of the host is simpler
+than a grid on the GPU, and 1x1x1 is the simplest.  All of a buffer is simpler than a part.  A
+kernel is simple if it has few buffers, then if it comes early in the registry.  A dispatch over one
+buffer is simpler than a copy, which needs two.  Every function is pure, and gives only simpler
+values.
 """
 
 import math

@@ -184,7 +184,7 @@ class RuntimeFactory(TargetFactory):
         self._parts = parts
         self._make_runtime = make_runtime
         self._make_driver = make_driver or driver_for
-        self._begins_anew = make_driver is None
+        self._may_reset = make_driver is None
         spec = parse_device(device)
         # Runtime and device keep every bit, but WGSL leaves open what a user's kernel makes of NaN.
         keeps = spec.is_simulated and all(name in OFFERED for name in kernels)
@@ -195,7 +195,7 @@ class RuntimeFactory(TargetFactory):
         self._driver: Driver = self._make_driver(native)
         self._checks = Ledger()
         self._simulated: dict[tuple[object, ...], tuple[Any, Driver]] = {}
-        """Simulated devices to be reset, with their drivers, by their profile and limits."""
+        """Simulated devices to be reset, with their drivers, by all that makes devices differ."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
@@ -250,18 +250,18 @@ class RuntimeFactory(TargetFactory):
         driver = self._make_driver(opened)
         if first > 1 and isinstance(driver, WgpuDriver):
             driver.uids = count(first)
-        if self._begins_anew and is_shared:
+        if self._may_reset and is_shared:
             self._simulated[key] = opened, driver
         return driver
 
 
-_STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
+STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
 """Where the numbers of a runtime begin; mostly at one."""
 
 
 def first_number(seed: str) -> int:
     """The number from which a runtime counts its buffers and acts; the case's seed decides it."""
-    return _STARTS[crc32(seed.encode()) % len(_STARTS)] if seed else 1
+    return STARTS[crc32(seed.encode()) % len(STARTS)] if seed else 1
 
 
 def counting_from(first: int, parts: Parts) -> Parts:

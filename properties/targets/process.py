@@ -131,9 +131,9 @@ class ProcessTarget:
         return read
 
     def _ask(self, line: str) -> None:
-        """Send a line, and take its answers up to its own outcome.
+        """Send a line, and take answers up to the outcome of the line.
 
-        Before its first line a program is opened, so an error in opening becomes the outcome of an
+        Before the first line a program is opened, so an error in opening becomes the outcome of an
         op.
         """
         if not self._is_open:

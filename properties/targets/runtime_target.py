@@ -25,7 +25,7 @@ _ALL = Parts()
 
 
 class SilentClose(Exception):
-    """A close did not warn of the buffers that the program left alive, or told others."""
+    """A close did not warn of the buffers that the program left alive, or gave wrong numbers."""
 
 
 class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
@@ -59,7 +59,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         )
 
     def runtime_around(self, around: Callable[[Driver], Any], policy: Policy) -> Runtime:
-        """A runtime of the same parts, with what ``around`` makes of the driver."""
+        """A runtime with the same parts, on the driver that ``around`` makes of this driver."""
         driver, _, parts, make_runtime = self._made_of
         return make_runtime(driver=around(driver), policy=policy, parts=parts)
 

@@ -1,7 +1,6 @@
 """The target's end of the line protocol in Python: serves targets to a judge in another process.
 
-It is for a runtime that needs another environment than the judge.  Nothing is judged
-here.
+It is for a runtime that needs another environment than the judge.  Nothing is judged here.
 """
 
 import os
@@ -137,8 +136,8 @@ def _details(error: Exception) -> str:
 def serve(start: Callable[[str], MakeTarget]) -> None:
     """Serve the judge at the other end of this process's input and output, until it hangs up.
 
-    ``start`` is called once, with the name of the device; it returns a function that
-    makes a new target for each program.
+    ``start`` is called once, with the name of the device; it returns a function that makes a new
+    target for each program.
     """
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     # Other output must not mix with the answers.

@@ -15,7 +15,7 @@ _SUFFIX = "_twin"
 
 
 def with_twins(kernels: Mapping[str, Kernel]) -> dict[str, Kernel]:
-    """``kernels``, and their twins, each twin under a name of its own here."""
+    """``kernels``, and their twins, each under its kernel's name with ``_twin`` added."""
     twins = {name + _SUFFIX: twin_of(kernel) for name, kernel in kernels.items()}
     return {**{name: twin for name, twin in twins.items() if twin is not None}, **kernels}
 
@@ -27,7 +27,10 @@ def twin_name(name: str, kernels: Mapping[str, Kernel]) -> str:
 
 @cache
 def twin_of(kernel: Kernel) -> Kernel | None:
-    """The twin, the same each time; None unless it has several scalars, integers of one type."""
+    """The twin, the same each time.
+
+    None if the kernel has fewer than two scalars, or scalars that are floats or of several types.
+    """
     dtypes = {scalar.dtype for scalar in kernel.scalars}
     if len(kernel.scalars) < 2 or len(dtypes) > 1 or kernel.scalars[0].is_float:
         return None

@@ -16,8 +16,8 @@
 
 An op is a line of the text form.  The target answers each line with ``ok`` or with ``error CLASS
 MESSAGE``.  Before that it sends the reads that have arrived: ``value RESULT HEX``, or ``failed
-RESULT CLASS MESSAGE``.  Further lines of an error, such as a traceback, are sent before it, as
-``detail TEXT`` each. Other lines are not for the judge. ``open`` begins a program and ``close``
+RESULT CLASS MESSAGE``.  Further lines of an error, such as a traceback, are sent before it, each as
+``detail TEXT``. Other lines are not for the judge. ``open`` begins a program and ``close``
 ends it; ``await RESULT`` asks for a read that has not arrived. The lines ``spoilt write ...``,
 ``into ARRAY read ...``, ``reclaim ARRAY``, ``begin NAME``, ``beside NAME sync`` and ``end NAME``
 are for doors; each is sent only if the target promises its door (``doors``). A ``ready`` without a

@@ -360,23 +360,31 @@ def test_what_could_not_run_is_no_success(capsys: pytest.CaptureFixture[str]) ->
     assert "apt-get install mesa-vulkan-drivers" in capsys.readouterr().err
 
 
-def test_kernels_of_a_user_are_dispatched(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], device_name: str
-) -> None:
-    path = tmp_path / "own.py"
+def incrementing(folder: Path, by: int) -> Path:
+    """A kernel whose WGSL adds 1 and whose NumPy adds ``by``."""
+    path = folder / "own.py"
     path.write_text(
         "from gpusim import Binding, Kernel\n"
         "def meaning(arrays, scalars, groups):\n"
         "    reached = arrays[0][: groups * 64]\n"
-        "    reached += 1\n"
+        f"    reached += {by}\n"
         "KERNELS = [Kernel(name='increment', meaning=meaning,\n"
         "    buffers=(Binding(name='x', access='read_write'),),\n"
         "    body='if (i < arrayLength(&x)) { x[i] = x[i] + 1u; }')]\n",
         encoding="utf-8",
     )
+    return path
+
+
+def test_kernels_of_a_user_are_dispatched(tmp_path: Path) -> None:
+    path = incrementing(tmp_path, by=1)
     assert main(["fuzz", "--device", "simulated", "--programs", "20", "--kernels", str(path)]) == 0
-    wrong = path.read_text(encoding="utf-8").replace("+= 1", "+= 2")
-    path.write_text(wrong, encoding="utf-8")
+
+
+def test_a_kernel_of_a_user_that_means_something_else_is_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], device_name: str
+) -> None:
+    path = incrementing(tmp_path, by=2)
     words = ["--programs", "40", "--kernels", str(path), "--save", str(tmp_path), "--findings", "1"]
     assert main(["fuzz", "--device", device_name, *words]) == 1
     assert "kernel increment alone: its WGSL and its NumPy differ" in capsys.readouterr().out

@@ -103,8 +103,8 @@ CARRIED = (
         program="alloc a 8\nwrite a 1 01010101\nwrite a 1 02020202\nwrite a 1 03030303\n",
         headers="policy: cached uniform_cache=2\n",
         says=(
-            "uniform buffer 6 was made at call 8, in op 3 (write a 1 03030303); destroyed at call "
-            "19, in op 4 (sync); destroyed at call 25, in the close",
+            "uniform buffer 6, number 3 of 3, was made at call 8, in op 3 (write a 1 03030303); "
+            "destroyed at call 19, in op 4 (sync); destroyed at call 25, in the close",
         ),
     ),
     Told(

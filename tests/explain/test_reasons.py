@@ -13,6 +13,7 @@ from properties.mutants.mistakes import find
 from properties.mutants.oracles import factory_of
 from properties.oracles.cost import count_cost
 from properties.oracles.judge import judge
+from tests.explain.asked import ASKED
 from tests.explain.carried import CARRIED
 from tests.explain.reasons import REASONS, Told
 from tests.explain.told_apart import APART
@@ -32,13 +33,16 @@ def argument_of(told: Told, folder: Path) -> Argument:
     file.write_text(text, encoding="utf-8")
     case = read(file).case
     if told.is_foreign:
-        factory = load_target(f"tests.layer.hidden:{told.name}")("simulated", BUILTIN)
+        module = "judge.foreign" if told.name.islower() else "layer.hidden"
+        factory = load_target(f"tests.{module}:{told.name}")("simulated", BUILTIN)
     else:
         factory = factory_of(find(told.name), "simulated", BUILTIN)
     return explain(judge(case, factory), lambda each: judge(each, factory))
 
 
-@pytest.mark.parametrize("told", [*REASONS, *TRIALS, *APART, *CARRIED], ids=lambda told: told.name)
+@pytest.mark.parametrize(
+    "told", [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED], ids=lambda told: told.name
+)
 def test_the_lines_give_the_reason(told: Told, tmp_path: Path) -> None:
     lines = argument_of(told, tmp_path).lines
     assert len(lines) <= MOST_LINES

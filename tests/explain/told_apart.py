@@ -203,7 +203,7 @@ APART = (
         name="command_twice_at_limit",
         program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
         headers="policy: eager\n",
-        says=("is the same dispatch as call 6, encoded in op 1 (dispatch affine a 1,1 1x1x1)",),
+        says=("op 1 (dispatch affine a 1,1 1x1x1) was submitted twice: at the end of the batch",),
     ),
     Told(
         name="empty_step_keeps_its_place",

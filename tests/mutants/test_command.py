@@ -14,7 +14,7 @@ def test_a_mutant_that_is_found_is_written_down(
     values, page = tmp_path / "matrix.json", tmp_path / "mutants.md"
     words = ["mutants", "--only", "staging_reused_too_soon", "--only", "limit_zero_means_never"]
     # Either is found in 0.03 s of CPU; the sound runtime takes all it is given.
-    assert main([*words, "--seconds", "1", "--json", str(values), "--page", str(page)]) == 0
+    assert main([*words, "--seconds", "0.3", "--json", str(values), "--page", str(page)]) == 0
     matrix = json.loads(values.read_text())
     assert [row["name"] for row in matrix["mutants"]] == [
         "staging_reused_too_soon",

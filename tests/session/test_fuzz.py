@@ -105,14 +105,14 @@ def test_a_naive_target_is_right_where_it_promises_to_be(tmp_path: Path) -> None
     assert session.tally.refused.total() == 0
 
 
-@pytest.mark.parametrize(("workers", "programs"), [(1, 4), (2, 4)])
-def test_a_target_that_aborts_is_named_and_gone_on_from(
-    tmp_path: Path, workers: int, programs: int
-) -> None:
-    # What is made small is aborted again and again, and each abort costs a process.  Two workers
-    # have two programs each, so that one of them goes on behind a death.
-    asked = {"findings": 9, "programs": programs, "shrink": 0.0, "workers": workers}
-    session = run(tmp_path, "simulated", planted("aborts"), **asked)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path, workers: int) -> None:
+    # What is made small is aborted again and again, and each abort costs a process.  So does each
+    # other setting that is tried; the policy lazy has the fewest that could help.  Of these four
+    # programs the middle two abort.  Each of two workers has one, and one goes on behind its death.
+    drawn = {"seed": 1, "first": 1, "programs": 4, "policy": "lazy"}
+    asked = {"findings": 9, "shrink": 0.0, "workers": workers}
+    session = run(tmp_path, "simulated", planted("aborts"), **drawn, **asked)
     bug = next(iter(session.bugs.met.values()))
     assert (bug.failure.kind, bug.failure.trait) == ("abort", "SIGABRT")
     assert "the driver is beyond help" in bug.summary
@@ -120,7 +120,7 @@ def test_a_target_that_aborts_is_named_and_gone_on_from(
     assert "last call on the driver: " in bug.summary
     assert session.deaths > 1, "the session ended with the first worker that died"
     assert session.bugs.failures == session.deaths
-    assert session.programs == programs
+    assert session.programs == 4
     failure = again(bug.file, planted("aborts")).failure
     assert failure is not None
     assert failure.kind == "abort"

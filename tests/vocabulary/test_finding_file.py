@@ -205,7 +205,7 @@ def test_version_1_is_read_and_names_no_target() -> None:
 
 @pytest.mark.parametrize("header", ["device: simulated scheduler=early\n", "policy: eager\n"])
 def test_device_and_policy_must_be_in_version_1(header: str) -> None:
-    with pytest.raises(ProgramError, match=f"no {header.partition(':')[0]} came before it"):
+    with pytest.raises(ProgramError, match=f"no {header.partition(':')[0]} came before this line"):
         parse_finding(VERSION_1.replace(header, ""))
     least = "gpusim finding 1\npolicy: eager\ndevice: gl\n\n"
     assert parse_finding(least).case == Case(
@@ -238,9 +238,9 @@ def test_a_header_of_another_version_is_refused() -> None:
         ("seed: ", "colour: ", "line 7 .* 'colour' is none of target, promises"),
         ("seed: 17/4", "seed 17/4", "line 7 .* is no 'header: value'"),
         ("seed: 17/4", "device: gl", "line 7 .* device is given twice"),
-        ("target: runtime\n", "", "line 9 .* no target came before it"),
-        ("target: runtime", "target:", "line 10 .* no target came before it"),
-        ("device: vulkan max_binding_bytes=512\n", "", "line 9 .* no device came before it"),
+        ("target: runtime\n", "", "line 9 .* no target came before this line"),
+        ("target: runtime", "target:", "line 10 .* no target came before this line"),
+        ("device: vulkan max_binding_bytes=512\n", "", "line 9 .* no device came before this line"),
         ("vulkan max", "vulcan max", "line 4 .* holds no device: .*'vulcan' is the name of no"),
         (
             "max_binding_bytes=512",
@@ -249,7 +249,7 @@ def test_a_header_of_another_version_is_refused() -> None:
         ),
         ("vulkan max_binding_bytes=512", "", "line 4 .* holds no device"),
         ("replays=yes", "replays=maybe", "line 3 .* holds no promises: .*replays='maybe'"),
-        ("policy: pooled uniform_slots=2\n", "", "line 9 .* no policy came before it"),
+        ("policy: pooled uniform_slots=2\n", "", "line 9 .* no policy came before this line"),
         ("uniform_slots=2", "uniform_slot=2", "line 5 .* holds no policy: .*'uniform_slot' is no"),
         ("uniform_slots=2", "uniform_slots=two", "line 5 .* holds no policy"),
         ("uniform_slots=2", "uniform_slots=0", "line 5 .* holds no policy"),

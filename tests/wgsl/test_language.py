@@ -87,6 +87,15 @@ def pointed(i: int, a: int) -> int:
     return (x + table[0] * 2 + table[1] * 3 + table[2] * 5 + table[3] * 7) % M
 
 
+def placed(i: int, a: int) -> int:
+    columns = [[0, 0, 0], [0, 0, 0]]
+    columns[i % 2][a % 3] = 7
+    columns[(i + 1) % 2][1] += 3
+    cells = columns[0] + columns[1]
+    digits = "".join(map(str, reversed(cells)))
+    return int(digits) + cells[a % 2 * 3 + i % 3]
+
+
 def short(i: int, a: int) -> int:
     calls = 0
     one = i > 5
@@ -104,6 +113,15 @@ CASES: dict[str, tuple[str, Callable[[int, int], int]]] = {
     "a product with a constant matrix": (
         shader("let v = vec2f(f32(i), 1.0) * mat2x2f(1.0, 2.0, 3.0, 4.0); o[i] = u32(v.x + v.y);"),
         lambda i, a: 4 * i + 6,
+    ),
+    "elements of a matrix by two indices": (
+        shader(
+            "var m = mat2x3f(); m[i % 2u][a[i] % 3u] = 7.0; m[(i + 1u) % 2u][1] += 3.0;\n"
+            "let low = u32(m[0].x + m[0].y * 10.0 + m[0].z * 100.0);\n"
+            "let high = u32(m[1].x + m[1].y * 10.0 + m[1].z * 100.0);\n"
+            "o[i] = low + high * 1000u + u32(m[a[i] % 2u][i % 3u]);"
+        ),
+        placed,
     ),
     "a guard that returns": (
         shader("if (i >= 30u) { return; } o[i] = a[i] * 2u + i;"),

@@ -20,7 +20,7 @@ REFUSED = [
     ("fn f() { let x = 1; x = 2; }", 1, 21, "left side of an assignment must be a variable"),
     ("fn f() { loop { } }", 1, 15, "the loop has no end"),
     ("fn f() { break; }", 1, 10, "break stands in no loop"),
-    ("fn f() { g(); } fn g() { f(); }", 1, 26, "declared by itself"),
+    ("fn f() { g(); } fn g() { f(); }", 1, 26, "declared by means of itself"),
     ("struct S { a: u32, a: u32 }", 1, 20, "declared twice"),
     ("fn f() { var v = vec2(1, 2); v.z = 3; }", 1, 31, "no components 'z'"),
     ("fn f() { let v = vec2(1, 2); let x = v[2]; }", 1, 40, "index 2 is not below 2"),
@@ -36,12 +36,12 @@ REFUSED = [
     ("const_assert 1 > 2;", 1, 1, "the const_assert is false"),
     ("@f32 fn f() { }", 1, 2, "no attribute is called 'f32'"),
     ("@group(0) @binding(0) var t: texture_2d<f32>;", 1, 30, "texture_2d is not supported"),
-    ("fn f() -> f { } ", 1, 11, "declared by itself"),
-    ("var<private> private: u32;", 1, 1, "declared by itself"),
+    ("fn f() -> f { } ", 1, 11, "declared by means of itself"),
+    ("var<private> private: u32;", 1, 1, "declared by means of itself"),
     ("const storage = 1; fn f(p: ptr<storage, u32>) { }", 1, 28, "no address space any more"),
     ("fn f() { var x = 1; let y = mat2x2(&x); }", 1, 29, "mat2x2 takes no pointers"),
     ("fn f() { var x = 1; let y = array(&x); }", 1, 29, "array takes no pointers"),
-    ("fn f() { abs(1); }", 1, 10, "the value of abs is not used"),
+    ("fn f() { abs(1); }", 1, 10, "the value of abs must be used"),
 ]
 
 

@@ -47,6 +47,7 @@ class Writer:
             f"var<workgroup> shared_words: array<u32, {SIZE}>;",
             "var<workgroup> counts: array<atomic<i32>, 4>;",
             "var<private> kept: vec4<u32>;",
+            "var<private> table: mat2x3<f32>;",
             "var<private> no_u: u32;",
             "var<private> no_i: i32;",
         ]
@@ -99,6 +100,7 @@ class Writer:
             self.fixed.add(name)
         for part, kind in (("pair.a", "u32"), ("pair.b.y", "i32"), ("kept.z", "u32")):
             self._known(part, kind)
+        self._known("table[at & 1u][lane % 3u]", "f32")
         for _ in range(self.chosen.randint(3, 7)):
             self._statement(3, in_main=True)
         for word in range(WORDS):

@@ -35,7 +35,7 @@ def depends_on_order(body: list[Any]) -> bool:
 
 
 class _Follower:
-    """Follows what depends on the order, until nothing is added."""
+    """Notes the variables and memories that depend on the order."""
 
     def __init__(self, body: list[Any]) -> None:
         self.found = False

@@ -118,7 +118,7 @@ class ReportDesk:
                 self._act(about, int(here[0]), "came"),
                 self._act(about, int(absent[0]), "did not come"),
             ),
-            remedy="move the barrier out of the branch or loop that parts them",
+            remedy="move the barrier out of the branch or loop that only some invocations take",
             places=(about.place,),
             count=len(absent),
         )

@@ -1,8 +1,8 @@
-"""Arithmetic that is defined and seldom meant: which operations, and which lanes.
+"""Arithmetic that WGSL allows and that is seldom meant: which operations, and which lanes.
 
 These are an integer divided by zero, a shift by the width or more, a float out of an integer type's
-range, NaN from operands that are not NaN, and an index that wrapped round.  WGSL gives each a
-result or leaves it open, so they are warnings.  Source: WGSL specification, 8.7 "Arithmetic
+range, NaN from operands that are not NaN, and an index that wrapped round.  WGSL forbids none of
+them, so they are warnings.  Source: WGSL specification, 8.7 "Arithmetic
 Expressions", 8.9 "Bit Expressions", 15.7.6 "Floating Point Conversion".
 """
 
@@ -55,7 +55,7 @@ def _is_float(value: Any) -> bool:
 
 
 def _exact(name: str, wide: list[Any]) -> Any:
-    """The result in 64 bits; a product that overflows them still differs from the wrapped one."""
+    """The result in 64 bits; even a product that overflows these differs from the wrapped one."""
     if name == "add":
         return wide[0] + wide[1]
     return wide[0] - wide[1] if name == "sub" else wide[0] * wide[1]

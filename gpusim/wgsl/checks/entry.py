@@ -117,7 +117,7 @@ class CheckedEntry(Entry):
     def bind(  # type: ignore[override]
         self, buffers: Sequence[Any], immediates: Any = None
     ) -> CheckedRun:
-        """As ``Entry.bind``."""
+        """Like ``Entry.bind``, but runs are checked."""
         arrays = self._arrays(buffers, immediates)
         sizes = {memory: len(array) for memory, array in self._pairs(arrays)}
         made: dict[tuple[bool, str], Recorded] = {}
@@ -235,7 +235,7 @@ class CheckedEntry(Entry):
 
 
 def _keep_needed(body: list[Statement]) -> None:
-    """Need a mark of wrapping only if an index uses the result; wrapping matters nowhere else."""
+    """Keep a mark of wrapping only if an index uses the result; wrapping matters nowhere else."""
     values: dict[Variable, list[Scalar]] = {}
     todo: list[Scalar] = []
     for each in statements_in(body):

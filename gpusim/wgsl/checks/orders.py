@@ -86,7 +86,7 @@ class Chosen:
         self.choices = choices
         self.counts: list[int] = []
         self.is_large = False
-        """Whether more than ``_MOST_EXPLORED`` had to be put in an order at once."""
+        """Whether one ``shuffle`` was of more than ``_MOST_EXPLORED`` numbers."""
 
     def again(self) -> Order:
         """The same choices."""
@@ -119,9 +119,8 @@ class Chosen:
 def tried(most: int) -> Iterator[Order]:
     """The usual order, and then all orders of the dispatch, if these are at most ``most``.
 
-    Otherwise ``most`` other orders: first backwards, and then drawn ones.  If ``most`` is 0, there
-    are none at all.
-    An order must have run before the next one is asked for.
+    Otherwise the usual order, and ``most`` others: first backwards, and then drawn ones.  No order
+    at all if ``most`` is 0.  An order must have run before the next order is asked for.
     """
     return islice(_tried(most), most + 1 if most else 0)
 

@@ -25,8 +25,8 @@ _WRAP = 2**32
 class Desk(Protocol):
     """Takes the findings.
 
-    Arrays have one element a lane.  A token is an invocation and a site (shadow.py); only in a
-    ``clash`` the site is filled in.
+    Arrays have an element for each lane.  A token is an invocation and a site (shadow.py); only in
+    a ``clash`` the site is filled in.
     """
 
     def clash(self, name: str, found: Clash) -> None:

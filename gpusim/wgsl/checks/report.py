@@ -38,7 +38,7 @@ class ShaderReport:
     """A mistake in a shader that a run showed.
 
     ``kind``: ``race``, ``bounds``, ``barrier``, ``unwritten`` or ``arithmetic``; the last two are
-    warnings.  ``acts`` are the accesses of the first time, and ``count`` is the number of times.
+    warnings.  ``acts`` are what showed it the first time, and ``count`` is the number of times.
     ``call`` is where the program called the dispatch, if that is known.  ``order`` is the order of
     workgroups and atomics that showed the mistake; it is empty for the usual order.
     """

@@ -56,6 +56,6 @@ def _refused(entry: Entry, place: Place, grid: Triple) -> ShaderReport:
         what=f"line {place.line}, column {place.column}: some invocations of a workgroup may miss "
         "this barrier, though none did in this dispatch",
         acts=(),
-        remedy="move the barrier out of the branch or loop, which with other inputs only some take",
+        remedy="move the barrier out of the branch or loop that only some invocations may take",
         places=(place,),
     )

@@ -1,8 +1,9 @@
 """Shadow words: for each word of a memory, enough of its accesses to find any race.
 
-A token is an invocation and a site: the number of its workgroup plus one from bit 32 on, its number
-in the workgroup from bit 16 on, and the site.  Of each kind of access a word keeps two tokens, of
-different invocations.  With one token, an access of an invocation itself would hide all others.
+A token is an invocation and a site.  The bits from 32 on are the number of its workgroup plus one,
+those from 16 on its number in the workgroup, and the others the site.  Of each kind of access a
+word keeps two tokens, of different invocations.  With one token, an invocation's own access would
+hide all others.
 Nothing here knows barriers: the user of a shadow must forget the accesses that a barrier orders.
 """
 
@@ -20,7 +21,7 @@ Values = Any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clash:
-    """Accesses that conflict with earlier ones: arrays with one element a pair."""
+    """Accesses that conflict with earlier ones: arrays with an element for each pair."""
 
     words: Values
     tokens: Values
@@ -30,7 +31,7 @@ class Clash:
 
 
 class Slots:
-    """Two tokens a word, which differ from bit ``shift`` on: in the invocation or workgroup."""
+    """Two tokens for each word; from bit ``shift`` on (the invocation or workgroup) they differ."""
 
     def __init__(self, size: int, shift: int, *, keeps_values: bool) -> None:
         self._shift = shift

@@ -66,9 +66,9 @@ class ExactWatch(Watch):
             self._compare_entry(entry, kept)
 
     def _screened(self, log: list[Entry]) -> bool:
-        """Whether two invocations met in the log, which no other access can conflict with.
+        """Whether two invocations met in the log; no access outside of it can conflict with it.
 
-        Each written word has an owner.  No other invocation may write it or read it.
+        Each written word has an owner.  No other invocation may write or read the word.
         """
         # The words are found anew in each pass, since keeping them would touch more memory.
         log = [*_distinct(log)]
@@ -261,7 +261,7 @@ def tokens_of(numbers: Values, size: int) -> Values:
 
 
 def _distinct(log: list[Entry]) -> Iterable[Entry]:
-    """The first access by the same lanes to the same words: a write if there is one.
+    """Of all accesses by the same lanes to the same words the first: a write if there is one.
 
     All accesses at one index share one array, and nothing changes that array.
     """

@@ -23,7 +23,7 @@ from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
 _MOST_ROUNDS = 1 << 12
-"""The most rounds of a loop under an order, in which the loop may wait in vain."""
+"""The most rounds of a loop under an order; the loop may wait for an invocation in vain."""
 
 PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
 """Forms of a program: the first tells whether there are races, the second which races there are.
@@ -181,7 +181,7 @@ class CheckedProgram(Program):
         return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
 
     def telling(self, names: dict[str, Any], order: Order | None = None) -> Callable[..., Run]:
-        """Like ``make``, with a recorder's names, and under an order if one is given."""
+        """Like ``make``, with a recorder's names and, if ``order`` is given, under that order."""
         every = {**NAMES, **names}
         if order is None:
             return self._made(every, lambda stop: self._block)

@@ -107,7 +107,7 @@ PROJECT = Kernel(
     meaning=_project,
     tolerance=_TOLERANCE,
 )
-"""y <- matrix x, a row a workgroup."""
+"""y <- matrix x, one row for each workgroup."""
 
 ADD = Kernel(
     name="project_add",
@@ -221,7 +221,7 @@ ATTEND = Kernel(
     meaning=_attend,
     tolerance=_TOLERANCE,
 )
-"""Attention of one query a head over the first ``positions`` (at most 1,024) of the cache."""
+"""Attention, one query for each head, over the first ``positions`` (at most 1,024) of the cache."""
 
 
 def _gate(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -250,7 +250,7 @@ GATE = Kernel(
     meaning=_gate,
     tolerance=_TOLERANCE,
 )
-"""y <- silu(gate x) * (up x), a pair of rows a workgroup."""
+"""y <- silu(gate x) * (up x), a pair of rows for each workgroup."""
 
 
 def _largest(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:

@@ -151,7 +151,7 @@ def _norm(x: Doubles, gain: Doubles) -> Doubles:
 
 
 def _attend(shape: Shape, qkv: Doubles) -> Doubles:
-    """Causal attention, the queries of a group sharing their key head."""
+    """Causal attention; the queries of a group share a key head."""
     count, width = len(qkv), shape.head_width
     queries, keys, values = np.split(
         qkv, [shape.query_width, shape.query_width + shape.key_width], axis=1

@@ -277,7 +277,7 @@ class BindGroupSurvivesFree(CachedBindGroups):
 
 
 class KeyedPlans(Plans[AnyPlan]):
-    """Plans whose subclass makes another key of the right key."""
+    """Plans that are kept under a wrong key, which a subclass makes of the right key."""
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)

@@ -1,7 +1,7 @@
 """Mistakes among buffers of one size: one is taken for another, or a whole copy is moved or lost.
 
-Tensors of a model often have the same size.  If every buffer of a program had another size, none of
-these mistakes would show.
+Tensors of a model often have the same size.  If no two buffers of a program had the same size, none
+of these mistakes would show.
 """
 
 from collections.abc import Hashable

@@ -146,7 +146,7 @@ class UploadsOfTheClass(Uploads):
 
 @mutant(part="recorder", found_by=_CLIENTS)
 class RetiredWithTheFirst(Recorder):
-    """What a runtime retires waits for a submit of the runtime made before the newest."""
+    """A retired buffer of any runtime waits for a submit of the runtime made last but one."""
 
     last: ClassVar[list[Recorder]] = []
 

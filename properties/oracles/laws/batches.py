@@ -32,7 +32,7 @@ _OPS_OF = {
     "free": (Free,),
     "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
-"""The ops that may submit for a reason; any other reason is checked by ``_holds``."""
+"""For each of these reasons, the ops that may give it; ``_holds`` checks the other reasons."""
 
 
 class Batches:
@@ -42,7 +42,7 @@ class Batches:
         self._state = state
         self._reason = ""
         self._queued_bytes = self._queued_before = 0
-        """Bytes of host writes that wait for a submit: now, and before the last event."""
+        """Bytes of host writes that wait for a submit: now, and before the last write or submit."""
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
@@ -145,7 +145,7 @@ class Batches:
         state.checked["C7"] += 1
         kinds = _OPS_OF.get(reason)
         if kinds is not None:
-            # A close waits as a sync does.
+            # A close waits like a sync.
             is_asked = isinstance(state.op, kinds) or (reason == "sync" and state.is_closing)
             if not is_asked:
                 state.report(
@@ -236,7 +236,7 @@ class UniformLaws:
         self._state = state
         self._alignment = state.context.limits.uniform_offset_alignment_bytes
         self._written_at: dict[int, dict[tuple[int, int], int]] = {}
-        """The op that last wrote each range of bytes of each uniform buffer, by its number."""
+        """By the number of a uniform buffer and a range of its bytes: the op that last wrote it."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""

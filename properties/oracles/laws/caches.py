@@ -12,7 +12,7 @@ from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 Ranges = tuple[tuple[int, int, int], ...]
-"""The ranges of a bind group: a buffer's number, an offset and a size in bytes each."""
+"""The ranges of a bind group: for each, a buffer's number, an offset and a size in bytes."""
 
 
 class Caches:

@@ -31,7 +31,7 @@ class Law:
     source: str
     """The section of the WebGPU specification, the pull request or the page that gives the rule."""
     needs_faults: bool | None = None
-    """True: only a failing device can break it.  False: only a sound one.  None: both."""
+    """True: broken only if a device fails.  False: only if no device fails.  None: either."""
 
 
 def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
@@ -102,7 +102,7 @@ A12 = _law(
 
 B1 = _law("B1", "a dispatch sees the scalars of its call", _CONTRACT)
 B2 = _law("B2", "dispatches of a batch share a uniform slot only for equal bytes", _WRITE)
-B3 = _law("B3", "a uniform slot is rewritten only after what reads it was submitted", _WRITE)
+B3 = _law("B3", "a uniform slot is rewritten only once its dispatches were submitted", _WRITE)
 B5 = _law("B5", "uniform buffers stay within the policy's capacity", _POLICY)
 B6 = _law("B6", "a uniform binding is just as large as the payload of its kernel", _BINDING)
 B7 = _law(

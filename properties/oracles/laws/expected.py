@@ -36,7 +36,7 @@ STORAGE, UNIFORM, STAGING = Role.STORAGE.value, Role.UNIFORM.value, Role.STAGING
 
 
 class Known:
-    """A device buffer; ``user_bytes`` is -1 where no op allocated it."""
+    """A device buffer; ``user_bytes`` is -1 if no op allocated the buffer."""
 
     __slots__ = ("content", "is_alive", "made_by", "number", "role", "size_bytes", "user_bytes")
 
@@ -164,7 +164,7 @@ class ExpectedCopy(ExpectedOp):
         self.source = source
         self.target = target
         self.scratch: tuple[int, int] | None = None
-        """The scratch buffer's number, and the number to add to an offset in it."""
+        """The scratch buffer's number, and what turns an offset in it into one in the source."""
         self.pieces = 0
         """The number of commands that moved bytes to the target."""
 
@@ -255,13 +255,13 @@ def expect(
     ``graphs`` holds the captures.
     """
     kind = type(op)
-    if kind in _ITEM_OF:
-        expected = _ITEM_OF[kind](position, op, names, kernel_of)
+    if kind in _MAKER_OF:
+        expected = _MAKER_OF[kind](position, op, names, kernel_of)
         return () if expected is None else (expected,)
     if not isinstance(op, Replay) or op.graph not in graphs:
         return ()
     commands = replayed(graphs[op.graph], op)
-    expected_ops = [_ITEM_OF[type(one)](position, one, names, kernel_of) for one in commands]
+    expected_ops = [_MAKER_OF[type(one)](position, one, names, kernel_of) for one in commands]
     for command, expected in enumerate(expected_ops):
         if expected is not None:
             expected.command = command
@@ -318,7 +318,7 @@ def _read_of(position: int, op: Read, names: Names, kernel_of: KernelOf) -> Expe
     return ExpectedRead(position, op, names[op.buffer])
 
 
-_ITEM_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], ExpectedOp | None]] = {
+_MAKER_OF: Mapping[type[Op], Callable[[int, Any, Names, KernelOf], ExpectedOp | None]] = {
     Dispatch: _dispatch_of,
     DispatchIndirect: _indirect_of,
     Write: _write_of,

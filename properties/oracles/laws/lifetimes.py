@@ -1,4 +1,4 @@
-"""Laws of lifetimes: which buffers may be used, destroyed or left over; and of valid calls.
+"""Laws of lifetimes: which buffers may be used, destroyed or left over; and laws of valid calls.
 
 Every buffer of the device has an owner until it is destroyed, and it is destroyed once.  No
 invalid call reaches the driver.
@@ -50,8 +50,8 @@ class Lifetimes:
             Uniforms.POOLED: state.policy.uniform_slots,
             Uniforms.CACHED: state.policy.uniform_cache,
         }.get(state.policy.uniforms, 1)
-        """The most uniform buffers that may be alive.  Unless they are pooled, those made since the
-        last submit may be alive as well."""
+        """The most uniform buffers that may be alive.  If uniforms are not pooled, the buffers made
+        since the last submit may be alive as well."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """See ``Watcher``."""
@@ -177,7 +177,7 @@ class Lifetimes:
 
 
 class Validity:
-    """Checks each call against WebGPU's rules, at the time at which WebGPU does."""
+    """Checks each call against WebGPU's rules, at the moment at which WebGPU checks it."""
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -260,7 +260,8 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that no buffer is bound to read and to write, or to write in overlapping ranges."""
+        """Check that no buffer is bound both to read and to write, or to write in overlapping
+        ranges."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return

@@ -34,7 +34,7 @@ _MASKS = {
 
 
 class CopyPiece(NamedTuple):
-    """Bytes copied from one buffer to another; ``exact``: without padding after them."""
+    """Bytes copied from one buffer to another; ``exact``: whether no padding follows them."""
 
     source: int
     source_offset: int
@@ -197,7 +197,7 @@ def covers(expected: ExpectedDispatch, groups: tuple[int, ...]) -> bool:
 
 
 def write_fault(expected: ExpectedWrite, start: int, data: bytes) -> Law | None:
-    """The law that ``data`` at ``start`` breaks as a part of a write, if any."""
+    """The law that is broken if ``data`` at ``start`` is a part of the write; None if none is."""
     op = expected.op
     end = op.offset + len(op.data)
     past = start + len(data) - end

@@ -32,6 +32,8 @@ from properties.oracles.laws.matching import (
 )
 from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
+_MOST_SHOWN = 8
+"""The most bytes of a host write that are shown."""
 UNASKED = "no op asked for it"
 NOT_MEANT = "and is not what that op means"
 """Ends the report of a command that is a wrong part of its op."""
@@ -150,7 +152,7 @@ class Order:
         return type(state.op) is Sync or state.is_closing or state.policy.debug_submit_each
 
     def _unasked(self, command: Command) -> None:
-        """Report a command that no op waits for, with the op that it resembles most."""
+        """Report a command that no op waits for, with the first op that it resembles."""
         state = self._state
         waiting = state.open
         expected = next((expected for expected in waiting if resembles(expected, command)), None)
@@ -177,13 +179,15 @@ class Order:
         state.checked["A9"] += 1
         law = write_fault(expected, start, data)
         if law is not None:
-            state.report(law, f"{len(data)} bytes at {start} are not those of {expected}")
+            first = f"{data[:_MOST_SHOWN].hex()}{'...' if len(data) > _MOST_SHOWN else ''}"
+            told = f"{len(data)} bytes at {start}, {first}, are not those of {expected}"
+            state.report(law, told)
         expected.left -= inside_bytes(expected, start, data)
         expected.wrote(start, start + len(data))
         expected.started = True
 
     def _raised(self, about: About) -> None:
-        """Expect nothing of an op that raised; if it met a fault, it may be half done."""
+        """Expect nothing of an op that raised; an op that met a fault may be half done."""
         state = self._state
         for expected in reversed(state.expected_ops):
             if not state.open or state.open[-1] is not expected:

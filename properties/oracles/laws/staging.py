@@ -272,8 +272,8 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""The verbs whose failures a later op may raise: the calls of a read, and the loss of the device,
-which a free meets and does not raise."""
+"""The verbs whose failures a later op may raise: the calls of a read, and ``lost``, since a free
+that meets the loss of the device does not raise it."""
 
 
 class Failures:

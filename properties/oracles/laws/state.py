@@ -1,8 +1,8 @@
 """The state of a trace so far: buffers, names, and ops that wait for their submit.
 
-Every law reads the state.  The laws see an event before the state is updated with it, so they see
-the state before the event.  The state is updated first only when an op or the close begins, and
-when a driver call fails.  Nothing is judged here.
+Every law reads the state.  The laws see an event before the state is updated with it.  Only when an
+op or the close begins, and when a driver call fails, is the state updated first.  Nothing is judged
+here.
 """
 
 from collections import deque
@@ -33,7 +33,7 @@ MOST_VIOLATIONS = 16
 
 
 def accepted(kind: type[Op]) -> str:
-    """The key of outcomes of accepted ops of that kind, for handlers."""
+    """The key under which a handler gets the outcomes of accepted ops of ``kind``."""
     return f"accepted {kind.__name__}"
 
 
@@ -70,8 +70,8 @@ class TraceState:
         self.carried: list[tuple[ExpectedOp, int]] = []
         """Expected ops that the current submit completes, with the index of the last command."""
         self.unasked: tuple[int, ExpectedOp | None] | None = None
-        """If a command that no op asked for breaks the first law: the index of the command in the
-        batch that is being submitted, and the op that the command resembles."""
+        """If the first violation is a command that no op asked for: the index of the command in
+        its batch, and the op that the command resembles."""
         self.fetches: dict[str, int] = {}
         """The staging buffer of each read that was submitted, by result."""
         self.submits = 0

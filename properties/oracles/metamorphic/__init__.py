@@ -1,7 +1,7 @@
 """The metamorphic relations: a case and its transformed case must show the same.
 
 They need no reference: a case and its rewrite are both run, and the corresponding ops are
-compared.  The import gives what a judge needs.
+compared.
 """
 
 # These imports register the transformations.

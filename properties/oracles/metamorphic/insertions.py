@@ -1,4 +1,4 @@
-"""Transformations that insert ops that no other op depends on.
+"""Transformations that insert ops on which no other op depends.
 
 These are reads, dead work, refused ops, and writes that are overwritten.
 """

@@ -74,7 +74,7 @@ def _draw_twin(choices: Choices, scope: Scope) -> int:
 class Merge(Kind):
     """The write or copy at ``at`` and the next, which continues it, become one op.
 
-    The second write may also start inside the first one, and replaces its bytes.
+    The second write may also start inside the first; where both write, the second counts.
     """
 
     at: Annotated[int, _draw_twin]
@@ -151,7 +151,7 @@ _OTHER_OPS = 24
 
 @transformation(3, "op {at} and the next, which are independent, swapped")
 class Swap(Kind):
-    """Op ``at`` and the one after it change places, where neither depends on the other."""
+    """Op ``at`` and the op after it change places, if neither depends on the other."""
 
     at: Gap
 
@@ -197,7 +197,7 @@ class Interleave(Kind):
 class Twice(Kind):
     """The program, everything freed, and the program again on the same runtime.
 
-    The second run shows the same as the first, and makes no new pooled objects.
+    The second run must show what the first shows, and make no new pooled objects.
     """
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:

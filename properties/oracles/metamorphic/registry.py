@@ -95,13 +95,13 @@ class Kind(ABC):
     __slots__ = ()
     name: ClassVar[str]
     weight: ClassVar[Weight]
-    """How often the kind is drawn; 0 where it cannot apply."""
+    """How often the kind is drawn; 0 if it cannot apply."""
     _description: ClassVar[str]
     _draws: ClassVar[Mapping[str, Draw]]
 
     @classmethod
     def draw(cls, choices: Choices, scope: Scope) -> Self:
-        """One of this kind for the case of ``scope``, field by field."""
+        """A transformation of this kind for the case of ``scope``, drawn field by field."""
         return cls(**{name: draw(choices, scope) for name, draw in cls._draws.items()})
 
     @property

@@ -136,7 +136,7 @@ class _Comparison:
     def _op(self, position: int, op: Op, meant: Outcome, shown: list[Outcome]) -> Failure | None:
         for one in shown:
             if (one.error, one.late_error) != (meant.error, meant.late_error):
-                reason = "its error differs, or only one of the two has an error"
+                reason = "its error differs, or only one of the two runs has an error"
                 details = _details(meant, one)
                 return self._differs(position, "error", reason, _show(meant), _show(one), details)
         if isinstance(op, Sync):
@@ -268,7 +268,7 @@ def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> 
 
 
 def signature(transformations: Sequence[Transformation], failure: Failure) -> tuple[str, ...]:
-    """Equal for alike failures: the trait, the op, and the kinds of transformations."""
+    """The trait, the op and the kinds of transformations; alike failures have the same."""
     kinds = sorted({transformation.name for transformation in transformations})
     return failure.trait, failure.op.split()[0], *kinds
 
@@ -297,7 +297,8 @@ def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -
 
 
 def _without_stopped(case: Case, history: History, faults: frozenset[str]) -> Rewrite | None:
-    """The case without the ops that met a fault, and without ops that use their buffers."""
+    """The case without faults, without the ops that met one, and without ops that need a buffer or
+    graph which these did not make."""
     rewriting = Rewriting(replace(case, device=replace(case.device, faults=NO_FAULTS)))
     missing: set[str] = set()
     no_graphs: set[str] = set()

@@ -82,8 +82,8 @@ class Rename(Kind):
 class Embed(Kind):
     """One buffer is embedded in a bigger one, between sentinels that must not change.
 
-    A kernel binds whole buffers.  So a dispatch over the embedded buffer runs on a copy
-    of it, which is copied back where the kernel writes.
+    A dispatch over the embedded buffer runs on a copy of the buffer.  The copy is copied back if
+    the kernel writes to it.
     """
 
     which: Which

@@ -235,7 +235,7 @@ def _moved(transformation: Transformation, follow: Follow) -> Transformation:
 
 
 def follower(old: Program, new: Program) -> Follow:
-    """Maps a position of ``old`` to ``new``: to the same op, or else to the next one left."""
+    """Maps a position of ``old`` to ``new``: to the same op, or else to the next op still there."""
     kept = _kept(old, new)
 
     def follow(position: int) -> int:

@@ -1,0 +1,55 @@
+"""Which sorts of copies go wrong, each tried alone: their places, their lengths and their buffers.
+
+A copy of whole words is one command.  Other copies go through a kernel, and a copy within one
+buffer goes through a scratch buffer.  So a mistake may show in one sort of copy only.
+"""
+
+from gpusim.ops import Copy
+from properties.explain.experiments import Judge, fails
+from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+
+_DATA = bytes(1 + n % 251 for n in range(1024)).hex()
+_MADE = f"alloc x 1024\nalloc y 1024\nwrite x 0 {_DATA}\n"
+_ENDS = "read x 0 1024 -> rx\nread y 0 1024 -> ry\n"
+_COPIES = {
+    "a copy of whole words": "copy x 0 y 0 16",
+    "one from an odd byte": "copy x 1 y 0 4",
+    "one to an odd byte": "copy x 0 y 1 4",
+    "one of 7 bytes": "copy x 0 y 0 7",
+    "one of 515 bytes": "copy x 0 y 0 515",
+    "one of 516 bytes from an odd byte": "copy x 1 y 0 516",
+    "one of 516 bytes": "copy x 0 y 0 516",
+    "one within a buffer": "copy x 0 x 512 16",
+    "one within a buffer from an odd byte": "copy x 1 x 512 4",
+    "one within a buffer to an odd byte": "copy x 0 x 513 4",
+    "one over itself, forwards": "copy x 0 x 4 16",
+    "one over itself, backwards": "copy x 4 x 0 16",
+}
+_MOST_TOLD = 6
+
+
+def tell_copies(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:
+    """If the copy at ``at`` went wrong: which sorts of copies do so."""
+    program, fits = verdict.execution.case.program, verdict.execution.capabilities
+    op = program[at] if 0 <= at < len(program) else None
+    if again is None or failure.kind is not FailureKind.VALUE or not isinstance(op, Copy):
+        return NOTHING
+    if fits.copy_offset_bytes > 1 or fits.copy_size_bytes > 1:
+        return NOTHING
+    tried = {
+        what: fails(verdict, f"{_MADE}{text}\n{_ENDS}", again) for what, text in _COPIES.items()
+    }
+    wrong = [what for what, is_wrong in tried.items() if is_wrong]
+    right = [what for what, is_wrong in tried.items() if not is_wrong]
+    if not wrong or not right:
+        return NOTHING
+    return Told(
+        facts=(f"copies, each tried alone: wrong are {_listed(wrong)}; right are {_listed(right)}",)
+    )
+
+
+def _listed(what: list[str]) -> str:
+    more = f" and {len(what) - _MOST_TOLD} others" if len(what) > _MOST_TOLD else ""
+    return ", ".join(what[:_MOST_TOLD]) + more
