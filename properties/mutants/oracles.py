@@ -238,7 +238,8 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
             return _judge_under_faults(case, failing.factory, len(failing.plan), oracles)
         failing.plan, plan = (), draw_faults(choices)
         case = with_aim(replace(case, device=replace(case.device, faults=plan)), failing.factory)
-        return _judge_under_faults(case, failing.factory, len(case.device.faults), MEANING_ONLY)
+        oracles = replace(MEANING_ONLY, laws=check)
+        return _judge_under_faults(case, failing.factory, len(case.device.faults), oracles)
 
     return judged
 
