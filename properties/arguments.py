@@ -20,7 +20,7 @@ class UsageError(ValueError):
 
 
 def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
-    """A reader of whole numbers."""
+    """A reader of whole numbers from ``least`` to ``most``."""
 
     def read(text: str) -> int:
         is_number = text.isascii() and text.isdecimal()
@@ -49,7 +49,7 @@ def read_seconds(text: str) -> float:
 
 
 def read_device(text: str) -> str:
-    """A name that a device has on some machine."""
+    """The name of a device, which need not be on this machine."""
     # Any import of gpusim loads NumPy, which takes long, and help does not need it.
     from gpusim.devices import is_name, names
     from gpusim.errors import meant
@@ -63,7 +63,7 @@ def read_device(text: str) -> str:
 
 
 def read_choice(names: Collection[str], known: str) -> Callable[[str], str]:
-    """A reader of one of ``names``; an error lists them as ``known``."""
+    """A reader that takes only ``names``; the message of its error shows them as ``known``."""
 
     def read(text: str) -> str:
         if text not in names:
@@ -97,7 +97,7 @@ def read_folder(text: str) -> Path:
 
 
 def read_file_to_write(text: str) -> Path:
-    """The path of a file that can be written; it is not touched."""
+    """The path of a file that could be written; nothing is written here."""
     file = read_path(text)
     if file.is_dir():
         raise UsageError("it is a folder (probably a file in it is meant)")

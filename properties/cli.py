@@ -1,9 +1,9 @@
 """The command line: ``gpusim devices``, ``fuzz``, ``replay``, ``explain``, ``run`` and more.
 
-Arguments become settings here, and results become an exit status: 0 nothing found,
-1 found, 2 wrong usage, 3 could not run, or the result is invalid, 130 interrupted before
-anything was found.  Each command imports what it needs, so that ``--help`` loads neither
-NumPy nor wgpu.
+Arguments become settings here, and results become an exit status.  0: nothing was found.
+1: something was found.  2: wrong usage.  3: the command could not run, or its result is invalid.
+130: it was interrupted before anything was found.  Each command imports what it needs, so that
+``--help`` loads neither NumPy nor wgpu.
 """
 
 import argparse
@@ -39,9 +39,9 @@ _EPILOG = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.  Returns its exit status; argparse itself exits with 2 or 0."""
-    # A session that is ended early, by either signal, still reports what it found.  SIGINT stays
-    # ignored if it was ignored at the start, for example under nohup.
+    """Run one command, and return its exit status; ``--help`` and ``--version`` exit themselves."""
+    # SIGTERM now interrupts like SIGINT, so that a session which either of them ends still reports
+    # what it found.  SIGINT stays ignored if it was ignored at the start, for example under nohup.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))

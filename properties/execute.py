@@ -18,12 +18,11 @@ from gpusim.runtime import Stats
 from gpusim.trace import Trace
 from properties.clients import (
     BesideClient,
-    OwnThread,
     drive,
     keeps_to_program,
     other_policy,
     other_program,
-    runs_in_a_thread,
+    own_thread,
     tells_faults,
 )
 from properties.model.case import PLAIN, Case
@@ -36,11 +35,11 @@ from properties.targets.twins import with_twins
 
 
 class LeftBehind(Exception):
-    """A runtime is closed, and its device still holds buffers that it made."""
+    """A runtime was closed, and the device still holds buffers that the runtime made."""
 
 
 CHANGED = "changed after delivery"
-"""The late error of a read whose bytes changed between delivery and end."""
+"""The late error of a read whose bytes changed after it was delivered."""
 
 
 def execute(case: Case, factory: TargetFactory) -> Execution:
@@ -147,7 +146,7 @@ def run(
     DeviceFault, and as a crash otherwise.
 
     Raises:
-        InvalidKernel: ``target`` is an oracle, and the meaning of a kernel failed.
+        InvalidKernel: ``target`` is the reference, and the meaning of a kernel raised an error.
     """
     running = _Running(program, target, watch)
     while beside is not None and not running.is_over:
@@ -195,18 +194,19 @@ class _Running:
 
 
 class _Beside:
-    """A second runtime on the driver of ``target``, which runs another program in between.
+    """A second runtime on the driver of ``target``.
 
-    If the other program has an even number of ops, the second runtime is closed when that program
-    is over.  Otherwise it is closed after the program of the first runtime.  In some cases it has
-    another policy, and in some a thread of its own.
+    It runs another program, a step at a time, while the first runtime runs the program of the case.
+    In some cases it has another policy, and in some a thread of its own.  If its program has an
+    even number of ops, it is closed at the end of that, and else after the first runtime's program.
     """
 
     def __init__(self, case: Case, target: RuntimeTarget, limits: Limits) -> None:
         self._kernels = with_twins(target.kernels)
-        # Else the second runtime could meet a fault while an op of the first is under way.
+        # On a real device, or if faults are planned, the second runtime could meet a fault.  So
+        # there it takes no step while an op of the first runtime is under way.
         self._may_step = case.device.is_simulated and not case.device.shown_faults
-        self._thread = OwnThread() if self._may_step and runs_in_a_thread(case) else None
+        self._thread = own_thread(case) if self._may_step else None
         program, policy = other_program(case.program, self._kernels), other_policy(case)
         self._case = replace(case, program=program, policy=policy, client=PLAIN)
         self._limits = self._case.limits(limits)
@@ -222,7 +222,7 @@ class _Beside:
         return act() if self._thread is None else self._thread.do(act)
 
     def meet(self, client: BesideClient) -> None:
-        """Let the client of the first runtime know the second, if it may call it."""
+        """Give ``client`` the second runtime, and ``step`` if it may be called during an op."""
         known = self._target.runtime if self._thread is None else None
         client.meet(known, self.step if self._may_step else None)
 
@@ -234,10 +234,7 @@ class _Beside:
             self._do(self._end)
 
     def execution(self, trace: Trace) -> Execution:
-        """Finish the second program, close its runtime, and return what it has shown.
-
-        ``trace`` is that of both runtimes.
-        """
+        """Finish the second program, and close its runtime; ``trace`` is that of both."""
         self._do(self._running.finish)
         if self._history is None:
             self._do(self._end)
@@ -292,7 +289,7 @@ class _Recorder:
             if delivery is not None and isinstance(op, Read):
                 self._expect(op.result, delivery)
         except InvalidKernel:
-            # Only the oracle raises InvalidKernel; the target is not to blame.
+            # Only the reference raises InvalidKernel, so no target is to blame.
             raise
         except Exception as error:
             self._unmake(op)
@@ -314,7 +311,7 @@ class _Recorder:
             self._unmade.add(kind + getattr(op, field))
 
     def value(self, result: str) -> Outcome:
-        """The outcome of an accepted read at the end of the program, when it has its value."""
+        """The outcome of the accepted read ``result``; ask at the end, when it has its value."""
         return self._reads[result].outcome()
 
     def _expect(self, result: str, delivery: Delivery) -> None:
@@ -349,13 +346,17 @@ class _Value:
         self._first: Outcome | None = None
 
     def take(self) -> Outcome:
-        """The value when it was first asked for."""
+        """The value as it was when this was first called."""
         if self._first is None:
             self._first = self._ask()
         return self._first
 
     def outcome(self) -> Outcome:
-        """The value; CHANGED if it, or the object that held it, has changed since."""
+        """The first value, with the late error CHANGED if it has changed since.
+
+        It has changed if the delivery now gives another one, or if the object that the delivery
+        gave first now holds other bytes.
+        """
         first = self.take()
         kept_as_it_was = self._kept is None or bytes(self._kept) == first.data
         if kept_as_it_was and self._ask() == first:
@@ -374,7 +375,8 @@ class _Value:
 
 
 def name_of(error: Exception) -> str:
-    """The class of an exception in a history; a crash if the contract does not have it."""
+    """The name of the class of ``error`` in a history, marked as a crash if it is no class of the
+    contract."""
     if isinstance(error, Refused | DeviceFault):
         return type(error).__name__
     return CRASH + (error.name if isinstance(error, TargetRaised) else type(error).__name__)

@@ -23,7 +23,7 @@ The number on the first line is the version of this format.  Headers come in any
 once.  ``target`` and ``device`` are required.  ``policy`` is required if our own runtime was
 judged, since other targets follow none.  The lines of ``details`` follow its header, each behind a
 bar.  After the blank line comes the program in its text form.  A file of version 1 can be read as
-well: it names no target, and its header of the client is ``caller``.  Nothing here runs a program,
+well: it names no target, and ``caller`` is its word for ``client``.  Nothing here runs a program,
 loads what a file names, or says what a failure means.
 """
 
@@ -47,7 +47,8 @@ _BETWEEN = "; "
 _BAR = "|"
 """The first character of each line of the details."""
 _NO_FAULTS_BY_V1 = "without_faults"
-"""A transformation of version 1; it is ignored, since every replay checks it anyway."""
+"""A transformation that only files of version 1 name: the same program without faults.  It is
+ignored, since every replay tries that anyway."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +58,7 @@ class FindingFile:
     ``versions``: the versions of gpusim and wgpu with which it failed.  ``summary``: how it failed.
     ``kernels``: the module or .py file with the program's own kernels.  Each of the three
     is one line, or empty.  ``details``: the lines of an exception's message or traceback.
-    ``names_target`` is false for a file of version 1, which may have
-    failed on any target.
+    ``names_target`` is false for a file of version 1, whose program may have failed on any target.
     """
 
     case: Case
@@ -86,11 +86,6 @@ class FindingFile:
                     f"cannot keep a finding without a {header} because nothing could replay it "
                     f"(probably the {header}'s name was lost)"
                 )
-        if parse_policy(str(self.case.policy)) != self.case.policy:
-            raise ProgramError(
-                f"cannot keep policy {self.case.policy} because its text form means another policy "
-                "(probably a blank in its name)"
-            )
 
 
 def write(path: Path, finding: FindingFile) -> None:

@@ -118,7 +118,7 @@ class ContractMachine(RuleBasedStateMachine):
 
     @rule(buffer=live, at=_fractions, size=_fractions)
     def read(self, buffer: str, at: int, size: int) -> None:
-        """A read gives the value of this moment, however late it is delivered."""
+        """A read gives the value at the moment of its call, however late it is delivered."""
         self._read(buffer, self._offset(buffer, at), self._offset(buffer, size))
 
     @rule(target=freed, buffer=consumes(live))
@@ -196,7 +196,7 @@ class ContractMachine(RuleBasedStateMachine):
         assert self._delivered == list(range(len(self._delivered)))
 
     def teardown(self) -> None:
-        """At the end every live buffer has the right bytes, and every value is unchanged."""
+        """At the end every live buffer has the right bytes, and every read still has its value."""
         if not hasattr(self, "_target"):
             return
         try:
@@ -226,7 +226,10 @@ class ContractMachine(RuleBasedStateMachine):
         self._both(issue)
 
     def _both(self, act: Callable[[Adapter | Reference], object]) -> bool:
-        """Act on the oracle, then on the target; both raise the same class of error, or none."""
+        """Act on the oracle, then on the target; both must raise the same class of error, or none.
+
+        Returns whether none was raised.
+        """
         meant, shown = (_error_of(act, side) for side in self._sides())
         assert shown == meant, f"the target showed {shown}, the contract says {meant}"
         return meant is None
@@ -235,9 +238,9 @@ class ContractMachine(RuleBasedStateMachine):
         yield self._oracle
         yield self._target
 
-    def _offset(self, buffer: str, sixteenths: int) -> int:
-        """An offset from the start of a buffer to just past its end, in any alignment."""
-        return self._sizes[buffer] * sixteenths // 15
+    def _offset(self, buffer: str, fifteenths: int) -> int:
+        """The offset at so many fifteenths of a buffer; 16 of them lead past its end."""
+        return self._sizes[buffer] * fifteenths // 15
 
 
 def _replaying(side: Adapter | Reference) -> ReplayingAdapter | Reference:

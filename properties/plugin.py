@@ -25,7 +25,7 @@ _DEVICE, _SIMULATED, _BEST = "GPUSIM_DEVICE", "simulated", "best"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options."""
+    """Add the options of this plugin to those of pytest."""
     group = parser.getgroup("gpusim", "gpusim, the judge of batched GPU runtimes")
     for name, text in _OPTIONS.items():
         group.addoption(f"--gpusim-{name}", metavar="NAME", help=text)

@@ -10,8 +10,9 @@ until its first finding, and ``gpusim explain`` writes the page.
     DIR/pages/NN.html   the page
     DIR/answers.json    NN: the name, the family, the place, and what is wrong by its own docstring
 
-Nothing here finds or explains anything itself.  A mistake that is not found within the budget,
-whose finding passes by itself, or whose name would be told, is listed as passed over.  The next mistake drawn takes its number.
+Nothing here finds or explains anything itself.  A mistake is listed as passed over if it is not
+found within the budget, if its finding passes by itself, or if its name would be told.  The next
+mistake drawn takes its number.
 """
 
 import argparse

@@ -75,6 +75,7 @@ class Assembly(Handle):
             guard=self._guard,
             join=policy.join_reads,
             page_bytes=policy.staging_page_bytes,
+            wait_seconds=policy.wait_seconds,
         )
         self._debug = DebugModes.of(policy, self._reads, self._guard, self._done)
         self._replays = parts.replays(

@@ -7,7 +7,7 @@ so a stale handle reaches nothing.  No device is called here.
 from collections.abc import Iterator
 from itertools import count
 from operator import index
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Self
 
 from gpusim.errors import InvalidHandle, OutOfRange
 from gpusim.runtime.commands import DeviceBuffer, Range, new_tuple
@@ -67,17 +67,7 @@ class Buffer(Handle):
         Raises:
             OutOfRange: the offset or the size is no whole number.
         """
-        try:
-            if bool in (type(offset), type(size_bytes)):
-                raise TypeError
-            start = index(offset)
-            size = self.size_bytes - start if size_bytes is None else index(size_bytes)
-        except TypeError:
-            raise OutOfRange(
-                f"cannot take a part of {self!r} with offset={offset!r}, size_bytes={size_bytes!r} "
-                "because one is no whole number (probably a division that gave a float)"
-            ) from None
-        return BufferPart(self, int(start), int(size))
+        return BufferPart(self, offset, size_bytes)
 
     def __repr__(self) -> str:
         name = self.label or f"buffer {self.uid}"
@@ -90,12 +80,42 @@ class Buffer(Handle):
         )
 
 
-class BufferPart(NamedTuple):
-    """``size_bytes`` bytes of a buffer from ``offset``; made by ``Buffer.part``."""
-
+class _Place(NamedTuple):
     buffer: Buffer
     offset: int
     size_bytes: int
+
+
+class BufferPart(_Place):
+    """``size_bytes`` bytes of a buffer from ``offset``; made by ``Buffer.part``.
+
+    It equals no plain tuple, which must not find what was planned for a part.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, buffer: Buffer, offset: int, size_bytes: int | None = None) -> Self:
+        """A part; OutOfRange as ``Buffer.part``."""
+        try:
+            if bool in (type(offset), type(size_bytes)):
+                raise TypeError
+            start = index(offset)
+            size = buffer.size_bytes - start if size_bytes is None else index(size_bytes)
+        except TypeError:
+            raise OutOfRange(
+                f"cannot take a part of {buffer!r} with offset={offset!r}, "
+                f"size_bytes={size_bytes!r} because one is no whole number (probably a division "
+                "that gave a float)"
+            ) from None
+        return new_tuple(cls, (buffer, int(start), int(size)))
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is BufferPart and tuple.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
 
 
 Bound = Buffer | BufferPart

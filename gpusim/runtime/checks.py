@@ -5,6 +5,7 @@ Pure: they see arguments and limits only.  The runtime decides their order.
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import compress
+from math import inf
 from numbers import Real
 from operator import index
 from typing import Any
@@ -60,7 +61,11 @@ def seconds(what: str, value: float | None) -> float | None:
         return None
     # NumPy's numbers are real numbers too, and its bools are not.
     if isinstance(value, Real) and not isinstance(value, bool) and value >= 0:
-        return value if isinstance(value, int | float) else float(value)
+        try:
+            in_floats = float(value)
+        except OverflowError:
+            return inf
+        return value if isinstance(value, int | float) else in_floats
     raise OutOfRange(
         f"cannot {what} with timeout={short(value)} because that is no number of seconds from 0 "
         "on (probably None was meant, which waits as long as it takes)"

@@ -88,12 +88,14 @@ class BindGroup:
 class StagingMap:
     """A map of a staging buffer's first ``size_bytes`` bytes, which were not taken yet."""
 
-    __slots__ = ("buffer", "native", "size_bytes")
+    __slots__ = ("buffer", "is_given_up", "native", "size_bytes")
 
     def __init__(self, *, buffer: DeviceBuffer, size_bytes: int, native: Any) -> None:
         self.buffer = buffer
         self.size_bytes = size_bytes
         self.native = native
+        self.is_given_up = False
+        """Whether its reads have an error, so that nobody should wait for it any more."""
 
 
 class Range(NamedTuple):

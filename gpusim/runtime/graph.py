@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from gpusim.errors import InvalidCapture
+from gpusim.errors import InvalidCapture, InvalidHandle
 from gpusim.kernels import Kernel
 from gpusim.ops import Grid, Scalars
 from gpusim.runtime.buffers import Bound, Buffer, BufferPart, buffer_of
@@ -50,7 +50,13 @@ class DispatchCall(NamedTuple):
 def _over(bound: Bound, names: Mapping[Buffer, Buffer]) -> Bound:
     if isinstance(bound, BufferPart):
         return bound._replace(buffer=names[bound.buffer])
-    return names[bound]
+    other: Bound = names[bound]
+    if isinstance(other, BufferPart):
+        raise InvalidHandle(
+            f"cannot replay over a part of {other.buffer!r} in the place of {bound!r} because only "
+            "a buffer replaces a buffer (probably the part belongs into the capture)"
+        )
+    return other
 
 
 class CopyCall(NamedTuple):

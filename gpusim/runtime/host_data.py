@@ -17,8 +17,8 @@ from gpusim.kernels.kernel import NUMPY_DTYPES
 
 _FOREIGN = (">", "!")
 _NATIVE = "@=<"
-_TEXTS = ("u", "w")
-"""The formats of characters in a plain buffer."""
+_NO_NUMBERS = ("O", "u", "w")
+"""The formats of objects and characters in a plain buffer."""
 _WORD_BYTES = 4
 _HINTS = {
     "a": "np.asarray(..., dtype) of it was meant",
@@ -49,16 +49,28 @@ def plain_bytes(data: Any) -> memoryview:
             f"cannot write data of type {kind} because it has no plain bytes "
             f"(probably {_HINTS.get(kind, _HINTS['a'])})"
         ) from None
-    is_text = view.format.strip(_NATIVE) in _TEXTS
-    if view.format.startswith(_FOREIGN) or "O" in view.format or is_text:
-        raise InvalidData(
-            f"cannot write a buffer of format {view.format!r} because its elements are not this "
-            "machine's plain bytes (probably it needs a conversion)"
-        )
+    if view.format.startswith(_FOREIGN) or view.format.strip(_NATIVE) in _NO_NUMBERS:
+        raise _not_plain(view)
     dtype = _elements_of(view)
-    if dtype is not None:
-        _check_elements(dtype)
+    if dtype is None:
+        return _array_bytes(_records_of(view))
+    _check_elements(dtype)
     return view.cast("B") if view.c_contiguous and view.nbytes else memoryview(view.tobytes())
+
+
+def _not_plain(view: memoryview) -> InvalidData:
+    return InvalidData(
+        f"cannot write a buffer of format {view.format!r} because its elements are not this "
+        "machine's plain bytes (probably it needs a conversion)"
+    )
+
+
+def _records_of(view: memoryview) -> np.ndarray[Any, Any]:
+    """A buffer of a compound format as an array, so that each of its fields can be checked."""
+    try:
+        return np.asarray(view)
+    except (TypeError, ValueError):
+        raise _not_plain(view) from None
 
 
 def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
@@ -178,7 +190,7 @@ def _dtype_of(given: Any) -> np.dtype[Any]:
     try:
         named = NUMPY_DTYPES.get(given) if isinstance(given, str) else None  # type: ignore[call-overload]
         dtype: np.dtype[Any] = named or np.dtype(np.uint8 if given is None else given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError):
         raise InvalidData(
             f"cannot read as dtype={given!r} because NumPy knows no such type (probably np.uint32, "
             "np.int32 or np.float32 was meant)"

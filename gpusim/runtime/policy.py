@@ -119,9 +119,9 @@ class Policy:
     """Submit and wait for every dispatch, so that an error names the op that caused it."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
+        if not isinstance(self.name, str) or self.name.split() != [self.name]:
             raise ProgramError(
-                f"cannot make a policy with name={self.name!r} because a name is a word "
+                f"cannot make a policy with name={self.name!r} because a name is one word "
                 "(probably another argument was meant)"
             )
         object.__setattr__(self, "uniforms", _uniforms(self.uniforms))
@@ -254,7 +254,7 @@ def policy_of(policy: object) -> Policy:
 
 
 def parse_policy(text: str) -> Policy:
-    """Read what ``str(policy)`` wrote; ProgramError if a word is unknown."""
+    """Read what ``str(policy)`` wrote; ProgramError if a word is unknown or given twice."""
     if not text.split():
         raise ProgramError(
             f"cannot read a policy because it has no name (probably one of {', '.join(PRESETS)})"
@@ -269,6 +269,11 @@ def parse_policy(text: str) -> Policy:
             raise ProgramError(
                 f"cannot read policy {text!r} because {key!r} is no field of a policy "
                 f"(probably {probably})"
+            )
+        if key in values:
+            raise ProgramError(
+                f"cannot read policy {text!r} because it gives {key!r} twice (probably another "
+                "field was meant)"
             )
         values[key] = _value(key, word)
     base = PRESETS.get(name, Policy(name=name))

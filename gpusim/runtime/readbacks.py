@@ -9,12 +9,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault, DeviceLost, InternalError, InvalidData, MapFailed, Refused
+from gpusim.errors import DeviceFault, InternalError, InvalidData, MapFailed, Refused
 from gpusim.runtime import checks
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.commands import StagingMap
@@ -26,7 +27,6 @@ from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.staging import StagingPage, StagingPool
 
 _log = logging.getLogger("gpusim")
-_NOTHING = memoryview(b"")
 
 
 class Ticket(Handle):
@@ -160,30 +160,21 @@ def _call(callbacks: Sequence[Callable[[Ticket], object]], ticket: Ticket) -> No
             raise
 
 
+@dataclass(slots=True, eq=False)
 class Readback:
     """One pending read: ``size_bytes`` bytes from ``page_offset`` of its page.
 
     A read of no bytes has no page.
     """
 
-    __slots__ = ("destination", "error", "page", "page_offset", "size_bytes", "ticket")
-
-    def __init__(
-        self,
-        ticket: Ticket,
-        destination: Destination,
-        *,
-        page: StagingPage | None,
-        page_offset: int,
-        size_bytes: int,
-    ) -> None:
-        self.ticket = ticket
-        self.destination = destination
-        self.page = page
-        self.page_offset = page_offset
-        self.size_bytes = size_bytes
-        self.error: DeviceFault | None = None
-        """Why the value could not be made of the bytes that have arrived."""
+    ticket: Ticket
+    destination: Destination
+    _: KW_ONLY
+    page: StagingPage | None
+    page_offset: int
+    size_bytes: int
+    error: DeviceFault | None = None
+    """Why the value could not be made of the bytes that have arrived."""
 
     def value_in(self, data: memoryview) -> Any:
         """The value, copied from the bytes of its page; None, with ``error`` set, if that fails."""
@@ -231,8 +222,7 @@ class Readbacks:
             try:
                 page.mapping = self._driver.map(page.buffer, page.used_bytes)
             except DeviceFault as fault:
-                self.fail(page, fault)
-                self.unseen = self.unseen or fault
+                self._fail_untold(page, fault)
         if self._listened:
             self._loop_polls.start(self._poll_for_loop)
 
@@ -250,7 +240,8 @@ class Readbacks:
         """Give every read of ``page`` the error ``fault``; the page is never used again."""
         if page.error is None and not page.is_taken:
             page.error = fault
-            page.mapping = None
+            if page.mapping is not None:
+                page.mapping.is_given_up, page.mapping = True, None
             self._staging.discard(page.buffer)
             if self._listened:
                 self._loop_polls.start(self._poll_for_loop)
@@ -262,6 +253,13 @@ class Readbacks:
             if readback.page is not None:
                 self.fail(readback.page, fault)
             self._deliver(readback)
+
+    def give_up(self, fault: DeviceFault) -> None:
+        """Deliver every read; those that have not arrived by now get the error ``fault``."""
+        while self._deliver_arrived():
+            page = self._queue[0].page
+            if page is not None:
+                self.fail(page, fault)
 
     @property
     def last_ticket(self) -> Ticket | None:
@@ -325,8 +323,8 @@ class Readbacks:
             if page is not None and page.mapping is not None:
                 try:
                     await self._driver.wait_async(page.mapping)
-                except DeviceLost as fault:
-                    self.fail(page, fault)
+                except DeviceFault as fault:
+                    self._fail_untold(page, fault)
             if self._queue and self._queue[0] is readback:
                 self._deliver(readback)
 
@@ -343,9 +341,15 @@ class Readbacks:
             return True
         try:
             return self._driver.wait(page.mapping, seconds)
-        except DeviceLost as fault:
-            self.fail(page, fault)
+        except DeviceFault as fault:
+            self._fail_untold(page, fault)
             return True
+
+    def _fail_untold(self, page: StagingPage, fault: DeviceFault) -> None:
+        """``fail``; the next call raises the fault, since no call has."""
+        self.fail(page, fault)
+        if page.error is fault:
+            self.unseen = self.unseen or fault
 
     def _poll_for_loop(self) -> bool:
         """Poll; returns whether a callback still waits for a submitted read."""
@@ -360,7 +364,7 @@ class Readbacks:
     def _deliver(self, readback: Readback) -> None:
         """Take the bytes and settle the ticket; all state is consistent before callbacks run."""
         page = readback.page
-        value = readback.value_in(_NOTHING) if page is None else self._value(readback, page)
+        value = readback.value_in(memoryview(b"")) if page is None else self._value(readback, page)
         error = readback.error if page is None else page.error or readback.error
         self._queue.popleft()
         self._listened -= readback.ticket.has_callbacks
@@ -387,9 +391,8 @@ class Readbacks:
         """The value that ``receive`` makes of a page's bytes; None if the map failed."""
         try:
             value = self._driver.take(mapping, receive)
-        except (MapFailed, DeviceLost) as fault:
-            self.fail(page, fault)
-            self.unseen = self.unseen or fault
+        except DeviceFault as fault:
+            self._fail_untold(page, fault)
             return None
         page.mapping, page.is_taken = None, True
         self._staging.give_back(page.buffer)

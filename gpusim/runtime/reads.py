@@ -4,6 +4,7 @@ Nothing here maps, settles or delivers a read: ``readbacks`` does.
 """
 
 import asyncio
+from time import monotonic
 
 from gpusim.errors import DeviceFault, WaitTimedOut
 from gpusim.runtime import checks
@@ -35,6 +36,7 @@ class Reads:
         guard: Guard,
         join: bool,
         page_bytes: int,
+        wait_seconds: float | None,
     ) -> None:
         self._driver = driver
         self._recorder = recorder
@@ -43,6 +45,7 @@ class Reads:
         self._clock = clock
         self._guard = guard
         self._join = join
+        self._wait_seconds = wait_seconds
         self._page_bytes = words_up(page_bytes)
         self._fence_source: DeviceBuffer | None = None
 
@@ -126,27 +129,38 @@ class Reads:
     def finish(self, seconds: float | None) -> DeviceFault | None:
         """Submit, wait for and settle all that is left; gives a fault that no call has raised yet.
 
-        Reads that have not arrived after ``seconds`` fail.
+        That includes what done callbacks call meanwhile.  After ``seconds``, reads that have not
+        arrived fail, and every call is refused.
         """
+        seconds = self._wait_seconds if seconds is None else seconds
+        end = None if seconds is None else monotonic() + seconds
+        self._submit_last()
+        try:
+            while not self._driver.lost and self._readbacks.last_ticket is not None:
+                left = None if end is None else max(0.0, end - monotonic())
+                self._readbacks.settle_through(self._readbacks.last_ticket, left)
+                if not self._recorder.is_empty:
+                    self._submit_last()
+        except WaitTimedOut:
+            given_up = WaitTimedOut(
+                f"cannot finish the ops before a close because the device has not "
+                f"answered within {seconds} s (probably it hangs)"
+            )
+            self._guard.keep(given_up)
+            self._guard.is_open = False
+            self._readbacks.give_up(given_up)
+        self._guard.notice_loss()
+        self._readbacks.stop()
+        return None if self._driver.lost else self._readbacks.unseen
+
+    def _submit_last(self) -> None:
+        """Submit what is recorded, and a fence if one is needed; a fault is kept."""
         try:
             if not self._driver.lost:
                 self._recorder.submit(FlushReason.CLOSE)
                 self.goal_of_sync()
         except DeviceFault as fault:
             self._guard.keep(fault)
-        if not self._driver.lost and self._readbacks.last_ticket is not None:
-            try:
-                self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
-            except WaitTimedOut:
-                given_up = WaitTimedOut(
-                    f"cannot finish the ops before a close because the device has not "
-                    f"answered within {seconds} s (probably it hangs)"
-                )
-                self._guard.keep(given_up)
-                self._readbacks.fail_all(given_up)
-        self._guard.notice_loss()
-        self._readbacks.stop()
-        return None if self._driver.lost else self._readbacks.unseen
 
     def clear(self) -> list[DeviceBuffer]:
         """Drop the fence's buffer; the caller destroys it."""

@@ -5,7 +5,7 @@ the reads of one page.  It is unmapped and given back only after all their bytes
 buffer whose map failed is discarded, and never given back.
 """
 
-from gpusim.errors import DeviceFault
+from gpusim.errors import DeviceFault, MapFailed
 from gpusim.runtime.commands import DeviceBuffer, Role, StagingMap
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.stats import Counts
@@ -45,8 +45,17 @@ class StagingPage:
         return offset
 
     def keep(self, mapped: memoryview) -> None:
-        """Keep a copy of the page's bytes; each read takes its part of the copy."""
-        self.data = memoryview(bytes(mapped))
+        """Keep a copy of the page's bytes; each read takes its part of the copy.
+
+        MapFailed if the host has no memory for it.
+        """
+        try:
+            self.data = memoryview(bytes(mapped))
+        except MemoryError:
+            raise MapFailed(
+                f"cannot keep the {self.used_bytes} bytes of {self.reads} reads because the host "
+                "has no memory left (probably fewer of them at once will do)"
+            ) from None
 
     @property
     def is_recorded(self) -> bool:

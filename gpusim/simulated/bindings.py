@@ -15,6 +15,7 @@ from gpusim.simulated.state import DeviceState, next_uid
 
 _TYPES = ("buffer", "sampler", "texture", "storage_texture")
 _ENTRY_KEYS = ("binding", "visibility", "binding_array_size", *_TYPES, "external_texture")
+_BUFFER_BINDINGS = (dict, wgpu.BufferBinding)
 _BUFFER_KEYS = ("type", "has_dynamic_offset", "min_binding_size")
 _BUFFER_TYPES = ("uniform", "storage", "read-only-storage")
 _STAGES = wgpu.ShaderStage.VERTEX | wgpu.ShaderStage.FRAGMENT | wgpu.ShaderStage.COMPUTE
@@ -285,7 +286,7 @@ def _bind_entry(device: DeviceState, given: Any) -> Given:
         binding = unsigned(int(binding), 32)
     if isinstance(resource, GPUBuffer):
         buffer, offset, size = resource, 0, resource.size
-    elif isinstance(resource, dict):
+    elif isinstance(resource, _BUFFER_BINDINGS):
         buffer = resource["buffer"]
         offset = resource.get("offset", 0)
         size = resource.get("size")

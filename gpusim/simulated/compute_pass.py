@@ -23,6 +23,7 @@ from gpusim.wgsl.checks.orders import Order, numbered
 
 _INDIRECT = wgpu.BufferUsage.INDIRECT
 _INDIRECT_BYTES = 12
+_NO_OFFSETS: tuple[int, ...] = ()
 EncodedCommand = Callable[[], None]
 """The function that the queue calls when it reaches the command."""
 
@@ -159,16 +160,16 @@ class GPUComputePassEncoder(DebugGroups):
         self,
         index: int,
         bind_group: GPUBindGroup | None,
-        dynamic_offsets_data: Sequence[int] = (),
+        dynamic_offsets_data: Sequence[int] = _NO_OFFSETS,
         dynamic_offsets_data_start: int | None = None,
         dynamic_offsets_data_length: int | None = None,
     ) -> None:
         """Use ``bind_group`` for the dispatches that follow; None unsets it."""
         offsets: tuple[int, ...] = ()
-        if dynamic_offsets_data != () or dynamic_offsets_data_start is not None:
-            offsets = _offsets(
-                dynamic_offsets_data, dynamic_offsets_data_start, dynamic_offsets_data_length
-            )
+        start, length = dynamic_offsets_data_start, dynamic_offsets_data_length
+        # An array is neither true nor false, so the usual value is told by its identity.
+        if dynamic_offsets_data is not _NO_OFFSETS or start is not None or length is not None:
+            offsets = _offsets(dynamic_offsets_data, start, length)
         if type(index) is not int or index < 0:
             index = unsigned(index, 32)
         if bind_group is None and not self._device.profile.unsets_bind_groups:

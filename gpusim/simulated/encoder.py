@@ -94,8 +94,9 @@ class GPUCommandEncoder(PassOwner):
             raise TypeError("copy_buffer_to_buffer() source must be a GPUBuffer.")
         if not isinstance(destination, GPUBuffer):
             raise TypeError("copy_buffer_to_buffer() destination must be a GPUBuffer.")
-        source_offset, destination_offset = unsigned(source_offset), unsigned(destination_offset)
-        size = None if size is None else unsigned(size)
+        source_offset = unsigned(int(source_offset))
+        destination_offset = unsigned(int(destination_offset))
+        size = None if size is None else unsigned(int(size))
         doing = "copy between buffers"
         if not self._check_open(doing):
             return

@@ -141,11 +141,12 @@ def make_pipeline(device: DeviceState, label: str, layout: Any, compute: Any) ->
         raise TypeError(
             "create_compute_pipeline() 'layout' arg must be a GPUPipelineLayout or 'auto'"
         )
+    constants = _constants(compute.get("constants"))
     parts = (module,) if layout == "auto" else (module, layout)
     if any(part._device.home is not device.home for part in parts):
         raise invalid(doing, "its parts are another device's", "two devices are mixed up")
     name = _entry_point(module.module, compute.get("entry_point"), doing)
-    entry = _entry(module.module, name, compute.get("constants") or {}, doing)
+    entry = _entry(module.module, name, constants, doing)
     _check_size(device, entry, doing)
     if device.checks is not None:
         entry = checked(entry, device.checks, module.module.text)
@@ -170,6 +171,17 @@ def _entry_point(module: Module, wanted: Any, doing: str) -> str:
         shown = " or ".join(repr(name) for name in names) or "another stage"
         raise invalid(doing, f"its module has no entry point {wanted!r}", f"{shown} was meant")
     return str(wanted)
+
+
+def _constants(given: Any) -> Mapping[Any, float]:
+    """The constants as given; AssertionError, wgpu-py's class, for another key or value."""
+    for key, value in (given or {}).items():
+        if not isinstance(key, str | int) or not isinstance(value, int | float):
+            raise AssertionError(
+                f"cannot set constant {key!r} to {value!r} because a constant is a number of "
+                "Python's (probably float() of it was meant)"
+            )
+    return given or {}
 
 
 def _entry(module: Module, name: str, constants: Mapping[Any, float], doing: str) -> Entry:

@@ -172,7 +172,9 @@ def _bytes_of(data: Any) -> memoryview:
     view = memoryview(data)
     if not view.contiguous:
         raise ValueError("The given data is not contiguous")
-    return view.cast("B")
+    if not view.c_contiguous:
+        raise BufferError("The given data is not contiguous in the order of C")
+    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def _write_refusal(device: DeviceState, buffer: GPUBuffer, start: int, length: int) -> str:

@@ -2,8 +2,8 @@
 
 The lanes of a block have numbers in a row: lane k of workgroup w has number S * w + k, where S is
 the size of a workgroup.  If an index is a step times this number plus a value that all lanes share,
-the access is a slice of memory.  If a condition bounds this number, its branch is a shorter range
-of lanes.
+the access is a slice of memory.  If a condition bounds this number, the lanes for which it holds
+are a row as well.
 
 u32 and i32 add and multiply modulo 2^32, like these polynomials, so a polynomial always has the
 value of its expression.  An atom is a piece of Python that all lanes share, or WORKGROUP (w), LOCAL
@@ -64,7 +64,10 @@ def multiply(left: Polynomial, right: Polynomial) -> Polynomial | None:
 
 
 def linear_workgroup(x_count: str, y_count: str) -> Polynomial:
-    """The number of a workgroup in a grid, x fastest."""
+    """The number of a workgroup in its grid, where X counts fastest, as a polynomial of X, Y and Z.
+
+    ``x_count`` and ``y_count`` name the numbers of workgroups on these axes of the grid.
+    """
     plane = tuple(sorted((Z, x_count, y_count)))
     return {plane: 1, tuple(sorted((Y, x_count))): 1, (X,): 1}
 

@@ -27,13 +27,13 @@ class _Reach:
 
 
 class Aliases:
-    """Finds the wrong calls of functions, and keeps the result for each function."""
+    """Finds the wrong calls in the bodies of functions, and keeps the result for each function."""
 
     def __init__(self) -> None:
         self._known: dict[Function, _Reach] = {}
 
     def wrong_call(self, function: Function) -> Place | None:
-        """The first wrong call in a function's own body."""
+        """Where the first wrong call in a function's own body stands; None if there is none."""
         return self._reach(function).wrong
 
     def _reach(self, function: Function) -> _Reach:
@@ -44,7 +44,10 @@ class Aliases:
         return found
 
     def called(self, made: typed.Invoke, roots: list[Symbol | None], caller: _Reach) -> None:
-        """Add to ``caller`` what a call reads and writes; ``roots`` has each argument's root."""
+        """Add to ``caller`` what the call ``made`` reads and writes, and its place if it is wrong.
+
+        ``roots`` has the root of each argument that is a pointer, and None for the others.
+        """
         reach = self._reach(made.function)
         own = made.function.parameters
         for symbols, there in ((caller.reads, reach.reads), (caller.writes, reach.writes)):

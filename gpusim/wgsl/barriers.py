@@ -1,4 +1,4 @@
-"""Which barriers some invocations of a workgroup may miss.
+"""Finds the barriers that some invocations of a workgroup may miss.
 
 Each function becomes a graph.  A node is a claim: that all invocations of a workgroup come to a
 point of the text, or that a value is the same in all.  An edge leads from a claim to another claim
@@ -10,9 +10,9 @@ A vector, array or struct is one value.  Unreachable statements are left out.
 
 Source: WGSL specification, 15.2 "Uniformity" and 9.9 "Statements Behavior Analysis".  In five
 places the specification's tables are weaker than its own rule of soundness.  This file follows Tint
-there: the result of an atomic varies; of a pointer argument the value and the contents count; a
-write through a pointer also needs the place of the call; a break-if passes on the values of the
-variables; the writes of a call count already in the rest of its statement.
+there: the result of an atomic varies; a pointer argument counts with its value and its contents; a
+callee's write through a pointer also needs the claim at the place of the call; a break-if passes on
+the values of the variables; what a call writes counts already in the rest of its statement.
 """
 
 from collections.abc import Iterable
@@ -48,8 +48,8 @@ Values = dict[Symbol, Node]
 class Tags:
     """What callers have to know of a function, by the numbers of its inputs.
 
-    Its inputs are claims: about the place of the call, the value of each argument, what each
-    argument points to, and last VARIES.
+    Its inputs are claims: one about the place of the call, one about the value of each argument,
+    one about the contents of each (what it points to), and last VARIES.
     """
 
     demands: dict[int, Place]
@@ -57,7 +57,7 @@ class Tags:
     result: tuple[int, ...]
     """The inputs that the result needs."""
     left: tuple[tuple[int, ...], ...]
-    """For each parameter, the inputs that its contents need after a call."""
+    """For each parameter, the inputs that the claim about its contents needs after a call."""
     missed: Place | None
 
 
@@ -109,7 +109,7 @@ def _reach(start: Node) -> set[Node]:
 
 @dataclass(slots=True, kw_only=True)
 class _Target:
-    """A loop or switch: the values at its breaks and, in a loop, at its continues."""
+    """The values of the variables at the breaks of a loop or switch, and at a loop's continues."""
 
     breaks: list[Values] = field(default_factory=list)
     continues: list[Values] | None = None
@@ -126,7 +126,7 @@ class _Graph:
         self._given, contents = self._inputs[1 : 1 + count], self._inputs[1 + count : -1]
         self._result = Node()
         self._left = [Node() for _ in self._own]
-        """What each pointer's contents need when the function ends."""
+        """The claims about the contents of the parameters when the function ends."""
         self._required: list[tuple[Node, Place]] = []
         self._pointers: dict[Symbol, View] = {}
         self._targets: list[_Target] = []
@@ -334,14 +334,14 @@ class _Graph:
         return replace(view, full=False)
 
     def _address(self, at: Node, view: View) -> Node:
-        """The value of a pointer itself."""
+        """The claim that a pointer itself has the same value in all invocations."""
         node = Node([at, *view.indices])
         if view.root in self._own:
             node.needs.append(self._given[self._own.index(view.root)])
         return node
 
     def _loaded(self, at: Node, view: View) -> Node:
-        """The value in a place."""
+        """The claim that the value in a place is the same in all invocations."""
         node = self._address(at, view)
         if _is_local(view.root):
             node.needs.append(self._values[view.root])
@@ -386,7 +386,7 @@ def _joined(before: Values, ways: list[Values]) -> Values:
 
 
 def _is_local(symbol: Symbol) -> bool:
-    """Whether the contents are tracked: in a variable of a function, or behind a pointer to one."""
+    """Whether a symbol's contents are tracked: it is a variable of a function, or points to one."""
     if isinstance(symbol.type, Pointer):
         return symbol.type.space == "function"
     return symbol.space == "function"

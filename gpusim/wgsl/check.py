@@ -70,7 +70,9 @@ class Checked:
 
 
 def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Checked:
-    """The typed form of a text; ``overrides`` has values by name or number.
+    """The typed form of a text; ``overrides`` has the values that a pipeline sets.
+
+    Their keys are those of ``override_key``: an override's number, or its name if it has none.
 
     Raises:
         ShaderError: something in the text is forbidden, or not supported.

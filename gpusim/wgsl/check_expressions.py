@@ -44,7 +44,7 @@ class Expressions(Constructors):
         return made
 
     def value(self, node: Expression) -> Expr:
-        """The typed form of an expression as a value."""
+        """The typed form of an expression; of a reference, the value to which it refers."""
         return self.loaded(self.expression(node))
 
     def _literal(self, node: syntax.Literal) -> Expr:
@@ -98,7 +98,7 @@ class Expressions(Constructors):
         return self.apply(name, [operand], node.place)
 
     def _check_addressable(self, made: Expr) -> None:
-        """Raise if a component of a vector is named, which has no address."""
+        """Raise if ``made`` names a component of a vector, since components have no address."""
         if isinstance(made, typed.PartOf | typed.ElementOf):
             base = made.base.type
             if isinstance(base, Pointer) and isinstance(base.of, Vector):
@@ -114,7 +114,7 @@ class Expressions(Constructors):
         return self.apply(node.sign, [left, right], node.place)
 
     def apply(self, name: str, operands: list[Expr], place: Place) -> Expr:
-        """A built-in function or operator on its operands."""
+        """Apply the built-in function or operator ``name``; constants are computed at once."""
         function = FUNCTIONS[name]
         if len(operands) != function.count:
             self.fail(f"{name} takes {function.count} arguments, not {len(operands)}", place)
@@ -143,7 +143,7 @@ class Expressions(Constructors):
         return self.folded(made)
 
     def _concrete(self, name: str, operands: list[Expr], found: Resolved) -> Resolved:
-        """The overload for the concrete types of the operands in a run."""
+        """The overload for an operation in a run, where abstract operands take concrete types."""
         if not any(is_abstract(kind) for kind in found.operands if not isinstance(kind, Pointer)):
             return found
         kinds = [concrete(kind) for kind in found.operands]
@@ -178,7 +178,8 @@ class Expressions(Constructors):
             count = kind.count if isinstance(kind, Array) else len(parts_of(kind))
             bound = index.stage == CONST and not getattr(kind, "count_name", "")
             if index.value < 0 or (count is not None and bound and index.value >= count):
-                self.fail(f"the index {index.value} is not below {count}", node.index.place)
+                because = "is negative" if index.value < 0 else f"is not below {count}"
+                self.fail(f"the index {index.value} {because}", node.index.place)
             return self.part(base, int(index.value), of, node.place, of_constant=bound)
         result: Type = of
         index = self.settled(index)
@@ -196,7 +197,7 @@ class Expressions(Constructors):
         )
 
     def _pointee(self, made: Expr) -> Expr:
-        """A pointer before ``.`` or ``[`` stands for what it points to."""
+        """What stands before ``.`` or ``[``; of a pointer, a reference to where it points."""
         kind = made.type
         if isinstance(kind, Pointer) and not kind.is_reference:
             reference = Pointer(kind.space, kind.of, kind.access, True)
@@ -208,7 +209,10 @@ class Expressions(Constructors):
     def part(
         self, base: Expr, number: int, of: Type, place: Place, *, of_constant: bool = True
     ) -> Expr:
-        """A part by its number."""
+        """The part of ``base`` with this number, of type ``of``.
+
+        With ``of_constant``, the part of a constant is a constant as well.
+        """
         if isinstance(base, Constant) and of_constant:
             return Constant(type=of, place=place, stage=base.stage, value=base.value[number])
         kind: Type = of

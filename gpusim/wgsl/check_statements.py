@@ -239,7 +239,8 @@ class Statements(Expressions):
             for each in case:
                 value = None if each is None else self._case(each, kind)
                 if value in seen:
-                    self.fail(f"the case {value} occurs twice", clause.place)
+                    what = "default" if value is None else f"case {value}"
+                    self.fail(f"the {what} occurs twice", clause.place)
                 seen.append(value)
                 values.append(value)
             made, ends = self._inner(clause.body)

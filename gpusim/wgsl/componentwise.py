@@ -1,7 +1,8 @@
 """Operations on values component by component, and building blocks of the built-in functions.
 
-A value here is a scalar expression, or a tuple of its parts' values.  A Builder makes operations; a
-builder that folds constants computes the results at once.
+The value of a scalar type is a scalar expression here; that of a composite is the tuple of the
+values of its parts.  A Builder makes operations; a builder that folds constants computes the
+results at once.
 """
 
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ def number_of(b: Builder, value: float, kind: str) -> Scalar:
 
 
 def joined(b: Builder, kind: str, name: str, parts: Sequence[Scalar]) -> Scalar:
-    """Scalars joined by an operation, from the first on."""
+    """The scalars ``parts``, joined from left to right by the operation ``name``."""
     total = parts[0]
     for part in parts[1:]:
         total = b.op(kind, name, total, part)
@@ -97,7 +98,7 @@ def joined(b: Builder, kind: str, name: str, parts: Sequence[Scalar]) -> Scalar:
 
 
 def dot_product(b: Builder, left: Value, right: Value) -> Scalar:
-    """The sum of products."""
+    """The sum of the products of the components of ``left`` with those of ``right``, in order."""
     kind = left[0].type
     pairs = zip(left, right, strict=True)
     return joined(b, kind, "add", [b.op(kind, "mul", one, other) for one, other in pairs])

@@ -1,7 +1,7 @@
 """Turns expressions into values: loads, conversions to the wanted type, and constants.
 
-Constants are computed here at once: ``expand``, which makes the operations of a run, computes them
-if its builder is a ``Folder``.
+An operation on constants is computed here at once.  ``expand`` splits it into scalar operations, as
+it does for operations in a run; the ``Folder`` that ``expand`` is given here computes each of them.
 Source: WGSL specification, 6.1.2 "Conversion Rank", 6.4.4 "Load Rule", 8.1 "Early Evaluation".
 """
 
@@ -24,7 +24,7 @@ from gpusim.wgsl.types import (
 
 
 class Folder:
-    """A builder that computes constants.
+    """What ``expand`` builds operations with if all operands are constants: it computes each one.
 
     A value that WGSL forbids is an error at ``place``; without a place it is kept.
     """
@@ -33,7 +33,7 @@ class Folder:
         self._place = place
 
     def op(self, kind: str, name: str, *operands: Scalar) -> Scalar:
-        """The constant."""
+        """The constant that the operation gives."""
         known = tuple(each for each in operands if isinstance(each, Const))
         assert len(known) == len(operands)
         return fold(name, kind, known, self._place)
@@ -52,7 +52,7 @@ class Conversions(Names):
     """Makes values of expressions."""
 
     def value(self, node: Expression) -> Expr:
-        """The typed form of an expression as a value."""
+        """The typed form of an expression; of a reference, the value to which it refers."""
         raise NotImplementedError
 
     def loaded(self, made: Expr) -> Expr:

@@ -1,8 +1,9 @@
 """Writes statements as the Python of one entry point, over blocks of whole workgroups.
 
-The text is a function ``make(**memories)`` that returns ``run(x, y, z)``.  If only some lanes take
-a branch, they get a frame of their own (``frames.py``).  If both sides of a branch cost less than a
-frame, all lanes compute both, and the values are blended.
+The text is a function ``make``, which takes the bytes of each memory that is bound and returns
+``run(x, y, z)``.  If only some lanes take a branch, they get a frame of their own (``frames.py``).
+If both sides of a branch together cost less than a frame, all lanes compute both, and the values
+are blended.
 """
 
 from typing import Any
@@ -42,7 +43,7 @@ class Writer(GuardWriter):
     """Writes statements."""
 
     def statement(self, statement: Statement) -> None:
-        """One statement."""
+        """Write one statement."""
         form: Any = _FORMS[type(statement)]
         form(self, statement)
 
@@ -76,9 +77,10 @@ class Writer(GuardWriter):
         self.lines.append(f"{name} = {code}")
 
     def _row(self, variable: Variable) -> str | None:
-        """The Python of a variable that is linear in the lane, as a row of numbers.
+        """Python that computes a variable's values from the row of the lanes' numbers.
 
-        None for other variables, and if the lanes are in no row.
+        None if the lanes are in no row, or if the variable is not a fixed u32 that is linear in the
+        lane's number.
         """
         polynomial = self.polynomials.get(variable)
         if not self.frame.in_row or not variable.fixed or polynomial is None:
@@ -96,11 +98,15 @@ class Writer(GuardWriter):
         return f"({name} + ({affine.python_of(found.rest)} & 0xffffffff))" if found.rest else name
 
     def kept(self, value: Scalar) -> affine.Polynomial | None:
-        """The polynomial of an expression whose value never changes; None for others."""
+        """The polynomial of an expression; None if it has none or may change its value later."""
         return None if _changes(value) else self.polynomial(value)
 
     def _named(self, value: Scalar) -> affine.Polynomial | None:
-        """The polynomial of a varying value; a shared part that may change gets a name."""
+        """The polynomial that a varying value has now, or None.
+
+        The part that all lanes share is computed here, into a Python variable of its own, if the
+        value may change later or if that part is more than names and numbers.
+        """
         found = self.polynomial(value)
         if found is None:
             return None

@@ -36,9 +36,12 @@ class ExpressionWriter(IndexWriter):
         self.constants: dict[str, Any] = {}
         self.floats = False
         self.owner: Variable | None = None
-        """The fixed variable whose value is being written."""
+        """The fixed variable whose expression is written as Python now; None if there is none."""
         self.readers: dict[Variable, dict[Variable | None, None]] = {}
-        """For each variable, the fixed variables whose values read it, or None for a statement."""
+        """What reads each variable: the fixed variables in whose values it is, and None.
+
+        None stands for everything else that reads it.
+        """
         self.unneeded: dict[Variable, None] = {}
         """Fixed variables that nobody needs, among them results of atomics."""
         self.asks = False
@@ -50,7 +53,7 @@ class ExpressionWriter(IndexWriter):
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
         self.once: dict[str, str] = {}
-        """What is read only once for a grid, by name."""
+        """The Python of values that are computed once for a grid, before its blocks, by name."""
         self.shares = False
         """Whether blocks have whole workgroups, since their invocations share memory or wait."""
 
@@ -103,7 +106,7 @@ class ExpressionWriter(IndexWriter):
         return row_of(value.name, of).many.format(*operands)
 
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
-        """An expression whose result goes into ``target``, the existing array of ``of``.
+        """Python that computes a value into ``target``, the existing array of ``of``.
 
         None if no single ufunc computes the result.
         """
@@ -208,9 +211,10 @@ class ExpressionWriter(IndexWriter):
         return f"({whole})"
 
     def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
-        """The start of a conditional expression: the slice of a row of lanes, if it exists.
+        """Python to stand before a call of ``load``: a slice, ``if`` its elements exist, ``else``.
 
-        Empty if the index is not the lane's number.  A slice is cheaper than a call.
+        A slice is cheaper than a call.  The Python is empty if the index is not the lane's number,
+        or if the lanes are in no row.
         """
         counted = self.counted(address, kind)
         if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
@@ -220,7 +224,10 @@ class ExpressionWriter(IndexWriter):
         return f"{array}[{first}:{end}] if {end} <= len({array}) else "
 
     def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """The name of a slice with an element for each lane; None if it may reach past the end."""
+        """The name of a slice with an element for each lane.
+
+        None if the elements are no slice, or if it may reach past the end.
+        """
         frame = self.frame
         counted = self.counted(address, kind)
         if counted is None or not frame.in_row:
@@ -258,9 +265,10 @@ def _reads(value: Scalar, of: Memory | Variable) -> bool:
 
 
 def may_alias(value: Scalar, *, changes: bool) -> bool:
-    """Whether the array of an expression may be that of a variable or a memory that changes.
+    """Whether a variable must take a copy of the array that an expression gives.
 
-    ``changes``: whether the variable that takes the array is later changed in place.
+    It must if another variable or a memory may have the same array, and either of the two is
+    changed in place later.  ``changes``: whether the variable that takes the array is.
     """
     if isinstance(value, Op):
         if value.name.startswith("bits_") or value.name == "abs":

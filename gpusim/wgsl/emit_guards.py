@@ -42,7 +42,10 @@ class GuardWriter(LoopWriter):
         return True
 
     def _box(self, condition: Scalar, body: list[Statement]) -> bool:
-        """Write a branch as a box; False if its condition makes none, or groups are not whole."""
+        """Write a branch as a box; False if its condition makes none.
+
+        False as well if the lanes of the current frame may not be whole workgroups.
+        """
         compared = _compared(condition)
         if compared is None or self.frame.parent is not None or not self.shares:
             return False
@@ -133,7 +136,10 @@ _MIRRORED = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le", "eq": "eq"}
 
 
 def _compared(condition: Scalar) -> tuple[str, Scalar, Scalar] | None:
-    """A comparison's name, its varying side, and its shared side; None for other conditions."""
+    """Reads a condition as ``varying < shared``, ``<=`` or ``==``; the sides may be exchanged.
+
+    Returns the operation's name, the varying side and the shared side; None for other conditions.
+    """
     if not isinstance(condition, Op) or condition.name not in _MIRRORED:
         return None
     left, right = condition.operands

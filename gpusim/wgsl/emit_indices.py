@@ -51,7 +51,7 @@ class IndexWriter:
         return self.views.setdefault((memory, kind), f"{memory}_{kind}")
 
     def polynomial(self, value: Scalar) -> Polynomial | None:
-        """An integer expression as a polynomial."""
+        """An integer expression as a polynomial; None if it has no such form."""
         if isinstance(value, Const):
             return affine.constant(int(value.value))
         if value.type not in ("u32", "i32"):
@@ -87,7 +87,7 @@ class IndexWriter:
         return affine.add(left, right, _RING[value.name])
 
     def polynomial_of(self, address: Address, kind: str) -> Polynomial | None:
-        """The index of an element, as a polynomial."""
+        """The index of an element as a polynomial; None if it has no such form."""
         unit = unit_of(kind)
         total: Polynomial | None = affine.constant(address.constant // unit)
         for stride, index in address.terms:
@@ -101,7 +101,7 @@ class IndexWriter:
         return total
 
     def counted(self, address: Address, kind: str) -> affine.Affine | None:
-        """An index that is linear in the lane, with a step; None for others."""
+        """The linear form of an index whose step is not 0; None for any other index."""
         total = self.polynomial_of(address, kind)
         if total is None:
             return None
@@ -109,7 +109,7 @@ class IndexWriter:
         return found if found is not None and found.step else None
 
     def lanes_of(self, value: Scalar) -> affine.Affine | None:
-        """An expression that is linear in the lane; None for others."""
+        """The linear form of an expression; None if it is not linear in the lane's number."""
         total = self.polynomial(value)
         return None if total is None else affine.affine(total, self.size, self.linear)
 
@@ -119,7 +119,7 @@ class IndexWriter:
         return found.rest if found is not None and found.step == 1 else None
 
     def span_of(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """Where the elements of the lanes are, if the index is linear in the lane."""
+        """Python that finds where the lanes' elements are; None if the index is not linear."""
         counted = self.counted(address, kind)
         if counted is None:
             return None
@@ -128,7 +128,7 @@ class IndexWriter:
         return f"span({start}, {counted.step}, {rest}, {self.frame.count}, {size})"
 
     def clamped(self, memory: Memory, address: Address, kind: str) -> str | None:
-        """Where the elements of the lanes are, if the index is linear except for clamps."""
+        """Like ``span_of`` for an index that is linear except for clamps; None for others."""
         if len(address.terms) != 1 or address.constant or address.terms[0][0] != unit_of(kind):
             return None
         found = self._between(address.terms[0][1]) if self.frame.in_row else None
@@ -140,8 +140,11 @@ class IndexWriter:
         return f"clamped({row}, {rest}, {size}, ({bounds})) or {code}"
 
     def _between(self, value: Scalar) -> tuple[affine.Affine, str, str] | None:
-        """A value that is linear in the lane except for clamps: the linear form, the clamps (each a
-        rest, its least and its most value), and the Python of the value; None for others."""
+        """Takes apart a value that is linear in the lane's number except for clamps.
+
+        Returns the linear form, the Python of the clamps (each has the rest of what is clamped, and
+        the least and the most value), and the Python of the value; None for any other value.
+        """
         found = self.lanes_of(value)
         if found is None and isinstance(value, Get) and value.variable in self.values:
             return self._between(self.values[value.variable])

@@ -14,16 +14,16 @@ class LoopWriter(WorkgroupWriter):
     """Writes loops; a subclass writes other statements."""
 
     def statement(self, statement: Statement) -> None:
-        """One statement."""
+        """Write one statement."""
         raise NotImplementedError
 
     def statements(self, body: list[Statement]) -> None:
-        """Statements in order."""
+        """Write statements in order."""
         for statement in body:
             self.statement(statement)
 
     def inside(self, body: list[Statement]) -> Lines:
-        """Statements as lines of their own, in the same frame."""
+        """Write statements to a list of lines of their own, in the same frame, and return it."""
         outer, self.lines = self.lines, []
         slices, self.frame.slices = self.frame.slices, dict(self.frame.slices)
         self.statements(body)

@@ -1,8 +1,8 @@
 """Writes how lanes reach workgroup memory: all by steps along axes, or each by its own index.
 
-If all lanes of a block are together, and an index is a step along each axis of the workgroup plus a
-value that all lanes share, a NumPy view with these steps takes the place of indices.  Otherwise the
-part of an index that never changes is computed once for each block.
+A NumPy view takes the place of indices if an index is a step along each axis of the workgroup plus
+a value that all lanes share, and if all lanes of a block, or those of a box, reach the memory
+together.  Otherwise the part of an index that never changes is computed once for each block.
 """
 
 from gpusim.wgsl import affine
@@ -36,17 +36,18 @@ class WorkgroupWriter(ExpressionWriter):
         self.lines.append(f"store_at({array}, {where}, {code})")
 
     def _is_whole(self, memory: Memory, address: Address, kind: str) -> bool:
-        """Whether each lane has the element of its number, and the memory has no others."""
+        """Whether lane k of each workgroup reaches element k, and there are no other elements."""
         is_own = self.polynomial_of(address, kind) == affine.atom(affine.LOCAL)
         return is_own and memory.size // unit_of(kind) == self.size
 
     def _steps_of(
         self, memory: Memory, address: Address, kind: str
     ) -> tuple[list[tuple[int, int]], str] | None:
-        """How lanes step through a memory: the most lanes and the step of each axis, and Python.
+        """How lanes step through a memory: an entry for each axis, z first, and Python.
 
-        The Python has the number of workgroups, the elements of each, the first lane's index, and
-        the axes.  None if lanes take no such steps, or may step outside the memory.
+        An entry is the most lanes that the axis can have, and the step in elements.  The Python is
+        the arguments that ``spread`` takes after the memory.  None if lanes take no such steps, or
+        may step outside the memory.
         """
         total, box = self.polynomial_of(address, kind), self.frame.box
         found = None if total is None else affine.steps(total, self.sizes)
@@ -76,7 +77,10 @@ class WorkgroupWriter(ExpressionWriter):
         return f"({base} + {row})" if row else base
 
     def _place(self, memory: Memory, address: Address, kind: str) -> tuple[str, str]:
-        """The index of each lane in two parts: its own, and one that all lanes share or ``""``."""
+        """Two summands of each lane's index: one of its own, and one that all lanes share.
+
+        The second is ``""`` if there is none.
+        """
         units = memory.size // unit_of(kind)
         if self._is_whole(memory, address, kind):
             return self.frame.read(self.lane), ""
@@ -97,7 +101,10 @@ class WorkgroupWriter(ExpressionWriter):
         return isinstance(index, Get) and index.variable in self.built_ins
 
     def _base(self, units: int, terms: list[tuple[int, Scalar]], kind: str) -> Variable:
-        """Where the memory of each lane's workgroup begins, plus terms that never change."""
+        """The variable that has the index where the memory of each lane's workgroup begins.
+
+        The values of ``terms``, which never change, are added to it.
+        """
         unit = unit_of(kind)
         factors = tuple(
             (index.variable, stride // unit) for stride, index in terms if isinstance(index, Get)
@@ -117,7 +124,7 @@ class WorkgroupWriter(ExpressionWriter):
 
 
 def _apart(axes: list[tuple[int, int]]) -> bool:
-    """Whether no two lanes of a workgroup meet."""
+    """Whether no two lanes of a workgroup that step so along the axes can reach one element."""
     reach = 0
     for step, size in sorted((step, size) for size, step in axes if size > 1):
         if step <= reach:

@@ -32,7 +32,7 @@ def without_exits(body: list[Statement]) -> list[Statement]:
 
 
 def _exits(statement: Statement) -> dict[Target, None]:
-    """What a statement may exit, other than itself."""
+    """The labels and loops around a statement that it may exit."""
     found: dict[Target, None] = {}
     if isinstance(statement, Exit):
         found[statement.target] = None
@@ -128,7 +128,7 @@ class _Cleaner:
         return Loop([*self._unset_flag(loop), *body], loop.owned)
 
     def _in_loop(self, loop: Loop, statement: Statement, body: list[Statement]) -> None:
-        """One statement directly inside a loop."""
+        """Add to ``body`` what replaces ``statement``, which is directly inside ``loop``."""
         if isinstance(statement, Exit) and statement.target is loop:
             body.append(Leave(Const("bool", True)))
             return

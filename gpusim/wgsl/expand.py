@@ -1,8 +1,8 @@
 """The meaning of the built-in functions, in scalar operations.
 
-The same lines serve constants and runs (``componentwise.py``).  Functions on bits, and packing, are
-in ``expand_bits.py``.  The types of operands are in ``functions.py``, and the arithmetic itself is
-in ``operations.py``.
+The functions here serve constants and runs; only the Builder differs (``componentwise.py``).
+Functions on bits, and packing, are in ``expand_bits.py``.  The types of operands are in
+``functions.py``, and the arithmetic itself is in ``operations.py``.
 Source: WGSL specification, 17 "Built-in Functions".
 """
 

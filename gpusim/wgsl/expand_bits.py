@@ -23,7 +23,7 @@ from gpusim.wgsl.types import scalar_name
 
 
 def _field(b: Builder, offset: Scalar, count: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-    """Offset and count of bits, limited to a word, and whether the count is 0."""
+    """Limits an offset and a count of bits to a word.  Returns both, and whether the count is 0."""
     o = b.hold(b.op("u32", "min", offset, u32_of(32)))
     c = b.hold(b.op("u32", "min", count, b.op("u32", "sub", u32_of(32), o)))
     return o, c, b.hold(b.op("bool", "eq", c, u32_of(0)))
@@ -79,7 +79,10 @@ def _pack_bytes(clamped: bool) -> Callable[..., Value]:
 
 
 def _piece(b: Builder, word: Scalar, at: int, signed: bool, bits: int = 8) -> Scalar:
-    """Piece ``at`` of a word, in pieces of ``bits`` bits: as i32 if ``signed``, else as u32."""
+    """Cuts a word into pieces of ``bits`` bits.  Returns piece ``at``, as i32 if ``signed``.
+
+    Otherwise it is a u32.  Piece 0 has the lowest bits.
+    """
     if signed:
         number = b.op("i32", "bits_i32", shifted_left(b, word, 32 - bits - bits * at))
         return b.op("i32", "shr_by", number, u32_of(32 - bits))

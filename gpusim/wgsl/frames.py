@@ -2,9 +2,9 @@
 
 A frame has exactly the lanes that run its statements, so nothing in it needs a mask.  If lanes
 separate, an inner frame takes its part of each array that it needs, and puts back what it changed.
-A part is a slice if its lanes stand in a row, and otherwise an array of positions.  Lines are
-strings, or lists of lines, which are indented, or functions that return lines.  Such a function is
-called at the end, when the needs of the frame are known.
+A part is a slice if its lanes stand in a row, and otherwise an array of positions.  Each of
+``Lines`` is a string, or a list of lines to be indented, or a function that returns lines.  Such a
+function is called at the end, when it is known what the frame needs.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,10 @@ Lines = list[Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Box:
-    """Lanes of each workgroup: on ``axis`` the ``count`` from ``first`` on, on other axes all."""
+    """The lanes of each workgroup whose places on ``axis`` are the ``count`` from ``first`` on.
+
+    ``first`` and ``count`` are Python.
+    """
 
     axis: int
     first: str
@@ -35,15 +38,21 @@ class Frame:
         self.parent = parent
         self.number = next(numbers)
         self.count = f"n{self.number}"
-        """The name of the number of lanes."""
+        """The name that the number of lanes has in the Python."""
         self.start = f"o{self.number}"
-        """The name of the first lane's number or, if the lanes are in no row, of all numbers."""
+        """The name that ``start`` of ``lanes.py`` has in the Python.
+
+        It is the first lane's number, or an array of all lanes' numbers if they are not in a row.
+        """
         self.in_row = False
         """Whether the lanes surely stand in a row."""
         self.box: Box | None = None
         """The box that the lanes of this frame fill in each workgroup, if they do."""
         self.below: list[tuple[Memory, int]] = []
-        """Memories with an element for the number of each lane, and the bytes of an element."""
+        """The memories that surely have an element at each lane's number.
+
+        Each stands with the bytes of such an element.
+        """
         self.names: dict[Variable, str] = {}
         self.taken: dict[Variable, tuple[str, str]] = {}
         """Variables of outer frames: the name in this frame, and that in the next outer one."""
@@ -95,7 +104,7 @@ class Frame:
         return name
 
     def first_lane(self) -> str:
-        """The name of the number of the first lane; from now on, that number is computed."""
+        """The name ``start``, to which the Python then gives a value, in the outer frames too."""
         frame: Frame | None = self
         while frame is not None and not frame.uses_start:
             frame.uses_start = True
@@ -104,7 +113,10 @@ class Frame:
 
 
 class LoopLog:
-    """When each variable of a loop's frame is last used: after that its array need not shrink."""
+    """Notes when each variable of a loop's frame is last used.
+
+    If lanes leave the loop after that, the variable's array need not shrink to the other lanes.
+    """
 
     def __init__(self) -> None:
         self.time = 0

@@ -1,7 +1,8 @@
 """The built-in functions and operators: which operands each takes, and the type of its result.
 
-One table: a name, the rule for the types of its operands (``overloads.py``), the elements that it
-allows, and how many operands it takes.  What a function means is in ``expand.py``.
+One table.  It has for each name the rule for the types of its operands (``overloads.py``), the
+scalars of which the operands may be made, and their number.  What a function means is in
+``expand.py``.
 Source: WGSL specification, 8 "Expressions", 17 "Built-in Functions".
 """
 
@@ -14,10 +15,10 @@ from gpusim.wgsl.types import ABSTRACT_FLOAT, BOOL, F32, FLOATS, I32, INTEGERS, 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One row: the rule, the allowed elements, the number of operands.
+    """One row: the rule, the scalars of which operands may be made, and the number of operands.
 
-    ``constant``: whether the result is a constant if all operands are.  ``effects``: whether a
-    call has effects.
+    ``constant``: whether the result is a constant if all operands are.  ``effects``: as in
+    ``typed.Expr``, even if the operands have none.
     """
 
     rule: Rule
@@ -129,4 +130,4 @@ _add(
     "atomicCompareExchangeWeak", overloads.atomic_exchange_rule, (), 3, constant=False, effects=True
 )
 REFUSED = ("texture", "subgroup", "quad", "dpdx", "dpdy", "fwidth", "bufferView", "bufferArray")
-"""The first letters of functions that need textures, fragments, subgroups or buffer views."""
+"""With what a name begins if its function needs textures, fragments, subgroups or buffer views."""

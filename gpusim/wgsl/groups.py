@@ -1,8 +1,8 @@
 """The places of lanes within workgroups, and how lanes reach the memory of workgroups together.
 
 A block has the memories of its workgroups one after another, each of ``units`` elements.  The lanes
-of a workgroup step through its memory along its axes.  Indices of memory are made only if an
-element may be missing.  Numbers are cached, since all blocks have the same numbers.
+of a workgroup step through its memory along its axes.  An array of indices is made only if an
+element may be missing.  The numbers of lanes are cached, since all blocks have the same.
 """
 
 from functools import lru_cache
@@ -13,7 +13,10 @@ import numpy as np
 from gpusim.wgsl.machine import Values, u32
 
 Axes = tuple[tuple[int, int], ...]
-"""For each axis of a workgroup, z first: how many lanes, and the step from element to element."""
+"""For each axis of a workgroup, z first: the number of lanes, and the step in elements.
+
+The step leads from the element of one lane to that of the next lane on the axis.
+"""
 _WRAP = 2**32
 
 
@@ -42,13 +45,19 @@ def workgroup_numbers(start: int, count: int, size: int) -> Values:
 
 @lru_cache(maxsize=64)
 def boxed(groups: int, sizes: tuple[int, int, int], axis: int, first: int, count: int) -> Values:
-    """The numbers, within the block, of the lanes in a box of each workgroup."""
+    """The numbers, within the block, of the lanes that are in the box of their workgroup.
+
+    The box has the lanes whose places on ``axis`` are the ``count`` from ``first`` on.
+    """
     numbers = np.arange(groups * sizes[0] * sizes[1] * sizes[2]).reshape(groups, *sizes[::-1])
     return numbers.take(range(first, first + count), 3 - axis).ravel()
 
 
 def spread(memory: Values, groups: int, units: int, first: int, axes: Axes) -> Values:
-    """The elements of all lanes, which step through their workgroup's ``units`` from ``first``."""
+    """Read an element for each lane.
+
+    The lanes of a workgroup step through its ``units`` elements from element ``first`` on.
+    """
     room, shape, steps, run, again = _stepped(units, axes, memory.dtype)
     if first > room:
         return memory.take(_places(groups, units, first, axes))
@@ -61,7 +70,7 @@ def spread(memory: Values, groups: int, units: int, first: int, axes: Axes) -> V
 def store_spread(
     memory: Values, groups: int, units: int, first: int, axes: Axes, values: Values
 ) -> None:
-    """Write the elements of all lanes, which step through their workgroup's ``units``."""
+    """Write an element for each lane; the lanes step as in ``spread``."""
     shape = (groups, *(size for size, _ in axes))
     many = values.reshape(shape) if isinstance(values, np.ndarray) else values
     if first > _stepped(units, axes, memory.dtype)[0]:
@@ -75,9 +84,10 @@ def store_spread(
 def _stepped(
     units: int, axes: Axes, dtype: Any
 ) -> tuple[int, tuple[int, ...], tuple[int, ...], Any, int]:
-    """The largest ``first`` with which all elements exist, and a view of the elements.
+    """The largest ``first`` with which all elements exist, and how to view the elements.
 
-    The view: its shape, its steps in bytes, the type of a run of elements, and their repetitions.
+    Elements that lie side by side are viewed as one item.  Returned are the view's shape within a
+    workgroup, its steps in bytes, the type of an item, and how many lanes in a row read each item.
     """
     room = units - 1 - sum((size - 1) * step for size, step in axes)
     left = [(size, step * dtype.itemsize) for size, step in axes if size > 1]

@@ -23,7 +23,10 @@ class StepsExceeded(RuntimeError):
 
 
 def chosen(condition: Values) -> tuple[Any, int]:
-    """The lanes for which a condition holds, as a slice if they stand in a row, and how many."""
+    """The lanes for which a condition holds, and how many they are.
+
+    The lanes are a slice if they stand in a row, otherwise an array, and None if there are none.
+    """
     count = int(np.count_nonzero(condition))
     if count == 0:
         return None, 0
@@ -34,14 +37,21 @@ def chosen(condition: Values) -> tuple[Any, int]:
 
 
 def start_of(start: Any, part: Any) -> Any:
-    """The value that ``start`` has for the lanes of a part."""
+    """What ``start`` becomes if only the lanes at ``part`` go on.
+
+    ``part`` is a slice or an array of positions, which count from the first of the lanes of
+    ``start``.
+    """
     if isinstance(start, int):
         return start + part.start if isinstance(part, slice) else part + start
     return start[part]
 
 
 def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
-    """The elements ``step * lane + offset``: a slice if all exist, else positions."""
+    """Where the elements ``step * lane + offset`` of ``count`` lanes are, in ``size`` elements.
+
+    A slice if the lanes are in a row and all the elements exist, and otherwise an array of indices.
+    """
     offset %= _WRAP
     if offset >= 0x80000000:
         offset -= _WRAP
@@ -55,7 +65,7 @@ def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
 
 
 def numbers(start: int, count: int, step: int, offset: int) -> Values:
-    """``step * lane + offset`` as u32."""
+    """``step * lane + offset`` as u32, for each of the ``count`` lanes from ``start`` on."""
     first = (step * start + offset) % _WRAP
     return np.arange(first, first + step * count, step).astype(u32)
 
@@ -63,7 +73,11 @@ def numbers(start: int, count: int, step: int, offset: int) -> Values:
 def clamped(
     start: int, count: int, step: int, offset: int, size: int, clamps: tuple[Any, ...]
 ) -> Any:
-    """The elements ``step * lane + offset``: a slice; None if an element is clamped or missing."""
+    """The slice of the elements ``step * lane + offset``; None if one is clamped or missing.
+
+    Each of ``clamps`` is a shift, a least and a most value.  Between these two the shader clamps
+    ``step * lane + shift``.
+    """
     reach = step * (count - 1)
     for shift, least, most in clamps:
         first = (step * start + shift) % _WRAP
@@ -118,7 +132,7 @@ def store_one(memory: Values, index: int, value: Any) -> None:
 
 
 def positions(index: Any, count: int) -> Values:
-    """An array of positions: the index of each lane, or the same shared index for all."""
+    """An array of each lane's index, also if ``index`` is one number that all lanes share."""
     return np.full(count, index, intp) if isinstance(index, int) else index
 
 
@@ -222,8 +236,8 @@ def load_varied(memory: Values, where: Any) -> Values:
 def gather_varied(memory: Values, where: Values) -> Values:
     """Read an element by each lane's index.
 
-    An index past the end gives zero, as on many adapters.  If the last element is zero, such an
-    index is taken modulo the number of elements.
+    An index past the end gives zero, as on many adapters.  If the last element is zero, a plain run
+    reads zero too; then such an index is taken modulo the number of elements.
     """
     found = memory.take(where, mode="wrap")
     if memory[-1] != 0:
@@ -282,7 +296,8 @@ def modify_inward(
 ) -> Values:
     """An atomic read-modify-write.  Of the lanes at one word, the middle one comes first.
 
-    The others follow, the last lane first.  So no lane has the same place in all three orders.
+    The others follow, the last lane first.  So if there are several lanes, none has the same place
+    in all three orders: this one, that of ``modify``, and that of ``modify_varied``.
     """
     if not wanted:
         return modify(name, memory, where, values, wanted)

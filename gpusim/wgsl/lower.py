@@ -3,7 +3,8 @@
 Each call is replaced by the body of its function.  Then all pointers are known, so a pointer is a
 place and costs nothing.  Vectors, matrices and structs become their scalars.  A variable that holds
 an array lies in a private memory; any other becomes scalar variables.  Expressions are evaluated
-from left to right, so a value is held if something with effects comes after it.
+from left to right, so a value is held (computed at its place, and kept) if something with effects
+comes after it.
 """
 
 from typing import Any
@@ -49,7 +50,7 @@ class Lowered:
         self.bound: dict[Symbol, Memory] = lowering.bound
         self.waits = lowering.waits
         self.shares = self.waits or any(memory.space == "workgroup" for memory in self.memories)
-        """Whether the invocations of a workgroup need each other."""
+        """Whether the invocations of a workgroup share memory or wait for each other."""
         self.workgroup_size = function.workgroup_size or (1, 1, 1)
 
 
@@ -131,7 +132,7 @@ class Lowering(StatementLowering):
         raise AssertionError(f"{made!r} names no place")
 
     def scalar(self, made: typed.Expr) -> Scalar:
-        """A scalar value."""
+        """The value of an expression of a scalar type."""
         value: Scalar = self.value(made)
         return value
 
@@ -201,7 +202,10 @@ class Lowering(StatementLowering):
         return tuple(base[number] for number in made.numbers)
 
     def values(self, operands: tuple[typed.Expr, ...]) -> list[Value]:
-        """Values in order; a value that a later operand might change is held."""
+        """The values of the operands, in order; for a pointer, its place.
+
+        A value is held if the evaluation of a later operand might change it.
+        """
         found: list[Value] = []
         for number, operand in enumerate(operands):
             value = self.place(operand) if isinstance(operand.type, Pointer) else None

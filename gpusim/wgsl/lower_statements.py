@@ -29,11 +29,11 @@ class StatementLowering(Emitter):
         raise NotImplementedError
 
     def values(self, operands: tuple[typed.Expr, ...]) -> list[Value]:
-        """The values of several expressions, in order."""
+        """The values of several expressions, in order; for a pointer, its place."""
         raise NotImplementedError
 
     def scalar(self, made: typed.Expr) -> Scalar:
-        """A scalar value."""
+        """The value of an expression of a scalar type."""
         raise NotImplementedError
 
     def place(self, made: typed.Expr) -> Spotted:
@@ -49,13 +49,13 @@ class StatementLowering(Emitter):
         raise NotImplementedError
 
     def statements(self, body: list[typed.Statement]) -> None:
-        """Statements in order."""
+        """Lower statements in order to the end of ``out``."""
         for statement in body:
             form: Any = _FORMS[type(statement)]
             form(self, statement)
 
     def gathered(self, body: list[typed.Statement]) -> list[ir.Statement]:
-        """Statements in a list of their own."""
+        """Lower statements to a list of their own, and return it."""
         outer, self.out = self.out, []
         self.statements(body)
         made, self.out = self.out, outer

@@ -123,12 +123,12 @@ def f_quantize(values: Values) -> Values:
 
 
 def frexp_fract(values: Values) -> Values:
-    """The part of a float between 0.5 and 1."""
+    """The float divided by the power of two that leaves an absolute value from 0.5 to below 1."""
     return np.frexp(values)[0]
 
 
 def frexp_exp(values: Values) -> Values:
-    """The exponent that belongs to ``frexp_fract``."""
+    """The exponent of the power of two by which ``frexp_fract`` divides."""
     found = np.frexp(values)[1]
     return found.astype(i32) if isinstance(found, np.ndarray) else int(found)
 
@@ -175,7 +175,7 @@ def from_half(words: Values) -> Values:
 
 
 def one_bits(compute: Any, value: int, kind: str) -> int:
-    """A function of bits for one value."""
+    """Applies ``compute``, one of the functions of arrays of integers below, to one integer."""
     return int(compute(np.array([value], i32 if kind == "i32" else u32))[0])
 
 

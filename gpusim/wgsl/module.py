@@ -132,8 +132,9 @@ class Entry:
     def _run_varied(self, arrays: list[Any], grid: tuple[int, int, int]) -> None:
         """Run with other decisions where WGSL leaves something open.
 
-        If results of atomics are used, this is done in two ways.  If the two ways disagree about a
-        byte, the byte gets a third value, which a plain run hardly gives.
+        If results of atomics are used, there are two such runs, which differ in the order of
+        atomics.  A byte about which they disagree gets a third value, which a plain run is unlikely
+        to give.
         """
         program = self.flat if grid[1:] == (1, 1) else self.solid
         inward = program.make_inward
@@ -206,7 +207,9 @@ class Module:
         return self.checked.overrides
 
     def entry(self, name: str, constants: Mapping[str, float] | None = None) -> Entry:
-        """A compiled entry point; ``constants`` are overrides by name or number.
+        """A compiled entry point; ``constants`` has the values that a pipeline gives to overrides.
+
+        Their keys are those of ``override_key``: an override's number, or its name if it has none.
 
         Raises:
             ShaderError: an override has no value, or a value that its type or its use forbids.
@@ -236,7 +239,7 @@ def compile_module(text: str) -> Module:
 
 
 def _third(one: Any, other: Any) -> Any:
-    """Bytes that differ from both of two."""
+    """For each byte of ``one``, a value that differs from it and from that byte of ``other``."""
     taken = [(one == value) | (other == value) for value in (0xA5, 0x5A)]
     return np.where(~taken[0], 0xA5, np.where(~taken[1], 0x5A, 0x3C))
 

@@ -1,4 +1,4 @@
-"""Names: scopes, the declarations of the module, and the types that expressions name.
+"""Finds what a name stands for, in the scopes or in the module, and which type an expression names.
 
 Declarations of the module may stand in any order; each is checked when it is first named.
 Source: WGSL specification, 5 "Declaration and Scope", 6.9 "Predeclared Types and Type-Generators".
@@ -45,7 +45,7 @@ _BYTES = 2**31
 
 
 class Names:
-    """Scopes over the declarations of one text."""
+    """The names of one text: those of the scopes that are open now, and those of the module."""
 
     def __init__(self, unit: syntax.Unit, overrides: Mapping[str, Any] | None) -> None:
         self.overrides = overrides
@@ -64,7 +64,7 @@ class Names:
             self._nodes[name] = node
 
     def fail(self, because: str, place: Place) -> NoReturn:
-        """Raise."""
+        """Raise ShaderError."""
         raise ShaderError(because, place)
 
     @contextmanager
@@ -91,7 +91,7 @@ class Names:
         return self.module_symbol(name, place)
 
     def module_symbol(self, name: str, place: Place) -> typed.Symbol | None:
-        """What a name of the module stands for."""
+        """What a name of the module stands for; None if the module does not declare it."""
         if name in self._known:
             return self._known[name]
         node = self._nodes.get(name)
@@ -118,7 +118,7 @@ class Names:
         raise NotImplementedError
 
     def names_type(self, name: str, place: Place) -> bool:
-        """Whether a name stands for a type, or makes a type with a template list."""
+        """Whether a name stands for a type, alone or with a template list behind it."""
         symbol = self.lookup(name, place)
         if symbol is not None:
             return symbol.kind == "type"
@@ -226,7 +226,8 @@ class Names:
         """Raise if a declaration hides an address space or an access mode."""
         for word in words:
             if word in (*SPACES, *ACCESSES) and self.lookup(word, place) is not None:
-                self.fail(f"the text declares {word!r}, so it is no address space any more", place)
+                because = "so it is no address space any more, and no access mode"
+                self.fail(f"the text declares {word!r}, {because}", place)
 
     def struct(self, node: syntax.Struct) -> Struct:
         """The type that a struct declares."""
@@ -262,14 +263,16 @@ class Names:
         if type(value) is not int or value < 1:
             self.fail(f"@{name}({value}) is not above zero", place)
         if name == "align" and (value & (value - 1) or value % align_of(kind)):
-            self.fail(f"@align({value}) is no power of two, or less than {kind} needs", place)
+            because = f"is no power of two, or less than the alignment of {kind}"
+            self.fail(f"@align({value}) {because}", place)
         if name == "size" and (value < size_of(kind) or not is_fixed(kind)):
-            self.fail(f"@size({value}) is too small for {kind}", place)
+            because = f"is less than {kind} needs, or a binding decides the size of {kind}"
+            self.fail(f"@size({value}) {because}", place)
         return value
 
 
 def _short_vector(name: str) -> Type | None:
-    """The type of ``vec3f`` or ``mat4x4h``."""
+    """The type of a short name such as ``vec3f`` or ``mat4x4h``; None for any other name."""
     of = _SUFFIXES.get(name[-1:])
     if of is None:
         return None

@@ -144,7 +144,10 @@ def row_of(name: str, kind: str) -> Row:
 
 @lru_cache(maxsize=1024)
 def meaning_of(name: str, kind: str, count: int) -> Callable[..., Any]:
-    """The operation on single values."""
+    """A function that computes the operation ``name`` on single values, the first of type ``kind``.
+
+    It takes ``count`` values.
+    """
     names = [f"v{number}" for number in range(count)]
     code = f"lambda {', '.join(names)}: {_ROWS[name, kind].one.format(*names)}"
     made: Callable[..., Any] = eval(code, {**NAMES})

@@ -1,8 +1,9 @@
-"""Rules for the types of the operands of built-in functions, one for each kind of function.
+"""Says which types the operands of a built-in function may have: a rule for each kind of function.
 
-A rule takes the types of the operands and the elements that the function allows.  It gives the
-types to which the operands are converted, and the type of the result.  ``functions.py`` says which
-function has which rule.  Source: WGSL specification, 6.1.3 "Overload Resolution".
+A rule takes the types of the operands, and the scalars of which the function allows them to be
+made.  It gives the types to which the operands are converted, and the type of the result.  The
+docstring of a rule says which operands it takes.  ``functions.py`` says which function has which
+rule.  Source: WGSL specification, 6.1.3 "Overload Resolution".
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ from gpusim.wgsl.types import (
 
 
 class NoOverload(Exception):
-    """No form of the function takes these operands; the text says what it takes."""
+    """No form of the function takes these operands; the error's text says what it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +147,15 @@ def shift_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def logic_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """bool alone."""
+    """Bools alone, and no vectors of them.  Gives a bool."""
     if any(kind != BOOL for kind in kinds):
         raise NoOverload("bool operands")
     return Resolved((BOOL,) * len(kinds), BOOL)
 
 
 def negate_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """A signed number."""
-    joined = join(kinds, SIGNED)
-    return Resolved((joined,), joined)
+    """A signed number, or a vector of them."""
+    return same_rule(kinds, SIGNED)
 
 
 def mix_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
@@ -224,7 +224,7 @@ def ldexp_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def extract_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Integers, an offset and a count."""
+    """One or two operands of one integer type, then an offset and a count."""
     fields = kinds[-2:]
     if not all(convertible(kind, U32) for kind in fields):
         raise NoOverload("an offset and a count of type u32")
@@ -246,7 +246,7 @@ def all_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
 
 
 def transpose_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """A matrix.  Gives a matrix with rows for columns."""
+    """A matrix.  Gives a matrix whose columns are the operand's rows."""
     kind = kinds[0]
     if not isinstance(kind, Matrix):
         raise NoOverload("a matrix")
@@ -262,7 +262,11 @@ def determinant_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Reso
 
 
 def parts_rule(first: str, second: str, whole: bool) -> Rule:
-    """A rule for functions whose result is a struct of two parts."""
+    """Makes the rule for functions whose result is a struct of two members, with these names.
+
+    The first member has the operand's type.  So has the second; if it is ``whole``, it has integers
+    for the operand's floats.
+    """
 
     def rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
         kind = same_rule(kinds, allowed).operands[0]
@@ -282,7 +286,7 @@ def _short(kind: Scalar | None) -> str:
 
 
 def fixed_rule(given: Sequence[Type], result: Type | None) -> Rule:
-    """A rule for functions that take these types."""
+    """Makes the rule for functions whose operands have the types ``given``."""
 
     def rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
         for kind, wanted in zip(kinds, given, strict=True):

@@ -1,7 +1,8 @@
 """The parser of declarations and statements: tokens to a syntax tree.
 
-The form is checked here, and that attributes are known and not repeated.  Names and types are not.
-Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11; the grammar in ``wgsl/``.
+Only the form is checked here, and that each attribute is known and does not occur twice.  Names and
+types are checked later.
+Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11, and the grammar beside it in ``wgsl/``.
 """
 
 from gpusim.wgsl.expressions import Reader

@@ -21,10 +21,13 @@ from gpusim.wgsl.ranges import LARGEST, most_of
 from gpusim.wgsl.uniformity import assigned, find_varying
 
 BLOCK = 24_576
-"""Arrays of so many words are below 128 KiB.  glibc maps each larger array anew."""
+"""Arrays of so many words are below 128 KiB.  glibc maps memory anew for each larger array."""
 LONG_BLOCK = 65_536
 _SHORT = 8
-"""A shader with at most this many calls is short; then the cost of each block matters most."""
+"""A shader is short if its Python has at most this many calls in a block.
+
+Then what each block costs besides its lanes matters most.
+"""
 MOST_ROUNDS = 1 << 22
 _VARIED_BLOCKS = 128
 """The most blocks of a varied run."""
@@ -72,12 +75,18 @@ class Program:
 
     @staticmethod
     def smallest_block(stop: int, together: int) -> int:
-        """The fewest lanes of a block with which a grid has at most ``_VARIED_BLOCKS`` blocks."""
+        """How few lanes a block can have, if there may be at most ``_VARIED_BLOCKS`` blocks.
+
+        The grid has ``stop`` lanes.  A block must have a multiple of ``together`` lanes.
+        """
         return max(1, -(-stop // (together * _VARIED_BLOCKS))) * together
 
     @cached_property
     def make_inward(self) -> Callable[..., Run] | None:
-        """Like ``make``, with atomics in a third order; None if no result of an atomic is used."""
+        """Like ``make``, but lanes reach atomics in an order that ``make_varied`` does not have.
+
+        None if the shader uses no result of an atomic.
+        """
         return self._made(INWARD, lambda stop: self._block) if self._asks else None
 
     def _made(self, names: dict[str, Any], block: Callable[[int], int]) -> Callable[..., Run]:
@@ -87,7 +96,10 @@ class Program:
         return made
 
     def _unneeded(self, writer: Writer) -> dict[Variable, None]:
-        """Fixed variables, the results of atomics among them, that nothing with effects needs."""
+        """The fixed variables whose values decide nothing that the shader does.
+
+        Nothing reads them but other such variables.  Results of atomics may be among them.
+        """
         needed: dict[Variable, None] = {}
         todo = [variable for variable, by in writer.readers.items() if None in by]
         uses: dict[Variable, list[Variable]] = {}
@@ -143,9 +155,10 @@ class Program:
         )
 
     def _guarded(self, writer: Writer, root: Frame) -> tuple[Lines, list[Statement]]:
-        """The lines before the blocks, and the statements in a block.
+        """Returns the lines that run once before the blocks, and the statements of each block.
 
-        A condition around all statements becomes lines before the blocks.
+        If a condition around all statements bounds the lane's number, the condition becomes such
+        lines, and the statements under it are those of the block.  Otherwise there are no lines.
         """
         body = self._body
         if not body or self._lowered.shares or not isinstance(body[-1], If) or body[-1].other:
@@ -238,7 +251,11 @@ class _Scope:
         self._workgroup, self._local = workgroup, local
 
     def part(self, name: str, axis: int) -> Part:
-        """A component: its polynomial, its Python if all lanes share it, and its array's Python."""
+        """What is known of the component ``axis`` of the built-in value ``name``.
+
+        Returns its polynomial, if it has one; its Python, if all lanes share one value, or else
+        None; and a function that makes the Python of the array of its values.
+        """
         if name == "num_workgroups":
             count_name = "xyz"[axis]
             return affine.atom(count_name), count_name, str

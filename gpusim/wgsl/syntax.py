@@ -21,7 +21,7 @@ class Place(NamedTuple):
 class ShaderError(ValueError):
     """A text that WGSL forbids, or that uses a part of the language that is not supported.
 
-    ``place`` is where; the message begins with it.
+    ``place`` is where the error stands in the text; the message begins with it.
     """
 
     def __init__(self, because: str, place: Place) -> None:
@@ -45,7 +45,10 @@ class Expression(Node):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Literal(Expression):
-    """A number or a truth value; ``suffix`` is "", i, u, f or h, and kind int, float or bool."""
+    """A number or a truth value.
+
+    ``kind`` is int, float or bool.  ``suffix`` is i, u, f or h, or "" if there is none.
+    """
 
     kind: str
     text: str
@@ -137,11 +140,14 @@ class Declaration(Statement):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Assignment(Statement):
-    """``target = value``, ``target op= value``, ``target++``; a target of None is ``_``."""
+    """``target = value``, ``target op= value``, ``target++``.
+
+    In ``_ = value`` the target is None.
+    """
 
     target: Expression | None
     sign: str
-    """The operator before ``=``, or "" for a plain assignment."""
+    """The operator before ``=``, "" for a plain assignment, or ``++`` or ``--``."""
     value: Expression
 
 
@@ -182,7 +188,7 @@ class Loop(Statement):
     """``loop``, ``for`` and ``while``.
 
     ``first`` is the initializer of a ``for``.  ``condition`` is asked before each round.
-    ``continuing`` ends a round; ``break_if`` is asked after it.
+    ``continuing`` is done at the end of each round; ``break_if`` is asked after it.
     """
 
     first: Statement | None
@@ -195,7 +201,7 @@ class Loop(Statement):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Jump(Statement):
-    """``break``, ``continue`` or ``return``, which may have a value."""
+    """``break``, ``continue``, ``discard`` or ``return``; only ``return`` may have a value."""
 
     kind: str
     value: Expression | None

@@ -1,7 +1,8 @@
 """Turns text into tokens, and finds which ``<`` and ``>`` are brackets of template lists.
 
-A ``>`` is always a token of its own at first, since ``a<b<c>>`` ends two lists.  Once the lists are
-found, each other ``>`` is joined with a ``>`` or ``=`` that directly follows.
+A ``>`` is always a token of its own at first, since the ``>>`` of ``a<b<c>>`` may end two lists.
+Once the lists are found, each ``>`` that ends none is joined with a ``>`` or ``=`` that directly
+follows.
 Nothing here knows the grammar.  Source: WGSL specification, section 3 "Textual Structure", and
 "Template Lists".
 """
@@ -111,7 +112,10 @@ def _check(tokens: list[Token]) -> None:
 
 
 def _template_lists(tokens: list[Token]) -> dict[int, int]:
-    """The positions of the ``<`` of template lists, each with that of its ``>``."""
+    """Maps the position of each ``<`` that begins a template list to that of the ``>`` at its end.
+
+    Positions are indices in ``tokens``.
+    """
     lists: dict[int, int] = {}
     pending: list[tuple[int, int]] = []
     depth = 0

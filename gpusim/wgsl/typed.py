@@ -40,7 +40,11 @@ def override_key(symbol: Symbol) -> str:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Expr:
-    """A typed expression; ``effects``: whether evaluating it changes anything."""
+    """A typed expression.
+
+    ``effects``: whether its place among other expressions counts.  So it is if it may change
+    something, wait for other invocations, or read an atomic.
+    """
 
     type: Any
     place: Place
@@ -71,7 +75,7 @@ class LoadOf(Expr):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class PartOf(Expr):
-    """A part of a composite value or of a reference, by its number."""
+    """Part ``number`` of a composite value; of a reference, a reference to that part."""
 
     base: Expr
     number: int
@@ -79,7 +83,7 @@ class PartOf(Expr):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ElementOf(Expr):
-    """A part by an index that only a run knows."""
+    """Like ``PartOf``, but ``index`` gives the number, and its value is known only in a run."""
 
     base: Expr
     index: Expr
@@ -118,13 +122,16 @@ class Recast(Expr):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Function:
-    """A checked function; only an entry point has a ``workgroup_size``."""
+    """A checked function; only the entry point of a compute shader has a ``workgroup_size``."""
 
     name: str
     place: Place
     parameters: list[Symbol] = field(default_factory=list)
     built_ins: list[Any] = field(default_factory=list)
-    """For each parameter of an entry point: a built-in value, or those of a struct's members."""
+    """For each parameter of an entry point, the name of its built-in value.
+
+    If the parameter is a struct, a list with the name for each member.
+    """
     result: Type | None = None
     body: list["Statement"] = field(default_factory=list)
     workgroup_size: tuple[int, int, int] | None = None
@@ -155,7 +162,7 @@ class Assign:
 
 @dataclass(slots=True, eq=False)
 class Do:
-    """Evaluate for the effects."""
+    """Evaluate an expression for its effects, and drop its value."""
 
     value: Expr
 

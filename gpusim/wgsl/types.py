@@ -62,8 +62,8 @@ class Atomic:
 class Array:
     """Elements of one type.  If ``count`` is None, the size of the binding decides the count.
 
-    With a ``count_name``, the count depends on overrides, and arrays with other names are other
-    types.
+    With a ``count_name``, the count depends on overrides; two arrays whose count names differ have
+    different types.
     """
 
     of: "Type"
@@ -134,7 +134,7 @@ def element_of(kind: Type) -> Scalar | None:
 
 
 def with_element(kind: Type, of: Scalar) -> Type:
-    """A scalar, vector or matrix type with another element."""
+    """The scalar, vector or matrix type ``kind``, but made of the scalar ``of``."""
     if isinstance(kind, Vector):
         return Vector(kind.size, of)
     if isinstance(kind, Matrix):
@@ -163,7 +163,7 @@ def is_abstract(kind: Type) -> bool:
 
 
 def concrete(kind: Type) -> Type:
-    """The type in a run: abstract integers become i32, abstract floats f32."""
+    """What a type becomes in a run: abstract integers become i32, abstract floats become f32."""
     if isinstance(kind, Array):
         return Array(concrete(kind.of), kind.count, kind.count_name)
     if isinstance(kind, Struct) and is_abstract(kind):
@@ -283,7 +283,10 @@ def rounded(size: int, align: int) -> int:
 def struct_of(
     name: str, members: list[tuple[str, Type]], given: dict[str, tuple[int, int]] | None = None
 ) -> Struct:
-    """A struct with its layout; ``given`` has the @align and @size of members, 0 if not given."""
+    """Lays out a struct; ``members`` has the name and type of each member, in order.
+
+    ``given`` has the @align and the @size of members by name; each is 0 if the text does not say.
+    """
     offset, align, placed = 0, 1, []
     for member, kind in members:
         wanted_align, wanted_size = (given or {}).get(member, (0, 0))

@@ -1,10 +1,10 @@
 """Finds variables that are equal in all invocations, so that one Python value is enough.
 
 A value varies if something in it varies.  A variable varies if it is given a varying value.  It
-also varies if it is given a value in a place that only some lanes of its own region reach: in a
-branch on a varying condition, or in a loop that lanes leave in different rounds.  Variables are
-marked until no further variable varies.  Whether a barrier is valid is another question: see
-``barriers.py``.
+also varies if only some of the lanes that reach its declaration reach a place where it is given a
+value: in a branch on a varying condition, or in a loop that lanes leave in different rounds.
+Variables are marked until no further variable varies.  Whether a barrier is valid is another
+question: see ``barriers.py``.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,8 @@
 """Values and places during the lowering of an entry point, and the builder of scalar operations.
 
-A value is a scalar expression, or a tuple of its parts' values.  A place is where a value can be
-stored: variables (Cells), memory (Spot), or one of several places by an index (Picked).
+The value of a scalar type is a scalar expression; that of a composite is the tuple of the values of
+its parts.  A place is where a value can be stored: in variables (Cells), in memory (Spot), or in
+those of several variables that an index picks (Picked).
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,10 @@ from gpusim.wgsl.types import (
 
 @dataclass(slots=True, eq=False)
 class Cells:
-    """Variables in the shape of the type: one variable, or nested tuples."""
+    """Variables for a value of ``type``.
+
+    ``tree`` is one variable for a scalar; for a composite, it is a tuple of the trees of its parts.
+    """
 
     type: Type
     tree: Any
@@ -83,7 +87,7 @@ class Emitter:
         return Op(kind, name, operands, depth)
 
     def hold(self, value: Scalar) -> Scalar:
-        """The same value, computed once, at this point."""
+        """Compute a value once, at this point; returns an expression for it that never changes."""
         if is_fixed_value(value):
             return value
         variable = Variable("t", value.type, fixed=True)
@@ -115,7 +119,7 @@ class Emitter:
         return found
 
     def choose(self, no: Value, yes: Value, condition: Scalar) -> Value:
-        """One of two values."""
+        """The value ``yes`` if the condition is true, and else ``no``."""
         if isinstance(no, tuple):
             pairs = zip(no, yes, strict=True)
             return tuple(self.choose(one, other, condition) for one, other in pairs)
@@ -156,7 +160,7 @@ class Emitter:
                 self._store_cells(part, self.choose(_gets(part), value, here))
 
     def _settled(self, value: Value) -> Value:
-        """A part's value that no store of another part changes."""
+        """The value of a part, held if the store of another part might change it."""
         if isinstance(value, tuple):
             return tuple(self._settled(each) for each in value)
         return self.hold(value) if reads_anything(value) else value
@@ -183,7 +187,7 @@ class Emitter:
             self.out.append(Store(memory, address, value))
 
     def part(self, place: Spotted, number: int) -> Spotted:
-        """The place of a part by its number."""
+        """The place of the part with this number."""
         kind = place.type
         of = kind.of if isinstance(kind, Array) else parts_of(kind)[number]
         if isinstance(place, Cells):
@@ -196,7 +200,7 @@ class Emitter:
         return Spot(of, place.memory, place.address.plus(number * stride_of(kind)))
 
     def element(self, place: Spotted, index: Scalar) -> Spotted:
-        """The place of a part by an index."""
+        """The place of the part whose number the scalar expression ``index`` gives."""
         kind = place.type
         if isinstance(index, Const):
             count = len(parts_of(kind))

@@ -8,10 +8,9 @@ from properties.clients.awaiting import AwaitingClient
 from properties.clients.beside import (
     BESIDE,
     BesideClient,
-    OwnThread,
     other_policy,
     other_program,
-    runs_in_a_thread,
+    own_thread,
 )
 from properties.clients.callbacks import ReentrantClient
 from properties.clients.client import (
@@ -38,7 +37,6 @@ __all__ = [
     "BesideClient",
     "BrokenPromise",
     "Client",
-    "OwnThread",
     "draw_caller",
     "draw_client",
     "draw_meeting",
@@ -47,7 +45,7 @@ __all__ = [
     "not_asked",
     "other_policy",
     "other_program",
-    "runs_in_a_thread",
+    "own_thread",
     "shows_each_fault",
     "suiting",
     "tells_faults",

@@ -4,14 +4,13 @@ The form follows from the op alone, so it stays the same when other ops are dele
 Clients that pass plain bytes and tuples are in ``client``.
 """
 
-import array
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gpusim.errors import DeviceFault, MapFailed, SubmitFailed
+from gpusim.errors import DeviceFault
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
@@ -24,18 +23,30 @@ from gpusim.ops import (
     Op,
     Read,
     Replay,
+    Sync,
     Write,
 )
-from gpusim.runtime import Buffer, Graph, Ticket
+from gpusim.runtime import Buffer, Graph
 from gpusim.text import write_op
 from properties.clients import forms
-from properties.clients.client import BrokenPromise, Client
+from properties.clients.client import Client
+from properties.clients.deliveries import (
+    EDGE,
+    EDGE_BYTES,
+    AsArray,
+    IntoMiddle,
+    IntoOne,
+    Joined,
+    Spoilt,
+    outs_of,
+)
 from properties.generate.choices import SeededChoices
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
-_EDGE_BYTES = 16
-_EDGE = 0xC5
+_BITS = (None, (WORD_BYTES - 1, 0x80), (0, 0x01))
+"""What an array that a read fills holds before: nothing of the kind, or the same words but for
+their sign bit, which leaves equal floats equal, or their lowest bit; by byte and bit."""
 _MANY_PIECES, _MOST_PIECES = 100, 300
 """A read of 100 words or more is often done in pieces, at most 300: too many for a byte to count.
 """
@@ -181,6 +192,25 @@ class OwnArraysClient(Client):
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
         self._ways = (self._bytes, self._as_array, self._into, self._into_one, self._in_words)
+        self._shared: list[IntoOne] = []
+        self._met_fault = False
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        try:
+            return super().perform(op)
+        except DeviceFault:
+            self._met_fault = True
+            raise
+
+    def sync(self, op: Sync) -> None:
+        """Sync; nobody holds the client's arrays then.
+
+        A read that failed may hold an array, by the frames of its error.
+        """
+        self.target.perform(op)
+        if not self._met_fault:
+            self._shared = [each for each in self._shared if not each.check_given_back()]
 
     def read(self, op: Read) -> Delivery:
         choices, handle = drawn_for(op), self.target.find(op.buffer)
@@ -200,7 +230,7 @@ class OwnArraysClient(Client):
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
         ticket = self.target.runtime.read(handle, **span)
-        return _Array(ticket) if choices.chance(1, 2) else ticket
+        return AsArray(ticket) if choices.chance(1, 2) else ticket
 
     def _as_array(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
@@ -209,7 +239,7 @@ class OwnArraysClient(Client):
         asked, dtype, shape = choices.pick(_layouts(op.size_bytes))
         runtime = self.target.runtime
         tickets = [runtime.read(handle, **span, **asked) for _ in range(2)]
-        return _Spoilt(tickets, np.dtype(dtype), shape)
+        return Spoilt(tickets, np.dtype(dtype), shape)
 
     def _in_words(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
@@ -219,14 +249,18 @@ class OwnArraysClient(Client):
         starts = range(op.offset, end, WORD_BYTES)[:_MOST_PIECES] or [op.offset]
         ends = [*starts[1:], end]
         read = self.target.runtime.read
-        return _Joined([read(handle, at, to - at) for at, to in zip(starts, ends, strict=True)])
+        return Joined([read(handle, at, to - at) for at, to in zip(starts, ends, strict=True)])
 
     def _into(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
     ) -> Delivery:
-        base = np.full(op.size_bytes + 2 * _EDGE_BYTES, _EDGE, np.uint8)
-        out = choices.pick(_outs(base[_EDGE_BYTES : _EDGE_BYTES + op.size_bytes]))
-        return _IntoMiddle(self.target.runtime.read(handle, **span, out=out), base, out)
+        base = np.full(op.size_bytes + 2 * EDGE_BYTES, EDGE, np.uint8)
+        out = choices.pick(outs_of(base[EDGE_BYTES : EDGE_BYTES + op.size_bytes]))
+        into, bit = IntoMiddle(base, out), choices.pick(_BITS)
+        read = self.target.runtime.read
+        if bit is not None:
+            read(handle, **span).add_done_callback(partial(into.put_before, bit=bit))
+        return into.follow(read(handle, **span, out=out))
 
     def _into_one(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]
@@ -235,9 +269,11 @@ class OwnArraysClient(Client):
         runtime, size_bytes = self.target.runtime, op.size_bytes
         out, first = bytearray(size_bytes), handle.size_bytes - size_bytes
         same = runtime.read(handle, first, size_bytes)
-        shared = _Shared(same, out)
-        runtime.read(handle, first, size_bytes, out=out).add_done_callback(shared.compare)
-        shared.follow(runtime.read(handle, **span, out=out))
+        shared = IntoOne(same, out)
+        shared.follow(
+            runtime.read(handle, first, size_bytes, out=out), runtime.read(handle, **span, out=out)
+        )
+        self._shared.append(shared)
         return shared
 
 
@@ -262,136 +298,3 @@ def _layouts(size_bytes: int) -> list[tuple[dict[str, Any], Any, tuple[int, ...]
         found.append(({"dtype": "c8"}, "c8", (words // 2,)))
         found.append(({"dtype": "u4,f4"}, "u4,f4", (words // 2,)))
     return found
-
-
-def _outs(middle: np.ndarray[Any, Any]) -> list[Any]:
-    """Objects that a read may fill: views of ``middle``, and an array without edges."""
-    outs: list[Any] = [middle, middle.data, middle.reshape(1, -1)]
-    if middle.size % 4 or not middle.size:
-        return outs
-    words = middle.view(np.uint32)
-    outs += [words, words.view(np.float32), words.data, array.array("I", bytes(middle.size))]
-    outs += [words.reshape(())] if words.size == 1 else [words.reshape(-1, 1)]
-    outs += [words.reshape(1, -1).view(np.matrix)]
-    outs += [] if words.size % 2 else [words.reshape(2, -1), middle.view("u4,f4")]
-    return outs
-
-
-class _Given:
-    """A delivery around a ticket."""
-
-    def __init__(self, ticket: Ticket) -> None:
-        self._ticket = ticket
-
-    def result(self) -> Any:
-        raise NotImplementedError
-
-    def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        self._ticket.add_done_callback(lambda _: callback(self))
-
-
-class _Array(_Given):
-    """A read of bytes that is asked for as an array."""
-
-    def result(self) -> bytes:
-        array = np.asarray(self._ticket)
-        if array.dtype != np.uint8:
-            raise BrokenPromise(f"a read of bytes gives an array of {array.dtype}")
-        return array.tobytes()
-
-
-class _IntoMiddle(_Given):
-    """A read into the middle of an array; the runtime must leave the array's edges alone."""
-
-    def __init__(self, ticket: Ticket, base: np.ndarray[Any, Any], out: Any) -> None:
-        super().__init__(ticket)
-        self._base, self._out = base, out
-        self._before = memoryview(out).tobytes()
-
-    def result(self) -> Any:
-        """The client's object itself, so that a change after the delivery shows.
-
-        A read whose submit or map fails leaves the object as it was.
-        """
-        try:
-            value = self._ticket.result()
-        except (MapFailed, SubmitFailed):
-            if memoryview(self._out).tobytes() != self._before:
-                raise BrokenPromise("a read that failed changed the array of its caller") from None
-            raise
-        if value is not self._out:
-            raise BrokenPromise("a read with ``out=`` returned another object")
-        edges = self._base[:_EDGE_BYTES], self._base[-_EDGE_BYTES:]
-        if any((edge != _EDGE).any() for edge in edges):
-            raise BrokenPromise("a read into an array changed bytes beside its place")
-        return memoryview(self._out)
-
-
-class _Shared(_Given):
-    """Two reads into one array, one after the other.
-
-    ``same`` reads the bytes of the first read once more, on its own.
-    """
-
-    def __init__(self, same: Ticket, out: bytearray) -> None:
-        super().__init__(same)
-        self._same, self._out = same, out
-        self._broken = ""
-
-    def follow(self, ticket: Ticket) -> None:
-        """Take the ticket of the second read."""
-        self._ticket = ticket
-
-    def compare(self, first: Ticket) -> None:
-        """Compare the array with the bytes of the first read, which has just arrived."""
-        with suppress(DeviceFault):
-            if first.result() is not self._out or self._same.result() != self._out:
-                self._broken = "the first of two reads into one array did not fill it"
-
-    def result(self) -> Any:
-        value = self._ticket.result()
-        if value is not self._out:
-            raise BrokenPromise("the second of two reads into one array returned another object")
-        if self._broken:
-            raise BrokenPromise(self._broken)
-        return value
-
-
-class _Joined(_Given):
-    """Reads of pieces, one after the other, which are joined."""
-
-    def __init__(self, tickets: list[Ticket]) -> None:
-        super().__init__(tickets[-1])
-        self._tickets = tickets
-
-    def result(self) -> bytes:
-        return b"".join([ticket.result() for ticket in self._tickets])
-
-
-class _Spoilt(_Given):
-    """Equal reads as arrays, each of which the client overwrites; nobody else may see a change."""
-
-    def __init__(self, tickets: list[Ticket], dtype: np.dtype[Any], shape: Iterable[int]) -> None:
-        super().__init__(tickets[-1])
-        self._tickets = tickets
-        self._dtype, self._shape = dtype, tuple(shape)
-        self._data: bytes | None = None
-
-    def result(self) -> bytes:
-        """The bytes before they were overwritten."""
-        if self._data is None:
-            found = [self._spoilt(ticket.result()) for ticket in self._tickets]
-            if len({*found}) > 1:
-                raise BrokenPromise("of two equal reads as arrays, one changed with the other")
-            self._data = found[0]
-        return self._data
-
-    def _spoilt(self, array: np.ndarray[Any, Any]) -> bytes:
-        if array.dtype != self._dtype or array.shape != self._shape:
-            raise BrokenPromise(
-                f"a read of {self._dtype} in shape {self._shape} gives an array of "
-                f"{array.dtype} in shape {array.shape}"
-            )
-        data = array.tobytes()
-        array.reshape(-1).view(np.uint8).fill(0xEE)
-        return data

@@ -6,7 +6,7 @@ from typing import Any
 from gpusim.errors import DeviceFault
 from gpusim.ops import Flush, Free, Op, Read, Sync
 from gpusim.runtime import Ticket
-from properties.clients.client import BrokenPromise, Client, ended
+from properties.clients.client import LONG, BrokenPromise, Client, ended
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -151,7 +151,7 @@ class AwaitingClient(Client):
 
     async def _sync_once(self) -> None:
         try:
-            await self.target.runtime.sync_async()
+            await self.target.runtime.sync_async(LONG[self._ops % len(LONG)])
         except DeviceFault as fault:
             self._check_delivered(f"has raised {type(fault).__name__}")
             raise

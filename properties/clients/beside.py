@@ -158,9 +158,9 @@ def other_policy(case: Case) -> Policy:
     return presets[turn // 2 % len(presets)]
 
 
-def runs_in_a_thread(case: Case) -> bool:
-    """Whether the second runtime has a thread of its own."""
-    return not _drawn("thread", case) % _IN_A_THREAD
+def own_thread(case: Case) -> OwnThread | None:
+    """A thread for the second runtime, in some cases."""
+    return None if _drawn("thread", case) % _IN_A_THREAD else OwnThread()
 
 
 def _drawn(what: str, case: Case) -> int:

@@ -5,10 +5,12 @@ ops.  The other clients wait for reads in other ways, close early, call from ano
 the runtime in done callbacks.  Such a client has a method for each verb that it does not forward.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +29,8 @@ from gpusim.ops import Capture, Dispatch, Flush, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of, replayed
 from gpusim.runtime import Graph, Ticket
 from gpusim.runtime.policy import parse_policy
-from properties.clients.forbidden import METHODS
+from properties.clients.forbidden import METHODS, WAITS
+from properties.clients.forked import not_refused_in_child
 from properties.model.target import Delivery, Target
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -67,6 +70,8 @@ class Client(Forwarding):
 _TURNS = 4
 _SOON: Sequence[Any] = (0, 1e-9, 1e-6, np.float32(0))
 """Timeouts in seconds that end before the device can answer."""
+LONG: Sequence[Any] = (None, None, None, inf, 10**400)
+"""Timeouts in seconds that never end; None is that of the policy."""
 
 
 class AskingClient(Client):
@@ -131,7 +136,7 @@ class AskingClient(Client):
                 seconds = _SOON[position // 2 % len(_SOON)]
                 with told_seconds(seconds):
                     ticket.result(timeout=seconds)
-            ticket.result()
+            ticket.result(LONG[position % len(LONG)])
         except DeviceFault:
             # A read's own error is shown by the read; any other error belongs to this call.
             if not ticket.done():
@@ -152,10 +157,15 @@ def told_seconds(seconds: float) -> Iterator[None]:
             ) from None
 
 
-class ClosingClient(Client):
-    """Closes instead of the last sync, with reads in flight; half of the time in a callback.
+class _Meant(Exception):
+    """Leaves a ``with`` block on purpose."""
 
-    The close settles every ticket with its value; after the close every call is refused.
+
+class ClosingClient(Client):
+    """Closes instead of the last sync, with reads in flight: in a callback, or after an error.
+
+    An error that leaves the ``with`` block of the runtime closes it.  The close settles every
+    ticket with its value; after the close every call is refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
@@ -207,7 +217,11 @@ class ClosingClient(Client):
         if self._error is not None:
             raise self._error
         # A second close does nothing.
-        self.target.close()
+        self.target.close(self._leave if len(self._tickets) % _TURNS == 1 else None)
+
+    def _leave(self) -> None:
+        with suppress(_Meant), self.target.runtime:
+            raise _Meant
 
     def _close(self, _: Ticket) -> None:
         try:
@@ -237,6 +251,10 @@ def _is_idle(device: Any) -> bool:
     """Whether a simulated device has done all that was submitted; true of other devices."""
     timeline = getattr(getattr(device, "_state", None), "timeline", None)
     return timeline is None or timeline.executed >= timeline.submitted
+
+
+def _is_simulated(device: Any) -> bool:
+    return hasattr(device, "restart")
 
 
 class DroppingClient(Client):
@@ -300,12 +318,15 @@ class DroppingClient(Client):
 class WrongThreadClient(Client):
     """Issues most ops first from a thread that does not own the runtime, then from the owner.
 
-    The first call is refused, and changes nothing.
+    The first call is refused, and changes nothing.  Before the first sync, a forked child makes a
+    call of each method, in vain.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
         self._thread = ThreadPoolExecutor(1)
+        self._ticket: Ticket | None = None
+        self._has_forked = False
 
     def perform(self, op: Op) -> Delivery | None:
         """See ``Target``; ops of verbs not listed here come from the owner's thread only."""
@@ -314,7 +335,27 @@ class WrongThreadClient(Client):
             # A name whose alloc or capture failed never reaches the runtime.
             if not isinstance(error, WrongThread | InvalidHandle):
                 raise BrokenPromise(f"a call from another thread ended with {error!r}")
-        return self.target.perform(op)
+        if type(op) is Sync and not self._has_forked and _is_simulated(self.target.runtime.device):
+            self._has_forked = True
+            self._fork()
+        return super().perform(op)
+
+    def read(self, op: Read) -> Ticket:
+        self._ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
+        return self._ticket
+
+    def _fork(self) -> None:
+        at = SimpleNamespace(x=None, y=None, runtime=self.target.runtime, ticket=self._ticket)
+        calls: dict[str, Callable[[], object]] = {
+            name: partial(call, at, at.runtime) for name, call in METHODS.items()
+        }
+        calls["close"] = at.runtime.close
+        calls |= {f"replay of {name}": each.replay for name, each in self.target.graphs.items()}
+        if self._ticket is not None and not self._ticket.done():
+            calls |= {name: partial(wait, at) for name, wait in WAITS.items()}
+        names = not_refused_in_child(calls)
+        if names:
+            raise BrokenPromise(f"a forked child is not refused: {', '.join(names)}")
 
     def close(self) -> None:
         try:

@@ -55,7 +55,7 @@ _OTHERS: dict[str, Call] = {
 }
 METHODS = _OF_CAPTURES | _OTHERS
 """A call of every method that a closed runtime refuses."""
-_WAITS: dict[str, Callable[[Any], object]] = {
+WAITS: dict[str, Callable[[Any], object]] = {
     "result": lambda at: at.ticket.result(),
     "result with a timeout": lambda at: at.ticket.result(timeout=-1),
     "await": lambda at: _begun(at.ticket.__await__()),
@@ -125,11 +125,11 @@ def _rows() -> Iterator[Row]:
         yield f"{name} on a closed runtime", _wrapped(method, "closed"), RuntimeClosed, "was closed"
         row = _threaded(_wrapped(method, "runtime"))
         yield f"{name} from a thread", row, WrongThread, "runtime of its own"
-    for name, wait in (_WAITS | _OF_THE_OWNER).items():
+    for name, wait in (WAITS | _OF_THE_OWNER).items():
         yield f"{name} from a thread", _threaded(wait), WrongThread, "its own"
     for name, method in _OTHERS.items():
         yield f"{name} in a capture", _in_a_capture(method), InvalidCapture, "before the with"
-    for name, wait in _WAITS.items():
+    for name, wait in WAITS.items():
         row = _in_a_capture(lambda at, _, wait=wait: wait(at))  # type: ignore[misc]
         yield f"{name} in a capture", row, InvalidCapture, "cannot wait .*before the with"
     for name, naming in (NAMING | _OF_GRAPHS).items():

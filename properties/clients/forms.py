@@ -6,6 +6,7 @@ and the clients decide which form is drawn.
 """
 
 import array
+import ctypes
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -113,6 +114,20 @@ def _of(dtype: Any, *shape: int) -> Callable[[bytes], Passed]:
 
 
 _PAIR = [("a", "u2"), ("b", "f4"), ("c", "u2")]
+
+
+class _Pair(ctypes.Structure):
+    """A record whose format has the letter of objects, in the name of a field."""
+
+    _fields_ = (("Odd", ctypes.c_float), ("Other", ctypes.c_uint32))
+
+
+def _structures(data: bytes) -> Passed:
+    owner = _owned(data)
+    passed = (_Pair * (len(data) // 8)).from_buffer(owner.data)
+    return _filled(owner, passed) if data else (passed, _nothing)
+
+
 DATA: Sequence[tuple[int, int | None, Callable[[bytes], Passed]]] = (
     (1, None, lambda data: (data, _nothing)),
     (1, None, _bytearray),
@@ -136,6 +151,7 @@ DATA: Sequence[tuple[int, int | None, Callable[[bytes], Passed]]] = (
     (4, 4, lambda data: (np.frombuffer(data, "u4")[0], _nothing)),
     (8, None, _of("c8")),
     (8, None, _of(_PAIR)),
+    (8, None, _structures),
     (8, None, _of("u4", 2, -1)),
     (8, None, _columns),
     (8, None, _cut),

@@ -20,6 +20,10 @@ class NeverWoken(Exception):
     """A task waits for something that never comes."""
 
 
+class NothingScheduled(NeverWoken):
+    """Nothing is scheduled in a loop, so it waits for ever, and costs nothing."""
+
+
 class _Leaps(selectors.SelectSelector):
     """Tells a loop at once that its time to wait is over."""
 
@@ -32,7 +36,7 @@ class _Leaps(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> Any:
         self.turns += 1
         if timeout is None:
-            raise NeverWoken("nothing is scheduled in the loop that could end its wait")
+            raise NothingScheduled("nothing is scheduled in the loop that could end its wait")
         if self.turns > _MOST_TURNS:
             raise NeverWoken(f"{_MOST_TURNS} turns of the loop have not ended its wait")
         if timeout > 0:
@@ -56,16 +60,30 @@ class LeapingLoop(asyncio.SelectorEventLoop):
         """Give the tasks that are left time to end."""
         self._leaps.turns = 0
 
+    def rest(self) -> None:
+        """Run until nothing is scheduled any more.  NeverWoken if that never comes."""
+        self.leave()
+        with suppress(NothingScheduled):
+            self.run_until_complete(self.create_task(asyncio.Event().wait()))
 
-def run_leaping(main: Coroutine[Any, Any, None], *, is_real: bool) -> None:
-    """Run ``main`` in such a loop.  NeverWoken if it waits for something that never comes."""
+
+def run_leaping(
+    main: Coroutine[Any, Any, None], *, is_real: bool, then_rests: bool = False
+) -> None:
+    """Run ``main`` in such a loop.  NeverWoken if it waits for something that never comes.
+
+    ``then_rests``: after that nothing may wake the loop again and again.
+    """
     loop = LeapingLoop(is_real=is_real)
     task = loop.create_task(main)
     try:
         loop.run_until_complete(task)
+        if then_rests:
+            loop.rest()
     finally:
-        task.cancel()
         loop.leave()
-        with suppress(asyncio.CancelledError, Exception):
-            loop.run_until_complete(task)
+        for left in asyncio.all_tasks(loop):
+            left.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                loop.run_until_complete(left)
         loop.close()

@@ -28,6 +28,7 @@ from gpusim import (
 )
 from gpusim.kernels import AFFINE, BLEND, EXCHANGE, FOLD, SCRAMBLE
 from properties.clients.forbidden import FORBIDDEN, Row
+from properties.clients.misused_parts import PARTS
 
 UNSOUND = replace(AFFINE, name="unsound", body="x[i] = lost_out_of_memory_map_submit;")
 """A kernel that no device compiles, in the words of faults: it is the caller's mistake."""
@@ -86,8 +87,6 @@ NUMBERS: list[Row] = [
         OutOfRange,
         "source_offset=nan",
     ),
-    ("a part from a bool on", lambda at: at.x.part(True), OutOfRange, "offset=True"),
-    ("a part of a bool of bytes", lambda at: at.x.part(0, True), OutOfRange, "size_bytes=True"),
     *[row for dtype in (np.uint16, np.int32, np.uint64) for row in _past_the_last(dtype)],
     ("a timeout of NaN", lambda at: at.ticket.result(float("nan")), OutOfRange, "timeout=nan"),
     ("a timeout below 0", lambda at: at.runtime.sync(timeout=-1), OutOfRange, "timeout=-1"),
@@ -102,6 +101,9 @@ _VIEWED = {
     "i8": "kernel's numbers",
     "?": "kernel's numbers",
     "O": "conversion",
+    "U2": "plain bytes",
+    "c16": "kernel's numbers",
+    "V4, >u4": "byte order",
 }
 """Element types of memoryviews that no kernel reads, and what the message says of each."""
 DATA: list[Row] = [
@@ -152,6 +154,7 @@ DATA: list[Row] = [
     ("a buffer as data", lambda at: at.runtime.write(at.x, at.y), InvalidData, "copy was meant"),
     ("a ticket as data", lambda at: at.runtime.write(at.y, at.ticket), InvalidData, r"result\(\)"),
     ("an unknown dtype", lambda at: at.runtime.read(at.x, dtype="u33"), InvalidData, "np.uint32"),
+    ("a dtype of commas", lambda at: at.runtime.read(at.x, dtype="u4,,"), InvalidData, "no such"),
     ("a dtype of Python", lambda at: at.runtime.read(at.x, dtype=float), InvalidData, "np.float32"),
     ("a read of bools", lambda at: at.runtime.read(at.x, dtype=bool), InvalidData, "number type"),
     (
@@ -392,4 +395,4 @@ GRAPHS: list[Row] = [
         "the wrong way round",
     ),
 ]
-OF_A_RUNTIME = NUMBERS + DATA + HANDLES + DISPATCHES + GRAPHS + FORBIDDEN
+OF_A_RUNTIME = NUMBERS + DATA + HANDLES + DISPATCHES + PARTS + GRAPHS + FORBIDDEN

@@ -2,13 +2,11 @@
 
 Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
 settled, with its value or with the error of the device.  No wait may last longer than it was asked
-to.  An op that failed before it did anything can be made again, and counts once.
+to.  A read that came too late for one wait can be waited for again.  An op that failed before it
+did anything can be made again, and counts once.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -23,35 +21,35 @@ from gpusim.errors import (
 )
 from gpusim.kernels import AFFINE
 from gpusim.program import Program
-from gpusim.runtime import Ticket
 from gpusim.runtime.drivers.faulty import Fault
 from properties.clients.client import BrokenPromise, Client, ended
-from properties.clients.loops import NeverWoken, run_leaping
-from properties.clients.troubled import (
-    DATA,
-    PIECE_BYTES,
-    POLICY_SECONDS,
-    QUEUED_BYTES,
-    Troubled,
-    can_be_lost,
+from properties.clients.loops import NeverWoken
+from properties.clients.troubled import DATA, PIECE_BYTES, Troubled, can_be_lost
+from properties.clients.waits import (
+    LATE_LOOKS,
+    LEAST_SECONDS,
+    LIMITED,
+    WAITS,
+    WAYS,
+    leave_loop,
 )
 from properties.generate.choices import Choices, SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
 
 _ROUNDS = 3
-_LATE_LOOKS = 60
-"""How many looks find a slow device late: more than a running loop has different delays."""
-_MOST_POLLS = 20_000
-_GAP_SECONDS = (0.001, 0.1)
-"""The least and the most time between the last two looks of a running loop."""
-_ASKED_SECONDS = 3600
+_NEEDED = 0.6
+"""How much of the time that a caller waits for all reads a device needs for each."""
 _FAILING = (
     ("submit", SubmitFailed),
     ("map", MapFailed),
     ("take", MapFailed),
+    ("take", OutOfMemory),
+    ("wait", MapFailed),
     ("encode", SubmitFailed),
 )
 """Calls that fail, with reads under way."""
+_LATE = (None, 0, 1, 2)
+"""Which read a hanging device keeps back; None for all."""
 _UNDONE = (("compile", DeviceFault), ("create_bind_group", OutOfMemory))
 """Calls that fail before their op has done anything."""
 
@@ -68,9 +66,10 @@ class PatientClient(Client):
         self.target.close()
         choices = SeededChoices(f"patient {self._program}")
         for _ in range(_ROUNDS):
-            self._hang(choices.pick([*_WAITS]))
-            self._be_slow(choices.pick([*_WAYS]))
-            self._fail(choices, choices.pick([*_WAYS]))
+            self._hang(choices.pick([*WAITS]), choices.pick(_LATE), then=choices.pick([*WAYS]))
+            self._take_time(choices.pick([*LIMITED]))
+            self._be_slow(choices.pick([*WAYS]), leaves_loop=choices.chance(1, 2))
+            self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
         self._fail_in_pieces(choices.integer(0, 2))
         device = self.target.runtime.device
@@ -78,16 +77,21 @@ class PatientClient(Client):
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
             # The device of the session is lost too, so this comes last.  It is rare, except on a
             # device that tells nobody of its loss.
-            way = choices.pick([*_WAYS])
+            way = choices.pick([*WAYS])
             self._wait(Troubled(self.target, errors=(DeviceLost,), loses=True), way, "is lost")
 
-    def _hang(self, name: str) -> None:
-        """Wait with a limit for a device that hangs."""
-        call, seconds = _WAITS[name]
-        here, told = Troubled(self.target, inf), f"{name} on a device that hangs"
+    def _hang(self, name: str, late: int | None, *, then: str) -> None:
+        """Wait with a limit for a device that hangs, or for one of its reads that does.
+
+        The device then answers, and the reads are waited for again, as ``then`` says.
+        """
+        call, seconds = WAITS[name]
+        here, told = Troubled(self.target, inf, late=late), f"{name} on a device that hangs"
         here.read()
         try:
             call(here)
+        except NeverWoken as never:
+            raise BrokenPromise(f"{told} never ends, since {never}") from None
         except WaitTimedOut as late:
             waited = here.driver.waited_seconds
             if not seconds / 2 <= waited <= seconds or f" {seconds} s" not in str(late):
@@ -96,12 +100,34 @@ class PatientClient(Client):
                 ) from None
         else:
             raise BrokenPromise(f"{told} ends without WaitTimedOut")
-        if here.runtime.is_open:
-            here.close()
-        _check(here, told, (WaitTimedOut,))
+        if not here.runtime.is_open:
+            _check(here, told, (WaitTimedOut,))
+            return
+        here.driver.looks = 0
+        self._wait(here, then, f"answers, after {name} had not waited long enough")
 
-    def _be_slow(self, way: str) -> None:
-        self._wait(Troubled(self.target, _LATE_LOOKS), way, "is slow")
+    def _take_time(self, name: str) -> None:
+        """Wait for several reads, each of which needs more than half of the time for all."""
+        call, seconds = LIMITED[name]
+        needed = _NEEDED * seconds
+        here = Troubled(self.target, needs_seconds=needed, policy_seconds=LEAST_SECONDS)
+        told = f"{name}, for reads of which each needs {needed} s,"
+        here.read()
+        try:
+            call(here)
+        except WaitTimedOut:
+            pass
+        else:
+            raise BrokenPromise(f"{told} waits for more than {seconds} s in all")
+        allowed = () if here.runtime.is_open else (WaitTimedOut,)
+        here.close()
+        _check(here, told, allowed)
+
+    def _be_slow(self, way: str, *, leaves_loop: bool) -> None:
+        here = Troubled(self.target, LATE_LOOKS)
+        if leaves_loop:
+            leave_loop(here)
+        self._wait(here, way, "is slow" + " and was waited for in a loop that ended" * leaves_loop)
 
     def _fail(self, choices: Choices, way: str) -> None:
         verb, error = choices.pick(_FAILING)
@@ -114,7 +140,7 @@ class PatientClient(Client):
     def _wait(self, here: Troubled, way: str, what: str) -> None:
         told = f"waiting by {way} for a device that {what}"
         try:
-            _WAYS[way](here)
+            WAYS[way](here)
         except NeverWoken as never:
             raise BrokenPromise(f"{told} never ends, since {never}") from None
         except here.errors:
@@ -167,124 +193,13 @@ class PatientClient(Client):
 
 def _check(here: Troubled, told: str, errors: tuple[type[DeviceFault], ...]) -> None:
     """Check that each read is settled, with its value or one of these errors."""
+    if here.broken:
+        raise BrokenPromise(f"{told}: {here.broken[0]}")
     for at, ticket in enumerate(here.tickets):
         if not ticket.done():
             raise BrokenPromise(f"{told} leaves a read that is not settled")
-        value = ended(ticket)
-        if value not in errors and value != DATA[at * PIECE_BYTES :][:PIECE_BYTES]:
+        assert ticket.span is not None
+        value, (_, start, size_bytes) = ended(ticket), ticket.span
+        may_fail = value in errors and here.late in (None, at)
+        if not may_fail and value != DATA[start : start + size_bytes]:
             raise BrokenPromise(f"{told} gives a read the value {value!r}")
-
-
-def _by_polls(here: Troubled) -> None:
-    here.read()
-    for _ in range(_MOST_POLLS):
-        if not here.again(here.runtime.poll):
-            return
-        if here.is_real:
-            run_leaping(asyncio.sleep(1), is_real=True)
-
-
-def _by_callbacks(here: Troubled) -> None:
-    """Wait in a running loop, which polls by itself."""
-    called: list[Ticket] = []
-
-    async def main() -> None:
-        comes = asyncio.Event()
-
-        def note(ticket: Ticket) -> None:
-            called.append(ticket)
-            comes.set()
-
-        here.read(note)
-        while len(called) < len(here.tickets):
-            comes.clear()
-            await comes.wait()
-
-    run_leaping(main(), is_real=here.is_real)
-    if called != here.tickets:
-        raise BrokenPromise("the done callbacks do not come in the order of their reads")
-    _check_gaps(here.driver.looked_at_seconds)
-
-
-def _check_gaps(looks: Sequence[float]) -> None:
-    """Check that a running loop has looked less and less often at a map that was late."""
-    if len(looks) < _LATE_LOOKS:
-        return
-    gaps = [later - earlier for earlier, later in pairwise(looks)]
-    least, most = _GAP_SECONDS
-    is_slowing = all(later > earlier - least / 2 for earlier, later in pairwise(gaps))
-    if not is_slowing or not least <= gaps[-1] <= most:
-        raise BrokenPromise(
-            f"a running loop must poll less and less often, at last every {least} to {most} s: "
-            f"after {len(looks)} polls in vain it polls every {gaps[-1]:.4f} s"
-        )
-
-
-def _by_awaits(here: Troubled) -> None:
-    here.read()
-    for ticket in here.tickets:
-        with suppress(*here.errors):
-            here.in_loop(_value(ticket))
-
-
-def _by_results(here: Troubled) -> None:
-    here.read()
-    for ticket in reversed(here.tickets):
-        ended(ticket)
-
-
-def _by_sync(here: Troubled) -> None:
-    here.read()
-    here.runtime.sync()
-
-
-def _by_awaited_sync(here: Troubled) -> None:
-    here.read()
-    here.in_loop(here.runtime.sync_async())
-
-
-def _by_close(here: Troubled) -> None:
-    here.read()
-    here.runtime.close()
-
-
-_WAYS: Mapping[str, Callable[[Troubled], None]] = {
-    "polls": _by_polls,
-    "done callbacks in a running loop": _by_callbacks,
-    "a sync": _by_sync,
-    "an awaited sync": _by_awaited_sync,
-    "awaits": _by_awaits,
-    "results": _by_results,
-    "a close": _by_close,
-}
-
-
-async def _value(ticket: Ticket) -> Any:
-    return await ticket
-
-
-def _write_much(here: Troubled) -> None:
-    x = here.runtime.alloc(QUEUED_BYTES)
-    for _ in range(4):
-        here.runtime.write(x, bytes(QUEUED_BYTES))
-
-
-_WAITS: Mapping[str, tuple[Callable[[Troubled], object], int]] = {
-    "result()": (lambda here: here.tickets[-1].result(), POLICY_SECONDS),
-    "result(0)": (lambda here: here.tickets[-1].result(0), 0),
-    "result(3600)": (lambda here: here.tickets[-1].result(_ASKED_SECONDS), _ASKED_SECONDS),
-    "sync()": (lambda here: here.runtime.sync(), POLICY_SECONDS),
-    "sync(0)": (lambda here: here.runtime.sync(0), 0),
-    "sync(3600)": (lambda here: here.runtime.sync(_ASKED_SECONDS), _ASKED_SECONDS),
-    "await": (lambda here: here.in_loop(_value(here.tickets[-1])), POLICY_SECONDS),
-    "sync_async()": (lambda here: here.in_loop(here.runtime.sync_async()), POLICY_SECONDS),
-    "sync_async(0)": (lambda here: here.in_loop(here.runtime.sync_async(0)), 0),
-    "sync_async(3600)": (
-        lambda here: here.in_loop(here.runtime.sync_async(_ASKED_SECONDS)),
-        _ASKED_SECONDS,
-    ),
-    "a write": (_write_much, POLICY_SECONDS),
-    "close(0)": (lambda here: here.runtime.close(0), 0),
-    "close(3600)": (lambda here: here.runtime.close(_ASKED_SECONDS), _ASKED_SECONDS),
-}
-"""Waits that end without an answer, and the seconds after which each does."""

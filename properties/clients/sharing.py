@@ -5,19 +5,34 @@ or lets a second runtime do that.  The program shows the same, since a loan puts
 where the op was.  If the device refuses the client's work, the client leaves the op to the runtime.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from wgpu import BufferUsage, GPUError, GPUValidationError
 
-from gpusim.errors import DeviceFault, InvalidBinding, InvalidHandle, Refused
+from gpusim.errors import DataLost, DeviceFault, InvalidBinding, InvalidHandle, Refused
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import GRID_BYTES, Alloc, Copy, DispatchIndirect, Free, Write
+from gpusim.ops import (
+    GRID_BYTES,
+    Alloc,
+    Capture,
+    Command,
+    Copy,
+    DispatchIndirect,
+    Free,
+    Op,
+    Replay,
+    Write,
+)
+from gpusim.program import buffers_of, replayed
 from gpusim.runtime import Buffer, Runtime, Stats
 from gpusim.runtime.policy import PRESETS
 from properties.clients.client import BrokenPromise, Client
+from properties.clients.forbidden import NAMING
+from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
 _USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST | BufferUsage.INDIRECT
@@ -39,6 +54,21 @@ class SharingClient(Client):
         self._turns, self._offers, self._loans = count(), count(), count()
         self._mine: dict[str, Any] = {}
         self._guest: Runtime | None = None
+        self._uses = count()
+        self._captures: dict[str, Capture] = {}
+        self._last: dict[str, Op] = {}
+        """The last command, or replay, over each buffer."""
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``; notes which buffers were used, and how."""
+        delivery = super().perform(op)
+        if isinstance(op, Capture):
+            self._captures[op.graph] = op
+        commands: Iterable[Op] = [op] if isinstance(op, Command) else ()
+        if isinstance(op, Replay):
+            commands = replayed(self._captures[op.graph], op)
+        self._last |= {name: op for command in commands for name in buffers_of(command)}
+        return delivery
 
     def alloc(self, op: Alloc) -> None:
         """Make a buffer; in its turn, the client makes it, and it counts like any other."""
@@ -132,6 +162,7 @@ class SharingClient(Client):
             return
         runtime = self.target.runtime
         with runtime.lend(buffer) as native:
+            self._use_lent(op.buffer)
             is_done = self._work(
                 lambda: runtime.device.queue.write_buffer(native, op.offset, op.data),
                 lambda guest, mine: guest.write(mine, op.data, op.offset),
@@ -158,6 +189,8 @@ class SharingClient(Client):
             device.queue.submit([encoder.finish()])
 
         with runtime.lend(source) as origin, runtime.lend(target) as place:
+            self._use_lent(op.source)
+            self._use_lent(op.target)
             is_done = self._work(
                 copied,
                 lambda guest, first, second: guest.copy(
@@ -229,6 +262,22 @@ class SharingClient(Client):
                 except GPUError as error:
                     _check_fault(error)
                 native.destroy()
+
+    def _use_lent(self, name: str) -> None:
+        """Use a buffer that is lent: as the last op did, and in a call that names it; in vain."""
+        lent, runtime = self.target.find(name), self.target.runtime
+        told, call = list(NAMING.items())[next(self._uses) % len(NAMING)]
+        tries: dict[str, Callable[[], object]] = {
+            told: lambda: call(SimpleNamespace(runtime=runtime, x=lent), lent)
+        }
+        if name in self._last:
+            tries["once more the last op over"] = lambda: self.target.perform(self._last[name])
+        for told, again in tries.items():
+            try:
+                again()
+            except (Refused, DataLost):
+                continue
+            raise BrokenPromise(f"{told} a buffer is not refused, though the buffer is lent")
 
     def _lendable(self, name: str, offset: int, size_bytes: int) -> Buffer | None:
         """The live buffer ``name``, if its data is not lost and these words lie in the buffer."""

@@ -4,17 +4,19 @@ The device answers late or never, its calls fail, or it is lost.  Nothing here j
 """
 
 import asyncio
+import time
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from gpusim.errors import DataLost, DeviceFault, DeviceLost
-from gpusim.runtime import Driver, Runtime, Ticket
-from gpusim.runtime.commands import StagingMap
+from gpusim.runtime import Buffer, Driver, Runtime, Ticket
+from gpusim.runtime.commands import DeviceBuffer, StagingMap
+from gpusim.runtime.drivers.driver import Receive, Value
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from properties.clients.client import BrokenPromise
 from properties.clients.loops import run_leaping
@@ -36,23 +38,43 @@ class LateDriver:
     """A driver that answers no to the first ``looks`` looks at a map.
 
     A wait with time is granted at once, unless ``looks`` is infinite: then the device hangs, and
-    the time is over at once.
+    the time is over at once.  If ``late`` is the number of a map, the others arrive at once.
+    ``needs_seconds``: how long each wait for a map really takes.
     """
 
-    def __init__(self, driver: Any, looks: float) -> None:
+    def __init__(
+        self, driver: Any, looks: float, late: int | None = None, needs_seconds: float = 0
+    ) -> None:
         self._driver = driver
         self.looks = looks
+        self.needs_seconds = needs_seconds
+        self._late = late
+        self._maps: list[StagingMap] = []
         self.waited_seconds = 0.0
         """The longest wait so far for a device that hangs."""
         self.looked_at_seconds: list[float] = []
         """When a running loop looked at a map that was late."""
+        self._arrived: list[StagingMap] = []
+        """The maps whose wait has ended, and which were not taken yet."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 
+    def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
+        """See ``Driver``."""
+        self._maps.append(self._driver.map(buffer, size_bytes))
+        return self._maps[-1]
+
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
         """See ``Driver``."""
-        return not self._is_late(seconds) and bool(self._driver.wait(mapping, seconds))
+        if self._is_prompt(mapping):
+            seconds = None
+        elif self._is_late(seconds):
+            return False
+        has_arrived = self._has_time(seconds) and bool(self._driver.wait(mapping, seconds))
+        if has_arrived:
+            self._arrived.append(mapping)
+        return has_arrived
 
     def drain(self, seconds: float | None = None) -> bool:
         """See ``Driver``."""
@@ -60,9 +82,27 @@ class LateDriver:
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
-        while self._is_late(0):
+        while not mapping.is_given_up and not self._is_prompt(mapping) and self._is_late(0):
             await asyncio.sleep(_NAP_SECONDS[self.looks == inf])
+        await asyncio.sleep(self.needs_seconds)
         await self._driver.wait_async(mapping)
+        self._arrived.append(mapping)
+
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
+        """See ``Driver``; nobody may take what nobody has waited for."""
+        if not any(each is mapping for each in self._arrived):
+            raise BrokenPromise("a read is taken, though no wait for it has ended")
+        return cast("Value", self._driver.take(mapping, receive))
+
+    def _has_time(self, seconds: float | None) -> bool:
+        """Whether a wait of so many seconds is long enough; it really takes that time."""
+        has_time = seconds is None or seconds >= self.needs_seconds
+        if self.needs_seconds:
+            time.sleep(self.needs_seconds if has_time else seconds or 0)
+        return has_time
+
+    def _is_prompt(self, mapping: StagingMap) -> bool:
+        return self._late is not None and self._maps.index(mapping) != self._late
 
     def _is_late(self, seconds: float | None) -> bool:
         if self.looks == inf and seconds is None:
@@ -83,6 +123,8 @@ class Troubled:
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
     soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
+    ``late`` is the only read that is late; None if all are.
+    ``needs_seconds``: see ``LateDriver``; ``policy_seconds`` is how long the policy then waits.
     """
 
     def __init__(
@@ -95,42 +137,68 @@ class Troubled:
         reads: int = len(DATA) // PIECE_BYTES,
         loses: bool = False,
         queued_bytes: int | None = None,
+        late: int | None = None,
+        needs_seconds: float = 0,
+        policy_seconds: int | None = None,
     ) -> None:
         self.driver = LateDriver(None, looks)
         policy = replace(
             target.runtime.policy,
             memory_budget_bytes=None,
             debug_dispatch_limit=None,
-            wait_seconds=POLICY_SECONDS if looks == inf else None,
+            wait_seconds=POLICY_SECONDS if looks == inf else policy_seconds,
             queued_write_bytes=QUEUED_BYTES if looks == inf else queued_bytes,
         )
 
         def around(driver: Driver) -> Any:
-            self.driver = LateDriver(FaultyDriver(driver, *faults), looks)
+            self.driver = LateDriver(FaultyDriver(driver, *faults), looks, late, needs_seconds)
             return self.driver
 
         self.runtime: Runtime = target.runtime_around(around, policy)
         self.is_real = not can_be_lost(self.runtime.device)
         self.errors = errors
+        self.late = late
         self.tickets: list[Ticket] = []
-        self._loses = loses
+        self.broken: list[str] = []
+        """What done callbacks have met that they should not."""
+        self.loses = loses
         self._reads = reads
+        self._may_be_late = looks == inf or needs_seconds > 0
 
-    def read(self, note: Callable[[Ticket], object] | None = None) -> None:
-        """Issue and flush the reads; ``note`` is a done callback of each."""
+    def read(self, note: Callable[[Ticket], object] | None = None, *, flushes: bool = True) -> None:
+        """Issue the reads, and flush each if ``flushes``; ``note`` is a done callback of each.
+
+        The last has a done callback that frees a buffer, unless a close may be late.
+        """
         x = self.again(lambda: self.runtime.alloc(len(DATA)))
+        own = self.again(lambda: self.runtime.alloc(PIECE_BYTES))
+        last: Ticket | None = None
         self.again(lambda: self.runtime.write(x, DATA))
         with suppress(DataLost):
             for at in range(0, self._reads * PIECE_BYTES, PIECE_BYTES):
-                ticket = self.again(partial(self.runtime.read, x, at, PIECE_BYTES))
-                self.tickets.append(ticket)
+                last = self.again(partial(self.runtime.read, x, at, PIECE_BYTES))
+                self.tickets.append(last)
                 if note is not None:
-                    ticket.add_done_callback(note)
+                    last.add_done_callback(note)
                 with suppress(*self.errors):
-                    self.runtime.flush()
-        self.runtime.free(x)
-        if self._loses:
+                    if flushes:
+                        self.runtime.flush()
+        # A free may submit what reads its buffer.
+        first, later = (x, own) if flushes else (own, x)
+        self.runtime.free(first)
+        if last is None or self._may_be_late:
+            self.runtime.free(later)
+        else:
+            last.add_done_callback(lambda _: self._free(later))
+        if self.loses:
             self.runtime.device.destroy()
+
+    def _free(self, own: Buffer) -> None:
+        """Free a buffer in a done callback.  A runtime only logs what a callback raises."""
+        try:
+            self.runtime.free(own)
+        except Exception as error:
+            self.broken.append(f"a free in a done callback ended with {error!r}")
 
     def again(self, call: Callable[[], Any]) -> Any:
         """Make a call, and make it again if it raises an expected fault other than a loss."""
@@ -156,7 +224,7 @@ class Troubled:
 
     def close(self) -> None:
         """Let the device answer, and close."""
-        self.driver.looks = 0
+        self.driver.looks = self.driver.needs_seconds = 0
         with warnings.catch_warnings(), suppress(DeviceFault):
             warnings.simplefilter("ignore", ResourceWarning)
             self.runtime.close()

@@ -72,14 +72,14 @@ class Runner:
         ]
 
     def take(self, found: FoundBug) -> None:
-        """Note a finding of another process, so that it is not made small again."""
+        """Note a finding of another process, so that its bug is not shrunk here again."""
         bugs = self.session.bugs
         bugs.take(found.signature, found.bug(self.session.settings.save))
         if (bug := bugs.met.get(found.signature)) is not None:
             self._kept.setdefault(found.signature, _state(bug))
 
     def run(self, block: Block, watch: Watch) -> BlockResult | None:
-        """Run a block; None if a limit of findings or failures ended the block before its end.
+        """Run a block; None if the limit of findings or of failures cut it off.
 
         Findings are written as soon as they are there, so an interrupt loses no finding.
         """
@@ -125,7 +125,10 @@ class Runner:
         )
 
     def _keep_new(self) -> None:
-        """Write the findings that are new, became smaller or were explained since."""
+        """Write each finding that is new.
+
+        Write one again if it became smaller, or was explained, after it was written.
+        """
         bugs = self.session.bugs
         for signature, bug in bugs.met.items():
             if self._kept.get(signature) != _state(bug):
@@ -138,14 +141,14 @@ class Runner:
 
 
 def _state(bug: Bug) -> tuple[object, ...]:
-    """All of a bug that may change, except its count."""
+    """All of a bug that may change after it is written, except its count."""
     return bug.case, bug.reproduced, bug.is_cut_short, bug.argument is None
 
 
 def fuzz_shard(settings: Settings, watch: Watch) -> Union:
     """Run the blocks that are left of the settings' shard; gives the union of the whole corpus.
 
-    ``watch`` is called with the block that runs, about ten times a second.
+    ``watch`` is called with the results of the block that runs, about ten times a second.
 
     Raises:
         UsageError: the corpus belongs to another session.

@@ -38,7 +38,8 @@ class Bug:
     """The result of shrinking the program; None if it was not shrunk."""
     count: int = 1
     needs: Avoided = frozenset()
-    """What the bug needs and programs can leave out; programs without it never show the bug."""
+    """The forms of ops, sorts of refused ops, client and faults that the bug needs and that
+    programs can leave out.  A program that leaves them out never shows the bug."""
     argument: Argument | None = None
     """Why the program fails; None if that was not explained."""
     unsaved: str = ""
@@ -46,7 +47,7 @@ class Bug:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether shrinking was cut short, by its time or the session's end."""
+        """Whether shrinking was cut short: by its time, or by what ended the session."""
         return self.reproduced is None or (self.shrunk is not None and self.shrunk.is_cut_short)
 
     @property
@@ -78,11 +79,12 @@ class Bugs:
         self.avoided: Avoided = frozenset()
         """What most further programs leave out, since a bug that needs it was found and shrunk."""
         self.needs: Avoided = frozenset()
-        """What all bugs need, including those whose shrinking was cut short."""
+        """The ``needs`` of all bugs together, even of bugs whose shrinking was cut short."""
         self.explained = 0
-        """How many failing programs pass without what the found bugs need."""
+        """How many failing programs passed once what the found bugs need was taken out of them.
+        They are not counted for any one bug."""
         self.known_failures = 0
-        """How many failing programs showed a bug that was known before."""
+        """How many failing programs showed a bug that was known before the session."""
         self._folder = folder
         self._place = place
         self._kernels = kernels
@@ -95,7 +97,10 @@ class Bugs:
         not_run_because: str,
         together: Together = (),
     ) -> None:
-        """Note a finding of an earlier session; if it still fails, report its kind no more."""
+        """Note a finding of an earlier session.
+
+        If it still fails (``failure``), programs that show its bug are counted and not reported.
+        """
         signature = () if failure is None else signature_of(case, failure, self._kernels, together)
         needs = frozenset() if failure is None else needs_of(signature, case, failure)
         known = Known(
@@ -107,8 +112,8 @@ class Bugs:
     def take(self, signature: Signature, bug: Bug) -> None:
         """Note a bug that another session met; its file is not written.
 
-        Of two findings of one bug, the finding that was made small is kept, or else the one with
-        the shorter program.
+        Of two findings of one bug, one whose shrinking was not cut short is kept.  If that is true
+        of both or of neither, the one with the shorter program is kept.
         """
         before = self.met.get(signature)
         if before is None and bug.is_cut_short and self._within(signature) is not None:
@@ -129,7 +134,10 @@ class Bugs:
         shrunk: Shrunk | None = None,
         together: Together = (),
     ) -> Bug | None:
-        """Note a failing case, and write the first of its kind to a file; None for a known kind."""
+        """Count a failing case as a new bug or as one that was met, and return that bug.
+
+        The file of a new bug is written.  None if the bug is known from an earlier session.
+        """
         signature = signature_of(case, failure, self._kernels, together)
         if self._is_known(signature):
             self.known_failures += 1
@@ -155,10 +163,10 @@ class Bugs:
         return bug
 
     def resume(self, bug: Bug, shrunk: Shrunk, together: Together) -> Bug | None:
-        """Replace a bug's program by its smaller form.
+        """Replace the program of ``bug`` by the smaller one in ``shrunk``, and return ``bug``.
 
-        None if that form shows another bug, which was met or is known.  Then the other bug is
-        counted.
+        None if the smaller program shows another bug, which was met or is known.  Then ``bug`` and
+        its file are dropped, and the programs counted for it are counted for the other bug.
         """
         signature = signature_of(shrunk.case, shrunk.failure, self._kernels, together)
         other = self.met.get(signature)
@@ -179,14 +187,17 @@ class Bugs:
         return None
 
     def _note(self, signature: Signature, bug: Bug) -> None:
-        """Note a bug under its signature."""
+        """Note ``bug`` under ``signature``, and no longer under an earlier signature."""
         self.met = {each: one for each, one in self.met.items() if one is not bug}
         self.met[signature] = bug
         bug.needs = frozenset()
         self._leave_out(bug, needs_of(signature, bug.case, bug.failure))
 
     def _leave_out(self, bug: Bug, needs: Avoided) -> None:
-        """Note what a bug needs; a bug that shows in two ways has the needs of both."""
+        """Add ``needs`` to those of ``bug``: if it shows in two ways, it has the needs of both.
+
+        Unless shrinking was cut short, most further programs leave the needs out.
+        """
         bug.needs |= needs
         self.needs |= needs
         if not bug.is_cut_short:
@@ -202,14 +213,18 @@ class Bugs:
             bug.unsaved = str(error)
 
     def _around(self, signature: Signature) -> Bug | None:
-        """A bug that was cut short, and whose signature has all words of ``signature`` and more."""
+        """Find a bug whose signature has all words of ``signature``, and more.
+
+        Its shrinking was cut short, so the words that it has beyond ``signature`` may be chance.
+        """
         wider = ((each, bug) for each, bug in self.met.items() if bug.is_cut_short)
         return next((bug for each, bug in wider if {*each} > {*signature}), None)
 
     def _within(self, signature: Signature) -> Bug | None:
-        """A bug whose signature has only some of the words of ``signature``.
+        """Find a bug whose signature has only some of the words of ``signature``.
 
-        The case of ``signature`` was cut short, so it may still show this bug.
+        Shrinking the case of ``signature`` was cut short, so the words that it has beyond this
+        bug's may be chance, and the case may show this bug.
         """
         return next((bug for each, bug in self.met.items() if {*each} < {*signature}), None)
 
@@ -236,7 +251,7 @@ class Bugs:
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """What each met or known bug needs, in the words of its signature."""
+        """The words that say, in the signatures of all met and known bugs, what the bugs need."""
         signatures = [*self.met, *(one.signature for one in self.known)]
         return tuple(dict.fromkeys(word for one in signatures for word in one[2:]))
 
@@ -245,7 +260,7 @@ class Bugs:
 
     @property
     def failures(self) -> int:
-        """Programs that failed, except those that showed a known bug."""
+        """How many programs failed, not counting those that showed a known bug."""
         return self.explained + sum(bug.count for bug in self.met.values())
 
     def finding(self, bug: Bug) -> FindingFile:
@@ -283,7 +298,7 @@ def _check_can_save(folder: Path) -> None:
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
             f"cannot save findings in {folder} because {there} is no folder that can be written "
-            "(probably another is meant: --save)"
+            "(probably another folder is meant; --save names it)"
         )
 
 

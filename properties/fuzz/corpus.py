@@ -63,7 +63,7 @@ class Identity:
     versions: str
     device: str
     settings: Mapping[str, str]
-    """The values of the deciding settings as text, by name; and a digest of the kernels."""
+    """The values of the settings in ``_SAME`` as text, by name; and a digest of the kernels."""
 
     def differences(self, other: "Identity") -> list[str]:
         """What is different in ``other``, as words."""
@@ -149,7 +149,7 @@ class FoundBug:
     def bug(self, folder: Path) -> Bug:
         """The bug, with a count of 0 and the path of its file in ``folder``.
 
-        Nothing is written here, and a union counts later.
+        Nothing is written here.  The count is 0 because a union adds the counts of the blocks.
 
         Raises:
             ProgramError: ``text`` is no finding.
@@ -231,7 +231,7 @@ class Corpus:
                 raise UsageError(
                     f"cannot take {self.folder} as the corpus because it belongs to another "
                     f"session: this one has {', '.join(different)} (probably another folder is "
-                    "meant, and `gpusim merge` for both)"
+                    "meant; `gpusim merge` sums up both)"
                 )
 
     def identities(self) -> list[Identity]:
@@ -259,7 +259,7 @@ class Corpus:
 
     @property
     def done(self) -> frozenset[int]:
-        """The first program of each block that was run."""
+        """The number of the first program of each block that was run."""
         return frozenset(
             int(path.name.partition("-")[0]) for path in _files(self.folder / "blocks")
         )

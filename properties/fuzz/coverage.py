@@ -37,7 +37,7 @@ _REFUSALS = {
     ),
     "replay": ("InvalidHandle", "InvalidBinding", "InvalidScalar", "OutOfRange"),
 }
-"""The refusals that a program can cause by itself."""
+"""For each kind of op, the errors by which it can be refused, whatever the client does."""
 _PARTS = {
     "pooled uniforms": ("created", "reused", "evicted", "exhausted"),
     "cached uniforms": ("created", "reused", "evicted"),
@@ -53,7 +53,8 @@ _VARIANTS = {
 }
 """The clients and transformations that a session draws for its programs."""
 _REASONS = tuple(reason.value for reason in FlushReason if reason is not FlushReason.CLOSE)
-"""Without ``close``: a program ends with a sync, so its close has nothing to submit."""
+"""The reasons of flushes, without ``close``: a program ends with a sync, so its close has nothing
+to submit."""
 
 
 _SHOWN_CELLS = 4
@@ -91,7 +92,8 @@ def coverage(tally: Tally) -> dict[str, Table]:
 def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> list[str]:
     """Why the coverage of a session is weak, as sentences.
 
-    ``uniforms`` are those of its policies.  ``faults``: whether the device failed on demand.
+    ``uniforms``: the kinds of uniforms under the session's policies.  ``faults``: whether the
+    session planned faults of the device.
     """
     reached, checked = tally.reached, tally.checked
     found = []
@@ -128,7 +130,7 @@ def missed(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _laws(tally: Tally) -> Table:
-    """A row for each letter of laws; empty if no law checked anything."""
+    """A row for each letter with which names of laws begin; empty if no law checked anything."""
     table: Table = {}
     for law in LAWS if tally.held else ():
         table.setdefault(law.name[0], {})[law.name] = tally.held[law.name]

@@ -16,7 +16,7 @@ from properties.oracles.coverage import chance_of_new
 
 
 def show(session: Session, console: Console) -> None:
-    """The tables, the warnings, and each finding with its whole program and argument."""
+    """Print the tables, the warnings, and each finding with its whole program and argument."""
     console.print(_policies(session))
     console.print(_coverage(session))
     console.print(_quality(session), highlight=False)
@@ -38,7 +38,7 @@ def show(session: Session, console: Console) -> None:
 
 
 def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
-    """One finding: the program, the first difference, and the command that replays it."""
+    """Print one finding: why it fails, the program, and the command that replays it."""
     console.rule(f"finding {number}: {bug.failure.kind}, met {bug.count} times", align="left")
     client = "" if bug.case.client == PLAIN else f", client {bug.case.client}"
     policy = f"policy {bug.case.policy}, " if session.is_ours else ""

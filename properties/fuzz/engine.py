@@ -38,7 +38,7 @@ from properties.shrink.avoid import Avoided
 from properties.shrink.together import Together, together
 
 _LONG_SECONDS, _LONG_PROGRAMS = 120.0, 5000
-"""A session of at least this length may plant a mutant that takes long to find."""
+"""A session of so many seconds, or so many programs, may plant mutants that take long to find."""
 
 
 @dataclass(kw_only=True)
@@ -55,29 +55,29 @@ class Session:
     bugs: Bugs
     seconds: float = 0.0
     fuzz_seconds: float = 0.0
-    """The time of the session, without the time of making new findings small."""
+    """The seconds of the session, without those for shrinking new findings."""
     planted: tuple[PlantedMistake, ...] = ()
-    """The planted mistakes, and whether each was seen; empty if the worker died before that."""
+    """The planted mistakes, and whether each was seen; empty if the worker died over them."""
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """The rare events that no program can reach, each with the reason."""
     not_asked: Sequence[str] = ()
-    """What no client asks of a foreign target, since it is not promised."""
+    """What is not tested on a foreign target, because the target does not promise it."""
     deaths: int = 0
     uncounted: int = 0
-    """Programs that ran and are missing in the tally, because their worker died."""
+    """How many programs ran and are missing in the tally, because their worker died."""
     interrupted: bool = False
 
     @property
     def programs(self) -> int:
-        """Programs that ran."""
+        """How many programs ran."""
         return self.tally.programs + self.uncounted
 
     @property
     def rate_bound(self) -> float | None:
         """The upper bound, with 95 percent confidence, of the share of programs that fail.
 
-        By the "rule of three" for N independent trials without a failure.  None after a failure,
-        or before the first program.
+        After N programs it is 3 / N, by the "rule of three" for N independent trials without a
+        failure.  None after a failure, or before the first program.
         """
         if len(self.bugs) or not self.programs:
             return None
@@ -105,7 +105,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were missed, or seen though such sessions cannot see them."""
+        """The planted mistakes that were missed and are not ``blind``, or were seen and are."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
@@ -230,7 +230,7 @@ def _sorter(session: Session) -> Sorter:
 
 
 def run_known(bugs: Bugs, settings: Settings, device: str, supervisor: Supervisor) -> None:
-    """Run the findings of the folder ``known``, so that their kinds are not reported again.
+    """Run the findings of the folder ``known``, so that their bugs are not reported again.
 
     Only the session's own target runs.  A finding of another target or device is reported as not
     run.
@@ -346,8 +346,8 @@ class _Loop:
             self._session.bugs.add(case, failure, reproduced=None)
             raise
         if len(self._session.bugs) > found:
-            # Only the time for a new bug is taken off.  Otherwise the session of a target that
-            # always fails would never end.
+            # Only the time for a new bug is taken off the time of the session.  Otherwise the
+            # session of a target that always fails would never end.
             self._shrink_seconds += time.monotonic() - start
 
     def _tick(self) -> None:

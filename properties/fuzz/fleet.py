@@ -44,7 +44,8 @@ _STORE_BYTES = 80 << 20
 _DEALT_AGAIN = 1000
 """The most times that a block is dealt again if its worker or node dies."""
 _AHEAD = 2
-"""Blocks that are dealt for each place of the cluster, so that no place waits for the head."""
+"""How many blocks are dealt at a time for each place, which is a processor of the cluster that can
+run a block.  So a place that has run one need not wait for the head."""
 PAGE = "status.html"
 """The name of the session's page, in the folder of the corpus."""
 _WAIT_SECONDS = 0.2
@@ -154,7 +155,7 @@ class _Head:
         """Whether a limit ended a block; such a block is left for the next session."""
         self._start = time.monotonic()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        # A finding must outlive the node that found it.
+        # The board is on the head's node, because a finding must outlive the node that found it.
         board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
         self._board = board.remote([as_text(found) for _, found in corpus.findings()])
         self._taken = 0

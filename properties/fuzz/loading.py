@@ -76,7 +76,7 @@ def load_kernels(spec: str) -> Kernels:
 
 
 def digest_of_kernels(spec: str) -> str:
-    """A digest of the text that the kernels ``spec`` are written in.
+    """A digest of the text of the file or module that has the kernels which ``spec`` names.
 
     Raises:
         ProgramError: the text cannot be read.
@@ -110,10 +110,11 @@ def _no_kernels(spec: str, because: str, probably: str) -> ProgramError:
 
 
 def load_target(name: str) -> MakeFactory:
-    """The maker of a target's factory: for one of ``TARGETS``, a command, a page or an object.
+    """A function that makes the factory of the target called ``name``.
 
-    The object is called with an opened device and the kernels, and makes a target or an adapter.
-    It may also be a subclass of TargetFactory.
+    The name is one of ``TARGETS``, or that of a command, a page or an object.  The object is called
+    with an opened device and the kernels, and makes a target or an adapter.  It may also be a
+    subclass of TargetFactory.
 
     Raises:
         ProgramError: nothing can be loaded from there, or the object makes no targets.

@@ -1,10 +1,10 @@
-"""A mistake of the WGSL compiler, planted in a kernel that means what its WGSL says.
+"""Plants a mistake of the WGSL compiler in a kernel that is made of WGSL alone.
 
-To compile ``a + b`` wrongly as ``a - b`` has the same result as to compile ``a - b`` rightly.  So a
-changed text stands for the wrong compiler.  The kernel is compiled from a changed text wherever our
-compiler reads it: always for the reference, and for the device only if the device is simulated.
-Then device and reference are wrong alike, so the mistake cannot be seen; a session says so.  On a
-real device it is seen."""
+A compiler that takes ``a + b`` for ``a - b`` does what a right one does with a text that has
+``a - b`` there.  So a changed text stands for the wrong compiler.  The kernel is compiled from the
+changed text wherever our compiler reads it: for the reference always, and for the device only if
+the device is simulated.  On a simulated device, device and reference are then wrong alike, so the
+mistake cannot be seen; a session says so.  On a real device it is seen."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -62,7 +62,7 @@ def _changed(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _results(kernel: Kernel) -> list[bytes]:
-    """The results of a kernel for some words; empty if it raises."""
+    """What the kernel's meaning makes of buffers with some fixed words; empty if it raises."""
     random = np.random.default_rng(1)
     least = max(each.least_bytes for each in kernel.buffers) // 4
     words = [random.integers(1, 2**20, max(_WORDS, least), np.uint32) for _ in kernel.buffers]
@@ -85,7 +85,7 @@ def hunt_miscompiled(
     case_of: Callable[[int], Case],
     tick: Callable[[], None],
 ) -> PlantedMistake | None:
-    """Plant a mistake in the first kernel made of WGSL alone whose results it changes.
+    """Plant a mistake in a kernel that is made of WGSL alone: the first whose results it changes.
 
     Then run programs until the mistake is seen.  ``remake`` makes the factory of targets with
     other kernels.  None if the session has no such kernel.

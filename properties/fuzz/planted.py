@@ -39,7 +39,7 @@ class PlantedMistake:
 
     @property
     def is_as_known(self) -> bool:
-        """Whether a mistake that can be seen was seen, and any other was not."""
+        """Whether the mistake was seen and is not ``blind``, or was missed and is ``blind``."""
         return self.seen != self.blind
 
     def __str__(self) -> str:
@@ -154,7 +154,8 @@ def hunt_mutant(
     seed: int, kernels: Kernels, *, hard: bool, tick: Callable[[], None]
 ) -> PlantedMistake:
     """Hunt a mutant of our own runtime, on the simulated device; ``seed`` chooses the mutant."""
-    # Only one worker of a session hunts it, and only if our own runtime is judged.
+    # Only one worker of a session hunts it, and only if our own runtime is judged.  So the others
+    # need not load this.
     from properties.mutants.hunt import hunt_planted
 
     mutant = hunt_planted(seed, kernels, hard=hard, tick=tick)

@@ -72,7 +72,8 @@ class JudgeCase:
 
     case: Case
     is_replay: bool = False
-    """For a case beyond the promises: True has the answer say so; False lets the case pass."""
+    """Decides the answer if the case asks for more than the target promises.  True: the answer says
+    so.  False: the case passes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +114,7 @@ class Ready:
     unreachable: Mapping[str, str]
     """Why no program of the session reaches a rare event, by the event."""
     not_asked: Sequence[str] = ()
-    """What no client asks of a foreign target, each with the promise that it would need."""
+    """What is not tested on a foreign target, each with the promise that the test would need."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,7 +158,8 @@ class FailedProgram:
     case: Case
     failure: Failure
     beneath: tuple[Case, Failure] | None = None
-    """A further failure, if the failure is that an op was wrongly accepted."""
+    """If the failure is that ops were wrongly accepted: the case with promises that allow this, and
+    the failure that shows even so.  None if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

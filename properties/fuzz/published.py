@@ -1,4 +1,4 @@
-"""The progress of a worker, in memory that it shares with its session and that outlives the worker.
+"""Publishes what a worker is doing in memory that the session shares, and that outlives the worker.
 
 A worker that has died or hangs cannot say what it was doing.  So a worker says in advance what it
 will do: the number of its program, the op that it issues and, if a single case is judged, the call
@@ -30,7 +30,7 @@ _CALLS = (
 """The events of a trace that are calls on a driver; the first entry means no call."""
 _CODES = {kind: code for code, kind in enumerate(_CALLS)}
 _CLOSING = 1 << 32
-"""The position of the close."""
+"""Is published in the place of an op's position while the target is being closed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +80,7 @@ class Published:
 
     @property
     def number(self) -> int:
-        """The program that was begun last."""
+        """The number of the program that was begun last."""
         return int(self._memory[_NUMBER])
 
     @property

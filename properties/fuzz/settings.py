@@ -1,6 +1,6 @@
 """The settings of a session and of a replay, and where each value came from.
 
-An argument of the call counts first, then the command line, then the environment, then the
+An argument of a call in Python counts first, then the command line, then the environment, then the
 default.  Nothing else reads the environment.
 """
 
@@ -60,7 +60,7 @@ def _target(text: str) -> str:
 
 
 class Share(NamedTuple):
-    """Share ``number``, from 0, of the blocks of a session, one of ``machines`` shares."""
+    """One of the ``machines`` shares of the blocks of a session; ``number`` counts from 0."""
 
     number: int
     machines: int
@@ -171,7 +171,7 @@ class Settings:
                 )
 
     def _refuse_half_shared(self) -> None:
-        """Raise UsageError if a session in blocks lacks a setting."""
+        """Raise UsageError if a session in blocks lacks a setting that it needs."""
         shared = next((name for name in ("fleet", "shard") if getattr(self, name)), "")
         if shared and self.corpus is None:
             raise UsageError(
@@ -213,7 +213,7 @@ class Settings:
 
     @property
     def most_seconds(self) -> float | None:
-        """When to stop, in seconds; None if only a number of programs is given."""
+        """After how many seconds to stop; None if only a number of programs is given."""
         if self.seconds is None and self.programs is None:
             return DEFAULT_SECONDS
         return self.seconds
@@ -229,14 +229,14 @@ class Settings:
 
 
 _SIMULATED_ONLY = {"scheduler": "has a scheduler", "check_shaders": "checks shaders"}
-"""The settings that no other device follows, and why."""
+"""The settings that only the simulated device follows, each with what that device does."""
 _OURS_ONLY = {
     "policy": "follows no policy of gpusim",
     "scheduler": "has its device opened once, with the first scheduler",
     "check_shaders": "brings shaders of its own",
     "faults": "is not held to what gpusim does on a device that fails",
 }
-"""The settings that no other target than our runtime follows, and why."""
+"""The settings that only our own runtime follows, each with the reason why no other target does."""
 
 
 def _default(name: str) -> Any:
@@ -289,7 +289,7 @@ def gather(
     environment: Mapping[str, str],
     **arguments: Any,
 ) -> S:
-    """Settings from every source.
+    """Take settings from all sources, and put them together.
 
     ``command_line`` holds what the parser read; ``arguments`` holds values, which are checked too.
 
@@ -310,7 +310,7 @@ def gather(
 
 
 def add_options(parser: Parser, kind: type[Settings] | type[ReplaySettings]) -> None:
-    """The options of the settings."""
+    """Add an option to ``parser`` for each setting of ``kind``."""
     for name, setting in settings_of(kind).items():
         text = setting.help + f" ({_variable_of(name)})" * setting.from_environment
         if setting.flag:
@@ -351,7 +351,7 @@ def _checked(option: Option, value: Any, source: str) -> Any:
 
 
 def add_reports(parser: Parser) -> None:
-    """The options for how much a session prints, and which reports it writes."""
+    """Add the options that say how much a session prints, and which reports it writes."""
     amount = parser.add_mutually_exclusive_group()
     amount.add_argument("--details", action="store_true", help="show tables and whole findings")
     amount.add_argument("--quiet", action="store_true", help="show findings only")
@@ -360,7 +360,7 @@ def add_reports(parser: Parser) -> None:
 
 
 def add_merge_options(parser: Parser) -> None:
-    """The options for which corpora are merged, and what is written."""
+    """Add the options that say which corpora are merged, and what is written."""
     parser.add_argument("folders", nargs="+", metavar="DIR", help="the --corpus of a session")
     for name in ("save", "json"):
         setting = settings_of(Settings)[name]

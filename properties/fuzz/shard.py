@@ -1,4 +1,4 @@
-"""A shard: one worker of a session and its programs, every n-th for n workers.
+"""A shard: one worker of a session, and its programs.  With n workers, these are every n-th one.
 
 The engine, not the shard, decides what an answer means.
 """
@@ -28,7 +28,7 @@ from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 _SHRINK_STALL_SECONDS = 3.0
 """A candidate of the shrinker that makes no progress for so many seconds counts as hanging."""
 _DEATH_PATIENCE = 4
-"""The factor on the time for shrinking if each failing candidate kills a process."""
+"""If each failing candidate kills a process, shrinking may take so many times as long."""
 
 
 class Shard:
@@ -79,9 +79,9 @@ class Shard:
         return answer
 
     def runs_again(self, gone: Gone) -> bool:
-        """Whether to run the worker's last program again, since the worker was killed from outside.
+        """Whether to run the worker's last program again: if the worker was killed from outside.
 
-        If a worker is killed again and again at one program, the program may be the reason.
+        No if that happened several times at one program, since the program may be the reason.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS
@@ -107,12 +107,15 @@ class Shard:
         return self._supervisor.judge(case, stall_seconds)
 
     def judgement(self, stall_seconds: float) -> Judgement:
-        """Judges a candidate in the worker."""
+        """A function that judges a candidate in the worker.
+
+        The candidate may stall for a few seconds only.
+        """
         patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
         return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
 
     def _patient(self, stall_seconds: float) -> Judgement:
-        """Judges a candidate whose executed lines are counted.
+        """A function that judges a candidate whose executed lines are counted.
 
         Counting is slow, so the candidate may stall for as long as a program of the session.
         """

@@ -10,9 +10,9 @@ needs.  A program needs the first of these that it has:
 
 If a program has one of the first three, its other ops are no part of the signature.
 
-A client asks one thing of a target.  If a target fails under a client, the bug is the same whether
-promises settled in another order or a map failed.  So beside a client, injected faults are no part
-of the signature.
+A client tests one thing that a target promises.  If a target fails under a client, the bug is the
+same whether the layer settled maps in another order or let one fail.  So beside a client, injected
+faults are no part of the signature.
 """
 
 from gpusim.history import History
@@ -35,9 +35,10 @@ def signature_of(
 ) -> Signature:
     """What tells failures apart: how a case failed, and what it needs in order to fail.
 
-    An invalid op that did harm may show in any other op.  So the other ops, the client and the
-    disturbance are left out then.  The kinds of ops are left out too if a form that not every
-    runtime takes, or two ops that must stand ``together``, explain the failure.
+    An invalid op that did harm may show in any other op.  So after one, the other ops, the client
+    and the disturbance are no part of the signature.  The kinds of ops are no part of it either if
+    a form that not every runtime takes, or two ops that must stand ``together``, explain the
+    failure.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     how, forms = _how(failure, meant), _forms(case.program, meant, failure)
@@ -48,27 +49,31 @@ def signature_of(
     pair = {" to ".join(together)} if together else set()
     takes = forms or pair or _kinds(case.program)
     if case.injected or (case.client != PLAIN and case.disturbance is not None):
-        # The failure needs a fault, or a client and another order of promises.  The ops only
-        # bring these about.
+        # The failure needs a fault, or a client and another order in which maps settle.  The ops
+        # only bring these about.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 
 
 def needs_of(signature: Signature, case: Case, failure: Failure) -> Avoided:
-    """What a failure of this signature needs and programs can leave out."""
+    """What a failure of this signature needs, as far as programs can leave it out."""
     return avoidable((*signature, *case.injected), failure.refused)
 
 
 def forms_of(case: Case, failure: Failure, kernels: Kernels) -> set[str]:
-    """The sorts of a case's invalid ops; without any, its forms that not every runtime takes."""
+    """The words for the invalid ops of a case.
+
+    If it has none, these are the words for those forms of its ops that not every runtime takes.
+    """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     return _forms(case.program, meant, failure)
 
 
 def _harming(refused: str) -> str:
-    """What may have done harm, by the sort of a refused op and what the target did with it.
+    """The word for an op that may have done harm.
 
-    An op that raises does harm by what it leaves behind, so what was wrong with the op is left out.
+    ``refused`` is the sort of the op, and what the target did with it.  An op that raises does harm
+    by what it leaves behind, so the word does not say what was wrong with the op.
     """
     sort, done = parted(refused)
     if done == RAISED:
@@ -77,7 +82,7 @@ def _harming(refused: str) -> str:
 
 
 def _refused(meant: History) -> set[str]:
-    """The errors of the ops to refuse, for a failure that does not say what the target did."""
+    """The words for the invalid ops, if the failure does not say what the target did with them."""
     return {f"refuses {outcome.error}" for outcome in meant.outcomes if outcome.error}
 
 

@@ -32,23 +32,24 @@ _LIVES_ON = (
     FailureKind.CRASH,
     FailureKind.LAW,
 )
-"""Kinds of failures after which the worker can go on, and that a single run shows."""
+"""Kinds of failures that a single run shows, and after which the worker can run other programs."""
 _LAST_PATIENCE = 4
-"""The factor on the time for shrinking at the end of a session."""
+"""At the end of a session, shrinking one program may take so many times ``Settings.shrink``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sorter:
-    """Shrinks failing programs, and notes in ``bugs`` what they show."""
+    """Shrinks failing programs, and notes in ``bugs`` which bugs they show."""
 
     settings: Settings
     kernels: Kernels
     bugs: Bugs
     is_ours: bool
-    """Whether our own runtime is judged; then every failing program is shrunk at once."""
+    """Whether our own runtime is judged; then every failing program is shrunk, without looking
+    first whether it shows a bug that was met."""
 
     def sort(self, shard: Shard, case: Case, failure: Failure) -> None:
-        """Shrink a failing case, and note its bug."""
+        """Find out, mostly by shrinking it, which bug a failing case shows, and note that bug."""
         is_alone = self.is_ours or failure.kind not in _LIVES_ON or bool(case.transformations)
         if not is_alone and self._is_met(shard, case, failure):
             if len(self.bugs) < self.settings.findings:
@@ -74,7 +75,10 @@ class Sorter:
             self._add(shard, small.case, small.failure, small, pair)
 
     def finish(self, shard: Shard) -> None:
-        """Shrink once more what was cut short, since it may show another bug than it seems to."""
+        """Shrink again the programs whose shrinking was cut short.
+
+        A program that is not small may seem to show a new bug, and show one that was met.
+        """
         for bug in [each for each in self.bugs.met.values() if each.is_cut_short]:
             if self.is_ours or bug.failure.kind not in _LIVES_ON:
                 continue
@@ -117,8 +121,9 @@ class Sorter:
     def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
         """Count the case if one bug explains it; True if one does.
 
-        A bug explains the case if the case fails alike with only what the bug needs, and passes
-        without that too.  To find this out takes a few runs; shrinking takes hundreds.
+        A bug explains the case if the case, with only what the bug needs, still fails alike, and
+        passes once that is taken out as well.  To find this out takes a few runs; shrinking takes
+        hundreds.
         """
         limits = case.limits(Limits())
         met = self.bugs.met.values()
@@ -168,7 +173,11 @@ class Sorter:
             bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
-        """The two ops that must stand together, if possible even without what the met bugs need."""
+        """The kinds of the two ops between which a sync heals the case; empty if there are none.
+
+        They are sought in the case without what the met bugs need, if that fails alike.  Otherwise,
+        or if our own runtime is judged, they are sought in the case as it is.
+        """
         healthy = case if self.is_ours else self._cure(case)
         is_same = healthy.program == case.program or fails_like(healthy, failure, judgement)
         return together(healthy if is_same else case, failure, judgement)

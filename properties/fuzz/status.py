@@ -1,4 +1,4 @@
-"""A session in blocks as a page: rate, coverage, novelty over time; findings, adapters, machines.
+"""Shows a session in blocks as a page: curves over its time, findings, adapters and machines.
 
 The head of a fleet writes the page again and again while the session runs.  Nothing is counted
 here.
@@ -34,9 +34,9 @@ class Machine:
     name: str
     is_alive: bool
     places: int
-    """Blocks that the machine may run side by side."""
+    """How many blocks the machine may run side by side."""
     blocks: int
-    """Blocks that the machine has run for this head."""
+    """How many blocks the machine has run for this head."""
 
 
 def write_status(path: Path, whole: Union, machines: Sequence[Machine], *, is_over: bool) -> None:
@@ -109,7 +109,7 @@ def _curves(steps: Sequence[Step]) -> str:
     total = covered(spans)
 
     def worked(until: float) -> float:
-        """The seconds of the session until then in which at least one block ran."""
+        """The seconds up to ``until`` in which at least one block ran."""
         return covered([(began, min(ended, until)) for began, ended in spans if began < until])
 
     ordered = sorted(steps, key=lambda step: step.ended)
@@ -118,7 +118,7 @@ def _curves(steps: Sequence[Step]) -> str:
     times = [worked(step.ended) for step in chosen]
     figures = [_curve("programs a second", _rates(steps, worked, total), total, "{:.0f}")]
     if any(step.cells for step in steps):
-        # Neither is known of a target that is not traced.
+        # Neither the pairs nor the novelty are known if the target is not traced.
         cells = accumulate((step.cells for step in chosen), max)
         met = f"pairs of ops met, of {len(FEASIBLE)}"
         figures.append(_curve(met, [*zip(times, cells, strict=True)], total, "{:.0f}"))
@@ -129,7 +129,10 @@ def _curves(steps: Sequence[Step]) -> str:
 
 
 def _rates(steps: Sequence[Step], worked: Callable[[float], float], total: float) -> list[Point]:
-    """Programs a second, over the time of the session; a block's programs are spread evenly."""
+    """Programs a second, over the time of the session.
+
+    The programs of a block count as spread evenly over the time that the block took.
+    """
     if not total:
         return []
     count = min(_BARS, len(steps))

@@ -51,9 +51,9 @@ _SETTING_STALL_SECONDS = 3.0
 count as a hang."""
 KILLED = "SIGKILL"
 MOST_KILLS = 4
-"""After this many kills from outside at one place, the worker's death counts as a failure."""
+"""If a worker was killed from outside so often at one program or request, that is a failure."""
 _MOST_STARTS = 20
-"""How often a worker is started, if each is killed from outside before it has its device."""
+"""The most times that a worker is started, if each is killed from outside before it is ready."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
 _LAST_WORDS, _LAST_BYTES = 3, 1 << 14
@@ -88,7 +88,10 @@ class Gone:
         return self.trait == KILLED
 
     def failure(self, case: Case) -> Failure:
-        """The failure of ``case``, which the worker ran, with the op and call at which it ended."""
+        """The failure of ``case``, which the worker ran.
+
+        It names the op, and the call on the driver, at which the worker ended.
+        """
         place, program = self.place, case.program
         position, op, notes = place.position, "", []
         if place.is_closing:
@@ -174,12 +177,12 @@ class Supervisor:
         if self._process is None:
             self.start()
         self._request, self._moved = request, time.monotonic()
-        # A worker that has died answers with its death.
+        # If the worker has died, the next answer is its death.
         with suppress(ConnectionError):
             self._connection.send(request)
 
     def wait(self, stall_seconds: float) -> Answer | Gone:
-        """The next answer; it may take any time as long as programs make progress.
+        """The next answer; it may take any time as long as the worker makes progress.
 
         A worker that is killed from outside is asked again, up to ``MOST_KILLS`` kills.
         """
@@ -254,7 +257,10 @@ class Supervisor:
         return explain_unrun(case, failure)
 
     def _passing(self, case: Case, stall_seconds: float) -> tuple[str, ...]:
-        """The first changed settings with which a case passes; unchanged, it ends its process."""
+        """In words, the first few changes of settings with which a case passes.
+
+        With its own settings the case ends its process.
+        """
         patience_seconds = min(stall_seconds, _SETTING_STALL_SECONDS)
         tried = islice(changed_settings(case), _MOST_SETTINGS)
         passing = (text for text, other in tried if self.judge(other, patience_seconds) is None)
@@ -318,7 +324,7 @@ class Supervisor:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Delay interrupts of this process to the end of the block, in which a process starts.
+    """Delay interrupts of this process until the ``with`` block, which starts a worker, ends.
 
     A process that is interrupted while it starts prints a traceback.  So interrupts are blocked
     here.  They are blocked in the new process too, until it ignores them.

@@ -40,7 +40,8 @@ _DETAILED_OPS = {
     ("encode", "asked"): "flush",
     ("encode", "sync"): "sync",
 }
-"""For a kind of driver event and the value of that field, the op that such events show."""
+"""The op that a driver event shows, by the kind of the event and the value of its field in
+``_DETAILS``."""
 
 
 def count_events(trace: Trace, policy: Policy) -> EventCounts:
@@ -79,10 +80,10 @@ Each event is met by at least 18 of 1,200 programs.  So 1,000 programs miss an e
 three of ten million sessions.
 """
 MEASURED_FIRST = 1200
-"""The first programs of a seed, all of which are measured."""
+"""The first 1,200 of every 9,600 programs of a seed are all measured."""
 _KINDS = {kind: kind.__name__.lower() for kind in VERBS}
 _MEASURE_EVERY = 8
-"""Of the later programs, those whose number is a multiple of this are measured.
+"""Of the other programs, those whose number is a multiple of this are measured.
 
 Measuring costs more than making a program.
 """
@@ -95,7 +96,7 @@ def is_measured(number: int) -> bool:
 
 @dataclass(kw_only=True, slots=True)
 class PolicyTally:
-    """Programs and ops under one preset and the policies drawn around it."""
+    """Programs and ops under one preset, or under a policy that differs from it in some fields."""
 
     programs: int = 0
     ops: int = 0
@@ -114,7 +115,7 @@ class Tally:
     reached: Coverage = field(default_factory=Coverage)
     """What the measured traces reached."""
     reach: Reach = field(default_factory=Reach)
-    """How far the traces went."""
+    """The largest figures of the traces."""
     variants: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Programs by client and, if they have any, by kind of transformation."""
     accepted: Counter[str] = field(default_factory=Counter)
@@ -122,7 +123,7 @@ class Tally:
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Refused ops by kind and error class."""
     accepted_lengths: Counter[int] = field(default_factory=Counter)
-    """Programs by their number of accepted ops."""
+    """How many programs had each number of accepted ops."""
     measured_reads: int = 0
     deep_reads: int = 0
     """The measured reads that depend on at least two earlier writers."""
@@ -159,7 +160,8 @@ class Tally:
         if measured and verdict.failure is None:
             if verdict.reached is not None:
                 self.reached.add(verdict.reached)
-            # If a refusal is only promised to be contained, an accepted invalid op means nothing.
+            # The reference says which ops have a meaning: if a refusal is only promised to be
+            # contained, the target may accept an invalid op, which has none.
             meant = [outcome.error is None for outcome in verdict.expected.outcomes]
             writers = writers_of_reads(program, meant, kernels)
             self.measured_reads += len(writers)

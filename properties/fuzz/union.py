@@ -54,9 +54,9 @@ class Step:
     began: float
     ended: float
     programs: int
-    """Programs of the block."""
+    """How many programs the block had."""
     cells: int
-    """Pairs of ops that were met by then."""
+    """How many of the feasible pairs of ops were met by then."""
     novelty: float
     """The chance that one more batch is of a new shape."""
 
@@ -69,9 +69,9 @@ class Union:
     adapters: dict[str, AdapterRow] = field(default_factory=dict)
     """The rows by adapter and driver."""
     done: int = 0
-    """Blocks that were run."""
+    """How many blocks were run."""
     asked: int = 0
-    """All blocks of the session, run or not."""
+    """How many blocks the session has, run or not."""
     steps: list[Step] = field(default_factory=list)
     """The blocks of the union, in the order in which they were added."""
 
@@ -108,7 +108,7 @@ class Union:
         self.done += 1
 
     def settle(self) -> None:
-        """Sum up the rows."""
+        """Compute from all rows what the session shows: counts, planted mistakes and times."""
         session, met = self.session, self.session.bugs.met
         for signature, bug in met.items():
             bug.count = sum(row.shown(signature) for row in self.adapters.values())
@@ -125,7 +125,7 @@ class Union:
         return self.adapters.setdefault(adapter, AdapterRow())
 
     def lines(self) -> list[str]:
-        """Which blocks were done, a row for each adapter, and each finding by adapter."""
+        """How many blocks were done, a line for each adapter, and the adapters of each finding."""
         lines = [f"{self.done} of {self.asked} blocks done"]
         met, rows = self.session.bugs.met, sorted(self.adapters.items())
         for name, row in rows:
@@ -251,7 +251,8 @@ def _text(value: str) -> str:
 def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
     """The findings of a corpus.
 
-    A finding that was never run again is left out once its block ran whole: that run met it too.
+    If a session was ended before it could run the program of a finding again, the finding is left
+    out once its block was run whole: that run met the failure too.
     """
     first, block = int(identity.settings["first"]), int(identity.settings["block"])
     done = corpus.done
@@ -266,7 +267,7 @@ def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
 
 
 def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
-    """Take each finding once; findings that were made small come first."""
+    """Take the findings into the session, those first whose shrinking was not cut short."""
     bugs = whole.session.bugs
     shortest = sorted(found, key=lambda each: (each.is_cut_short, len(each.text), each.text))
     for each in shortest:
@@ -298,7 +299,7 @@ Span = tuple[float, float]
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """The same time, in spans that do not overlap."""
+    """Spans that cover the same time as ``spans``, and do not overlap."""
     apart: list[Span] = []
     for began, ended in sorted(spans):
         if apart and began <= apart[-1][1]:

@@ -82,7 +82,7 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
         # The processes that a target starts are killed with the worker's group.
         os.setpgrp()
         Thread(target=_end_with_session, daemon=True).start()
-    # Buffers left alive and warnings of libraries are not findings.
+    # Warnings of buffers that are left alive, and warnings of libraries, are not findings.
     warnings.simplefilter("ignore")
     try:
         bench = Bench(setup, published)
@@ -105,8 +105,8 @@ def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) ->
     try:
         _serve(bench, connection)
     except (ProgramError, NoDevice) as error:
-        # An error of a target goes into the history, so this error is the user's, in a kernel for
-        # instance.
+        # An error of a target goes into the history, so an error that arrives here is the user's,
+        # in a kernel for instance.
         with suppress(ConnectionError):
             connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
     except Exception:
@@ -234,7 +234,7 @@ class Bench:
         return {name: reason for name, reason in reasons.items() if reason}
 
     def not_asked(self) -> list[str]:
-        """What no client of the session asks for, because the target does not promise it."""
+        """What the session does not test, because the target does not promise it."""
         return [] if self.is_ours else not_asked(self._factory.capabilities)
 
     def judge(self, case: Case) -> Failure | None:
@@ -349,7 +349,8 @@ class Bench:
         if self._setup.adversary:
             case = replace(case, disturbance=draw_disturbance(case.seed, promises))
         if promises.is_loose or case.injected:
-            # The error of an invalid op may change with the ops around it.
+            # A transformation changes the ops around an invalid op or a fault, and so may change
+            # the error that the op raises.
             return case
         case = with_variants(case, self._kernels, refuses=promises.is_exact, clients=self.is_ours)
         return with_aim(case, self._factory) if self.is_ours else case

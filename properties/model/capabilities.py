@@ -26,7 +26,7 @@ class Refusal(Enum):
     NEXT_SYNC = "next_sync"
     """Contained; and if the op raises nothing, the next sync raises some error."""
     EXACT = "exact"
-    """It raises the contract's class at the call, and changes nothing."""
+    """The op raises, at the call, the class of error that the contract names; nothing changes."""
 
     @property
     def is_asked(self) -> bool:
@@ -138,13 +138,13 @@ class Capabilities:
     def refusal(self, error: str) -> Refusal:
         """The promise about an op that the contract refuses with the class called ``error``.
 
-        Any other class, such as a fault of the device, is exact.
+        It is ``EXACT`` for a class that is not in ``REFUSALS``, such as a fault of the device.
         """
         level: Refusal = getattr(self, REFUSALS.get(error, ""), Refusal.EXACT)
         return level
 
     def contained(self, error: str) -> "Capabilities":
-        """The same promises, except that ops which raise ``error`` are only contained."""
+        """The same promises, but ops that the contract refuses with ``error`` are ``CONTAINED``."""
         changed: Any = {REFUSALS[error]: Refusal.CONTAINED}
         return replace(self, **changed)
 
@@ -159,7 +159,10 @@ class Capabilities:
         return tuple(getattr(self, name) for name in REFUSALS.values())
 
     def __str__(self) -> str:
-        """The base that gives the shorter text, then the promises that differ from it."""
+        """The name of a base, then the promises that differ from it.
+
+        The base is the one of ``webgpu`` and ``contract`` with which the text is shorter.
+        """
         return min((self._beside(name, base) for name, base in _BASES.items()), key=len)
 
     def _beside(self, name: str, base: "Capabilities") -> str:
@@ -176,7 +179,7 @@ REFUSALS = {
     "LimitExceeded": "limit_exceeded",
     "OutOfMemory": "out_of_memory",
 }
-"""The classes of invalid ops, and the promise about each."""
+"""For each class of error by which the contract refuses ops, the promise about such ops."""
 _ANY_BYTES: Mapping[str, Any] = {
     **{f.name: 1 for f in fields(Capabilities) if f.name.endswith("_bytes")},
     "empty_ops": True,
@@ -196,7 +199,10 @@ _BASES = {"webgpu": WEBGPU, "contract": CONTRACT}
 def capabilities_of(
     *, refuses: bool = True, byte_exact: bool = True, **others: Any
 ) -> Capabilities:
-    """The promises in version 1 of findings and of the wire: two words stand for two groups."""
+    """The promises as version 1 of findings and of the wire states them.
+
+    There ``refuses`` and ``byte_exact`` each stand for a group of promises; ``others`` have names.
+    """
     promised = {**(_ANY_BYTES if byte_exact else {}), **(_EXACT if refuses else {})}
     return Capabilities(**{**promised, "spreads_grids": True, **others})
 

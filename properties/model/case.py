@@ -31,9 +31,9 @@ from properties.model.disturbance import Disturbance
 
 UNSEEDED = ("late", "early")
 SCHEDULERS = (*UNSEEDED, "random")
-"""The schedulers that take turns, in order: the scheduler that defers most comes first."""
+"""The schedulers that cases get in turn; the one that defers most comes first."""
 REPLAYED = "replay"
-"""The scheduler that replays the choices of ``schedule``, then defers."""
+"""The scheduler that makes the choices of ``schedule``, and after the last of them defers."""
 LIMIT_NAMES = tuple(field.name for field in fields(Limits) if field.name != "memory_budget_bytes")
 AskedLimits = tuple[tuple[str, int], ...]
 """Limits, by name, with which a device is opened in the place of its own limits."""
@@ -42,12 +42,12 @@ ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""The finest alignment of any adapter; the scalars of the widest kernel exceed such a slot."""
+"""The finest alignments that any adapter has.  The scalars of the widest kernel need more bytes."""
 _APART: tuple[AskedLimits, ...] = (
     (("storage_offset_alignment_bytes", 32), ("uniform_offset_alignment_bytes", 64)),
     (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),
 )
-"""Each alignment is finer than the other on some adapter."""
+"""Pairs of alignments that differ: on some adapters the one is finer, on some the other."""
 FIELD_OF_CALL = {
     "create_buffer": "out_of_memory",
     "create_bind_group": "failed_bind_groups",
@@ -56,7 +56,7 @@ FIELD_OF_CALL = {
     "submit": "failed_submits",
     "map": "failed_maps",
 }
-"""The field of a plan that makes a call fail once, by the kind of the call's event."""
+"""For each kind of event: the field of a plan of faults that makes such a call fail once."""
 _SHOWN_AS = {
     # An op that fails between two of its commands loses all bytes that it writes.
     "failed_maps": ("MapFailed", "DataLost"),
@@ -117,7 +117,10 @@ class DeviceSpec:
 
     @property
     def planned_faults(self) -> Counter[str]:
-        """How many faults are planned, by the error class; of a loss there is at most one."""
+        """How many faults are planned, by the error class that each causes first.
+
+        However many losses are planned, DeviceLost counts once, since a device is lost only once.
+        """
         planned: Counter[str] = Counter()
         if len(self.faults):
             for name, (error, *_) in _SHOWN_AS.items():
@@ -183,9 +186,9 @@ def parse_device(text: str) -> DeviceSpec:
 
 
 def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
-    """The limits that cases ask of a device with ``limits``, each equally often.
+    """The sets of limits that cases ask of a device that has ``limits``, each set equally often.
 
-    With the empty tuple the device stays as it is.  Only a simulated device can have other
+    With the empty set the device stays as it is.  Only a simulated device can have other
     alignments than its own.
     """
     fine = ALIGNED if simulated else ()
@@ -228,7 +231,7 @@ def _is_limit(key: str, value: str) -> bool:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether ``text`` is a number that a device could count to."""
+    """Whether ``text`` is a whole number, and short enough that a device could count to it."""
     return text.isascii() and text.isdecimal() and len(text) < 19
 
 
@@ -326,9 +329,9 @@ class Rewrite:
     places: tuple[Places, ...]
     promises: tuple[Promise, ...] = ()
     same_adapter: bool = True
-    """Whether floats must be bit-equal."""
+    """Whether both cases run on one adapter, so that their floats must be equal bit by bit."""
     steady: tuple[int, int] | None = None
-    """The start and the end of the ops that repeat the program; None if nothing repeats it."""
+    """The positions between which the program is repeated; None if it is not repeated."""
 
     def then(self, later: "Rewrite") -> "Rewrite":
         """This rewrite followed by ``later``, as one rewrite."""
@@ -337,7 +340,8 @@ class Rewrite:
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
             same_adapter=self.same_adapter and later.same_adapter,
-            # A later transformation may change only one of the two runs, which then differ.
+            # If this rewrite repeats the program, the later one may change only one of the two
+            # runs.  Then these runs differ.
             steady=later.steady,
         )
 

@@ -26,7 +26,7 @@ _SEED = "seed="
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disturbance:
-    """The seed of the order in which promises settle, and the calls that fail.
+    """The seed of the order in which maps and work-dones settle, and the calls that fail.
 
     Only the kinds of fault in ``SURVIVED`` can be planned.
     """

@@ -51,7 +51,7 @@ class Execution:
     is_lawful: bool = False
     """Whether the trace is complete, so that the laws can be checked."""
     tells_faults: bool = False
-    """Whether each fault in the trace was met by an op, and is shown by that op."""
+    """Whether each fault in the trace was met by an op, which then has to show it."""
     shares_driver: bool = False
     """Whether another runtime called the same driver."""
     reports: tuple[Report, ...] = ()

@@ -35,7 +35,7 @@ class FailureKind(StrEnum):
     SHADER = "shader"
     """A run showed a race or another mistake in a shader."""
     ABORT = "abort"
-    """The process that ran it died."""
+    """The process that ran the program died."""
     HANG = "hang"
 
 
@@ -66,11 +66,11 @@ class Failure:
     details: str = ""
     """The whole message of an exception, or its traceback."""
     refused: frozenset[str] = frozenset()
-    """The sorts of ops that the contract refuses, each with what the target did with it."""
+    """For each op of the program that the contract refuses: its sort, and what the target did."""
 
     @property
     def signature(self) -> tuple[str, str]:
-        """The kind and the trait; cases that fail in the same way have the same."""
+        """The kind and the trait; they are equal for cases that fail in the same way."""
         return str(self.kind), self.trait
 
     @property

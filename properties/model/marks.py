@@ -1,4 +1,4 @@
-"""Marks of where each op begins and ends in a trace, and a look at the counters in between.
+"""Puts marks into a trace where each op begins and ends, and looks at the counters of a runtime.
 
 Nothing here runs a program or judges one.
 """
@@ -24,7 +24,7 @@ class Marks:
     def __init__(self, trace: Trace) -> None:
         self._tell, self._begin = trace.events.append, trace.mark
         self.looked: Looked | None = None
-        """The counters in between, if they were looked at."""
+        """The counters in the middle of the program, if they were looked at."""
 
     def began(self, position: int, op: Op) -> None:
         """``op`` is about to be issued."""

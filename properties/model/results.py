@@ -11,7 +11,7 @@ from pathlib import Path
 from gpusim.program import Program
 
 MOST_LINES = 8
-"""The most lines of a finding that has a file; the session adds two more."""
+"""The most lines of a finding that has a file; a session's report adds two lines of its own."""
 _MOST_COLUMNS = 240
 """The most characters of a line, except the command, which people copy."""
 _HEX = re.compile(r"\b[0-9a-f]{33,}\b")
@@ -32,7 +32,7 @@ class Finding:
     reproduced: bool = True
     """Whether the program failed again when it was run by itself."""
     is_cut_short: bool = False
-    """Whether the time for shrinking ran out, so that it may become smaller."""
+    """Whether the time for shrinking ran out, so that the program may become smaller."""
     unsaved: str = ""
     """Why the file could not be written; empty if it was written, or no file was wanted."""
     argument: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class SessionResult:
     device: str
     """The name of the device; never ``best``."""
     programs: int
-    """Programs that ran."""
+    """How many programs ran."""
     seconds: float
     seed: int
     findings: tuple[Finding, ...]

@@ -31,7 +31,7 @@ AnyOp = TypeVar("AnyOp", bound=Op)
 
 
 class TargetRaised(Exception):
-    """An error class outside the contract, raised by a target in another process.
+    """A target in another process raised an error whose class is not in the contract.
 
     ``name``: its class there.  ``traceback``: empty if the target does not send it.
     """
@@ -65,7 +65,7 @@ class Arrived:
         return data  # type: ignore[no-any-return]
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        """Call at once."""
+        """Call ``callback`` at once."""
         callback(self)
 
 

@@ -1,13 +1,17 @@
 """Aims the faults of a case at calls whose failure is hard to put right.
 
-A fault at a drawn number usually meets an op with nothing around it.  So some cases first run once
-without faults.  The trace of that run shows better calls: calls while a sync waits for reads, in
-the middle of a replay or after its first part, when a pool or a ring grows, or in a drain.  One of
-these calls then fails, and sometimes an earlier submit too.  If the call is in a replay that
-overwrites a whole buffer, the submit that fails is the last one that writes this buffer before the
-replay, so the buffer is lost.  After a loss later ops may make fewer calls.  So such a case runs a
-second time with only the submit failing, to find the call.  Faults are aimed only at our own
-runtime on a simulated device, where the trace counts calls in the same way as a plan.
+If the number of the call that fails is drawn at random, little is usually under way at that call.
+So some cases first run once without faults.  The trace of that run shows better calls: calls while
+a sync waits for reads, in the middle of a replay or after its first part, when a pool or a ring
+grows, or in a drain.  One of these calls then fails, and sometimes an earlier submit too.
+
+If the call is in a replay that overwrites a whole buffer, the submit that fails is the last one
+that writes this buffer before the replay, so the buffer is lost when the replay begins.  After the
+submit has failed, ops may make fewer calls, and the number of the call in the replay may change.
+So such a case runs a second time, in which only the submit fails, to find that number.
+
+Faults are aimed only at our own runtime on a simulated device, where the trace counts calls in the
+same way as a plan of faults.
 """
 
 from collections import Counter, deque
@@ -42,7 +46,7 @@ replay of several commands."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """The two ways in which a map fails: later, or at the call."""
 _EARLIER = 4
-"""How many submits before the aimed fault an earlier fault comes at most."""
+"""If an earlier submit fails too, it is at most this many submits before the call."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +58,8 @@ class _Spot:
     number: int
     submits: int
     loses: int
-    """The submit whose failure loses a buffer that the replay overwrites; -1 if there is none."""
+    """If the call is in a replay: the number of the submit whose failure loses a buffer that the
+    replay overwrites whole.  -1 if there is no such submit."""
 
 
 def with_aim(case: Case, factory: TargetFactory) -> Case:
@@ -116,7 +121,7 @@ class _Spots:
         self._sizes = sizes_of(program)
         self._calls: Counter[str] = Counter()
         self._made: set[Role] = set()
-        """The roles of the buffers that were made before."""
+        """The roles in which buffers were made so far."""
 
     @property
     def has_replay(self) -> bool:
@@ -125,7 +130,7 @@ class _Spots:
         return any(len(self._commands_of(op)) > 1 for op in replays)
 
     def of(self, trace: Trace) -> Iterator[_Spot]:
-        """The spots of a program's trace."""
+        """Find the calls in ``trace`` at which a fault may be aimed."""
         op: Op | None = None
         pending: deque[str] = deque()
         for event in trace:
@@ -143,7 +148,7 @@ class _Spots:
                     yield self._spot("drain", verb)
                     self._calls[verb] += 1
             elif event.kind in FIELD_OF_CALL and event.about.get("commands") != 0:
-                # An encode of nothing has no number.
+                # A plan of faults does not count an encode without commands.
                 kind = self._kind_of(event, op, bool(pending))
                 if kind:
                     yield self._spot(kind, event.kind)
@@ -155,7 +160,7 @@ class _Spots:
         return _Spot(kind=kind, verb=verb, number=calls[verb], submits=submits, loses=self._loses)
 
     def _note(self, op: Op | None) -> None:
-        """Note which submit carries what an op has written in a batch."""
+        """Note, for each buffer that an op wrote, which submit carries the command that did so."""
         if not isinstance(op, AnyDispatch | Copy | Replay):
             return
         submits = self._calls["submit"]
@@ -164,10 +169,10 @@ class _Spots:
             self._carried[buffer] = carrying
 
     def _loses_of(self, op: Op) -> int:
-        """The last submit that wrote a buffer which the replay ``op`` overwrites whole; else -1.
+        """The last submit that wrote a buffer which the replay ``op`` overwrites whole; -1 if none.
 
-        A submit that carried what the replay needs does not count: if that is lost, the replay is
-        refused.
+        A submit that also wrote what the replay reads does not count: if those bytes are lost, the
+        replay is refused.
         """
         if not isinstance(op, Replay):
             return -1

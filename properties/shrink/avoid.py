@@ -1,4 +1,4 @@
-"""Which forms of ops, clients and faults programs leave out once a bug that needs them was found.
+"""Decides what programs leave out once a bug that needs it was found: ops, clients or faults.
 
 A runtime with many bugs may show one of them in nearly every program.  A session that shrinks this
 bug over and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave
@@ -30,7 +30,7 @@ Avoided = frozenset[str]
 AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 4
 _WITH, _REFUSES = " with ", "refuses "
 _CONDITIONS: tuple[Mapping[str, Any], ...] = FOREIGN_CLIENTS, SURVIVED
-"""What a bug may need beside a form of ops."""
+"""The clients and the kinds of fault, which a bug may need beside a form of ops."""
 _ODD: Mapping[str, tuple[str, ...]] = {
     "odd alloc": ("buffer_size_bytes",),
     "odd write": ("write_offset_bytes", "write_size_bytes"),
@@ -43,8 +43,8 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
     **{kind: {promise: False} for kind, promise in SURVIVED.items()},
     **{f"{_REFUSES}{name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
 }
-"""For each form that a target need not take: the promises, set so that programs have nothing of the
-form.  Those of the odd forms are in ``_ODD``."""
+"""For each form of ops, or kind of fault, that a target need not take: promises with the values
+that keep it out of programs.  For the odd forms, ``_ODD`` has the names of the promises."""
 
 
 def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
@@ -79,7 +79,10 @@ def _is_condition(word: str) -> bool:
 
 
 def with_only(case: Case, needs: Avoided, kernels: Kernels, limits: Limits) -> Case:
-    """``case`` with only those avoidable forms, ops, clients and faults that ``needs`` names."""
+    """``case`` without the forms, refused ops, client and faults that programs can leave out.
+
+    What ``needs`` names stays in it.
+    """
     kept = {part for word in needs for part in word.split(_WITH)}
     meant = run_reference(case.program, kernels, limits)
     refused = refusals(case.program, meant, meant, kernels)
@@ -121,7 +124,10 @@ def _narrowed(promises: Capabilities, avoided: Avoided) -> Capabilities:
 def _without_refused(
     program: Program, avoided: Avoided, kernels: Kernels, limits: Limits
 ) -> Program:
-    """The program without refused ops of these sorts; a refused op changes nothing."""
+    """The program without those refused ops whose sorts are ``avoided``.
+
+    The other ops mean the same without them, since a refused op changes nothing.
+    """
     sorts = frozenset(word for word in avoided - _PROMISES.keys() if not _is_condition(word))
     if not sorts:
         return program

@@ -34,10 +34,11 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_pipeline": 1,
     "lost_at_encode": 2,
 }
-"""How many calls of each verb an op usually makes at most: a read, for instance, maps once."""
+"""For each kind of fault: how many calls that it counts an op usually makes at most.  A read, for
+instance, maps once."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried.  Among them is every way in which the layer settles promises."""
+"""How many small seeds are tried.  Among them is every way in which the layer settles maps."""
 _MOST_SHIFTS = 16
 """The most earlier calls that are tried for one fault, since each try is an execution."""
 
@@ -93,7 +94,10 @@ def _fewer_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
 
 
 def _sooner_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
-    """The plan with one fault at a lower number: 0, then 1 and 2, then by halves."""
+    """The plan with one fault at a lower number.
+
+    These are 0, 1 and 2, then the number less a half of it, less a quarter and so on, and less 1.
+    """
     for name, at, number in _numbers(plan):
         halves = [number - (number >> shift) for shift in range(1, number.bit_length())]
         for lower in dict.fromkeys((0, 1, 2, *halves, number - 1)):

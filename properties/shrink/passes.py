@@ -66,7 +66,10 @@ def simplify_disturbance(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def delete_ops(search: Search, kernels: Kernels) -> None:
-    """Delete chunks from the end on, then chunks half as long; at last single ops and pairs."""
+    """Delete chunks of ops, from the end of the program on, then chunks half as long, and so on.
+
+    At last delete single ops and pairs of ops, until none can go.
+    """
     chunk = len(search.program) // 2
     while chunk > 1:
         _delete_chunks(search, chunk)
@@ -79,8 +82,8 @@ def delete_ops(search: Search, kernels: Kernels) -> None:
 def delete_ops_in_another_order(search: Search, kernels: Kernels) -> None:
     """Delete single ops of a disturbed case, each under several seeds.
 
-    The seed decides in which order maps and other promises of the layer settle.  Without an op,
-    the same seed gives another order, and the failure may need the old order.
+    The seed decides in which order the layer settles maps and work-dones.  Without an op, the same
+    seed gives another order, and the failure may need the old order.
     """
     while search.take_first(_shorter_in_another_order(search.case)):
         pass
@@ -88,7 +91,7 @@ def delete_ops_in_another_order(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def simplify_program(search: Search, kernels: Kernels) -> None:
-    """Reduce commands, buffers and kernels, and lower numbers everywhere at once."""
+    """Take commands and buffers out, and make kernels and numbers simpler wherever they stand."""
     while search.take_first_program(_whole_rewrites(search.program, kernels)):
         pass
 
@@ -103,13 +106,16 @@ def simplify_operands(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def rename(search: Search, kernels: Kernels) -> None:
-    """Name buffers, results and graphs by their order."""
+    """Name buffers, results and graphs anew, in the order in which the program makes them."""
     search.take_program(canonical(search.program))
 
 
 @shrink_pass
 def simplify_policy(search: Search, kernels: Kernels) -> None:
-    """Set each field back to the preset's; then take the first simpler preset that still fails."""
+    """Set each field of the policy back to that of its preset, if the case still fails.
+
+    Then take the first simpler preset with which the case still fails.
+    """
     if search.case.follows_no_policy:
         return
     for field in fields(Policy):
@@ -138,7 +144,7 @@ def _delete_chunks(search: Search, chunk: int) -> bool:
     end = len(search.program)
     while end > 0:
         start = max(0, end - chunk)
-        # An alloc takes only later ops with it, so positions before ``start`` stay valid.
+        # With an alloc go the ops that use its buffer.  They come later, so ``start`` stays valid.
         deleted |= _delete(search, range(start, end))
         end = start
     return deleted

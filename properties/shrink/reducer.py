@@ -2,9 +2,9 @@
 
 ``reduce`` runs the shrink passes over and over until nothing changes.  ``shrink`` does
 that too, and also leaves out the client and the transformations.  The caller judges a candidate:
-in this process, or in a worker where a candidate may kill its process.  The time is bounded, and
-the number of candidates is not.  After Zeller and Hildebrandt, "Simplifying and Isolating
-Failure-Inducing Input" (2002).
+in this process, or in a worker if the candidate may kill the process that runs it.  The time is
+bounded, and the number of candidates is not.  After Zeller and Hildebrandt, "Simplifying and
+Isolating Failure-Inducing Input" (2002).
 """
 
 import time
@@ -95,7 +95,8 @@ def shrink(
     statistics: Statistics = {}
     deadline = time.monotonic() + seconds
     search = Search(variants.case, variants.fails, statistics, lambda: time.monotonic() > deadline)
-    # The case comes from ``variants``: there the transformations were moved along with their ops.
+    # From here on the case is that of ``variants``, not of ``search``: in it the transformations
+    # were moved along with their ops.
     is_complete = _search(search, kernels)
     variants.fails(replace(variants.case, program=with_room(variants.case.program, kernels)))
     variants.leave_out_variants()
@@ -125,7 +126,7 @@ class _VariantSearch:
         self._judgement = judgement
         self._kernels = kernels
         self._judged: dict[str, Failure | None] = {}
-        """The judged cases by their text: the failure if it is the same, otherwise None."""
+        """For the text of each judged case: its failure if that is like the first, else None."""
 
     @property
     def candidates(self) -> int:
@@ -133,7 +134,10 @@ class _VariantSearch:
         return len(self._judged)
 
     def fails(self, candidate: Case) -> bool:
-        """Whether the candidate fails like the case; its transformations move with its ops."""
+        """Whether the candidate fails like the case, once its transformations are moved.
+
+        A transformation moves to the place that its op has in the candidate.
+        """
         return self._take(self._following(candidate))
 
     def leave_out_variants(self) -> None:

@@ -149,7 +149,8 @@ def with_number(program: Program, old: int, new: int) -> Program:
 def less_together(program: Program) -> Iterator[Program]:
     """The program with its largest sizes, offsets and lengths lowered by the same amount.
 
-    A write from inside a buffer to its end cannot be shortened alone, and neither can the buffer.
+    The failure may need a write that reaches from inside a buffer to its end.  Then neither the
+    write nor the buffer can be shortened alone.
     """
     numbers = [number for number in numbers_of(program) if number > 0]
     # Whole words only, so that aligned numbers stay aligned.
@@ -176,7 +177,7 @@ def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Itera
 def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
     """The program with a host write of one word in the place of one dispatch or copy.
 
-    For the failure it may be enough that the command changes bytes.
+    The failure may need no more of the command than that it changes bytes.
     """
     for position, op in enumerate(program):
         target = _only_target(op, kernels)
@@ -207,7 +208,10 @@ def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
 
 
 def shifts(program: Program) -> Iterator[Program]:
-    """The program with all offsets in one buffer lowered, and the buffer shortened or not."""
+    """The program with all offsets in one buffer lowered by the lowest of them.
+
+    Each is tried twice: with the buffer shortened by as much, and with its old size.
+    """
     for alloc in program:
         if isinstance(alloc, Alloc):
             low = min(_offsets(program, alloc.buffer), default=0)
@@ -273,7 +277,7 @@ def _shifted(buffer: str, by: int, cut: int, op: Op) -> Op:
 
 
 def _captured(capture: Capture, change: Callable[[Op], Op]) -> Capture:
-    """A capture with ``change``, which must give commands, applied to its commands."""
+    """``capture`` with ``change`` applied to each command; ``change`` must give a command."""
     changed = map(change, capture.commands)
     return replace(capture, commands=tuple(op for op in changed if isinstance(op, Command)))
 

@@ -72,7 +72,10 @@ class Search:
         return True
 
     def take_program(self, program: Program | None) -> bool:
-        """Whether the case fails with another program; False for None."""
+        """Whether the case fails with ``program`` in the place of its own; False for None.
+
+        If it does, the search continues from it.
+        """
         return program is not None and self.take(replace(self.case, program=program))
 
     def take_first(self, candidates: Iterable[Case]) -> bool:

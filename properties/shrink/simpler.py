@@ -1,11 +1,11 @@
 """Simpler operands for one op, the simplest first.
 
-The simplest size, offset or length is 0; others are simple if they are aligned, then if they are
-small.  Simple scalars are 1, 2, 3; simple data is one repeated byte.  A grid of the host is simpler
-than a grid on the GPU, and 1x1x1 is the simplest.  All of a buffer is simpler than a part.  A
-kernel is simple if it has few buffers, then if it comes early in the registry.  A dispatch over one
-buffer is simpler than a copy, which needs two.  Every function is pure, and gives only simpler
-values.
+The simplest size, offset or length is 0.  Of two others, an aligned one is simpler than one that is
+not; if both or neither are aligned, the smaller is simpler.  Simple scalars are 1, 2, 3; simple
+data is one repeated byte.  A grid of the host is simpler than a grid on the GPU, and 1x1x1 is the
+simplest.  All of a buffer is simpler than a part.  Of two kernels, the one with fewer buffers is
+simpler; of two with as many, the one that comes first in the registry.  A dispatch over one buffer
+is simpler than a copy, which needs two.  Every function is pure, and gives only simpler values.
 """
 
 import math
@@ -62,7 +62,7 @@ def simpler_ops(op: Op, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
 
 
 def _ends_of(op: Read | Write) -> Iterator[Op]:
-    """The op on its last bytes only, since the wrong bytes may be there."""
+    """Gives the op for some of its last bytes only, since those may be the bytes that are wrong."""
     size_bytes = op.size_bytes if isinstance(op, Read) else len(op.data)
     for size in simpler_numbers(size_bytes):
         if 0 < size < size_bytes:
@@ -74,7 +74,10 @@ def _ends_of(op: Read | Write) -> Iterator[Op]:
 
 
 def _simpler_bound(bound: tuple[Bound, ...]) -> Iterator[tuple[Bound, ...]]:
-    """The bound buffers with one of them simpler: bound whole, or by an earlier or shorter part."""
+    """Gives the bound buffers with one part of a buffer simpler.
+
+    In its place comes the whole buffer, a part that begins earlier, or a shorter one.
+    """
     for at, one in enumerate(bound):
         if isinstance(one, Part):
             parts: list[Bound] = [one.buffer]
@@ -85,13 +88,17 @@ def _simpler_bound(bound: tuple[Bound, ...]) -> Iterator[tuple[Bound, ...]]:
 
 
 def _fewer_bindings(pairs: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple[str, str], ...]]:
-    """The pairs without one of them, each in turn."""
+    """Gives the pairs without the first of them, then without the second, and so on."""
     for at in range(len(pairs)):
         yield (*pairs[:at], *pairs[at + 1 :])
 
 
 def _simpler_entries(entries: ReplayScalars) -> Iterator[ReplayScalars]:
-    """The scalars of the capture, then simpler ones."""
+    """Gives None, which stands for all scalars of the capture, then ``entries`` with one simpler.
+
+    A simpler entry is None, which stands for the captured scalars of one command, or simpler
+    scalars.  If ``entries`` is None, nothing is simpler.
+    """
     if entries is None:
         return
     yield None
@@ -102,7 +109,10 @@ def _simpler_entries(entries: ReplayScalars) -> Iterator[ReplayScalars]:
 
 
 def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
-    """A copy as a dispatch of the first kernel that binds one u32 buffer, over the target."""
+    """Gives a dispatch that binds the target of the copy.
+
+    Its kernel is the first that binds nothing but one u32 buffer; without one, nothing is given.
+    """
     for kernel in kernels.values():
         if [(one.access, one.dtype) for one in kernel.buffers] == [("read_write", "u32")]:
             scalars = (1,) * len(kernel.scalars)
@@ -113,7 +123,7 @@ def _as_dispatch(op: Copy, kernels: Mapping[str, Kernel]) -> Iterator[Op]:
 
 
 def simpler_numbers(number: int) -> tuple[int, ...]:
-    """Simpler sizes, offsets or lengths in bytes."""
+    """Sizes, offsets or lengths in bytes that are simpler than ``number``, the simplest first."""
     near = _halfway(number)
     aligned = [value - value % WORD_BYTES for value in (*near, number)]
     up = number + -number % WORD_BYTES
@@ -122,7 +132,10 @@ def simpler_numbers(number: int) -> tuple[int, ...]:
 
 
 def _halfway(number: int) -> list[int]:
-    """The number minus a half, a quarter, an eighth and so on: few steps to any threshold."""
+    """The number less half of itself, less a quarter, less an eighth and so on.
+
+    So few steps lead from it to any threshold below it.
+    """
     return [number - (number >> shift) for shift in range(1, number.bit_length())]
 
 
@@ -131,12 +144,12 @@ def _size_key(number: int) -> tuple[bool, bool, int]:
 
 
 def resized(data: bytes, size: int) -> bytes:
-    """The first ``size`` bytes; if there are fewer, the last byte is repeated."""
+    """The first ``size`` bytes of ``data``; if it has fewer, its last byte is repeated."""
     return data[:size] + (data[-1:] or b"\x01") * (size - len(data))
 
 
 def simpler_data(data: bytes) -> Iterator[bytes]:
-    """Fewer bytes, then one byte repeated."""
+    """Gives data of a simpler size, which may be longer, then one byte repeated."""
     for size in simpler_numbers(len(data)):
         if size >= 0:
             yield resized(data, size)
@@ -198,7 +211,10 @@ def simpler_kernels(name: str, kernels: Mapping[str, Kernel]) -> Iterator[Kernel
 
 
 def in_kernel(op: AnyDispatch, kernel: Kernel) -> Iterator[Op]:
-    """The dispatch in another kernel, over the last of its buffers or the first."""
+    """Gives the dispatch with ``kernel`` in the place of its own kernel.
+
+    It binds as many of its buffers as ``kernel`` takes: the last ones, or the first ones.
+    """
     count = len(kernel.buffers)
     if count > len(op.buffers):
         return
@@ -223,4 +239,4 @@ _SIMPLER: Mapping[Operand, Callable[[Any], Iterable[Any]]] = {
     Operand.BINDINGS: _fewer_bindings,
     Operand.REPLAY_SCALARS: _simpler_entries,
 }
-"""Makes simpler values of an operand, by its kind, in the order in which they are tried."""
+"""For each kind of operand, what gives simpler values of it.  The kinds are tried in this order."""

@@ -41,7 +41,7 @@ _CRASHES = ("Inspector.targetCrashed", "Target.targetCrashed")
 
 
 class PageFailed(Exception):
-    """The page or its browser failed; this process prints the text and ends."""
+    """The page or its browser failed; the process that runs ``main`` prints this and ends."""
 
 
 class _Page:

@@ -1,10 +1,11 @@
 """Target factories: they open a target for each program, and trace it where they can.
 
 One factory makes targets of our runtime, another of users' adapters.  The device of a case is
-opened here, with its small limits and, if simulated, its behaviour.  A simulated device enforces
-small limits; on a real one the driver reports them and the laws check that they are kept.  The
-limits are never read from the driver under judgement, which might misreport them.  Nothing here
-runs a program.
+opened here, with its small limits and, if it is simulated, its profile, scheduler and faults.  A
+simulated device enforces the small limits itself.  A real one does not: there the traced driver
+tells the runtime the small limits, and the laws check that the runtime keeps them.  The laws take
+all limits from the device of the case, since a driver under judgement might misreport them.
+Nothing here runs a program.
 """
 
 import gc
@@ -96,7 +97,7 @@ def as_target(made: Any) -> Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counting:
-    """A factory on a device of its own, whose memory is counted."""
+    """A factory that has a device of its own, so that the memory of its targets can be counted."""
 
     factory: "TargetFactory"
     memory: Memory
@@ -104,7 +105,7 @@ class Counting:
     """Makes the garbage collector free what the targets have dropped."""
 
     def held(self) -> Held:
-        """What its targets hold now."""
+        """How much memory its targets hold now, after garbage is collected."""
         self.collect()
         return self.memory.held()
 
@@ -120,7 +121,7 @@ class TargetFactory(ABC):
     small: tuple[AskedLimits, ...] = ()
     """The small limits that a case may ask of its device."""
     description: str = ""
-    """A description of the device of its targets, if that is not the session's."""
+    """What its targets run on, in words; empty if that is the adapter of the session's device."""
     is_ours: bool = False
     """Whether its targets are our runtime; others have neither our policies nor our clients."""
     disturbs: bool = False
@@ -163,9 +164,9 @@ class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
     A simulated device is reset for each program, so that its schedule starts with the program.  A
-    new device is made instead if faults are planned, because compiling may fail too; if buffers are
-    not numbered from 1; and if ``make_driver`` is given, because its driver may count calls.  A
-    real device is used for all programs, and a driver around it fails as planned.
+    new device is made instead if faults are planned, because one may be planned for a compilation;
+    if buffers are not numbered from 1; and if ``make_driver`` is given, because its driver may
+    count calls.  A real device is used for all programs, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities
@@ -186,7 +187,8 @@ class RuntimeFactory(TargetFactory):
         self._make_driver = make_driver or driver_for
         self._may_reset = make_driver is None
         spec = parse_device(device)
-        # Runtime and device keep every bit, but WGSL leaves open what a user's kernel makes of NaN.
+        # Special floats are promised only on a simulated device, which keeps every bit, and only
+        # with kernels of gpusim, since WGSL leaves open what a user's kernel makes of NaN.
         keeps = spec.is_simulated and all(name in OFFERED for name in kernels)
         self.capabilities = replace(self.capabilities, special_floats=keeps)
         native = open_case_device(spec)
@@ -195,7 +197,8 @@ class RuntimeFactory(TargetFactory):
         self._driver: Driver = self._make_driver(native)
         self._checks = Ledger()
         self._simulated: dict[tuple[object, ...], tuple[Any, Driver]] = {}
-        """Simulated devices to be reset, with their drivers, by all that makes devices differ."""
+        """Simulated devices that can be reset, each with its driver.  The key has all in which
+        they differ: the profile, the limits and whether shaders are checked."""
 
     def open(self, case: Case) -> Opened:
         """A new runtime, traced."""
@@ -224,7 +227,7 @@ class RuntimeFactory(TargetFactory):
         )
 
     def untraced(self, case: Case) -> Target:
-        """See ``TargetFactory``; small limits of a real device are not kept."""
+        """See ``TargetFactory``; the small limits of ``case`` do not hold on a real device."""
         return RuntimeTarget(
             self._driver_of(case.device, 1),
             case.policy,
@@ -260,7 +263,7 @@ STARTS = (2**8 - 3, 2**16 - 3, 2**32 - 3, *[1] * 29)
 
 
 def first_number(seed: str) -> int:
-    """The number from which a runtime counts its buffers and acts; the case's seed decides it."""
+    """The number, mostly 1, from which a runtime counts its buffers, and its writes and submits."""
     return STARTS[crc32(seed.encode()) % len(STARTS)] if seed else 1
 
 
@@ -309,10 +312,7 @@ class AdapterFactory(TargetFactory):
         self.limits, self.capabilities = first.limits, first.capabilities
 
     def open(self, case: Case) -> Opened:
-        """A new target; nothing of it can be traced.
-
-        A target that cannot be made has crashed: every op raises the reason.
-        """
+        """A new target, untraced; if it cannot be made, each of its ops raises the reason."""
         self._disturb(case.disturbance)
         target: Target
         try:

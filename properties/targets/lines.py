@@ -18,7 +18,8 @@ from threading import Thread
 from properties.targets.wire import Answer, Detail, TargetFailed, Told, parse_answer, parse_glued
 
 _LAST_WORDS, _KEPT_LINES = 3, 60
-"""How many of the process's last error lines are shown, and how many are searched."""
+"""How many of the last lines of the process's error output are shown, and how many are kept to be
+searched for the name of an error."""
 _NAMES_ERROR = re.compile(r"\b\w*(?:Error|Exception)\b.*:")
 _END_SECONDS = 2.0
 """How long a process may take to end by itself, once its input is closed or it failed."""
@@ -27,7 +28,7 @@ _LOOK_SECONDS = 1.0
 
 
 class TargetProcess:
-    """The process of a command, line by line.
+    """A process, started by ``command``, to which lines are sent and whose lines are read.
 
     Threads read its lines, since not every system can wait for a pipe with a timeout.  Its
     error output, and output that is no answer, go to our error output too.
@@ -39,7 +40,7 @@ class TargetProcess:
         self._last_line, self._last_stray = "", ""
         self._has_ended = False
         self._begun: set[str] = set()
-        """Texts without a newline, each of which was followed by an answer."""
+        """Texts that were printed without a newline, so that an answer came on the same line."""
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._ahead: list[bytes | None] = []
         """The line, if any, that ``is_silent`` has read ahead; None stands for the end."""
@@ -77,8 +78,9 @@ class TargetProcess:
     def hear_answer(self) -> Answer | Detail | Told | None:
         """The next line as an answer; None if the line is no answer.
 
-        An answer may follow text that a library printed without a newline.  If such a line could
-        also be other text, it counts as an answer only if no line follows.
+        An answer may follow text that a library printed without a newline.  Such a line may also
+        be other text that ends like an answer.  Then it counts as an answer if one came after the
+        same text before, or if no other line follows.
         """
         line = self.hear()
         answer = parse_answer(line)
@@ -106,7 +108,10 @@ class TargetProcess:
             print(f"output of the target: {stray}", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Close the input, let the process end by itself, or kill it; later calls do nothing."""
+        """Close the input, and kill the process if it does not end by itself.
+
+        Later calls do nothing.
+        """
         if self._has_ended:
             return
         self._has_ended = True
@@ -136,13 +141,14 @@ class TargetProcess:
                     print(text, file=sys.stderr, flush=True)
 
     def _next_line(self, patience_seconds: float | None) -> bytes | None:
-        """The next line, or None if none will come."""
+        """The next line; None if none will come, TargetFailed if none comes in time."""
         if self._ahead:
             return self._ahead.pop()
         until = None if patience_seconds is None else time.monotonic() + patience_seconds
         while True:
             left = _LOOK_SECONDS if until is None else until - time.monotonic()
-            # Its child processes may hold the output open, so that it never ends.
+            # Child processes of the target may hold its output open, so that the end of the output
+            # never comes.  So the end of the process counts.
             has_ended = not self.is_alive
             try:
                 return self._lines.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
@@ -177,7 +183,7 @@ class TargetProcess:
         """The last lines that the process printed, to its output and then to its error output."""
         self._readers[1].join(_END_SECONDS)
         errors = list(self._errors)
-        # The line above a stack trace says more than its last line.
+        # The line above a stack trace, which names the error, says more than the trace's end.
         named = [line for line in errors[:-_LAST_WORDS] if _NAMES_ERROR.search(line)][-1:]
         words = [f"its last line was {self._last_line!r}"] if self._last_line else []
         if self._last_stray not in ("", self._last_line):

@@ -73,7 +73,7 @@ class ProcessTarget:
         self._see = see
         self._reads: dict[str, _Read] = {}
         self._begun: dict[str, list[_Read]] = {}
-        """The reads before each sync that is under way."""
+        """For each sync that is under way, by its name, the reads before it."""
         self._is_open = False
         self._broken: TargetFailed | None = None
         """Why the process can no longer be used; None while it can."""
@@ -243,9 +243,9 @@ START_SECONDS = 60.0
 class ProcessFactory(TargetFactory):
     """The targets that the process of ``command`` serves, one for each program.
 
-    A process that died or went silent is replaced by a new one for the next program.  A process
-    gets the layer before its first program that is disturbed or counted.  From then on ``memory``
-    sees the calls of every program.
+    A process that died or went silent is replaced by a new one for the next program.  Before the
+    first program that is disturbed, or whose memory is counted, a process gets the layer, which
+    tells of the calls on the device.  From then on ``memory`` sees the calls of every program.
 
     Raises:
         NoDevice: the command does not start, or does not get ready.
@@ -285,7 +285,10 @@ class ProcessFactory(TargetFactory):
         return Opened(target=target, trace=self.make_trace(), reports=reports)
 
     def counting(self) -> Counting | None:
-        """The same targets in a second process; None if it takes no layer or cannot collect."""
+        """The same targets in a second process, whose memory is counted.
+
+        None if that process does not take the layer, or cannot collect garbage when it is told to.
+        """
         if self._counting is None and self._ready.layer and self._may_count:
             memory, factory = Memory(), None
             try:
@@ -345,7 +348,7 @@ class ProcessFactory(TargetFactory):
         try:
             process.tell(self._hello)
         except TargetFailed:
-            # What the process printed before its end says more than the end.
+            # What the process printed before it ended says more than that it ended.
             parse_ready(_ready_line(process))
             raise
         return parse_ready(_ready_line(process))
@@ -375,7 +378,10 @@ _MISSING = (
 
 
 def _ready_line(process: TargetProcess) -> str:
-    """The line that says that the process is ready; other output does not extend the time."""
+    """The line that says that the process is ready; TargetFailed if it takes START_SECONDS.
+
+    Other lines, in between, do not give the process more time.
+    """
     until, details = time.monotonic() + START_SECONDS, [""]
     while True:
         line = process.hear(max(0.0, until - time.monotonic()))

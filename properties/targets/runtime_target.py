@@ -59,7 +59,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         )
 
     def runtime_around(self, around: Callable[[Driver], Any], policy: Policy) -> Runtime:
-        """A runtime with the same parts, on the driver that ``around`` makes of this driver."""
+        """A runtime with the same parts, on the driver that ``around`` makes of the target's."""
         driver, _, parts, make_runtime = self._made_of
         return make_runtime(driver=around(driver), policy=policy, parts=parts)
 
@@ -126,18 +126,22 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         bound = {self.find(old): self.find(new) for old, new in bindings}
         self.graphs[graph].replay(scalars, bound)
 
-    def close(self) -> None:
-        """Close the runtime, which must free what the program left alive, and warn of it."""
+    def close(self, close: Callable[[], None] | None = None) -> None:
+        """Close the runtime, which must free what the program left alive, and warn of it.
+
+        ``close``: another way to close it than its method.
+        """
         left = sum(buffer.is_live for buffer in self._buffers.values())
         live, made = self.runtime.live_buffers(), self.runtime.stats().allocs
         size_bytes = sum(buffer.size_bytes for buffer in live)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", ResourceWarning)
-            self.runtime.close()
+            (close or self.runtime.close)()
         # A callback may close the runtime during this close, and so take the warning.
         told = [str(one.message) for one in warned if one.category is ResourceWarning]
         self._has_warned |= bool(told)
-        # A done callback may have made buffers meanwhile, and freed them.
+        # A done callback may have made and freed buffers during the close.  Then the numbers from
+        # before the close need not be those of the warning.
         is_known = self.runtime.stats().allocs == made
         if is_known and told and f" {len(live)} buffers of {size_bytes} bytes " not in told[0]:
             raise SilentClose(

@@ -114,7 +114,7 @@ class _Server:
                 self._deliver(result, delivery)
 
     def _await(self, result: str) -> None:
-        # The value, or the error, is sent when it is delivered.
+        # The value or the error is sent to the judge by ``_deliver``, not from here.
         with suppress(GpusimError):
             self._reads[result].result()
 
@@ -140,7 +140,7 @@ def serve(start: Callable[[str], MakeTarget]) -> None:
     target for each program.
     """
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    # Other output must not mix with the answers.
+    # What else is printed goes to the error output, so that it does not mix with the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
         make_target = start(str(parse_hello(sys.stdin.readline())["device"]))

@@ -268,7 +268,7 @@ class Glued:
 
 
 def parse_glued(line: str) -> Glued | None:
-    """The answer at the end of a line that begins otherwise; None without an answer."""
+    """The answer at the end of a line that begins with other text; None without an answer."""
     found = _GLUED.fullmatch(line)
     answer = None if found is None else parse_answer(found[2])
     if found is None or answer is None or isinstance(answer, Detail | Told):
@@ -331,7 +331,10 @@ def _after(verb: str, line: str) -> dict[str, Any]:
 
 
 def _taken(kind: type[Any], message: dict[str, Any], check: Callable[[str, Any], Any]) -> Any:
-    """The values of ``kind``'s fields, removed from ``message``."""
+    """An object of ``kind``, made of the values that ``message`` has for its fields.
+
+    These are removed from ``message``.
+    """
     names = [one.name for one in fields(kind) if one.name in message]
     return kind(**{name: check(name, message.pop(name)) for name in names})
 

@@ -1,14 +1,16 @@
 """A program shows the same under every client, and each client finds its kind of mistake."""
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from math import inf
+from threading import get_ident
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 
 from gpusim.errors import DeviceFault, SubmitFailed
@@ -16,10 +18,10 @@ from gpusim.ops import Read
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, Runtime, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.guard import Guard
 from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.readbacks import Readback, Readbacks, Ticket
 from gpusim.runtime.reads import Reads
-from gpusim.runtime.staging import StagingPage
 from properties.clients import CLIENTS, draw_client, drive
 from properties.clients.awaiting import AwaitingClient
 from properties.generate.cases import CaseSettings, case_for
@@ -162,6 +164,80 @@ def test_a_read_that_is_delivered_twice_to_its_own_callback_is_seen_by_reentrant
     assert "a call inside a callback ended with InternalError" in str(found)
 
 
+class StaysOpen(Runtime):
+    """An error that leaves the block does not close the runtime."""
+
+    def __exit__(self, kind: object = None, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+
+def test_a_runtime_that_an_error_leaves_open_is_seen_by_closing_alone() -> None:
+    text = "alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(5))
+    case = Case(program=Program.parse(text), device=SIMULATED)
+    factory = RuntimeFactory("simulated", make_runtime=StaysOpen)
+    assert judge(case, factory, MEANING_ONLY).failure is None
+    case = replace(case, client="closing")
+    assert judge(case, factory, MEANING_ONLY).failure is not None
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
+
+
+class OneProcess(Guard):
+    """A forked child may do what its parent may."""
+
+    def check_thread(self) -> None:
+        if get_ident() != self._thread:
+            super().check_thread()
+
+
+class Forking(Runtime):
+    def _assemble_ops(self, parts: Parts) -> None:
+        super()._assemble_ops(parts)
+        self._guard.__class__ = OneProcess
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_that_may_call_is_seen_by_wrong_thread_alone() -> None:
+    case = Case(program=PROGRAM, device=SIMULATED)
+    factory = RuntimeFactory("simulated", make_runtime=Forking)
+    assert judge(case, factory, MEANING_ONLY).failure is None
+    case = replace(case, client="wrong_thread")
+    found = str(judge(case, factory, MEANING_ONLY).failure)
+    assert "a forked child is not refused: free, sync, sync_async, close" in found
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
+
+
+class OneRound(Reads):
+    """A close finishes what was called before it, and not what its callbacks call."""
+
+    def finish(self, seconds: float | None) -> DeviceFault | None:
+        self._submit_last()
+        if self._readbacks.last_ticket is not None:
+            self._readbacks.settle_through(self._readbacks.last_ticket, seconds)
+        return None
+
+
+def test_a_close_that_leaves_reads_of_its_callbacks_is_seen_by_reentrant_alone() -> None:
+    parts = Parts(reads=OneRound)
+    program = Program.parse("alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(4)))
+    assert failure(PLAIN, parts=parts, program=program) is None
+    found = failure("reentrant", parts=parts, program=program)
+    assert "leaves a read pending that a callback issued" in str(found)
+
+
+class NoLongTime(Readbacks):
+    """A wait of infinite time has none."""
+
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        super().settle_through(ticket, 0 if seconds == inf else seconds)
+
+
+def test_a_wait_without_end_that_ends_is_seen_by_asking_alone() -> None:
+    parts = Parts(readbacks=NoLongTime)
+    assert failure(PLAIN, parts=parts) is None
+    assert "WaitTimedOut" in str(failure("asking", parts=parts))
+
+
 def test_scalars_of_dispatches_and_captures_change_after_the_call() -> None:
     text = "alloc a 4\n"
     text += "".join(f"dispatch affine a {n},5 1x1x1\n" for n in range(20))
@@ -257,37 +333,6 @@ def test_clients_are_drawn_those_with_tables_more_often() -> None:
     assert set(drawn) == set(CLIENTS)
     assert drawn.count("misusing") > drawn.count("closing")
     assert drawn == [draw_client(SeededChoices(f"caller {number}")) for number in range(900)]
-
-
-class OneArray(Readbacks):
-    """A read that brings the same array as the read before gives that very array."""
-
-    _last: Any = None
-
-    def _value(self, readback: Readback, page: StagingPage) -> Any:
-        value = super()._value(readback, page)
-        if isinstance(value, np.ndarray) and np.array_equal(value, self._last):
-            return self._last
-        self._last = value
-        return value
-
-
-class FewReads(Reads):
-    """A page with more than a hundred reads has no bytes for the last of them."""
-
-    def _page_for(self, size_bytes: int) -> StagingPage:
-        page = super()._page_for(size_bytes)
-        page.used_bytes -= size_bytes if page.reads > 100 else 0
-        return page
-
-
-@pytest.mark.parametrize("broken", [Parts(readbacks=OneArray), Parts(reads=FewReads)])
-def test_arrays_and_reads_in_great_number_are_seen_by_own_arrays(broken: Parts) -> None:
-    reads = "".join(f"read a 0 {(512, 64)[n % 2]} -> r{n}\n" for n in range(48))
-    program = Program.parse(f"alloc a 512\nwrite a 0 {bytes(range(256)).hex() * 2}\n{reads}")
-    case = Case(program=program, policy=PRESETS["ring"], device=SIMULATED, client="own_arrays")
-    assert judge(case, RuntimeFactory("simulated", parts=broken), MEANING_ONLY).failure is not None
-    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
 
 
 class ForgetsSubmits(QueueClock):

@@ -1,6 +1,7 @@
 """The patient client waits in every way for a device in trouble, and each broken wait is seen."""
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,11 @@ from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, Ticket, Wgpu
 from gpusim.runtime.buffers import Losing
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.host_writes import HostWrite
+from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
+from gpusim.runtime.staging import StagingPage
 from properties.clients.loops import NeverWoken, run_leaping
 from properties.model.case import PLAIN, Case, parse_device
 from properties.mutants.mutant import Overlay, around_driver
@@ -32,8 +35,9 @@ def shown(
     make_driver: Callable[[Any], Driver] = WgpuDriver,
     make_runtime: Callable[..., Runtime] = Runtime,
     most: int = _MOST,
+    words: str = "",
 ) -> str:
-    """What the first of a few programs shows; empty if none shows anything."""
+    """What the first of a few programs shows with these words; empty if none does."""
     for number in range(1, most):
         # The program decides for what the client waits.
         program = Program.parse(f"alloc a {number}\nread a 0 1 -> r0\nsync\n")
@@ -43,7 +47,7 @@ def shown(
         )
         case = Case(program=program, policy=policy, device=device, client=client)
         failure = judge(case, factory, MEANING_ONLY).failure
-        if failure is not None:
+        if failure is not None and words in failure.reason:
             return failure.reason
     return ""
 
@@ -73,6 +77,76 @@ class Impatient(Readbacks):
         super().settle_through(ticket, seconds if seconds is None else 0)
 
 
+class OneLoop(LoopPolls):
+    def start(self, poll: Callable[[], bool]) -> None:
+        if self._turn is None:
+            super().start(poll)
+
+
+class PollsOfOneLoop(Readbacks):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._loop_polls = OneLoop()
+
+
+class PollsInVain(Readbacks):
+    def _poll_for_loop(self) -> bool:
+        super()._poll_for_loop()
+        return self._listened > 0
+
+    def listen(self) -> None:
+        self._listened += 1
+        self._loop_polls.start(self._poll_for_loop)
+
+
+class AwaitsAnyRead(Readbacks):
+    async def _settle_through_async(self, ticket: Ticket) -> None:
+        while not ticket.done() and self._queue:
+            page = self._queue[0].page
+            if page is not None and page.mapping is not None:
+                await self._driver.wait_async(page.mapping)
+            if self._queue:
+                self._deliver(self._queue[0])
+
+
+class TimeForEach(Readbacks):
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        while not ticket.done() and self._queue:
+            super().settle_through(self._queue[0].ticket, seconds)
+
+
+class AwaitedTimeForEach(Readbacks):
+    async def settle_through_async(self, ticket: Ticket, seconds: float | None = None) -> None:
+        while not ticket.done() and self._queue:
+            await super().settle_through_async(self._queue[0].ticket, seconds)
+
+
+class LateIsLost(Readbacks):
+    def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
+        try:
+            super().settle_through(ticket, seconds)
+        except WaitTimedOut as late:
+            self.fail_all(late)
+            raise
+
+
+class GivenUpInPart(Readbacks):
+    """A late close gives up the reads that have arrived, too."""
+
+    def give_up(self, fault: DeviceFault) -> None:
+        self.fail_all(fault)
+
+
+class AwaitedOn(Readbacks):
+    """Nobody tells the tasks that await a read that it was given up."""
+
+    def fail(self, page: StagingPage, fault: DeviceFault) -> None:
+        mapping = page.mapping
+        super().fail(page, fault)
+        if mapping is not None:
+            mapping.is_given_up = False
+
+
 class SilentClose(Reads):
     def finish(self, seconds: float | None) -> DeviceFault | None:
         fault = super().finish(seconds)
@@ -96,6 +170,14 @@ class EndlessWrite(Recorder):
         (Parts(readbacks=Restless), "a running loop must poll less and less often"),
         (Parts(readbacks=FailuresStay), "leaves a read that is not settled"),
         (Parts(readbacks=Impatient), "waits 0"),
+        (Parts(readbacks=PollsOfOneLoop), "was waited for in a loop that ended never ends"),
+        (Parts(readbacks=PollsInVain), "turns of the loop have not ended its wait"),
+        (Parts(readbacks=AwaitsAnyRead), "a read is taken, though no wait for it has ended"),
+        (Parts(readbacks=TimeForEach), "waits for more than 0.002 s in all"),
+        (Parts(readbacks=AwaitedTimeForEach), "waits for more than"),
+        (Parts(readbacks=LateIsLost), "had not waited long enough gives a read"),
+        (Parts(readbacks=GivenUpInPart), "gives a read the value"),
+        (Parts(readbacks=AwaitedOn), "a task waits on"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
         (Parts(recorder=EndlessWrite), "a wait has no end"),
@@ -103,7 +185,7 @@ class EndlessWrite(Recorder):
 )
 def test_a_wait_that_is_broken_is_seen_by_patient_alone(parts: Parts, words: str) -> None:
     assert shown(PLAIN, parts=parts, most=3) == ""
-    assert words in shown(parts=parts)
+    assert shown(parts=parts, words=words)
 
 
 class Blind(Overlay):
@@ -113,7 +195,8 @@ class Blind(Overlay):
 
 
 def test_an_await_that_never_looks_for_a_loss_is_seen_and_does_not_hang() -> None:
-    assert "is lost never ends" in shown(make_driver=around_driver(Blind), most=400)
+    words = "is lost never ends"
+    assert shown(make_driver=around_driver(Blind), most=400, words=words)
 
 
 class Doubling(Runtime):
@@ -125,8 +208,23 @@ class Doubling(Runtime):
             raise
 
 
+class ClosedTooEarly(Runtime):
+    def close(self, timeout: float | None = 60.0) -> None:
+        self._guard.is_open = False
+        fault = self._reads.finish(timeout)
+        if left := self._buffers.describe_left():
+            warnings.warn(left, ResourceWarning, stacklevel=2)
+        self._give_back()
+        if fault is not None:
+            raise fault
+
+
+def test_a_runtime_that_is_closed_before_its_last_callbacks_is_seen() -> None:
+    assert shown(make_runtime=ClosedTooEarly, words="ended with RuntimeClosed")
+
+
 def test_an_op_that_fails_and_is_carried_out_all_the_same_is_seen() -> None:
-    assert "did not count once" in shown(make_runtime=Doubling)
+    assert shown(make_runtime=Doubling, words="did not count once")
 
 
 class LosesAll(Recorder):
@@ -178,3 +276,20 @@ def test_a_leaping_loop_sleeps_for_no_time_and_knows_when_nobody_wakes_it() -> N
 
     with pytest.raises(NeverWoken, match="turns of the loop"):
         run_leaping(turn(), is_real=False)
+
+
+def test_a_loop_that_should_rest_may_have_nothing_scheduled_in_the_end() -> None:
+    async def leave_a_task(seconds: float) -> None:
+        async def turn() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+
+        asyncio.get_running_loop().call_later(seconds, tasks.append, 0)
+        if seconds > 1:
+            tasks.append(asyncio.create_task(turn()))
+
+    tasks: list[Any] = []
+    run_leaping(leave_a_task(1), is_real=False, then_rests=True)
+    assert tasks == [0]
+    with pytest.raises(NeverWoken, match="turns of the loop"):
+        run_leaping(leave_a_task(2), is_real=False, then_rests=True)

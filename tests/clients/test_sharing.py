@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 import pytest
 
 from gpusim.program import Program
-from gpusim.runtime import PRESETS, Parts, Policy
+from gpusim.runtime import PRESETS, Parts, Policy, Runtime
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.loans import Loan
 from gpusim.runtime.recorder import Recorder
 from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import PLAIN, Case, parse_device
@@ -65,6 +66,13 @@ class OneRegister(BufferTable):
         self._by_native = self.shared
 
 
+class FoundByItsPlan(Runtime):
+    """What was planned over a buffer stays while the buffer is lent."""
+
+    def lend(self, buffer: Buffer) -> Loan:
+        return Loan(buffer, self._guard, self._buffers, self._recorder, lambda _: None)
+
+
 def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Failure | None:
     factory = RuntimeFactory("simulated", **broken)
     case = Case(program=PROGRAM, policy=policy, device=parse_device("simulated"), client=client)
@@ -79,6 +87,7 @@ def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Fai
         {"parts": Parts(buffers=LentForGood)},
         {"parts": Parts(buffers=OneRegister)},
         {"make_driver": around_driver(AdoptedIsDestroyed)},
+        {"make_runtime": FoundByItsPlan},
     ],
     ids=lambda broken: str(next(iter(broken))),
 )

@@ -17,7 +17,7 @@ from properties.explain.picture import expected, shown
 from properties.mutants.mistakes import MUTANTS, find
 from tests.explain.mistakes import MISTAKES
 from tests.explain.test_arguments import argument_for, foreign_argument
-from tests.windows import WIDTHS, needs_chromium, width_of
+from tests.windows import needs_chromium, widths_of
 from tools import gallery
 
 MOST_BYTES = 1 << 20
@@ -208,12 +208,10 @@ def test_the_page_of_a_large_program_is_small() -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_page_is_no_wider_than_its_window(
-    made: dict[str, str], width: int, tmp_path: Path
-) -> None:
+def test_a_page_is_no_wider_than_its_window(made: dict[str, str], tmp_path: Path) -> None:
     for name, text in made.items():
-        assert width_of(text, width, tmp_path) <= width, name
+        for window, width in widths_of(text, tmp_path).items():
+            assert width <= window, name
 
 
 def test_a_trace_is_what_perfetto_reads() -> None:

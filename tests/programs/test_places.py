@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import AnyDispatch, Capture, Grid, Part, Replay, Write
@@ -15,10 +17,13 @@ from properties.generate.shape import draw_shape
 from reference import Reference, run
 from reference.memory import Block
 
-PROGRAMS = [generate(SeededChoices(f"places {at}"), invalid=bool(at % 2)) for at in range(600)]
+
+@pytest.fixture(scope="module")
+def programs() -> list[Program]:
+    return [generate(SeededChoices(f"places {at}"), invalid=bool(at % 2)) for at in range(600)]
 
 
-def test_no_grid_on_the_gpu_is_large() -> None:
+def test_no_grid_on_the_gpu_is_large(programs: list[Program]) -> None:
     """A program must not run for ever: few groups, or past the limit of any device."""
     grids: list[tuple[int, int, int]] = []
 
@@ -29,17 +34,19 @@ def test_no_grid_on_the_gpu_is_large() -> None:
             grids.append(grid)
             return grid
 
-    for program in PROGRAMS:
+    for program in programs:
         run(program, make=Watching)
     assert all(max(grid) <= 5 or max(grid) == 2**32 - 1 for grid in grids)
     assert sum(0 < math.prod(grid) <= 125 for grid in grids) >= len(grids) / 2
     assert len(grids) >= 200
 
 
-def test_parts_are_bound_aligned_and_at_odd_lengths_and_two_of_one_buffer() -> None:
+def test_parts_are_bound_aligned_and_at_odd_lengths_and_two_of_one_buffer(
+    programs: list[Program],
+) -> None:
     bound = [
         [one for one in op.buffers if isinstance(one, Part)]
-        for program in PROGRAMS
+        for program in programs
         for op, outcome in zip(program, run(program).outcomes, strict=True)
         if isinstance(op, AnyDispatch) and not outcome.error
     ]

@@ -3,10 +3,13 @@
 from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gpusim.errors import ProgramError
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Write
-from gpusim.runtime.policy import PRESETS, Policy, Uniforms
+from gpusim.runtime.policy import PRESETS, Policy, Uniforms, parse_policy
 from properties.generate.cases import draw_case, draw_policy
 from properties.generate.choices import DrawnChoices, SeededChoices
 from properties.model.capabilities import capabilities_of
@@ -44,6 +47,16 @@ FIXED = ("name", "debug_dispatch_limit")
 
 def drawn(preset: Policy) -> list[Policy]:
     return [draw_policy(SeededChoices(f"policy {at}"), preset) for at in range(1000)]
+
+
+@given(st.text() | st.sampled_from([*PRESETS]), st.integers(0, 5000))
+def test_a_policy_of_any_name_is_read_back_or_refused(name: str, number: int) -> None:
+    try:
+        policy = Policy(name=name, batch_commands=number, staging_buffers=number)
+    except ProgramError:
+        assert len(name.split()) != 1 or name.strip() != name
+        return
+    assert parse_policy(str(policy)) == policy
 
 
 def test_three_of_eight_policies_are_the_preset() -> None:

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gpusim.errors import DeviceFault, DeviceLost, SubmitFailed
+from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
 from gpusim.runtime import PRESETS, Runtime, Ticket, WgpuDriver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.simulated import open_device
@@ -50,6 +51,28 @@ def test_a_sync_that_raises_has_settled_every_read(
     if error is SubmitFailed:
         assert np.array_equal(sent.result(), WORDS)
         runtime.flush()
+
+
+@pytest.mark.parametrize("wait", [sync, awaited_sync])
+@pytest.mark.parametrize("verb", ["map", "wait", "take"])
+@pytest.mark.parametrize("error", [MapFailed, OutOfMemory])
+def test_a_sync_raises_any_fault_of_a_read_and_settles_them_all(
+    faulty: Open, wait: Callable[[Runtime], None], verb: str, error: type[DeviceFault]
+) -> None:
+    # Each of the two reads has a page of its own.
+    policy = replace(PRESETS["ring"], staging_page_bytes=4)
+    runtime = faulty(Fault(verb=verb, call=0, error=error), policy=policy)
+    a = runtime.alloc(16)
+    runtime.write(a, WORDS)
+    failed, sound = runtime.read(a), runtime.read(a, dtype=np.uint32)
+    with pytest.raises(error):
+        wait(runtime)
+    assert failed.done()
+    assert sound.done()
+    with pytest.raises(error):
+        failed.result()
+    assert np.array_equal(sound.result(), WORDS)
+    runtime.sync()
 
 
 def test_a_sync_that_is_cancelled_leaves_its_fault_to_the_next_call() -> None:

@@ -34,6 +34,10 @@ AFTER = [7, 10, 13, 16]
 """What ``x`` holds once the open batch was carried out: 3*x + 7."""
 
 
+def _tiny(binding_bytes: int) -> dict[str, int]:
+    return {"max-storage-buffer-binding-size": binding_bytes}
+
+
 def nothing(arrays: object, scalars: object, groups: int) -> None:
     """A meaning for kernels that are never run."""
 
@@ -148,12 +152,31 @@ MAKING: list[Row] = [
         NoDevice,
         "driver=.*device= was meant",
     ),
+    (
+        "a device of tiny bindings",
+        lambda at: Runtime(gpusim.simulated.open_device(limits=_tiny(260))),
+        NoDevice,
+        "hold 260 bytes, aligned to 256",
+    ),
     ("a batch of a float", lambda at: Policy(batch_commands=1.5), ProgramError, "=1.5"),  # type: ignore[arg-type]
     (
         "a capacity of NaN",
         lambda at: Policy(staging_buffers=float("nan")),  # type: ignore[arg-type]
         ProgramError,
         "staging_buffers=nan",
+    ),
+    (
+        "a policy of two words",
+        lambda at: Policy(name="my policy"),
+        ProgramError,
+        "name='my policy'",
+    ),
+    ("a policy of no word", lambda at: Policy(name=""), ProgramError, "name=''"),
+    (
+        "a field twice",
+        lambda at: Runtime("simulated", "ring batch_commands=3 batch_commands=4"),
+        ProgramError,
+        "gives 'batch_commands' twice",
     ),
     ("a capacity of None", lambda at: Policy(uniform_slots=None), ProgramError, "=None"),  # type: ignore[arg-type]
     ("a flag of a word", lambda at: Policy(merge_passes="no"), ProgramError, "'no'"),  # type: ignore[arg-type]
@@ -196,6 +219,17 @@ def test_a_misuse_is_named_and_changes_nothing(
     assert np.asarray(at.runtime.read(at.x, dtype=np.uint32)).tolist() == [
         3 * word + 1 for word in AFTER
     ]
+
+
+def test_the_smallest_bindings_move_bytes_at_any_offset() -> None:
+    with Runtime(gpusim.simulated.open_device(limits=_tiny(264))) as runtime:
+        x, y = runtime.alloc(1024), runtime.alloc(1024)
+        data = bytes(n % 251 for n in range(1024))
+        runtime.write(x, data)
+        runtime.copy(x, y, source_offset=254, target_offset=509, size_bytes=300)
+        assert runtime.read(y, 509, 300).result() == data[254:554]
+        runtime.free(x)
+        runtime.free(y)
 
 
 def test_what_is_close_to_a_misuse_works(at: Any) -> None:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from gpusim.errors import InvalidData, InvalidHandle, MapFailed
-from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, Ticket
-from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, Ticket, WgpuDriver
+from gpusim.runtime.commands import DeviceBuffer, StagingMap
+from gpusim.runtime.drivers.driver import Receive, Value
 from gpusim.runtime.drivers.faulty import Fault
 from gpusim.runtime.host_data import Destination
 from gpusim.runtime.reads import Reads
+from gpusim.simulated import open_device
 
 
 def test_a_ticket_says_what_it_reads_and_how_far_it_is(runtime: Runtime) -> None:
@@ -94,6 +96,43 @@ def test_a_delivery_that_fails_is_its_own_reads_error(
     assert runtime.read(buffer).result() == bytes(range(16))
     runtime.free(buffer)
     runtime.close()
+
+
+class _NoRoom:
+    """Mapped bytes for which the host has no memory."""
+
+    def __bytes__(self) -> bytes:
+        raise MemoryError
+
+
+class _FirstTakeFails(WgpuDriver):
+    has_room = False
+
+    def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
+        if self.has_room:
+            return super().take(mapping, receive)
+        self.has_room = True
+        no_room: Any = _NoRoom()
+        return super().take(mapping, lambda _: receive(no_room))
+
+
+def test_reads_of_a_page_that_finds_no_memory_fail_and_no_others() -> None:
+    runtime = Runtime(driver=_FirstTakeFails(open_device()))
+    buffer = runtime.alloc(16)
+    runtime.write(buffer, bytes(range(16)))
+    shared = [runtime.read(buffer, offset, 4) for offset in (0, 4)]
+    runtime.flush()
+    later = runtime.read(buffer, 8, 4)
+    for ticket in shared:
+        with pytest.raises(MapFailed, match="cannot keep the 8 bytes of 2 reads"):
+            ticket.result()
+    assert later.result() == bytes(range(8, 12))
+    with pytest.raises(MapFailed):
+        runtime.sync()
+    runtime.sync()
+    runtime.free(buffer)
+    runtime.close()
+    assert runtime.device.live_buffers == 0
 
 
 def test_a_ticket_keeps_no_more_than_its_value(driver: Driver) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -347,11 +348,17 @@ def test_a_close_makes_no_fence_if_everything_is_done(traced: Open) -> None:
     assert runtime.stats().submits == submits
 
 
-@pytest.mark.parametrize("timeout", [np.int64(9), np.float32(9), np.float64(9), Fraction(9)])
+@pytest.mark.parametrize(
+    "timeout",
+    [np.int64(9), np.float32(9), np.float64(9), Fraction(9), inf, 10**400, Fraction(10**400)],
+    ids=lambda timeout: f"{timeout!s:.9}",
+)
 def test_a_timeout_may_be_any_real_number(runtime: Runtime, timeout: Any) -> None:
     assert is_right(affine_read(runtime))
     runtime.sync(timeout)
     runtime.read(runtime.alloc(4)).result(timeout)
+    runtime.read(runtime.alloc(4))
+    asyncio.run(runtime.sync_async(timeout))
 
 
 @pytest.mark.parametrize("is_awaited", [False, True])

@@ -1,6 +1,7 @@
 """Sessions in blocks: shards share a corpus, a killed one is taken up again, and all are merged."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -38,6 +39,14 @@ def ignore(session: Session) -> None:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Session:
     """The session in one piece."""
     return fuzz(asked(tmp_path_factory.mktemp("alone"), corpus=None), ignore)
+
+
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a session of ten programs of our runtime, for tests that only read it."""
+    folder = tmp_path_factory.mktemp("ten")
+    fuzz_shard(asked(folder, target="runtime", programs=10), ignore)
+    return folder
 
 
 def shown(session: Session) -> dict[tuple[str, ...], tuple[str, int]]:
@@ -131,14 +140,13 @@ def test_what_is_done_is_not_run_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"block": 5}, {"programs": 9}, {"target": "naive"}])
-def test_another_session_is_refused(tmp_path: Path, other: dict[str, Any]) -> None:
-    settings = asked(tmp_path, target="runtime", programs=10)
-    fuzz_shard(settings, ignore)
-    kept = files(tmp_path)
+def test_another_session_is_refused(ten: Path, other: dict[str, Any]) -> None:
+    kept = files(ten)
+    assert kept
     (name,) = other
     with pytest.raises(UsageError, match=f"belongs to another session: this one has {name} "):
-        fuzz_shard(asked(tmp_path, **{"target": "runtime", "programs": 10, **other}), ignore)
-    assert files(tmp_path) == kept
+        fuzz_shard(asked(ten, **{"target": "runtime", "programs": 10, **other}), ignore)
+    assert files(ten) == kept
 
 
 def test_corpora_are_merged_by_the_command_line(
@@ -224,8 +232,8 @@ def test_what_was_cut_off_is_left_out_once_its_block_ran_whole(tmp_path: Path) -
         assert len(union([corpus.folder]).session.bugs) == are
 
 
-def test_a_broken_result_is_named(tmp_path: Path) -> None:
-    fuzz_shard(asked(tmp_path, target="runtime", programs=10), ignore)
+def test_a_broken_result_is_named(tmp_path: Path, ten: Path) -> None:
+    shutil.copytree(ten, tmp_path, dirs_exist_ok=True)
     (block,) = (tmp_path / "corpus" / "blocks").iterdir()
     for text in ("", "[]", block.read_text().replace('"deaths":0', '"deaths":"none"')):
         block.write_text(text)
@@ -233,9 +241,8 @@ def test_a_broken_result_is_named(tmp_path: Path) -> None:
             union([tmp_path / "corpus"])
 
 
-def test_a_result_reads_as_it_was(tmp_path: Path) -> None:
-    fuzz_shard(asked(tmp_path, target="runtime", programs=10), ignore)
-    (result,) = Corpus(tmp_path / "corpus").blocks()
+def test_a_result_reads_as_it_was(ten: Path) -> None:
+    (result,) = Corpus(ten / "corpus").blocks()
     assert result.tally.programs == 10
     assert result.tally.reached.cells
     assert from_text(BlockResult, as_text(result)) == result

@@ -24,7 +24,7 @@ BACKENDS = {"vulkan": "Vulkan", "gl": "OpenGL"}
 
 RAISED = {
     "create_buffer": {"GPUValidationError", "OverflowError", "abort"},
-    "write_buffer": {"GPUValidationError", "ValueError"},
+    "write_buffer": {"GPUValidationError", "ValueError", "BufferError"},
     "map_async": {"GPUValidationError", "ValueError", "AttributeError", "abort"},
     "wait": {"RuntimeError"},
     "unmap": {"RuntimeError", "GPUValidationError"},
@@ -34,12 +34,12 @@ RAISED = {
     "create_layout": {"GPUValidationError", "ValueError"},
     "create_bind_group": {"GPUValidationError", "abort"},
     "create_pipeline_layout": {"GPUValidationError"},
-    "create_pipeline": {"GPUValidationError"},
+    "create_pipeline": {"GPUValidationError", "AssertionError"},
     "create_shader_module": {"GPUValidationError", "TypeError"},
     "auto_layout": {"GPUValidationError"},
     "begin_pass": {"GPUValidationError"},
     "set_pipeline": {"GPUValidationError"},
-    "set_bind_group": {"GPUValidationError", "OverflowError"},
+    "set_bind_group": {"GPUValidationError", "OverflowError", "ValueError"},
     "dispatch": {"GPUValidationError", "OverflowError"},
     "dispatch_indirect": {"GPUValidationError", "OverflowError"},
     "end": {"GPUValidationError"},

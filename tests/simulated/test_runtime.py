@@ -169,7 +169,7 @@ def test_a_drivers_limits_are_those_of_its_device() -> None:
 
 
 def test_a_write_beyond_a_binding_keeps_its_place_in_the_batch() -> None:
-    limits = {"max-storage-buffer-binding-size": 256, "max-uniform-buffer-binding-size": 256}
+    limits = {"max-storage-buffer-binding-size": 512, "max-uniform-buffer-binding-size": 256}
     with Runtime(open_device(limits=limits), PRESETS["ring"]) as runtime:
         big, small = runtime.alloc(1024), runtime.alloc(16)
         runtime.write(small, b"a" * 16)

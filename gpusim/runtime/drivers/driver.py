@@ -65,7 +65,7 @@ class Driver(Protocol):
     also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` raises, and may then be called again.
     ``wait`` and ``drain`` say whether they succeeded within ``seconds``; None waits as
-    long as it takes, and 0 does not wait.
+    long as it takes, and 0 does not wait.  ``wait_async`` ends once the map is given up.
     """
 
     limits: Limits
@@ -251,9 +251,9 @@ class WgpuDriver:
         return True
 
     async def wait_async(self, mapping: StagingMap) -> None:
-        """``wait`` without blocking the event loop."""
+        """``wait`` without blocking the event loop; it also ends once the map is given up."""
         delays = poll_delays()
-        while self._is_pending(mapping):
+        while not mapping.is_given_up and self._is_pending(mapping):
             delay = next(delays)
             await asyncio.sleep(delay)
             if delay >= _POLL_DELAYS_SECONDS[-1]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from gpusim.devices import Adapter, find_adapter, open_adapter, open_device, what_is_missing
 from gpusim.errors import NoDevice
-from gpusim.limits import Limits
+from gpusim.limits import WORD_BYTES, Limits
+from gpusim.runtime.byte_plans import most_piece_bytes
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.drivers.native import driver_for
 from gpusim.runtime.policy import PRESETS, Policy
@@ -22,10 +23,11 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
     for the best adapter of this machine, which is never the simulated device.
 
     Raises:
-        NoDevice: ``device`` is not a device, or has an unknown name, or there is no adapter.
+        NoDevice: ``device`` is not a device, or has an unknown name, or there is no adapter; or
+            it was asked for bindings too small to move bytes.
     """
     if driver is None:
-        return driver_for(_device_of(device))
+        return _usable(driver_for(_device_of(device)))
     if not isinstance(getattr(driver, "limits", None), Limits):
         raise NoDevice(
             f"cannot make a runtime with driver={driver!r} because that is no driver "
@@ -35,6 +37,19 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
         raise NoDevice(
             f"cannot make a runtime on device={device!r} because driver= has its own device "
             "(probably one of the two is left over)"
+        )
+    return _usable(driver)
+
+
+def _usable(driver: Driver) -> Driver:
+    """``driver``; NoDevice if no binding of its device holds a piece of a copy at any offset."""
+    limits = driver.limits
+    if most_piece_bytes(limits) < WORD_BYTES:
+        raise NoDevice(
+            f"cannot make a runtime on {driver.device!r} because its bindings hold "
+            f"{limits.max_binding_bytes} bytes, aligned to {limits.storage_offset_alignment_bytes} "
+            "(probably it was asked for too small a limit: two words more than an alignment will "
+            "do)"
         )
     return driver
 

@@ -47,7 +47,7 @@ class ReportDesk:
         self._found.clear()
 
     def clash(self, name: str, found: Clash) -> None:
-        """Conflicting accesses: a race."""
+        """Report conflicting accesses as races."""
         pairs = (found.tokens & _SITE) << SITE_BITS | (found.others & _SITE)
         _, firsts, counts = np.unique(pairs, return_index=True, return_counts=True)
         for at, count in zip(firsts.tolist(), counts.tolist(), strict=True):
@@ -84,7 +84,7 @@ class ReportDesk:
         )
 
     def unwritten(self, site: int, words: Values, tokens: Values) -> None:
-        """Reads of workgroup memory that nobody wrote."""
+        """Report reads of workgroup memory that nobody wrote."""
         about = self._sites[site]
         self._add(
             kind="unwritten",
@@ -96,12 +96,13 @@ class ReportDesk:
         )
 
     def outside(self, site: int, index: Values, limit: int, tokens: Values) -> None:
-        """Indices out of range."""
+        """Report indices out of range."""
         about = self._sites[site]
         first = int(index[0])
+        wrong = "negative" if first < 0 else f"not below {limit}"
         self._add(
             kind="bounds",
-            what=f"the index {first} of {about.name} is not below {limit}",
+            what=f"the index {first} of {about.name} is {wrong}",
             acts=(self._act(about, int(tokens[0]), f"used the index {first}"),),
             remedy="guard the access by arrayLength() or by the size, or bind a larger buffer",
             places=(about.place,),
@@ -109,7 +110,7 @@ class ReportDesk:
         )
 
     def missed(self, site: int, here: Values, absent: Values) -> None:
-        """A barrier that some invocations of a workgroup missed."""
+        """Report a barrier that some invocations of a workgroup missed."""
         about = self._sites[site]
         self._add(
             kind="barrier",
@@ -124,7 +125,7 @@ class ReportDesk:
         )
 
     def doubted(self, site: int, operands: list[Values], result: Values, tokens: Values) -> None:
-        """Arithmetic that is seldom meant."""
+        """Report arithmetic that is seldom meant."""
         about = self._sites[site]
         given = " and ".join(str(each[0]) for each in operands)
         what, remedy = _DOUBTS[about.how]

@@ -1,4 +1,4 @@
-"""Arithmetic that WGSL allows and that is seldom meant: which operations, and which lanes.
+"""Finds arithmetic that WGSL allows and that is seldom meant: in which operations and which lanes.
 
 These are an integer divided by zero, a shift by the width or more, a float out of an integer type's
 range, NaN from operands that are not NaN, and an index that wrapped round.  WGSL forbids none of
@@ -17,7 +17,7 @@ ZERO, WIDTH, RANGE, NAN, WRAP = "zero", "width", "range", "nan", "wrap"
 
 
 def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
-    """The rule that an operation may break; None if it can break none."""
+    """Which rule, of ZERO to WRAP, an operation may break; None if it can break none of them."""
     of = operands[0].type
     if of in _INTEGERS:
         if name in ("div", "mod"):
@@ -31,7 +31,10 @@ def rule_of(name: str, kind: str, operands: tuple[Scalar, ...]) -> str | None:
 
 
 def doubtful(rule: str, name: str, operands: list[Any], result: Any, kind: str) -> Any:
-    """A mask of the lanes that break a rule; one truth value if all lanes share the operands."""
+    """A mask of the lanes whose operation ``name`` breaks ``rule``.
+
+    It is one truth value if all lanes share the operands.
+    """
     with np.errstate(all="ignore"):
         if rule == ZERO:
             return operands[1] == 0
@@ -55,7 +58,10 @@ def _is_float(value: Any) -> bool:
 
 
 def _exact(name: str, wide: list[Any]) -> Any:
-    """The result in 64 bits; even a product that overflows these differs from the wrapped one."""
+    """The result in 64 bits, which is not that in 32 bits if the operation wrapped.
+
+    A product may overflow 64 bits too; it differs from the result in 32 bits all the same.
+    """
     if name == "add":
         return wide[0] + wide[1]
     return wide[0] - wide[1] if name == "sub" else wide[0] * wide[1]

@@ -1,9 +1,10 @@
 """A checked entry point: it runs like any entry point, and puts mistakes into a ledger.
 
-The plain form runs over the caller's bytes.  If it finds a race, the detailed form runs in the same
-order, over copies made before the plain run, and makes the reports.  So values are recorded only if
-there is something to report.  A small dispatch over much memory runs in the detailed form at once,
-since this needs no copies.  Other orders run over copies, so they do not change the caller's bytes.
+The shader's Python has several forms (``writer.py``).  The plain form runs over the caller's bytes.
+If it finds a race, the detailed form runs in the same order, over copies made before the plain run,
+and makes the reports.  So values are recorded only if there is something to report.  A small
+dispatch over much memory runs in the detailed form at once, since this needs no copies.  Other
+orders run over copies, so they do not change the caller's bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,7 +91,7 @@ class CheckedEntry(Entry):
         return body
 
     def program(self, *, flat: bool, form: str = PLAIN) -> CheckedProgram:
-        """The Python for one kind of grid, in a form."""
+        """The Python for one kind of grid, in one of the forms that ``writer.py`` names."""
         key = (flat, form)
         if key not in self._programs:
             self._programs[key] = self._shallow(
@@ -103,7 +104,11 @@ class CheckedEntry(Entry):
         return {}
 
     def _form_for(self, grid: tuple[int, int, int], copied_bytes: int) -> str:
-        """The cheapest form; the plain one needs copies, for a second run in the detailed form."""
+        """The form in which it is cheapest to run a grid.
+
+        The plain form also costs the copies, of ``copied_bytes``, that the detailed form needs to
+        run after it.
+        """
         lanes = prod((*grid, *self.point.workgroup_size))
         if lanes <= 1:
             return ALONE
@@ -155,7 +160,10 @@ class CheckedEntry(Entry):
         return run
 
     def _tell(self, desk: ReportDesk, known: set[tuple[object, ...]] | None = None) -> None:
-        """Put reports into the ledger, except those about known places."""
+        """Put reports into the ledger, except those whose keys are in ``known``.
+
+        Their keys are added to ``known``.
+        """
         for report in desk.reports:
             if known is None or report.key not in known:
                 self._ledger.add(self._text, report)
@@ -165,7 +173,7 @@ class CheckedEntry(Entry):
     def _try(
         self, order: Order, begun: list[Any], desk: ReportDesk, sizes: dict[Memory, int]
     ) -> None:
-        """Run in an order over copies of the arrays; twice if there is a race."""
+        """Run in an order over copies of the arrays; if there is a race, again in detailed form."""
         try:
             if self._run([*self._copies(begun)], desk, sizes, order=order):
                 desk.clear()

@@ -23,12 +23,12 @@ from gpusim.wgsl.types import Array, Vector, leaves_of, parts_of, stride_of
 from gpusim.wgsl.values import Spot, Spotted
 
 _ORDERED = {"storageBarrier": "storage", "textureBarrier": "handle"}
-"""The address space that a barrier orders; every other barrier orders workgroup memory."""
+"""The address space in which a barrier orders accesses; for other barriers it is workgroup."""
 
 
 @dataclass(slots=True, eq=False)
 class Component(Spot):
-    """A component of a vector in memory, and the vector."""
+    """The place of a component of a vector in memory; ``vector`` is that of the whole vector."""
 
     vector: Spot
 
@@ -81,7 +81,7 @@ class CheckedLowering(Lowering):
         return place
 
     def statements(self, body: list[typed.Statement]) -> None:
-        """Statements in order."""
+        """Lower statements in order to the end of ``out``."""
         for statement in body:
             if isinstance(statement, typed.Assign) and statement.target is not None:
                 self._at = _start(statement.target)
@@ -113,11 +113,11 @@ class CheckedLowering(Lowering):
             self._mark(Touch(site, memory, place.address, values))
 
     def part(self, place: Spotted, number: int) -> Spotted:
-        """The place of a part by its number."""
+        """The place of the part with this number."""
         return _with_vector(super().part(place, number), place)
 
     def element(self, place: Spotted, index: Scalar) -> Spotted:
-        """The place of a part by an index, which is marked."""
+        """The place of the part whose number ``index`` gives; the index is marked."""
         kind = place.type
         index = self.hold(index)
         if isinstance(kind, Array) and kind.count is None:

@@ -1,4 +1,6 @@
-"""The marks that a checked shader has beside its statements: of accesses, indices and barriers.
+"""The marks that a checked shader has beside its statements.
+
+There are marks of accesses, of indices, of barriers, and of arithmetic that may be a mistake.
 
 A mark stands before its statement, and does not change what the shader computes.  A Site is a place
 in the text that a report can name.  Nothing here decides what is checked.
@@ -38,7 +40,7 @@ class Touch:
     values: tuple[Scalar, ...] = ()
     """What is written, a scalar for each offset; empty for a read."""
     races: bool = True
-    """Whether the access may be part of a race; for workgroup memory, each program decides anew."""
+    """Whether the access may be part of a race; for workgroup memory, ``planned`` decides this."""
     region: int = 0
     covers: bool = False
     """Whether all invocations of a workgroup together write all of the memory."""

@@ -101,7 +101,10 @@ class Chosen:
         return self.choices[depth] if depth < len(self.choices) else 0
 
     def shuffle(self, count: int) -> Values:
-        """The numbers, picked one after another; more than ``_MOST_EXPLORED`` keep their order."""
+        """The numbers, picked one after another.
+
+        If there are more than ``_MOST_EXPLORED``, they keep their order.
+        """
         rest = [*range(count)]
         if count > _MOST_EXPLORED:
             self.is_large = True
@@ -144,7 +147,7 @@ def numbered(number: int) -> Order:
 
 
 def names_under(order: Order, together: Callable[[int], tuple[int, ...]]) -> dict[str, Any]:
-    """The names that the Python of a shader may use, under an order.
+    """Maps names in the Python of a shader to what they mean in a run under an order.
 
     ``together`` takes the number of lanes of a grid and gives the sizes that its blocks may have.
     """

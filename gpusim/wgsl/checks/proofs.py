@@ -1,10 +1,11 @@
 """Proves that no two invocations meet in a memory, from the addresses in the text alone.
 
-An address is a polynomial, modulo 2^32, over the invocation's place (L0 to L2 in its workgroup, W
-the number of its workgroup) and over values that a dispatch never changes.  If all addresses of a
-memory have the same strides, and each stride is at least as long as the bytes that the access and
-the smaller strides cover together, then each invocation has bytes of its own.  Accesses for which
-this is not proved are checked in the run.
+An address is a polynomial, modulo 2^32, over the invocation's place (L0 to L2 in its workgroup, G0
+to G2 of its workgroup in the grid, W the number of its workgroup) and over values that a dispatch
+never changes.  The factors of L0 to L2 and W are the strides.  If all accesses to a memory have the
+same strides, and each stride is at least as long as the bytes that an access and the smaller
+strides cover together, then each invocation has bytes of its own.  Accesses for which this is not
+proved are checked in the run.
 """
 
 from collections.abc import Iterable
@@ -39,7 +40,11 @@ _SAME = ("bits_u32", "bits_i32", "to_u32", "to_i32")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """An address: bytes per step of each axis, what all invocations share, and a constant."""
+    """An address, taken apart.
+
+    ``strides``: for each of L0 to L2 and W, how many bytes one step is, up or down.  ``shared``:
+    all terms but the constant; accesses are comparable only if these are equal.
+    """
 
     strides: tuple[tuple[str, int], ...]
     shared: tuple[Any, ...]
@@ -47,7 +52,7 @@ class Form:
 
 
 class Prover:
-    """Addresses of one entry point."""
+    """Knows the addresses of one entry point, and proves which accesses do not meet."""
 
     def __init__(
         self,
@@ -160,7 +165,7 @@ class Prover:
         return affine.add(left, right, _RING[value.name])
 
     def _by_workgroup(self, value: Polynomial) -> Polynomial:
-        """The value as a polynomial in the number of the workgroup, if it is one."""
+        """Puts W for G0 to G2, as far as their terms are a multiple of the workgroup's number."""
         factor = value.get((GROUP[0],), 0)
         if not factor:
             return value

@@ -1,8 +1,8 @@
 """The recorder, which the Python of a checked shader calls; each set of bound buffers has its own.
 
 It gives each block's lanes their tokens, passes barriers to the watches, and passes findings to a
-Desk.  In the plain form (entry.py) the shader passes no values, so the recorder notes only whether
-there are races.  All other findings go to the desk in both forms.
+Desk.  In the plain form (entry.py) the shader passes no values, so of races the recorder notes only
+whether there are any.  Findings other than races go to the desk in both forms.
 """
 
 from functools import lru_cache
@@ -30,23 +30,23 @@ class Desk(Protocol):
     """
 
     def clash(self, name: str, found: Clash) -> None:
-        """Conflicting accesses to a memory."""
+        """Take conflicting accesses to a memory."""
         raise NotImplementedError
 
     def unwritten(self, site: int, words: Values, tokens: Values) -> None:
-        """Reads of workgroup memory that nobody wrote."""
+        """Take reads of workgroup memory that nobody wrote."""
         raise NotImplementedError
 
     def outside(self, site: int, index: Values, limit: int, tokens: Values) -> None:
-        """Indices out of range."""
+        """Take indices out of range."""
         raise NotImplementedError
 
     def missed(self, site: int, here: Values, absent: Values) -> None:
-        """Lanes that came to a barrier, and lanes of the same workgroups that did not."""
+        """Take lanes that came to a barrier, and lanes of the same workgroups that did not."""
         raise NotImplementedError
 
     def doubted(self, site: int, operands: list[Values], result: Values, tokens: Values) -> None:
-        """Arithmetic that is seldom meant."""
+        """Take arithmetic that is seldom meant."""
         raise NotImplementedError
 
 
@@ -62,7 +62,7 @@ class Recorder:
         self.size, self.groups, self.start, self._count = size, 0, 0, 0
         self._numbers: Values = None
         self.raced = False
-        """Whether there are races."""
+        """Whether a race was found in this dispatch."""
         self._sites, self._detailed = sites, program.detailed
         self._desk: Desk | None = None
         self._open = False
@@ -196,12 +196,12 @@ class Recorder:
             self._desk.doubted(site, [each[bad] for each in rest], result[bad], tokens[bad])
 
     def clash(self, name: str, found: Clash) -> None:
-        """Conflicting accesses."""
+        """Note that there is a race; in the detailed form, pass it to the desk."""
         self.raced = True
         if self._detailed and self._desk is not None:
             self._desk.clash(name, found)
 
     def unwritten(self, site: int, words: Values, numbers: Values) -> None:
-        """Reads of words that nobody wrote."""
+        """Pass reads of words that nobody wrote to the desk."""
         if self._desk is not None:
             self._desk.unwritten(site, words, tokens_of(numbers, self.size))

@@ -1,10 +1,10 @@
-"""Which accesses can meet between two barriers, and therefore must be checked in a run.
+"""Finds the accesses that can meet between two barriers, and so must be checked in a run.
 
-A region is a part of the text in which control passes no barrier.  Regions are found by joining:
-the end of a loop with its beginning, a branch with what follows.  Within a region only the accesses
-of one invocation are ordered.  If a region does not write a memory, or each invocation has its own
-part of the memory there, no race is possible.  No barrier orders two workgroups, so between
-workgroups a whole dispatch is one region.
+A region is a part of the text in which control passes no barrier.  Regions are found by joining
+parts: the end of a loop with its beginning, the end of a branch with what follows.  Within a region
+only the accesses of one invocation are ordered.  If a region does not write a memory, or each
+invocation has its own part of the memory there, no race is possible.  No barrier orders two
+workgroups, so between workgroups a whole dispatch is one region.
 """
 
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ class Plan:
     """How each memory is checked."""
 
     modes: dict[Memory, str] = field(default_factory=dict)
-    """FREE: no race is possible.  COUNTED: it is only written, so words and writes are counted
-    first.  EXACT: each access is compared."""
+    """FREE: no race is possible.  COUNTED: the memory is only written, so that the number of writes
+    and the number of written words tell whether two writes met.  EXACT: accesses are compared."""
     waits: tuple[str, ...] = ()
-    """The address spaces that barriers of the shader order."""
+    """The address spaces in which barriers of the shader order the accesses."""
     halves: dict[Memory, None] = field(default_factory=dict)
     """Memories with half floats, whose words are of two bytes."""
     fills: dict[Memory, None] = field(default_factory=dict)

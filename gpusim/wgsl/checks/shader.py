@@ -1,7 +1,7 @@
-"""One dispatch of one shader, checked: what a kernel's check and a test's helper call.
+"""Checks one dispatch of one shader, for the check of a kernel and for tests.
 
-Unlike a device, this runs a shader whose barrier some invocations may miss, and reports the
-barrier.
+A device refuses a shader if some invocations may miss a barrier.  Here it runs, and the barrier is
+reported.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,10 @@
 """Shadow words: for each word of a memory, enough of its accesses to find any race.
 
-A token is an invocation and a site.  The bits from 32 on are the number of its workgroup plus one,
-those from 16 on its number in the workgroup, and the others the site.  Of each kind of access a
-word keeps two tokens, of different invocations.  With one token, an invocation's own access would
-hide all others.
+A token is an invocation and a site.  The bits from 32 on are the number of the invocation's
+workgroup plus one, those from 16 on its number in the workgroup, and the others the site.  Of each
+kind of access a word keeps two tokens, of different invocations.  One would not be enough: if an
+invocation reads a word that another has read, and then writes it, its own read would be all that
+the write is compared with.
 Nothing here knows barriers: the user of a shadow must forget the accesses that a barrier orders.
 """
 
@@ -31,7 +32,10 @@ class Clash:
 
 
 class Slots:
-    """Two tokens for each word; from bit ``shift`` on (the invocation or workgroup) they differ."""
+    """Two tokens for each word, which differ in the bits from ``shift`` on.
+
+    These bits are the invocation, or the workgroup alone.
+    """
 
     def __init__(self, size: int, shift: int, *, keeps_values: bool) -> None:
         self._shift = shift
@@ -41,7 +45,7 @@ class Slots:
         self._empty = True
 
     def clear(self, words: Any) -> None:
-        """Forget words; a slice or positions."""
+        """Forget the accesses to words, which are a slice or an array of positions."""
         if not self._empty:
             self._last[words] = 0
             if self._other is not None:

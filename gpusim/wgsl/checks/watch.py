@@ -24,7 +24,7 @@ class Block(Protocol):
     start: int
     """The number of the first lane."""
     raced: bool
-    """Whether there are races."""
+    """Whether a race was found in this dispatch."""
 
     @property
     def numbers(self) -> Values:
@@ -71,7 +71,7 @@ class Watch:
         return words, None
 
     def offsets(self, site: Site) -> list[tuple[int, int]]:
-        """The offset of each word of an access, with the number of the scalar in that word."""
+        """The offset in bytes of each word of an access, with the number of the scalar in it."""
         found = []
         for number, (offset, kind) in enumerate(zip(site.offsets, site.kinds, strict=True)):
             found.append((offset, number))

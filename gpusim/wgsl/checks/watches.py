@@ -2,10 +2,10 @@
 
 Accesses are logged as arrays.  They are compared at a barrier, at the end of a block or dispatch,
 or when the log is too long.  Nothing orders the accesses between two barriers, so they can be
-compared in any order: writes come first.  The plain form only asks whether two invocations met,
-which takes one owner for each word.  Shadow words are used when that is not enough: for the races
-themselves, for atomics, for a log that grows too long, and when only some workgroups come to a
-barrier.
+compared in any order: writes come first.  The plain form of a shader (``writer.py``) only asks
+whether two invocations met at a word that one of them writes; for this, one owner for each word is
+enough.  Otherwise shadow words are used: to find out which accesses met, for atomics, for a log
+that grows too long, and when only some workgroups come to a barrier.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from gpusim.wgsl.checks.shadow import GROUP_BITS, SITE_BITS, Clash, Shadow
 from gpusim.wgsl.checks.watch import Block, Entry, Watch
 
 MOST_LOGGED = 1 << 22
-"""Accesses that are logged before they are compared."""
+"""If more accesses than this are logged, they are compared at once."""
 Values = Any
 _FIRST = {WRITE: 0, ATOMIC: 1, READ: 2}
 
@@ -40,7 +40,7 @@ class ExactWatch(Watch):
     def note(self, site: int, where: Values, lanes: Values, values: Any = ()) -> None:
         """Log an access."""
         numbers = self._block.numbers if lanes is None else self._block.numbers[lanes]
-        # A value may be a part of memory, which changes before the log is compared.
+        # A value may be a view of memory, which may change before the log is compared.
         values = tuple(np.array(each) for each in values)
         self._log.append(Entry(self._sites[site], where, numbers, values))
         self._logged += len(numbers)
@@ -66,9 +66,10 @@ class ExactWatch(Watch):
             self._compare_entry(entry, kept)
 
     def _screened(self, log: list[Entry]) -> bool:
-        """Whether two invocations met in the log; no access outside of it can conflict with it.
+        """Whether two invocations in the log met at a word that one of them writes.
 
-        Each written word has an owner.  No other invocation may write or read the word.
+        This is enough if no access outside of the log can conflict with it.  Each written word has
+        an owner, one of the invocations that write it.  If any other writes or reads it, they met.
         """
         # The words are found anew in each pass, since keeping them would touch more memory.
         log = [*_distinct(log)]
@@ -91,12 +92,15 @@ class ExactWatch(Watch):
         return met
 
     def owners(self) -> Values:
-        """An array for the number of the lane that owns each word of the shadow, filled with 0."""
+        """An array of zeros that is to hold, for each word, the number of the lane that owns it."""
         raise NotImplementedError
 
     def _placed_words(self, entry: Entry) -> Iterator[tuple[int, Values, Values, Values]]:
-        """For each word of an access: its scalar's number, the words in the shadow, the lanes'
-        numbers, and which of the access's lanes these are, None for all."""
+        """Yields an entry for each word that a lane accesses.
+
+        An entry has the number of the scalar in this word; for each lane, the word of the shadow
+        and the lane's number; and a mask of the access's lanes that have this word, None for all.
+        """
         where = entry.where
         if isinstance(where, int):
             where = np.full(len(entry.numbers), where, np.intp)
@@ -128,7 +132,7 @@ class ExactWatch(Watch):
 
 
 class StorageWatch(ExactWatch):
-    """A binding, whose shadow lasts a dispatch."""
+    """Watches over a binding; its shadow lasts for a dispatch."""
 
     waits = False
     """Whether barriers of the shader order storage."""
@@ -148,7 +152,11 @@ class StorageWatch(ExactWatch):
         return self._owners
 
     def compare(self, how: str, words: Values, tokens: Values, values: Any, kept: bool) -> None:
-        """Compare accesses within workgroups since their barriers, and between workgroups."""
+        """Compare accesses with those of other workgroups, and with those of the same workgroup.
+
+        If barriers order storage, accesses of the same workgroup before its last barrier are left
+        out.
+        """
         if not self.waits:
             super().compare(how, words, tokens, values, kept)
             return
@@ -162,7 +170,7 @@ class StorageWatch(ExactWatch):
         self._since.append((words, tokens))
 
     def barrier(self, groups: Values) -> None:
-        """Forget what the workgroups did."""
+        """Forget what the workgroups did that come to the barrier; None stands for all."""
         self.flush(kept=True)
         assert self._inner is not None
         since, self._since = self._since, []
@@ -186,7 +194,7 @@ class StorageWatch(ExactWatch):
 
 
 class WorkgroupWatch(ExactWatch):
-    """Workgroup memory, whose shadow lasts a block; and which of its words were written."""
+    """Watches over workgroup memory, and notes which words are written; both last for a block."""
 
     partial = False
     """Whether some word may still be unwritten, though the shader reads this memory."""
@@ -218,7 +226,10 @@ class WorkgroupWatch(ExactWatch):
         return words + group * np.int32(self.units)
 
     def barrier(self, groups: Values) -> None:
-        """Forget what the workgroups did, and see whether all words are written."""
+        """Forget what the workgroups did that come to the barrier; None stands for all.
+
+        Then see whether all words are written by now.
+        """
         self.flush(kept=groups is not None)
         if self._is_used and self._inner is not None:
             if groups is None:
@@ -255,15 +266,19 @@ class WorkgroupWatch(ExactWatch):
 
 
 def tokens_of(numbers: Values, size: int) -> Values:
-    """The tokens of lanes, without a site; ``size`` is that of a workgroup."""
+    """The tokens (``shadow.py``) of lanes, with no site in them yet.
+
+    ``numbers``: the number of each lane plus one.  ``size``: the invocations of a workgroup.
+    """
     lanes = numbers.astype(np.int64) - 1
     return ((lanes // size + 1) << GROUP_BITS) | ((lanes % size) << SITE_BITS)
 
 
 def _distinct(log: list[Entry]) -> Iterable[Entry]:
-    """Of all accesses by the same lanes to the same words the first: a write if there is one.
+    """Leaves out each access to words that the same lanes access earlier in the log.
 
-    All accesses at one index share one array, and nothing changes that array.
+    Writes stand first in the log, so a write is kept if there is one.  All accesses at one index
+    share one array, which nothing changes, so the same array means the same words.
     """
     first: dict[tuple[object, ...], Entry] = {}
     for each in log:

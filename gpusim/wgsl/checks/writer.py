@@ -23,7 +23,10 @@ from gpusim.wgsl.ranges import most_of
 from gpusim.wgsl.uniformity import varies
 
 _MOST_ROUNDS = 1 << 12
-"""The most rounds of a loop under an order; the loop may wait for an invocation in vain."""
+"""The most rounds of a loop in a run under an ``Order``.
+
+There a loop may wait in vain for an invocation that comes later.
+"""
 
 PLAIN, DETAILED, ALONE = "plain", "detailed", "alone"
 """Forms of a program: the first tells whether there are races, the second which races there are.
@@ -42,7 +45,7 @@ class CheckedWriter(Writer):
         """Whether accesses are compared."""
 
     def statement(self, statement: Any) -> None:
-        """One statement or mark."""
+        """Write one statement or mark."""
         form = _FORMS.get(type(statement))
         if form is None:
             super().statement(statement)
@@ -85,7 +88,10 @@ class CheckedWriter(Writer):
             self._tell(f"{watch}.note({site}, {where}, {lanes}{values})")
 
     def _values(self, mark: Touch) -> str:
-        """What is written or read, a value for each offset of the site."""
+        """The last argument of a call of ``note``: what is written or read.
+
+        It has a value for each offset of the site.  For an atomic, the argument is left out.
+        """
         if mark.how == ATOMIC:
             return ""
         made = [*mark.values]
@@ -117,7 +123,10 @@ class CheckedWriter(Writer):
         self._tell(f"if {fails}: bound({mark.site.number}, {code}, {bound}, {self._lanes()})")
 
     def _row_bound(self, mark: Bound, bound: str, rest: str) -> None:
-        """Check the lane's number plus a rest: the first and the last of a row are enough."""
+        """Write the check of an index that is the lane's number plus ``rest``.
+
+        To look at the first and the last lane of the row is enough.
+        """
         if rest == "0" and isinstance(mark.limit, Length) and self._is_below(mark.limit):
             return
         first, count, site = self.frame.first_lane(), self.frame.count, mark.site.number
@@ -126,7 +135,10 @@ class CheckedWriter(Writer):
         self._tell(f"if not 0 <= {shifted} <= {bound} - {count}: {call}")
 
     def _steps_bound(self, site: int, bound: str, found: affine.Affine) -> str:
-        """Check an index that is linear in the lane: the last lane has the largest index."""
+        """Python that checks an index that is linear in the lane's number.
+
+        The first lane has the smallest index, and the last lane the largest.
+        """
         first, count, rest = self.frame.first_lane(), self.frame.count, affine.python_of(found.rest)
         ends = [f"{found.step} * {lane} + {rest}" for lane in (first, f"({first} + {count} - 1)")]
         numbers = f"numbers({first}, {count}, {found.step}, {rest})"

@@ -7,6 +7,7 @@ Nothing here knows which device it has, or judges anything.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import wgpu
 
 from gpusim.kernels import AFFINE, FOLD, SCRAMBLE, Binding, Kernel, Scalar
@@ -39,6 +40,25 @@ BIND_SIZES = (64, None, 256, 16, 0, 6)
 DYNAMIC = ((), (), (), (0,), (256,), (128,), (0, 0), (4096,))
 GRIDS = (1, 2, 0, 3, 65_536, -1)
 MODES: tuple[Any, ...] = (1, "READ", 2, 1, 3, 0)
+CONSTANTS: tuple[Any, ...] = (None, {}, {"k": 1.0}, {"k": np.float32(1)}, {"k": "1"}, {1.5: 2})
+NUMBER_FORMS: tuple[Callable[[Any], Any], ...] = (int, float, np.int64)
+OFFSET_FORMS: tuple[Callable[[Any], tuple[Any, ...]], ...] = (
+    lambda offsets: (offsets,),
+    lambda offsets: ([*offsets],),
+    lambda offsets: (np.array(offsets, "u4"),),
+    lambda offsets: (np.array((8, *offsets, 8), "i8"), 1, len(offsets)),
+    lambda offsets: (offsets, None, len(offsets)),
+)
+"""The forms of dynamic offsets, with their start and length; the last lacks its start."""
+DATA_FORMS: tuple[Callable[[bytes], Any], ...] = (
+    lambda data: data,
+    bytearray,
+    lambda data: np.frombuffer(data, "u1"),
+    lambda data: np.frombuffer(data, "u1").reshape(1, len(data)),
+    lambda data: np.frombuffer(data * 2, "u1").reshape(2, len(data)).T,
+    lambda data: np.frombuffer(data * 2, "u1")[::2],
+)
+"""The forms of the data of a write; the last two are not contiguous."""
 
 
 def _swing(arrays: tuple[Any, ...], scalars: tuple[Any, ...], groups: int) -> None:
@@ -166,9 +186,11 @@ class Player:
             raise Skip  # whether the map has settled by now is a race on a real device
         destroyed.destroy()
 
-    def _write_buffer(self, buffer: int, offset: int, length: int, skip: int, size: int) -> None:
+    def _write_buffer(
+        self, buffer: int, offset: int, length: int, skip: int, size: int, form: int
+    ) -> None:
         target = self._get("buffer", buffer)
-        data = self._data(WRITE_LENGTHS[length])
+        data = DATA_FORMS[form](self._data(WRITE_LENGTHS[length]))
         more = {} if size < 4 else {"size": (4, 0)[size - 4]}
         skipped = (0, 0, 0, 0, 4, 8)[skip]
         self._device.queue.write_buffer(target, OFFSETS[offset], data, skipped, **more)
@@ -214,9 +236,10 @@ class Player:
         self._keep("entries", LAYOUTS[layout])
 
     def _create_bind_group(
-        self, layout: int, first: int, second: int, offset: int, size: int, wrong: int
+        self, layout: int, first: int, second: int, offset: int, size: int, wrong: int, form: int
     ) -> None:
         """Bind two buffers in turn; the ranges of one buffer are equal or apart."""
+        make_entry, make_range = ((dict, dict), (wgpu.BindGroupEntry, wgpu.BufferBinding))[form]
         chosen, entries = self._get("layout", layout), self._get("entries", layout)
         bound = []
         for place, entry in enumerate(entries):
@@ -224,12 +247,13 @@ class Player:
             resource = {"buffer": buffer, "offset": BIND_OFFSETS[offset]}
             if BIND_SIZES[size] is not None:
                 resource["size"] = BIND_SIZES[size]
-            bound.append({"binding": entry["binding"], "resource": resource})
+            bound.append({"binding": entry["binding"], "resource": make_range(**resource)})
         if wrong == 4:
             bound = bound[1:]
         elif wrong == 5 and bound:
             bound[-1]["binding"] += 7
-        group = self._device.create_bind_group(layout=chosen, entries=bound)
+        made = [make_entry(**entry) for entry in bound]
+        group = self._device.create_bind_group(layout=chosen, entries=made)
         self._keep("group", group)
 
     def _bindable(self, entry: dict[str, Any], back: int, wrong: int) -> Any:
@@ -247,11 +271,12 @@ class Player:
         made = self._device.create_pipeline_layout(bind_group_layouts=layouts)
         self._keep("pipeline layout", made)
 
-    def _create_pipeline(self, kernel: int, layout: int, entry: int) -> None:
+    def _create_pipeline(self, kernel: int, layout: int, entry: int, constants: int) -> None:
         chosen = "auto" if kernel >= 4 else self._get("pipeline layout", layout)
         code = KERNELS[kernel % 4].wgsl()
         module = self._device.create_shader_module(code=code)
-        compute = {"module": module, "entry_point": ("main", "main", None, "nothing")[entry]}
+        name = ("main", "main", None, "nothing")[entry]
+        compute = {"module": module, "entry_point": name, "constants": CONSTANTS[constants]}
         made = self._device.create_compute_pipeline(layout=chosen, compute=compute)
         self._keep("pipeline", made)
 
@@ -273,10 +298,14 @@ class Player:
     def _set_pipeline(self, compute_pass: int, pipeline: int) -> None:
         self._get("pass", compute_pass).set_pipeline(self._get("pipeline", pipeline))
 
-    def _set_bind_group(self, compute_pass: int, index: int, group: int, offsets: int) -> None:
+    def _set_bind_group(
+        self, compute_pass: int, index: int, group: int, offsets: int, form: int
+    ) -> None:
         chosen = self._get("group", group)
         place = (0, 0, 1, 3, 4, -1)[index]
-        self._get("pass", compute_pass).set_bind_group(place, chosen, DYNAMIC[offsets])
+        self._get("pass", compute_pass).set_bind_group(
+            place, chosen, *OFFSET_FORMS[form](DYNAMIC[offsets])
+        )
 
     def _dispatch(self, compute_pass: int, x: int, y: int) -> None:
         self._get("pass", compute_pass).dispatch_workgroups(GRIDS[x], (1, 1, 1, 2, 0, 1)[y])
@@ -288,11 +317,18 @@ class Player:
     def _end(self, compute_pass: int) -> None:
         self._get("pass", compute_pass).end()
 
-    def _copy(self, encoder: int, source: int, target: int, start: int, to: int, size: int) -> None:
+    def _copy(
+        self, encoder: int, source: int, target: int, start: int, to: int, size: int, form: int
+    ) -> None:
         recorder = self._get("encoder", encoder)
         buffers = self._get("buffer", source), self._get("buffer", target)
+        number, length = NUMBER_FORMS[form], LENGTHS[size]
         recorder.copy_buffer_to_buffer(
-            buffers[0], OFFSETS[start], buffers[1], OFFSETS[to], LENGTHS[size]
+            buffers[0],
+            number(OFFSETS[start]),
+            buffers[1],
+            number(OFFSETS[to]),
+            None if length is None else number(length),
         )
 
     def _clear(self, encoder: int, buffer: int, offset: int, size: int) -> None:
