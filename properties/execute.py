@@ -35,7 +35,7 @@ from properties.targets.twins import with_twins
 
 
 class LeftBehind(Exception):
-    """A runtime was closed, and the device still holds buffers that the runtime made."""
+    """A runtime keeps what nobody can use any more, or holds something after its close."""
 
 
 CHANGED = "changed after delivery"
@@ -55,18 +55,22 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         marks = Looking(trace, opened.stats, at)
     beside = None
     if isinstance(target, BesideClient):
-        beside = _Beside(case, target.target, factory.limits)
+        beside = _Beside(case, target.target)
         beside.meet(target)
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
+    ours = opened.target if isinstance(opened.target, RuntimeTarget) else None
+    # A fault that is kept has a traceback, and so keeps what its op used.
+    lets_go = target is ours and not case.device.shown_faults
+    left = ours.let_go() if ours is not None and lets_go else ""
     marks.closing()
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
-    other = None if beside is None else beside.execution(trace)
-    left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
+    other = None if beside is None else beside.execution(factory.limits, trace)
+    left = left or (ours.left_behind() if ours is not None else "")
     if left and isinstance(close_error, DeviceFault | None):
-        close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
+        close_error = LeftBehind(left)
     return Execution(
         case=case,
         history=history,
@@ -194,22 +198,19 @@ class _Running:
 
 
 class _Beside:
-    """A second runtime on the driver of ``target``.
+    """A second runtime on the driver of ``target``; its program runs in between, op by op.
 
-    It runs another program, a step at a time, while the first runtime runs the program of the case.
     In some cases it has another policy, and in some a thread of its own.  If its program has an
     even number of ops, it is closed at the end of that, and else after the first runtime's program.
     """
 
-    def __init__(self, case: Case, target: RuntimeTarget, limits: Limits) -> None:
+    def __init__(self, case: Case, target: RuntimeTarget) -> None:
         self._kernels = with_twins(target.kernels)
-        # On a real device, or if faults are planned, the second runtime could meet a fault.  So
-        # there it takes no step while an op of the first runtime is under way.
+        # Else the second runtime could meet a fault while an op of the first is under way.
         self._may_step = case.device.is_simulated and not case.device.shown_faults
         self._thread = own_thread(case) if self._may_step else None
         program, policy = other_program(case.program, self._kernels), other_policy(case)
         self._case = replace(case, program=program, policy=policy, client=PLAIN)
-        self._limits = self._case.limits(limits)
         self._target = self._do(partial(target.another, self._kernels, policy))
         self._running = _Running(program, self._target, _UNWATCHED)
         self._closes_early = len(program) % 2 == 0
@@ -218,7 +219,6 @@ class _Beside:
         self._close_error: Exception | None = None
 
     def _do(self, act: Callable[[], Any]) -> Any:
-        """Act in the thread of the second runtime."""
         return act() if self._thread is None else self._thread.do(act)
 
     def meet(self, client: BesideClient) -> None:
@@ -233,7 +233,7 @@ class _Beside:
         elif self._history is None and self._closes_early:
             self._do(self._end)
 
-    def execution(self, trace: Trace) -> Execution:
+    def execution(self, limits: Limits, trace: Trace) -> Execution:
         """Finish the second program, and close its runtime; ``trace`` is that of both."""
         self._do(self._running.finish)
         if self._history is None:
@@ -245,7 +245,7 @@ class _Beside:
             case=self._case,
             history=self._history,
             capabilities=self._target.capabilities,
-            limits=self._limits,
+            limits=self._case.limits(limits),
             kernels=self._kernels,
             trace=apart(trace)[1],
             tells_faults=bool(trace),

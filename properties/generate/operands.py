@@ -103,6 +103,8 @@ _MOST_WORD_GROUPS = 64
 _MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
 """One dispatch of a guarded kernel in this many exceeds the limit in a dimension."""
+_MOST_CUBED = 8
+"""If the limit is at most this, grids may fill all three dimensions."""
 _FULL_GRIDS = 200
 """One dispatch of an unguarded kernel in this many reaches the limit."""
 
@@ -289,7 +291,11 @@ def _grid(choices: Choices, cover: int) -> Grid:
 
 
 def _wide(choices: Choices, most: int) -> Grid:
+    """More groups in one dimension than the device allows: a few, or as many as two or all three
+    dimensions hold."""
     groups = most + choices.integer(0, 3)
+    if most <= _MOST_CUBED and choices.chance(1, 2):
+        groups = choices.pick((most**2, most**2 + 1, most**3 - 1, most**3))
     return choices.pick(((groups, 1, 1), (1, groups, 1), (1, 1, groups)))
 
 

@@ -5,7 +5,8 @@ own.  The executed lines of the runtime's source are counted for each verb.  Twi
 buffers, recorded commands and reads in flight should take twice as many lines.  If they take more,
 some op walks through everything there is.  A loop inside a function of C is not seen.
 
-Memory: the program is repeated on one runtime (see ``rounds``).
+Memory: the program is repeated on one runtime (see ``rounds``), and large data is moved (see
+``peaks``).
 
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
 decides at which op a batch is submitted, and the widened program submits at the same ops.  Its
@@ -31,6 +32,7 @@ from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure
 from properties.oracles.lines import FunctionLines, Lines, widened
+from properties.oracles.peaks import judge_peaks
 from properties.oracles.rounds import (
     cleared,
     cost_failure,
@@ -79,6 +81,7 @@ def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
         or _judge_work(kept, factory)
         or judge_long_lived(bare, factory)
         or judge_tickets(bare, factory)
+        or judge_peaks(bare, factory)
         or _judge_replays(bare, factory)
         or _judge_pipelines(bare, factory)
     )

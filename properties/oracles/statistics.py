@@ -20,6 +20,7 @@ from properties.model.case import PLAIN
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.laws import LawContext
+from properties.oracles.lookups import Lookups
 
 Figures = Iterator[tuple[str, int, int]]
 """For each figure its name, what it should be, and what it is."""
@@ -94,6 +95,7 @@ def _judge(
     figures += _submits(told["submit"], stats)
     if not has_failed:
         figures += _stores(execution, told, stats, is_over=is_over)
+        figures += _shapes(execution, issued, stats)
     if is_over:
         return _first_wrong(figures, len(program), "the end of the program")
     return _first_wrong(figures, ops - 1, write_op(program[ops - 1]))
@@ -210,6 +212,14 @@ def _stores(
     yield "staging exhausted", missed, stats.staging.exhausted
     if is_over and policy.uniforms is not Uniforms.RING:
         yield "uniforms used", _with_scalars(execution, told["dispatch"]), _used(stats.uniforms)
+
+
+def _shapes(execution: Execution, issued: Issued, stats: Stats) -> Figures:
+    """Launch shapes that were made, and found again, while dispatches were planned."""
+    lookups = Lookups(execution.case.policy)
+    if lookups.follow(issued):
+        yield "shapes created", lookups.created, stats.shapes.created
+        yield "shapes used", lookups.used, _used(stats.shapes)
 
 
 def _with_scalars(execution: Execution, dispatches: list[Event]) -> int:

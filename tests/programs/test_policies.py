@@ -127,3 +127,20 @@ def test_no_write_of_a_case_takes_thousands_of_pieces() -> None:
         if isinstance(op, Write) and case.policy.queued_write_bytes
     ]
     assert 4 < max(pieces) <= 256
+
+
+def test_some_policies_hold_just_the_writes_of_their_program() -> None:
+    just = counting = 0
+    for at in range(1500):
+        case = draw_case(
+            SeededChoices(f"brim {at}"), preset=PRESETS["ring"], device=DeviceSpec(name="x")
+        )
+        most = case.policy.queued_write_bytes
+        sizes = [len(op.data) for op in case.program if isinstance(op, Write) and op.data]
+        runs = [sum(sizes[at:end]) for at in range(len(sizes)) for end in range(at + 2, at + 9)]
+        if most is None or most in ALLOWED["queued_write_bytes"] or len(case.program) > 200:
+            continue
+        just += not {most, most + 1}.isdisjoint(runs)
+        counting += min(sizes) < most // 4096
+    assert just >= 10
+    assert counting >= 2
