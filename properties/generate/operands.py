@@ -190,14 +190,16 @@ def with_extremes(number: int, data: bytes) -> bytes:
     return data[: 2 * WORD_BYTES] + extremes + data[2 * WORD_BYTES + len(extremes) :]
 
 
-_FILLS = (0x80000000, 0, 0xFFFFFFFF)
-"""Words that fill buffers.  As a float the first is -0.0, which NumPy takes for false."""
+_FILLS = ((0x80000000,), (0,), (0xFFFFFFFF,), (0, 0x80000000), (0,))
+"""Words that fill buffers.  As a float 0x80000000 is -0.0, which NumPy takes for 0.0, and false."""
 
 
 def filling(number: int, size: int) -> bytes:
-    """The data of a write that fills a buffer with one of the words ``_FILLS``."""
-    word = _FILLS[(number + size) % len(_FILLS)]
-    return word.to_bytes(WORD_BYTES, "little") * (size // WORD_BYTES) + bytes(size % WORD_BYTES)
+    """The data of a write that fills a buffer with the words of one of ``_FILLS``."""
+    words = _FILLS[(number + size) % len(_FILLS)]
+    pattern = struct.pack(f"<{len(words)}I", *words)
+    whole = size - size % WORD_BYTES
+    return (pattern * (whole // len(pattern) + 1))[:whole] + bytes(size - whole)
 
 
 def nonce_floats(number: int, size: int) -> bytes:

@@ -55,6 +55,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     ) -> None:
         self.runtime = make_runtime(driver=driver, policy=policy, parts=parts)
         self._made_of = driver, policy, parts, make_runtime
+        self.driver, self.policy = driver, policy
         self.limits = self.runtime.limits
         self.kernels = kernels
         self._buffers: dict[str, Buffer] = {}
@@ -62,9 +63,9 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         self._tickets: list[ref[Ticket]] = []
         self._has_warned = False
 
-    def another(self, kernels: Mapping[str, Kernel]) -> "RuntimeTarget":
+    def another(self, kernels: Mapping[str, Kernel], policy: Policy) -> "RuntimeTarget":
         """A second runtime on the same driver, made of the same parts, over ``kernels``."""
-        driver, policy, parts, make_runtime = self._made_of
+        driver, _, parts, make_runtime = self._made_of
         return RuntimeTarget(
             driver, policy, kernels=kernels, parts=parts, make_runtime=make_runtime
         )

@@ -10,7 +10,7 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.ops import Capture, Read, Replay, Sync
 from gpusim.program import Program
-from gpusim.runtime import Buffer, Parts, Runtime
+from gpusim.runtime import Buffer, Parts, Runtime, WgpuDriver
 from gpusim.runtime.batch import Batch, RingUniforms, Uploads
 from gpusim.runtime.commands import DeviceBuffer, Role
 from gpusim.runtime.policy import PRESETS
@@ -157,6 +157,22 @@ class KeepsPages(Readbacks):
             self._take(page, page.mapping, page.keep)
         vars(readback.ticket)["kept"] = page
         return super()._value(readback, page)
+
+
+class DropsPipelines(Runtime):
+    """A close drops what the driver has compiled."""
+
+    def close(self, timeout: float | None = 60.0) -> None:
+        super().close(timeout)
+        assert isinstance(self._driver, WgpuDriver)
+        self._driver._pipelines.clear()
+
+
+def test_a_kernel_is_compiled_once_for_all_runtimes_of_a_driver() -> None:
+    case = replace(case_under("ring"), program=Program.parse("alloc a 4\nfree a\n"))
+    failure = count_cost(case, RuntimeFactory("simulated", make_runtime=DropsPipelines))
+    assert failure is not None
+    assert failure.trait == "work of close"
 
 
 @pytest.mark.parametrize(
