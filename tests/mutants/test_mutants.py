@@ -51,7 +51,7 @@ FIELD = (
     "free_while_read_pending",
     "two_streams_one_encoder",
 )
-FEW = Budget(programs=100, seconds=math.inf, shrink_seconds=math.inf)
+FEW = Budget(programs=200, seconds=math.inf, shrink_seconds=math.inf)
 """Programs are counted and seconds are not, so that a busy machine changes nothing."""
 
 
