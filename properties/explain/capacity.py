@@ -39,7 +39,7 @@ _OPS = {
 _PLAINLY = ("dispatches", "\n".join(_DISPATCHES) + "\n")
 _REPLAYED = ("dispatches of one replay", f"capture g {'; '.join(_DISPATCHES)}\nreplay g * -\n")
 _LAWS = (laws.C4.name, laws.D6.name)
-_LIFTED: Mapping[str, Any] = {
+LIFTED: Mapping[str, Any] = {
     "batch_commands": None,
     "batch_groups": None,
     "batch_bytes": None,
@@ -64,7 +64,7 @@ def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> To
     unit = WORD_BYTES if field == _IN_BYTES else 1
     told = []
     for limit in _LIMITS:
-        policy = replace(case.policy, **{**_LIFTED, field: limit * unit})
+        policy = replace(case.policy, **{**LIFTED, field: limit * unit})
         judged = again(replace(case, program=program, policy=policy, transformations=()))
         failed = judged.failure
         if failed is None or failed.trait == failure.trait:

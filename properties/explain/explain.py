@@ -30,7 +30,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_freed
+from properties.explain.freed import tell_freed, tell_freed_early
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -46,7 +46,7 @@ from properties.explain.limits import tell_limits
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
-from properties.explain.reads import tell_reads
+from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
 from properties.explain.reported import tell_left, tell_reported
 from properties.explain.rules import BINDINGS, KERNEL
@@ -68,6 +68,7 @@ from properties.explain.uses import tell_repeated, tell_uses
 from properties.explain.variations import Varied, vary
 from properties.explain.weighing import REFUTED, Tried, doubt, order
 from properties.explain.when import tell_left_out
+from properties.explain.within import tell_within
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
@@ -306,11 +307,14 @@ def _looked_into(
     yield tell_grown(verdict, traced)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
+    yield tell_whose(verdict, failure, again)
+    yield tell_within(verdict, failure, traced, again)
     yield tell_leak(verdict, failure, traced)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     yield tell_capacity(verdict, failure, again)
+    yield tell_freed_early(verdict, failure, again)
     yield tell_starts(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict)

@@ -5,6 +5,40 @@ from tests.explain.reasons import Told
 _FOREIGN = "promises: webgpu\n"
 ASKED = (
     Told(
+        name="free_while_read_pending",
+        program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01\n",
+        headers="policy: eager\n",
+        says=(
+            "a free of a buffer right after a read of it goes wrong (SubmitFailed: a buffer it "
+            "uses is destroyed); not one after a dispatch that writes it",
+        ),
+    ),
+    Told(
+        name="mappings_crossed",
+        program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\nread a 0 4 -> r1\n",
+        headers="policy: eager\n",
+        says=(
+            "of 2, second, first; of 3, second, first, third; of 4, second, first, fourth, third; "
+            "where the second is of two words, each its own",
+        ),
+    ),
+    Told(
+        name="replay_keeps_old_bindings",
+        program="alloc a 4\nalloc b 4\ncapture g0 dispatch fold b,a 1 1x1x1\n"
+        "replay g0 * b=a,a=b\nreplay g0 * -\n",
+        headers="policy: eager\n",
+        says=("plainly, then with x=y, then with x=w: the third copies x",),
+    ),
+    Told(
+        name="copies_hoisted",
+        program="alloc a 4\nalloc b 4\ndispatch affine a 1,1 1x1x1\nread b 0 4 -> r0\n",
+        headers="policy: eager batch_commands=None\n",
+        says=(
+            "dispatch, read of it -> read of it, dispatch; copy, dispatch, other -> copy, other, "
+            "dispatch; as issued: copy, read",
+        ),
+    ),
+    Told(
         name="edges_from_shadow_copy",
         program="alloc a 4\nwrite a 0 01010101\nwrite a 1 01\n",
         headers="policy: eager\n",
