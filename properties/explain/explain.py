@@ -14,7 +14,7 @@ from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.by_bytes import by_bytes, is_accepted
-from properties.explain.capacity import tell_capacity
+from properties.explain.capacity import tell_capacity, tell_upload
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
@@ -39,7 +39,7 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_grid
+from properties.explain.indirect import tell_forms, tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
@@ -60,6 +60,7 @@ from properties.explain.slots import (
     tell_grown,
     tell_offset,
     tell_pool,
+    tell_sizes,
 )
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
@@ -182,6 +183,7 @@ def _by_trials(
     argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
@@ -305,6 +307,7 @@ def _looked_into(
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
+    yield tell_sizes(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
     yield tell_whose(verdict, failure, again)
@@ -315,9 +318,10 @@ def _looked_into(
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     yield tell_capacity(verdict, failure, again)
     yield tell_freed_early(verdict, failure, again)
+    yield tell_upload(verdict, traced, again)
     yield tell_starts(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
-        yield tell_encoders(verdict)
+        yield tell_encoders(verdict, again)
     yield tell_nothing(verdict, failure, again)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)

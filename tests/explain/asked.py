@@ -5,6 +5,38 @@ from tests.explain.reasons import Told
 _FOREIGN = "promises: webgpu\n"
 ASKED = (
     Told(
+        name="grid_of_two_cut",
+        program="alloc a 4\nalloc b 12\ndispatch_indirect affine a 1,1 b 0\n",
+        headers="policy: eager\n",
+        says=("wrong are (2, 3) and [2, 3]; right are 5, (5,), [5], (2, 3, 2), [2, 3, 2]",),
+    ),
+    Told(
+        name="batch_encoded_twice",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
+        "write a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="policy: eager batch_commands=None staged_write_bytes=4096 join_reads=True "
+        "uniforms=ring\n",
+        says=("those of 5, 6, 7, 8, 9 go wrong; right are those of 1, 2, 3, 4",),
+    ),
+    Told(
+        name="upload_accepts_all",
+        program=f"alloc a 68\nread a 0 4 -> r0\nwrite a 0 {'01' * 68}\n",
+        headers="policy: ring upload_bytes=64\n",
+        says=(
+            "upload_bytes=64: a write that the upload buffer has no room for is not to be staged",
+            "wrong are one of 68 and two of 36; right are one of 64 and two of 32",
+        ),
+    ),
+    Told(
+        name="all_ones_end_a_read",
+        program="alloc a 20\nwrite a 0 ffffffff\nread a 0 20 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "from the word ffffffff on (byte 8) all 12 bytes of the read are zero, and all before "
+            "it are right",
+        ),
+    ),
+    Told(
         name="free_while_read_pending",
         program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01\n",
         headers="policy: eager\n",
@@ -199,7 +231,11 @@ ASKED = (
         program="alloc a 5\nwrite a 0 01\ndispatch affine a 1,1 1x1x1\nwrite a 3 0101\n"
         "copy a 1 a 0 4\n",
         headers="policy: pooled\n",
-        says=("op 4 destroyed uniform buffers of 8, 24 bytes, and made some of",),
+        says=(
+            "op 4 destroyed uniform buffers of 8, 24 bytes, and made some of 12 bytes; no older",
+            "a batch with one of 8 and one of 48 bytes goes wrong, and not one with one of 8 and "
+            "one of 4 or 8",
+        ),
     ),
     Told(
         name="last_edge_lost",
