@@ -48,8 +48,8 @@ from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
-from properties.explain.reported import tell_left, tell_reported
-from properties.explain.rules import BINDINGS, KERNEL
+from properties.explain.reported import tell_last_call, tell_left, tell_reported
+from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import tell_settling
@@ -65,7 +65,7 @@ from properties.explain.slots import (
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
-from properties.explain.uses import tell_repeated, tell_uses
+from properties.explain.uses import tell_entries, tell_repeated, tell_uses
 from properties.explain.variations import Varied, vary
 from properties.explain.weighing import REFUTED, Tried, doubt, order
 from properties.explain.when import tell_left_out
@@ -176,6 +176,8 @@ def _by_trials(
     kind = found[0].kind if found else ""
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    if found and found[0].rule is ENTRIES and again is not None:
+        argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
@@ -290,6 +292,7 @@ def _looked_into(
         yield tell_zeros(verdict, failure)
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
+    yield tell_last_call(verdict, failure)
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)

@@ -51,7 +51,9 @@ def _other_replays(
             -1,
             replace(op, scalars=entries),
             rules.ENTRIES,
-            "took the next entry for each dispatch",
+            "took the next entry for each dispatch"
+            if len(op.scalars) > 2
+            else "took its second entry for its first dispatch",
         )
         first = (op.scalars[0],) * len(op.scalars)
         yield (

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim import errors
-from gpusim.history import History, Outcome
-from gpusim.ops import Read, Sync
+from gpusim.history import CRASH, History, Outcome
+from gpusim.ops import AnyDispatch, Read, Replay, Sync
 from gpusim.program import Program
 from gpusim.simulated import FaultPlan
 from gpusim.text import write_op
@@ -25,6 +25,29 @@ from properties.oracles.judge import Verdict
 from properties.oracles.planned import FAILING
 
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
+
+
+def tell_last_call(verdict: Verdict, failure: Failure) -> Told:
+    """The last call of the first op that ended with an error of no contract, if that is a write."""
+    program, outcomes = verdict.execution.case.program, _outcomes(verdict.execution.history)
+    ends = [n for n, each in enumerate(outcomes) if (each.error or "").startswith(CRASH)]
+    if failure.kind is not FailureKind.CRASH or not ends:
+        return NOTHING
+    made = [*calls(verdict.execution.trace)]
+    last = next((call for call in made[::-1] if call.is_own and call.position == ends[0]), None)
+    if last is None or last.event.kind != "write_buffer":
+        return NOTHING
+    event = last.event
+    submitted = max((call.position for call in made if call.event.kind == "submit"), default=-1)
+    waiting = program.ops[submitted + 1 : ends[0]]
+    is_idle = bool(waiting) and not any(isinstance(op, AnyDispatch | Replay) for op in waiting)
+    rest = "; since the last submit no dispatch was called" if is_idle else ""
+    return Told(
+        facts=(
+            f"the last call before that error, call {last.number}, wrote {len(event['data'])} "
+            f"bytes to {event['role']} buffer {event['buffer']}{rest}",
+        )
+    )
 
 
 def tellers(verdict: Verdict) -> Iterator[tuple[int, str, str]]:

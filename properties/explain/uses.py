@@ -62,6 +62,31 @@ def _told(when: str, uses: list[str]) -> str:
     return f"each use of a captured buffer tried alone: {when}, wrong are {wrong or 'none'}"
 
 
+_ENTRIES = (
+    "alloc x 4\nalloc y 4\nalloc z 4\ncapture g dispatch affine x 1,7 1x1x1; dispatch affine y "
+    "1,7 1x1x{groups}; dispatch affine z 1,7 1x1x1\nreplay g 1,1;1,2;1,3 -\nread x 0 4 -> rx\n"
+    "read y 0 4 -> ry\nread z 0 4 -> rz\n"
+)
+
+
+def tell_entries(verdict: Verdict, again: Judge) -> Told:
+    """Which scalars each of three dispatches of a replay gets, also if the second has no groups."""
+    if len(verdict.execution.case.device.faults) or not verdict.execution.capabilities.replays:
+        return NOTHING
+    told = []
+    for groups, when in enumerate(("if the second has no groups", "else")):
+        judged = instead_of(verdict, _ENTRIES.format(groups=groups), again)
+        got = [outcome.data for outcome in judged.execution.history.outcomes[5:8]]
+        numbers = [int.from_bytes(data, "little") if data is not None else 0 for data in got]
+        words = [str(number) if number else "none" for number in numbers]
+        told.append(f"{when} {', '.join(words)}{' (right)' if judged.failure is None else ''}")
+    if all("right" in each for each in told):
+        return NOTHING
+    return Told(
+        facts=(f"tried three dispatches replayed with 1, 2 and 3: they get, {'; '.join(told)}",)
+    )
+
+
 _TWICE = (
     "alloc x 4\nalloc y 4\nalloc w 4\nalloc z 4\nwrite x 0 01000000\nwrite y 0 02000000\n"
     "write w 0 03000000\ncapture g copy x 0 z 0 4\n{replays}read z 0 4 -> rz\n"

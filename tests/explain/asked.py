@@ -5,6 +5,22 @@ from tests.explain.reasons import Told
 _FOREIGN = "promises: webgpu\n"
 ASKED = (
     Told(
+        name="empty_ring_written",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nflush\nread a 0 4 -> r0\n",
+        headers="device: simulated profile=wgpu-native\npolicy: ring\n",
+        says=("call 9, wrote 0 bytes to uniform buffer 2; since the last submit no dispatch was",),
+    ),
+    Told(
+        name="empty_step_keeps_its_place",
+        program="alloc a 4\nalloc b 4\ncapture g0 dispatch tally a 1 1x1x1; "
+        "dispatch blend b,a 1 1x1x0\nreplay g0 _;0.30078125 -\n",
+        headers="policy: ring\n",
+        says=(
+            "op 3 (a replay) took its second entry for its first dispatch",
+            "they get, if the second has no groups 3, none, 2; else 1, 2, 3 (right)",
+        ),
+    ),
+    Told(
         name="grid_of_two_cut",
         program="alloc a 4\nalloc b 12\ndispatch_indirect affine a 1,1 b 0\n",
         headers="policy: eager\n",
