@@ -4,20 +4,25 @@ Programs are run only here.  Nothing here judges (``properties.oracles`` does).
 """
 
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from gpusim.errors import DeviceFault, GpusimError, InternalError, InvalidKernel, Refused
 from gpusim.history import ACCEPTED, CRASH, History, Outcome, Raised
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
+from gpusim.runtime import Stats
 from gpusim.trace import Trace
 from properties.clients import (
     BesideClient,
     drive,
     keeps_to_program,
+    other_policy,
     other_program,
+    own_thread,
     tells_faults,
 )
 from properties.model.case import PLAIN, Case
@@ -30,7 +35,7 @@ from properties.targets.twins import with_twins
 
 
 class LeftBehind(Exception):
-    """A runtime was closed, and the device still holds buffers that the runtime made."""
+    """A runtime keeps what nobody can use any more, or holds something after its close."""
 
 
 CHANGED = "changed after delivery"
@@ -54,14 +59,18 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         beside.meet(target)
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
+    ours = opened.target if isinstance(opened.target, RuntimeTarget) else None
+    # A fault that is kept has a traceback, and so keeps what its op used.
+    lets_go = target is ours and not case.device.shown_faults
+    left = ours.let_go() if ours is not None and lets_go else ""
     marks.closing()
     close_error = _closed(target)
     marks.closed()
     limits = case.limits(factory.limits)
-    other = None if beside is None else beside.execution(limits, trace)
-    left = opened.target.left_buffers if isinstance(opened.target, RuntimeTarget) else 0
+    other = None if beside is None else beside.execution(factory.limits, trace)
+    left = left or (ours.left_behind() if ours is not None else "")
     if left and isinstance(close_error, DeviceFault | None):
-        close_error = LeftBehind(f"{left} buffers of the device were never destroyed")
+        close_error = LeftBehind(left)
     return Execution(
         case=case,
         history=history,
@@ -189,61 +198,65 @@ class _Running:
 
 
 class _Beside:
-    """A second runtime on the driver of ``target``.
+    """A second runtime on the driver of ``target``; its program runs in between, op by op.
 
-    It runs another program, a step at a time, while the first runtime runs the program of the case.
-
-    If the other program has an even number of ops, the second runtime is closed when that program
-    is over.  Otherwise it is closed after the program of the first runtime.
+    In some cases it has another policy, and in some a thread of its own.  If its program has an
+    even number of ops, it is closed at the end of that, and else after the first runtime's program.
     """
 
     def __init__(self, case: Case, target: RuntimeTarget) -> None:
         self._kernels = with_twins(target.kernels)
-        self._target = target.another(self._kernels)
-        # On a real device, or if faults are planned, the second runtime could meet a fault.  So
-        # there it takes no step while an op of the first runtime is under way.
+        # Else the second runtime could meet a fault while an op of the first is under way.
         self._may_step = case.device.is_simulated and not case.device.shown_faults
-        program = other_program(case.program, self._kernels)
-        self._case = replace(case, program=program, client=PLAIN)
+        self._thread = own_thread(case) if self._may_step else None
+        program, policy = other_program(case.program, self._kernels), other_policy(case)
+        self._case = replace(case, program=program, policy=policy, client=PLAIN)
+        self._target = self._do(partial(target.another, self._kernels, policy))
         self._running = _Running(program, self._target, _UNWATCHED)
         self._closes_early = len(program) % 2 == 0
         self._history: History | None = None
+        self._stats: Stats | None = None
         self._close_error: Exception | None = None
+
+    def _do(self, act: Callable[[], Any]) -> Any:
+        return act() if self._thread is None else self._thread.do(act)
 
     def meet(self, client: BesideClient) -> None:
         """Give ``client`` the second runtime, and ``step`` if it may be called during an op."""
-        client.meet(self._target.runtime, self.step if self._may_step else None)
+        known = self._target.runtime if self._thread is None else None
+        client.meet(known, self.step if self._may_step else None)
 
     def step(self) -> None:
         """Issue the next op, if any is left."""
         if not self._running.is_over:
-            self._running.step()
+            self._do(self._running.step)
         elif self._history is None and self._closes_early:
-            self._end()
+            self._do(self._end)
 
     def execution(self, limits: Limits, trace: Trace) -> Execution:
-        """Finish the second program, close its runtime, and return what it has shown.
-
-        ``trace`` is that of both runtimes.
-        """
-        self._running.finish()
+        """Finish the second program, and close its runtime; ``trace`` is that of both."""
+        self._do(self._running.finish)
         if self._history is None:
-            self._end()
+            self._do(self._end)
+        if self._thread is not None:
+            self._thread.end()
         assert self._history is not None
         return Execution(
             case=self._case,
             history=self._history,
             capabilities=self._target.capabilities,
-            limits=limits,
+            limits=self._case.limits(limits),
             kernels=self._kernels,
             trace=apart(trace)[1],
             tells_faults=bool(trace),
             shares_driver=True,
+            stats=self._stats,
             close_error=self._close_error,
         )
 
     def _end(self) -> None:
         self._history = self._running.history()
+        self._stats = self._target.runtime.stats()
         self._close_error = _closed(self._target)
 
 

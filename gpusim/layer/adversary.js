@@ -12,18 +12,19 @@
 // request a map or the creation of a buffer fails, or a submit loses the device, by the number of the
 // call.
 //
-// The driver of a program calls `begin`, and `until` for each of its steps: then no timing decides the
-// order.  Without a driver the layer settles by itself, a promise a turn of the event loop.  Nothing
-// here judges what it sees.
+// Who runs a program step by step (`driven`) calls `begin`, and `until` for each step: then no
+// timing decides the order in which promises settle.  Otherwise the layer settles them by itself, at
+// most one in a turn of the event loop.  Nothing here judges what it sees.
 
 import { CALLS } from "./calls.js";
 import { Watched, callSite } from "./watched.js";
 
-// A style says which held promise settles next.  After a step, fewer promises than a pace settle; with
-// 1, none does, so each is waited for.  The smallest seeds have every pair of a style and a pace.
+// A style says which held promise settles next.  After a step, fewer promises settle than the pace
+// says.  With pace 1 none does, so a promise settles only when a step waits.  The seeds 0 to 5 have
+// every pair of a style and a pace.
 const STYLES = ["any", "last", "first"];
 const PACES = [3, 1];
-const COLLECTIONS = 4; // An object that one collection drops may have held others.
+const COLLECTIONS = 4; // More than one: an object that a collection drops may have held others.
 
 let installed = null;
 
@@ -73,10 +74,10 @@ class Adversary {
     return step;
   }
 
-  // Settles one held promise, after the device's own promises, so that the device's speed decides
-  // nothing.
+  // Settles one held promise, once the device has settled its own promise for each that is held, so
+  // that the device's speed decides nothing.
   async advance() {
-    // While it waits for the device, the program may ask for more.
+    // While this waits for the device, the program may get further promises, which are held too.
     while (this.held.some((each) => !("outcome" in each))) {
       await Promise.all(this.held.map((each) => each.native));
     }
@@ -145,7 +146,7 @@ class Adversary {
     this.isSettling = false;
   }
 
-  // Emits one event; gives the number by which others refer to it.
+  // Emits one event; gives its number, by which later events refer to it.
   told(kind, about) {
     this.tell({ kind, ...about, site: callSite() ?? "" });
     return ++this.known.events;
@@ -178,7 +179,8 @@ function patchAll(layer) {
   Object.defineProperty(prototype, "mapState", { get: mapState, enumerable: true, configurable: true });
 }
 
-// Whole numbers below `most`, which follow from a seed (mulberry32).
+// Gives a function that draws whole numbers below its argument.  They follow from the seed
+// (mulberry32).
 function drawing(seed) {
   let state = seed >>> 0;
   return (most) => {
@@ -189,7 +191,8 @@ function drawing(seed) {
   };
 }
 
-// The engine's own collection: a global where it was started with --expose-gc; Node has it on request.
+// Gives the function with which the engine collects garbage, or nothing if it has none.  It is a
+// global if the engine was started with --expose-gc; Node also makes it on request.
 function collector() {
   const builtin = globalThis.process?.getBuiltinModule;
   if (globalThis.gc || !builtin) return globalThis.gc;

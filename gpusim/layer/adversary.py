@@ -61,7 +61,10 @@ class Adversary:
         self._calls = dict.fromkeys(self._failing, 0)
 
     def disturb(self, name: str, native: Callable[..., Any]) -> Callable[..., Any]:
-        """The native method ``Class.method``, or one that disturbs it."""
+        """Returns ``native``, the method that ``name`` names as ``Class.method``.
+
+        If the adversary disturbs its calls, this returns the disturbing method in its place.
+        """
         around = _DISTURBED.get(name)
         return native if around is None else wraps(native)(partial_method(around, self, native))
 
@@ -74,7 +77,10 @@ class Adversary:
     def hold(
         self, kind: str, promise: Any, of: Any, error: Exception | None = None
     ) -> "HeldPromise":
-        """A promise in the place of the device's; with ``error`` it will fail."""
+        """Returns a promise in the place of the device's ``promise``; ``of`` is whose it is.
+
+        With ``error`` the returned promise will fail.
+        """
         held = HeldPromise.by(self, kind, promise, of, error)
         self._held.append(held)
         self._begin_pumping(held._call_soon_threadsafe)
@@ -201,7 +207,10 @@ class HeldPromise(wgpu.GPUPromise):  # type: ignore[misc]
 def partial_method(
     around: Callable[..., Any], adversary: Adversary, native: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """The method that calls ``around(adversary, native, self, ...)``."""
+    """Returns a method that calls ``around(adversary, native, self, ...)``.
+
+    It calls ``native`` alone while the adversary disturbs nothing.
+    """
 
     def method(self: Any, *arguments: Any, **named: Any) -> Any:
         if adversary.is_quiet:

@@ -4,7 +4,8 @@
 import { INJECTED, cancelMap, cancelMaps, invalidBuffer, lose, reportOutOfMemory, scopesOf, watchLoss } from "./failures.js"; // prettier-ignore
 import { accessInLayout, accessInText, digestOf, movedInLayout, usageWords } from "./watched.js";
 
-// A recorded command that reads or writes buffers in another way than a dispatch or a copy of bytes.
+// Emits the event of a recorded command that is neither a dispatch nor a copy of bytes, but reads
+// or writes buffers.
 function toldUse(layer, encoder, call, { reads = [], writes = [] }) {
   layer.told("use", { encoder: layer.known.number("encoder", encoder), call, reads, writes });
 }

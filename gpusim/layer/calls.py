@@ -219,10 +219,10 @@ def read_mapped(
 def keep_view(
     watch: Watch, buffer: Any, about: dict[str, Any], view: Any, *_: Any, copy: bool = True
 ) -> memoryview | None:
-    """Hand out a view of an array over the mapped memory.
+    """Returns, in the place of ``view``, a view of a new array over the same mapped memory.
 
-    As long as the array lives, somebody holds the memory.  Views that wgpu's own code takes are
-    left alone.
+    ``end_views`` releases this view.  If the array lives on, the program still holds the memory.
+    Views that wgpu's own code takes are left alone.
     """
     if copy or is_inner(sys._getframe(2).f_code.co_filename):
         return None

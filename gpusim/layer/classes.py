@@ -2,8 +2,8 @@
 
 The object stays the same.  Only its class becomes a subclass, made here for one device.  The
 subclass's methods emit the call as an event and then make it.  So ``isinstance`` holds, wgpu's own
-code finds its fields, and nothing is wrapped or unwrapped.  No class of wgpu's is changed.  What
-the calls say is in ``calls.py``.  Nothing here decides what is wrong.
+code finds its fields, and nothing is wrapped or unwrapped.  No class of wgpu's is changed.  Which
+details the event of a call has is in ``calls.py``.  Nothing here decides what is wrong.
 """
 
 from collections.abc import Callable
@@ -164,7 +164,8 @@ def _watched(native: Callable[..., Any], call: Call, is_told: bool) -> Callable[
         try:
             result = native(self, *arguments, **named)
         except Exception as error:
-            # Objects held by wgpudawn's frames can end the process when Python collects them.
+            # wgpudawn makes a cycle of an error and the frames that it passed.  If Python collected
+            # that cycle later, the process could end, so the frames are cleared here.
             clear_frames(error.__traceback__)
             if is_told:
                 watch.failed(error, number)
@@ -229,7 +230,7 @@ class Settle:
 
 
 def _settling(native: Callable[..., Any]) -> Callable[..., Any]:
-    """The step of a promise that takes its value, and emits an event if the value is an error."""
+    """The step with which a promise takes its value; it emits an event if that is an error."""
 
     @wraps(native)
     def step(self: Any) -> Any:

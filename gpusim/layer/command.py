@@ -33,7 +33,7 @@ def run(
 ) -> int:
     """Run a program with its arguments under the sanitizer; returns the exit status.
 
-    Each of ``others`` gets a function, and calls it with each device of a package other than wgpu.
+    Each of ``others`` does for another package what ``watch_all_devices`` does for wgpu.
 
     Reports go to stderr as they are found, even if the program captures ``sys.stderr``.  With
     ``as_json``, each is instead one line of JSON on stdout once the program has ended.
@@ -87,7 +87,10 @@ def _take(device: Any, take: Take) -> None:
 
 
 def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take: Take) -> None:
-    """Have the function beside each of ``methods`` see what that method of ``thing`` hands out."""
+    """Make ``thing`` show what its methods give; ``methods`` has a function for each such method.
+
+    The method returns a promise.  The function gets the promise's value before the program does.
+    """
     base = type(thing)
     if hasattr(base, "_shows"):
         return

@@ -294,7 +294,8 @@ const CHECKS = {
   "endless-writes": EndlessWrites,
 };
 
-// Looks at one event after the other; `onReport` gets each finding once for the same lines.
+// Shows one event after the other to the rules.  `onReport` gets each finding; of the findings of
+// one rule at the same lines, only the first.
 export class Rules {
   constructor(onReport) {
     this.scene = new Scene();

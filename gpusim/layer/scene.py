@@ -35,7 +35,8 @@ _CHANGING = (
 KINDS = frozenset({*_CHANGING, "keep_view"})
 """The kinds of events that the scene and the rules look at."""
 _MOST_NESTED = 16
-"""How many of the last events are kept.  A call may make further calls before it raises."""
+"""How many of the last events are kept.  A call may make further calls before it raises, so its own
+event need not be the last."""
 
 
 class Buffer:
@@ -144,7 +145,7 @@ class Encoder:
         self.submitted_site = ""
         self.commands: list[Command] = []
         self.bound: object = None
-        """What its last dispatch bound; most dispatches bind the same again."""
+        """What its last dispatch bound.  If the next binds the same, ``used`` has it already."""
         self.used: dict[int, Command] = {}
         """The first command that uses each buffer."""
         self.overwritten: dict[int, list[tuple[int, int]]] = {}
@@ -166,7 +167,7 @@ class Scene:
         self.destroyed_devices: dict[int, str] = {}
         """Where each device was destroyed."""
         self.step = 0
-        """Submits of commands so far."""
+        """How many submits so far had a command buffer."""
         self._recent: deque[Event] = deque(maxlen=_MOST_NESTED)
         self.told = told
         """The number of the last event."""

@@ -3,7 +3,7 @@
 
 const OWN = ownFiles();
 
-// The numbers of objects, and what later events say of them.
+// The numbers of objects, and what must be remembered of them for later events.
 export class Watched {
   constructor() {
     this.events = this.maps = this.works = 0;
@@ -31,7 +31,7 @@ export class Watched {
     return numbers.get(object);
   }
 
-  // The number of a device; 0 where it was opened before the layer came.
+  // The number of a device; 0 if the device was opened before the layer came.
   deviceOf(device) {
     return device ? this.number("device", device) : 0;
   }
@@ -88,7 +88,7 @@ export class Watched {
     const moved = this.moved.get(group) ?? [];
     return (this.groups.get(group) ?? []).flatMap(([binding, buffer, offset, size]) => {
       const word = access[`${at}.${binding}`];
-      // Only what a layout names is used.
+      // A binding that the pipeline does not have is not used.
       return word ? [[buffer, offset + (dynamic[moved.indexOf(binding)] ?? 0), size, word]] : [];
     });
   }

@@ -119,11 +119,7 @@ class Policy:
     """Submit and wait for every dispatch, so that an error names the op that caused it."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or self.name.split() != [self.name]:
-            raise ProgramError(
-                f"cannot make a policy with name={self.name!r} because a name is one word "
-                "(probably another argument was meant)"
-            )
+        self._check_name(self.name)
         object.__setattr__(self, "uniforms", _uniforms(self.uniforms))
         for field in fields(self):
             if field.type is bool:
@@ -164,6 +160,16 @@ class Policy:
                     f"this device holds at most {max_buffer_bytes} bytes (probably a smaller "
                     "size will do: such a buffer is kept and reused)"
                 )
+
+    def _check_name(self, name: object) -> None:
+        """Raise ProgramError for a name that ``parse_policy`` would not read as the same name."""
+        words = name.split() if isinstance(name, str) else []
+        is_preset_with_more = len(words) > 1 and words[0] in PRESETS
+        if not words or " ".join(words) != name or "=" in name or is_preset_with_more:
+            raise ProgramError(
+                f"cannot make a policy with name={name!r} because the text of the policy could "
+                "not be read again (probably another argument was meant)"
+            )
 
     def _at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -259,7 +265,10 @@ def parse_policy(text: str) -> Policy:
         raise ProgramError(
             f"cannot read a policy because it has no name (probably one of {', '.join(PRESETS)})"
         )
-    name, *changes = text.split()
+    words = text.split()
+    named = next((at for at, word in enumerate(words) if "=" in word), len(words))
+    named = 1 if words[0] in PRESETS else named
+    name, changes = " ".join(words[:named]), words[named:]
     values: dict[str, Any] = {}
     known = [field.name for field in fields(Policy) if field.name != "name"]
     for change in changes:

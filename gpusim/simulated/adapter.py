@@ -75,7 +75,7 @@ on_device: list[Callable[[GPUDevice], None]] = []
 
 
 class GPUAdapter:
-    """An adapter that makes simulated devices, all alike."""
+    """An adapter that makes simulated devices, all of one profile."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class GPUAdapter:
         required_limits: Mapping[str, int | None] | None = None,
         default_queue: Any = None,
     ) -> GPUDevice:
-        """A device; by default its schedule does everything as late as is allowed.
+        """Makes a device; by default its scheduler does everything as late as is allowed.
 
         Raises:
             KeyError: no limit has that name.
@@ -134,7 +134,7 @@ class GPUAdapter:
         features: Iterable[str] = FEATURES,
         poison_staging: bool = False,
     ) -> GPUDevice:
-        """A device under a scheduler and a plan of faults."""
+        """Makes a device with this scheduler and this plan of faults."""
         timeline = Timeline(scheduler, faults, self._emit)
         state = DeviceState(
             self._profile, limits, timeline, poisons_staging=poison_staging, checks=self._checks
@@ -146,7 +146,7 @@ class GPUAdapter:
 
 
 class GPU:
-    """Where a program starts: stands in for ``wgpu.gpu``."""
+    """Stands in for ``wgpu.gpu``, from which a program gets its adapter."""
 
     def __init__(self, **adapter: Any) -> None:
         self._adapter = adapter
@@ -156,7 +156,7 @@ class GPU:
         return make_adapter(**self._adapter)
 
     def enumerate_adapters_sync(self) -> list[GPUAdapter]:
-        """The simulated adapter, alone."""
+        """A list of one adapter, the simulated one."""
         return [self.request_adapter_sync()]
 
     def request_adapter_async(self, **wanted: Any) -> Promise:
@@ -164,7 +164,7 @@ class GPU:
         return Promise(_idle(), "request adapter").fulfil(self.request_adapter_sync())
 
     def enumerate_adapters_async(self) -> Promise:
-        """The simulated adapter alone, as a promise."""
+        """The list of ``enumerate_adapters_sync``, as a promise."""
         return Promise(_idle(), "enumerate adapters").fulfil(self.enumerate_adapters_sync())
 
 
@@ -177,7 +177,10 @@ def make_adapter(
     faults: FaultPlan = NO_FAULTS,
     checks: Ledger | None = None,
 ) -> GPUAdapter:
-    """An adapter, with arguments of ``open_device``; ``schedule`` makes each device's scheduler."""
+    """Makes an adapter.  All arguments but ``schedule`` mean what they mean in ``open_device``.
+
+    ``schedule`` is called for each device, and makes the device's scheduler.
+    """
     return GPUAdapter(
         profile=PROFILES[profile] if isinstance(profile, str) else profile,
         limits={**DEFAULT_LIMITS, **(limits or {})},
@@ -203,9 +206,10 @@ def open_device(
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
     ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, like
-    ``gpusim.trace.Trace.emit``.  With ``poison_staging``, the end of a mapping for reading
-    overwrites the buffer.  That is against the specification, and shows a stale read of a pooled
-    staging buffer.  ``checks`` receives the mistakes in shaders that dispatches show.
+    ``gpusim.trace.Trace.emit``.  With ``poison_staging``, a buffer is overwritten when its mapping
+    for reading ends.  That is against the specification; but a program that reads a staging buffer
+    again without a new copy to it then gets wrong bytes, and not the right ones by chance.
+    ``checks`` receives the mistakes in shaders that are found while a dispatch runs.
     """
     adapter = make_adapter(profile=profile, limits=limits, emit=emit, checks=checks)
     return adapter.make(

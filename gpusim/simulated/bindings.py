@@ -68,8 +68,8 @@ Given = tuple[int, GPUBuffer, int, int]
 class GPUBindGroupLayout:
     """What a bind group holds; made by ``GPUDevice.create_bind_group_layout``.
 
-    ``owner`` is the pipeline that made this layout automatically, or 0.  Bind groups fit only
-    layouts of the same owner (specification, "group-equivalent").
+    ``owner`` is the ``uid`` of the pipeline that made this layout automatically; 0 if the program
+    made it.  Bind groups fit only layouts of the same owner (specification, "group-equivalent").
     """
 
     __slots__ = ("_device", "dynamic", "entries", "label", "numbers", "owner", "rules", "uid")
@@ -107,7 +107,10 @@ class GPUBindGroup:
         self.buffers = dict.fromkeys([bound.buffer for bound in ranges])
         self.planned_for = 0
         self.plan: Any = None
-        """The plan of a dispatch that binds only this group, for the pipeline ``planned_for``."""
+        """The ``pipeline.Plan`` of dispatches that bind only this group; None before the first.
+
+        It is for the pipeline whose ``uid`` is ``planned_for``.
+        """
 
 
 class GPUPipelineLayout:
@@ -167,7 +170,7 @@ def make_pipeline_layout(
     most = device.limits["max-immediate-size"]
     size = unsigned(immediate_size, 32)
     if size % 4 or size > most:
-        because = f"{size} bytes of immediates are no multiple of 4 up to {most}"
+        because = f"{size} bytes of immediates are not a multiple of 4, or are more than {most}"
         raise invalid(doing, because, "a lower limit")
     return GPUPipelineLayout(device, label, layouts, size)
 
@@ -262,7 +265,10 @@ def _check_stages(device: DeviceState, entry: LayoutEntry) -> None:
 
 
 def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str) -> None:
-    """The specification's "exceeds the binding slot limits", for buffers."""
+    """Refuse more entries than the limits allow.
+
+    This is the specification's "exceeds the binding slot limits", as far as it is about buffers.
+    """
     counts = dict.fromkeys(_SLOT_LIMITS, 0)
     for entry in entries:
         kind = "uniform" if entry.kind == "uniform" else "storage"
@@ -328,7 +334,7 @@ def _bound(
 def _misfit(rule: Rule, buffer: GPUBuffer, offset: int, size: int) -> str:
     entry = rule.entry
     if size == 0 or offset + size > buffer.size:
-        return f"reaches from {offset} over {size} bytes of a buffer of {buffer.size}"
+        return f"is {size} bytes from byte {offset} on, and its buffer has {buffer.size} bytes"
     if not rule.shortest <= size <= rule.longest:
         return f"has {size} bytes, and {rule.shortest} to {rule.longest} are allowed"
     if offset % rule.alignment:

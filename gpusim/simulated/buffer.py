@@ -34,7 +34,7 @@ class Mapping:
         self.views: list[memoryview] = []
 
     def close(self) -> None:
-        """End every view on the memory."""
+        """End every view on the mapping's memory, and overwrite the memory with POISON."""
         for view in self.views:
             try:
                 view.release()
@@ -123,7 +123,7 @@ class GPUBuffer:
         return promise
 
     def unmap(self) -> None:
-        """End the mapping; what was written becomes the buffer's content, in queue order."""
+        """End the mapping; what was written to it becomes the buffer's content, in queue order."""
         self._device.count("unmap")
         if self._device.profile.unmap_cancels:
             self._end_mapping("it was unmapped")
@@ -185,7 +185,7 @@ class GPUBuffer:
         return True
 
     def lose(self) -> None:
-        """End any mapping, since the device was destroyed."""
+        """End any mapping; called when the device is destroyed."""
         self._end_mapping("the device is lost", keep_written=False)
 
     def _poisoning(self) -> Operation:
@@ -224,9 +224,9 @@ class GPUBuffer:
         device.timeline.expect(promise)
 
     def _settle_map(self, start: int, length: int, number: int) -> bytearray:
-        """The last step of a map on the device, after all work on the buffer.
+        """Take the last step of a map on the device, after all work on the buffer is done.
 
-        It gives a copy of the bytes, or raises if the map fails.
+        Returns a copy of the ``length`` bytes from ``start`` on; raises if the map fails.
         """
         because = None
         if self._device.timeline.lost and self._device.profile.loss_settles_maps:
@@ -247,7 +247,7 @@ class GPUBuffer:
         raise _map_error(because)
 
     def _take_map(self, mode: int, start: int, data: bytearray) -> None:
-        """Begin the mapping on the caller's side; a cancelled map is never passed here."""
+        """Begin the mapping on the caller's side.  A map that was cancelled never comes here."""
         self._pending = None
         self._begin_mapping(Mapping(mode, start, data))
 
@@ -279,7 +279,7 @@ class GPUBuffer:
     def _mapped_range(
         self, verb: str, mode: int, offset: int | None, size: int | None
     ) -> tuple[Mapping, int, int]:
-        """The mapping, and the place of the range in its memory."""
+        """Checks a range.  Returns the mapping, and the range's start and end in its memory."""
         mapping = self._mapping
         side = "from" if verb == "read" else "to"
         if mapping is None:
@@ -318,16 +318,16 @@ class GPUBuffer:
 @lru_cache(maxsize=16)
 def _mode_bits(mode: int | str) -> int:
     if isinstance(mode, str):
-        # wgpu-py makes an empty submit before every map, except in the mode READ_NOSYNC.
+        # READ_NOSYNC is READ without the empty submit that wgpu-py makes before other maps.
         return flag_bits(wgpu.MapMode, "READ" if mode.upper() == "READ_NOSYNC" else mode)
     return int(mode)
 
 
 def flag_bits(flags: Any, text: str) -> int:
-    """The bits that ``A|B`` names, in capital or small letters.
+    """Returns the bits of the flags that ``text`` names, as ``A|B``, in capital or small letters.
 
     Raises:
-        ValueError: a name is none of ``flags``.
+        ValueError: ``text`` has a name that ``flags`` lacks.
     """
     bits = 0
     for name in text.replace(" ", "").upper().split("|"):

@@ -1,4 +1,6 @@
-"""Compute passes, which set state and check dispatches against it; and the owner of a pass.
+"""Compute passes, which check each dispatch against the pipeline and bind groups that are set.
+
+A pass has an owner, its command encoder; what the pass needs of it is here as well.
 
 Every dispatch is a usage scope of its own; dispatches run one after the other.
 Source: WebGPU specification, section 15 "Compute Passes" and 13 "Programmable Passes".
@@ -29,7 +31,7 @@ EncodedCommand = Callable[[], None]
 
 
 class DebugGroups:
-    """Debug labels; checked only for balance.
+    """Debug groups and markers.  They do nothing; only that each group is closed is checked.
 
     Encoders and passes inherit this class, as in the specification ("GPUDebugCommandsMixin").
     """
@@ -63,7 +65,7 @@ class DebugGroups:
 
 
 class PassOwner(DebugGroups):
-    """A command encoder as its pass sees it: locked by the pass, whose commands it takes."""
+    """A command encoder as its pass sees it: an open pass locks it, and gives it its commands."""
 
     __slots__ = ("_commands", "_error", "_state", "_used")
 
@@ -75,7 +77,10 @@ class PassOwner(DebugGroups):
         self._used: dict[GPUBuffer, None] = {}
 
     def end_nested_pass(self) -> None:
-        """End a pass that was begun inside another: unlock the encoder, invalid by then."""
+        """Unlock the encoder at the end of a pass that was begun inside another.
+
+        Such a pass made the encoder invalid when it began.
+        """
         self._state = "open"
 
     def end_pass(
@@ -224,7 +229,8 @@ class GPUComputePassEncoder(DebugGroups):
         limit = self._limit
         if x > limit or y > limit or z > limit:
             unsigned(max(x, y, z), 32)
-            self._invalidate("dispatch", f"{(x, y, z)} exceeds {limit} a dimension", "a wide grid")
+            because = f"{(x, y, z)} exceeds {limit} workgroups in a dimension"
+            self._invalidate("dispatch", because, "the grid should use more dimensions")
             return
         self._commands.append(partial(self._runner(ready), x, y, z))
 
@@ -265,7 +271,10 @@ class GPUComputePassEncoder(DebugGroups):
         return partial(run, call=call_site(), orders=self._orders)
 
     def _orders(self) -> tuple[Order, ...]:
-        """One further order, in which a checked shader is run if it depends on atomics."""
+        """Returns one further order of workgroups and atomics, which the scheduler chooses.
+
+        A checked dispatch also runs in this order if it may show another mistake there.
+        """
         return (numbered(self._device.timeline.choose(ORDERS)),)
 
     def end(self) -> None:
@@ -302,7 +311,10 @@ class GPUComputePassEncoder(DebugGroups):
         self._error = self._error or invalid(doing, because, probably)
 
     def _ready(self, doing: str) -> Plan | None:
-        """The plan of a dispatch now; None, and an invalid pass, if the dispatch is not valid."""
+        """Returns the plan of a dispatch with what is set now.
+
+        If that dispatch is not valid, this makes the pass invalid, and returns None.
+        """
         if not self._open and not self._check_open(doing):
             return None
         planned = self._plan
@@ -366,7 +378,7 @@ def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: 
 def _run_indirect(
     run: Callable[[int, int, int], None], memory: Any, offset: int, limit: int
 ) -> None:
-    """Run a grid from a buffer; nothing runs if the grid is past the limit (specification,
+    """Take a grid from a buffer and run it; if it is past the limit, nothing runs (specification,
     "dispatchWorkgroupsIndirect")."""
     x, y, z = (int(count) for count in np.ndarray(3, "<u4", memory, offset))
     if max(x, y, z) <= limit:

@@ -161,7 +161,10 @@ class GPUDevice:
         view_formats: Sequence[str] = (),
         texture_binding_view_dimension: str | None = None,
     ) -> GPUTexture:
-        """A texture without content, which commands refuse; errors as ``texture.make_texture``."""
+        """A texture without content, which commands refuse.
+
+        Raises the errors of ``texture.make_texture``.
+        """
         self._made("texture")
         about = {
             "mip_level_count": mip_level_count,
@@ -175,16 +178,16 @@ class GPUDevice:
     def create_bind_group_layout(
         self, *, label: str = "", entries: Sequence[Any]
     ) -> GPUBindGroupLayout:
-        """A layout of buffer bindings; errors as ``bindings.make_layout``."""
+        """A layout of buffer bindings; raises the errors of ``bindings.make_layout``."""
         self._made("bind group layout")
         return make_layout(self._state, label, entries)
 
     def create_bind_group(
         self, *, label: str = "", layout: GPUBindGroupLayout, entries: Sequence[Any]
     ) -> GPUBindGroup:
-        """Buffers bound to a layout; errors as ``bindings.make_bind_group``.
+        """Buffers bound to a layout; raises the errors of ``bindings.make_bind_group``.
 
-        GPUOutOfMemoryError: a planned fault.
+        GPUOutOfMemoryError if a fault was planned for it.
         """
         number = self._made("bind group")
         if number in self._state.timeline.faults.failed_bind_groups:
@@ -196,7 +199,7 @@ class GPUDevice:
     def create_pipeline_layout(
         self, *, label: str = "", bind_group_layouts: Sequence[Any], immediate_size: int = 0
     ) -> GPUPipelineLayout:
-        """A layout of bind groups; errors as ``bindings.make_pipeline_layout``."""
+        """A layout of bind groups; raises the errors of ``bindings.make_pipeline_layout``."""
         self._made("pipeline layout")
         return make_pipeline_layout(self._state, label, bind_group_layouts, immediate_size)
 

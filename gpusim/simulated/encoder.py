@@ -125,7 +125,7 @@ class GPUCommandEncoder(PassOwner):
         """
         device = self._device
         # A driver finishes an empty encoder to ask whether its device is lost.  Such calls are
-        # counted separately, so that plans of faults do not number them.
+        # counted separately, so that they do not shift the numbers in a plan of faults.
         number = device.made("finish" if self._commands else "finish of nothing")
         state, self._state = self._state, "ended"
         doing = "finish this command encoder"
@@ -147,7 +147,10 @@ class GPUCommandEncoder(PassOwner):
         return GPUCommandBuffer(device, label, self._commands, self._used)
 
     def _check_open(self, doing: str) -> bool:
-        """The specification's "Validate the encoder state"."""
+        """Whether a command may be recorded (specification, "Validate the encoder state").
+
+        Recording on an encoder that a pass locks makes the encoder invalid.
+        """
         if self._state == "open":
             return True
         if self._state == "ended":
@@ -200,7 +203,10 @@ class GPUCommandEncoder(PassOwner):
         return f"{size} bytes are no multiple of 4" if size % 4 else None
 
     def _blamed(self, source: GPUBuffer, target: GPUBuffer) -> tuple[GPUBuffer, ...]:
-        """The buffers that wgpu-native looks up before it refuses a copy."""
+        """The buffers that wgpu-native looks up before it refuses a copy.
+
+        If one of these has been destroyed by the time of ``finish``, it does not report the copy.
+        """
         if source is target or source._device is not self._device:
             return ()
         if self._misuse(source, _COPY_SRC) or target._device is not self._device:

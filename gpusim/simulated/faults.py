@@ -1,7 +1,8 @@
 """Faults: a plan of what goes wrong on a device, and when, as data.
 
-A plan counts the calls of each verb and says which of them fail.  So one more call of a verb does
-not move the faults of other verbs.  A plan does nothing by itself; the default plan is empty.
+A plan names each call that fails by its verb and by its number among the calls of that verb.  So
+one more call of a verb does not move the faults of other verbs.  A plan does nothing by itself; the
+default plan is empty.
 """
 
 import re
@@ -42,7 +43,7 @@ class FaultPlan:
     failed_encodes: tuple[int, ...] = ()
     """Calls of ``finish`` that raise GPUInternalError; only encoders with commands are counted."""
     lost_at_submit: int | None = None
-    """The submit at which the device is lost.  The fields below name calls of other verbs."""
+    """The submit at which the device is lost.  The fields below name such calls of other verbs."""
     lost_at_write: int | None = None
     lost_at_map: int | None = None
     lost_at_unmap: int | None = None

@@ -1,10 +1,11 @@
 """Shader modules and compute pipelines, and the plan of one dispatch of a pipeline.
 
-A module runs as its WGSL says, compiled to NumPy by ``gpusim.wgsl``; no kernel's meaning is used.
-A Plan is made once for a pipeline and its bind groups: the bindings are checked, and their bytes
-are found.  A plan says how to run; a Refusal says why the dispatch cannot run.  Source: WebGPU
-specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline", "Validate encoder bind
-groups", "usage scope validation" and "Encoder bind groups alias a writable resource".
+A module runs as its WGSL says, compiled to NumPy by ``gpusim.wgsl``; the NumPy meaning that a
+kernel has is not used.  ``plan`` checks the bindings of a dispatch and looks up their bytes.  It
+gives a Plan, which can run the dispatch again and again, or a Refusal, which says why the dispatch
+cannot run.  Source: WebGPU specification, section 9 "Shader Modules", 10.2 "GPUComputePipeline",
+"Validate encoder bind groups", "usage scope validation" and "Encoder bind groups alias a writable
+resource".
 """
 
 import math
@@ -91,7 +92,10 @@ class GPUComputePipeline:
 
 
 def bindings_of(entry: Entry) -> tuple[tuple[LayoutEntry, ...], ...]:
-    """The entries of a shader, by group; ``min_size`` is the bytes that the variable needs."""
+    """For each bind group, the layout entries that a shader needs.
+
+    An entry's ``min_size`` is the number of bytes that its variable needs.
+    """
     groups: list[list[LayoutEntry]] = []
     for binding in entry.point.bindings:
         groups += [[] for _ in range(len(groups), binding.group + 1)]
@@ -242,7 +246,7 @@ Slots = dict[tuple[int, int], BoundRange]
 
 
 class Plan:
-    """An entry point over its bytes; ``run(x, y, z)`` executes a grid of workgroups."""
+    """An entry point and the bytes bound to it; ``run(x, y, z)`` executes a grid of workgroups."""
 
     __slots__ = ("_ranges", "immediates", "run")
 
@@ -280,7 +284,7 @@ def plan(
 ) -> Plan | Refusal:
     """The plan of a dispatch of ``pipeline`` with ``groups`` set, or its refusal."""
     if len(pipeline.layouts) == 1 and 0 in groups and not groups[0][1]:
-        # The plan depends on this one group, and is kept with the group.
+        # The plan depends on nothing but the pipeline and this group, so the group keeps it.
         group = groups[0][0]
         if group.planned_for != pipeline.uid:
             group.planned_for = pipeline.uid

@@ -1,4 +1,6 @@
-"""The two profiles of a device: where wgpu-native differs from the specification; and errors.
+"""The two profiles of a device, which say where wgpu-native differs from the specification.
+
+The errors that the objects of a device raise are here too.
 
 ``SPEC`` is what the WebGPU specification says, ``WGPU_NATIVE`` what wgpu-py 0.32
 over wgpu-native does.  ``docs/simulated.md`` gives, for each field, the sentence of the
@@ -87,7 +89,7 @@ def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:
 
 
 def aborting(error: wgpu.GPUValidationError, raises: bool) -> wgpu.GPUValidationError:
-    """With ``raises``, ``error``; otherwise an error with the note that wgpu-native aborts."""
+    """Returns ``error`` if ``raises``; otherwise one which adds that wgpu-native aborts here."""
     if raises:
         return error
     return wgpu.GPUValidationError(f"wgpu-native aborts the process here: {error}")

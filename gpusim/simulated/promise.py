@@ -99,7 +99,7 @@ class Promise:
         return Settled(self)
 
     def settle(self) -> None:
-        """Take the device timeline's last step; the timeline calls it once."""
+        """Run ``outcome`` and keep its value or error; the timeline calls this once."""
         try:
             self._value = self._outcome() if self._outcome else None
             self.state = "pending-fulfilled"
@@ -109,7 +109,7 @@ class Promise:
         self._schedule_resolve()
 
     def fulfil(self, value: Any) -> "Promise":
-        """Settle a promise that never waited for the queue."""
+        """Settle with ``value`` now; for a promise that does not wait for the queue."""
         self._value = value
         self.state = "pending-fulfilled"
         self._schedule_resolve()
@@ -140,7 +140,10 @@ class Promise:
         error_callback: Callable[[Exception], Any] | None = None,
         title: str | None = None,
     ) -> "Promise":
-        """Call ``callback`` with the result, in the event loop; returns a promise of its result."""
+        """Call ``callback`` with the result, in the event loop.
+
+        Returns a promise of what ``callback`` returns.
+        """
         if not callable(callback):
             raise TypeError(f"GPUPromise.then() got a callback that is not callable: {callback!r}")
         chained = self._chain(callback, title or f"{self.name} -> then", self._callbacks)
@@ -177,7 +180,7 @@ class Promise:
         return chained
 
     def _pump(self) -> None:
-        """Let one thing happen in each round of the event loop until the promise settles."""
+        """Glance at the promise in each round of the event loop until it settles."""
         if self._pumping:
             self.timeline.glance(self)
         self._pumping = self.state == "pending"
@@ -224,7 +227,7 @@ class Promise:
 
 
 def _running_loop_call() -> Callable[..., Any] | None:
-    """Schedules a call in the running event loop; None if no loop runs."""
+    """The function that schedules a call in the running event loop; None if no loop runs."""
     hook = sys.get_asyncgen_hooks()[0]
     loop = getattr(hook, "__self__", None)
     return getattr(loop, "call_soon_threadsafe", None)

@@ -39,7 +39,7 @@ class GPUQueue:
 
         Raises:
             GPUValidationError: a command buffer was submitted before, or refers to a
-                mapped or destroyed buffer.  After that, none of the command buffers can be
+                mapped or destroyed buffer.  After that, none of ``command_buffers`` can be
                 submitted.
             GPUInternalError: a planned fault.
         """
@@ -152,7 +152,7 @@ class GPUQueue:
     def _write_range(
         self, buffer: GPUBuffer, start: int, source: memoryview, skip: int, size: int | None
     ) -> tuple[int, int]:
-        """Where to write and how much, with wgpu-py's checks."""
+        """Checks a range as wgpu-py does.  Returns where to write, and how many bytes."""
         total = source.nbytes
         nothing = self._device.profile.writes_nothing
         length = total - skip if size is None or (size == 0 and not nothing) else int(size)

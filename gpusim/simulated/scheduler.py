@@ -103,7 +103,7 @@ STRATEGIES = ("early", "late", "random")
 
 
 def strategy(name: str, seed: int = 0) -> Scheduler:
-    """The strategy ``name``; only ``random`` uses ``seed``.  ProgramError if no strategy has it."""
+    """The strategy ``name``; only ``random`` uses ``seed``.  ProgramError if it is unknown."""
     match name:
         case "early":
             return AsEarly()

@@ -95,7 +95,8 @@ class DeviceState:
         return self.made(kind)
 
     def lose(self, reason: str) -> None:
-        """Lose the device; ``lost`` settles first (specification, "lose the device")."""
+        """Lose the device; its promise ``lost`` settles before any other (specification, "lose the
+        device")."""
         if self.timeline.lost:
             return
         if self.timeline.emit is not None:

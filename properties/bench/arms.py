@@ -3,9 +3,10 @@
 A chain of dependent dispatches is data: the kernel, how often it runs, and how long the caller
 computes in between.
 
-Two arms have no runtime.  The floor has a file of its own (``bare.py``).  The other is plain
-wgpu-py: it submits each dispatch, but makes pipeline, layout, bind group and uniform buffer once.
-Each dispatch takes a queue write of its scalars and a command buffer.
+Two arms have no runtime.  One is the floor, native calls with as little Python as possible; it has
+a file of its own (``bare.py``).  The other is plain wgpu-py: it makes pipeline, layout, bind group
+and uniform buffer once, and for each dispatch a queue write of its scalars, a command buffer and a
+submit.
 """
 
 import struct
@@ -59,8 +60,8 @@ SPIN = Kernel(
 class Chain:
     """``dispatches`` dispatches in a row, each with scalars of its own.
 
-    Each depends on the one before.  With several ``buffers``, which take turns, it depends on the
-    last dispatch over the same buffer.
+    Each dispatch depends on the one before it.  With several ``buffers``, the dispatches use them
+    in turn, and each depends on the last dispatch that used the same buffer.
     """
 
     name: str
@@ -103,7 +104,7 @@ class Arm:
 
 
 def bare_arm(device: Any, chain: Chain) -> Arm:
-    """The floor."""
+    """The floor (``bare.py``) as an arm."""
     play_bare = bare(
         device, chain.kernel.wgsl(), chain.words, chain.scalars, chain.groups, chain.buffers
     )
@@ -116,7 +117,7 @@ def bare_arm(device: Any, chain: Chain) -> Arm:
 
 
 def with_floor(device: Any, chain: Chain) -> dict[str, Arm]:
-    """The floor by its name; nothing if the device is no device of wgpu-native."""
+    """The floor under its name; empty if the device is not one of wgpu-native."""
     if type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         return {BARE: bare_arm(device, chain)}
     return {}
@@ -151,7 +152,7 @@ def runtime_arm(driver: Driver, policy: Policy, chain: Chain) -> Arm:
 
 
 def _read_all(runtime: Runtime, places: list[Buffer], watch: Watch) -> tuple[Sample, bytes]:
-    """The sample, which ends when the host has the bytes of the buffers, and these bytes."""
+    """Reads all buffers.  Returns the sample, which ends when the bytes are here, and the bytes."""
     tickets = [runtime.read(place) for place in places]
     runtime.flush()
     watch.pause()
@@ -160,17 +161,20 @@ def _read_all(runtime: Runtime, places: list[Buffer], watch: Watch) -> tuple[Sam
 
 
 def play_for(seconds: float, arm: Arm) -> None:
-    """Play rounds until so many seconds have passed."""
+    """Play rounds of ``arm`` until ``seconds`` have passed."""
     end = now() + seconds
     while now() < end:
         arm()
 
 
 def replay_arm(driver: Driver, chain: Chain) -> Arm:
-    """The chain captured once, and replayed with other scalars and other buffers in each round."""
+    """Captures the chain once; each round replays it with the chain's scalars.
+
+    Two sets of buffers take turns.  A round first copies the set of the last round to its own.
+    """
     runtime = Runtime(driver=driver)
     here, there = ([runtime.alloc(4 * chain.words) for _ in range(chain.buffers)] for _ in range(2))
-    # Zeros: a replay that does not replace a scalar gives other words.
+    # The captured scalars are zeros, so a replay that fails to replace one leaves wrong words.
     nothing = (0,) * len(chain.kernel.scalars)
     with runtime.capture() as graph:
         for n in range(chain.dispatches):

@@ -1,6 +1,9 @@
 """The floor: one pass, one ring of uniforms, and cffi calls into wgpu-native for each dispatch.
 
-It uses nothing of this project: no check, no cache and no batch.  It has at most forty lines.
+It uses nothing of this project: no check, no cache and no batch.  ``bare`` makes a function that
+plays one round over ``buffers`` buffers of ``words`` words.  That function returns the seconds and
+the CPU seconds until its submit has returned, the seconds until the bytes of all buffers are in
+host memory, and these bytes.
 """
 
 import struct
@@ -16,14 +19,14 @@ def bare(
     groups: int,
     buffers: int = 1,
 ) -> Any:
-    """A function that plays a round: seconds and CPU seconds to the submit, all seconds, bytes."""
+    """Returns a function that plays one round; this file's docstring says what that one returns."""
     from wgpu.backends.wgpu_native._api import ffi, lib
 
     set_group = lib.wgpuComputePassEncoderSetBindGroup
     run = lib.wgpuComputePassEncoderDispatchWorkgroups
     step, args = device.limits["min-uniform-buffer-offset-alignment"], f"<{len(scalars[0])}I"
     pack, size, data = struct.Struct(args).pack_into, 4 * words, bytearray(step * len(scalars))
-    # Uniform and copy target; mapped for reading and copy target; storage and copy source.
+    # The usages: uniform, copy target (72); read mapping, copy target (9); storage, copy source.
     uses = (len(data), 72), (size * buffers, 9), *[(size, 132)] * buffers
     ring, out, *xs = (device.create_buffer(size=n, usage=use) for n, use in uses)
     kinds = {"type": "storage"}, {"type": "uniform", "has_dynamic_offset": True}

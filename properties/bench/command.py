@@ -1,6 +1,6 @@
 """The arguments of ``gpusim bench``, and the benchmark that they choose.
 
-A benchmark is imported when it is run.  Nothing is measured here.
+The module of a benchmark is imported only when that benchmark runs.  Nothing is measured here.
 """
 
 import argparse
@@ -124,7 +124,7 @@ Tell = Callable[[str], None]
 
 
 def announcement(benchmark: str, rounds: int, *, small: bool) -> str:
-    """How long a benchmark takes, in words; no clock is read for it."""
+    """Says about how long a benchmark takes, as the table ``_SECONDS`` has it."""
     whole, each = _SECONDS[benchmark, small]
     seconds = whole + rounds * each
     minutes = round(seconds / 60)
@@ -187,7 +187,10 @@ _BENCHMARKS: dict[str, Callable[[str, Any, int, bool, Tell], Results]] = {
 
 
 def _drawing(file: Path | None) -> Callable[[Report, Path], None]:
-    """The function that draws; without matplotlib, an error before anything is measured."""
+    """Returns the function that draws a report into ``file``; if that is None, it draws nothing.
+
+    If a drawing is wanted and matplotlib is missing, this raises, before anything is measured.
+    """
     if file is None:
         return lambda report, file: None
     from properties.bench.plot import load_drawing

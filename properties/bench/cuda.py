@@ -43,7 +43,7 @@ Maker = Callable[[Chain], Launches]
 
 
 class Entrant(NamedTuple):
-    """The packages that an arm imports, and the function that makes the arm."""
+    """The packages that an arm imports, and the function that gets its launches ready."""
 
     packages: tuple[str, ...]
     make: Maker
@@ -116,7 +116,7 @@ def _steps(chain: Chain) -> Steps:
 
 
 def _cupy(chain: Chain) -> Launches:
-    """``RawKernel``: CUDA C, compiled once and launched."""
+    """CuPy: a ``RawKernel`` in CUDA C is compiled once, and launched for each dispatch."""
     cupy: Any = import_module("cupy")
     kernel, xs = _cupy_kernel(cupy, chain)
     grid, block = (chain.groups,), (chain.kernel.group_size,)
@@ -157,7 +157,10 @@ def _cupy_kernel(cupy: Any, chain: Chain) -> tuple[Any, Words]:
 
 
 def _torch(chain: Chain) -> Launches:
-    """Eager PyTorch: only ``rsub``, as b - (-a) * x, does a dispatch's work in a single kernel."""
+    """Eager PyTorch.  A dispatch is a * x + b.
+
+    Of PyTorch's functions only ``rsub`` does that in a single kernel, as b - (-a) * x.
+    """
     torch: Any = import_module("torch")
     xs = _torch_words(torch, chain)
     rsub, steps = torch.rsub, [(place, -a, b) for place, a, b in _steps(chain)]
@@ -198,7 +201,10 @@ def _triton_kernel() -> Any:
 
 
 def _torch_words(torch: Any, chain: Chain) -> Words:
-    """Signed words: PyTorch has few operators on unsigned ones, and wraps both alike."""
+    """Buffers of signed words, as PyTorch has few operators on unsigned words.
+
+    The bits are the same: both kinds of words wrap round when a result is too large.
+    """
     return [
         torch.zeros(chain.words, dtype=torch.int32, device="cuda") for _ in range(chain.buffers)
     ]
@@ -209,7 +215,7 @@ def _torch_bytes(xs: Words) -> bytes:
 
 
 def _jax(chain: Chain) -> Launches:
-    """``jit``: the scalars are arguments, so nothing is compiled again."""
+    """JAX: ``jit`` compiles once, as the scalars are arguments of the compiled function."""
     # Otherwise JAX takes most of the GPU's memory, and leaves none to the other arms.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax: Any = import_module("jax")

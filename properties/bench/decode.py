@@ -1,4 +1,4 @@
-"""``bench decode``: tokens a second of a small decoder, policy by policy and part by part.
+"""``bench decode``: how many tokens a second a small decoder makes, under each of many policies.
 
 If PyTorch has a CUDA device, the same decoder also runs in PyTorch.
 
@@ -47,7 +47,11 @@ class Variant:
 
 
 def ablation() -> dict[str, Variant]:
-    """The arms: the presets, policies between them, ring without each part, and replay."""
+    """Returns the arms by name.
+
+    They are the presets, policies that lie between two presets, ``ring`` without one of its parts
+    (an arm for each part), and ``ring`` with replay.
+    """
     lazy, ring = PRESETS["lazy"], PRESETS["ring"]
     pool = replace(lazy, name="lazy, uniform pool", uniforms=Uniforms.POOLED)
     groups = replace(lazy, name="lazy, bind-group cache", cache_bind_groups=True)
@@ -114,7 +118,7 @@ class Decoding:
         return logits
 
     def play(self) -> Sample:
-        """The next token, read back."""
+        """Make the next token and read it back.  Returns the time that this took."""
         watch = Watch()
         self._decoder.advance(self.tokens[-1], len(self._shape.prompt) + len(self.tokens) - 1)
         ticket = self._runtime.read(self._decoder.token, dtype=np.uint32)
@@ -140,7 +144,10 @@ class Decoding:
 
 
 def bench_decode(device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]) -> Results:
-    """A row for each arm.  A sample is one token.  The arms take turns of half a text."""
+    """Returns a row for each arm; each of its samples is the time of one token.
+
+    In a round each arm makes one text, in two turns of half a text.
+    """
     shape = SMALL if small else FULL
     tell(f"random weights for {shape}")
     weights = random_weights(shape)
@@ -207,7 +214,7 @@ def error_of(arm: Text, expected: Doubles) -> float:
 
 
 def start(arms: Mapping[str, Text], expected: Doubles, tell: Callable[[str], None]) -> None:
-    """Give every arm the prompt; InternalError unless its logits are near those of float64."""
+    """Give every arm the prompt; InternalError if a logit is over MOST_ERROR from ``expected``."""
     for name, arm in arms.items():
         tell(f"{name}: the prompt")
         error = error_of(arm, expected)

@@ -1,4 +1,4 @@
-"""``bench dispatch``: what a small dispatch costs, arm beside arm.
+"""``bench dispatch``: what a small dispatch costs with each policy, and without the runtime.
 
 Three questions.  What does a chain of small dispatches cost?  Does the policy matter if the GPU is
 the bottleneck (it should not)?  Are batches that grow while the GPU is busy as good as the best
@@ -31,13 +31,15 @@ FIXED_LIMITS = (8, 32, 64, 128, 256, 512, 1024, None)
 _CHAIN = Chain(name="chain", dispatches=1000)
 _BOUND_DISPATCHES = 20
 _BOUND_FACTOR = 4.0
-"""GPU time in the control, divided by the time of a dispatch of the slowest arm."""
+"""GPU time of a dispatch of the GPU-bound chain, divided by the time that a dispatch of ``_CHAIN``
+takes in the slowest arm."""
 _OVERLAP_DISPATCHES = 1000
 _WAKE_SECONDS, _TURN = 0.1, 3
 _LEAST_HOST_US = 20.0
 """The least host time of a dispatch in the overlap workloads, recording included."""
 _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
-"""The least GPU time of a probe's dispatch; the most probes; the share by which two may differ."""
+"""The least GPU time of a probe's dispatch, in microseconds; the most probes; the share by which
+two probes in a row may differ."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
 Tell = Callable[[str], None]
@@ -120,10 +122,10 @@ class Timing:
 
 
 def probe(driver: Driver) -> Speeds:
-    """Measure the GPU's time by turns of ``SPIN``.
+    """Measures the times of a dispatch on this machine, with few and with many turns of ``SPIN``.
 
-    An idle GPU is several times slower until its clocks have risen.  So a probe is
-    repeated until two results in a row agree.
+    An idle GPU is several times slower until its clocks have risen.  So the probe with many turns
+    is repeated until two results in a row agree.
     """
     turns, longer = 64, 0.0
     while longer < _PROBE_US and turns < 1 << 22:
@@ -139,7 +141,11 @@ def probe(driver: Driver) -> Speeds:
 
 
 def overlaps(speeds: Speeds) -> Iterator[Chain]:
-    """A chain for each of ``RATIOS``; work of the caller fills up the host time."""
+    """Yields a chain for each of ``RATIOS``.
+
+    The ratio fixes the host time of a dispatch.  If recording takes less, the caller computes for
+    the rest.
+    """
     for ratio in RATIOS:
         host_us = max(_LEAST_HOST_US, speeds.record_us, speeds.least_gpu_us / ratio)
         yield Chain(
@@ -152,7 +158,7 @@ def overlaps(speeds: Speeds) -> Iterator[Chain]:
 
 
 def overlap_arms(driver: Driver, chain: Chain) -> dict[str, Arm]:
-    """Eager, each fixed limit, and the limit that adapts."""
+    """The policy ``eager``; ``ring`` with each of ``FIXED_LIMITS``; ``ring``, whose limit grows."""
     ring = PRESETS["ring"]
     arms = {"eager": runtime_arm(driver, PRESETS["eager"], chain)}
     for limit in FIXED_LIMITS:
@@ -169,7 +175,10 @@ def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
 
 
 def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
-    """Microseconds a dispatch, of the host's CPU and of the GPU alone; the best of three."""
+    """Returns the microseconds that a dispatch takes of the host's CPU, and of the GPU.
+
+    The GPU's time counts from the last submit.  Each is the best of three rounds.
+    """
     arm = runtime_arm(driver, replace(PRESETS["ring"], first_batch=None), chain)
     samples = [arm() for _ in range(4)][1:]
     arm.close()
@@ -179,7 +188,7 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 
 
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
-    """An arm's time divided by the time of the best fixed limit in the same round, as a median.
+    """Returns the median of ``arm``'s time divided by the best fixed limit's in the same round.
 
     Empty if no arm has a fixed limit.
     """

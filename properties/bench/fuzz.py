@@ -1,7 +1,7 @@
-"""``bench fuzz``: programs judged a second, and where the time goes.
+"""``bench fuzz``: how many programs are judged in a second, and where the time goes.
 
-The loop is that of a session's worker, with every law on and a clock around each
-stage.  Time outside the stages counts as the runtime's and its device's.
+The loop is that of a session's worker, with every law on and a clock around each stage.  Time
+outside the other stages counts as the stage ``runtime``: the runtime's and its device's.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ _STAGES = ("generate", _RUNTIME, "reference", "compare", "laws", "tally")
 
 
 class _Clock:
-    """Seconds and CPU seconds by stage; the rest is the runtime's."""
+    """Seconds and CPU seconds by stage; ``runtime`` has the time outside the other stages."""
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(_STAGES, 0.0)

@@ -1,8 +1,9 @@
-"""``bench launch``: a dispatch from Python beside a CUDA launch from Python, in paired rounds.
+"""``bench launch``: what a dispatch from Python costs, and what a CUDA launch from Python costs.
 
 The arms take turns in one process: the runtime's default policy, a replay, the floor, plain
 wgpu-py, and what ``cuda.py`` finds installed.  A round is ten blocks.  A block has one turn of each
-arm, and ratios are taken within a block.  The notes of a round say which goals were reached.
+arm, and ratios are taken within a block.  The notes say which goals each round has reached; a goal
+is a largest wanted time or ratio of times.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,19 +71,25 @@ def launch_arms(device: Any, driver: Driver, chain: Chain) -> tuple[dict[str, Ar
 
 
 def blocks_of(samples: Blocks, count: int) -> dict[str, list[Sample]]:
-    """Each arm's samples as ``count`` blocks; a block has the median of its plays by each clock."""
+    """Cuts each arm's samples into ``count`` blocks.
+
+    A block becomes one sample: for each of the four times, the median over its plays.
+    """
     return {arm: [_middle(part) for part in _cut(taken, count)] for arm, taken in samples.items()}
 
 
 def paired_rows(workload: str, blocks: Blocks, units: int) -> list[Row]:
-    """A row for each arm, with the range of its blocks, and its ratios to others within a block."""
+    """Returns a row for each arm, with the least and the most time of its blocks.
+
+    Its ratios to other arms are taken within each block; the row has their medians.
+    """
     rows = rows_of(workload, blocks, units)
     each = 1e6 / units
     return [replace(row, ratio_to_bare=None, more=_figures(blocks, row.arm, each)) for row in rows]
 
 
 def goals(blocks: Blocks, units: int) -> Iterator[str]:
-    """A line for each goal whose arms took part."""
+    """Yields a line for each goal whose two arms took part: what was wanted and measured."""
     if _RING in blocks and BARE in blocks:
         each = 1e6 / units
         mine, floor = (

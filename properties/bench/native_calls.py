@@ -50,9 +50,9 @@ class Counted:
 
 
 def profile(device: Any, policy: Policy, chain: Chain, cpu_us: float) -> list[Row]:
-    """A row for Python, and one for each native function that a dispatch calls.
+    """Plays ``chain``.  Returns a row for Python, and one for each native function that it calls.
 
-    ``cpu_us`` is the CPU time of a dispatch whose calls are not counted.
+    ``cpu_us`` is the CPU time of a dispatch in microseconds, measured without counting calls.
     """
     driver = NativeDriver(device)
     calls: Counter[str] = Counter()
@@ -85,7 +85,10 @@ def profile(device: Any, policy: Policy, chain: Chain, cpu_us: float) -> list[Ro
 def rows_of_calls(
     workload: str, counts: Mapping[str, float], us: Mapping[str, float], cpu_us: float
 ) -> list[Row]:
-    """A row for the time that is left, then one for each function, the most expensive first."""
+    """Returns a row for each function, the most expensive first.
+
+    The row before them is for Python: the time of ``cpu_us`` that no function takes.
+    """
     names = sorted((name for name in counts if counts[name] >= _FEWEST), key=lambda n: -us[n])
     rows = [_row(workload, name, us[name], {"calls": counts[name]}) for name in names]
     left = cpu_us - sum(us[name] for name in names)
@@ -93,7 +96,7 @@ def rows_of_calls(
 
 
 def _seconds_of_watching() -> float:
-    """How much the watching adds to the noted time of a call."""
+    """The seconds that counting and timing a native call add to its noted time."""
     calls: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
     nothing = Counted(_Nothing, calls, seconds).nothing

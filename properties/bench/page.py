@@ -2,10 +2,10 @@
 
     python -m properties.bench.page docs/performance.md docs/data docs/plots
 
-fills in the tables and draws every picture again.  A table stands between ``<!-- table BENCHMARK
-MACHINE -->`` and ``<!-- end -->``; its figures are in ``BENCHMARK-MACHINE.json``.  The figures
-that were expected, written down before anything was measured, are in ``expected-MACHINE.json``:
-microseconds by benchmark, workload and arm.  Nothing is measured here.
+This command fills in the tables and draws every picture again.  A table stands between ``<!-- table
+BENCHMARK MACHINE -->`` and ``<!-- end -->``; its figures are in ``BENCHMARK-MACHINE.json``.  The
+figures that were expected, written down before anything was measured, are in
+``expected-MACHINE.json``: microseconds by benchmark, workload and arm.  Nothing is measured here.
 """
 
 import json
@@ -33,7 +33,7 @@ _HEADLINES = (
 """For each figure: its name, its benchmark and workload, the arm without batching, the unit."""
 _HEADLINE_WORKLOAD = "chain"
 _STRETCHES = 5
-"""The most stretches of a curve that a table shows; the picture shows all."""
+"""About how many stretches of a curve a table shows; the picture shows all."""
 
 _OF_ROUNDS: Mapping[str, Callable[[Row], str]] = {
     "median µs": lambda row: number(row.median_us),
@@ -94,9 +94,9 @@ def headline(folder: Path, machine: str) -> str:
 
 
 def tables(report: Report | None, expected: Expected) -> str:
-    """A table for each workload, and one table for all workloads by limit.
+    """Returns a table for each workload; the workloads that compare batch limits share one table.
 
-    Without a report, there are tables of the expected figures.
+    Without a report, the tables hold the expected figures.
     """
     if report is None:
         return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
@@ -148,7 +148,7 @@ def _are_limits(rows: Sequence[Row]) -> bool:
 
 
 def _thinned(rows: Sequence[Row]) -> Sequence[Row]:
-    """At most five stretches of a curve, evenly spaced up to the last; all rows of other tables."""
+    """About five of the rows if these are stretches of a curve, evenly spaced; otherwise all."""
     if not all("reached" in row.more for row in rows):
         return rows
     step = max(1, len(rows) // _STRETCHES)
@@ -186,7 +186,10 @@ def _tables_of_rounds(groups: Mapping[str, Sequence[Row]]) -> str:
 
 
 def _table_of_limits(groups: Mapping[str, Sequence[Row]]) -> str:
-    """A line for each arm, a column for each workload: the median (and ÷ the best fixed limit)."""
+    """Returns a table with a line for each arm and a column for each workload.
+
+    A cell has the median, and in brackets the ratio to the best fixed limit.
+    """
     lines = [
         [rows[0].arm]
         + [f"{number(row.median_us)} ({row.more['ratio_to_best_fixed']:.2f})" for row in rows]

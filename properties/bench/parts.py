@@ -1,10 +1,13 @@
 """``bench parts``: the cost of each part of a dispatch that a runtime can make anew or share.
 
-The floor shares all: one encoder, one pass, one bind group, one write of all uniforms, one submit.
-Each other arm makes one more part anew for every dispatch than the arm beside it.  The time that it
-adds is the price of the part, including what the part costs later: when the encoder is finished,
-and on the GPU.  All arms make native calls without checks, so no price is that of the runtime.  The
-policies run beside them, and a second table has the native calls of ``ring``.
+The arm "all shared" shares all: one encoder, one pass, one bind group, one write of all uniforms
+and one submit.  Each arm from "a set_pipeline" to "a submit" makes, for every dispatch, what the
+arm named in its ``beside`` makes, and one part more.  (A new pass also needs its pipeline set, and
+a submit of each dispatch needs a queue write of its uniforms.)  The time that this adds is the
+price of the part, including what the part costs later: when the encoder is finished, and on the
+GPU.  These arms make native calls without the runtime's checks, so a price here is not what the
+part costs in the runtime.  Each policy of the runtime is a further arm, and a second table has the
+native calls of ``ring``.
 """
 
 import struct
@@ -27,7 +30,10 @@ _CHAIN = Chain(name="parts of a dispatch", dispatches=1000)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
-    """The parts that each dispatch makes anew; ``beside`` is the arm that makes one part fewer."""
+    """The parts that each dispatch makes anew.
+
+    ``beside`` names the arm that makes one part fewer; None if the form is compared with no arm.
+    """
 
     beside: str | None = None
     sets_pipeline: bool = False
@@ -59,7 +65,11 @@ FORMS: Mapping[str, Form] = {
     "as lazy does": Form(sets_pipeline=True, has_pass=True, has_group=True, has_buffer=True),
     "as pooled does": Form(sets_pipeline=True, has_pass=True, has_group=True, writes=True),
 }
-"""The last two make the same parts as these policies of Apache TVM's pull request 18871."""
+"""The form of each arm, by name.
+
+The last two make anew the same parts as the policies ``lazy`` and ``pooled``, which work as Apache
+TVM's pull request 18871 does.
+"""
 
 
 def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Results:
@@ -91,7 +101,10 @@ def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Result
 
 
 def _priced(row: Row, samples: Mapping[str, Sequence[Sample]]) -> Row:
-    """The row with the price of its part: how much more it takes than the arm beside it."""
+    """Adds to ``row`` the price of its part: how much longer it takes than its ``beside`` arm.
+
+    A row whose arm has none stays as it is.
+    """
     beside = FORMS[row.arm].beside if row.arm in FORMS else None
     if beside is None:
         return row

@@ -17,12 +17,13 @@ _UNITS = {"decode": "token", "readback": "read", "fuzz": "program", "live buffer
 """The unit of one time, by benchmark or workload; a dispatch if neither is listed."""
 _COLUMNS = 3
 _WIDTH, _BARE_HEIGHT, _BAR_HEIGHT, _CURVE_HEIGHT = 4.6, 0.8, 0.18, 3.2
-"""Inches of a panel."""
+"""The width of a panel, and its height for bars (without any, and for each bar) and for a curve,
+in inches."""
 _HEAD, _DOTS_PER_INCH = 0.8, 100
 _FAR = 3.0
-"""A bar longer than this many medians is cut."""
+"""A bar that is longer than this many times the median bar is cut."""
 _MARGIN = 1.15
-"""Room for the figure behind the longest bar."""
+"""The length of an axis, divided by the longest bar: it leaves room for the figure behind it."""
 _HOST, _REST, _SPREAD = "#2f6f9f", "#b9cfe0", "#333333"
 
 Draw = Callable[[Report, Path], None]
@@ -116,7 +117,7 @@ def _label(axes: Any, place: int, one: float, end: float, right: float) -> None:
 
 
 def _lines(axes: Any, rows: Sequence[Row], unit: str) -> None:
-    """Draw the cost of one more against the number so far; memory has its own axis."""
+    """Draw the cost of one more op or buffer against the number so far; memory has its own axis."""
     reached = [row.more["reached"] for row in rows]
     axes.plot(reached, [row.median_us for row in rows], "o-", color=_REST, label="µs in all")
     axes.plot(

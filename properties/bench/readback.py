@@ -24,7 +24,7 @@ _STORAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 def bench_readback(
     device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]
 ) -> list[Row]:
-    """Rows for sixteen small reads, per read, and for one large read."""
+    """Returns the rows of sixteen small reads, with times per read, and those of one large read."""
     large_bytes = _LESS_BYTES if small else _LARGE_BYTES
     driver = driver_for(device)
     tell(f"{_SMALL_READS} reads of {_SMALL_BYTES} bytes before a sync")
@@ -38,7 +38,10 @@ def bench_readback(
 
 
 def reading_arms(device: Any, driver: Driver, reads: int, size_bytes: int) -> dict[str, Arm]:
-    """``reads`` reads of ``size_bytes`` before a sync, by every policy and without a runtime."""
+    """Returns arms that make ``reads`` reads of ``size_bytes`` each before one sync.
+
+    There is an arm for each policy, and two without a runtime.
+    """
     data = np.arange(size_bytes // 4, dtype=np.uint32)
     arms = {name: _runtime_reads(driver, policy, reads, data) for name, policy in PRESETS.items()}
     arms[READ_BUFFER] = _read_buffer(device, reads, data)

@@ -28,7 +28,7 @@ _MORE = {
     "held": ("entries held", "entries\nheld"),
     "resident_mib": ("resident MiB", "resident\nMiB"),
 }
-"""The heads of a column of ``Row.more`` by its name: in full, and narrow."""
+"""For each name in ``Row.more``, two heads of its column: for a document, and for a terminal."""
 
 _EXPLAINED = {
     "median": "until the results are in host memory, for one unit: a dispatch, a token or a read",
@@ -107,7 +107,10 @@ def number(value: float | None) -> str:
 
 
 def _narrow(rows: Sequence[Row]) -> list[Column]:
-    """The columns for a terminal; the quartiles are one column, half their distance in percent."""
+    """The columns for a terminal.
+
+    One column stands for both quartiles: half their distance, in percent of the median.
+    """
     spread: Column = "± %", lambda row: f"{50 * (row.high_us - row.low_us) / row.median_us:.0f}"
     return [
         ("arm", lambda row: row.arm),
@@ -142,7 +145,10 @@ def _figure(name: str) -> Callable[[Row], str]:
 
 
 def _aligned(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
-    """Heads of up to two lines, a rule, and a line for each row; numbers to the right."""
+    """Returns the lines of a table: heads of two lines, a rule, and a line for each row.
+
+    The first column is aligned to the left, the others to the right.
+    """
     texts: list[list[str]] = []
     for head, say in columns:
         above, _, below = head.rpartition("\n")

@@ -1,4 +1,4 @@
-"""Rounds of several arms, interleaved so that a disturbance hits all of them; and their rows.
+"""Times rounds of several arms, interleaved so that a disturbance hits all of them.
 
 Every benchmark reports rows of one shape, which can be written as JSON.
 """
@@ -75,7 +75,7 @@ def interleave(
     settle: int = 0,
     before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Sample]]:
-    """``rounds`` turns of each arm, after ``warm_rounds`` turns that do not count.
+    """Returns the samples of ``rounds`` turns of each arm, after ``warm_rounds`` that do not count.
 
     A turn begins with ``before``, which gives all arms the same start, and with ``settle`` plays
     that do not count.  Then come ``turn`` plays that do.
@@ -129,7 +129,8 @@ class Row:
     ``median_us`` ends when the results are in host memory; ``low_us`` and ``high_us`` are
     the quartiles.  ``record_us`` ends when the last submit has returned; ``cpu_us`` is
     the CPU time of the calling thread until then.
-    Ratios are of medians, None if the workload lacks the other arm.
+    ``ratio_to_bare`` divides ``median_us`` by that of the arm ``bare``; ``ratio_to_eager`` by that
+    of ``eager``.  A ratio is None if the workload lacks that arm.
     """
 
     workload: str
@@ -172,7 +173,7 @@ def rows_of(
     units: int,
     more: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Row]:
-    """A row for each arm, from its samples; a sample is of ``units`` units."""
+    """A row for each arm, from its samples; each sample is the time of ``units`` units."""
     each = 1e6 / units
     totals = {
         arm: spread([sample.total_seconds * each for sample in taken])

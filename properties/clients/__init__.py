@@ -5,7 +5,13 @@ from collections.abc import Callable, Mapping
 from gpusim.program import Program
 from properties.clients.arrays import MutatingClient, OwnArraysClient
 from properties.clients.awaiting import AwaitingClient
-from properties.clients.beside import BESIDE, BesideClient, other_program
+from properties.clients.beside import (
+    BESIDE,
+    BesideClient,
+    other_policy,
+    other_program,
+    own_thread,
+)
 from properties.clients.callbacks import ReentrantClient
 from properties.clients.client import (
     AskingClient,
@@ -37,7 +43,9 @@ __all__ = [
     "drive",
     "keeps_to_program",
     "not_asked",
+    "other_policy",
     "other_program",
+    "own_thread",
     "shows_each_fault",
     "suiting",
     "tells_faults",
@@ -65,7 +73,7 @@ _KEEPS_FAULTS = ("reentrant", "closing", "sharing", "patient")
 """Clients that may meet a fault which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("asking", "awaiting")
 """Clients for which one op may meet several faults; the op shows only one of them."""
-_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2}
+_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2, BESIDE: 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
 _WAITING = {"asking": 3, "awaiting": 4, "dropping": 3}

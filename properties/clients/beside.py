@@ -1,37 +1,46 @@
 """The client beside: a second runtime on the same driver runs another program in between.
 
 The other program follows from the case's program, so that both shrink together.  It allocates the
-same buffers, has other data and other scalars, and at odd places dispatches the kernel's twin.
-Each runtime is judged by its own program.  ``execute`` drives both.
+same buffers, has other data and other scalars, and at odd places dispatches the kernel's twin.  In
+some cases it has another policy, or runs in a thread of its own.  Each runtime is judged by its own
+program.  ``execute`` drives both.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from queue import SimpleQueue
+from threading import Thread
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
+from zlib import crc32
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Capture, Dispatch, DispatchIndirect, Flush, Op, Read, Replay, Write
 from gpusim.program import Program
-from gpusim.runtime import Runtime, Ticket
+from gpusim.runtime import Policy, Runtime, Ticket
+from gpusim.runtime.policy import PRESETS, Uniforms
 from gpusim.text import write_op
 from properties.clients.client import BrokenPromise, Client
 from properties.clients.forbidden import NAMING
 from properties.clients.loops import run_leaping
 from properties.generate.choices import SeededChoices
+from properties.model.case import Case
 from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 from properties.targets.twins import twin_name
 
+T = TypeVar("T")
 BESIDE = "beside"
 """The name of the client."""
 
 _OFFERED_BEFORE = ("write", "dispatch", "copy", "read")
 """Before ops of these verbs, a buffer of the other runtime is offered at times."""
 _LEAST_BYTES = 16
+_IN_A_THREAD = 3
+"""In one case of so many, the second runtime has a thread of its own."""
 _WAITS = 60
 """Seconds of the leaping clock within which a loop must have called back."""
 
@@ -50,10 +59,11 @@ class BesideClient(Client):
         self._other: Runtime | None = None
         self._step: Callable[[], None] | None = None
 
-    def meet(self, other: Runtime, step: Callable[[], None] | None) -> None:
+    def meet(self, other: Runtime | None, step: Callable[[], None] | None) -> None:
         """Share the driver with ``other``, whose next op ``step`` issues.
 
-        Without ``step`` the other runtime does nothing while an op of this one is under way.
+        Without ``step`` the other runtime does nothing while an op of this one is under way.  A
+        runtime of another thread is None: this client may not call it.
         """
         self._other, self._step = other, step
 
@@ -104,6 +114,58 @@ class BesideClient(Client):
         except InvalidHandle:
             return
         raise BrokenPromise(f"{name} a buffer of another runtime on the driver is not refused")
+
+
+class OwnThread:
+    """A thread that acts while its caller waits.  It never keeps the process alive."""
+
+    def __init__(self) -> None:
+        self._acts: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self._ended: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        Thread(target=self._run, daemon=True).start()
+
+    def do(self, act: Callable[[], T]) -> T:
+        """Act in the thread; what ``act`` raises is raised here."""
+        self._acts.put(act)
+        given, error = self._ended.get()
+        if error is not None:
+            raise error
+        done: T = given
+        return done
+
+    def end(self) -> None:
+        """End the thread."""
+        self._acts.put(None)
+
+    def _run(self) -> None:
+        while (act := self._acts.get()) is not None:
+            try:
+                self._ended.put((act(), None))
+            except BaseException as error:
+                self._ended.put((None, error))
+
+
+def other_policy(case: Case) -> Policy:
+    """The policy of the second runtime: half of the time that of ``case``, and else a preset.
+
+    Of the two, one then has a uniform ring, whose pipelines and bind groups are of another kind.
+    """
+    turn = _drawn("policy", case)
+    if turn % 2:
+        return case.policy
+    is_ring = case.policy.uniforms is Uniforms.RING
+    presets = [one for one in PRESETS.values() if (one.uniforms is Uniforms.RING) != is_ring]
+    return presets[turn // 2 % len(presets)]
+
+
+def own_thread(case: Case) -> OwnThread | None:
+    """A thread for the second runtime, in some cases."""
+    return None if _drawn("thread", case) % _IN_A_THREAD else OwnThread()
+
+
+def _drawn(what: str, case: Case) -> int:
+    """A number that the seed of the case decides, so that it stays while the program shrinks."""
+    return crc32(f"{what} beside {case.seed}".encode())
 
 
 async def _flushed(runtimes: list[Any], waiting: list[Ticket]) -> None:

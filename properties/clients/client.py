@@ -28,6 +28,7 @@ from gpusim.errors import (
 from gpusim.ops import Capture, Dispatch, Flush, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of, replayed
 from gpusim.runtime import Graph, Ticket
+from gpusim.runtime.policy import parse_policy
 from properties.clients.forbidden import METHODS, WAITS
 from properties.clients.forked import not_refused_in_child
 from properties.model.target import Delivery, Target
@@ -119,6 +120,13 @@ class AskingClient(Client):
                 self.target.runtime.poll()
         finally:
             self.target.perform(op)
+
+    def close(self) -> None:
+        """Close; the text of the policy must give the policy again."""
+        policy, text = self.target.policy, str(self.target.runtime.policy)
+        self.target.close()
+        if parse_policy(text) != policy:
+            raise BrokenPromise(f"the text of the policy gives another policy: {text}")
 
     def _ask(self, position: int) -> None:
         """Ask for a value; for every second read, first wait with a timeout that is too short."""

@@ -223,10 +223,16 @@ def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
     return forms
 
 
+_ZEROS = 24
+"""How many of the forms of zeros are an array."""
+
+
 def _numpy_scalars(scalars: Sequence[int | float]) -> list[Any]:
+    """Zeros are an array more often: it may be taken for nothing, or be asked for its truth."""
     if not _are_words(scalars):
         return []
-    return [np.array(scalars, np.uint32), [np.uint32(value) for value in scalars]]
+    arrays: list[Any] = [np.array(scalars, np.uint32)] * (1 if any(scalars) else _ZEROS)
+    return [*arrays, [np.uint32(value) for value in scalars]]
 
 
 def _are_words(values: Sequence[int | float]) -> bool:

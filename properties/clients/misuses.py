@@ -10,6 +10,7 @@ import copy
 import ctypes
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,15 @@ from gpusim import (
     InvalidScalar,
     LimitExceeded,
     OutOfRange,
+    ProgramError,
     Refused,
 )
 from gpusim.kernels import AFFINE, BLEND, EXCHANGE, FOLD, SCRAMBLE
 from properties.clients.forbidden import FORBIDDEN, Row
 from properties.clients.misused_parts import PARTS
 
+UNSOUND = replace(AFFINE, name="unsound", body="x[i] = lost_out_of_memory_map_submit;")
+"""A kernel that no device compiles, in the words of faults: it is the caller's mistake."""
 WORDS = np.arange(4, dtype=np.uint32)
 
 
@@ -241,6 +245,12 @@ HANDLES: list[Row] = [
     ("a callback of None", lambda at: at.ticket.add_done_callback(None), Refused, "callback None"),
 ]
 DISPATCHES: list[Row] = [
+    (
+        "a kernel that does not compile",
+        lambda at: at.runtime.dispatch(UNSOUND, [at.x], (1, 2)),
+        ProgramError,
+        "cannot compile",
+    ),
     (
         "a kernel by its WGSL",
         lambda at: at.runtime.dispatch(AFFINE.wgsl(), [at.x], (1, 2)),

@@ -13,7 +13,7 @@ from properties.clients.misusing import misuse_before
 
 _MUTATING = "mutating"
 _DOES = {
-    "asking": "asks for values before any sync",
+    "asking": "asks for values before any sync, and for the text of the policy",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
     "own_arrays": "reads into arrays of its own, which may hold nearly the same before, or each "
@@ -24,15 +24,17 @@ _DOES = {
     "reentrant": "gives each read three done callbacks: the first raises, the second is the "
     "program's, and the third calls the runtime, in a close too",
     "misusing": "makes calls that are to be refused, in between",
-    "sharing": "shares buffers with the runtime, and carries out some ops itself",
+    "sharing": "shares buffers with the runtime, and carries out some ops itself, or by a second "
+    "runtime that adopts what the first one lends",
     "closing": "closes the runtime in the place of the last sync, at times by an error in its "
     "with block",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
     "slow, hangs, fails or is lost; at times again after a wait that was late, or after an event "
-    "loop that ended",
+    "loop that ended; and for a write in pieces of which one fails",
     "wrong_thread": "issues most ops first from a thread that is to be refused; before the first "
     "sync, a forked child calls each method, which is to be refused too",
-    BESIDE: "runs a second runtime on the same device, with a like program of other data",
+    BESIDE: "runs a second runtime on the same device, with a like program of other data, and at "
+    "times with another policy or in a thread of its own",
 }
 
 

@@ -8,6 +8,7 @@ did anything can be made again, and counts once.
 
 from contextlib import suppress
 from math import inf
+from typing import Any
 
 from gpusim.errors import (
     DataLost,
@@ -23,7 +24,7 @@ from gpusim.program import Program
 from gpusim.runtime.drivers.faulty import Fault
 from properties.clients.client import BrokenPromise, Client, ended
 from properties.clients.loops import NeverWoken
-from properties.clients.troubled import DATA, Troubled, can_be_lost
+from properties.clients.troubled import DATA, PIECE_BYTES, Troubled, can_be_lost
 from properties.clients.waits import (
     LATE_LOOKS,
     LEAST_SECONDS,
@@ -70,6 +71,7 @@ class PatientClient(Client):
             self._be_slow(choices.pick([*WAYS]), leaves_loop=choices.chance(1, 2))
             self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
+        self._fail_in_pieces(choices.integer(0, 2))
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
@@ -166,6 +168,26 @@ class PatientClient(Client):
                 raise BrokenPromise(
                     f"an op was made again, because its {verb} had failed, and did not count once"
                 )
+        here.close()
+
+    def _fail_in_pieces(self, call: int) -> None:
+        """Write in pieces, one of which fails: only if some are written, the buffer is lost."""
+        fault = Fault(verb="write_buffer", call=call, error=SubmitFailed)
+        here = Troubled(self.target, faults=[fault], queued_bytes=PIECE_BYTES)
+        x = here.runtime.alloc(len(DATA))
+        try:
+            here.runtime.write(x, DATA)
+        except SubmitFailed:
+            try:
+                shown: Any = here.runtime.read(x).result()
+            except DataLost as lost:
+                shown = type(lost)
+            if shown != (DataLost if call else bytes(len(DATA))):
+                raise BrokenPromise(
+                    f"a write in pieces failed at piece {call}, and its buffer then shows {shown!r}"
+                ) from None
+        else:
+            raise BrokenPromise("a write in pieces does not show the fault of a piece")
         here.close()
 
 

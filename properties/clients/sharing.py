@@ -1,11 +1,12 @@
 """A client with buffers and queue work of its own, which it shares with the runtime.
 
-The client adopts buffers, borrows the runtime's buffers, and puts its own work into the same queue.
-The program shows the same, since a loan puts that work exactly where the op was.  If the device
-refuses the client's work, the client leaves the op to the runtime.
+The client adopts buffers, borrows the runtime's buffers, and puts its own work into the same queue,
+or lets a second runtime do that.  The program shows the same, since a loan puts that work exactly
+where the op was.  If the device refuses the client's work, the client leaves the op to the runtime.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,8 @@ from gpusim.ops import (
     Write,
 )
 from gpusim.program import buffers_of, replayed
-from gpusim.runtime import Buffer, Stats
+from gpusim.runtime import Buffer, Runtime, Stats
+from gpusim.runtime.policy import PRESETS
 from properties.clients.client import BrokenPromise, Client
 from properties.clients.forbidden import NAMING
 from properties.model.target import Delivery
@@ -49,8 +51,9 @@ class SharingClient(Client):
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
-        self._turns, self._offers = count(), count()
+        self._turns, self._offers, self._loans = count(), count(), count()
         self._mine: dict[str, Any] = {}
+        self._guest: Runtime | None = None
         self._uses = count()
         self._captures: dict[str, Capture] = {}
         self._last: dict[str, Op] = {}
@@ -157,12 +160,15 @@ class SharingClient(Client):
         if buffer is None or next(self._turns) % 2:
             self.target.perform(op)
             return
-        try:
-            with self.target.runtime.lend(buffer) as native:
-                self._use_lent(op.buffer)
-                self.target.runtime.device.queue.write_buffer(native, op.offset, op.data)
-        except GPUError as error:
-            _check_fault(error)
+        runtime = self.target.runtime
+        with runtime.lend(buffer) as native:
+            self._use_lent(op.buffer)
+            is_done = self._work(
+                lambda: runtime.device.queue.write_buffer(native, op.offset, op.data),
+                lambda guest, mine: guest.write(mine, op.data, op.offset),
+                native,
+            )
+        if not is_done:
             self.target.perform(op)
 
     def copy(self, op: Copy) -> None:
@@ -172,19 +178,55 @@ class SharingClient(Client):
         if source is None or target is None or source is target or next(self._turns) % 2:
             self.target.perform(op)
             return
-        runtime = self.target.runtime
+        runtime, device = self.target.runtime, self.target.runtime.device
+        at = {"source_offset": op.source_offset, "target_offset": op.target_offset}
+
+        def copied() -> None:
+            encoder = device.create_command_encoder()
+            encoder.copy_buffer_to_buffer(
+                origin, op.source_offset, place, op.target_offset, op.size_bytes
+            )
+            device.queue.submit([encoder.finish()])
+
+        with runtime.lend(source) as origin, runtime.lend(target) as place:
+            self._use_lent(op.source)
+            self._use_lent(op.target)
+            is_done = self._work(
+                copied,
+                lambda guest, first, second: guest.copy(
+                    first, second, **at, size_bytes=op.size_bytes
+                ),
+                origin,
+                place,
+            )
+        if not is_done:
+            self.target.perform(op)
+
+    def _work(self, own: Callable[[], object], of_guest: Callable[..., None], *lent: Any) -> bool:
+        """Do the work in a loan, in turn by the second runtime; False if the device refuses it."""
         try:
-            with runtime.lend(source) as origin, runtime.lend(target) as place:
-                self._use_lent(op.source)
-                self._use_lent(op.target)
-                encoder = runtime.device.create_command_encoder()
-                encoder.copy_buffer_to_buffer(
-                    origin, op.source_offset, place, op.target_offset, op.size_bytes
-                )
-                runtime.device.queue.submit([encoder.finish()])
+            if next(self._loans) % 2:
+                self._let_guest(of_guest, lent)
+            else:
+                own()
+        except DeviceFault:
+            # The second runtime has met it, and not the runtime that lends.
+            return False
         except GPUError as error:
             _check_fault(error)
-            self.target.perform(op)
+            return False
+        return True
+
+    def _let_guest(self, work: Callable[..., None], lent: Sequence[Any]) -> None:
+        """Let the second runtime adopt what is lent, work with it, and give it up."""
+        if self._guest is None:
+            self._guest = self.target.runtime_around(lambda driver: driver, PRESETS["pooled"])
+        guest, adopted = self._guest, []
+        with ExitStack() as given_up:
+            for native in lent:
+                adopted.append(guest.adopt(native))
+                given_up.callback(guest.free, adopted[-1])
+            work(guest, *adopted)
 
     def free(self, op: Free) -> None:
         """Free; a buffer of the client's own must stay alive and unchanged after that."""
@@ -208,6 +250,9 @@ class SharingClient(Client):
     def close(self) -> None:
         """Close; the client's own buffers must outlive the runtime."""
         device = self.target.runtime.device
+        if self._guest is not None:
+            with suppress(DeviceFault):
+                self._guest.close()
         try:
             self.target.close()
         finally:

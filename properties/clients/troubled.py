@@ -122,7 +122,8 @@ class Troubled:
     """A runtime with the parts and the policy of ``target``, on a driver in trouble.
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
-    soon as the reads are flushed.  ``late`` is the only read that is late; None if all are.
+    soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
+    ``late`` is the only read that is late; None if all are.
     ``needs_seconds``: see ``LateDriver``; ``policy_seconds`` is how long the policy then waits.
     """
 
@@ -135,6 +136,7 @@ class Troubled:
         errors: tuple[type[DeviceFault], ...] = (),
         reads: int = len(DATA) // PIECE_BYTES,
         loses: bool = False,
+        queued_bytes: int | None = None,
         late: int | None = None,
         needs_seconds: float = 0,
         policy_seconds: int | None = None,
@@ -145,7 +147,7 @@ class Troubled:
             memory_budget_bytes=None,
             debug_dispatch_limit=None,
             wait_seconds=POLICY_SECONDS if looks == inf else policy_seconds,
-            queued_write_bytes=QUEUED_BYTES if looks == inf else None,
+            queued_write_bytes=QUEUED_BYTES if looks == inf else queued_bytes,
         )
 
         def around(driver: Driver) -> Any:

@@ -1,8 +1,9 @@
-"""Every fault of a small program: each device call fails alone, and beside each lost batch.
+"""Every fault of a small program: each device call fails alone, and together with each submit.
 
 A random plan seldom hits the call at which a part of the runtime changes its state, such as the
-first submit of a replay, or the new buffer of a ring that grows.  Here each call of a sketch fails
-in turn, if it leaves an event.  So does each pair of a submit and another call.
+first submit of a replay, or the new buffer of a ring that grows.  Here one call after another of a
+small program (a sketch) fails, if the call leaves an event in the trace.  So does each pair of a
+submit and another call.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ dispatch affine a 19,21 1x1x1
 read a 0 64 -> r1
 sync
 """
-"""Scalars that need a larger ring, and then many that do not."""
+"""One dispatch needs a larger ring for its many scalars; those after it have few."""
 _RESETTING = """\
 alloc a 16
 alloc b 16
@@ -51,7 +52,7 @@ sync
 read c 0 16 -> r2
 sync
 """
-"""A graph that resets the state which earlier work has changed, and goes on from there."""
+"""A graph that overwrites buffer b, which earlier ops have changed, and then dispatches on it."""
 _PIECEMEAL = """\
 alloc a 16
 alloc b 16
@@ -67,7 +68,7 @@ copy a 0 c 0 16
 read c 0 16 -> r2
 sync
 """
-"""Ops of several commands, and a buffer that takes the place of another."""
+"""Unaligned ops, which take several commands each, and a buffer made after another was freed."""
 SKETCHES: Mapping[str, str] = {
     "growing": _GROWING,
     "resetting": _RESETTING,
@@ -76,7 +77,10 @@ SKETCHES: Mapping[str, str] = {
 
 
 def _policies() -> Iterator[Policy]:
-    """The presets, and variants that submit each command or have a ring that must grow."""
+    """The presets, and ``ring`` with a ring of uniforms that must grow.
+
+    Of the latter there are also variants that submit each command, or each pair of commands.
+    """
     yield from PRESETS.values()
     ring = replace(PRESETS["ring"], uniform_ring_bytes=40)
     yield ring
@@ -109,7 +113,10 @@ def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
 
 
 def fail_everywhere(case: Case, factory: TargetFactory) -> tuple[int, Failure | None]:
-    """The number of plans under which ``case`` passed until one failed, and the failure."""
+    """Judges ``case`` under one plan after another, until it fails.
+
+    Returns under how many plans it passed, and the failure; None if it passed under all.
+    """
     for number, plan in enumerate(_every_plan(case, factory)):
         failing = replace(case, device=replace(case.device, faults=plan))
         failure = judge(failing, factory, MEANING_ONLY).failure

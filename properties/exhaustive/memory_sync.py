@@ -1,9 +1,12 @@
-"""Two ops on the same bytes, in every kind, context and boundary, as a table of programs.
+"""A table of programs in which two ops meet on the same bytes.
+
+There is a row for every two kinds of op of which one writes, in every context and with every
+boundary between the two.
 
 The layout follows the WebGPU conformance suite's api/operation/memory_sync:
 ``single_buffer`` and ``multiple_buffers`` with ``rw``, ``wr`` and ``ww``, and
-dispatches in one compute pass.  Bytes are written by a host write, a copy and a
-dispatch; they are read by a read, a copy and a dispatch.  Nothing is run here.
+dispatches in one compute pass.  Bytes are written by a host write, a copy or a
+dispatch; they are read by a read, a copy or a dispatch.  Nothing is run here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,10 +47,10 @@ _SPANS: Mapping[Part, tuple[int, int]] = {"whole": (0, _SIZE_BYTES), "unaligned"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One cell of the table.
+    """One program of the table, and the changes of the policy under which it runs.
 
-    ``swapped`` is the program with the two ops in the other order.  Its result must differ;
-    otherwise the cell could not show a wrong order.
+    ``swapped`` is ``program`` with the two ops in the other order.  Its result must differ from
+    that of ``program``; otherwise the row could not show a wrong order.
     """
 
     name: str
@@ -103,10 +106,10 @@ def _row(name: str, boundary: str, buffers: tuple[str, ...], first: str, second:
 
 
 def _program(buffers: tuple[str, ...], first: str, between: str, second: str) -> Program:
-    """Buffers with data, both ops on each, and a read of everything.
+    """Returns a program: it fills buffers, does both ops on each of ``buffers``, and reads all.
 
-    The sync empties the batch.  The dispatch after it takes one place, so that the two ops reach
-    a limit of two commands and exhaust a pool of one slot.
+    The sync before the ops empties the batch.  The dispatch after it takes one place in the batch
+    and one slot of the pool.  So the ops reach a limit of two commands, and exhaust a pool of one.
     """
     names = ["s", "f", *buffers, *(f"d_{buffer}" for buffer in buffers)]
     lines = [f"alloc {name} {_SIZE_BYTES}\n" for name in names]

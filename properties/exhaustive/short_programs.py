@@ -1,4 +1,6 @@
-"""Every program of a few steps, compared with the oracle on every schedule and small policy.
+"""Every program of a few steps, compared with the reference under every schedule.
+
+The policies are the presets with pools and caches of one or two entries.
 
 A step is one op, or a free and the alloc that follows it.  Each write has data of its own and each
 dispatch scalars of its own, so that any change of order shows.  Programs that differ only by
@@ -175,7 +177,7 @@ def check_on(
     parts: Parts = _ALL,
     kernels: Kernels = BUILTIN,
 ) -> Failure | None:
-    """Run once over ``driver``.  Gives the first difference from the oracle, or None."""
+    """Run ``program`` once.  Gives the first difference from the reference; None if it has none."""
     factory = _OverDriver(driver, kernels, parts)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
@@ -190,10 +192,10 @@ def check_under_every_schedule(
     parts: Parts = _ALL,
     make_driver: MakeDriver = WgpuDriver,
 ) -> tuple[int, Failure | None]:
-    """The number of schedules tried, and the first failure with its schedule.
+    """Returns the number of schedules tried, and the first failure with its schedule.
 
-    From op ``until`` on only one schedule is tried, which defers most: the reads at the end of a
-    program would multiply the schedules of its steps.
+    From op ``until`` on, everything happens as late as it may, and no other choice is tried: the
+    reads at the end of a program would multiply the schedules of its steps.
 
     Raises:
         ProgramError: there are more than MOST_SCHEDULES.
@@ -218,7 +220,7 @@ def check_under_every_schedule(
 
 
 class _OverDriver(TargetFactory):
-    """Makes many runtimes over one driver, so none is traced."""
+    """Opens each runtime over the same driver, which it was given and does not trace."""
 
     capabilities = RuntimeTarget.capabilities
     is_ours = True
@@ -280,7 +282,10 @@ CAPACITIES = (1, 2)
 def small_policies(
     capacities: Sequence[int] = CAPACITIES, limits: Limits | None = None
 ) -> list[Policy]:
-    """Each preset with each capacity; a pool or cache of capacity 1 is full at its second use."""
+    """Returns each preset with each of ``capacities`` as the capacity of its pools and caches.
+
+    A pool or cache of capacity 1 is full when a second entry is needed.
+    """
     slot_bytes = (limits or Limits()).uniform_offset_alignment_bytes
     return [
         _with_capacity(preset, capacity, slot_bytes)

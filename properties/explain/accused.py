@@ -1,8 +1,8 @@
-"""The first command that no op asked for: the op whose place it took, and how the two differ.
+"""Describes the first command that no op asked for: whose place it took, and how they differ.
 
-A law reports such a command in the numbers of the trace.  Here the command is described by the
-names of the program.  Since the trace shows the command itself, this counts more than a hypothesis
-that would only show the same bytes.
+A law reports such a command by the numbers that buffers have in the trace.  Here it is described by
+the names that they have in the program.  The trace shows the command itself.  A hypothesis only
+shows that a mistake would give the same bytes, and so counts less than what is said here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,22 +39,27 @@ _SAYS_AS_MUCH = {
     "copy": ("copy",),
     "read": ("read",),
 }
-"""For each difference, the kinds of hypotheses whose sentence says as much."""
+"""For each way in which a command can differ, the kinds of hypotheses that say the same."""
 _STANDS_FOR = {
     ReadPiece: ExpectedRead,
     CopyPiece: ExpectedCopy,
     WritePiece: ExpectedWrite,
     type(None): ExpectedDispatch,
 }
-"""For each kind of command, the kind of op whose place it takes."""
+"""The kind of op whose place a command takes, by the class of the command's piece.
+
+A dispatch has no piece.
+"""
 _MOST_RUNS, _MOST_SHOWN = 2, 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accused:
-    """A command, the op whose place it took, all ops that were issued until then, and names.
+    """A command that no op asked for, and what is needed to describe it.
 
-    ``names``: the name in the program of each device buffer that has one, or had one.
+    ``expected``: the op whose place it took.  ``issued``: all ops that were issued until then.
+    ``names``: what to call each device buffer, by its number: its name in the program, if it has or
+    had one.  ``law``: the law that the command breaks.
     """
 
     command: Command
@@ -73,15 +78,15 @@ def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp |
 def tell_accused(
     accused: Accused | None, program: Program, best: Hypothesis | None, most_groups: int
 ) -> Told:
-    """The wrong command, unless the mistake that explains the bytes says as much.
+    """Tells of the wrong command, unless ``best``, the mistake that explains the bytes, says it.
 
-    ``most_groups``: the most workgroups in a dimension of the device.
+    ``most_groups``: the device's limit of workgroups in one dimension.
     """
     if accused is None:
         return NOTHING
     at = accused.expected.position
     if isinstance(accused.expected, ExpectedWrite):
-        # A mistake that explains the bytes of a write says more than its command.
+        # If a mistake explains the bytes, it says more than the command that wrote them.
         said = "" if best is not None else _of_write(accused, accused.expected, program)
         return Told(sentence=said, culprit=at, rule=accused.law) if said else NOTHING
     kind, said = _difference(accused, program)
@@ -94,7 +99,7 @@ def tell_accused(
 
 
 def _at_the_limit(accused: Accused, most_groups: int) -> Iterator[str]:
-    """That a wrong grid reaches the device's limit in a dimension."""
+    """Says so if the command's grid is wrong and is, in one dimension, the device's limit."""
     groups = accused.command.about.get("groups", ())
     expected = accused.expected
     is_own = isinstance(expected, ExpectedDispatch) and groups != expected.grid
@@ -120,7 +125,7 @@ def _data(data: bytes) -> str:
 
 
 def _reordered(accused: Accused, program: Program) -> Iterator[str]:
-    """An earlier replay of the same graph over the same buffers in another order."""
+    """Says so if an earlier replay of the graph bound the same buffers in another order."""
     at = accused.expected.position
     own = program[at]
     if not isinstance(own, Replay):
@@ -144,7 +149,10 @@ def _bound(op: Replay, program: Program) -> tuple[str, ...]:
 
 
 def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
-    """A sentence: which alloc made the buffer that was used, and which made the right one."""
+    """Says how far apart the allocs of the used buffer and of the right buffer are.
+
+    Only for a read or a copy.
+    """
     if isinstance(accused.expected, ExpectedDispatch | ExpectedWrite):
         return ()
     _, given, own = _ends(accused)
@@ -160,7 +168,7 @@ def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
 
 
 def _difference(accused: Accused, program: Program) -> tuple[str, str]:
-    """A word for how the command differs from its op, and a sentence."""
+    """How the command differs from its op: as a key of ``_SAYS_AS_MUCH``, and as a sentence."""
     expected = accused.expected
     if isinstance(expected, ExpectedDispatch):
         return _of_dispatch(accused, expected, program)
@@ -174,7 +182,7 @@ def _difference(accused: Accused, program: Program) -> tuple[str, str]:
 
 
 def _ends(accused: Accused) -> tuple[str, Bytes, Bytes]:
-    """Which end of a copy or read is wrong, its bytes, and the bytes that are right."""
+    """Which end of a copy or read is wrong ("from" or "to"), its bytes, and the right bytes."""
     expected, piece = accused.expected, accused.command.piece
     if isinstance(expected, ExpectedRead) and isinstance(piece, ReadPiece):
         op = expected.op
@@ -230,7 +238,7 @@ def _of_dispatch(accused: Accused, expected: ExpectedDispatch, program: Program)
 
 
 def _twin(accused: Accused, expected: ExpectedDispatch) -> ExpectedDispatch | None:
-    """The last op that asks for exactly this call."""
+    """The last issued dispatch, other than ``expected``, that asks for just what was submitted."""
     about = accused.command.about
     return next(
         (

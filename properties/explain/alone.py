@@ -1,6 +1,6 @@
-"""A kernel run alone and compared with its meaning: one dispatch, with nothing before it.
+"""Runs a kernel alone, in one dispatch, to see if its WGSL and its NumPy give the same bytes.
 
-A kernel of a user's may mean one thing in WGSL and another in NumPy.  Then every program with that
+A kernel of a user may mean one thing in WGSL and another in NumPy.  Then every program with that
 kernel fails, and no order of ops explains this.
 """
 
@@ -20,7 +20,10 @@ from properties.model.failure import FailureKind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unlike:
-    """A lane in which a kernel's WGSL and its NumPy differ, with both words as u32."""
+    """A lane in which a kernel's WGSL and its NumPy differ.
+
+    ``shown`` is the word that the WGSL gave, and ``meant`` that of NumPy, both as u32.
+    """
 
     kernel: str
     position: int
@@ -37,7 +40,10 @@ class Unlike:
 
 
 def held_alone(scene: Scene, case: Case, again: Judge) -> Unlike | None:
-    """The first dispatch of a kernel that is not built in and is wrong by itself."""
+    """Tries the first dispatch of each kernel that is not built in, alone.
+
+    Gives the first difference found.
+    """
     tried: set[str] = set()
     for at, step in enumerate(scene.steps):
         op = step.op

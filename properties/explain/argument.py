@@ -21,8 +21,10 @@ _FIRST_FACT = 2
 _BROKEN = "is broken first"
 _MOST_SAID = 110
 _LEFT_OUT = ("or", "inevitable", "free", "clock")
-"""Rows that the report of a session leaves out.  If there are over ten lines, they go in this
-order."""
+"""Rows that the report of a session leaves out.
+
+If an argument would have over ten lines, these rows are dropped first, in this order.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +37,7 @@ class Crossing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ByteStory:
-    """A wrong byte: its place, both values, and the op that should have written it last."""
+    """A wrong byte: its place, the value that it should have, and the value that came back."""
 
     buffer: str
     byte: int
@@ -65,8 +67,8 @@ class Argument:
     ``rule``: the law, or the sentence of the contract, that was broken.  ``clock``: on which of the
     three clocks the op went wrong.  ``first_broken``: the first law that the trace breaks.
     ``passes``: small changes with which the case passes.  ``fails``: changes with which the case
-    fails as before.  ``free``: the operands that may be anything.  ``inevitable``: the step from
-    which on the case could only fail.  ``others``: further mistakes that would look the same.
+    fails as before.  ``free``: whether data and scalars may be anything.  ``inevitable``: the step
+    from which on the case could only fail.  ``others``: further mistakes that would look the same.
     """
 
     failure: Failure
@@ -124,7 +126,7 @@ class Argument:
         """Six lines at most: what went wrong, facts, the rule, and what cures it."""
         rows = [row for row in self._rows if row[0] not in _LEFT_OUT and row[1]]
         for is_weak in self._weak:
-            # The last goes first; the first fact stays, whatever it says.
+            # Of several weak rows the last is dropped first; the first fact always stays.
             weak = [n for n, row in enumerate(rows) if n > _FIRST_FACT and is_weak(row)]
             while len(rows) > _MOST_BRIEF and weak:
                 del rows[weak.pop()]
@@ -132,7 +134,7 @@ class Argument:
 
     @property
     def _weak(self) -> tuple[Callable[[tuple[str, str]], bool], ...]:
-        """Which rows tell little beside others; those that tell least come first."""
+        """Tests for rows that tell little; the test for those that tell least comes first."""
         has_facts = len(self.facts) > 1
         name = self.rule.name if self.rule is not None else ""
         return (

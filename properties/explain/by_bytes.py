@@ -1,4 +1,4 @@
-"""The argument that the bytes give: which op went wrong, and where the wrong bytes came from."""
+"""Adds to an argument what wrong bytes tell: which op went wrong, and where they came from."""
 
 from dataclasses import replace
 
@@ -22,7 +22,10 @@ def by_bytes(
     found: tuple[Hypothesis, ...],
     traced: Traced,
 ) -> Argument:
-    """The argument with the mistake that explains it, and where the wrong bytes came from."""
+    """Adds the best mistake of ``found`` to the argument, and where the wrong bytes came from.
+
+    ``found``: the mistakes that explain what came back, the best first.
+    """
     got = shown.got.outcomes[failure.position].data
     bytes_ = stories(shown.scene, failure, got) if got is not None else ()
     if not found:
@@ -42,7 +45,7 @@ def by_bytes(
     why = f", {best.why}" if best.why else ""
     sentence = best.sentence
     if best.kind == "given":
-        # The mistake is true of every read; the sentence names the read that failed.
+        # Every read was given wrong bytes.  The sentence is to name the read that failed.
         sentence = f"op {failure.position} ({failure.op}){sentence.partition(')')[2]}"
     return replace(
         argument,
@@ -58,13 +61,16 @@ def by_bytes(
 
 
 def _lost(found: Hypothesis) -> tuple[int, ...]:
-    """The ops that had no effect: one, or a batch."""
+    """The ops that had no effect under the mistake: one, those of a lost batch, or none."""
     last = {"omitted": found.culprit, "lost": found.other}.get(found.kind, -1)
     return tuple(range(found.culprit, last + 1))
 
 
 def is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
-    """Whether an op was wrongly accepted, and no found mistake says more than that."""
+    """Whether the failing op was wrongly accepted, and the best mistake says no more than that.
+
+    It says more if a freed handle reached another buffer.
+    """
     at = failure.position
     accepted = verdict.execution.history.outcomes[at].error is None
     refused = verdict.expected.outcomes[at].error is not None
@@ -72,7 +78,7 @@ def is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...
 
 
 def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
-    """The argument if no single mistake explains the bytes."""
+    """Adds what the wrong bytes tell although no single mistake explains them."""
     if not bytes_:
         return argument
     facts = tuple(_told(bytes_))

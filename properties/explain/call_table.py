@@ -19,17 +19,18 @@ _Names = Mapping[int, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A call: its number, who made it, its verb, what it does, and the ops that it serves."""
+    """A call: its number, who made it, its verb, and what it does."""
 
     number: int
     maker: str
     verb: str
     what: str
     serves: str = ""
+    """The ops that the call submits, and the ops that are known to be done after it."""
     has_failed: bool = False
     """Whether the row only says that a call failed.
 
-    The call has another row, with the same number, unless it was refused outright.
+    Another row, with the same number, says what such a call does, unless it was refused outright.
     """
 
     def __str__(self) -> str:

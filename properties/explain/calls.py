@@ -1,7 +1,7 @@
 """The calls on the device with their numbers, and the op and the runtime that made each.
 
 The program's runtime made each call between the beginning of an op and its outcome, and during its
-close.  If a second runtime runs beside it, the second runtime made every other call.  Nothing here
+close.  All remaining calls were made by a second runtime, if one runs beside it.  Nothing here
 judges.
 """
 
@@ -28,7 +28,7 @@ class Call:
     is_own: bool = True
     """Whether the call was made while an op of the program, or the close, was under way."""
     failed: str = ""
-    """The error with which the call failed."""
+    """The error with which the call failed; empty if it did not fail."""
 
     @property
     def place(self) -> str:

@@ -1,7 +1,8 @@
-"""Tries larger limits where a law saw a limit of the policy exceeded, to see by how much.
+"""Runs a longer program under two limits, to see by how much a runtime exceeds its limit.
 
-A shrunk program has the smallest limit.  There a limit that is too large by one looks like a limit
-that is never kept.  So a longer program runs under larger limits.
+Shrinking makes a limit as small as it can.  Under so small a limit, a runtime that exceeds it by
+one looks like a runtime that never keeps it.  So a longer program runs under a small and a larger
+limit.
 """
 
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ _FIELDS = {
     " commands, where": "batch_commands",
     " bytes of host writes wait": "queued_write_bytes",
 }
-"""The field of the policy, by words of the law."""
+"""The field of the policy, by words in the report of the law."""
 _DISPATCHES = ["dispatch affine x 1,1 1x1x1"] * _TIMES
 _OPS = {
     "staging_buffers": ("reads", "".join(f"read x 0 4 -> x{n}\n" for n in range(_TIMES))),
@@ -48,7 +49,10 @@ LIFTED: Mapping[str, Any] = {
     "first_batch": None,
     "join_reads": False,
 }
-"""Settings with which no other limit submits a batch.  Each read has a staging buffer."""
+"""Settings under which no limit but the one that is tried makes the runtime submit a batch.
+
+Each read has a staging buffer of its own.
+"""
 
 
 def tell_upload(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
@@ -92,7 +96,7 @@ def _writing(lengths: tuple[int, ...]) -> Program:
 
 
 def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """What the law says of a longer program, under each of a few larger limits."""
+    """Tells what the broken law says of a longer program, under each of two limits."""
     if again is None or failure.kind is not FailureKind.LAW or failure.trait not in _LAWS:
         return NOTHING
     said, case = failure.notes[0], verdict.execution.case

@@ -1,8 +1,8 @@
-"""What the submits carried out, compared with what was asked for.
+"""Compares what the submits carried out with what the ops asked for.
 
 A law names a command or a buffer by its number in the trace.  Here the trace is searched for more
 about it: the submit that has the command once more, the life of the buffer, the reads whose bytes
-share a page.  Nothing here runs the program again.
+share a page, that is, one staging buffer.  Nothing here runs the program again.
 """
 
 import re
@@ -34,7 +34,7 @@ _BUFFER = re.compile(r"(\w+) buffer (\d+)")
 
 
 def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """What the trace shows about the page of a wrong read, or about the first broken law."""
+    """Tells what the trace shows of the page of a wrong read, or of the first broken law."""
     broken = traced.broken
     told = _of_page(verdict, failure, traced)
     if broken is None or told is not NOTHING:
@@ -75,7 +75,10 @@ def _undelivered(verdict: Verdict) -> Told:
 
 
 def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """The command that no submit carried out, though later commands were submitted."""
+    """Tells which command no submit carried out, though later commands were submitted.
+
+    Or that the submit that broke the law has its commands in another order.
+    """
     first, program = traced.overtaken, verdict.execution.case.program
     places = traced.submits.get(traced.broken_at, ())
     if failure.kind is FailureKind.LAW and list(places) != sorted(places):
@@ -113,7 +116,7 @@ def _has_unknown(verdict: Verdict, at: int, traced: Traced) -> bool:
 
 
 def _submitting(verdict: Verdict, first: ExpectedOp, traced: Traced) -> Iterator[str]:
-    """The submit of earlier commands that an op made itself, before it was recorded anywhere."""
+    """Says so if the op itself submitted earlier commands before it was recorded in any batch."""
     for call in calls(verdict.execution.trace):
         event = call.event
         if first.command < 0 and event.kind == "encode" and call.position == first.position:
@@ -129,7 +132,7 @@ def _submitting(verdict: Verdict, first: ExpectedOp, traced: Traced) -> Iterator
 
 
 def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
-    """The last earlier step that asks for the same call."""
+    """Says so if an earlier step asks for the same call as that command of op ``at``."""
     before: list[Step] = []
     for step in scene.steps:
         if place_of(step) != (at, command):
@@ -145,14 +148,14 @@ def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
 
 
 def _is_alike(one: Op, other: Op) -> bool:
-    """Whether two ops are the same call; a read's name in the program is no part of it."""
+    """Whether two ops are the same call; the name of a read's result is not compared."""
     if isinstance(one, Read) and isinstance(other, Read):
         return one == replace(other, result=one.result)
     return one == other
 
 
 def _twice(verdict: Verdict, traced: Traced) -> Told:
-    """A command that one batch ends with, and a later batch has again."""
+    """Tells of a command with which one batch ends, and which the next batch has again."""
     last: tuple[Call, Call, int] | None = None
     encoded: Call | None = None
     commands: list[Call] = []
@@ -170,7 +173,7 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
 
 
 def _same_call(verdict: Verdict, said: str) -> Told:
-    """A command that no op asked for, and an equal one before it."""
+    """Tells of two equal commands, if ``said``, the words of a law, is about one like them."""
     same = [
         call
         for call in calls(verdict.execution.trace)
@@ -188,7 +191,11 @@ def _same_call(verdict: Verdict, said: str) -> Told:
 
 
 def _is_same(one: Call, other: Call) -> bool:
-    """Whether two calls are one command; in a uniform ring each batch has other bytes bound."""
+    """Whether two calls are the same command.
+
+    Of dispatches only the group and the grid are compared, since with a uniform ring each batch
+    binds other bytes.
+    """
     if one.event.kind != "dispatch" or other.event.kind != "dispatch":
         return one.event == other.event
     return all(one.event[name] == other.event[name] for name in ("group", "groups"))
@@ -213,7 +220,7 @@ def _said_twice(
 
 
 def _life(verdict: Verdict, said: str) -> Told:
-    """When the buffer that a broken law names was made and destroyed."""
+    """Tells when the buffer that ``said``, the words of a law, names was made and destroyed."""
     about = _BUFFER.search(said)
     if about is None:
         return NOTHING
@@ -233,7 +240,7 @@ _LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
 
 
 def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """The reads that share a page with a wrong read."""
+    """Tells what went wrong with the page of a wrong read, or with the reads that share it."""
     at, program = failure.position, verdict.execution.case.program
     fetched = traced.fetched.get(at)
     if fetched is None or failure.kind not in _OF_READS:
@@ -279,8 +286,8 @@ _OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, Failu
 def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple[int, int]]) -> int:
     """The byte at which the page of a wrong read holds what the read was given.
 
-    -1 if that is the read's own place, or if there is none.  Of several places, the last one before
-    the read's own, or else the first.
+    -1 if that is the read's own place, or if it is the place of no other read.  Of several places,
+    the last one before the read's own, or else the first.
     """
     submit, copy = traced.fetched[at]
     op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data
@@ -297,7 +304,7 @@ def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple
 
 
 def _untaken(verdict: Verdict, at: int, traced: Traced) -> Told:
-    """A read that was delivered before its own page was taken, and what was taken before."""
+    """Tells that a read was delivered before its own page was taken, and which page was."""
     submit, copy = traced.fetched[at]
     op, target = verdict.execution.case.program[at], copy["target"]
     assert isinstance(op, Read)
@@ -321,7 +328,7 @@ def _untaken(verdict: Verdict, at: int, traced: Traced) -> Told:
 
 
 def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
-    """A page that was mapped for fewer bytes than were copied there."""
+    """Tells that a page was mapped for fewer bytes than were copied to it."""
     submit, copy = traced.fetched[at]
     target, (start, end) = copy["target"], _range(copy)
     for call in calls(verdict.execution.trace):
@@ -339,7 +346,7 @@ def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
 
 
 def _mapped_before(verdict: Verdict, at: int, traced: Traced) -> Told:
-    """A staging buffer that gave the same bytes as at its last map, and not what was copied."""
+    """Tells that a staging buffer held the same bytes as when it was mapped the time before."""
     submit, copy = traced.fetched[at]
     outcome = verdict.execution.history.outcomes[at]
     before: Call | None = None

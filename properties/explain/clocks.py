@@ -27,11 +27,11 @@ from properties.oracles.laws.matching import blame, command_of, content_of, meet
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
-"""The position of an op, and the number of a command of it; -1 if the op is one command."""
+"""The position of an op, and the number of a command of the replay; -1 for any other op."""
 Submits = dict[int, tuple[Place, ...]]
 """What each submit carried out, in order, by the number of the submit's call."""
 Fetched = dict[int, tuple[int, About]]
-"""The submit that copied the bytes of each read to its staging buffer, and that copy."""
+"""By the position of a read, the submit that copied its bytes to staging memory, and the copy."""
 MARKS = ("op", "outcome", "delivered", "close", "closed")
 
 
@@ -67,7 +67,7 @@ class Traced:
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
     overtaken: ExpectedOp | None = None
-    """The op that still waited when the first law was broken by a submit."""
+    """The first op that still waited at the end of the submit that first broke a law."""
     fed: tuple[Fed, ...] = ()
     """The dispatches whose slots hold other payloads than those of their calls."""
     has_left: bool = False
@@ -79,7 +79,7 @@ class Traced:
         return next((each for each in self.reached if each.position == position), None)
 
     def was_submitted(self, position: int, command: int) -> bool:
-        """Whether a submit, or for a host write the queue, carried out that command of an op."""
+        """Whether a submit carried out that command of an op; a host write counts once made."""
         if command >= 0:
             return any((position, command) in places for places in self.submits.values())
         reached = self.of(position)
@@ -104,7 +104,10 @@ class Traced:
 
 
 class Clocks:
-    """Watches when ops are submitted and done; the laws' own watchers find the commands."""
+    """Watches when ops are submitted and done.
+
+    The laws' own watchers find out which command belongs to which op.
+    """
 
     def __init__(self, state: TraceState) -> None:
         self._state = state
@@ -228,7 +231,7 @@ class Clocks:
 
 
 def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
-    """What a trace shows."""
+    """Reads from a trace when each op reached its clocks, and which law is broken first."""
     checker = Checker(context, (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)
     assert clocks is not None

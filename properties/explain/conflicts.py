@@ -1,4 +1,4 @@
-"""Which commands a host write overtakes, each tried alone in a program made for it.
+"""Tries which commands a host write overtakes, each in a program of its own.
 
 A write acts at once.  So the runtime must know which bytes the waiting commands will use.  A
 runtime that forgets one sort of use lets writes overtake commands with that use, and no others.
@@ -49,7 +49,7 @@ _WAITING = {
     ),
     "a replay": ("capture g dispatch affine x 3,1 1x1x1\nreplay g * -", 0),
 }
-"""Commands that use buffer x, and the byte of x that is then written."""
+"""For each use of a buffer, commands that use x so, and the byte of x that is written next."""
 
 
 _MOST_SAID, _MOST_RIGHT = 3, 3
@@ -63,7 +63,7 @@ _WAITS = "dispatch affine x 3,1 1x1x1"
 def tell_conflicts(
     verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
 ) -> Told:
-    """If the write at ``at`` overtook a command: which commands a write overtakes.
+    """Tells which commands writes overtake, if the write at ``at`` seems to have overtaken one.
 
     ``kind``: the kind of the mistake that explains the bytes.
     """
@@ -87,7 +87,7 @@ def tell_conflicts(
         between = _read_between(verdict, again)
         return Told(facts=(_of_sizes(verdict, again), *between, *_unstaged(verdict, at, op)))
     right = [what for what, is_wrong in tried.items() if not is_wrong]
-    # Uses that have a word in common with a wrong use tell most.
+    # Of the right uses, those of the same sort as a wrong one tell most, so they come first.
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
     right.sort(key=lambda what: not near & {*what.split()})
     fact = (
@@ -98,14 +98,20 @@ def tell_conflicts(
 
 
 def _first(what: list[str], word: str, left: int = 0) -> str:
-    """The first of some commands, and how many there are beside them."""
+    """The first of the commands ``what``, and how many are left out.
+
+    ``left``: how many the caller left out already.
+    """
     left = max(left, len(what) - _MOST_SAID)
     more = f" {word} {left} others" if left > 0 else ""
     return ", ".join(what[:_MOST_SAID]) + more
 
 
 def _of_sizes(verdict: Verdict, again: Judge) -> str:
-    """Of which sizes writes overtake a dispatch, if writes of a word overtake whatever waits."""
+    """Says how long the writes are that overtake a dispatch.
+
+    Only asked if a write of one word overtakes each of ``_WAITING``.
+    """
     wrong = [size for size in _SIZES if _overtakes(verdict, _WAITS, 0, size, again)]
     right = [size for size in _SIZES if size not in wrong]
     if not right:
@@ -120,7 +126,7 @@ def _of_sizes(verdict: Verdict, again: Judge) -> str:
 
 
 def _of_words(verdict: Verdict, again: Judge) -> Told:
-    """Which words of a long write a command must touch for the write to overtake it."""
+    """Tells which word of a long write a copy must touch for the write to overtake the copy."""
     wrong = [
         word
         for word, byte in _WORDS.items()
@@ -139,7 +145,10 @@ def _of_words(verdict: Verdict, again: Judge) -> Told:
 
 
 def _read_between(verdict: Verdict, again: Judge) -> tuple[str, ...]:
-    """What a read between two writes of a word gives, and what stands there after a sync."""
+    """What a read between two writes of a word gives, and what a read after a sync gives.
+
+    Empty if both are right.
+    """
     text = "alloc x 4\nwrite x 0 {}\nread x 0 4 -> r\nwrite x 0 {}\nsync\nread x 0 4 -> s\n"
     outcomes = instead_of(
         verdict, text.format(*_WRITTEN.values()), again
@@ -159,7 +168,7 @@ def _either(sizes: list[int]) -> str:
 
 
 def _unstaged(verdict: Verdict, at: int, op: Write) -> tuple[str, ...]:
-    """A write that was short enough to be staged, and went to the queue at once."""
+    """Says so if a write was short enough to go into the batch, and went to the queue at once."""
     policy = verdict.execution.case.policy
     if verdict.execution.case.follows_no_policy or len(op.data) > policy.staged_write_bytes:
         return ()

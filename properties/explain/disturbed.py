@@ -1,7 +1,8 @@
-"""The fate of a fault that the layer planned: no trace tells which call met it.
+"""Finds out by trial what became of a fault that the layer planned.
 
-The layer stands between a target and its device, and lets a call fail by its number.  So what
-became of the fault is found by trial: with more reads, with a flush, and without the fault.
+The layer stands between a target and its device, and makes the call with the planned number fail.
+No trace tells which call that was.  So the program runs with more reads, with a flush, and without
+the fault.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 def tell_disturbed(
     verdict: Verdict, failure: Failure, disturbance: Disturbance, again: Judge | None
 ) -> Told:
-    """The fate of a fault that the layer planned; no trace tells which call met it."""
+    """Tells if the planned fault was swallowed, took earlier ops along, or went to a wrong op."""
     case = verdict.execution.case
     if failure.kind is FailureKind.CRASH:
         return Told(facts=(_reads_told(verdict),))
@@ -68,7 +69,7 @@ def tell_disturbed(
 
 
 def _with_three(verdict: Verdict, at: int, again: Judge) -> str:
-    """What each of three reads gets that equal the failing one, under the same plan."""
+    """What three reads equal to the failing one get, under the same plan."""
     case = verdict.execution.case
     ops = [op for op in case.program if not isinstance(op, Read)]
     read = case.program[at]
@@ -81,10 +82,10 @@ def _with_three(verdict: Verdict, at: int, again: Judge) -> str:
 
 
 def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
-    """Whether a later op that met a fault lost what was recorded before it.
+    """Whether op ``other``, which met the fault, lost with it what the earlier op ``at`` needs.
 
-    If so, a flush between the two ops makes the case pass.  A flush moves no map and makes no
-    buffer, so the fault comes at the same call.
+    If so, a flush right before ``other`` makes the case pass.  A flush neither asks for a map nor
+    makes a buffer, so the fault meets the same call as before.
     """
     if not at < other < len(case.program):
         return False
@@ -93,7 +94,7 @@ def _took_along(case: Case, at: int, other: int, again: Judge) -> bool:
 
 
 def _raised(verdict: Verdict) -> Iterator[tuple[int, str]]:
-    """Each op that raised an error, or whose value did, and the error, but no expected refusals."""
+    """Each op that raised an error, or whose value did, with the error; not expected refusals."""
     history = verdict.execution.history
     outcomes = [*history.outcomes, history.closing or Outcome()]
     refused = [each.error for each in verdict.expected.outcomes]
@@ -117,7 +118,7 @@ def _given(verdict: Verdict, at: int) -> str:
 
 
 def _reads_told(verdict: Verdict) -> str:
-    """What each read got, in their order."""
+    """Says what each of the first six reads got, in their order."""
     reads = [n for n, op in enumerate(verdict.execution.case.program) if isinstance(op, Read)]
     told = [f"op {n} got {_given(verdict, n)}" for n in reads[:6]]
     return f"the reads in order (each maps once): {', '.join(told)}"

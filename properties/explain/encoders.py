@@ -1,7 +1,7 @@
-"""Batches by their commands: a batch encoded twice, and a batch like an earlier batch.
+"""Compares batches by their commands: was a batch encoded twice, or is it like an earlier one?
 
-A command buffer may be submitted once.  A runtime that keeps a command buffer for an equal batch
-submits it again.
+WebGPU refuses a command buffer that is submitted a second time.  A runtime that keeps the command
+buffer of a batch for a later, equal batch submits it a second time.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _COUNTS = range(1, 10)
 _DISPATCH = "dispatch affine x 3,1 1x1x1\n"
 _ENDING = ("flush", "sync")
 _SUBMITTED = "command buffer"
-"""What the device speaks of if a command buffer is submitted again."""
+"""Words in which a device refuses a command buffer that was submitted before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +33,7 @@ class _Batch:
 
 
 def tell_encoders(verdict: Verdict, again: Judge | None) -> Told:
-    """Two command encoders were given the same commands, and the first was never submitted."""
+    """Tells of two encoders with the same commands, of which the first was never submitted."""
     for one, other in pairwise(_batches(verdict)):
         if one.commands and one.commands == other.commands and one.submit is None:
             sentence = (
@@ -64,9 +64,10 @@ def _by_count(verdict: Verdict, again: Judge) -> Iterator[str]:
 
 
 def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
-    """The submit of a batch failed, unplanned, and an earlier batch has the same commands.
+    """Tells which earlier batch has the commands of the batch whose submit was refused.
 
-    ``refusal`` is what the device said.  If that is about something else, nothing is concluded.
+    ``refusal`` is what the device said.  If that is not about a command buffer, or if faults were
+    planned, nothing is concluded.
     """
     if _SUBMITTED not in refusal:
         return NOTHING
@@ -88,7 +89,7 @@ def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
 
 
 def tell_nothing(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """Which of a flush and a sync submit a batch of nothing, each tried alone."""
+    """Tells whether a flush and whether a sync submits an empty batch if nothing waits."""
     if failure.kind is not FailureKind.LAW or failure.trait != laws.C2.name or again is None:
         return NOTHING
     empty = [verb for verb in _ENDING if _submits_nothing(verdict, verb, again)]

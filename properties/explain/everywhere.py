@@ -8,11 +8,14 @@ from properties.explain.scene import Scene, Step, Steps
 from properties.oracles.laws import catalogue as laws
 
 _NOT_OVERTAKEN = (Flush, Sync, Free, Alloc, Write)
-"""Ops that submit the waiting commands, or act at once."""
+"""Ops that no op overtakes, since they submit the waiting commands or act at once."""
 
 
 def all_reads(scene: Scene) -> Iterator[Hypothesis]:
-    """Each read gives zeros or another read's bytes, or comes before its batch."""
+    """One read or every read gives zeros, or every read gives another read's bytes.
+
+    Or every read, or every write, overtakes the commands that wait for a submit.
+    """
     reads = [step for step in scene.steps if isinstance(step.op, Read)]
     for step in reads:
         yield _given(scene, [step], [""], "zeros", "was given zeros")

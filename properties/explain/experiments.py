@@ -1,4 +1,4 @@
-"""Runs a failing case again with one thing changed: what makes it pass, and what may be anything.
+"""Runs a failing case again with one thing changed, to see what matters and what does not.
 
 Everything here runs the target, through a function that the caller passes.
 """
@@ -29,7 +29,7 @@ _OF_THE_END = (FailureKind.CRASH, FailureKind.FAULTS)
 _GATHERED = "batch_commands"
 _MOST_BYTES = 1 << 16
 _WAYS = ((True, True), (True, False), (False, True), (False, False))
-"""Whether buffers are filled, and read at the end, in the runs with other data."""
+"""For each run with other data, whether buffers are filled first, and whether all are read last."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +59,7 @@ def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
 
 
 def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
-    """The case with other data, filled buffers and more reads."""
+    """Runs the case with other data, with and without filled buffers and more reads."""
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:
         return Others()
@@ -114,7 +114,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
     program = case.program
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
-        # A flush would only change when the judge asks for the statistics.
+        # A flush would change nothing but the moment at which the judge asks for the statistics.
         inserted = [(Sync(), 1)]
     end = len(program) + (kind in _OF_THE_END)
     for op, first in inserted:
@@ -158,7 +158,7 @@ def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
         yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if not case.follows_no_policy:
         eager = PRESETS["eager"]
-        # It says least if a case passes without batches.
+        # That a case passes without batches says least, so this is tried last.
         for field in sorted(fields(case.policy), key=lambda field: field.name == _GATHERED):
             simple = getattr(eager, field.name)
             if field.name != "name" and getattr(case.policy, field.name) != simple:
@@ -202,7 +202,7 @@ def fails(verdict: Verdict, text: str, again: Judge) -> bool:
 def looked_at(
     verdict: Verdict, failure: Failure, again: Judge
 ) -> tuple[Read, bytes, bytes, bytes] | None:
-    """The failing read once more, with other data, filled buffers and a read of each at the end.
+    """Runs the failing read with other data, filled buffers and a read of each buffer at the end.
 
     Gives the read, what it should give, what it gave, and what its whole buffer should hold; None
     if the case passes with these changes.
@@ -228,10 +228,9 @@ def looked_at(
 
 
 def played_on(case: Case, again: Judge) -> tuple[str, str]:
-    """The program continued under policy ``cached``: the added ops, and the first broken law.
+    """Runs the program under policy ``cached``, with ops added that use, free and make a buffer.
 
-    The added ops use a buffer, free it and make a new one.  Both results are empty if no law is
-    broken.
+    Gives the added ops and the first broken law, in words.  Both are empty if no law is broken.
     """
     names = [op.buffer for op in case.program if isinstance(op, Alloc)]
     one, other = [name for name in "yzxwvu" if name not in names][:2]

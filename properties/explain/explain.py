@@ -154,7 +154,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
 def _searched(
     verdict: Verdict, failure: Failure, shown: Shown, traced: Traced, tried: Tried
 ) -> tuple[Hypothesis, ...]:
-    """The mistakes that explain the bytes, the likeliest first."""
+    """The mistakes that explain the bytes, the likeliest first; none if the trace refutes it."""
     if not _is_searched(failure, verdict):
         return ()
     answer = search(shown, failure.position, tried.others.shown, tried.others.whole)
@@ -217,7 +217,10 @@ def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argume
     program = rewrite.case.program
     new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
     inserted = [f"op {n} ({write_op(program[n])}) is not in the original program" for n in new]
-    parts = f"their results first differ at op {failure.position} ({failure.op}) of the original"
+    parts = (
+        f"the results of the two programs first differ at op {failure.position} ({failure.op}) of "
+        "the original"
+    )
     return replace(
         argument,
         sentence=f"with {words}: {argument.sentence}",

@@ -1,4 +1,4 @@
-"""All wrong bytes of a buffer, found by a read of all of it in the place of the failing read.
+"""Finds all wrong bytes of a buffer: the failing read is run as a read of the whole buffer.
 
 A program that was made small reads only a few bytes.  So an op that lost a part of what it wrote
 looks as if it had no effect.
@@ -28,9 +28,10 @@ _MOST_RUNS = 3
 def tell_extent(
     verdict: Verdict, failure: Failure, lost: Sequence[int], again: Judge | None
 ) -> Told:
-    """The wrong bytes of the whole buffer, and the part that a write or copy in ``lost`` lost.
+    """Tells which bytes of the whole buffer are wrong.
 
-    ``lost``: the ops that seem to have had no effect.
+    ``lost``: the ops that seem to have had no effect.  If that is one write or copy, and a part of
+    its bytes arrived, the part that it lost is told as well.
     """
     program, at = verdict.execution.case.program, failure.position
     op = program[at] if 0 <= at < len(program) else None
@@ -68,7 +69,10 @@ def _wrong_in(verdict: Verdict, program: Program, at: int, again: Judge) -> tupl
 def _lost_part(
     verdict: Verdict, buffer: str, lost: Sequence[int], wrong: list[int], meant: bytes
 ) -> Told | None:
-    """A write or copy that lost a part of its bytes, and not all of them."""
+    """Tells which of its bytes the only op in ``lost`` lost.
+
+    None if it lost them all, or if it is not a write or a copy to ``buffer``.
+    """
     op = verdict.execution.case.program[lost[0]] if len(lost) == 1 else None
     if isinstance(op, Write) and op.buffer == buffer:
         start, size = op.offset, len(op.data)

@@ -1,8 +1,9 @@
-"""The fate of each planned fault: the call that failed, the op that raised it, and what was lost.
+"""Follows planned faults: which call failed, which op raised the error, what was lost.
 
-A fault is raised once, by the op or the read to which it belongs.  What its batch would have
-written is lost.  So a runtime can go wrong in five ways: it swallows the fault, gives it to the
-wrong read, raises it again later, refuses bytes that were not lost, or uses lost bytes.
+A fault is raised once, by the op or the read to which it belongs.  What the batch of the failed
+call would have written is lost.  So a runtime can go wrong in five ways: it swallows the fault,
+gives it to the wrong read, raises it again later, refuses bytes that were not lost, or uses lost
+bytes.
 """
 
 from dataclasses import replace
@@ -53,7 +54,7 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
 
 
 def _met(call: Call, verdict: Verdict) -> str:
-    """A call that failed, and which op raised the error."""
+    """Says which call failed, during which op, and which op raised the error."""
     outcomes = verdict.execution.history.outcomes
     late = [n for n, each in enumerate(outcomes) if each.late_error == call.failed]
     is_raised = call.position < len(outcomes) and call.position >= 0
@@ -79,7 +80,7 @@ def _met(call: Call, verdict: Verdict) -> str:
 
 
 def _of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
-    """What the client calls itself around the op in which a submit failed."""
+    """Says which calls of its own the client makes around the op in which a call failed."""
     case, at = verdict.execution.case, failed.position
     ops = [*case.program, Sync()]
     own = own_calls(case.client, ops[at]) if 0 <= at < len(ops) else ""
@@ -100,7 +101,7 @@ def _of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:
-    """A fault that was raised more often than the plan has it."""
+    """Tells of a failed call whose error was raised again when a later op asked for such a call."""
     planned = verdict.execution.case.device.planned_faults
     for at, later in enumerate(failed):
         same = [each for each in failed[:at] if _alike(each, later)]
@@ -144,7 +145,10 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
 
 
 def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A sync by the client that swallowed a failed submit, so that the op around it was refused."""
+    """Tells that a sync, made by the client within the op, swallowed a failed submit.
+
+    So the op was refused in the place of the sync.
+    """
     at, outcomes = failure.position, verdict.execution.history.outcomes
     if not 0 <= at < len(outcomes) or outcomes[at].error != _DATA_LOST:
         return None
@@ -171,7 +175,7 @@ def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told |
 def _held_against(
     verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced
 ) -> Told | None:
-    """An op that was refused for lost bytes, though no failed batch wrote its buffers."""
+    """Tells that the op was refused for lost bytes, though no failed batch was to write these."""
     program, at = verdict.execution.case.program, failure.position
     if not 0 <= at < len(program) or not traced.is_known:
         return None
@@ -216,7 +220,7 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
 
 
 def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
-    """A replay that failed at one of its commands, and left what earlier commands had done."""
+    """Tells that a replay failed at a command, and that its earlier commands kept their effect."""
     got = verdict.execution.history.outcomes[failure.position].data
     scene = shown_by(verdict).scene
     for call in failed:
@@ -249,7 +253,7 @@ def _left(verdict: Verdict, failure: Failure, call: Call, count: int) -> Told:
 def _healed(
     verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced, again: Judge | None
 ) -> Told | None:
-    """An op that used what a failed batch would have written, and was accepted."""
+    """Tells of an op that was accepted though it used what a failed batch would have written."""
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     sizes = sizes_of(program)
     lost: dict[str, int] = {}
@@ -279,7 +283,7 @@ def _healed(
 def _in_part(
     verdict: Verdict, name: str, at: int, start: int, again: Judge | None
 ) -> tuple[str, ...]:
-    """A write of a part of a lost buffer.  Without this write, the case passes."""
+    """Says which write of a part of the lost buffer ``name`` the case needs in order to fail."""
     case = verdict.execution.case
     for n in range(start - 1, at):
         op = case.program[n]
@@ -296,7 +300,7 @@ def _in_part(
 
 
 def _undid(verdict: Verdict, at: int) -> str:
-    """An op that was to overwrite a lost buffer, but failed: the buffer stays lost."""
+    """Says that op ``at`` was to overwrite the lost buffer but failed, so that it stays lost."""
     error = verdict.execution.history.outcomes[at].error
     return (
         f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write the lost buffer "
@@ -305,7 +309,10 @@ def _undid(verdict: Verdict, at: int) -> str:
 
 
 def tell_zeros(verdict: Verdict, failure: Failure) -> Told:
-    """A read that gave zeros and no error, though a later call failed; for unexplained bytes."""
+    """Tells that a read gave zeros and no error, though a later call failed.
+
+    Asked only if no mistake explains the bytes.
+    """
     at, history = failure.position, verdict.execution.history
     failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
     if failure.kind is not FailureKind.VALUE or not failed or failed[0].position <= at:
@@ -346,7 +353,7 @@ def _used(
 
 
 def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> str:
-    """The first command of a replay that is refused with DataLost if it is called plainly."""
+    """Names the first command of a replay that is refused, with DataLost, outside the graph."""
     case = verdict.execution.case
     commands: list[Op] = list(replayed(captures_of(case.program)[op.graph], op))
     plain = instead(case.program, at, *commands)

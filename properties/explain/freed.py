@@ -1,6 +1,6 @@
-"""Which ops accept a freed buffer, and which waiting commands a free does not wait for.
+"""Tries which ops accept a freed buffer, and after which waiting commands a free goes wrong.
 
-Each is tried alone.
+Of an accepted freed buffer, it also tries whether an alloc or a free in between ends that.
 """
 
 from dataclasses import replace
@@ -32,8 +32,8 @@ _USES = {
     "a second free": "free x",
 }
 _BETWEEN = {
-    "another buffer is freed after it": "free z\n",
-    "a buffer is made after it": "alloc w 4\n",
+    "another buffer is freed afterwards": "free z\n",
+    "a buffer is made afterwards": "alloc w 4\n",
 }
 
 
@@ -42,7 +42,7 @@ _DESTROYED = "destroyed"
 
 
 def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """Which ops accept a freed buffer, and whether they do so after another alloc or free."""
+    """Tells which ops accept a freed buffer, and whether they still do after an alloc or free."""
     program, at = verdict.execution.case.program, failure.position
     if again is None or failure.kind not in _ERRORS or not 0 <= at < len(program):
         return NOTHING
@@ -52,7 +52,7 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     freed = {op.buffer for op in program.ops if isinstance(op, Free)}
     is_fit = fits.indirect and fits.replays and fits.parts
     is_used = is_accepted and is_freed and freed & {*buffers_of(program[at])}
-    # A client may use a freed buffer itself, and then the device says so.
+    # A client's own calls may use a freed buffer; the device then refuses it as destroyed.
     is_by_client = case.client in BY_THE_TEXT and _DESTROYED in failure.sides[-1][1]
     if not (is_fit and freed and (is_used or is_by_client)):
         return NOTHING

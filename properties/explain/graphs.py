@@ -12,7 +12,10 @@ from properties.oracles.laws.catalogue import Law
 
 
 def replays(scene: Scene) -> Iterator[Hypothesis]:
-    """Replays with scalars or buffers of the capture or another replay, or in another order."""
+    """Each replay with the scalars or the buffers of its capture or of another replay.
+
+    Also each replay with a part of its own scalars or bindings, and with its commands in reverse.
+    """
     for position in dict.fromkeys(step.position for step in scene.steps if step.command >= 0):
         op = scene.program[position]
         assert isinstance(op, Replay)
@@ -47,20 +50,17 @@ def _other_replays(
         )
     if op.scalars and len(op.scalars) > 1:
         entries = (*op.scalars[1:], op.scalars[-1])
-        yield (
-            -1,
-            replace(op, scalars=entries),
-            rules.ENTRIES,
-            "took the next entry for each dispatch"
-            if len(op.scalars) > 2
-            else "took its second entry for its first dispatch",
-        )
+        said = "ran each dispatch with the scalars given for the next one"
+        if len(op.scalars) == 2:
+            # Of two dispatches, the other one may be the next one or the one before.
+            said = "ran its first dispatch with the scalars given for its second"
+        yield -1, replace(op, scalars=entries), rules.ENTRIES, said
         first = (op.scalars[0],) * len(op.scalars)
         yield (
             -1,
             replace(op, scalars=first),
             rules.ENTRIES,
-            "took its first entry for every dispatch",
+            "ran every dispatch with the scalars given for its first",
         )
     for at in range(position):
         other = scene.program[at]

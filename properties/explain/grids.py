@@ -38,24 +38,27 @@ def _other_grids(
             found = _grid_in(scene.states[at].get(other.op.counts, b""), other.op.offset)
             if found is not None:
                 yield found, f"ran over the grid that {named(other)} reads"
-    yield (groups - 1, 1, 1) if groups else (1, 1, 1), "ran one group too few" if groups else "ran"
+    yield (
+        (groups - 1, 1, 1) if groups else (1, 1, 1),
+        "ran one group too few" if groups else "ran all the same",
+    )
     yield (groups + 1, 1, 1), "ran one group too many"
     yield (min(x, most), min(y, most), min(z, most)), "ran over a grid that was cut to the limit"
     yield (max(x, 1), max(y, 1), max(z, 1)), "ran as if a zero in its grid were a one"
     yield (x, 1, 1), "ran over the first dimension of its grid alone"
     yield (x, y, 1), "ran over two dimensions of its grid"
     box = math.prod(min(side, most) for side in (groups, -(-groups // most)))
-    yield (box, 1, 1), "ran over the whole box into which its grid was spread"
+    yield (box, 1, 1), "ran over all groups of the larger grid into which its own was spread"
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:
-    """The grid in its buffer at another time or place, or the grid of another dispatch."""
+    """The dispatch over a grid from another time or place in its buffer, or of another dispatch."""
     grids_seen: dict[tuple[int, int, int], tuple[str, int]] = {}
     counts = scene.states[at].get(op.counts, b"")
     own = _grid_in(counts, op.offset)
     for offset, said in (
         (0, "from the start of its buffer"),
-        (4 * op.offset, "at its offset, taken for words"),
+        (4 * op.offset, "at four times its offset, as if that were in words"),
     ):
         grid = _grid_in(counts, offset)
         if offset != op.offset and grid is not None and grid != own:

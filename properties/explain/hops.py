@@ -98,7 +98,7 @@ def _on_host(op: Read, at: int, held: str, taken: int, meant: bytes, got: bytes)
 def _lost_where(
     verdict: Verdict, failure: Failure, op: Read, again: Judge | None
 ) -> tuple[str, ...]:
-    """Which bytes of a read are lost if its buffer is first filled, so that nothing is zero."""
+    """Says which bytes of a read are lost if its buffer is filled first, so that none is zero."""
     program = verdict.execution.case.program
     made = [n for n, each in enumerate(program) if getattr(each, "buffer", "") == op.buffer]
     first = program[made[0]] if made else None
@@ -116,14 +116,18 @@ def _lost_where(
     for n, moved in _moved_on(filled, op, first.size_bytes):
         further = _wrong_of(verdict, failure, moved, again)
         if further:
-            fact += f"; with op {n - 1} moved on by {_FURTHER}, bytes {further[0]} to {further[1]}"
+            fact += f"; with op {n - 1} moved on by {_FURTHER} bytes, bytes {further[0]} to "
+            fact += f"{further[1]} are wrong"
         if further and further[3]:
             return (f"{further[3]} are zero, and all before it are right", fact)
     return (fact,)
 
 
 def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Program]]:
-    """The program with the last write to a read's buffer moved on, if there is room."""
+    """Moves the last write to a read's buffer by ``_FURTHER`` bytes, if the buffer has room.
+
+    Gives the write's position and the program.
+    """
     writes = [
         (n, op)
         for n, op in enumerate(program)
@@ -139,7 +143,7 @@ def _wrong_of(
 ) -> tuple[int, int, str, str] | None:
     """The first and last wrong byte of the failing read, what came back, and where zeros begin.
 
-    In ``program`` that read is one op later.
+    In ``program`` that read is one op later than in the case.
     """
     tried = again(replace(verdict.execution.case, program=program, transformations=()))
     at = failure.position + 1
@@ -155,7 +159,7 @@ def _wrong_of(
 
 
 def _held(verdict: Verdict, at: int, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:
-    """The call that took the bytes of a read, those bytes in the staging buffer, and its name."""
+    """The call that took a read's bytes, these bytes, and the name of their staging buffer."""
     submitted, copy = traced.fetched[at]
     start = copy["target_offset"] + op.offset - copy["source_offset"]
     if op.offset < copy["source_offset"] or op.size_bytes > copy["size_bytes"]:
@@ -239,9 +243,9 @@ def _in_words(places: tuple[Place, ...] | list[Place]) -> str:
 
 
 def tell_leak(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """Names the buffer that is never destroyed, and its last use.
+    """Names a uniform buffer that is never destroyed, and its last use, if the cache evicted one.
 
-    A law told of the buffer, or the close left it behind.
+    Asked if law B5 or F6 is broken.
     """
     broken = traced.broken if failure.kind is FailureKind.CRASH else failure
     if broken is None or broken.trait not in _CAPACITY:
@@ -278,7 +282,7 @@ def tell_leak(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
 
 
 def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
-    """The host writes with no submit between them, and whether the next sync submits."""
+    """Lists the host writes that wait for one submit, and says if no later sync submits either."""
     if failure.kind is not FailureKind.LAW or failure.trait != laws.C4.name:
         return NOTHING
     written = most_waiting(verdict)
@@ -298,7 +302,7 @@ def tell_waiting(verdict: Verdict, failure: Failure) -> Told:
 
 
 def most_waiting(verdict: Verdict) -> list[Call]:
-    """The most host writes that were made with no submit between them."""
+    """The longest series of host writes without a submit between them."""
     waiting: list[Call] = []
     written: list[Call] = []
     for call in calls(verdict.execution.trace):
@@ -311,7 +315,7 @@ def most_waiting(verdict: Verdict) -> list[Call]:
 
 
 def tell_again(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """What goes wrong later when the device gives a new buffer an old number."""
+    """Tells what goes wrong later if the device gives a new buffer an old number."""
     if failure.kind is not FailureKind.LAW or failure.trait != laws.E1.name or again is None:
         return NOTHING
     ops, broken = played_on(verdict.execution.case, again)

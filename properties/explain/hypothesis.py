@@ -15,7 +15,7 @@ from properties.oracles.laws.catalogue import Law
 
 Key = tuple[str, int, int, str]
 ALIGNMENTS = (4, 8, 16, 32, 64, 256)
-"""What runtimes round offsets and sizes to."""
+"""The numbers of bytes to whose multiples runtimes round offsets and sizes."""
 _SHOWN = 60
 
 

@@ -1,4 +1,4 @@
-"""Where an indirect dispatch takes its grid from, and which forms of a grid go wrong, by trial.
+"""Tries from which place an indirect dispatch takes its grid, and which forms of a grid go wrong.
 
 A grid of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has
 an effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
@@ -38,7 +38,7 @@ _MOST_BYTES = 256
 
 
 def tell_grid(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:
-    """The place from which the op at ``at`` reads its grid, if that place is not its own."""
+    """Tells from which byte the dispatch at ``at`` reads its grid, if not from its offset."""
     program = verdict.execution.case.program
     op = program[at] if at >= 0 else None
     if failure.kind is not FailureKind.VALUE or again is None:

@@ -37,10 +37,11 @@ _CLIENTS = "properties/clients/"
 _JUDGES = re.compile(r"properties[/\\\\](clients|targets)[/\\\\]")
 _JUDGED = BrokenPromise.__name__
 _REFUSALS = "docs/CONTRACT.md, Refusals"
+_ELSEWHERE = "docs/LAWS.md, laws that no single trace can show"
 
 
 def argue_kind(verdict: Verdict, failure: Failure, broken: Failure | None) -> Argument:
-    """What the kind of failure says by itself; ``broken`` is the first law that is broken."""
+    """Makes the argument that the failure gives by itself; ``broken`` is the first broken law."""
     make = _KINDS.get(failure.kind, _plain)
     argument = make(verdict, failure)
     fault = _fault_in(verdict.execution.trace)
@@ -124,12 +125,12 @@ def _shown(failure: Failure) -> str:
 
 
 def _got(failure: Failure) -> str:
-    """What the target showed, without the guess at the end of a message."""
+    """What the target showed, without the "(probably ...)" at the end of a message."""
     return said_shortly(_shown(failure))
 
 
 def refusal_of(failure: Failure) -> str:
-    """What the device or the runtime said, from its "because" on."""
+    """What the device or the runtime said after its last "because", or all of it without one."""
     got = _got(failure)
     return got.rpartition(" because ")[2] or got
 
@@ -150,7 +151,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(program: Program, expected: History, at: int) -> tuple[str, ...]:
-    """An earlier op, nearly the same, that was rightly accepted; and what came in between."""
+    """Finds an earlier op like op ``at`` that was rightly accepted, and a free between the two."""
     op = program[at]
     names = set(buffers_of(op))
     facts: list[str] = []
@@ -245,7 +246,7 @@ def _words(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _known_as(verdict: Verdict, failure: Failure, number: int) -> Iterator[str]:
-    """What has a given number: a kernel's workgroup, a limit, or the size of a buffer."""
+    """What ``number`` is in this case: the size of a workgroup, a limit, or a buffer's size."""
     execution = verdict.execution
     for op in execution.case.program.ops[failure.position : failure.position + 1]:
         kernel = execution.kernels.get(getattr(op, "kernel", ""))
@@ -264,7 +265,7 @@ def _sides(failure: Failure) -> str:
 
 
 def _statistics(verdict: Verdict, failure: Failure) -> Argument:
-    rule = Law(name="F3", sentence="bytes in use add up", source="docs/LAWS.md, checked elsewhere")
+    rule = Law(name="F3", sentence="bytes in use add up", source=_ELSEWHERE)
     program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
     last = f", after op {len(program) - 1} ({write_op(program[-1])})" if len(program) else ""
     refused = outcomes[-1].error if len(program) else None
@@ -275,7 +276,7 @@ def _statistics(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _created(verdict: Verdict, reason: str) -> tuple[str, ...]:
-    """What the calls show of a wrong count: the buffers of a role that were made, or submits."""
+    """What the trace shows about a wrong count: submits of its reason, or buffers of its role."""
     words = reason.split()
     if "flushes" in words:
         made = [
@@ -304,7 +305,7 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
         source=_REFUSALS,
     )
     first = _ended_first(verdict, failure)
-    # What a client says besides of like calls is too long for a headline.
+    # After "; " a BrokenPromise tells of similar calls: that is too long for a headline.
     got, *more = got.split("; ") if got.startswith(_JUDGED) else [got]
     sentence = f"{_place(failure)} ended with {got}"
     sentence = f"{first}; so {sentence}" if first else sentence
@@ -313,7 +314,10 @@ def _crash(verdict: Verdict, failure: Failure) -> Argument:
 
 
 def _ended_first(verdict: Verdict, failure: Failure) -> str:
-    """The sync that failed first, if the error of a read only follows from that failure."""
+    """How the next op that crashed ended, if the failing op is a read whose value never came.
+
+    The read's error may only be a consequence of that crash.  Empty for other failing ops.
+    """
     history, program, at = (
         verdict.execution.history,
         verdict.execution.case.program,
@@ -332,9 +336,9 @@ def _ended_first(verdict: Verdict, failure: Failure) -> str:
 
 def _raised_in(details: str) -> tuple[str, ...]:
     """Where an exception was raised first, and the call of a client that led there."""
-    # An exception that was raised while another one was handled comes after that one.
+    # Python prints chained exceptions in order: the first part is the one raised first.
     raised = _LATER.split(details)
-    # A client that judges an error says so while it handles that error.
+    # A client that finds an error wrong raises BrokenPromise, the last part, while handling it.
     told = len(raised) > 1 and _JUDGED in raised[-1]
     first = raised[-2 if told else 0].splitlines()
     frames = [
@@ -348,7 +352,7 @@ def _raised_in(details: str) -> tuple[str, ...]:
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
     of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
-    # Where the judge itself raised its complaint tells nothing.
+    # A place in the judge's own code says nothing about the target, so it is left out.
     facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
     called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
     if called and not of_client[-1]:

@@ -1,7 +1,8 @@
-"""Which host writes lose or change bytes, by their length and by the byte at which they begin.
+"""Tries host writes of several lengths and starts: which of them lose or change bytes?
 
-Words are four bytes.  A write that does not begin and end at a word has edges, which a runtime
-writes in another way.  So a mistake in one sort of edge shows at a few lengths and places only.
+A word is four bytes.  The edges of a write are the bytes in the words that it does not write whole;
+a runtime writes them in another way.  So a mistake in one sort of edge shows at a few lengths and
+places only.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ _MOST_TOLD = 6
 
 
 def _edges(write: tuple[int, int]) -> list[int]:
-    """The bytes of a write in the words that it does not write whole, for each such word."""
+    """For each word that a write covers in part only, how many of its bytes the write covers."""
     start, size = write
     if start + size <= WORD_BYTES:
         return [size] * (size < WORD_BYTES)
@@ -50,7 +51,7 @@ _SORTS: Mapping[str, Callable[[tuple[int, int]], object]] = {
     "within one word": lambda write: sum(write) <= WORD_BYTES and _edges(write),
     "that end past the word in which they begin": lambda write: sum(write) > WORD_BYTES,
 }
-"""Sorts of writes, each a start and a length."""
+"""Sorts of writes, with a test for each; a write is given as its start and its length."""
 _MADE = "alloc x{size} 16\nwrite x{size} 0 {fill}\nwrite x{size} {start} {data}\n"
 _FILL = "ee" * 16
 
@@ -58,7 +59,7 @@ _FILL = "ee" * 16
 def tell_lengths(
     verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
 ) -> Told:
-    """If the write at ``at``, with an edge, went wrong: which short writes do so, at each byte.
+    """Tells which short writes go wrong, if the write at ``at`` has an edge and went wrong.
 
     ``kind``: the kind of the mistake that explains the bytes.
     """

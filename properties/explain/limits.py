@@ -26,9 +26,9 @@ _KINDS = (
 
 
 def tell_limits(verdict: Verdict, failure: Failure, refusal: str, again: Judge | None) -> Told:
-    """The limits that the driver gave wrongly; ``refusal`` is what the device said.
+    """Tells which limits the driver gave wrongly; ``refusal`` is what the device said.
 
-    A limit of workgroups is tried with a grid between the two values.
+    If that is the limit of workgroups, a grid between the two values is tried.
     """
     execution = verdict.execution
     if failure.kind not in _KINDS or execution.told_limits is None:
@@ -50,7 +50,7 @@ def tell_limits(verdict: Verdict, failure: Failure, refusal: str, again: Judge |
 
 
 def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...]:
-    """What comes of one group more than the device allows, if the driver allows it."""
+    """Tries one workgroup more than the device allows, if the driver's limit allows it."""
     case, at = verdict.execution.case, failure.position
     op = case.program[at] if 0 <= at < len(case.program) else None
     told, held = verdict.execution.told_limits, verdict.execution.limits
@@ -68,7 +68,7 @@ def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...
 
 
 def _named(refusal: str, limits: Limits) -> tuple[str, ...]:
-    """The limits of the device whose values a refusal names, if it is about a multiple."""
+    """Names the device's alignments whose values stand in a refusal, if it says "multiple"."""
     if "multiple" not in refusal:
         return ()
     numbers = [int(each) for each in re.findall(r"\b\d+\b", refusal)]

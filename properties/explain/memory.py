@@ -73,7 +73,7 @@ def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
 
 
 def buffers(scene: Scene) -> Iterator[Hypothesis]:
-    """Buffers that share a live buffer's memory, or take a freed buffer's memory uncleared."""
+    """A new buffer in another's memory, or cleared too late; an op that reaches a freed buffer."""
     steps = scene.steps
     for at, step in enumerate(steps):
         op = step.op
@@ -89,7 +89,7 @@ def buffers(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
-    """The buffer of an alloc cleared only after a later step has written it."""
+    """The buffer of the alloc ``op`` is cleared too late: after a later step has used it."""
     steps = scene.steps
     for later in range(at + 1, len(steps)):
         if not scene.meets(steps[at], steps[later]) or isinstance(steps[later].op, Read | Free):
@@ -112,7 +112,7 @@ def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
 
 
 def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
-    """The buffer of one alloc in the memory that an earlier alloc made."""
+    """The alloc ``at`` gets the memory that the earlier alloc ``made`` had made."""
     steps = scene.steps
     new, old = steps[at].op, steps[made].op
     assert isinstance(new, Alloc)
@@ -148,7 +148,10 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
 
 
 def _before_its_batch(scene: Scene, at: int, made: int, freed: int) -> Iterator[Hypothesis]:
-    """A new buffer whose memory was cleared before commands on the old buffer were submitted."""
+    """Memory is cleared for a new buffer before the commands on the freed one are submitted.
+
+    So these commands write into the new buffer.
+    """
     steps = scene.steps
     new, old = steps[at].op, steps[made].op
     assert isinstance(new, Alloc)
@@ -177,7 +180,7 @@ def _freed_at(steps: Steps, buffer: str) -> int | None:
 
 
 def _revived(scene: Scene, position: int, op: Op) -> Iterator[Hypothesis]:
-    """An op on a freed buffer that reaches the old memory, or another buffer."""
+    """The op ``op`` is accepted on a freed buffer: it reaches the old memory, or another buffer."""
     at = next((n for n, step in enumerate(scene.steps) if step.position == position), None)
     if at is None:
         return

@@ -1,4 +1,4 @@
-"""Programs next to a failing one, made to ask which command or place matters.
+"""Makes programs that differ from a failing one in one thing, to ask what matters.
 
 Each has one command more, one command replaced by another, a write at another place, a shorter
 write, or a graph that only reads.  Some mistakes look the same on the failing program.  The
@@ -117,9 +117,10 @@ def _only_reading(
 
 
 def of_places(program: Program, run: Callable[[Program], Verdict]) -> Iterator[str]:
-    """At which places in its buffer a write passes, if a dispatch uses a part or a grid there.
+    """Tries a write at other places of its buffer, if dispatches use a part or a grid in it.
 
-    Also at which places the write is held back, because the runtime takes those bytes for used.
+    Says at which places the program passes, and at which the write is held back, because the
+    runtime takes those bytes for used.
     """
     sizes = sizes_of(program)
     for at, op in enumerate(program):
@@ -143,14 +144,14 @@ def of_places(program: Program, run: Callable[[Program], Verdict]) -> Iterator[s
 
 
 def _is_held_back(verdict: Verdict, at: int) -> bool:
-    """Whether a write first submits what waits, or is staged; False without a trace."""
+    """Whether a write first submits what waits, or goes into the batch; False without a trace."""
     made = [call for call in calls(verdict.execution.trace) if call.position == at]
     kinds = [call.event.kind for call in made if call.event.about.get("role", STORAGE) == STORAGE]
     return verdict.execution.is_lawful and ("submit" in kinds or "write_buffer" not in kinds)
 
 
 def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
-    """For each buffer the ranges that dispatches bind as parts, or as a grid not at the start."""
+    """For each buffer, the ranges that dispatches bind as parts, or use as a grid past byte 0."""
     found: dict[str, list[tuple[int, int]]] = {}
     for op in program:
         for each in op.buffers if isinstance(op, AnyDispatch) else ():
@@ -164,7 +165,7 @@ def _parted(program: Program) -> dict[str, list[tuple[int, int]]]:
 
 
 def of_equal_sizes(program: Program, passes: Passes) -> Iterator[tuple[int, int, str]]:
-    """Two writes of equal sizes: the program passes if one is shorter, and fails if both are.
+    """Finds two writes of one size: the program passes if either is shortened, but not if both are.
 
     Gives the positions of both, and what was tried.
     """

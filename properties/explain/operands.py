@@ -1,7 +1,7 @@
 """Hypotheses about operands: a dispatch used another op's scalars, kernel, buffers or parts.
 
-These are the mistakes of caches, pools and rounding.  A dispatch may have the scalars of another
-dispatch or an old bind group, and an offset or a size may have been rounded.
+These are the mistakes of caches, pools and rounding.  A dispatch may have an old bind group, or the
+scalars of another dispatch, or a part whose offset or size was rounded.
 """
 
 import math
@@ -32,7 +32,7 @@ _MOST_BINDINGS = 4
 
 
 def scalars(scene: Scene) -> Iterator[Hypothesis]:
-    """Dispatches with the scalars of another call, or without scalars."""
+    """Dispatches with another call's scalars, with zeros for scalars, or with scalars reversed."""
     dispatches = [step for step in _with_captured(scene) if isinstance(step.op, AnyDispatch)]
     for at, step in enumerate(scene.steps):
         op = step.op
@@ -76,7 +76,7 @@ def scalars(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _with_captured(scene: Scene) -> list[Step]:
-    """The steps, and before them the commands of each capture, as steps of the capture."""
+    """The steps, with the commands of each capture before them, as if they were steps too."""
     captured = [
         Step(step.position, command, number, step.number)
         for step in scene.steps
@@ -87,7 +87,7 @@ def _with_captured(scene: Scene) -> list[Step]:
 
 
 def _fit(given: Scalars, op: AnyDispatch, scene: Scene) -> Scalars | None:
-    """As many of ``given`` as ``op`` has scalars; None if these do not suit the kernel."""
+    """As many of ``given`` as ``op`` has scalars; None if they are too few or of other types."""
     kernel = scene.kernels[op.kernel]
     fitting = given[: len(op.scalars)]
     if len(fitting) != len(op.scalars):
@@ -124,7 +124,7 @@ def _fit_kernel(op: AnyDispatch, name: str, scene: Scene) -> AnyDispatch | None:
     kernel = scene.kernels[name]
     if len(kernel.buffers) != len(op.buffers):
         return None
-    # In the payload of a guarded kernel, the number of groups comes after the scalars.
+    # The other kernel takes its scalars from this payload, which may end with the count of groups.
     groups = math.prod(op.grid) if isinstance(op, Dispatch) else 0
     given = (*op.scalars, groups, *(0 for _ in kernel.scalars))[: len(kernel.scalars)]
     floats = [scalar.is_float for scalar in kernel.scalars]

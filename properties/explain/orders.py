@@ -25,7 +25,7 @@ from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import Law
 
 _STILL = (Flush, Sync, Capture, Replay)
-"""Ops that move no bytes."""
+"""Ops that move no bytes; a replay is a step of its own only if it is refused."""
 _ENDS_BATCH = (Flush, Sync, *HOST_WRITES, Free)
 """Ops before which a batch is likely to be submitted."""
 _MOST_STEPS = 60
@@ -33,7 +33,7 @@ _MOST_STEPS = 60
 
 
 def orders(scene: Scene) -> Iterator[Hypothesis]:
-    """Every step later than it should be, or earlier."""
+    """For each two steps whose order matters: the second came too early, or the first too late."""
     steps = scene.steps
     reach = len(steps) if len(steps) <= _MOST_STEPS else _MOST_STEPS // 4
     for first in range(len(steps)):
@@ -84,7 +84,10 @@ def _what_follows(scene: Scene, one: Step, other: Step) -> str:
 
 
 def _reads_from(scene: Scene, reader: Step, writer: Step) -> bool:
-    """Whether ``reader`` reads bytes that ``writer`` writes; a kernel may read what it writes."""
+    """Whether ``reader`` reads bytes that ``writer`` writes.
+
+    A dispatch may also read every byte that it writes.
+    """
     reads = isinstance(reader.op, AnyDispatch)
     return any(
         b.writes and a.overlaps(b)
@@ -108,7 +111,7 @@ def _rule_of(scene: Scene, one: Step, other: Step) -> Law:
 
 
 def omissions(scene: Scene) -> Iterator[Hypothesis]:
-    """Steps that had no effect, alone and as a lost batch."""
+    """Single steps that had no effect, and runs of steps that were lost as one batch."""
     steps = scene.steps
     for at, step in enumerate(steps):
         if isinstance(step.op, Alloc | Read | Capture | Flush | Sync):
@@ -129,9 +132,10 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
-    """The parts, as ranges, of each longest run of steps that one batch could hold.
+    """Ranges of steps that may have been lost together.
 
-    A part reaches from the start of its run or to the end.
+    For each longest run of steps that one batch could hold: the run, and each part of it that
+    begins where the run begins or ends where the run ends.
     """
     start = None
     for at, step in enumerate((*steps, None)):

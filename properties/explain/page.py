@@ -169,7 +169,7 @@ def _program(argument: Argument) -> str:
 
 
 def _own(client: str, op: Op) -> str:
-    """What the client of a case calls itself around an op."""
+    """Which calls of its own the client of a case makes around an op, in words."""
     own = own_calls(client, op)
     return f'<br><span class="soft">client {escape(client)}: {escape(own)}</span>' if own else ""
 

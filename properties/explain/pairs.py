@@ -1,7 +1,7 @@
-"""Pairs of dispatches that differ in one thing, each tried alone: by what is a call found again?
+"""Tries pairs of dispatches that differ in one thing, to learn what the key of a cache leaves out.
 
-Bind groups, plans, shapes and payloads are kept, and found again by a key.  If a key leaves
-something out, then of two dispatches that differ only in this, the second goes wrong.
+A runtime keeps bind groups, plans, shapes and payloads, and finds each again by a key.  If a key
+leaves something out, then of two dispatches that differ only in this, the second goes wrong.
 """
 
 from collections.abc import Mapping
@@ -65,16 +65,16 @@ _PAIRS = {
     "the grid in y": (_AFFINE, "dispatch affine o 3,1 1x2x1"),
     "the grid in z": (_AFFINE, "dispatch affine o 3,1 1x1x2"),
 }
-"""Two dispatches, by what differs."""
+"""For each thing in which two dispatches may differ, two such dispatches."""
 _SCALARS = ("the first scalar", "the last scalar")
 _FINER = (
     "the order of the scalars",
     "both scalars, with the same sum",
     "both scalars, with the same xor",
 )
-"""They differ in both scalars, and so tell nothing more if one scalar is enough."""
+"""These differ in both scalars: they tell nothing more if a difference in one does harm already."""
 _WAITS = "dispatch affine o 3,1 1x1x1\n"
-"""A dispatch for which a host write waits, so that the write is staged."""
+"""A dispatch that a write to ``o`` must not overtake, so that the write is staged."""
 _FOUR = f"{_WAITS}write o 0 0b0b0b0b"
 _EIGHT = f"{_WAITS}write o 0 0b0b0b0b0b0b0b0b"
 _STAGED = {
@@ -84,7 +84,7 @@ _STAGED = {
     "more": (_FOUR, f"{_WAITS}write o 0 0c0c0c0c0c0c0c0c"),
     "none": (_FOUR, "dispatch affine o 5,1 1x1x1"),
 }
-"""Two batches, by how many bytes the second stages beside the first."""
+"""Two batches, by how many bytes the second stages, compared with the first."""
 _LAWS = (laws.B1.name, laws.E2.name, laws.E3.name, laws.E5.name)
 _OF_STAGED = (laws.A8.name, laws.A9.name)
 _OPERANDS = ("scalars", "buffers", "kernel", "call")
@@ -102,7 +102,7 @@ def tell_pairs(
     argument: Argument,
     again: Judge | None,
 ) -> Told:
-    """In what two dispatches must differ for the second to go wrong.
+    """Says with which differences between two dispatches the second goes wrong.
 
     ``kind``: the kind of the mistake that explains the bytes.  ``argument``: what is known so far.
     """
@@ -130,7 +130,7 @@ def tell_pairs(
 
 
 def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
-    """How many bytes the second of two batches must stage to go wrong, after the first."""
+    """Says how many bytes, compared with the first, a second batch stages if it goes wrong."""
     case, broken = verdict.execution.case, traced.broken
     if again is None or failure.kind not in _KINDS or len(case.device.faults):
         return NOTHING
@@ -150,7 +150,10 @@ def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
 def _second_goes_wrong(
     verdict: Verdict, pairs: Mapping[str, tuple[str, str]], again: Judge
 ) -> tuple[list[str], list[str]]:
-    """In what two things must differ for the second to go wrong, and in what they may differ."""
+    """The differences with which the second of a pair goes wrong after the first, and the others.
+
+    Among the others are those whose second goes wrong without the first as well.
+    """
     tried = {
         what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in pairs.items()
     }
@@ -160,7 +163,7 @@ def _second_goes_wrong(
         for what, kind in tried.items()
         if kind is not None and _failed(verdict, pairs[what][1], again) is None
     }
-    # Every pair may break a law; a wrong value or a wrong error tells more.
+    # If some pairs give a wrong value or a wrong error, those that only break a law do not count.
     wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
     near = {sort for what in wrong for sort in _OF_ONE_SORT if sort in what}
     right = [what for what in tried if what not in wrong]

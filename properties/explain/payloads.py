@@ -37,7 +37,7 @@ _OF_BYTES = (laws.A8.name, laws.A9.name)
 
 
 def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced) -> Told:
-    """A payload that was written over, never written, or written wrongly.
+    """Tells of a payload that was written over, never written, or written wrongly.
 
     ``guess``: the law that is broken, as far as the bytes show.  If that law is about the place of
     bytes, what the calls show counts more.
@@ -64,7 +64,10 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
 
 
 def _written_over(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
-    """The first payload over which another op wrote before any submit; and the next submit."""
+    """The call that wrote a payload, a call of another op that wrote over it, and the next submit.
+
+    No submit came between the first two calls.
+    """
     waiting: list[Call] = []
     pair: tuple[Call, Call] | None = None
     for call in calls(verdict.execution.trace):
@@ -131,19 +134,20 @@ def _named(call: Call) -> str:
 def _is_unasked(dispatch: Call, broken: Failure) -> bool:
     """Whether no op asked for a dispatch, so that it has no payload of its own.
 
-    A dispatch of a bytewise kernel with an old payload also looks unasked, so it does not count.
+    If a dispatch of a kernel for odd bytes has an old payload, it also looks as if nobody had asked
+    for it.  So such a dispatch does not count.
     """
     is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
     return not is_ours and UNASKED in " ".join(broken.notes)
 
 
 def _unwritten(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
-    """A dispatch whose uniforms were last written for an earlier batch.
+    """Finds a dispatch whose uniforms were last written for an earlier batch.
 
     Gives also the call that wrote them, and the call that made the dispatch's bind group.
     """
     if verdict.execution.case.policy.uniforms is Uniforms.CACHED:
-        # A cache has one buffer for all equal payloads.
+        # A cache has one buffer for all equal payloads, so it may be written for an earlier batch.
         return None
     written: dict[int, Call] = {}
     used: set[int] = set()
@@ -185,7 +189,7 @@ def _kept_payloads(dispatch: Call, before: Call, group: Call | None) -> Told:
 
 
 def _misfed(verdict: Verdict, traced: Traced) -> Told:
-    """A payload that was written once, and not with the scalars of its call."""
+    """Tells of a payload that was written only once, and with other scalars than its call has."""
     broken = traced.broken
     if not traced.fed or broken is None or broken.trait not in _BY_SLOT:
         return NOTHING
@@ -216,7 +220,7 @@ def _misfed(verdict: Verdict, traced: Traced) -> Told:
 
 
 def _writes_of(verdict: Verdict, fed: Fed) -> Iterator[Call]:
-    """The calls that wrote bytes of a slot."""
+    """The calls that wrote any byte of the slot of ``fed``."""
     number, start, size = fed.slot
     for call in calls(verdict.execution.trace):
         if call.event.kind == "write_buffer" and call.event["buffer"] == number:
@@ -287,7 +291,7 @@ def _payload(op: Op, scene: Scene) -> bytes:
 
 
 def _written(verdict: Verdict, fed: Fed) -> Iterator[tuple[Call, int]]:
-    """The calls that wrote the payload of a dispatch since its op, each with the first byte."""
+    """The calls that wrote the dispatch's own payload after its op began, each with the offset."""
     for call in calls(verdict.execution.trace):
         event = call.event
         is_late = call.position >= fed.position or call.position < 0
@@ -302,7 +306,7 @@ def _hex(data: bytes) -> str:
 
 
 def _shared(verdict: Verdict, traced: Traced) -> Told:
-    """Two staged writes of one batch that are copied from the same bytes of an upload buffer."""
+    """Tells of two staged writes of a batch that take the same bytes of an upload buffer."""
     if traced.broken is None or traced.broken.trait not in _OF_BYTES:
         return NOTHING
     uploads: set[int] = set()
@@ -328,7 +332,7 @@ def _shared(verdict: Verdict, traced: Traced) -> Told:
 
 
 def _staged_before(verdict: Verdict, traced: Traced) -> Told:
-    """A copy of staged bytes that no call wrote since an earlier submit."""
+    """Tells of a copy of staged bytes that were written last for an earlier batch."""
     written: dict[int, Call] = {}
     used: set[int] = set()
     taken: list[Call] = []

@@ -22,9 +22,9 @@ _WIDTH, _TOP, _ROW = 360, 44, 22
 _END = 24
 _MOST_TEXT = 160
 _LAST = Sync()
-"""The op after the last one of the program."""
+"""The op that is meant by a position past the end of the program."""
 _QUEUED = ("dispatch", "replay")
-"""Ops that reach the queue, besides the ops that name bytes."""
+"""Verbs of ops that reach the queue, besides those of ops that name ranges of bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +136,10 @@ _Key = tuple[int, int, int]
 
 
 def _keys(each: Reached) -> tuple[_Key, _Key, _Key]:
-    """The times of an op on the three clocks; an op recorded before a call sorts before it."""
+    """The times of an op on the three clocks, such that they sort from the top of the picture.
+
+    An op that was recorded before a call comes before what that call submits.
+    """
     return (
         (each.recorded, 0, each.position),
         (each.submitted, 1, 0),
@@ -179,7 +182,7 @@ def _line(each: Reached, places: Mapping[_Key, int], picture: Picture) -> str:
 
 
 def _when(lane: str, number: int, picture: Picture) -> str:
-    """The call at which an op reached a clock; for the first clock, the call after that."""
+    """Says at which call an op reached a clock, or, of the first clock, before which call."""
     if picture.calls is None:
         return ""
     if lane == picture.lanes[0]:

@@ -1,7 +1,7 @@
 """Hypotheses about ranges: a write or copy that moved other bytes, or too many or too few.
 
-These are the mistakes of rounding, padding and moving in pieces.  Words are four bytes, and slots
-are larger.
+These are the mistakes of rounding, padding and moving in pieces.  Runtimes round to words, of four
+bytes, and to slots, which are larger.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,11 @@ _SPOILT = 0xEE
 
 
 def writes(scene: Scene) -> Iterator[Hypothesis]:
-    """Host writes to another range, and then host writes of other bytes."""
+    """Host writes that misread their bytes or reach another range.
+
+    Then those that put back old bytes beside theirs, have another write's bytes, or go to another
+    buffer.
+    """
     for at, op, size in _writes(scene):
         for data, how in misread(scene.client, op):
             if data != op.data:
@@ -134,7 +138,7 @@ def _as_floats(data: bytes) -> Iterator[tuple[bytes, str]]:
 
 
 def _cut(cut: int, align: int) -> str:
-    """Where a write ends too early, in words: a power of two of KiB, or else a rounded size."""
+    """Says where a write was cut: after a power of two of KiB, or at a multiple of ``align``."""
     if cut % _KIBIBYTE == 0 and cut & (cut - 1) == 0:
         return f"its first {cut // _KIBIBYTE} KiB ({cut} bytes)"
     return f"the last multiple of {align} bytes"
@@ -173,7 +177,7 @@ def zeroed(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def copies(scene: Scene) -> Iterator[Hypothesis]:
-    """Copies from or to other bytes."""
+    """Copies from or to other bytes, and copies in pieces that overlap their own source."""
     for at, step in enumerate(scene.steps):
         op = step.op
         if not isinstance(op, Copy) or not {op.source, op.target} <= scene.states[at].keys():

@@ -1,6 +1,7 @@
-"""Reads that go wrong by their number or length: tried with equal reads, and with other lengths.
+"""Tries whether reads go wrong by how many there are, or by their length.
 
-Each is tried in a program of its own.  What is said of staging memory is only what calls show.
+Each number and each length is tried in a program of its own.  Of staging memory, only what calls
+show is said.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ _COUNTS = (2, 3, 4, 5)
 _SIZES = (1, 2, 3, 4, 6, 8)
 _OF_STAGING = (FailureKind.STATISTICS, FailureKind.LAW)
 _READS = (3, 4, 6)
-"""The places of the reads in the program that asks for their staging buffers."""
+"""The positions of the reads in the program of ``_copied_to``."""
 _WORD_BY_WORD = "own_arrays"
 _STAGED_SIZES = (4, 12, 252, 256, 260, 508, 512, 516, 768, 1024, 1028)
 _MANY = (32, 512)
@@ -32,7 +33,7 @@ _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
 
 def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """Which of several reads are wrong, or which lengths of one are."""
+    """Tells which of several equal reads go wrong, or at which lengths a read does."""
     program, at = verdict.execution.case.program, failure.position
     if again is not None and failure.kind in _OF_STAGING:
         return _of_staging(verdict, failure, again)
@@ -54,7 +55,7 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
 
 
 def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
-    """Which of a few plain reads before one sync end well, if a read was never delivered."""
+    """Tells which of two and of three reads before one sync go wrong, if a read crashed."""
     case, at = verdict.execution.case, failure.position
     if not 0 <= at < len(case.program) or not isinstance(case.program[at], Read):
         return NOTHING
@@ -71,7 +72,7 @@ def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
 
 
 def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
-    """Which lengths of reads, past the shortest staging buffer, fail."""
+    """Tells at which lengths a read fails, tried around the sizes of staging buffers."""
     case, at = verdict.execution.case, failure.position
     op = case.program[at] if 0 <= at < len(case.program) else None
     if not isinstance(op, Read) or len(case.device.faults) or op.size_bytes > _STAGED_SIZES[-1]:
@@ -90,7 +91,7 @@ def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
 
 
 def _of_many(verdict: Verdict, again: Judge) -> Told:
-    """How many reads may wait for one sync, if a client that reads word by word saw an error."""
+    """Tells how many reads may wait for one sync, if the client reads word by word."""
     case = verdict.execution.case
     if case.client != _WORD_BY_WORD:
         return NOTHING
@@ -112,7 +113,7 @@ def _of_many(verdict: Verdict, again: Judge) -> Told:
 
 
 def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:
-    """Which staging buffers a few reads get: reads as long as the program's, and short ones."""
+    """Tells to which staging buffers reads go: as long as the longest here, and a word long."""
     reads = [op for op in verdict.execution.case.program if isinstance(op, Read)]
     said = " ".join((failure.reason, failure.trait, *failure.notes))
     is_other_law = failure.kind is FailureKind.LAW and failure.trait != D6.name
@@ -148,7 +149,7 @@ def _copied_to(verdict: Verdict, size: int, again: Judge) -> str:
 
 
 def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:
-    """Which of two to five equal reads before one sync are wrong."""
+    """Tells which reads are wrong of two, three, four and five equal ones before one sync."""
     ops = [each for each in verdict.execution.case.program if not isinstance(each, Read)]
     wrong = [_wrong_of(verdict, ops, op, count, again) for count in _COUNTS]
     if not any(0 < len(found) < count for count, found in zip(_COUNTS, wrong, strict=True)):
@@ -230,7 +231,7 @@ def _said(wrong: list[int]) -> str:
 
 
 def _of_lengths(verdict: Verdict, again: Judge) -> Told:
-    """How many bytes reads of some lengths give, alone and before another read in their page."""
+    """Tells how many bytes reads of some lengths give, alone or before another in their page."""
     given = {size: _given(verdict, size, "", again) for size in _SIZES}
     wrong = {size: got for size, got in given.items() if got != size}
     if not wrong:

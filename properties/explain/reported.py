@@ -1,7 +1,7 @@
-"""How a fault was told: by which calls, in which words, and whether the failed call was made again.
+"""Tells how a fault was reported: by which ops, in which words, and what came of the failed call.
 
 A fault is raised once.  A second error of its class is either the same fault once more, or a new
-failure.  The words of both tell which, and so do more ops at the end of the program.  If nobody
+failure.  The messages of both tell which, and so do more ops at the end of the program.  If nobody
 raised a planned fault, the call after the failed one is made to fail as well.
 """
 
@@ -51,7 +51,10 @@ def tell_last_call(verdict: Verdict, failure: Failure) -> Told:
 
 
 def tellers(verdict: Verdict) -> Iterator[tuple[int, str, str]]:
-    """The ops that raised a fault, and the reads that ended with one: position, words, message."""
+    """The ops that raised a fault, and the reads that ended with one.
+
+    Gives for each its position, a sentence, and the reason in the error's message.
+    """
     for position, outcome in enumerate(_outcomes(verdict.execution.history)):
         place, said = _place(verdict, position), _because(outcome)
         if is_fault(outcome.error):
@@ -84,7 +87,10 @@ def _because(outcome: Outcome) -> str:
 
 
 def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """Whether a fault was raised twice or failed again, or its call was tried a second time."""
+    """Tells that one fault was raised twice, or that a second failure came without a fault.
+
+    Or that the failed call was made again, and nobody raised its fault.
+    """
     if failure.kind is not FailureKind.FAULTS:
         return NOTHING
     told = [*tellers(verdict)]
@@ -128,7 +134,7 @@ def _with_more(verdict: Verdict, again: Judge) -> str:
 
 
 def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
-    """Whether a planned fault that nobody raised was met by a second try of the same call."""
+    """Tells that the call which met a planned fault was made again, so that nobody raised it."""
     case = verdict.execution.case
     expected = dict(failure.sides).get("expected", "").split()
     name = next((name for name, verb in FAILING.items() if expected[:1] == [verb]), "")
@@ -168,7 +174,7 @@ def _changed(faults: FaultPlan, changes: dict[str, Any]) -> FaultPlan:
 
 
 def tell_left(verdict: Verdict, failure: Failure) -> Told:
-    """A read whose bytes had not come when a later sync raised."""
+    """Tells of a read whose bytes were taken only after a later sync had raised an error."""
     history, at = verdict.execution.history, failure.position
     if failure.kind is FailureKind.DELIVERY_ORDER and "not delivered" in failure.reason:
         names = failure.reason.replace(",", " ").split()

@@ -15,7 +15,7 @@ def _rule(op: str, sentence: str) -> Law:
 DATA_ALONE = Law(
     name="A13",
     sentence="results depend on their data alone",
-    source="docs/LAWS.md, checked elsewhere",
+    source="docs/LAWS.md, laws that no single trace can show",
 )
 WHOLE = Law(
     name="contract",

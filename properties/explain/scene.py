@@ -142,7 +142,7 @@ class Scene:
         return _touches(step.op, self.kernels)
 
     def meets(self, one: Step, other: Step) -> bool:
-        """Whether the order of two steps may matter: they touch a byte, and one writes it."""
+        """Whether the order of two steps may matter: both touch some byte, and one writes it."""
         return any(
             (a.writes or b.writes) and a.overlaps(b)
             for a in self.touches(one)
@@ -158,7 +158,7 @@ class Scene:
         return frozenset(step.position for step in self.steps)
 
     def _plain_outcomes(self) -> list[Outcome]:
-        """The reference's outcome of each op, without the ops that met a fault."""
+        """The reference's outcome of each op; an op that met a fault keeps its expected one."""
         reference = Reference(self.kernels, self.limits)
         outcomes = []
         for op, meant in zip(self.program, self.expected.outcomes, strict=True):

@@ -57,7 +57,7 @@ def every_schedule(case: Case, failure: Failure, again: Judge) -> tuple[Leaf, ..
 
 
 def _leaves(case: Case, failure: Failure, again: Judge) -> Iterator[Leaf]:
-    """Depth first, in the order of the choices."""
+    """Runs the case under every schedule, depth first, in the order of the choices."""
     prefix: list[int] = []
     while True:
         judged = again(replace(case, device=_replaying(case.device, tuple(prefix))))
@@ -99,7 +99,7 @@ def deciding(leaves: tuple[Leaf, ...]) -> int | None:
 
 
 def _shared(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    """How many choices two schedules have in common at their start; neither contains the other."""
+    """How many choices two schedules share at their start; neither is the start of the other."""
     pairs = zip(one, other, strict=False)
     return next(at for at, (mine, yours) in enumerate(pairs) if mine != yours)
 

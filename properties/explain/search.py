@@ -1,8 +1,8 @@
 """Looks for the mistake that explains what came back: it tries hypotheses on the reference.
 
 Each hypothesis is run, and holds if the target showed exactly the history of that run.  In a small
-program two hypotheses may show the same.  So both are tried again on runs of the same ops with
-other data, if there are such runs.  The hypothesis that holds in most of these runs is the answer.
+program two hypotheses may show the same.  So those that hold are tried again on runs of the same
+ops with other data, if there are such runs.  The one that holds in most of these is the answer.
 """
 
 from collections import Counter
@@ -76,9 +76,10 @@ def search(
 ) -> Answer:
     """The mistakes that explain the failing op at ``position``.
 
-    If some mistakes explain all ops, only these are given.  Otherwise the mistakes that explain the
-    longest beginning come first.  ``others`` are runs of the same ops with other data that failed
-    as well.  ``more`` are runs that show more bytes: what does not explain them is left out.
+    If some mistakes explain all ops, only these are given.  Otherwise those that explain the most
+    ops from the start come first.  ``others`` are runs of the same ops with other data that failed
+    as well.  ``more`` are runs that show more bytes: mistakes that do not explain these are left
+    out, unless none would stay.
     """
     reach: dict[Key, int] = {}
     by_key: dict[Key, Hypothesis] = {}
@@ -96,7 +97,7 @@ def search(
 
 
 def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
-    """The keys among ``keys`` of mistakes that hold for ``other`` as well."""
+    """Those of ``keys`` whose mistakes explain all ops of the run ``other`` as well."""
     end = len(other.scene.program)
     for found in _affordable(other.scene):
         if found.key in keys and _holds_until(found, other) > end:
@@ -106,7 +107,8 @@ def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
 def _holds_until(found: Hypothesis, shown: Shown) -> int:
     """The position of the first op that the mistake does not explain.
 
-    If it explains all ops, one more than their number; -1 if nothing holds.
+    If it explains all ops, one more than their number.  -1 if the mistake's steps have no meaning,
+    or if they make a sound op fail that did not fail so in the target.
     """
     history = shown.scene.run(found.steps)
     if history is None:
@@ -120,7 +122,7 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether an op fails under the mistake that should not fail, and did not fail with that error.
+    """Whether, under the mistake, a sound op fails with an error that it lacks in the target.
 
     If the target promises little, the comparison would excuse such an op.
     """

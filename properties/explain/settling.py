@@ -18,7 +18,10 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import Law
 
 IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
-"""Seeds with which the layer, in each language, settles the first waiting map, or the last."""
+"""Seeds with which the layer always settles the first of the waiting maps, or always the last.
+
+They do so in every language in which there is a layer.
+"""
 AT_RANDOM = [
     seed for seed in range(0, 360, 3) if Random(seed).choice(("any", "last", "first")) == "any"
 ]
@@ -88,9 +91,10 @@ def _likeliest(verdict: Verdict, sentence: str, failure: Failure, again: Judge) 
 
 
 def _by_the_last(verdict: Verdict, again: Judge) -> str:
-    """A fact, if the case passes about as often as the last of five maps settles last.
+    """A fact, if a program of five reads passes about as often as its fifth map settles last.
 
-    If a map, or a count, stood for another read, all five would have to settle in order.
+    If a map, or a count of maps, stood for another read, the program would pass only if all five
+    settled in order, which is rarer.
     """
     case = verdict.execution.case
     program = Program.parse(_FIVE.format(data="01020304" * _READS))

@@ -1,4 +1,4 @@
-"""Memory of pools that is used again or destroyed too early: uniform slots, and staging buffers.
+"""Finds uniform slots and staging buffers of pools that are used again or destroyed too early.
 
 A pool has a number of slots, and a ring a number of bytes.  When all are used, a submit must come
 before any is used again.  A payload must also stand where its dispatch binds it.
@@ -30,7 +30,7 @@ _OF_POOLS = (laws.B1.name, laws.E6.name)
 
 
 def tell_pool(verdict: Verdict, traced: Traced) -> Told:
-    """Whether the pool of uniform slots began anew without a submit."""
+    """Tells that the pool of uniform slots was full, and used a slot again without a submit."""
     policy, broken = verdict.execution.case.policy, traced.broken
     if policy.uniforms is not Uniforms.POOLED or broken is None or broken.trait not in _OF_POOLS:
         return NOTHING
@@ -52,7 +52,7 @@ def tell_pool(verdict: Verdict, traced: Traced) -> Told:
 
 
 def _between_submits(verdict: Verdict) -> Iterator[list[Call]]:
-    """The writes of uniforms before each submit and after the one before it."""
+    """For each submit, the writes of uniforms since the submit before it."""
     taken: list[Call] = []
     for call in calls(verdict.execution.trace):
         if call.event.kind == "submit":
@@ -63,7 +63,7 @@ def _between_submits(verdict: Verdict) -> Iterator[list[Call]]:
 
 
 def tell_offset(verdict: Verdict) -> Told:
-    """A dispatch of a refused batch that binds uniforms where no payload was written."""
+    """Tells of a dispatch in a refused batch that binds uniforms where no payload was written."""
     written: dict[int, Call] = {}
     dispatches: list[Call] = []
     for call in calls(verdict.execution.trace):
@@ -104,7 +104,7 @@ def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
 
 
 def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
-    """The staging buffer destroyed while its map was under way, and how many buffers there were."""
+    """Tells which staging buffer was destroyed during its map, and how many buffers there were."""
     if traced.broken is None or traced.broken.trait != laws.D4.name:
         return NOTHING
     alive: dict[int, Call] = {}
@@ -185,7 +185,7 @@ def _listed(sizes: list[int]) -> str:
 
 
 def tell_gone(verdict: Verdict, failure: Failure) -> Told:
-    """A dispatch with the bind group of an earlier batch, which binds a destroyed buffer.
+    """Tells of a dispatch with an earlier batch's bind group, a buffer of which was destroyed.
 
     A uniform buffer in a group of the dispatch's own kernel does not count: the laws on slots say
     more of it.

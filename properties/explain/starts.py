@@ -1,7 +1,7 @@
-"""A failure that depends on the number from which a runtime counts: from which numbers it comes.
+"""Tries from which first numbers a runtime must count for its failure to come.
 
-A runtime counts its buffers and its acts on the queue.  A number that is too narrow goes wrong only
-once it is full.  So a longer program runs, counted from a little below each such limit.
+A runtime counts its buffers, and its writes and submits on the queue.  A number of too few bits
+goes wrong only once it is full.  So a longer program runs with counts that begin a little below.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ _MORE = "".join(
 
 
 def tell_starts(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """What a longer program does, counted from each number from which cases are counted."""
+    """Tells how a longer program ends if counts begin at each number that cases begin at."""
     case = verdict.execution.case
     if again is None or case.follows_no_policy or first_number(case.seed) == 1:
         return NOTHING
@@ -37,7 +37,9 @@ def tell_starts(verdict: Verdict, failure: Failure, again: Judge | None) -> Told
     if ends[1] != "passes" or ends[first_number(case.seed)] == "passes":
         return NOTHING
     told = "; ".join(f"from {first}: {end}" for first, end in ends.items() if first > 1)
-    return Told(facts=(f"tried in a longer program, with acts and buffers counted {told}",))
+    return Told(
+        facts=(f"tried in a longer program, with buffers, writes and submits counted {told}",)
+    )
 
 
 def _seed_of(first: int) -> str:

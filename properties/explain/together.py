@@ -81,7 +81,11 @@ def _in(call: Call) -> str:
 
 
 def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None:
-    """The first call of one runtime on an object of the other, and how many more there are."""
+    """Finds the first call of one runtime on an object of the other.
+
+    Gives the call that made the object, the call that used it, the object's number, and a fact
+    about all such calls if there are several.
+    """
     made: dict[int, Call] = {}
     found: list[tuple[Call, Call, int]] = []
     for call in map(_by_maker, calls(verdict.execution.trace)):
@@ -158,7 +162,7 @@ def _used(event: Event) -> Iterator[int]:
 
 
 def _swapped(verdict: Verdict, failure: Failure) -> str:
-    """A sentence, if the other runtime's kernels of the same names give what came back."""
+    """A sentence, if the other runtime's kernel of the same name would give what came back."""
     execution = verdict.execution
     shown = execution.beside if is_beside(failure) else execution
     at = failure.position
@@ -187,7 +191,7 @@ def _names(program: Program) -> list[str]:
 
 
 def _exchanged(kernels: Mapping[str, Kernel], name: str) -> dict[str, Kernel]:
-    """The kernels, with the kernel ``name`` and its twin exchanged."""
+    """The kernels, with the kernel ``name`` exchanged for the other runtime's of that name."""
     pairs = [(each, twin_name(each, kernels)) for each in kernels]
     other = next((b if a == name else a for a, b in pairs if a != b and name in (a, b)), name)
     return {**kernels, name: kernels[other]}

@@ -1,4 +1,4 @@
-"""Whether a replay over other buffers still uses the captured buffer, or an earlier replay's.
+"""Tries whether a replay over other buffers still uses the captured ones or an earlier replay's.
 
 A command can use a buffer as an operand of a kernel, as the grid of an indirect dispatch, and as
 the source or the target of a copy.  Each use is tried in a program of its own: once with the
@@ -26,7 +26,7 @@ _FILLED = {"ones": "01000000" * 4, "twos": "02000000" * 4}
 
 
 def tell_uses(verdict: Verdict, at: int, again: Judge) -> Told:
-    """The uses in which the op at ``at``, a replay over other buffers, keeps the captured one."""
+    """Tells in which uses a replay over other buffers, like op ``at``, keeps a captured one."""
     op = verdict.execution.case.program[at]
     is_fit = isinstance(op, Replay) and op.bindings and verdict.execution.capabilities.indirect
     if not is_fit:
@@ -57,7 +57,7 @@ def _fails(verdict: Verdict, command: str, free: str, again: Judge) -> bool:
 
 
 def _told(when: str, uses: list[str]) -> str:
-    """Which of the uses go wrong, each in a program of its own."""
+    """Says which uses go wrong ``when``, each tried in a program of its own."""
     wrong = ", ".join(f"as {use}" for use in uses)
     return f"each use of a captured buffer tried alone: {when}, wrong are {wrong or 'none'}"
 

@@ -37,7 +37,7 @@ _MOST_OPS = 24
 _LEAST_BYTES = 4
 _MOST_SHOWN = 3
 BY_THE_TEXT = ("misusing", BESIDE)
-"""What these clients do besides depends on the text of each op, so that a change tells nothing."""
+"""The own calls of these clients depend on the text of each op, so a changed op tells nothing."""
 _FLUSHED = "with a flush in "
 _PLAIN = ("0", "1", "2", "3", "0.0", "1.0", "2.0", "3.0")
 _OTHER_DATA = (b"\x01", b"\x02", b"\x00", b"\x03", b"\x04", b"\x05")
@@ -74,7 +74,7 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
     for text, program in chain(others, _variants(case.program, kernels, is_value=is_value)):
         tried = run(program)
         if tried.failure is None and _refused(tried) == _refused(verdict):
-            # Without the write that overtakes, a program passes: that is no news.
+            # A flush in the place of the write that overtakes cures any program: that is no news.
             if has_faults or not text.startswith(_FLUSHED):
                 passes.append(text)
         elif (
@@ -94,7 +94,10 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
 
 
 def _around_the_last(program: Program) -> Iterator[tuple[str, Program]]:
-    """The program with an op before or after its last, since figures depend on the open batch."""
+    """The program with one op more before or after its last.
+
+    That changes what the open batch holds at the end, on which the statistics depend.
+    """
     last = len(program) - 1
     for at, op in enumerate(program):
         if isinstance(op, Alloc) and op.size_bytes >= WORD_BYTES:
@@ -165,9 +168,10 @@ def _plainer(program: Program, at: int, op: Op) -> Iterator[tuple[str, Program]]
 
 
 def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
-    """The program whose buffer became twice as large, with reads of its end moved to the new end.
+    """Moves reads of the end of a buffer to its new end, after the buffer became twice as large.
 
-    Otherwise a mistake at the end of a buffer that nothing writes would pass unseen.
+    Only if nothing but reads uses the buffer: there a mistake at the end would pass unseen.
+    ``made`` is the alloc as it was.  Gives the program, and what was moved, in words.
     """
     size, ops = made.size_bytes, list(program.ops)
     if any(made.buffer in buffers_of(op) for op in ops if not isinstance(op, Alloc | Read)):
@@ -188,7 +192,7 @@ def _reads_at_the_end(program: Program, made: Alloc) -> tuple[Program, str]:
 
 
 def _unlike(op: Dispatch) -> Iterator[tuple[str, Dispatch]]:
-    """A dispatch that repeats another, with other scalars and then over another grid."""
+    """The dispatch ``op`` with other scalars, and then over another grid, each with words."""
     if op.scalars and type(op.scalars[0]) is int:
         scalars = (op.scalars[0] + 1, *op.scalars[1:])
         shown = ",".join(map(str, scalars))

@@ -39,8 +39,9 @@ class Tried:
 def order(
     found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
 ) -> tuple[int, int, int]:
-    """The order of mistakes that look the same: by the trace, by how often each holds with other
-    data, and by what a flush cures.
+    """A key that sorts mistakes that look the same, the likeliest first.
+
+    The trace counts most, then how often each holds with other data, then what a flush cures.
 
     A flush between two ops cures what their order does, and little else.
     """
@@ -55,7 +56,7 @@ def order(
 def doubt(found: Hypothesis, traced: Traced) -> int:
     """How much the trace speaks against a mistake, from SURE to REFUTED."""
     if not traced.is_known or traced.broken is None:
-        # The calls of a runtime without a mistake do not refute a mistake of the device.
+        # If no law is broken, the device may have made the mistake, and no call refutes that.
         return SILENT
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
@@ -67,7 +68,8 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
             return max(by_clocks, SILENT)
     law, named_law = traced.broken.trait, found.rule.name
     if found.kind == "twice" and law == laws.C1.name and UNASKED not in told:
-        return SILENT  # The second of two equal commands is a command that no op asked for.
+        # Had the command run twice, the law would have said that no op asked for the second.
+        return SILENT
     if found.kind == "scalars" and traced.fed and not _was_fed(found, traced):
         return REFUTED
     if law == named_law and not (UNASKED in told and found.kind == "twice"):
@@ -82,7 +84,7 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
 
 
 def _was_fed(found: Hypothesis, traced: Traced) -> bool:
-    """Whether a slot holds the scalars with which the mistake lets its dispatch run."""
+    """Whether the slot of a dispatch held the scalars with which it runs under the mistake."""
     held = {(fed.position, fed.command): fed.values for fed in traced.fed}
     return any(
         held.get((step.position, step.command)) == step.op.scalars
@@ -115,7 +117,7 @@ def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
     """The other mistakes that look the same, one of each sort.
 
-    If the best mistake is sure, only the nearest mistake of the same sort, if there is one.
+    If ``best`` is sure, only the next best of its own sort; none if two ops changed places.
     """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]

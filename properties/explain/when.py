@@ -1,6 +1,6 @@
-"""When the ops of a mistake were called and submitted, in words: what a trace shows of an order.
+"""Says in words when the ops that a mistake involves were called and submitted.
 
-Nothing here decides which mistake was made.
+The trace shows this, or else the program.  Nothing here decides which mistake was made.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from properties.oracles.laws import catalogue as laws
 
 
 def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
-    """What the trace shows of the order of a mistake's ops, in words; empty if nothing."""
+    """Says when the ops of the mistake ``best`` took effect; empty if nothing shows that."""
     if best.kind in CROSSING:
         return _crossed(best, traced)
     if best.kind == "scalars" and best.other > best.culprit:
@@ -33,9 +33,10 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
 
 
 def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Traced) -> Told:
-    """An op that no submit carried out, where only a count or a later law shows it.
+    """Names an accepted op that no submit carried out, if the failure itself does not name it.
 
-    ``sentence`` is what was said of the failure so far.
+    The failure is a wrong count in the statistics, or goes with a breach of law C7.  ``sentence``
+    is what was said of the failure so far.
     """
     is_counted = failure.kind is FailureKind.STATISTICS
     trait = traced.broken.trait if traced.broken is not None else ""
@@ -60,7 +61,7 @@ def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Tra
 
 
 def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[str]:
-    """The first submit since an op was called; it did not carry out the op."""
+    """Tells of the first submit after an op was called, which did not carry out that op."""
     reason = ""
     for call in calls(verdict.execution.trace):
         if call.event.kind == "encode" and not call.failed:
@@ -78,14 +79,14 @@ def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[s
 
 
 def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
-    """How many dispatches lie between an op and the later one whose scalars it has."""
+    """Says how many dispatches later the op comes whose scalars the op to blame ran with."""
     between = program.ops[best.culprit + 1 : best.other + 1]
     count = sum(isinstance(op, AnyDispatch) for op in between)
     if count < 2:
         return ()
     return (
-        f"op {best.other} is {count} dispatches after op {best.culprit}: likeliest both have one "
-        f"slot, as if there were only {count} slots",
+        f"op {best.other} is {count} dispatches after op {best.culprit}: probably both use the "
+        f"same slot, as if there were only {count} slots",
     )
 
 
@@ -113,7 +114,10 @@ def _never(program: Program, at: int) -> str:
 
 
 def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
-    """Another replay that was cut between two batches just before the command that is missing."""
+    """Finds another op that two submits cut just before its command of the number ``command``.
+
+    Op ``at`` lacks its own command of that number.
+    """
     cuts = {
         position: (number, later)
         for number, places in traced.submits.items()

@@ -82,7 +82,7 @@ def _written(scene: Scene, at: int, op: Op, buffer: str) -> range | list[int]:
 
 
 def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> bytes | None:
-    """The bytes of ``buffer`` after a step over other contents; None if the step is refused."""
+    """What ``op`` leaves in ``buffer`` if all buffers hold ``state``; None if it is refused."""
     reference = Reference(scene.kernels, scene.limits)
     try:
         for name, data in state.items():
@@ -95,7 +95,7 @@ def _after(scene: Scene, state: Mapping[str, bytes], op: Op, buffer: str) -> byt
 
 
 def _source(scene: Scene, got: bytes, at: int) -> str:
-    """Where the bytes from a wrong byte on, eight at most, first stood; empty if nowhere.
+    """Where the bytes ``got[at:]``, eight at most, first stood; empty if nowhere.
 
     The step that left them there may be one after the read, since it may have overtaken the read.
     """

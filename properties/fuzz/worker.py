@@ -22,7 +22,6 @@ from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, not_asked
-from properties.fuzz.aiming import with_aim
 from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.miscompiled import hunt_miscompiled
@@ -56,6 +55,7 @@ from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.generate.fitting import first_beyond
 from properties.model.case import NO_POLICY, SCHEDULERS, Case, DeviceSpec
 from properties.model.failure import Failure
+from properties.oracles.aiming import with_aim
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
 from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism

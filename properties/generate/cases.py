@@ -15,14 +15,13 @@ from typing import Any
 from gpusim.devices import SIMULATED
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
-from gpusim.ops import Capture, Write
-from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, Uniforms
 from gpusim.simulated import NO_FAULTS, SPEC, WGPU_NATIVE, FaultPlan
 from properties.generate.choices import Choices, SeededChoices, Weights
 from properties.generate.fitting import fitted
 from properties.generate.generator import generate
 from properties.generate.shape import Shape
+from properties.generate.suited import ROOM_FOR_WRITES, ROOMY, suited
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.model.case import RUNTIME, SCHEDULERS, AskedLimits, Case, DeviceSpec
 from properties.model.disturbance import Disturbance
@@ -111,44 +110,10 @@ def draw_case(
     )
     if replace(promises, special_floats=False) != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)
-    policy = (_streaming if long else _splitting)(choices, program, policy)
-    policy = _with_room_for(program, policy)
+    policy = suited(choices, program, policy, long=long)
     return Case(
         program=program, policy=policy, device=device, seed=seed, target=target, promises=promises
     )
-
-
-def _splitting(choices: Choices, program: Program, policy: Policy) -> Policy:
-    """``policy``, or at times one whose batches end in the middle of the program's replays."""
-    can_split = any(isinstance(op, Capture) and len(op.commands) > 1 for op in program)
-    if not can_split or not choices.chance(1, _SPLIT_GRAPHS):
-        return policy
-    drawn = {name: choices.pick(amounts) for name, amounts in _SPLITTING.items()}
-    return replace(policy, **{**_ROOMY, **drawn})
-
-
-_MANY_WRITES = 150
-_QUEUED = 56
-"""How many writes of a long program may wait for a submit; twice as many may be unfinished."""
-
-
-def _streaming(choices: Choices, program: Program, policy: Policy) -> Policy:
-    """``policy``, or often, if a program has many writes, one that submits each command."""
-    written = [len(op.data) for op in program if isinstance(op, Write)]
-    if len(written) < _MANY_WRITES or not choices.chance(2, 3):
-        return policy
-    return replace(
-        policy, batch_commands=1, queued_write_bytes=_QUEUED * sum(written) // len(written)
-    )
-
-
-def _with_room_for(program: Program, policy: Policy) -> Policy:
-    """``policy`` with room for the longest write: thousands of pieces would only take long."""
-    longest = max([len(op.data) for op in program if isinstance(op, Write)], default=0)
-    most = policy.queued_write_bytes
-    if most is None or longest <= _MOST_PIECES * most:
-        return policy
-    return replace(policy, queued_write_bytes=_QUEUED_WRITES[0])
 
 
 def _behaving(text: str, turn: int, setting: CaseSettings, asked: AskedLimits) -> DeviceSpec:
@@ -260,8 +225,7 @@ _CAPACITIES = (1, 2, 3, 5)
 _LIMITS = (None, 0, 1, 2, 3, 7)
 _BATCH_BYTES = (None, 0, 16, 256)
 _BATCH_GROUPS = (None, 2, 5, 16, 0)
-_MOST_PIECES = 256
-_QUEUED_WRITES = (1 << 24, 258, 64, 1 << 24)
+_QUEUED_WRITES = (ROOM_FOR_WRITES, 258, 64, ROOM_FOR_WRITES)
 _STAGING = (4, 2, 1, 0)
 _FIRST_BATCHES = (None, 1, 2, 3, 7)
 _STAGED_WRITES = (4096, 0, 8, 64)
@@ -314,18 +278,6 @@ _LONG_PROGRAMS = 100
 """One program in this many has hundreds of ops, under a policy that gathers them."""
 _KINDS = Weights(("preset", 3), ("extremes", 3), ("scarce", 2))
 
-_ROOMY: Mapping[str, Any] = {
-    "batch_commands": None,
-    "batch_bytes": None,
-    "batch_groups": None,
-    "first_batch": None,
-    "merge_passes": True,
-    "flush_on_conflict": True,
-    "defer_frees": True,
-    "join_reads": True,
-    "staged_write_bytes": 4096,
-}
-"""With these fields a batch is submitted only if an op asks for a submit, or something runs out."""
 _LASTING: Weights[Uniforms | None] = Weights((None, 1), (Uniforms.RING, 2), (Uniforms.CACHED, 2))
 """The uniforms of a long program.  None: those of the preset, which may never run full."""
 _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
@@ -334,15 +286,6 @@ _SCARCE: Weights[Mapping[str, Sequence[object]]] = Weights(
     ({"memory_budget_bytes": (1024, 256, 4096)}, 3),
     ({"cache_bind_groups": (True,), "bind_group_cache": (1, 2), "uniform_cache": (1, 2)}, 2),
 )
-_SPLITTING: Mapping[str, Sequence[object]] = {
-    "uniforms": (Uniforms.RING,),
-    "batch_commands": (None, 3, 2, 5),
-    "batch_groups": (None, 5, 16),
-    "batch_bytes": (None, None, 256),
-}
-"""With these fields a replay is recorded as a run, and a batch has room for a part of the run."""
-_SPLIT_GRAPHS = 5
-"""Of the programs with a graph of several commands, one in this many has these fields."""
 
 
 def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
@@ -350,7 +293,7 @@ def _draw_long_policy(choices: Choices, preset: Policy) -> Policy:
 
     A long batch can fill the storage of ring and cached uniforms.
     """
-    roomy = replace(preset, **_ROOMY)
+    roomy = replace(preset, **ROOMY)
     uniforms = choices.weighted(_LASTING)
     return roomy if uniforms is None else replace(roomy, uniforms=uniforms, cache_bind_groups=True)
 
@@ -362,7 +305,7 @@ def draw_policy(choices: Choices, preset: Policy) -> Policy:
         return preset
     values: dict[str, Any] = {field.name: getattr(preset, field.name) for field in fields(preset)}
     if kind == "scarce":
-        values.update(_ROOMY)
+        values.update(ROOMY)
         scarce = choices.weighted(_SCARCE)
         values.update({name: choices.pick(amounts) for name, amounts in scarce.items()})
         return Policy(**values)

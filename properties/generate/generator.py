@@ -16,7 +16,7 @@ from properties.generate.draft import Draft
 from properties.generate.floats import has_special_floats, with_special_floats
 from properties.generate.meetings import GRAPH_MOVES, NEIGHBOUR_MOVES
 from properties.generate.mistakes import mistake
-from properties.generate.moves import MOVES, Move, dispatch, make
+from properties.generate.moves import MOVES, Move, dispatch, launch, make
 from properties.generate.operands import drawable
 from properties.generate.places import INDIRECT_MOVES, PART_MOVES, WALK_MOVES
 from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_shape
@@ -68,6 +68,7 @@ def generate(
     moves |= WALK_MOVES if replays and parts else {}
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
+    _line_up(choices, draft, shape)
     closing = len(draft.live) + 1 if shape.dump else 0
     while len(draft.ops) < length - closing:
         _step(choices, draft, shape, invalid, moves)
@@ -86,6 +87,15 @@ def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
         # If a buffer were zero anyway, an op that wrongly clears it would not show.
         if choices.chance(2, 3):
             draft.write(buffer, 0, buffer.size_bytes)
+
+
+def _line_up(choices: Choices, draft: Draft, shape: Shape) -> None:
+    """Dispatches in a row, mostly of one kernel over the same buffers, for a long compute pass."""
+    for _ in range(shape.row):
+        if draft.dispatched and choices.chance(15, 16):
+            launch(choices, draft, *draft.dispatched[-1], like_before=True)
+        else:
+            dispatch(choices, draft, shape)
 
 
 def _step(

@@ -271,7 +271,7 @@ def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries | None:
-    """Scalars for each dispatch of a graph: new, the same as captured, or nearly the same."""
+    """Scalars for each dispatch of a graph: new, as captured, nearly so, or zeros, all false."""
     kind = choices.weighted(_SCALARS)
     if kind == "captured":
         return None
@@ -282,9 +282,11 @@ def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries
         if kind == "some" and choices.chance(1, 2):
             entries.append(None)
             continue
-        scalars = draw_scalars(choices, step.signature, draft.take_dispatch_number())
+        scalars = draw_scalars(choices, step.signature, number := draft.take_dispatch_number())
         if step.command.scalars and choices.chance(1, 6):
             scalars = near(choices, step.command.scalars, scalars)
+        if number % 12 == 5:
+            scalars = tuple([type(one)() for one in scalars])
         entries.append(scalars)
     return tuple(entries)
 

@@ -7,6 +7,7 @@ because a program cannot name them.
 
 from collections.abc import Callable
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
     Alloc,
     Capture,
@@ -71,6 +72,8 @@ def _bad_read(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     """A copy with a wrong source, a wrong target, or both."""
+    if draft.live and choices.chance(1, 8):
+        return _copy_without_room(choices, draft)
     found = _outside(choices, draft)
     if found is None or not draft.live:
         return None
@@ -87,6 +90,20 @@ def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
         target=other_name,
         target_offset=other_offset,
         size_bytes=size,
+    )
+
+
+def _copy_without_room(choices: Choices, draft: Draft) -> Op:
+    """The rest of a buffer, where the target has a little too little room for it."""
+    source, target = choices.pick(draft.live), choices.pick(draft.live)
+    source_offset = min(choices.pick((0, 0, WORD_BYTES)), source.size_bytes)
+    size_bytes = source.size_bytes - source_offset
+    return Copy(
+        source=source.name,
+        source_offset=source_offset,
+        target=target.name,
+        target_offset=max(target.size_bytes - size_bytes + choices.pick((1, WORD_BYTES)), 0),
+        size_bytes=size_bytes,
     )
 
 

@@ -321,7 +321,7 @@ def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
 def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
     """A copy of a whole buffer over another of its size; then one of the two is changed or freed.
 
-    A runtime that lets both share memory shows the change in the other.
+    A runtime that lets both share memory shows the change in the other.  Another copy may follow.
     """
     source = any_buffer(choices, draft)
     pool = twins(draft, source)
@@ -339,6 +339,9 @@ def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
             change(choices, draft, shape, changed)
         case 3:
             draft.free(changed)
+    if changed in draft.live and choices.chance(1, 4):
+        source, other = choices.pick(((changed, other), (other, changed)))
+        draft.copy(source, 0, other, 0, source.size_bytes)
     if choices.chance(3, 4):
         draft.read(other, 0, other.size_bytes)
 

@@ -103,6 +103,8 @@ _MOST_WORD_GROUPS = 64
 _MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
 """One dispatch of a guarded kernel in this many exceeds the limit in a dimension."""
+_MOST_CUBED = 8
+"""If the limit is at most this, grids may fill all three dimensions."""
 _FULL_GRIDS = 200
 """One dispatch of an unguarded kernel in this many reaches the limit."""
 
@@ -188,14 +190,16 @@ def with_extremes(number: int, data: bytes) -> bytes:
     return data[: 2 * WORD_BYTES] + extremes + data[2 * WORD_BYTES + len(extremes) :]
 
 
-_FILLS = (0x80000000, 0, 0xFFFFFFFF)
-"""Words that fill buffers.  As a float the first is -0.0, which NumPy takes for false."""
+_FILLS = ((0x80000000,), (0,), (0xFFFFFFFF,), (0, 0x80000000), (0,))
+"""Words that fill buffers.  As a float 0x80000000 is -0.0, which NumPy takes for 0.0, and false."""
 
 
 def filling(number: int, size: int) -> bytes:
-    """The data of a write that fills a buffer with one of the words ``_FILLS``."""
-    word = _FILLS[(number + size) % len(_FILLS)]
-    return word.to_bytes(WORD_BYTES, "little") * (size // WORD_BYTES) + bytes(size % WORD_BYTES)
+    """The data of a write that fills a buffer with the words of one of ``_FILLS``."""
+    words = _FILLS[(number + size) % len(_FILLS)]
+    pattern = struct.pack(f"<{len(words)}I", *words)
+    whole = size - size % WORD_BYTES
+    return (pattern * (whole // len(pattern) + 1))[:whole] + bytes(size - whole)
 
 
 def nonce_floats(number: int, size: int) -> bytes:
@@ -287,7 +291,11 @@ def _grid(choices: Choices, cover: int) -> Grid:
 
 
 def _wide(choices: Choices, most: int) -> Grid:
+    """More groups in one dimension than the device allows: a few, or as many as two or all three
+    dimensions hold."""
     groups = most + choices.integer(0, 3)
+    if most <= _MOST_CUBED and choices.chance(1, 2):
+        groups = choices.pick((most**2, most**2 + 1, most**3 - 1, most**3))
     return choices.pick(((groups, 1, 1), (1, groups, 1), (1, 1, groups)))
 
 

@@ -95,6 +95,8 @@ class Shape:
     """One buffer in this many holds floats; with 0, no buffer does."""
     mistakes: int = 6
     """One move in this many is invalid on purpose."""
+    row: int = 0
+    """The program begins with so many dispatches in a row."""
     dump: bool = True
     """Whether the program ends with a read of every live buffer and a sync."""
 
@@ -146,6 +148,7 @@ _LONG_KINDS = (
 )
 _LONG_SIZES = (64, 16, 260)
 _LONG_LIVE = (2, 4, 8)
+_ROWS = Weights((0, 11), (1100, 1))
 
 
 def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
@@ -161,6 +164,7 @@ def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shap
         palette=_LONG_SIZES,
         real_buffers=0,
         mistakes=60,
+        row=choices.weighted(_ROWS),
     )
 
 

@@ -37,6 +37,7 @@ from properties.model.case import PLAIN, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.mutants.mutant import SOUND, Mutant
+from properties.oracles.aiming import with_aim
 from properties.oracles.cost import count_cost
 from properties.oracles.judge import MEANING_ONLY, Oracles, judge
 from properties.oracles.laws import LawContext, check
@@ -219,7 +220,10 @@ class _Failing:
 
 
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    """In some cases the driver fails, in the others the device; the client is drawn too."""
+    """In some cases the driver fails, in the others the device, at times where aimed at.
+
+    The client is drawn too.
+    """
     failing = _Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
@@ -233,8 +237,9 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
             oracles = replace(MEANING_ONLY, shown_faults=shown)
             return _judge_under_faults(case, failing.factory, len(failing.plan), oracles)
         failing.plan, plan = (), draw_faults(choices)
-        case = replace(case, device=replace(case.device, faults=plan))
-        return _judge_under_faults(case, failing.factory, len(plan), MEANING_ONLY)
+        case = with_aim(replace(case, device=replace(case.device, faults=plan)), failing.factory)
+        oracles = replace(MEANING_ONLY, laws=check)
+        return _judge_under_faults(case, failing.factory, len(case.device.faults), oracles)
 
     return judged
 

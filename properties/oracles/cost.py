@@ -5,23 +5,26 @@ own.  The executed lines of the runtime's source are counted for each verb.  Twi
 buffers, recorded commands and reads in flight should take twice as many lines.  If they take more,
 some op walks through everything there is.  A loop inside a function of C is not seen.
 
-Memory: the program is repeated on one runtime (see ``rounds``).
+Memory: the program is repeated on one runtime (see ``rounds``), and large data is moved (see
+``peaks``).
 
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
 decides at which op a batch is submitted, and the widened program submits at the same ops.  Its
 caches are small, so that they are full soon.
-Work is counted once more with caches that keep every plan.  Two things are counted without the
-program: what a replay of a bound graph takes, and what a kept ticket holds.  Nothing here looks at
-values or errors.
+Work is counted once more with caches that keep every plan.  Three things are counted without the
+program: what a replay of a bound graph takes, what a kept ticket holds, and how often a kernel is
+compiled.  Nothing here looks at values or errors.
 """
 
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from gpusim.kernels import AFFINE
 from gpusim.ops import Alloc, Capture, Command, Copy, Dispatch, Flush, Free, Op, Replay, Sync
 from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.simulated import NO_FAULTS
@@ -29,6 +32,7 @@ from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure
 from properties.oracles.lines import FunctionLines, Lines, widened
+from properties.oracles.peaks import judge_peaks
 from properties.oracles.rounds import (
     cleared,
     cost_failure,
@@ -39,6 +43,7 @@ from properties.oracles.rounds import (
     untraced_target,
 )
 from properties.targets.factory import TargetFactory
+from properties.targets.runtime_target import RuntimeTarget
 
 _ONE_IN = 600
 """One case in this many is counted.  Its seed decides, so that a replay counts the case too."""
@@ -76,7 +81,9 @@ def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
         or _judge_work(kept, factory)
         or judge_long_lived(bare, factory)
         or judge_tickets(bare, factory)
+        or judge_peaks(bare, factory)
         or _judge_replays(bare, factory)
+        or _judge_pipelines(bare, factory)
     )
 
 
@@ -167,6 +174,22 @@ def _lines_of_a_replay(case: Case, factory: TargetFactory, length: int) -> int:
         with counter.counting():
             perform(target, _AGAIN)
     return counter.lines
+
+
+def _judge_pipelines(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure if the close of a runtime drops what its driver has compiled for others."""
+    with untraced_target(case, factory) as target:
+        if not isinstance(target, RuntimeTarget):
+            return None
+        driver, made = target.driver, []
+        for _ in range(2):
+            with suppress(Exception):
+                made.append(driver.compile(AFFINE, dynamic_uniforms=False))
+                target.another(target.kernels, case.policy).close()
+        if len({*map(id, made)}) <= 1:
+            return None
+    reason = "a kernel is compiled again, though another runtime over the driver had compiled it"
+    return cost_failure(case, "work of close", reason)
 
 
 def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:

@@ -25,6 +25,7 @@ from gpusim.ops import (
     AnyDispatch,
     Copy,
     Op,
+    Read,
     Replay,
     Scalars,
     arguments_of,
@@ -129,7 +130,7 @@ def judge_reported(
         reason = "the driver reported a fault that the device did not have"
     elif unmet or unshown or (each and untold and LOST not in met):
         reason = "a fault was not raised by exactly one call"
-    elif failed_maps > len(met) and not reads_share:
+    elif (failed_maps > len(met) and not reads_share) or _fails_of_nothing(program, got):
         reason = "a failed map failed reads that it does not belong to"
     if not reason:
         return None
@@ -144,6 +145,14 @@ def judge_reported(
         op="the end of the program",
         reason=reason,
         sides=(("expected", expected or "no fault"), ("got", shown)),
+    )
+
+
+def _fails_of_nothing(program: Program, got: History) -> bool:
+    """Whether a failed map failed a read of no bytes, for which nothing is mapped."""
+    return any(
+        outcome.late_error == _MAP_FAILED and isinstance(op, Read) and not op.size_bytes
+        for op, outcome in zip(program, got.outcomes, strict=True)
     )
 
 

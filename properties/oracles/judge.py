@@ -38,7 +38,7 @@ from properties.oracles.laws import Checker, LawContext, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.planned import judge_planned
-from properties.oracles.statistics import judge_statistics
+from properties.oracles.statistics import judge_shared, judge_statistics
 from properties.oracles.thrift import judge_thrift
 from properties.oracles.words import judge_words
 from properties.targets.factory import TargetFactory
@@ -203,6 +203,8 @@ def _judge_meaning(
     if failure is None and execution.stats is not None:
         # Only our runtime has counters, and only its messages are checked.
         failure = judge_words(program, expected, got, met)
+    if failure is None and execution.shares_driver:
+        failure = judge_shared(execution)
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure

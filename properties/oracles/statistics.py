@@ -8,7 +8,7 @@ caches are not checked.  Nothing here looks at values.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gpusim.history import Outcome
 from gpusim.ops import Alloc, AnyDispatch, Capture, Command, Copy, Free, Op, Replay
@@ -20,6 +20,7 @@ from properties.model.case import PLAIN
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.laws import LawContext
+from properties.oracles.lookups import Lookups
 
 Figures = Iterator[tuple[str, int, int]]
 """For each figure its name, what it should be, and what it is."""
@@ -55,6 +56,25 @@ def judge_statistics(execution: Execution) -> Failure | None:
     return _judge(execution, events, stats, None)
 
 
+def judge_shared(execution: Execution) -> Failure | None:
+    """The first wrong figure of ``stats()`` of a runtime that shares its driver.
+
+    The trace is of both runtimes, so only the ops are counted, and the submits of both together.
+    """
+    stats, program = execution.stats, execution.case.program
+    if stats is None or any([event.kind == "failed" for event in execution.trace]):
+        return None
+    issued = [*zip(program.ops, execution.history.outcomes, strict=True)]
+    limit = execution.case.policy.debug_dispatch_limit
+    figures = [*_ops(issued, limit, stats), *_sizes(issued, stats)]
+    figures.append(("submits", sum(stats.flushes.values()), stats.submits))
+    beside = execution.beside
+    if beside is not None and beside.stats is not None:
+        made = sum([event.kind == "submit" for event in execution.trace])
+        figures.append(("submits of both runtimes", made, stats.submits + beside.stats.submits))
+    return _first_wrong(figures, len(program), "the end of the program")
+
+
 def _judge(
     execution: Execution, events: list[Event], stats: Stats, ops: int | None
 ) -> Failure | None:
@@ -75,13 +95,20 @@ def _judge(
     figures += _submits(told["submit"], stats)
     if not has_failed:
         figures += _stores(execution, told, stats, is_over=is_over)
+        figures += _shapes(execution, issued, stats)
+    if is_over:
+        return _first_wrong(figures, len(program), "the end of the program")
+    return _first_wrong(figures, ops - 1, write_op(program[ops - 1]))
+
+
+def _first_wrong(figures: Iterable[tuple[str, int, int]], position: int, op: str) -> Failure | None:
     for name, meant, shown in figures:
         if meant != shown:
             return Failure(
                 kind=FailureKind.STATISTICS,
                 trait=name.partition(" ")[0],
-                position=len(program) if is_over else ops - 1,
-                op="the end of the program" if is_over else write_op(program[ops - 1]),
+                position=position,
+                op=op,
                 reason=f"stats() has the wrong number of {name}",
                 sides=(("expected", str(meant)), ("got", str(shown))),
             )
@@ -185,6 +212,14 @@ def _stores(
     yield "staging exhausted", missed, stats.staging.exhausted
     if is_over and policy.uniforms is not Uniforms.RING:
         yield "uniforms used", _with_scalars(execution, told["dispatch"]), _used(stats.uniforms)
+
+
+def _shapes(execution: Execution, issued: Issued, stats: Stats) -> Figures:
+    """Launch shapes that were made, and found again, while dispatches were planned."""
+    lookups = Lookups(execution.case.policy)
+    if lookups.follow(issued):
+        yield "shapes created", lookups.created, stats.shapes.created
+        yield "shapes used", lookups.used, _used(stats.shapes)
 
 
 def _with_scalars(execution: Execution, dispatches: list[Event]) -> int:

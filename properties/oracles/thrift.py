@@ -2,10 +2,11 @@
 
 One pass over the trace follows each pool and cache as the policy promises it.  These are failures:
 to make an object though a kept one fits, or a larger one than needed; to drop one though there is
-room; to submit though nothing asks for it; to write a buffer twice for one batch; to keep a freed
-buffer that no command uses; and to wait for the queue though it has room.  A program that meets a
-fault is not checked, since what a fault drops is made again.  The laws say how many objects may be
-kept.  Nothing here looks at values.
+room, or a smaller one is free; to submit though nothing asks for it; to write a buffer twice for
+one batch; to write or map bytes that no command of the batch uses; to keep a freed buffer that no
+command uses; and to wait for the queue though it has room.  A program that meets a fault is not
+checked, since what a fault drops is made again.  The laws say how many objects may be kept.
+Nothing here looks at values.
 """
 
 from collections import deque
@@ -41,7 +42,8 @@ def judge_thrift(execution: Execution) -> Failure | None:
     is_drawn = not case.seed or len(case.program) > _LONG or not crc32(case.seed.encode()) % _ONE_IN
     if not execution.is_lawful or not is_drawn:
         return None
-    followed = _Followed(case.policy, asks=case.client != PLAIN)
+    alignment_bytes = execution.limits.uniform_offset_alignment_bytes
+    followed = _Followed(case.policy, alignment_bytes, asks=case.client != PLAIN)
     handlers = followed.handlers()
     for event in execution.trace:
         if event.kind == "failed":
@@ -69,11 +71,12 @@ class _Followed:
     ``asks``: whether the client may ask for values before a sync.
     """
 
-    def __init__(self, policy: Policy, *, asks: bool) -> None:
+    def __init__(self, policy: Policy, alignment_bytes: int, *, asks: bool) -> None:
         self.wasted: tuple[str, str, int] | None = None
         """The trait and the reason of the first waste, and the position of its op."""
         self._policy = policy
         self._asks = asks
+        self._alignment_bytes = alignment_bytes
         self._page_bytes = -(-policy.staging_page_bytes // WORD_BYTES) * WORD_BYTES
         self._position, self._is_sync = 0, False
         self._sizes: dict[int, int] = {}
@@ -82,6 +85,8 @@ class _Followed:
         reads of the open batch, whose copies come with its encoder."""
         self._made: list[tuple[int, tuple[int, ...]]] = []
         """Staging buffers made for the open batch, each with the free ones of sufficient size."""
+        self._taken = 0
+        """How many of the free staging buffers are taken already."""
         self._ring_bytes = 0
         self._contents: dict[bytes, None] = {}
         self._groups: dict[Hashable, None] = {}
@@ -100,14 +105,21 @@ class _Followed:
         self._slots = self._peak_slots = self._made_slots = 0
         """Uniforms of the current batch, the most of any batch, and buffers made for them."""
         self._slot_sizes: dict[int, None] = {}
-        self._is_free = self._is_alloc = False
-        """Whether the current op is a free, or an alloc."""
+        self._unbound: dict[int, int] = {}
+        """New uniform buffers other than rings that no dispatch has bound yet, and their bytes."""
+        self._is_free = False
+        """Whether the current op is a free."""
+        self._alloc_bytes: int | None = None
+        """What the current op allocates."""
         self._allocated: set[int] = set()
         """Buffers of the program."""
         self._bound: list[Any] = []
         """What the commands of the last batch bind or copy, and the grids that they read."""
-        self._written: list[str] = []
-        """The roles of the buffers that the host has written for the current batch."""
+        self._written: dict[str, tuple[int, int]] = {}
+        """The ring and the upload buffer, by role, if the host has written them for the current
+        batch: the buffer, and where the written bytes end."""
+        self._ends: dict[int, int] = {}
+        """For each of these buffers, where the bytes end that the batch uses."""
 
     def handlers(self) -> Mapping[str, Callable[[About], None]]:
         """A handler for each kind of event."""
@@ -124,6 +136,7 @@ class _Followed:
             "map": self._map,
             "take": self._take,
             "drain": self._drain,
+            "staging.reused": self._reuse,
         }
 
     def _waste(self, trait: str, reason: str) -> None:
@@ -131,9 +144,9 @@ class _Followed:
             self.wasted = trait, reason, self._position
 
     def _op(self, about: About) -> None:
-        op = type(about["op"])
-        self._position, self._is_sync = about["position"], op is Sync
-        self._is_free, self._is_alloc = op is Free, op is Alloc
+        op, self._position = about["op"], about["position"]
+        self._is_sync, self._is_free = type(op) is Sync, type(op) is Free
+        self._alloc_bytes = op.size_bytes if type(op) is Alloc else None
 
     def _create(self, about: About) -> None:
         number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
@@ -142,20 +155,26 @@ class _Followed:
             fitting = tuple([free for free, size in self._free.items() if size >= size_bytes])
             self._made.append((number, fitting))
         elif role == Role.UNIFORM:
-            self._create_uniform(size_bytes)
+            self._create_uniform(number, size_bytes)
         elif role == Role.STORAGE and self._is_sync:
             if self._fence_source:
                 self._waste("fence", "a second buffer is made for the fence of a sync")
             self._fence_source = number
-        elif self._is_alloc:
+        elif self._alloc_bytes is not None:
             self._allocated.add(number)
+            if size_bytes >= max(self._alloc_bytes, 1) + WORD_BYTES:
+                self._waste(
+                    "alloc size", f"{size_bytes} bytes are allocated for {self._alloc_bytes}"
+                )
 
-    def _create_uniform(self, size_bytes: int) -> None:
+    def _create_uniform(self, number: int, size_bytes: int) -> None:
         if self._policy.uniforms is Uniforms.RING:
             if size_bytes <= self._ring_bytes:
                 self._waste("ring", f"a ring of {size_bytes} bytes replaces one as large")
             self._ring_bytes = size_bytes
-        elif self._policy.uniforms is Uniforms.POOLED:
+            return
+        self._unbound[number] = size_bytes
+        if self._policy.uniforms is Uniforms.POOLED:
             self._made_slots += 1
             self._slot_sizes[size_bytes] = None
             # A host write in pieces may submit between a slot and its dispatch.
@@ -179,7 +198,12 @@ class _Followed:
                 f"a staging buffer is destroyed, {len(self._free)} are free, and "
                 f"{self._policy.staging_buffers} may be kept",
             )
-        del self._free[number]
+        size_bytes = self._free.pop(number)
+        if not self._taken and size_bytes > min(self._free.values(), default=size_bytes):
+            self._waste(
+                "dropped staging",
+                f"a staging buffer of {size_bytes} bytes is destroyed, and a smaller one is kept",
+            )
 
     def _is_used(self, number: int) -> bool:
         """Whether a command of the last batch uses a buffer."""
@@ -187,6 +211,17 @@ class _Followed:
 
     def _dispatch(self, about: About) -> None:
         self._bound += [each[:1] for each in about["ranges"]]
+        if self._written:
+            # The uniforms of a kernel are its last binding.
+            number, offset, size_bytes = about["ranges"][-1]
+            self._ends[number] = max(self._ends.get(number, 0), offset + size_bytes)
+        if self._unbound:
+            number, _, size_bytes = about["ranges"][-1]
+            made_bytes = self._unbound.pop(number, 0)
+            if made_bytes >= size_bytes + WORD_BYTES:
+                self._waste(
+                    "uniform size", f"{made_bytes} bytes are made for {size_bytes} of scalars"
+                )
         if len(about["groups"]) == 2:
             self._bound.append(about["groups"][:1])
 
@@ -199,7 +234,7 @@ class _Followed:
         if role == Role.UPLOAD or self._policy.uniforms is Uniforms.RING:
             if role in self._written:
                 self._waste("writes", f"the {role} buffer is written twice for one batch")
-            self._written.append(role)
+            self._written[role] = about["buffer"], about["offset"] + len(about["data"])
             return
         self._slots += 1
         self._peak_slots = max(self._peak_slots, self._slots)
@@ -225,20 +260,25 @@ class _Followed:
 
     def _encode(self, about: About) -> None:
         self._commands, self._pages = about["commands"], {}
-        self._slots, self._written, self._bound = 0, [], []
+        self._slots, self._bound, self._ends = 0, [], {}
         if about["reason"] == "read" and self._policy.join_reads and not self._asks:
             self._waste("submits", "a read is submitted by itself, and nobody waits for it")
 
     def _copy(self, about: About) -> None:
-        self._bound.append((about["source"], about["target"]))
+        source = about["source"]
+        self._bound.append((source, about["target"]))
+        if self._written:
+            end = about["source_offset"] + about["size_bytes"]
+            self._ends[source] = max(self._ends.get(source, 0), end)
         if about["target_role"] != Role.STAGING:
             return
         number, size_bytes = about["target"], about["size_bytes"]
         if number not in self._pages:
             self._check_page(size_bytes)
         self._pages[number] = self._pages.get(number, 0) + size_bytes
-        self._free.pop(number, None)
-        is_fence = about["source"] == self._fence_source
+        if self._free.pop(number, None) is not None:
+            self._taken -= 1
+        is_fence = source == self._fence_source
         is_known = self._done == self._acts or self._acts in self._mapped.values()
         if is_fence and self._commands == 1 and is_known:
             self._waste(
@@ -256,10 +296,24 @@ class _Followed:
             self._waste("pages", "a read has a page of its own, though the last one has room")
 
     def _submit(self, about: About) -> None:
+        if self._written:
+            self._check_written()
         if self._made:
             self._check_made()
         self._acts += 1
         self._submitted = self._acts
+
+    def _check_written(self) -> None:
+        """Check that the batch uses what was written into the ring and the upload buffer."""
+        for role, (number, end) in self._written.items():
+            used_bytes = self._ends.get(number, 0)
+            # Each payload of a ring is padded.
+            if end - used_bytes >= self._alignment_bytes:
+                self._waste(
+                    "written bytes",
+                    f"{end} bytes of the {role} buffer are written, and {used_bytes} are used",
+                )
+        self._written = {}
 
     def _check_made(self) -> None:
         """Check that each free buffer was taken before another was made."""
@@ -291,12 +345,21 @@ class _Followed:
             )
 
     def _map(self, about: About) -> None:
-        self._mapped[about["buffer"]] = self._acts
+        number, size_bytes = about["buffer"], about["size_bytes"]
+        used_bytes = self._pages.get(number, size_bytes)
+        if size_bytes > used_bytes:
+            self._waste(
+                "map", f"{size_bytes} bytes are mapped, where reads have copied {used_bytes}"
+            )
+        self._mapped[number] = self._acts
 
     def _take(self, about: About) -> None:
         number = about["buffer"]
         self._done = max(self._done, self._mapped.pop(number, 0))
         self._free[number] = self._sizes.get(number, 0)
+
+    def _reuse(self, about: About) -> None:
+        self._taken += 1
 
     def _drain(self, about: About) -> None:
         while self._queued and self._queued[0][0] <= self._done:

@@ -1,9 +1,14 @@
-"""Our runtime as a target: it maps names to handles, and does nothing more."""
+"""Our runtime as a target: it maps names to handles, and leaves out arguments that are the default.
 
+Callers that pass such arguments all the same are in ``properties.clients``.
+"""
+
+import gc
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import ref
 
 from gpusim.errors import InvalidHandle
 from gpusim.kernels import BUILTIN, Kernel
@@ -28,6 +33,12 @@ class SilentClose(Exception):
     """A close did not warn of the buffers that the program left alive, or gave wrong numbers."""
 
 
+def _is_kept(dropped: "ref[Any]") -> bool:
+    """Whether a dropped object is still there; a ticket may be while its read is pending."""
+    kept = dropped()
+    return kept is not None and not (isinstance(kept, Ticket) and not kept.done())
+
+
 class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     """A ``Runtime`` over ``driver``, driven by the names of a program."""
 
@@ -44,15 +55,17 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     ) -> None:
         self.runtime = make_runtime(driver=driver, policy=policy, parts=parts)
         self._made_of = driver, policy, parts, make_runtime
+        self.driver, self.policy = driver, policy
         self.limits = self.runtime.limits
         self.kernels = kernels
         self._buffers: dict[str, Buffer] = {}
         self.graphs: dict[str, Graph] = {}
+        self._tickets: list[ref[Ticket]] = []
         self._has_warned = False
 
-    def another(self, kernels: Mapping[str, Kernel]) -> "RuntimeTarget":
+    def another(self, kernels: Mapping[str, Kernel], policy: Policy) -> "RuntimeTarget":
         """A second runtime on the same driver, made of the same parts, over ``kernels``."""
-        driver, policy, parts, make_runtime = self._made_of
+        driver, _, parts, make_runtime = self._made_of
         return RuntimeTarget(
             driver, policy, kernels=kernels, parts=parts, make_runtime=make_runtime
         )
@@ -90,16 +103,21 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     def copy(
         self, source: str, source_offset: int, target: str, target_offset: int, size_bytes: int
     ) -> None:
-        self.runtime.copy(
-            self.find(source),
-            self.find(target),
-            source_offset=source_offset,
-            target_offset=target_offset,
-            size_bytes=size_bytes,
-        )
+        origin = self.find(source)
+        numbers = {"source_offset": source_offset, "target_offset": target_offset}
+        given = {name: number for name, number in numbers.items() if number}
+        if size_bytes != origin.size_bytes - source_offset:
+            given["size_bytes"] = size_bytes
+        self.runtime.copy(origin, self.find(target), **given)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Ticket:
-        return self.runtime.read(self.find(buffer), offset, size_bytes)
+        origin = self.find(buffer)
+        span: tuple[int, ...] = offset, size_bytes
+        if size_bytes == origin.size_bytes - offset:
+            span = (offset,) if offset else ()
+        ticket = self.runtime.read(origin, *span)
+        self._tickets.append(ref(ticket))
+        return ticket
 
     def free(self, buffer: str) -> None:
         self.runtime.free(self.find(buffer))
@@ -149,10 +167,31 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         if left and not self._has_warned:
             raise SilentClose(f"the close did not warn of {left} buffers that were never freed")
 
-    @property
-    def left_buffers(self) -> int:
-        """How many buffers its device holds; 0 if the device does not tell."""
-        return getattr(self.runtime.device, "live_buffers", 0)
+    def let_go(self) -> str:
+        """Drop every graph, and every ticket that is done; tells which of them the runtime keeps.
+
+        The program must be over.  Nobody else may hold a ticket or a graph.
+        """
+        dropped: list[ref[Any]] = [*map(ref, self.graphs.values()), *self._tickets]
+        self.graphs.clear()
+        if not any(map(_is_kept, dropped)):
+            return ""
+        # What was dropped may belong to a cycle.
+        gc.collect()
+        return next(
+            (f"{one()!r} is kept, and nobody uses it" for one in dropped if _is_kept(one)), ""
+        )
+
+    def left_behind(self) -> str:
+        """What the device still holds after the close, or the counters say is held."""
+        left = getattr(self.runtime.device, "live_buffers", 0)
+        if left:
+            return f"{left} buffers of the device were never destroyed"
+        stats = self.runtime.stats()
+        stores = {"uniforms": stats.uniforms, "bind_groups": stats.bind_groups}
+        held = {name: counts.held for name, counts in (*stores.items(), ("staging", stats.staging))}
+        held |= {"live_buffers": stats.live_buffers, "live_bytes": stats.live_bytes}
+        return "".join([f"stats() counts {held[name]} {name}. " for name in held if held[name]])
 
     def name(self, name: str, buffer: Buffer) -> None:
         """Use ``name`` for a buffer that the client adopted."""

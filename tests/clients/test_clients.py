@@ -257,6 +257,23 @@ def test_a_read_that_is_delivered_out_of_turn_is_seen_by_asking_alone() -> None:
     assert failure("asking", parts=parts, program=program) is not None
 
 
+class ToldShort(Runtime):
+    """The text of the policy has its name alone."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.policy = PRESETS[self.policy.name]
+
+
+def test_the_text_of_the_policy_is_looked_at_by_asking_alone() -> None:
+    policy = replace(PRESETS["ring"], plan_cache=7)
+    factory = RuntimeFactory("simulated", make_runtime=ToldShort)
+    program = Program.parse("alloc a 4\nfree a\n")
+    for client, is_seen in ((PLAIN, False), ("asking", True)):
+        case = Case(program=program, policy=policy, device=SIMULATED, client=client)
+        assert (judge(case, factory, MEANING_ONLY).failure is not None) is is_seen
+
+
 class SlowTicket:
     """A read that arrives when told so; the first who awaits it may meet a fault of another."""
 

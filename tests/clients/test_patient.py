@@ -10,7 +10,9 @@ import pytest
 from gpusim.errors import DeviceFault, WaitTimedOut
 from gpusim.program import Program
 from gpusim.runtime import PRESETS, Driver, Parts, Policy, Runtime, Ticket, WgpuDriver
+from gpusim.runtime.buffers import Losing
 from gpusim.runtime.commands import StagingMap
+from gpusim.runtime.host_writes import HostWrite
 from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.readbacks import Readbacks
 from gpusim.runtime.reads import Reads
@@ -223,6 +225,28 @@ def test_a_runtime_that_is_closed_before_its_last_callbacks_is_seen() -> None:
 
 def test_an_op_that_fails_and_is_carried_out_all_the_same_is_seen() -> None:
     assert shown(make_runtime=Doubling, words="did not count once")
+
+
+class LosesAll(Recorder):
+    def write(self, write: HostWrite) -> None:
+        with Losing(write.written):
+            super().write(write)
+
+
+class LosesNothing(Recorder):
+    def write(self, write: HostWrite) -> None:
+        try:
+            super().write(write)
+        except DeviceFault:
+            write.written.lost = False
+            raise
+
+
+@pytest.mark.parametrize("recorder", [LosesAll, LosesNothing])
+def test_a_write_in_pieces_loses_its_buffer_only_if_some_are_written(
+    recorder: type[Recorder],
+) -> None:
+    assert "a write in pieces failed" in shown(parts=Parts(recorder=recorder))
 
 
 @pytest.mark.parametrize("policy", PRESETS)

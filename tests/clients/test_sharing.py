@@ -1,7 +1,7 @@
 """The client that shares buffers finds the mistakes that only shared buffers show."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -56,6 +56,16 @@ class LentForGood(BufferTable):
         """Nothing is."""
 
 
+class OneRegister(BufferTable):
+    """All runtimes share the list of device buffers that have a handle."""
+
+    shared: ClassVar[dict[int, Buffer]] = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_native = self.shared
+
+
 class FoundByItsPlan(Runtime):
     """What was planned over a buffer stays while the buffer is lent."""
 
@@ -75,6 +85,7 @@ def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Fai
         {"parts": Parts(recorder=LoanOvertakesBatch)},
         {"parts": Parts(recorder=FreeOfAdoptedDeferred)},
         {"parts": Parts(buffers=LentForGood)},
+        {"parts": Parts(buffers=OneRegister)},
         {"make_driver": around_driver(AdoptedIsDestroyed)},
         {"make_runtime": FoundByItsPlan},
     ],

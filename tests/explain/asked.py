@@ -207,7 +207,7 @@ ASKED = (
         program="alloc a 4\nalloc e 256\nfree a\nread e 0 4 -> r12\nread e 0 256 -> r18\n",
         headers="policy: lazy join_reads=True\nclient: misusing\n",
         says=(
-            "once another buffer is freed after it, every op on the freed buffer is refused again",
+            "once another buffer is freed afterwards, every op on the freed buffer is refused",
             "accepted: a dispatch that writes it, a dispatch that reads it",
         ),
     ),

@@ -135,7 +135,7 @@ APART = (
         program="alloc a 4\nfree a\ncapture g0 dispatch affine a 1,1 1x1x1\n",
         headers="policy: eager\n",
         says=(
-            "once another buffer is freed after it, every op on the freed buffer is refused again",
+            "once another buffer is freed afterwards, every op on the freed buffer is refused",
             "accepted: a dispatch that writes it, a dispatch that reads it, a capture",
         ),
     ),
@@ -176,7 +176,7 @@ APART = (
         name="all_ones_end_a_read",
         program="alloc a 20\nwrite a 0 ffffffff\nread a 0 20 -> r0\n",
         headers="policy: eager\n",
-        says=("with op 1 moved on by 8, bytes 8 to 19",),
+        says=("with op 1 moved on by 8 bytes, bytes 8 to 19 are wrong",),
     ),
     Told(
         name="copy_only_flush_skipped",

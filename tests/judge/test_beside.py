@@ -1,18 +1,22 @@
 """Two runtimes on one driver: each does its own program, whatever the other does in between."""
 
+from collections import Counter
+from dataclasses import replace
+from threading import get_ident
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import pytest
 
 from gpusim.errors import DeviceFault
-from gpusim.kernels import AFFINE, BUILTIN, SCRAMBLE
+from gpusim.kernels import AFFINE, BUILTIN, SCRAMBLE, Kernel
 from gpusim.ops import Capture, Dispatch, DispatchIndirect, Write
 from gpusim.program import Program
 from gpusim.runtime import Buffer, Driver, Parts, Runtime
 from gpusim.runtime.buffers import BufferTable
-from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime.commands import DeviceBuffer, Pipeline
 from gpusim.runtime.graph import Captures
+from gpusim.runtime.host_writes import QueueClock
 from gpusim.runtime.loop_polls import LoopPolls
 from gpusim.runtime.policy import PRESETS
 from gpusim.runtime.readbacks import Readbacks
@@ -20,7 +24,7 @@ from properties.clients import BESIDE, other_program
 from properties.execute import execute
 from properties.model.case import PLAIN, Case, parse_device
 from properties.mutants.mistakes import MUTANTS
-from properties.mutants.mutant import Mutant
+from properties.mutants.mutant import Mutant, Overlay, around_driver
 from properties.mutants.oracles import factory_of
 from properties.oracles.judge import MEANING_ONLY, judge
 from properties.targets.factory import AdapterFactory, RuntimeFactory
@@ -39,18 +43,29 @@ LENGTHS = (len(PROGRAM), len(PROGRAM) - 2)
 """Of these the runtime beside is closed before the first, and after it."""
 
 
-def case_of(device: str, policy: str, program: Program = PROGRAM) -> Case:
-    return Case(program=program, device=parse_device(device), policy=PRESETS[policy], client=BESIDE)
+def case_of(device: str, policy: str, program: Program = PROGRAM, seed: str = "") -> Case:
+    return Case(
+        program=program,
+        device=parse_device(device),
+        policy=PRESETS[policy],
+        client=BESIDE,
+        seed=seed,
+    )
+
+
+SEEDS = ("0", "1", "5", "7")
+"""With the first two the runtime beside has another policy; with the middle two, a thread."""
 
 
 @pytest.mark.parametrize("policy", PRESETS)
 @pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_two_sound_runtimes_do_their_own_programs(
-    policy: str, length: int, device_name: str
+    policy: str, length: int, seed: str, device_name: str
 ) -> None:
     program = Program(PROGRAM.ops[:length])
     factory = RuntimeFactory(device_name)
-    case = case_of(device_name, policy, program)
+    case = case_of(device_name, policy, program, seed)
     beside = execute(case, factory).beside
     assert beside is not None
     assert len(beside.history.outcomes) == len(beside.case.program)
@@ -121,6 +136,59 @@ class OneFault(Readbacks):
         self._faults[""] = fault
 
 
+class OneCount(Runtime):
+    """The runtimes of a driver count their ops together."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, dict[str, int]]] = WeakKeyDictionary()
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._done = self.shared.setdefault(self._driver, self._done)
+
+
+class OneClock(Runtime):
+    """The runtimes of a driver count their submits together."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, QueueClock]] = WeakKeyDictionary()
+
+    def _assemble(self, parts: Parts) -> None:
+        clock = self.shared.setdefault(self._driver, parts.clock())
+        super()._assemble(replace(parts, clock=lambda: clock))
+
+
+class OneReason(OneClock):
+    """The runtimes of a driver also count the reasons of their submits together."""
+
+    reasons: ClassVar[WeakKeyDictionary[Driver, Counter[str]]] = WeakKeyDictionary()
+
+    def _assemble(self, parts: Parts) -> None:
+        super()._assemble(parts)
+        self._recorder.flushes = self.reasons.setdefault(self._driver, Counter())
+
+
+class OneOwner(Runtime):
+    """The thread that made the first runtime of a driver owns all of them."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, int]] = WeakKeyDictionary()
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._guard._thread = self.shared.setdefault(self._driver, get_ident())
+
+
+class OneKindOfPipeline(Overlay):
+    """A kernel has one pipeline, whether its scalars are found by dynamic offsets or not."""
+
+    def __init__(self, inner: Driver) -> None:
+        super().__init__(inner)
+        self._made: dict[Kernel, Pipeline] = {}
+
+    def compile(self, kernel: Kernel, *, dynamic_uniforms: bool) -> Pipeline:
+        if kernel not in self._made:
+            self._made[kernel] = self._inner.compile(kernel, dynamic_uniforms=dynamic_uniforms)
+        return self._made[kernel]
+
+
 MEETING = Program.parse(
     "alloc a 64\nalloc b 64\nread a 0 64 -> r0\nread b 0 64 -> r1\nflush\n"
     "capture g dispatch affine a 3,5 1x1x1; copy a 0 b 0 64\nreplay g * -\n"
@@ -130,21 +198,45 @@ MEETING = Program.parse(
 
 
 @pytest.mark.parametrize(
-    ("faults", "broken"),
+    ("faults", "seed", "broken"),
     [
-        ("", {"make_runtime": OneCapture}),
-        ("", {"make_runtime": TakesHandles}),
-        ("", {"parts": Parts(readbacks=OneLoop)}),
-        (" refused_maps=0", {"parts": Parts(readbacks=OneFault)}),
+        ("", "7", {"make_runtime": OneCapture}),
+        ("", "7", {"make_runtime": TakesHandles}),
+        ("", "7", {"parts": Parts(readbacks=OneLoop)}),
+        (" refused_maps=0", "7", {"parts": Parts(readbacks=OneFault)}),
+        ("", "7", {"make_runtime": OneCount}),
+        ("", "7", {"make_runtime": OneClock}),
+        ("", "7", {"make_runtime": OneReason}),
+        ("", "5", {"make_runtime": OneOwner}),
     ],
-    ids=["capture", "handle", "loop", "fault"],
+    ids=["capture", "handle", "loop", "fault", "count", "clock", "reason", "owner"],
 )
 def test_what_belongs_to_one_runtime_is_looked_at_beside_another(
-    faults: str, broken: dict[str, Any]
+    faults: str, seed: str, broken: dict[str, Any]
 ) -> None:
-    case = case_of(f"simulated{faults}", "ring", MEETING)
+    case = case_of(f"simulated{faults}", "ring", MEETING, seed)
     assert judge(case, RuntimeFactory("simulated", **broken), MEANING_ONLY).failure is not None
     assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
+
+
+REPLAYING = Program.parse(
+    "alloc a 64\ncapture g dispatch affine a 3,5 1x1x1; dispatch affine a 7,5 1x1x1\n"
+    "dispatch affine a 3,5 1x1x1\nreplay g 11,13;15,17 -\nread a 0 64 -> r0\nsync\n" + "sync\n" * 6
+)
+
+
+def test_the_pipelines_of_two_policies_are_looked_at() -> None:
+    broken = around_driver(OneKindOfPipeline)
+    shown = [
+        judge(case_of("simulated", policy, REPLAYING, "0"), factory, MEANING_ONLY).failure
+        for policy in PRESETS
+        for factory in (
+            RuntimeFactory("simulated", make_driver=broken),
+            RuntimeFactory("simulated"),
+        )
+    ]
+    assert any(shown[::2])
+    assert not any(shown[1::2])
 
 
 def test_a_failure_beside_tells_the_other_program() -> None:

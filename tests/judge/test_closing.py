@@ -1,14 +1,16 @@
-"""What a closed runtime leaves: no buffer on the device, and a warning with the right numbers."""
+"""What a runtime leaves: no buffer on the device, no count of one, and nothing that was dropped."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from gpusim.program import Program
-from gpusim.runtime import PRESETS, Parts
+from gpusim.runtime import PRESETS, Graph, Parts, Runtime, Ticket
 from gpusim.runtime.buffers import BufferTable
+from gpusim.runtime.caches import CachedBindGroups
 from gpusim.runtime.commands import Role
+from gpusim.runtime.readbacks import Readback, Readbacks
 from gpusim.simulated import open_device
 from properties.model.case import Case, parse_device
 from properties.mutants.mutant import Overlay, around_driver
@@ -55,6 +57,63 @@ def test_a_warning_that_gives_other_bytes_than_are_alive_is_a_finding() -> None:
     assert failure is not None
     assert "the close left 1 buffers of 48 bytes" in failure.reason
     assert judge(_CASE, RuntimeFactory("simulated")).failure is None
+
+
+class CountsOn(CachedBindGroups):
+    """A close drops the bind groups, and does not count that."""
+
+    def clear(self) -> None:
+        held = self.counts.held
+        super().clear()
+        self.counts.held = held
+
+
+class KeepsGraphs(Runtime):
+    """The cache of planned graphs has the graph in its key."""
+
+    def capture(self) -> Graph:
+        graph = super().capture()
+        graph.key = graph
+        return graph
+
+
+class KeepsTickets(Readbacks):
+    """Each ticket is kept."""
+
+    kept: ClassVar[list[Ticket]] = []
+
+    def issue(self, readback: Readback) -> None:
+        super().issue(readback)
+        self.kept.append(readback.ticket)
+
+
+_REPLAYED = Program.parse(
+    "alloc a 16\ncapture g dispatch affine a 3,5 1x1x1\nreplay g * -\nread a 0 4 -> r0\nsync\n"
+)
+_COUNTING = Parts(
+    bind_groups=lambda driver, policy, caches: CountsOn(driver, caches),
+)
+
+
+@pytest.mark.parametrize(
+    ("factory", "said"),
+    [
+        (RuntimeFactory("simulated", parts=_COUNTING), "stats() counts 1 bind_groups"),
+        (RuntimeFactory("simulated", make_runtime=KeepsGraphs), "<graph of 1 calls> is kept"),
+        (
+            RuntimeFactory("simulated", parts=Parts(readbacks=KeepsTickets)),
+            "<read of 4 bytes at 0 of <a, 16 bytes>, done> is kept",
+        ),
+    ],
+)
+def test_what_a_runtime_keeps_though_nobody_can_use_it_is_a_finding(
+    factory: RuntimeFactory, said: str
+) -> None:
+    case = replace(_CASE, program=_REPLAYED)
+    failure = judge(case, factory).failure
+    assert failure is not None
+    assert said in failure.reason
+    assert judge(case, RuntimeFactory("simulated")).failure is None
 
 
 def test_a_device_counts_its_live_buffers() -> None:

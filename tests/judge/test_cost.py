@@ -4,24 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.ops import Capture, Read, Replay, Sync
 from gpusim.program import Program
-from gpusim.runtime import Parts
-from gpusim.runtime.commands import DeviceBuffer
+from gpusim.runtime import Buffer, Parts, Runtime, WgpuDriver
+from gpusim.runtime.batch import Batch, RingUniforms, Uploads
+from gpusim.runtime.commands import DeviceBuffer, Role
 from gpusim.runtime.policy import PRESETS
 from gpusim.runtime.readbacks import Readback, Readbacks
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.runs import Run
-from gpusim.runtime.staging import StagingPage
+from gpusim.runtime.staging import StagingPage, StagingPool
+from gpusim.runtime.uniforms import FreshUniforms
 from properties.finding_file import FindingFile, read, write
 from properties.model.case import Case, parse_device
 from properties.model.failure import FailureKind
 from properties.mutants.hunt import Programs
 from properties.mutants.mistakes import MUTANTS, find
-from properties.mutants.mutant import SOUND, Mutant
+from properties.mutants.mutant import SOUND, Mutant, Overlay
 from properties.mutants.oracles import COSTS, factory_of, oracles_for
 from properties.oracles.cost import count_cost, judge_cost
 from properties.oracles.judge import judge
@@ -156,6 +159,22 @@ class KeepsPages(Readbacks):
         return super()._value(readback, page)
 
 
+class DropsPipelines(Runtime):
+    """A close drops what the driver has compiled."""
+
+    def close(self, timeout: float | None = 60.0) -> None:
+        super().close(timeout)
+        assert isinstance(self._driver, WgpuDriver)
+        self._driver._pipelines.clear()
+
+
+def test_a_kernel_is_compiled_once_for_all_runtimes_of_a_driver() -> None:
+    case = replace(case_under("ring"), program=Program.parse("alloc a 4\nfree a\n"))
+    failure = count_cost(case, RuntimeFactory("simulated", make_runtime=DropsPipelines))
+    assert failure is not None
+    assert failure.trait == "work of close"
+
+
 @pytest.mark.parametrize(
     ("parts", "trait"),
     [
@@ -167,6 +186,142 @@ def test_replays_of_long_graphs_and_kept_tickets_are_counted(parts: Parts, trait
     program = Program.parse("alloc a 4\nfree a\n")
     case = replace(case_under("ring"), program=program)
     failure = count_cost(case, RuntimeFactory("simulated", parts=parts))
+    assert failure is not None
+    assert failure.trait == trait
+
+
+class CopiesArrays(Runtime):
+    """Copies each array before it is written."""
+
+    def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
+        super().write(buffer, np.array(data) if isinstance(data, np.ndarray) else data, offset)
+
+
+class KeepsArrays(Runtime):
+    """Keeps the last array that was written."""
+
+    def write(self, buffer: Buffer, data: Any, offset: int = 0) -> None:
+        super().write(buffer, data, offset)
+        vars(self)["last"] = data
+
+
+@pytest.mark.parametrize(
+    ("mistaken", "said"),
+    [(CopiesArrays, "takes 2.0 times as many bytes"), (KeepsArrays, "keeps the array")],
+)
+def test_spare_copies_of_large_data_and_kept_arrays_are_found(
+    mistaken: type[Runtime], said: str
+) -> None:
+    factory = RuntimeFactory("simulated", make_runtime=mistaken)
+    failure = count_cost(case_under("lazy"), factory)
+    assert failure is not None
+    assert said in failure.reason
+
+
+class WritesAll(RingUniforms):
+    """The whole ring is written for each batch."""
+
+    def before_submit(self, batch: Batch) -> None:
+        if batch.uniform_data:
+            batch.uniform_data = batch.uniform_data.ljust(self.capacity_bytes, b"\0")
+        super().before_submit(batch)
+
+
+class UploadsAll(Uploads):
+    """The whole upload buffer is written for each batch."""
+
+    def before_submit(self, batch: Batch) -> None:
+        if batch.upload_data:
+            batch.upload_data = batch.upload_data.ljust(self._capacity_bytes, b"\0")
+        super().before_submit(batch)
+
+
+class DropsTheLargest(StagingPool):
+    """A full pool destroys its largest buffer."""
+
+    def give_back(self, buffer: DeviceBuffer) -> None:
+        self._free.append(buffer)
+        if len(self._free) > self._capacity:
+            self._free.sort(key=lambda free: free.size_bytes)
+            self._driver.destroy_buffer(self._free.pop())
+            self.counts.evicted += 1
+        self.counts.held = len(self._free)
+
+
+@pytest.mark.parametrize(
+    ("factory", "trait"),
+    [
+        (
+            RuntimeFactory(
+                "simulated",
+                parts=Parts(
+                    uniforms=lambda driver, policy, _: WritesAll(driver, policy.uniform_ring_bytes)
+                ),
+            ),
+            "written bytes",
+        ),
+        (RuntimeFactory("simulated", parts=Parts(uploads=UploadsAll)), "written bytes"),
+        (
+            RuntimeFactory(
+                "simulated",
+                parts=Parts(
+                    staging=lambda driver, policy, _: DropsTheLargest(
+                        driver, policy.staging_buffers, policy.staging_class_bytes
+                    )
+                ),
+            ),
+            "dropped staging",
+        ),
+    ],
+)
+def test_bytes_that_a_batch_does_not_use_and_large_buffers_that_are_dropped_are_waste(
+    factory: RuntimeFactory, trait: str
+) -> None:
+    text = (
+        "alloc a 8192\ndispatch affine a 3,5 1x1x1\nwrite a 0 11111111\nread a 0 8192 -> r0\n"
+        "read a 0 4 -> r1\nsync\nread a 0 4 -> r2\nsync\n"
+    )
+    policy = replace(PRESETS["ring"], staging_buffers=1)
+    case = replace(case_under("ring"), program=Program.parse(text), policy=policy, seed="")
+    failure = judge(case, factory).failure
+    assert failure is not None
+    assert failure.trait == trait
+    assert judge(case, RuntimeFactory("simulated")).failure is None
+
+
+class Generous(Overlay):
+    """Makes the buffers of one role larger than they need to be."""
+
+    def __init__(self, inner: Any, role: Role) -> None:
+        super().__init__(inner)
+        self._role = role
+
+    def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
+        made_bytes = size_bytes + 64 * (role is self._role)
+        buffer: DeviceBuffer = self._inner.create_buffer(made_bytes, role)
+        return buffer
+
+
+class AllocsMore(Runtime):
+    """An alloc takes more bytes than it was asked for."""
+
+    def _assemble(self, parts: Parts) -> None:
+        super()._assemble(parts)
+        self._driver = Generous(self._driver, Role.STORAGE)
+
+
+_PADDED = Parts(uniforms=lambda driver, _, caches: FreshUniforms(Generous(driver, Role.UNIFORM)))
+
+
+@pytest.mark.parametrize(
+    ("factory", "trait"),
+    [
+        (RuntimeFactory("simulated", make_runtime=AllocsMore), "alloc size"),
+        (RuntimeFactory("simulated", parts=_PADDED), "uniform size"),
+    ],
+)
+def test_buffers_larger_than_what_they_hold_are_waste(factory: RuntimeFactory, trait: str) -> None:
+    failure = judge(replace(case_under("lazy"), seed=""), factory).failure
     assert failure is not None
     assert failure.trait == trait
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from math import isfinite
+from itertools import groupby, pairwise
+from math import isfinite, prod
 
 from gpusim.kernels import BUILTIN, Kernels
 from gpusim.limits import Limits
@@ -26,6 +27,8 @@ from gpusim.program import (
 )
 from properties.generate.choices import SeededChoices
 from properties.generate.generator import generate
+from properties.generate.operands import drawable
+from properties.generate.shape import draw_long_shape
 
 PROGRAMS = 1000
 FEW_GROUPS = Limits(max_groups_per_dimension=16)
@@ -87,6 +90,38 @@ def test_what_seldom_meets_is_brought_together() -> None:
     assert seen["a grid past the limit, for two kernels"] >= PROGRAMS / 50
     assert seen["a buffer read in two, at an odd byte"] >= PROGRAMS / 5
     assert seen["a whole odd buffer copied into a longer one by a graph"] >= PROGRAMS / 50
+
+
+def test_grids_fill_two_and_all_three_dimensions_of_a_small_limit() -> None:
+    most, filled = 5, Counter[int]()
+    for at in range(PROGRAMS):
+        program = generate(
+            SeededChoices(f"cube {at}"), limits=Limits(max_groups_per_dimension=most)
+        )
+        grids = [op.grid for op in program if isinstance(op, Dispatch) and max(op.grid) > most]
+        filled.update(map(prod, grids))
+    assert min(filled[groups] for groups in (most**2, most**2 + 1, most**3)) >= 2
+
+
+def test_some_long_programs_begin_with_more_than_a_thousand_dispatches_in_a_row() -> None:
+    signatures = drawable(BUILTIN)
+    rows = [draw_long_shape(SeededChoices(f"row {at}"), signatures).row for at in range(100)]
+    assert 2 <= sum(map(bool, rows)) <= 20
+    at = next(at for at, row in enumerate(rows) if row)
+    program = generate(SeededChoices(f"row {at}"), long=True)
+    longest = max(len([*ops]) for kind, ops in groupby(program, type) if kind is Dispatch)
+    assert longest > 1000
+
+
+def test_who_works_on_a_copy_copies_it_back() -> None:
+    back = 0
+    for at in range(PROGRAMS):
+        whole = [op for op in generate(SeededChoices(f"rich {at}")) if isinstance(op, Copy)]
+        pairs = [
+            (op.source, op.target) for op in whole if op.source_offset == op.target_offset == 0
+        ]
+        back += any(one == other[::-1] != other for one, other in pairwise(pairs))
+    assert back >= PROGRAMS / 20
 
 
 def test_a_replay_may_be_given_one_float_without_a_value_among_scalars_of_plain_types() -> None:

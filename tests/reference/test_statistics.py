@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 
 from gpusim.program import Program
-from gpusim.runtime.policy import PRESETS
+from gpusim.runtime import Parts
+from gpusim.runtime.caches import BoundedCache, CacheState
+from gpusim.runtime.plans import Plans
+from gpusim.runtime.policy import PRESETS, Policy
 from gpusim.runtime.stats import Counts, Stats
 from properties.execute import execute
 from properties.model.case import Case, parse_device
 from properties.model.failure import FailureKind
+from properties.oracles.lookups import Lookups
 from properties.oracles.statistics import judge_statistics
 from properties.targets.factory import RuntimeFactory
 
@@ -19,8 +23,8 @@ PROGRAM = Program.parse(
     "capture g dispatch affine b 3,1 1x1x1; copy b 0 a 1 3\nreplay g _ -\nread a 0 64 -> r0\n"
     "free b\nread b 0 4 -> r1\nflush\ndispatch fold a,a 1 1x1x1\n"
 )
-NOT_HELD = {"reused", "shapes", "bind_groups exhausted"}
-"""How often something was found again is not known outside of the stores."""
+NOT_HELD = {"reused", "shapes exhausted", "bind_groups exhausted"}
+"""Of most stores, how often something was found again is not known outside."""
 
 
 def shown(device: str = "simulated", policy: str = "pooled") -> Any:
@@ -75,3 +79,59 @@ def test_a_figure_that_is_right_again_at_the_end_is_held_in_between() -> None:
 
 def test_a_target_without_statistics_is_not_asked() -> None:
     assert judge_statistics(replace(shown(), stats=None)) is None
+
+
+class TheFirstStay(Plans[Any]):
+    """A full cache takes no new plan."""
+
+    def put(self, key: Any, plan: Any) -> None:
+        if len(self._plans) < self._capacity:
+            super().put(key, plan)
+
+
+class KeepsAll(Plans[Any]):
+    """A capacity of 0 is no limit."""
+
+    def put(self, key: Any, plan: Any) -> None:
+        self._capacity = self._capacity or 1000
+        super().put(key, plan)
+
+
+class ByAge(CacheState):
+    """The oldest shape goes first, though it was used just now."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy)
+        self.shapes = BoundedCache(policy.shape_cache)
+
+
+_GRIDS = "".join(f"dispatch affine a 3,1 {x}x1x1\n" for x in (1, 2, 1, 3, 1))
+_GRAPH = "alloc b 64\ncapture g dispatch affine a 3,1 1x1x1\nreplay g * -\n"
+_ELSEWHERE = "replay g * a=b\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (Parts(plans=KeepsAll), f"alloc a 64\n{_GRIDS}"),
+        (Parts(caches=ByAge), f"alloc a 64\n{_GRIDS}"),
+        (Parts(bound_graphs=TheFirstStay), f"alloc a 64\n{_GRAPH}{_ELSEWHERE}"),
+        (Parts(bound_graphs=KeepsAll), f"alloc a 64\n{_GRAPH}{_ELSEWHERE}replay g * -\n"),
+    ],
+)
+def test_what_a_cache_finds_again_follows_from_the_ops(parts: Parts, text: str) -> None:
+    graphs = 0 if parts.bound_graphs is KeepsAll else 1
+    policy = replace(PRESETS["cached"], shape_cache=2, plan_cache=0, graph_cache=graphs)
+    case = Case(program=Program.parse(text), device=parse_device("simulated"), policy=policy)
+    failure = judge_statistics(execute(case, RuntimeFactory("simulated", parts=parts)))
+    assert failure is not None
+    assert failure.trait == "shapes"
+    assert judge_statistics(execute(case, RuntimeFactory("simulated"))) is None
+
+
+def test_after_a_refused_replay_no_lookups_are_told() -> None:
+    text = f"alloc a 64\n{_GRAPH}replay g 1 -\n"
+    case = Case(program=Program.parse(text), device=parse_device("simulated"))
+    execution = execute(case, RuntimeFactory("simulated"))
+    issued = zip(case.program, execution.history.outcomes, strict=True)
+    assert not Lookups(case.policy).follow(issued)

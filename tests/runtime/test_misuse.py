@@ -166,11 +166,12 @@ MAKING: list[Row] = [
         "staging_buffers=nan",
     ),
     (
-        "a policy of two words",
-        lambda at: Policy(name="my policy"),
+        "a policy that begins as a preset",
+        lambda at: Policy(name="ring fast"),
         ProgramError,
-        "name='my policy'",
+        "name='ring fast'",
     ),
+    ("a policy with a sign", lambda at: Policy(name="a=1"), ProgramError, "name='a=1'"),
     ("a policy of no word", lambda at: Policy(name=""), ProgramError, "name=''"),
     (
         "a field twice",

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Policy, parse_policy
 from properties.execute import execute
-from properties.fuzz.aiming import with_aim
 from properties.model.case import Case, parse_device
+from properties.oracles.aiming import with_aim
 from properties.targets.factory import RuntimeFactory
 
 _HEALING = Program.parse(

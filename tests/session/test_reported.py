@@ -221,6 +221,15 @@ def test_each_of_several_faults_is_told() -> None:
     assert not told(["SubmitFailed", "OutOfMemory"], "OutOfMemory")
 
 
+def test_a_read_of_no_bytes_meets_no_failed_map() -> None:
+    program = Program.parse("alloc a 4\nread a 0 4 -> r0\nread a 4 0 -> r1\nsync\n")
+    late = Outcome(late_error="MapFailed")
+    for empty, is_told in ((Outcome(data=b""), True), (late, False)):
+        shown = history(OK, late, empty, SYNCED)
+        failure = judge_reported(program, shown, ["MapFailed"], ["MapFailed"], reads_share=True)
+        assert (failure is None) is is_told
+
+
 def test_a_close_may_tell_the_last_one() -> None:
     assert told(["OutOfMemory", "SubmitFailed"], "OutOfMemory", closing="SubmitFailed")
 

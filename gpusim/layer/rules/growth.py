@@ -12,14 +12,15 @@ from gpusim.layer.scene import Buffer, Scene
 from gpusim.trace import Event
 
 FEWEST_FORGOTTEN = 32
-"""A finding: one call site made forgotten buffers in at least this many steps.
+"""Forgotten buffers of one call site are a finding if they were made in at least this many steps.
 
-At least a quarter as many of these steps are in the second half of the program.
+Besides, at least a quarter of this number of steps must lie in the second half of the program.
 """
 MOST_QUEUED_BYTES = 64 << 20
 MOST_QUEUED_WRITES = 16_384
 OVERWRITTEN_TIMES = 4
-"""Queued writes are a finding if they have this many times the bytes of the buffers they write."""
+"""Queued writes are a finding if they reach one of the two bounds above, and have at least this
+many times the bytes of the buffers that they write."""
 
 
 class GrowingBuffers(Check):

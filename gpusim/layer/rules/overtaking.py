@@ -153,7 +153,7 @@ class OvertakingWrite(Check):
         return iter(())
 
     def submit(self, event: Event) -> Iterator[Breach]:
-        """Recorded commands reach the queue: each reads and writes in its order."""
+        """Recorded commands reach the queue: one after the other they read and replace bytes."""
         for number in event["command_buffers"]:
             recorded = self.scene.command_buffers.get(number)
             for command in recorded.commands if recorded is not None else ():

@@ -15,7 +15,7 @@ from gpusim.layer.scene import Command, Scene
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Breach:
-    """What a check has found; with its rule's row it is a report."""
+    """What a check has found; together with the row of its rule it makes a report."""
 
     what: str
     places: tuple[Place, ...]

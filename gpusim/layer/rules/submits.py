@@ -102,7 +102,7 @@ class EmptySubmit(Check):
     def write_buffer(self, event: Event) -> Iterator[Breach]:
         """Allow the next submit to be empty.
 
-        After a write or an unmap, bytes wait for that submit.  After a map, wgpu-py makes it.
+        After a write or an unmap, bytes wait for that submit.  After a map, wgpu-py makes one.
         """
         self._is_owed = True
         return iter(())
@@ -133,7 +133,7 @@ class AliasedBindings(Check):
         super().__init__(scene)
         self._last: object = None
         self._sound: set[object] = set()
-        """Bindings that were already found sound; most dispatches bind the same again."""
+        """Bindings that were found sound, kept because most dispatches bind the same again."""
 
     def dispatch(self, event: Event) -> Iterator[Breach]:
         """Look at each pair of bindings."""

@@ -117,4 +117,4 @@ EMPTY_SUBMIT = Rule(
     remedy="submit only where a command was recorded, or bytes were written, since the last submit",
     check=EmptySubmit,
 )
-"""A rule that only the judge uses, for targets that promise it."""
+"""A rule that only the judge uses, for targets that promise to submit nothing empty."""

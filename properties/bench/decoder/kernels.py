@@ -13,7 +13,7 @@ from gpusim.kernels.kernel import Array
 from properties.bench.decoder.shape import EPSILON
 
 _TOLERANCE = 2.0**-14
-"""Relative error of one application: sums of some hundred products in any order."""
+"""The relative error that one dispatch may add: it sums some hundred products in any order."""
 _SUM = """
 var<workgroup> parts: array<f32, 64>;
 fn total(lane: u32, mine: f32) -> f32 {

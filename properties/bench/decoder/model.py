@@ -129,7 +129,7 @@ class Decoder:
 
 
 class ReplayingDecoder(Decoder):
-    """The same decoder: its steps are captured once, and replayed for each token."""
+    """A decoder whose steps are captured once, and replayed for each token."""
 
     def __init__(self, runtime: Runtime, shape: Shape, weights: Mapping[str, Floats]) -> None:
         super().__init__(runtime, shape, weights)
@@ -150,7 +150,7 @@ class ReplayingDecoder(Decoder):
 
 
 def first_scalars(token: int, position: int) -> dict[Changing, tuple[int, ...]]:
-    """The scalars that change with every token."""
+    """For each value of ``Step.changing``, the scalar that such a step has first."""
     return {None: (), "token": (token,), "position": (position,), "positions": (position + 1,)}
 
 

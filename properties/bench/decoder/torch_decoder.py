@@ -52,7 +52,7 @@ class TorchDecoding:
         return logits
 
     def play(self) -> Sample:
-        """The next token, read back."""
+        """Make the next token and read it back.  Returns the time that this took."""
         watch = Watch()
         self._position.fill_(len(self._shape.prompt) + len(self.tokens) - 1)
         self._run()

@@ -196,7 +196,7 @@ class MapsStopAtFailure(Readbacks):
             self._loop_polls.start(self._poll_for_loop)
 
 
-@mutant(part="replays", found_by="faults", hard=True)
+@mutant(part="replays", found_by="faults", hard=True, rare=True)
 class HealsBeforeRecording(Replays):
     """What a replay overwrites whole is no longer lost, even if recording the replay fails."""
 

@@ -1,0 +1,99 @@
+"""What the caches of plans and launch shapes must find again, worked out from the ops alone.
+
+A policy says how many plans, planned graphs and shapes are kept, and in which order they are
+dropped.  So the ops decide how often a runtime looks for a shape: once for each dispatch that it
+plans anew.  Nothing here looks at a trace.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+from gpusim.history import Outcome
+from gpusim.ops import Capture, Command, Dispatch, DispatchIndirect, Free, Op, Replay
+from gpusim.program import buffers_of, renamed
+from gpusim.runtime.policy import Policy
+
+
+class Lookups:
+    """The caches of one runtime that has met no fault, after the ops so far."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.created = self.used = 0
+        """Shapes that were made, and that were made or found again."""
+        self._plans = _Plans(policy.plan_cache)
+        self._graphs = _Plans(policy.graph_cache)
+        self._shapes: dict[Hashable, None] = {}
+        self._most_shapes = policy.shape_cache
+        self._captures: dict[str, Capture] = {}
+
+    def follow(self, issued: Iterable[tuple[Op, Outcome]]) -> bool:
+        """Follow ops; False if it is unknown how far the runtime came with one of them.
+
+        That is a capture or a replay that was refused.  A refused dispatch has looked for nothing.
+        """
+        for op, outcome in issued:
+            if outcome.error is not None:
+                if isinstance(op, Capture | Replay):
+                    return False
+            elif isinstance(op, Dispatch | DispatchIndirect):
+                self._plan(op)
+            elif isinstance(op, Free):
+                self._plans.forget(op.buffer)
+                self._graphs.forget(op.buffer)
+            elif isinstance(op, Capture):
+                self._captures[op.graph] = op
+                self._plan_all(op.commands, {})
+            elif isinstance(op, Replay):
+                self._replay(op)
+        return True
+
+    def _replay(self, op: Replay) -> None:
+        captured, names = self._captures[op.graph], dict(op.bindings)
+        buffers = [names.get(name, name) for name in dict.fromkeys(buffers_of(captured))]
+        if self._graphs.misses((op.graph, *buffers), buffers):
+            self._plan_all(captured.commands, names)
+
+    def _plan_all(self, commands: Sequence[Command], names: Mapping[str, str]) -> None:
+        for command in commands:
+            if isinstance(command, Dispatch | DispatchIndirect):
+                self._plan(renamed(command, names))
+
+    def _plan(self, op: Command) -> None:
+        assert isinstance(op, Dispatch | DispatchIndirect)
+        is_plain = isinstance(op, Dispatch)
+        grid = op.grid if isinstance(op, Dispatch) else (op.counts, op.offset)
+        if self._plans.misses((op.kernel, grid, *op.buffers), buffers_of(op)) and is_plain:
+            self._launch((op.kernel, grid))
+
+    def _launch(self, shape: Hashable) -> None:
+        """Look for a shape; the one that was not used for longest goes first."""
+        self.used += 1
+        if shape in self._shapes:
+            del self._shapes[shape]
+        else:
+            self.created += 1
+            if len(self._shapes) >= self._most_shapes:
+                del self._shapes[next(iter(self._shapes))]
+        self._shapes[shape] = None
+
+
+class _Plans:
+    """Plans by key, first in, first out; a plan goes with each of its buffers."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._plans: dict[Hashable, frozenset[str]] = {}
+
+    def misses(self, key: Hashable, buffers: Iterable[str]) -> bool:
+        """Whether no plan is kept under ``key``; then one is made, and kept if there is room."""
+        if key in self._plans:
+            return False
+        if self._capacity:
+            if len(self._plans) >= self._capacity:
+                del self._plans[next(iter(self._plans))]
+            self._plans[key] = frozenset(buffers)
+        return True
+
+    def forget(self, buffer: str) -> None:
+        """Drop every plan over ``buffer``."""
+        for key in [key for key, buffers in self._plans.items() if buffer in buffers]:
+            del self._plans[key]
