@@ -52,6 +52,8 @@ Laws = Callable[[Iterable[Event], LawContext], Checker]
 _BESIDE = "of the runtime beside"
 """The end of ``op`` in a failure that a second runtime shows."""
 _SUBMIT_FAILED = "SubmitFailed"
+_CONSEQUENCES = (FailureKind.STATISTICS, FailureKind.COST)
+"""A broken law is told in the place of these failures, since it is their cause more often."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +105,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     reached: Coverage | None = None
     if oracles.laws is not None and execution.is_lawful:
         checker = oracles.laws(execution.trace, LawContext.of(execution))
-        failure = failure or next(iter(checker.violations), None)
+        if failure is None or failure.kind in _CONSEQUENCES:
+            failure = next(iter(checker.violations), failure)
         held, reached = checker.checked, coverage_of(checker)
     if oracles.laws is not None:
         failure = failure or _judge_reports(execution, expected)

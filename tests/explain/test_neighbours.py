@@ -78,9 +78,7 @@ TOLD = (
     ),
     Told(
         name="shape_of_a_read_lost",
-        program="alloc c 160\nwrite c 96 "
-        "2f102b447af5eec3d56b12c4a3868fc245ce15c4892497c3ecfb0fc498ad0d44"
-        "ff456c44a5cc27c4c23658c4106ed5c3867adbc351452dc424b92fc47e61ca42\n",
+        program="alloc c 160\nalloc z 455\n",
         headers="policy: eager\nclient: misusing\n",
         says=('at.runtime.read(at.x, dtype="u4", shape=(2.0, 2)) gave ndarray of shape (40,)',),
     ),
