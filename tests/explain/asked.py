@@ -16,7 +16,7 @@ ASKED = (
         "dispatch blend b,a 1 1x1x0\nreplay g0 _;0.30078125 -\n",
         headers="policy: ring\n",
         says=(
-            "op 3 (a replay) took its second entry for its first dispatch",
+            "op 3 (a replay) ran its first dispatch with the scalars given for its second",
             "they get, if the second has no groups 3, none, 2; else 1, 2, 3 (right)",
         ),
     ),
