@@ -1,7 +1,7 @@
-"""The order of commands within one batch, tried with commands of each sort.
+"""Tries in which order one submit has commands of each sort.
 
-A small program shows one pair of commands that changed places.  Whether each copy comes first, or
-only a read, or only what touches other buffers, is found by trial.
+A small program shows one pair of commands that changed places.  Trials tell whether every copy
+comes first, or only a read, or only a command over other buffers.
 """
 
 from dataclasses import replace
