@@ -48,7 +48,7 @@ from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
-from properties.explain.reported import tell_last_call, tell_left, tell_reported
+from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
@@ -296,6 +296,7 @@ def _looked_into(
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
     yield tell_last_call(verdict, failure)
+    yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)

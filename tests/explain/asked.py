@@ -5,6 +5,16 @@ from tests.explain.reasons import Told
 _FOREIGN = "promises: webgpu\n"
 ASKED = (
     Told(
+        name="awaited_sync_stops_at_fault",
+        program="alloc a 4\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=0\npolicy: lazy join_reads=True\n"
+        "client: awaiting\n",
+        says=(
+            "tried a read that one submit carries out, and then a submit that fails: the same goes "
+            "wrong with join_reads=True and with join_reads=False, and not if called plainly",
+        ),
+    ),
+    Told(
         name="empty_ring_written",
         program="alloc a 4\ndispatch affine a 1,1 1x1x1\nflush\nread a 0 4 -> r0\n",
         headers="device: simulated profile=wgpu-native\npolicy: ring\n",
