@@ -119,7 +119,8 @@ def _lost_where(
             fact += f"; with op {n - 1} moved on by {_FURTHER} bytes, bytes {further[0]} to "
             fact += f"{further[1]} are wrong"
         if further and further[3]:
-            return (f"{further[3]} are zero, and all before it are right", fact)
+            moved_on = f"with op {n - 1} moved on by {_FURTHER} bytes, {further[3]} are zero"
+            return (f"{moved_on}, and all before it are right", fact)
     return (fact,)
 
 

@@ -23,6 +23,7 @@ from properties.explain.told import NOTHING, Told
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.expected import UNIFORM
 from properties.oracles.planned import FAILING
 
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
@@ -45,7 +46,11 @@ def tell_last_call(verdict: Verdict, failure: Failure) -> Told:
     event = last.event
     submitted = max((call.position for call in made if call.event.kind == "submit"), default=-1)
     waiting = program.ops[submitted + 1 : ends[0]]
-    is_idle = bool(waiting) and not any(isinstance(op, AnyDispatch | Replay) for op in waiting)
+    is_idle = (
+        event["role"] == UNIFORM
+        and bool(waiting)
+        and not any(isinstance(op, AnyDispatch | Replay) for op in waiting)
+    )
     rest = "; since the last submit no dispatch was called" if is_idle else ""
     return Told(
         facts=(

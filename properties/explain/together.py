@@ -132,8 +132,9 @@ def _role(made: Event) -> str:
 
 def _kept(verdict: Verdict, made: Call) -> Iterator[str]:
     """Where a runtime keeps the uniform buffer that ``made`` made."""
-    if made.event.about.get("role") == UNIFORM:
-        yield f"the policy has uniforms={verdict.execution.case.policy.uniforms}"
+    whose = verdict.execution if made.is_own else verdict.execution.beside
+    if whose is not None and made.event.about.get("role") == UNIFORM:
+        yield f"{_who(made)} has uniforms={whose.case.policy.uniforms}"
 
 
 def _calls_of(found: list[Call]) -> str:
