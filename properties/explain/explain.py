@@ -52,7 +52,7 @@ from properties.explain.reported import tell_earlier, tell_last_call, tell_left,
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
-from properties.explain.settling import tell_settling
+from properties.explain.settling import MAPS, tell_settling
 from properties.explain.shows import tell_shown
 from properties.explain.slots import (
     tell_destroyed,
@@ -317,7 +317,8 @@ def _looked_into(
     yield tell_sizes(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
-    yield tell_whose(verdict, failure, again)
+    if argument.rule is not MAPS:
+        yield tell_whose(verdict, failure, again)
     yield tell_within(verdict, failure, traced, again)
     yield tell_leak(verdict, failure, traced)
     yield tell_waiting(verdict, failure)
