@@ -5,7 +5,6 @@ an effect only if it reads its grid from that place, since a grid anywhere else 
 """
 
 from dataclasses import replace
-from itertools import count
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Dispatch, DispatchIndirect
@@ -31,6 +30,8 @@ _FORMS = {
     "[2, 3, 2]": (2, 3, 2),
 }
 """Grids, by the form in which the client is to pass them."""
+_MOST_DRAWN = 1000
+"""Dispatches among which one with each form is sure to be: the client has some 15 forms."""
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
 _MOST_BYTES = 256
@@ -108,7 +109,8 @@ def tell_forms(verdict: Verdict, failure: Failure, at: int, again: Judge | None)
 def _given(form: str, grid: tuple[int, int, int]) -> Program:
     """A program with one dispatch, to which the client gives its grid in that form."""
     forms = (
-        Dispatch(kernel="tally", buffers=("x",), scalars=(each,), grid=grid) for each in count(1)
+        Dispatch(kernel="tally", buffers=("x",), scalars=(each,), grid=grid)
+        for each in range(1, _MOST_DRAWN)
     )
     op = next(each for each in forms if repr(grid_of(each)) == form)
     return Program.parse(f"alloc x 64\n{write_op(op)}\nread x 0 64 -> rx\n")
