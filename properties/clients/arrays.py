@@ -158,6 +158,11 @@ def forms_of(op: Dispatch, kernel: Kernel) -> tuple[Any, Any]:
     return buffers, choices.pick(forms.scalar_forms(kernel, op.scalars))
 
 
+def grid_of(op: Dispatch) -> Any:
+    """The form in which the mutating client passes the grid of ``op``; None if it leaves it out."""
+    return _grid(op, drawn_for(op)).get("grid")
+
+
 def data_of(op: Write) -> Any:
     """The form in which the mutating client passes the data of ``op``."""
     return drawn_for(op).pick(forms.data_forms(op.data))(op.data)[0]

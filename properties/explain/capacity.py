@@ -12,6 +12,7 @@ from typing import Any
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Replay
 from gpusim.program import Program
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge
 from properties.explain.hops import most_waiting
 from properties.explain.told import NOTHING, Told
@@ -20,6 +21,7 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 
 _LIMITS = (1, 4)
+_MOST_UPLOAD_BYTES = 512
 _IN_BYTES = "queued_write_bytes"
 _TIMES = 9
 _FIELDS = {
@@ -40,7 +42,7 @@ _OPS = {
 _PLAINLY = ("dispatches", "\n".join(_DISPATCHES) + "\n")
 _REPLAYED = ("dispatches of one replay", f"capture g {'; '.join(_DISPATCHES)}\nreplay g * -\n")
 _LAWS = (laws.C4.name, laws.D6.name)
-_LIFTED: Mapping[str, Any] = {
+LIFTED: Mapping[str, Any] = {
     "batch_commands": None,
     "batch_groups": None,
     "batch_bytes": None,
@@ -51,6 +53,46 @@ _LIFTED: Mapping[str, Any] = {
 
 Each read has a staging buffer of its own.
 """
+
+
+def tell_upload(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """If an upload buffer was written past its end: which host writes are staged all the same."""
+    case, broken = verdict.execution.case, traced.broken
+    if again is None or broken is None or broken.trait != laws.G4.name or case.follows_no_policy:
+        return NOTHING
+    size = case.policy.upload_bytes
+    if "upload buffer" not in " ".join(broken.notes) or not 8 <= size <= _MOST_UPLOAD_BYTES:
+        return NOTHING
+    half = size // 2
+    lengths = {
+        f"one of {size}": (size,),
+        f"one of {size + WORD_BYTES}": (size + WORD_BYTES,),
+        f"two of {half}": (half, half),
+        f"two of {half + WORD_BYTES}": (half + WORD_BYTES, half + WORD_BYTES),
+    }
+    wrong = [
+        what
+        for what, each in lengths.items()
+        if again(replace(case, program=_writing(each), transformations=())).failure is not None
+    ]
+    right = [what for what in lengths if what not in wrong]
+    if not wrong or not right:
+        return NOTHING
+    return Told(
+        facts=(
+            f"upload_bytes={size}: a write that the upload buffer has no room for is not to be "
+            f"staged, and the batch is submitted first; tried writes, in bytes: wrong are "
+            f"{' and '.join(wrong)}; right are {' and '.join(right)}",
+        )
+    )
+
+
+def _writing(lengths: tuple[int, ...]) -> Program:
+    """Writes of these lengths to a buffer that a dispatch uses, with no submit between them."""
+    text = "alloc x 2048\ndispatch affine x 3,1 1x1x1\n"
+    return Program.parse(
+        text + "".join(f"write x {512 * n} {'01' * size}\n" for n, size in enumerate(lengths))
+    )
 
 
 def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
@@ -68,7 +110,7 @@ def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> To
     unit = WORD_BYTES if field == _IN_BYTES else 1
     told = []
     for limit in _LIMITS:
-        policy = replace(case.policy, **{**_LIFTED, field: limit * unit})
+        policy = replace(case.policy, **{**LIFTED, field: limit * unit})
         judged = again(replace(case, program=program, policy=policy, transformations=()))
         failed = judged.failure
         if failed is None or failed.trait == failure.trait:

@@ -4,16 +4,20 @@ WebGPU refuses a command buffer that is submitted a second time.  A runtime that
 buffer of a batch for a later, equal batch submits it a second time.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from properties.explain.calls import Call, calls
-from properties.explain.experiments import Judge, instead_of
+from properties.explain.capacity import LIFTED
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 
+_COUNTS = range(1, 10)
+_DISPATCH = "dispatch affine x 3,1 1x1x1\n"
 _ENDING = ("flush", "sync")
 _SUBMITTED = "command buffer"
 """Words in which a device refuses a command buffer that was submitted before."""
@@ -28,7 +32,7 @@ class _Batch:
     submit: Call | None = None
 
 
-def tell_encoders(verdict: Verdict) -> Told:
+def tell_encoders(verdict: Verdict, again: Judge | None) -> Told:
     """Tells of two encoders with the same commands, of which the first was never submitted."""
     for one, other in pairwise(_batches(verdict)):
         if one.commands and one.commands == other.commands and one.submit is None:
@@ -37,8 +41,26 @@ def tell_encoders(verdict: Verdict) -> Told:
                 f"given {len(one.commands)} commands and never submitted, and that of call "
                 f"{other.begun.number} was given the same ones, in {other.begun.place}"
             )
-            return Told(sentence=sentence, rule=laws.C5)
+            facts = () if again is None else tuple(_by_count(verdict, again))
+            return Told(sentence=sentence, rule=laws.C5, facts=facts)
     return NOTHING
+
+
+def _by_count(verdict: Verdict, again: Judge) -> Iterator[str]:
+    """From how many commands on a batch of dispatches alone goes wrong."""
+    case = verdict.execution.case
+    if case.follows_no_policy or len(case.device.faults):
+        return
+    lifted = replace(case, policy=replace(case.policy, **LIFTED))
+    lone = replace(verdict, execution=replace(verdict.execution, case=lifted))
+    wrong = [n for n in _COUNTS if fails(lone, f"alloc x 4\n{_DISPATCH * n}flush\n", again)]
+    right = [str(n) for n in _COUNTS if n not in wrong]
+    said = f"those of {', '.join(map(str, wrong))} go wrong" if wrong else "none goes wrong"
+    passing = f"; right are those of {', '.join(right)}" if wrong and right else ""
+    yield (
+        f"tried batches of 1 to {_COUNTS[-1]} dispatches, with no write and no read: "
+        f"{said}{passing}"
+    )
 
 
 def tell_like_batch(verdict: Verdict, refusal: str) -> Told:

@@ -14,7 +14,7 @@ from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.by_bytes import by_bytes, is_accepted
-from properties.explain.capacity import tell_capacity
+from properties.explain.capacity import tell_capacity, tell_upload
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
@@ -30,7 +30,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_freed
+from properties.explain.freed import tell_freed, tell_freed_early
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -39,20 +39,20 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_grid
+from properties.explain.indirect import tell_forms, tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
-from properties.explain.reads import tell_reads
+from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
-from properties.explain.reported import tell_left, tell_reported
-from properties.explain.rules import BINDINGS, KERNEL
+from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
+from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
-from properties.explain.settling import tell_settling
+from properties.explain.settling import MAPS, tell_settling
 from properties.explain.shows import tell_shown
 from properties.explain.slots import (
     tell_destroyed,
@@ -60,14 +60,16 @@ from properties.explain.slots import (
     tell_grown,
     tell_offset,
     tell_pool,
+    tell_sizes,
 )
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
-from properties.explain.uses import tell_repeated, tell_uses
+from properties.explain.uses import tell_entries, tell_repeated, tell_uses
 from properties.explain.variations import Varied, vary
 from properties.explain.weighing import REFUTED, Tried, doubt, order
 from properties.explain.when import tell_left_out
+from properties.explain.within import tell_within
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
@@ -174,6 +176,8 @@ def _by_trials(
     kind = found[0].kind if found else ""
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
+    if found and found[0].rule is ENTRIES and again is not None:
+        argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
@@ -181,6 +185,7 @@ def _by_trials(
     argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
@@ -290,6 +295,8 @@ def _looked_into(
         yield tell_zeros(verdict, failure)
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
+    yield tell_last_call(verdict, failure)
+    yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
@@ -307,16 +314,22 @@ def _looked_into(
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
+    yield tell_sizes(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
+    if argument.rule is not MAPS:
+        yield tell_whose(verdict, failure, again)
+    yield tell_within(verdict, failure, traced, again)
     yield tell_leak(verdict, failure, traced)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     yield tell_capacity(verdict, failure, again)
+    yield tell_freed_early(verdict, failure, again)
+    yield tell_upload(verdict, traced, again)
     yield tell_starts(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
-        yield tell_encoders(verdict)
+        yield tell_encoders(verdict, again)
     yield tell_nothing(verdict, failure, again)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)

@@ -1,16 +1,22 @@
-"""Tries which ops accept a freed buffer, and whether an alloc or a free in between ends that."""
+"""Tries which ops accept a freed buffer, and after which waiting commands a free goes wrong.
+
+Of an accepted freed buffer, it also tries whether an alloc or a free in between ends that.
+"""
 
 from dataclasses import replace
 
 from gpusim.errors import InvalidHandle
-from gpusim.ops import Free
+from gpusim.ops import Free, Read
 from gpusim.program import buffers_of
-from properties.explain.experiments import Judge, fails
+from properties.explain.argument import said_shortly
+from properties.explain.capacity import LIFTED
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.variations import BY_THE_TEXT
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import C4
 
 _MADE = "alloc x 512\nalloc y 512\nalloc z 512\nfree x\n"
 _USES = {
@@ -67,3 +73,47 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if cured:
         facts.insert(0, f"once {' or '.join(cured)}, every op on the freed buffer is refused again")
     return Told(facts=tuple(facts))
+
+
+_WAITING = {
+    "a read of it": "read x 0 4 -> r",
+    "a dispatch that writes it": "dispatch affine x 3,1 1x1x1",
+    "a dispatch that reads it": "dispatch fold x,y 1 1x1x1",
+    "a copy from it": "copy x 0 y 0 4",
+    "a copy to it": "copy y 0 x 0 4",
+}
+
+
+def tell_freed_early(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Which commands lose their buffer to a free that comes before their submit.
+
+    A runtime that does not note a command's buffers breaks a limit of a batch as well.
+    """
+    case = verdict.execution.case
+    is_counted = failure.kind is FailureKind.LAW and failure.trait == C4.name
+    is_freed = failure.kind in _ERRORS and any(isinstance(op, Free) for op in case.program)
+    is_read = any(isinstance(op, Read) for op in case.program)
+    if again is None or len(case.device.faults) or case.follows_no_policy or case.client != PLAIN:
+        return NOTHING
+    if not (is_freed or (is_counted and is_read)):
+        return NOTHING
+    case = replace(case, policy=replace(case.policy, **LIFTED))
+    lifted = replace(verdict, execution=replace(verdict.execution, case=case))
+    made = "alloc x 512\nalloc y 512\n"
+    failures = {
+        what: instead_of(lifted, f"{made}{op}\nfree x\n", again).failure
+        for what, op in _WAITING.items()
+    }
+    wrong = [what for what, failed in failures.items() if failed is not None]
+    right = [what for what in _WAITING if what not in wrong]
+    if not wrong or not right:
+        return NOTHING
+    shown = failures[wrong[0]]
+    said = f" ({said_shortly(shown.sides[-1][1])})" if shown is not None and shown.sides else ""
+    return Told(
+        facts=(
+            f"each tried alone: a free of a buffer right after {' or '.join(wrong)} goes "
+            f"wrong{said}; "
+            f"not one after {', '.join(right)}",
+        )
+    )

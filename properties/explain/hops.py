@@ -9,6 +9,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gpusim.limits import WORD_BYTES
 from gpusim.ops import Alloc, Read, Write
 from gpusim.program import Program
 from gpusim.text import write_op
@@ -117,6 +118,9 @@ def _lost_where(
         if further:
             fact += f"; with op {n - 1} moved on by {_FURTHER} bytes, bytes {further[0]} to "
             fact += f"{further[1]} are wrong"
+        if further and further[3]:
+            moved_on = f"with op {n - 1} moved on by {_FURTHER} bytes, {further[3]} are zero"
+            return (f"{moved_on}, and all before it are right", fact)
     return (fact,)
 
 
@@ -137,8 +141,8 @@ def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Pr
 
 def _wrong_of(
     verdict: Verdict, failure: Failure, program: Program, again: Judge
-) -> tuple[int, int, str] | None:
-    """The first and last wrong byte of the failing read, and what came back.
+) -> tuple[int, int, str, str] | None:
+    """The first and last wrong byte of the failing read, what came back, and where zeros begin.
 
     In ``program`` that read is one op later than in the case.
     """
@@ -148,7 +152,11 @@ def _wrong_of(
     if got is None or meant is None or len(got) != len(meant):
         return None
     wrong = [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]]
-    return (wrong[0], wrong[-1], _shown(got, meant, got)) if wrong else None
+    if not wrong:
+        return None
+    first, word = wrong[0], meant[wrong[0] : wrong[0] + WORD_BYTES].hex()
+    whole = f"from the word {word} on (byte {first}) all {len(got) - first} bytes of the read"
+    return (first, wrong[-1], _shown(got, meant, got), "" if any(got[first:]) else whole)
 
 
 def _held(verdict: Verdict, at: int, op: Read, traced: Traced) -> tuple[int, bytes, str] | None:

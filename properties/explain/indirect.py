@@ -1,4 +1,4 @@
-"""Finds out by trial from which place an indirect dispatch takes its grid.
+"""Tries from which place an indirect dispatch takes its grid, and which forms of a grid go wrong.
 
 A grid of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has
 an effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
@@ -7,9 +7,10 @@ an effect only if it reads its grid from that place, since a grid anywhere else 
 from dataclasses import replace
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import DispatchIndirect
+from gpusim.ops import AnyDispatch, Dispatch, DispatchIndirect
 from gpusim.program import Program
 from gpusim.text import write_op
+from properties.clients.arrays import grid_of
 from properties.explain import rules
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
@@ -17,6 +18,20 @@ from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.metamorphic.rewrites import sizes_of
 
+_MUTATING = "mutating"
+_KINDS = (FailureKind.VALUE, FailureKind.ERROR)
+_FORMS = {
+    "5": (5, 1, 1),
+    "(5,)": (5, 1, 1),
+    "[5]": (5, 1, 1),
+    "(2, 3)": (2, 3, 1),
+    "[2, 3]": (2, 3, 1),
+    "(2, 3, 2)": (2, 3, 2),
+    "[2, 3, 2]": (2, 3, 2),
+}
+"""Grids, by the form in which the client is to pass them."""
+_MOST_DRAWN = 1000
+"""Dispatches among which one with each form is sure to be: the client has some 15 forms."""
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
 _MOST_BYTES = 256
@@ -64,3 +79,38 @@ def _runs(verdict: Verdict, offset: int, place: int, size: int, again: Judge) ->
     tried = again(replace(verdict.execution.case, program=program, transformations=()))
     data = tried.execution.history.outcomes[-1].data
     return data is not None and any(data)
+
+
+def tell_forms(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:
+    """The forms in which a direct dispatch may be given its grid, and those that go wrong."""
+    case = verdict.execution.case
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    is_about = case.client == _MUTATING or any("grid" in got for _, got in failure.sides)
+    if again is None or failure.kind not in _KINDS or case.follows_no_policy:
+        return NOTHING
+    if not isinstance(op, AnyDispatch) or not is_about or len(case.device.faults):
+        return NOTHING
+    plain = replace(case, client=_MUTATING, transformations=())
+    tried = {
+        form: again(replace(plain, program=_given(form, grid))).failure is not None
+        for form, grid in _FORMS.items()
+    }
+    wrong = [form for form, is_wrong in tried.items() if is_wrong]
+    right = [form for form, is_wrong in tried.items() if not is_wrong]
+    if not wrong or not right:
+        return NOTHING
+    fact = (
+        f"tried direct dispatches by the form in which the caller gives the grid: wrong "
+        f"{'is' if len(wrong) == 1 else 'are'} {' and '.join(wrong)}; right are {', '.join(right)}"
+    )
+    return Told(facts=(fact,))
+
+
+def _given(form: str, grid: tuple[int, int, int]) -> Program:
+    """A program with one dispatch, to which the client gives its grid in that form."""
+    forms = (
+        Dispatch(kernel="tally", buffers=("x",), scalars=(each,), grid=grid)
+        for each in range(1, _MOST_DRAWN)
+    )
+    op = next(each for each in forms if repr(grid_of(each)) == form)
+    return Program.parse(f"alloc x 64\n{write_op(op)}\nread x 0 64 -> rx\n")

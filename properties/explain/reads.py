@@ -168,6 +168,45 @@ def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:
     )
 
 
+def tell_whose(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Whose bytes each of a few reads of different words gets, if that is not its own."""
+    case = verdict.execution.case
+    reads = sum(isinstance(op, Read) for op in case.program)
+    is_fit = failure.kind is FailureKind.VALUE and not len(case.device.faults)
+    if again is None or not is_fit or reads < _COUNTS[0]:
+        return NOTHING
+    given = {count: _whose(verdict, [WORD_BYTES] * count, again) for count in _COUNTS[:3]}
+    told = [
+        f"of {count}, {', '.join(whose)}"
+        for count, whose in given.items()
+        if whose != [*_ORDINALS[:count]]
+    ]
+    if not told:
+        return NOTHING
+    other = _whose(verdict, [WORD_BYTES, 2 * WORD_BYTES], again)
+    is_right = other == [*_ORDINALS[:2]]
+    return Told(
+        facts=(
+            f"tried reads of a word each, before one sync, whose bytes each got in turn: "
+            f"{'; '.join(told)}; where the second is of two words, "
+            f"{'each its own' if is_right else ', '.join(other)}",
+        )
+    )
+
+
+def _whose(verdict: Verdict, sizes: list[int], again: Judge) -> list[str]:
+    """For each of some reads, the read whose bytes it got."""
+    starts = [WORD_BYTES * n for n in range(len(sizes))]
+    reads = "".join(
+        f"read x {start} {size} -> r{n}\n"
+        for n, (start, size) in enumerate(zip(starts, sizes, strict=True))
+    )
+    got = instead_of(verdict, f"{_MADE}{reads}", again).execution.history.outcomes[2:]
+    by_word = {bytes(range(s + 1, s + 1 + WORD_BYTES)): n for n, s in enumerate(starts)}
+    places = [by_word.get((each.data or b"")[:WORD_BYTES]) for each in got[: len(sizes)]]
+    return ["none" if place is None else _ORDINALS[place] for place in places]
+
+
 def _counted(counts: list[int]) -> str:
     return " or ".join(map(str, counts))
 

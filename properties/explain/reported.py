@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim import errors
-from gpusim.history import History, Outcome
-from gpusim.ops import Read, Sync
+from gpusim.history import CRASH, History, Outcome
+from gpusim.ops import AnyDispatch, Read, Replay, Sync
 from gpusim.program import Program
 from gpusim.simulated import FaultPlan
 from gpusim.text import write_op
@@ -20,11 +20,76 @@ from properties.explain.argument import said_shortly
 from properties.explain.calls import Call, calls
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.expected import UNIFORM
 from properties.oracles.planned import FAILING
 
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
+
+_EARLIER = Program.parse(
+    "alloc x 4\nread x 0 4 -> r\nflush\ndispatch affine x 3,1 1x1x1\n",
+)
+
+
+def tell_last_call(verdict: Verdict, failure: Failure) -> Told:
+    """The last call of the first op that ended with an error of no contract, if that is a write."""
+    program, outcomes = verdict.execution.case.program, _outcomes(verdict.execution.history)
+    ends = [n for n, each in enumerate(outcomes) if (each.error or "").startswith(CRASH)]
+    if failure.kind is not FailureKind.CRASH or not ends:
+        return NOTHING
+    made = [*calls(verdict.execution.trace)]
+    last = next((call for call in made[::-1] if call.is_own and call.position == ends[0]), None)
+    if last is None or last.event.kind != "write_buffer":
+        return NOTHING
+    event = last.event
+    submitted = max((call.position for call in made if call.event.kind == "submit"), default=-1)
+    waiting = program.ops[submitted + 1 : ends[0]]
+    is_idle = (
+        event["role"] == UNIFORM
+        and bool(waiting)
+        and not any(isinstance(op, AnyDispatch | Replay) for op in waiting)
+    )
+    rest = "; since the last submit no dispatch was called" if is_idle else ""
+    return Told(
+        facts=(
+            f"the last call before that error, call {last.number}, wrote {len(event['data'])} "
+            f"bytes to {event['role']} buffer {event['buffer']}{rest}",
+        )
+    )
+
+
+def tell_earlier(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Tries a read that was submitted before the submit that fails, in a page and alone."""
+    case = verdict.execution.case
+    is_fit = failure.kind is FailureKind.CRASH and bool(case.device.faults.failed_submits)
+    has_read = any(isinstance(op, Read) for op in case.program)
+    if again is None or not is_fit or not has_read:
+        return NOTHING
+    if case.client == PLAIN or case.follows_no_policy:
+        return NOTHING
+    device = replace(case.device, faults=FaultPlan(failed_submits=(1,)))
+    later = replace(case, program=_EARLIER, device=device, transformations=())
+    wrong = [
+        str(is_joined)
+        for is_joined in (True, False)
+        if _crashes(replace(later, policy=replace(case.policy, join_reads=is_joined)), again)
+    ]
+    if not wrong or again(replace(later, client=PLAIN)).failure is not None:
+        return NOTHING
+    return Told(
+        facts=(
+            "tried a read that one submit carries out, and then a submit that fails: the same "
+            f"goes wrong with join_reads={' and with join_reads='.join(wrong)}, and not if called "
+            "plainly",
+        )
+    )
+
+
+def _crashes(case: Case, again: Judge) -> bool:
+    failure = again(case).failure
+    return failure is not None and failure.kind is FailureKind.CRASH
 
 
 def tellers(verdict: Verdict) -> Iterator[tuple[int, str, str]]:

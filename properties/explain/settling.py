@@ -31,7 +31,7 @@ _ORDERS = 120
 _FIVE = "alloc x 20\nwrite x 0 {data}\n" + "".join(
     f"read x {4 * n} 4 -> five{n}\n" for n in range(_READS)
 )
-_RULE = Law(
+MAPS = Law(
     name="maps",
     sentence="they settle in any order among themselves; each says only that its own buffer is "
     "mapped",
@@ -59,7 +59,7 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
     known = sentence.removesuffix(UNEXPLAINED)
     return Told(
         sentence=f"the runtime relies on the order in which maps settle: {known}",
-        rule=_RULE,
+        rule=MAPS,
         facts=(
             "tried: it passes if maps settle in the order of their calls, and fails if the last "
             "one that was asked for settles first",

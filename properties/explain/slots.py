@@ -10,12 +10,21 @@ from dataclasses import replace
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
+from properties.explain.experiments import Judge, fails
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, STORAGE, UNIFORM
 
+_EIGHT = "dispatch affine x 3,1 1x1x1\n"
+_FILLED_POOL = f"alloc x 64\n{_EIGHT * 3}flush\n"
+_LAST = {
+    4: "dispatch tally x 5 1x1x1\n",
+    8: "dispatch affine x 5,1 1x1x1\n",
+    48: "dispatch many x 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1\n",
+}
+"""Dispatches by the bytes of their payload."""
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
@@ -129,20 +138,46 @@ def tell_grown(verdict: Verdict, traced: Traced) -> Told:
     sizes: dict[int, int] = {}
     gone: dict[int, list[int]] = {}
     made: dict[int, list[int]] = {}
+    held: dict[int, int] = {}
     for call in calls(verdict.execution.trace):
         event = call.event
         if event.kind == "create_buffer" and event["role"] == UNIFORM:
             sizes[event["buffer"]] = event["size_bytes"]
             made.setdefault(call.position, []).append(event["size_bytes"])
         elif event.kind == "destroy_buffer" and event["buffer"] in sizes:
-            gone.setdefault(call.position, []).append(sizes[event["buffer"]])
+            held.setdefault(call.position, len(sizes))
+            gone.setdefault(call.position, []).append(sizes.pop(event["buffer"]))
     for position in sorted(gone.keys() & made.keys() - {-1}):
+        whole = "; no older one was left" if held[position] == len(gone[position]) else ""
         fact = (
             f"op {position} destroyed uniform buffers of {_listed(gone[position])} bytes, and made "
-            f"some of {_listed(made[position])} bytes"
+            f"some of {_listed(made[position])} bytes{whole}"
         )
         return Told(facts=(fact,))
     return NOTHING
+
+
+def tell_sizes(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """For which payloads in a pool that was filled before the uniform buffers are destroyed."""
+    case = verdict.execution.case
+    is_fit = again is not None and not case.follows_no_policy and not len(case.device.faults)
+    if traced.broken is None or traced.broken.trait != laws.E6.name or not is_fit:
+        return NOTHING
+    assert again is not None
+    tried = {
+        size: fails(verdict, f"{_FILLED_POOL}{_EIGHT}{last}", again) for size, last in _LAST.items()
+    }
+    wrong = [f"{size}" for size, is_wrong in tried.items() if is_wrong]
+    right = [f"{size}" for size, is_wrong in tried.items() if not is_wrong]
+    if not wrong or not right:
+        return NOTHING
+    return Told(
+        facts=(
+            f"under uniforms={case.policy.uniforms}, after a batch with payloads of 8, 8 and 8 "
+            f"bytes: a batch with one of 8 and one of {' or '.join(wrong)} bytes goes wrong, and "
+            f"not one with one of 8 and one of {' or '.join(right)}",
+        )
+    )
 
 
 def _listed(sizes: list[int]) -> str:

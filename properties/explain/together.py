@@ -5,8 +5,10 @@ Their kernels may share names, but each kernel has a pipeline of its own.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from gpusim.kernels import Kernel
+from gpusim.ops import Capture
 from gpusim.program import Program
 from gpusim.trace import Event
 from properties.clients import BESIDE
@@ -17,12 +19,14 @@ from properties.explain.told import Told
 from properties.model.execution import Execution
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict, is_beside
+from properties.oracles.laws.expected import UNIFORM
 from properties.targets.twins import twin_name
 from reference import run
 
 _OWN, _OTHER = "the runtime of the program", "the runtime beside"
 _MOST_CALLS = 3
 _USES = {
+    "create_bind_group": "bound",
     "write_buffer": "wrote to",
     "copy": "copied from or to",
     "dispatch": "bound",
@@ -38,12 +42,12 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
     crossed = _crossed(verdict)
     if crossed is not None:
         made, call, number, rest = crossed
-        role = f"{made.event['role']} buffer" if "role" in made.event.about else "bind group"
+        role = _role(made.event)
         sentence = (
             f"{_who(call)} {_USES[call.event.kind]} {role} {number} (call {call.number}"
             f"{_in(call)}), which {_who(made)} had made (call {made.number}{_in(made)})"
         )
-        facts = (beside, *rest)
+        facts = (*rest, *_kept(verdict, made), beside)
         return Told(
             sentence=sentence,
             culprit=max(call.position, made.position),
@@ -84,7 +88,7 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
     """
     made: dict[int, Call] = {}
     found: list[tuple[Call, Call, int]] = []
-    for call in calls(verdict.execution.trace):
+    for call in map(_by_maker, calls(verdict.execution.trace)):
         for name in ("buffer", "group"):
             if (
                 call.event.kind in ("create_buffer", "create_bind_group")
@@ -98,14 +102,39 @@ def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None
     if not found:
         return None
     more = (
-        (
-            f"{len(found)} calls of one runtime use objects of the other: "
-            f"{_calls_of([call for _, call, _ in found])}",
-        )
-        if len(found) > 1
-        else ()
+        f"{len(found)} calls of one runtime use objects of the other: "
+        f"{_calls_of([call for _, call, _ in found])}"
     )
-    return (*found[0], more)
+    gone = _destroyed(verdict, *found[0])
+    return (*found[0], (*gone, *((more,) if len(found) > 1 else ())))
+
+
+def _destroyed(verdict: Verdict, made: Call, used: Call, number: int) -> Iterator[str]:
+    """Which runtime destroyed a buffer first, if the first use by the other was another call."""
+    for call in map(_by_maker, calls(verdict.execution.trace)):
+        is_gone = call.event.kind == "destroy_buffer" and call.event["buffer"] == number
+        if is_gone and "role" in made.event.about:
+            if call.number != used.number:
+                role = _role(made.event)
+                yield f"{_who(call)} destroyed {role} {number} (call {call.number}{_in(call)})"
+            return
+
+
+def _by_maker(call: Call) -> Call:
+    """The call; one during a capture is not the program's, since a capture makes none."""
+    is_other = isinstance(call.op, Capture)
+    return replace(call, is_own=False, position=-1, op=None) if is_other else call
+
+
+def _role(made: Event) -> str:
+    return f"{made['role']} buffer" if "role" in made.about else "bind group"
+
+
+def _kept(verdict: Verdict, made: Call) -> Iterator[str]:
+    """Where a runtime keeps the uniform buffer that ``made`` made."""
+    whose = verdict.execution if made.is_own else verdict.execution.beside
+    if whose is not None and made.event.about.get("role") == UNIFORM:
+        yield f"{_who(made)} has uniforms={whose.case.policy.uniforms}"
 
 
 def _calls_of(found: list[Call]) -> str:
@@ -121,7 +150,9 @@ def _at(call: Call) -> str:
 
 
 def _used(event: Event) -> Iterator[int]:
-    if event.kind == "dispatch":
+    if event.kind == "create_bind_group":
+        yield from (number for number, _, _ in event["ranges"])
+    elif event.kind == "dispatch":
         yield event["group"]
         yield from (number for number, _, _ in event["ranges"])
     elif event.kind == "copy":

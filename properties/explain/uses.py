@@ -12,6 +12,7 @@ from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import E5
 
 _MADE = "alloc x 16\nalloc y 16\nalloc z 16\nwrite x 0 {ones}\nwrite y 0 {twos}\n"
 _REPLAYED = "capture g {command}\n{free}replay g * x=y\nread z 0 16 -> rz\nread y 0 16 -> ry\n"
@@ -61,31 +62,60 @@ def _told(when: str, uses: list[str]) -> str:
     return f"each use of a captured buffer tried alone: {when}, wrong are {wrong or 'none'}"
 
 
+_ENTRIES = (
+    "alloc x 4\nalloc y 4\nalloc z 4\ncapture g dispatch affine x 1,7 1x1x1; dispatch affine y "
+    "1,7 1x1x{groups}; dispatch affine z 1,7 1x1x1\nreplay g 1,1;1,2;1,3 -\nread x 0 4 -> rx\n"
+    "read y 0 4 -> ry\nread z 0 4 -> rz\n"
+)
+
+
+def tell_entries(verdict: Verdict, again: Judge) -> Told:
+    """Which scalars each of three dispatches of a replay gets, also if the second has no groups."""
+    if len(verdict.execution.case.device.faults) or not verdict.execution.capabilities.replays:
+        return NOTHING
+    told = []
+    for groups, when in enumerate(("if the second has no groups", "else")):
+        judged = instead_of(verdict, _ENTRIES.format(groups=groups), again)
+        got = [outcome.data for outcome in judged.execution.history.outcomes[5:8]]
+        numbers = [int.from_bytes(data, "little") if data is not None else 0 for data in got]
+        words = [str(number) if number else "none" for number in numbers]
+        told.append(f"{when} {', '.join(words)}{' (right)' if judged.failure is None else ''}")
+    if all("right" in each for each in told):
+        return NOTHING
+    return Told(
+        facts=(f"tried three dispatches replayed with 1, 2 and 3: they get, {'; '.join(told)}",)
+    )
+
+
 _TWICE = (
     "alloc x 4\nalloc y 4\nalloc w 4\nalloc z 4\nwrite x 0 01000000\nwrite y 0 02000000\n"
-    "write w 0 03000000\ncapture g copy x 0 z 0 4\nreplay g * {first}\nreplay g * {second}\n"
-    "read z 0 4 -> rz\n"
+    "write w 0 03000000\ncapture g copy x 0 z 0 4\n{replays}read z 0 4 -> rz\n"
 )
-_ORDERS = (("-", "x=y"), ("x=y", "-"), ("x=y", "x=w"))
+_ORDERS = (("-", "x=y", "x=w"), ("-", "x=y"), ("x=y", "-"), ("x=y", "x=w"))
+_LAST = {2: "second", 3: "third"}
 _SOURCES = {1: "x", 2: "y", 3: "w"}
 
 
 def tell_repeated(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """Whether a second replay uses the buffers of the first, tried with a graph of one copy."""
+    """Whether a later replay uses the buffers of an earlier, tried with a graph of one copy."""
     case, program = verdict.execution.case, verdict.execution.case.program
-    replays = [op.graph for op in program if isinstance(op, Replay)]
+    graphs = [op.graph for op in program if isinstance(op, Replay)]
     is_bound = any(isinstance(op, Replay) and op.bindings for op in program)
-    is_fit = failure.kind is FailureKind.VALUE and is_bound and len(replays) > len({*replays})
+    is_law = failure.kind is FailureKind.LAW and failure.trait == E5.name
+    is_shown = is_law or failure.kind is FailureKind.VALUE
+    is_fit = is_shown and is_bound and len(graphs) > len({*graphs})
     if again is None or not is_fit or len(case.device.faults):
         return NOTHING
     wrong = []
-    for first, second in _ORDERS:
-        text = _TWICE.format(first=first, second=second)
+    for bindings in _ORDERS:
+        replays = "".join(f"replay g * {each}\n" for each in bindings)
+        text = _TWICE.format(replays=replays)
         judged = instead_of(verdict, text, again)
         got = next((o.data for o in judged.execution.history.outcomes[::-1] if o.data), None)
         if judged.failure is not None and got is not None:
             source = _SOURCES.get(int.from_bytes(got, "little"), "neither")
-            wrong.append(f"{_with(first)} and then {_with(second)}: the second copies {source}")
+            order = ", then ".join(map(_with, bindings))
+            wrong.append(f"{order}: the {_LAST[len(bindings)]} copies {source}")
     if not wrong:
         return NOTHING
     return Told(facts=(f"tried: a graph that copies x is replayed {'; '.join(wrong)}",))

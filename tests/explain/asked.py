@@ -5,6 +5,98 @@ from tests.explain.reasons import Told
 _FOREIGN = "promises: webgpu\n"
 ASKED = (
     Told(
+        name="awaited_sync_stops_at_fault",
+        program="alloc a 4\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=0\npolicy: lazy join_reads=True\n"
+        "client: awaiting\n",
+        says=(
+            "tried a read that one submit carries out, and then a submit that fails: the same goes "
+            "wrong with join_reads=True and with join_reads=False, and not if called plainly",
+        ),
+    ),
+    Told(
+        name="empty_ring_written",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nflush\nread a 0 4 -> r0\n",
+        headers="device: simulated profile=wgpu-native\npolicy: ring\n",
+        says=("call 9, wrote 0 bytes to uniform buffer 2; since the last submit no dispatch was",),
+    ),
+    Told(
+        name="empty_step_keeps_its_place",
+        program="alloc a 4\nalloc b 4\ncapture g0 dispatch tally a 1 1x1x1; "
+        "dispatch blend b,a 1 1x1x0\nreplay g0 _;0.30078125 -\n",
+        headers="policy: ring\n",
+        says=(
+            "op 3 (a replay) ran its first dispatch with the scalars given for its second",
+            "they get, if the second has no groups 3, none, 2; else 1, 2, 3 (right)",
+        ),
+    ),
+    Told(
+        name="grid_of_two_cut",
+        program="alloc a 4\nalloc b 12\ndispatch_indirect affine a 1,1 b 0\n",
+        headers="policy: eager\n",
+        says=("wrong are (2, 3) and [2, 3]; right are 5, (5,), [5], (2, 3, 2), [2, 3, 2]",),
+    ),
+    Told(
+        name="batch_encoded_twice",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
+        "write a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="policy: eager batch_commands=None staged_write_bytes=4096 join_reads=True "
+        "uniforms=ring\n",
+        says=("those of 5, 6, 7, 8, 9 go wrong; right are those of 1, 2, 3, 4",),
+    ),
+    Told(
+        name="upload_accepts_all",
+        program=f"alloc a 68\nread a 0 4 -> r0\nwrite a 0 {'01' * 68}\n",
+        headers="policy: ring upload_bytes=64\n",
+        says=(
+            "upload_bytes=64: a write that the upload buffer has no room for is not to be staged",
+            "wrong are one of 68 and two of 36; right are one of 64 and two of 32",
+        ),
+    ),
+    Told(
+        name="all_ones_end_a_read",
+        program="alloc a 20\nwrite a 0 ffffffff\nread a 0 20 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "from the word ffffffff on (byte 8) all 12 bytes of the read are zero, and all before "
+            "it are right",
+        ),
+    ),
+    Told(
+        name="free_while_read_pending",
+        program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01\n",
+        headers="policy: eager\n",
+        says=(
+            "a free of a buffer right after a read of it goes wrong (SubmitFailed: a buffer it "
+            "uses is destroyed); not one after a dispatch that writes it",
+        ),
+    ),
+    Told(
+        name="mappings_crossed",
+        program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\nread a 0 4 -> r1\n",
+        headers="policy: eager\n",
+        says=(
+            "of 2, second, first; of 3, second, first, third; of 4, second, first, fourth, third; "
+            "where the second is of two words, each its own",
+        ),
+    ),
+    Told(
+        name="replay_keeps_old_bindings",
+        program="alloc a 4\nalloc b 4\ncapture g0 dispatch fold b,a 1 1x1x1\n"
+        "replay g0 * b=a,a=b\nreplay g0 * -\n",
+        headers="policy: eager\n",
+        says=("plainly, then with x=y, then with x=w: the third copies x",),
+    ),
+    Told(
+        name="copies_hoisted",
+        program="alloc a 4\nalloc b 4\ndispatch affine a 1,1 1x1x1\nread b 0 4 -> r0\n",
+        headers="policy: eager batch_commands=None\n",
+        says=(
+            "dispatch, read of it -> read of it, dispatch; copy, dispatch, other -> copy, other, "
+            "dispatch; as issued: copy, read",
+        ),
+    ),
+    Told(
         name="edges_from_shadow_copy",
         program="alloc a 4\nwrite a 0 01010101\nwrite a 1 01\n",
         headers="policy: eager\n",
@@ -165,7 +257,11 @@ ASKED = (
         program="alloc a 5\nwrite a 0 01\ndispatch affine a 1,1 1x1x1\nwrite a 3 0101\n"
         "copy a 1 a 0 4\n",
         headers="policy: pooled\n",
-        says=("op 4 destroyed uniform buffers of 8, 24 bytes, and made some of",),
+        says=(
+            "op 4 destroyed uniform buffers of 8, 24 bytes, and made some of 12 bytes; no older",
+            "a batch with one of 8 and one of 48 bytes goes wrong, and not one with one of 8 and "
+            "one of 4 or 8",
+        ),
     ),
     Told(
         name="last_edge_lost",

@@ -53,6 +53,7 @@ REASONS = (
         says=(
             "the runtime beside destroyed uniform buffer 5",
             "which the runtime of the program had made",
+            "the runtime of the program has uniforms=cached",
             "client beside: it runs a second runtime on the same device",
         ),
     ),

@@ -59,8 +59,8 @@ TOLD = (
         "write b 0 01010101\nreplay g0 * -\nread a 0 4 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "replayed plainly and then with x=y: the second copies x",
-            "with x=y and then with x=w: the second copies y",
+            "plainly, then with x=y: the second copies x",
+            "with x=y, then with x=w: the second copies y",
         ),
     ),
     Told(
