@@ -74,7 +74,7 @@ def test_a_file_finds_the_modules_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("judge = 3\n", "it is 3 and makes no target"),
+        ("judge = 3\n", "it is 3, which cannot be called with a device and kernels"),
         ("def judge(device): ...\n", "too many positional arguments"),
         ("def judge(device, kernels, policy): ...\n", "missing a required argument: 'policy'"),
         ("class judge: ...\n", "too many positional arguments"),

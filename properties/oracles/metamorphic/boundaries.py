@@ -6,9 +6,8 @@ device.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.ops import Flush, Sync
 from gpusim.runtime.policy import PRESETS, Policy, parse_policy
@@ -125,7 +124,7 @@ class SetField(Kind):
 
     def __post_init__(self) -> None:
         # ProgramError if no policy has that field, or that value of it.
-        parse_policy(f"{PRESETS['eager'].name} {self.field}={self.value}")
+        self._value()
 
     @classmethod
     def draw(cls, choices: Choices, scope: Scope) -> Self:
@@ -135,7 +134,10 @@ class SetField(Kind):
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         if self.field in ("memory_budget_bytes", "debug_dispatch_limit"):
             return None
-        return _under(case, f"{case.policy} {self.field}={self.value}")
+        return _under(case, replace(case.policy, **{self.field: self._value()}))
+
+    def _value(self) -> Any:
+        return getattr(parse_policy(f"eager {self.field}={self.value}"), self.field)
 
 
 @transformation(3, "policy {preset}")
@@ -146,7 +148,7 @@ class SetPreset(Kind):
 
     def apply(self, case: Case, kernels: Mapping[str, Kernel]) -> Rewrite | None:
         budget = case.policy.memory_budget_bytes
-        return _under(case, f"{self.preset} memory_budget_bytes={budget}")
+        return _under(case, replace(PRESETS[self.preset], memory_budget_bytes=budget))
 
 
 @transformation(lambda scope: 3 * scope.case.device.is_simulated, "schedule {scheduler} {seed}")
@@ -180,15 +182,5 @@ class SetDevice(Kind):
         return unchanged(replace(case, device=device), same_adapter=False)
 
 
-def _under(case: Case, text: str) -> Rewrite | None:
-    policy = _parsed(text)
-    if policy is None or policy == case.policy:
-        return None
-    return unchanged(replace(case, policy=policy))
-
-
-def _parsed(text: str) -> Policy | None:
-    try:
-        return parse_policy(text)
-    except ProgramError:
-        return None
+def _under(case: Case, policy: Policy) -> Rewrite | None:
+    return None if policy == case.policy else unchanged(replace(case, policy=policy))
