@@ -47,8 +47,8 @@ _BETWEEN = "; "
 _BAR = "|"
 """The first character of each line of the details."""
 _NO_FAULTS_BY_V1 = "without_faults"
-"""A transformation that only files of version 1 name: the same program without faults.  It is
-ignored, since every replay tries that anyway."""
+"""Only files of version 1 use this transformation, which means: the same program without faults.
+It is ignored, since every replay tries that anyway."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,8 +3,8 @@
 An oracle is opened once for a mutant, and gives a function from a case to its failure.  The oracles
 are the reference, the laws over the trace, the relations, the contract under faults, the clients,
 and the costs.  The seed of a case decides its faults and its client, so a saved case has them
-again.  No mutant breaks the judge's own parts: tests check those with histories, traces and cases
-corrupted by hand.
+again.  Of the judge's own parts, mutants break only the reference; tests check the others with
+histories, traces and cases corrupted by hand.
 """
 
 import signal
@@ -49,8 +49,8 @@ Judgement = Callable[[Case], Failure | None]
 PATIENCE_SECONDS = 5.0
 """Seconds of work, or of waiting, after which a program counts as hanging."""
 _IDLE_SHARE = 0.03
-"""A process that uses less than this share of the time counts as waiting.  A process that others
-hold up uses more."""
+"""A process that uses less than this share of the time counts as waiting.  A process that works on
+a busy machine still gets a larger share than this."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,8 @@ class _Hang(BaseException):
 def _patience(seconds: float) -> Iterator[None]:
     """Raise _Hang in the block after so many seconds of work, or of waiting.
 
-    Both are measured in CPU time of the process, since a busy machine may hold up a sound program.
+    Work is CPU time of the process.  The process counts as waiting if it used almost no CPU time in
+    the last ``seconds``.  Clock time alone would blame a sound program on a busy machine.
     """
     begun = last = time.process_time()
 
@@ -220,9 +221,9 @@ class _Failing:
 
 
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
-    """In some cases the driver fails, in the others the device, at times where aimed at.
+    """In half of the cases the driver fails, in the others the device.
 
-    The client is drawn too.
+    Some of the device's faults are aimed (``with_aim``).  The client is drawn too.
     """
     failing = _Failing(mutant, device, kernels)
 
@@ -230,7 +231,8 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         choices = SeededChoices(f"failing {case.seed}")
         case = replace(case, client=choices.pick((PLAIN, draw_meeting(choices))))
         if choices.chance(1, 2):
-            # A second runtime may meet the driver's faults during an op that is not to show them.
+            # The client ``beside`` runs a second runtime on the same driver, in part during ops of
+            # the first.  It may meet a fault then, which the op of the first must not raise.
             case = replace(case, client=PLAIN) if case.client == BESIDE else case
             failing.plan = _draw_faults(case.seed)
             shown = _shown_as(failing.plan)

@@ -2,7 +2,8 @@
 
 An op that acts on the queue becomes one expected op.  The runtime may carry it out in several
 commands, in words or in bytes; the expected op knows which part is still to come.  Nothing here
-looks at events.  Of a device buffer, only what the trace has shown is known.
+looks at events: what is known of a device buffer (``Known``) comes from the trace's events, and
+``state.py`` enters it.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,11 +63,16 @@ Touch = tuple[int, int, int, bool]
 
 
 GRID_DIMENSIONS = 3
-"""How many numbers a grid has in a trace; the place of an indirect grid has fewer."""
+"""A trace gives a grid as so many numbers.  For an indirect dispatch it gives two: a device
+buffer's number and an offset."""
 
 
 def counted_bytes(size_bytes: int, most_bytes: int) -> int:
-    """The bytes that a host write uses up of a limit: a small write counts as a larger one."""
+    """How many bytes a host write counts towards the limit ``most_bytes``.
+
+    This is its size, but at least ``most_bytes // MOST_QUEUED_WRITES``, so that many small writes
+    reach the limit too.
+    """
     return max(size_bytes, most_bytes // MOST_QUEUED_WRITES)
 
 
@@ -101,7 +107,12 @@ class ExpectedOp:
 
 
 class ExpectedDispatch(ExpectedOp):
-    """A dispatch over ``groups`` workgroups in all; ``grid`` has the form of a trace."""
+    """A dispatch of a kernel.
+
+    ``groups``: the number of workgroups in all; UNKNOWN_GROUPS for an indirect dispatch.  ``grid``:
+    what a trace shows as ``groups``: x, y and z, or for an indirect dispatch a device buffer's
+    number and an offset.
+    """
 
     __slots__ = ("grid", "groups", "kernel", "ranges", "scalars")
     verb = Dispatch.verb
@@ -164,7 +175,8 @@ class ExpectedCopy(ExpectedOp):
         self.source = source
         self.target = target
         self.scratch: tuple[int, int] | None = None
-        """The scratch buffer's number, and what turns an offset in it into one in the source."""
+        """The scratch buffer's number, and what to add to an offset in the scratch buffer to get
+        the offset in the source."""
         self.pieces = 0
         """The number of commands that moved bytes to the target."""
 

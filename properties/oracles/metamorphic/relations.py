@@ -166,7 +166,8 @@ class _Comparison:
     def _ordered(
         self, before: tuple[str, ...], after: tuple[str, ...]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Both lists in the rewrite's names, without reads that only one of the two has."""
+        """Both lists, with the rewrite's names for the reads, and without reads that only one of
+        the two programs has."""
         known = {name for names in self._names.values() for name in names}
         meant = tuple(name for result in before for name in self._names.get(result, ()))
         return meant, tuple(name for name in after if name in known)
@@ -268,7 +269,8 @@ def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> 
 
 
 def signature(transformations: Sequence[Transformation], failure: Failure) -> tuple[str, ...]:
-    """The trait, the op and the kinds of transformations; alike failures have the same."""
+    """The trait, the verb of the op and the kinds of transformations: equal for failures that are
+    alike."""
     kinds = sorted({transformation.name for transformation in transformations})
     return failure.trait, failure.op.split()[0], *kinds
 
@@ -297,8 +299,10 @@ def judge_without_faults(shown: Execution, again: Callable[[Case], Execution]) -
 
 
 def _without_stopped(case: Case, history: History, faults: frozenset[str]) -> Rewrite | None:
-    """The case without faults, without the ops that met one, and without ops that need a buffer or
-    graph which these did not make."""
+    """The case without faults and without the ops that a fault stopped.
+
+    Ops that need a buffer or graph which a dropped op should have made are dropped too.
+    """
     rewriting = Rewriting(replace(case, device=replace(case.device, faults=NO_FAULTS)))
     missing: set[str] = set()
     no_graphs: set[str] = set()
