@@ -91,8 +91,8 @@ def captures_of(ops: Iterable[Op]) -> dict[str, Capture]:
 def replayed(capture: Capture, replay: Replay) -> tuple[Command, ...]:
     """The commands that ``replay`` runs, as ops of their own.
 
-    A dispatch without an entry keeps the scalars of the capture.  When run, a replay with a wrong
-    number of entries is refused.
+    A dispatch whose entry in ``replay.scalars`` is None or missing keeps its captured scalars.
+    When run, a replay with a wrong number of entries is refused.
     """
     entries = iter(replay.scalars or ())
     commands = (_with_scalars(command, entries) for command in capture.commands)

@@ -134,8 +134,8 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
 def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
     """Ranges of steps that may have been lost together.
 
-    For each longest run of steps that one batch could hold: the run, and each part of it that
-    begins where the run begins or ends where the run ends.
+    Each run of steps that one batch could hold, as long as possible; and each beginning and each
+    end of it.
     """
     start = None
     for at, step in enumerate((*steps, None)):

@@ -127,7 +127,10 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
 
 
 def _as_floats(data: bytes) -> Iterator[tuple[bytes, str]]:
-    """The data after its whole words were taken for floats, in the two ways that change bits."""
+    """What becomes of the data if its whole words are handled as floats.
+
+    Once for each of the two ways in which that changes bits, which is told in words.
+    """
     whole = len(data) // WORD_BYTES * WORD_BYTES
     words = np.frombuffer(data[:whole], "<u4")
     exponent, fraction = words & _EXPONENT, words & _FRACTION

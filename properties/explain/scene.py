@@ -30,8 +30,8 @@ class Step(NamedTuple):
     """An op that takes effect at its place in a list.
 
     ``command`` is the number of a command in its replay; -1 for an op that is no replay.
-    ``number`` is the op's position in the program that a reader sees.  ``position`` is larger if
-    ops were inserted before the op.
+    ``position`` counts in the program that runs, ``number`` in the program shown to the reader.
+    The first is larger if ops were inserted before this one.
     """
 
     position: int
@@ -60,9 +60,9 @@ class Scene:
     """A program, its meaning, and all that is needed to run it in another way.
 
     ``numbers``: the number of each op for a reader, by default its position; NOBODY for an op that
-    was inserted.  ``expected``: the expected history.  An op whose expected outcome is not the
-    reference's, for instance because the device failed, is no step and keeps that outcome.
-    ``client``: who called the target.
+    was inserted.  ``expected``: the expected history.  If the expected outcome of an op is not the
+    reference's, for instance because the device failed, the op is no step, and always shows the
+    expected outcome.  ``client``: who called the target.
     """
 
     program: Program
@@ -121,7 +121,11 @@ class Scene:
         return self.history(outcomes)
 
     def history(self, outcomes: Mapping[int, Outcome]) -> History:
-        """The history with these outcomes; an op that is missing here has its expected outcome."""
+        """The history with these outcomes; each sync that is accepted lists the deliveries so far.
+
+        If the op of a step is missing here, it is accepted without data.  An op that is no step
+        has its expected outcome.
+        """
         shown: list[Outcome] = []
         delivered: list[str] = []
         for position, op in enumerate(self.program):

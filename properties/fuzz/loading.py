@@ -27,7 +27,7 @@ _DIGITS = 12
 COMMAND, PAGE = "exec:", "browser:"
 """The name of a target begins with one of these if the target is a command, or a web page."""
 MakeFactory = Callable[[str, Kernels], TargetFactory]
-"""Makes the factory of a target on the device of that name, with these kernels."""
+"""Takes the name of a device, and kernels; makes the factory of a target on that device."""
 TARGETS: Mapping[str, MakeFactory] = {RUNTIME: RuntimeFactory, "naive": AdapterFactory}
 _LOADED: dict[Path, tuple[str, ModuleType]] = {}
 """The modules by their file, each with its source."""
@@ -252,8 +252,8 @@ def _loaded(path: Path) -> ModuleType:
 def _executed(path: Path, source: str) -> ModuleType:
     """A module made of ``source``, and never of cached bytecode.
 
-    Python takes cached bytecode for any source of the same length that was saved in the same
-    second.
+    Python would run the cached bytecode of an older source if the new one has the same length and
+    was saved in the same second.
     """
     name = f"gpusim_loaded_{path.stem}"
     module = ModuleType(name)

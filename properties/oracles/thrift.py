@@ -1,12 +1,12 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
 One pass over the trace follows each pool and cache as the policy promises it.  These are failures:
-to make an object though a kept one fits, or a larger one than needed; to drop one though there is
-room, or a smaller one is free; to submit though nothing asks for it; to write a buffer twice for
-one batch; to write or map bytes that no command of the batch uses; to keep a freed buffer that no
-command uses; and to wait for the queue though it has room.  A program that meets a fault is not
-checked, since what a fault drops is made again.  The laws say how many objects may be kept.
-Nothing here looks at values.
+to make an object though a kept one fits, or a larger one than needed; to destroy a free staging
+buffer though the pool has room for it, or to destroy it and keep a smaller one; to submit though
+nothing asks for it; to write a buffer twice for one batch; to write or map bytes that no command of
+the batch uses; to keep a freed buffer that no command uses; and to wait for the queue though it has
+room.  A program that meets a fault is not checked, since what a fault drops is made again.  The
+laws say how many objects may be kept.  Nothing here looks at values.
 """
 
 from collections import deque
@@ -81,8 +81,9 @@ class _Followed:
         self._position, self._is_sync = 0, False
         self._sizes: dict[int, int] = {}
         self._free: dict[int, int] = {}
-        """Staging buffers that are kept for reuse, and their bytes.  Some may be taken already by
-        reads of the open batch, whose copies come with its encoder."""
+        """Staging buffers that are kept for reuse, and their bytes.  Reads of the open batch
+        may have taken some already.  These stay here until the batch is encoded, since only then
+        does the trace show the copies of the reads."""
         self._made: list[tuple[int, tuple[int, ...]]] = []
         """Staging buffers made for the open batch, each with the free ones of sufficient size."""
         self._taken = 0
@@ -92,11 +93,12 @@ class _Followed:
         self._groups: dict[Hashable, None] = {}
         self._fence_source = 0
         self._acts = self._done = self._submitted = 0
-        """Numbers of queue acts: of the last, of the last known to be done, of the last submit."""
+        """Queue acts (host writes and submits) are numbered: ``_acts`` is the last one, ``_done``
+        the last one known to be done, and ``_submitted`` the last submit."""
         self._queued: deque[tuple[int, int]] = deque()
         """Host writes that are not known to be done: the act of each, and its bytes."""
         self._drained: list[int] | None = None
-        """The bytes of each write that a drain waited for, until the next write."""
+        """Sizes of the writes that the last drain waited for; None again after the next write."""
         self._mapped: dict[int, int] = {}
         """Staging buffers that are being mapped, and the act that their map waits for."""
         self._commands = 0
@@ -119,7 +121,8 @@ class _Followed:
         """The ring and the upload buffer, by role, if the host has written them for the current
         batch: the buffer, and where the written bytes end."""
         self._ends: dict[int, int] = {}
-        """For each of these buffers, where the bytes end that the batch uses."""
+        """The end of the bytes that the batch uses, by buffer; the ring and the upload buffer are
+        looked up here."""
 
     def handlers(self) -> Mapping[str, Callable[[About], None]]:
         """A handler for each kind of event."""
@@ -177,7 +180,8 @@ class _Followed:
         if self._policy.uniforms is Uniforms.POOLED:
             self._made_slots += 1
             self._slot_sizes[size_bytes] = None
-            # A host write in pieces may submit between a slot and its dispatch.
+            # A dispatch may take its slot, and a host write in pieces may submit the batch before
+            # the dispatch is recorded.  So one slot more than counted is allowed.
             peak = max(self._peak_slots, self._slots + 1) + 1
             if self._made_slots > peak * len(self._slot_sizes):
                 self._waste(
@@ -189,7 +193,11 @@ class _Followed:
     def _destroy(self, about: About) -> None:
         number = about["buffer"]
         if number in self._allocated and not self._is_free and not self._is_used(number):
-            self._waste("frees", "a freed buffer is kept until a submit that does not use it")
+            self._waste(
+                "frees",
+                "a freed buffer is destroyed later than its free, though no command of the last "
+                "batch uses it",
+            )
         if number not in self._free:
             return
         if len(self._free) <= self._policy.staging_buffers:
@@ -283,8 +291,8 @@ class _Followed:
         if is_fence and self._commands == 1 and is_known:
             self._waste(
                 "fence",
-                "a sync submits a fence, though the queue is done, or a pending read shows when it "
-                "is done",
+                "a sync submits a fence that it does not need: the queue is known to be done, or a "
+                "pending map shows when the queue is done",
             )
 
     def _check_page(self, size_bytes: int) -> None:
@@ -333,7 +341,8 @@ class _Followed:
         used_bytes, most_bytes = self._pages.get(number, 0), self._policy.staging_class_bytes
         if self._policy.join_reads and used_bytes <= self._page_bytes:
             used_bytes = self._page_bytes
-        # The buffer was made for the first read; later reads may use more than its size class.
+        # The pool sizes a buffer by its first read, and rounds sizes up to staging_class_bytes to a
+        # power of two.  Later reads may bring the used bytes past staging_class_bytes.
         least_bytes = min(used_bytes, most_bytes)
         class_bytes = max(_LEAST_STAGING_BYTES, 1 << (least_bytes - 1).bit_length())
         used_bytes = max(used_bytes, class_bytes)
@@ -379,6 +388,6 @@ class _Followed:
         if held + counted_bytes(size_bytes, most) + WORD_BYTES <= 2 * most:
             self._waste(
                 "drain",
-                f"a write of {size_bytes} bytes waits for the queue, though {held} bytes of host "
-                f"writes are not known to be done, and {2 * most} may be",
+                f"a write of {size_bytes} bytes waits for the queue, though only {held} bytes of "
+                f"host writes are unfinished, and the policy allows {2 * most}",
             )

@@ -25,10 +25,12 @@ def judge_words(
 ) -> Failure | None:
     """The first refusal in ``got`` whose message is about something else than the expected message.
 
-    Both histories have the same errors.  ``met``: the error classes of the device's faults.  An op
-    may raise a fault that no call waited for, in the place of its own refusal of the same class.
-    So these classes are not checked.  A message of ``got`` calls a buffer ``<a, 16 bytes>``, and
+    Both histories have the same errors.  A message of ``got`` calls a buffer ``<a, 16 bytes>``, and
     one of ``expected`` calls it ``<a>``.
+
+    ``met``: the error classes of the device's faults.  A later op may raise a fault that no call
+    has raised yet.  If that op is to be refused with an error of the same class, the message may be
+    the fault's and not the refusal's.  So refusals of these classes are not checked.
     """
     sizes: dict[str, int] = {}
     for position, op in enumerate(program):

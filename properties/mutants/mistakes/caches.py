@@ -31,7 +31,10 @@ V = TypeVar("V")
 
 
 def _in_caches(*names: str) -> Callable[[type[BoundedCache[Any, Any]]], Callable[..., CacheState]]:
-    """Makers of the caches, with a broken class for the caches of these names."""
+    """Returns a function that takes a broken class, and gives the maker of all caches.
+
+    The maker makes the caches of these names with the broken class.
+    """
 
     def make(broken: type[BoundedCache[Any, Any]]) -> Callable[[Policy], CacheState]:
         def made(policy: Policy) -> CacheState:
@@ -63,7 +66,7 @@ class PutKeepsOldestKey(BoundedCache[K, V]):
 
 @mutant(part="caches", make=_in_caches("uniforms"))
 class EvictsWhatItAdded(BoundedCache[K, V]):
-    """A full cache of uniforms destroys the new buffer, not the oldest, and keeps its entry."""
+    """A full cache of uniforms drops its oldest entry, but destroys the buffer of the new one."""
 
     def put(self, key: K, value: V) -> list[V]:
         if not super().put(key, value):
@@ -230,7 +233,7 @@ class BindGroupKeyLacksFirst(_KeyedBindGroups):
 
 @mutant(part="bind_groups")
 class BindGroupOfOldestAtCapacity(CachedBindGroups):
-    """A full cache hands out the bind group that it evicts, if both have the same pipeline."""
+    """A full cache hands out the evicted bind group instead of a new one of the same pipeline."""
 
     def get(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
         oldest = next(iter(self._cache._entries.items()), None)
