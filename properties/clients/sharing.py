@@ -225,7 +225,7 @@ class SharingClient(Client):
         with ExitStack() as given_up:
             for native in lent:
                 adopted.append(guest.adopt(native))
-                given_up.callback(guest.free, adopted[-1])
+                given_up.callback(_give_up, guest, adopted[-1])
             work(guest, *adopted)
 
     def free(self, op: Free) -> None:
@@ -291,6 +291,15 @@ class SharingClient(Client):
         ):
             return None
         return buffer if 0 <= offset <= buffer.size_bytes - size_bytes else None
+
+
+def _give_up(runtime: Runtime, buffer: Any) -> None:
+    """Free an adopted buffer.  The free may have to submit; if that fails, it has freed nothing."""
+    try:
+        runtime.free(buffer)
+    except DeviceFault:
+        runtime.free(buffer)
+        raise
 
 
 def _check_fault(error: Exception) -> None:
