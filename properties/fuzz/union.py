@@ -190,8 +190,8 @@ def union(folders: Sequence[Path], settings: Settings | None = None) -> Union:
     """
     corpora = [Corpus(folder) for folder in dict.fromkeys(folders)]
     identities = [_identity(corpus) for corpus in corpora]
-    for folder, other in zip(folders, identities, strict=False):
-        _refuse_other(folder, identities[0], other)
+    for corpus, other in zip(corpora, identities, strict=True):
+        _refuse_other(corpus.folder, identities[0], other)
     settings = _settings(identities[0], settings or Settings())
     kernels = load_kernels(settings.kernels)
     bugs = Bugs(settings.save, place=settings.kernels, kernels=kernels)

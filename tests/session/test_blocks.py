@@ -172,6 +172,8 @@ def test_a_merge_refuses_what_does_not_belong_together(tmp_path: Path) -> None:
     fuzz_shard(asked(tmp_path / "two", programs=10, target="runtime"), ignore)
     with pytest.raises(UsageError, match=r"they have target .*rare\.py:Rare and not runtime"):
         union([tmp_path / "one" / "corpus", tmp_path / "two" / "corpus"])
+    with pytest.raises(UsageError, match=r"cannot merge .*two.corpus with the others"):
+        union([*[tmp_path / "one" / "corpus"] * 2, tmp_path / "two" / "corpus"])
     with pytest.raises(UsageError, match="it holds no session"):
         union([tmp_path])
 
