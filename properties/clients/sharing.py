@@ -138,9 +138,8 @@ class SharingClient(Client):
         except Refused:
             return
         finally:
-            # Its free may have to submit, and so raise a fault.
             try:
-                target.runtime.free(counts)
+                _give_up(target.runtime, counts)
             finally:
                 native.destroy()
         raise BrokenPromise("a grid is taken from a buffer without INDIRECT usage")
