@@ -62,7 +62,7 @@ def judge_shared(execution: Execution) -> Failure | None:
     The trace is of both runtimes, so only the ops are counted, and the submits of both together.
     """
     stats, program = execution.stats, execution.case.program
-    if stats is None or any([event.kind == "failed" for event in execution.trace]):
+    if stats is None or execution.trace.count("failed"):
         return None
     issued = [*zip(program.ops, execution.history.outcomes, strict=True)]
     limit = execution.case.policy.debug_dispatch_limit
@@ -70,7 +70,7 @@ def judge_shared(execution: Execution) -> Failure | None:
     figures.append(("submits", sum(stats.flushes.values()), stats.submits))
     beside = execution.beside
     if beside is not None and beside.stats is not None:
-        made = sum([event.kind == "submit" for event in execution.trace])
+        made = execution.trace.count("submit")
         figures.append(("submits of both runtimes", made, stats.submits + beside.stats.submits))
     return _first_wrong(figures, len(program), "the end of the program")
 
