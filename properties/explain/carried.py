@@ -20,7 +20,7 @@ from properties.explain.hops import first_take, order_within
 from properties.explain.hypothesis import named, quoted
 from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
-from properties.explain.when import cut_before
+from properties.explain.when import REPEATED, cut_before
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -141,7 +141,7 @@ def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
         alike = next((each for each in reversed(before) if _is_alike(each.op, step.op)), None)
         if alike is not None:
             yield (
-                f"{named(alike)}, earlier, is the same call: likeliest {named(step)} was taken for "
+                f"{named(alike)}, earlier, {REPEATED}: likeliest {named(step)} was taken for "
                 "a repetition of it"
             )
         return

@@ -11,6 +11,8 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from gpusim.trace import Event
+from properties.explain.calls import calls
 from properties.explain.clocks import read_clocks
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
@@ -77,17 +79,33 @@ def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
     op = case.program[at] if 0 <= at < len(case.program) else None
     if not isinstance(op, Read) or len(case.device.faults) or op.size_bytes > _STAGED_SIZES[-1]:
         return NOTHING
-    wrong = [
-        size
+    judged = {
+        size: instead_of(verdict, f"alloc x {size}\nread x 0 {size} -> r\n", again)
         for size in _STAGED_SIZES
-        if fails(verdict, f"alloc x {size}\nread x 0 {size} -> r\n", again)
-    ]
+    }
+    wrong = [size for size, each in judged.items() if each.failure is not None]
     right = [size for size in _STAGED_SIZES if size not in wrong]
     if not wrong or not right:
         return NOTHING
-    return Told(
-        facts=(f"tried reads alone: of {_counted(wrong)} bytes fail, of {_counted(right)} pass",)
-    )
+    short = {size - _staged(judged[size]) for size in wrong}
+    fail, ok = f"{_counted(wrong)} bytes fail", f"{_counted(right)} pass"
+    if len(short) == 1 and short < {*range(1, wrong[0])}:
+        one = _staged(judged[wrong[0]])
+        fail += f", each in a staging buffer {short.pop()} bytes shorter than the read"
+        fail += f" ({one} for {wrong[0]})"
+        ok += f", in one of {_staged(judged[right[-1]])}"
+    return Told(facts=(f"tried reads alone: of {fail}, of {ok}",))
+
+
+def _staged(verdict: Verdict) -> int:
+    """The size of the last staging buffer that was made; 0 if none was."""
+    made = [call.event for call in calls(verdict.execution.trace)]
+    sizes = [each["size_bytes"] for each in made if _is_staging(each)]
+    return sizes[-1] if sizes else 0
+
+
+def _is_staging(event: Event) -> bool:
+    return event.kind == "create_buffer" and event["role"] == STAGING
 
 
 def _of_many(verdict: Verdict, again: Judge) -> Told:

@@ -227,4 +227,35 @@ TRIALS = (
             "op 2 got zeros, op 3 got RuntimeError",
         ),
     ),
+    Told(
+        name="staging_ignores_misalignment",
+        program="alloc a 72\nread a 0 72 -> r0\n",
+        headers="policy: eager staging_class_bytes=64\n",
+        says=(
+            "bytes fail, each in a staging buffer 4 bytes shorter than the read (248 for 252), of "
+            "4 or 12 pass, in one of 256",
+        ),
+    ),
+    Told(
+        name="same_group_twice_is_once",
+        program="alloc a 4\ndispatch scramble a - 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: eager batch_commands=None\n",
+        says=(
+            "the second of two dispatches in a row goes wrong if they differ in nothing or the "
+            "kernel or the grid in x; not if they differ in an output or the part or the first",
+        ),
+    ),
+    Told(
+        name="replay_heals_what_it_writes",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; copy a 0 a 0 4\n"
+        "replay g0 * -\nreplay g0 * -\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=1\npolicy: eager\n",
+        says=(
+            "op 3 (replay g0 * -) used a, which was lost with the batch of op 2, and was accepted",
+            "accepted is one that binds it to write or binds it to write, then fills it; refused "
+            "is one that copies from it or binds it to read",
+            "a read of a in the place of op 3 raises DataLost, so the loss was noted",
+        ),
+    ),
 )
