@@ -1,11 +1,10 @@
 """Compares what the submits carried out with what the ops asked for.
 
 A law names a command or a buffer by its number in the trace.  Here the trace is searched for more
-about it: the submit that has the command once more, the life of the buffer, the reads whose bytes
-share a page, that is, one staging buffer.  Nothing here runs the program again.
+about it: the submit that has the command once more, the reads whose bytes share a page, that is,
+one staging buffer.  Nothing here runs the program again.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -30,7 +29,6 @@ from properties.oracles.laws.order import UNASKED
 from properties.oracles.laws.state import About
 
 _OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
-_BUFFER = re.compile(r"(\w+) buffer (\d+)")
 
 
 def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
@@ -40,8 +38,6 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if broken is None or told is not NOTHING:
         return told
     said = broken.notes[0] if broken.notes else ""
-    if broken.trait == laws.F1.name:
-        return _life(verdict, said)
     if broken.trait == laws.D2.name:
         return _undelivered(verdict)
     if broken.trait not in _OF_ORDER:
@@ -217,26 +213,6 @@ def _said_twice(
         rule=laws.C1,
         facts=(f"calls {ended.number} and {again.number} are the same command",),
     )
-
-
-def _life(verdict: Verdict, said: str) -> Told:
-    """Tells when the buffer that ``said``, the words of a law, names was made and destroyed."""
-    about = _BUFFER.search(said)
-    if about is None:
-        return NOTHING
-    number = int(about[2])
-    told = []
-    made = []
-    for call in calls(verdict.execution.trace):
-        if call.event.kind == "create_buffer" and call.event["role"] == about[1]:
-            made.append(call.event["buffer"])
-        if call.event.kind in _LIFE and call.event["buffer"] == number:
-            told.append(f"{_LIFE[call.event.kind]} at call {call.number}, in {call.place}")
-    which = f", number {made.index(number) + 1} of {len(made)}," if len(made) > 1 else ""
-    return Told(facts=(f"{about[0]}{which} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
-
-
-_LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
 
 
 def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:

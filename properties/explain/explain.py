@@ -35,6 +35,7 @@ from properties.explain.hops import (
     tell_again,
     tell_bytes,
     tell_leak,
+    tell_life,
     tell_order,
     tell_waiting,
 )
@@ -317,6 +318,7 @@ def _looked_into(
     yield tell_sizes(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
+    yield tell_life(verdict, traced, again)
     if argument.rule is not MAPS:
         yield tell_whose(verdict, failure, again)
     yield tell_within(verdict, failure, traced, again)

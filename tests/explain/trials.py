@@ -258,4 +258,13 @@ TRIALS = (
             "a read of a in the place of op 3 raises DataLost, so the loss was noted",
         ),
     ),
+    Told(
+        name="evicted_still_found",
+        program="alloc a 8\nwrite a 1 01010101\nwrite a 1 02020202\nwrite a 1 03030303\n",
+        headers="policy: cached uniform_cache=2\n",
+        says=(
+            "with a flush and op 1 once more at the end: it binds uniform buffer 2 again (call "
+            "20), which was destroyed at call 16: likeliest a cache still finds it",
+        ),
+    ),
 )
