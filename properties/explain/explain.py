@@ -40,7 +40,7 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid
+from properties.explain.indirect import tell_forms, tell_grid, tell_whose_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
@@ -134,7 +134,9 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
             execution.limits.max_groups_per_dimension,
         )
         if told.sentence:
-            argument = replace(told, later=argument.facts).added_to(argument)
+            # When the ops of a mistake took effect counts only if that mistake is told of.
+            later = () if argument.crossing is not None else argument.facts
+            argument = replace(told, later=later).added_to(argument)
     settling = tell_settling(verdict, failure, argument.sentence, again)
     if settling.sentence:
         # Another size or another byte changes the order of maps as well, and so tells nothing.
@@ -187,6 +189,7 @@ def _by_trials(
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_whose_grid(verdict, traced, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)

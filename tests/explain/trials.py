@@ -267,4 +267,15 @@ TRIALS = (
             "20), which was destroyed at call 16: likeliest a cache still finds it",
         ),
     ),
+    Told(
+        name="shape_cache_disposes_held",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "alloc b 260\ncapture g0 dispatch affine a 1,1 2x1x1\ndispatch affine b 1,1 1x2x1\n"
+        "dispatch_indirect affine a 1,1 b 248\nread a 0 4 -> r0\n",
+        headers="policy: eager shape_cache=3\n",
+        says=(
+            "op 5 is dispatched over 1x1x1 groups all the same, which no op asks for",
+            "op 5 is the first in which the cache of launch shapes evicted an entry",
+        ),
+    ),
 )
