@@ -30,7 +30,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_freed, tell_freed_early
+from properties.explain.freed import tell_back, tell_freed, tell_freed_early
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -308,6 +308,7 @@ def _looked_into(
     yield tell_repeated(verdict, failure, again)
     yield tell_left_out(verdict, failure, argument.sentence, traced)
     yield tell_freed(verdict, failure, again)
+    yield tell_back(verdict, failure, argument.sentence, again)
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)

@@ -278,4 +278,21 @@ TRIALS = (
             "op 5 is the first in which the cache of launch shapes evicted an entry",
         ),
     ),
+    Told(
+        name="reuse_keeps_old_bytes",
+        program="alloc a 0\n",
+        headers="policy: eager\n",
+        says=(
+            "an alloc is given a freed buffer again, with its old bytes; so op 1 (close) ended",
+            "then an alloc of as many bytes has its bytes, and should have zeros; an alloc of more",
+            "each buffer that was made was destroyed by a call, the last one by call 2; so what",
+        ),
+    ),
+    Told(
+        name="stale_handles",
+        is_foreign=True,
+        program="alloc a 4\nfree a\nalloc b 4\nwrite a 0 01010101\nread b 0 4 -> r0\n",
+        headers="promises: webgpu invalid_handle=contained orders_deliveries=no\n",
+        says=("op 3 (write a 0 01010101) was accepted: its freed handle a reached b",),
+    ),
 )
