@@ -44,6 +44,7 @@ from properties.explain.indirect import tell_forms, tell_grid, tell_whose_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
+from properties.explain.lost import tell_loss
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
@@ -298,6 +299,7 @@ def _looked_into(
     if UNEXPLAINED in argument.sentence:
         yield tell_zeros(verdict, failure)
     yield tell_reported(verdict, failure, again)
+    yield tell_loss(verdict, failure, again)
     yield tell_left(verdict, failure)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)

@@ -236,4 +236,25 @@ APART = (
             "staging_buffers=4: 5 free staging buffers",
         ),
     ),
+    Told(
+        name="loss_found_by_verbs_alone",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 -\n",
+        headers="device: simulated lost_at_encode=0\npolicy: eager\n",
+        says=(
+            "op 2 (write a 0 -) was accepted, though the device was lost in op 1 (dispatch affine",
+            "this device (profile spec) tells of its loss by a promise alone; with profile",
+            "it passes: likeliest the promise is not looked at",
+            "lost the device and raised nothing; the first call that failed is call 16",
+        ),
+    ),
+    Told(
+        name="loss_trusted_to_promise",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
+        "dispatch affine a 1,1 1x1x-1\n",
+        headers="device: simulated profile=wgpu-native lost_at_destroy=0\npolicy: eager\n",
+        says=(
+            "which tells of its loss by a promise alone, it passes: likeliest only a promise is",
+            "accepted are write of no bytes, flush; refused are alloc, write, dispatch",
+        ),
+    ),
 )
