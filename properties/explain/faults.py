@@ -13,7 +13,6 @@ from gpusim.errors import DataLost, SubmitFailed
 from gpusim.ops import Op, Read, Replay, Sync, Write
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.text import write_op
-from properties.clients.passed import own_calls
 from properties.explain import rules
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
@@ -21,6 +20,7 @@ from properties.explain.disturbed import tell_disturbed
 from properties.explain.experiments import Judge, shown_by
 from properties.explain.lost import NOTED, tried_replays
 from properties.explain.neighbours import instead
+from properties.explain.reported import of_client
 from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
@@ -44,7 +44,7 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
     facts = tuple(_met(call, verdict) for call in failed[:1])
     if failure.kind is FailureKind.FAULTS:
         kept = _kept(verdict, failed)
-        return kept if kept.sentence else Told(facts=_of_client(verdict, failed[0]), later=facts)
+        return kept if kept.sentence else Told(facts=of_client(verdict, failed[0]), later=facts)
     if failure.kind is FailureKind.ERROR:
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
@@ -79,27 +79,6 @@ def _met(call: Call, verdict: Verdict) -> str:
         why = f", reason: {reasons[-1]}"
     number = f"call {call.number}{why}"
     return f"the call {verb} ({number}) failed with {call.failed} during {call.place}{by}"
-
-
-def _of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
-    """Says which calls of its own the client makes around the op in which a call failed."""
-    case, at = verdict.execution.case, failed.position
-    ops = [*case.program, Sync()]
-    own = own_calls(case.client, ops[at]) if 0 <= at < len(ops) else ""
-    if not own:
-        return ()
-    verb = failed.event["verb"]
-    made = [
-        call.number
-        for call in calls(verdict.execution.trace)
-        if call.position == at and call.event.kind == verb
-    ]
-    which = ""
-    if failed.number in made:
-        which = (
-            f"; of {len(made)} calls {verb} there, number {made.index(failed.number) + 1} failed"
-        )
-    return (f"in {failed.place} client {case.client} {own}{which}",)
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:

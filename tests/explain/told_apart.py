@@ -257,4 +257,19 @@ APART = (
             "accepted are write of no bytes, flush; refused are alloc, write, dispatch",
         ),
     ),
+    Told(
+        name="cancelled_sync_takes_it_all",
+        program="alloc a 4\nflush\nwrite a 0 01010101\nalloc b 4\nwrite b 0 01010101\n",
+        headers="device: simulated refused_maps=1\npolicy: eager\nclient: awaiting\n",
+        says=(
+            "in op 5 (sync) client awaiting starts four syncs at once, and cancels the first as",
+            "the first waited after its failed map (call 18), and was cancelled there, so the next",
+        ),
+    ),
+    Told(
+        name="awaited_sync_forgets_fault",
+        program="alloc a 4\nwrite a 0 01010101\n",
+        headers="device: simulated failed_encodes=0\npolicy: eager\nclient: awaiting\n",
+        says=("the first did not wait after its failed encode, so it was not cancelled, and must",),
+    ),
 )
