@@ -29,7 +29,7 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.extent import tell_extent
-from properties.explain.faults import tell_faults, tell_zeros
+from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
 from properties.explain.freed import tell_back, tell_freed, tell_freed_early
 from properties.explain.hops import (
     tell_again,
@@ -339,6 +339,7 @@ def _looked_into(
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict, again)
     yield tell_nothing(verdict, failure, again)
+    yield tell_taken_along(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:

@@ -29,7 +29,7 @@ from properties.oracles.judge import Verdict
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _DATA_LOST = DataLost.__name__
-_SHOWN_BYTES = 8
+_OF_MAPS = ("map", "take")
 _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 
 
@@ -79,6 +79,27 @@ def _met(call: Call, verdict: Verdict) -> str:
         why = f", reason: {reasons[-1]}"
     number = f"call {call.number}{why}"
     return f"the call {verb} ({number}) failed with {call.failed} during {call.place}{by}"
+
+
+def tell_taken_along(verdict: Verdict, traced: Traced) -> Told:
+    """Tells of a read that ended with the error of the only failed call, made for other bytes."""
+    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+    if len(failed) != 1 or not len(verdict.execution.case.device.faults):
+        return NOTHING
+    call = failed[0]
+    same = [each.event for each in calls(verdict.execution.trace) if each.number == call.number]
+    mapped = [event["buffer"] for event in same if event.kind in _OF_MAPS]
+    for at, outcome in enumerate(verdict.execution.history.outcomes):
+        submit, copy = traced.fetched.get(at, (call.number, {}))
+        is_other = submit < call.number and copy.get("target") not in mapped
+        if outcome.late_error == call.failed and is_other:
+            fact = (
+                f"the failed {call.event['verb']} (call {call.number}) was not made for op {at}, "
+                f"which was submitted before (call {submit}); yet the read of op {at} ended with "
+                f"{call.failed} as well"
+            )
+            return Told(facts=(fact,))
+    return NOTHING
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:

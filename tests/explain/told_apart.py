@@ -272,4 +272,13 @@ APART = (
         headers="device: simulated failed_encodes=0\npolicy: eager\nclient: awaiting\n",
         says=("the first did not wait after its failed encode, so it was not cancelled, and must",),
     ),
+    Told(
+        name="failure_takes_others_along",
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="device: simulated failed_submits=1\npolicy: eager\n",
+        says=(
+            "the failed submit (call 10) was not made for op 1, which was submitted before (call "
+            "5); yet the read of op 1 ended with SubmitFailed as well",
+        ),
+    ),
 )
