@@ -184,7 +184,8 @@ def _by_trials(
         argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
-    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    at = argument.culprit
+    argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
     argument = tell_part(verdict, failure, kind, again).added_to(argument)
     argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
