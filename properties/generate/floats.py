@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gpusim.errors import InvalidScalar
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
@@ -204,4 +205,9 @@ def _special_scalars(
         return scalars
     changed = [*scalars]
     changed[choices.pick(places)] = choices.pick(_SCALARS)
+    try:
+        kernel.check_scalars(scalars)
+    except InvalidScalar:
+        # It is wrong on purpose.  If the op became right, a grid that it reads could be huge.
+        return scalars
     return tuple(changed)
