@@ -20,9 +20,11 @@ class Uniforms(StrEnum):
     FRESH = "fresh"
     """A new buffer for each dispatch, destroyed once its batch is submitted."""
     POOLED = "pooled"
-    """A pool by position in the batch, reused after the submit (TVM 18871, phase one)."""
+    """Pooled buffers, one for each position in the batch; the next batch uses them again (phase one
+    of TVM's pull request 18871)."""
     CACHED = "cached"
-    """A cache by content, first in, first out (TVM 18871, phase two)."""
+    """Cached buffers, found by their content; a new one evicts the oldest (phase two of TVM's pull
+    request 18871)."""
     RING = "ring"
     """One buffer for the runtime, written once for each batch and addressed by dynamic offsets."""
 
@@ -68,7 +70,8 @@ class Policy:
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
-    """A host write submits only if a recorded command touches its bytes; if False, always."""
+    """A host write first submits the batch only if a recorded command touches the same bytes.  If
+    False, it always submits the batch first."""
     staged_write_bytes: int = 4096
     """If a host write of up to this size would submit, it is copied at its place in the batch
     instead."""
@@ -106,8 +109,8 @@ class Policy:
     staging_page_bytes: int = 4096
     """Size of a readback buffer that small reads of a batch share."""
     staging_class_bytes: int = 1 << 20
-    """Other readback buffers up to this size are powers of two, so that reads of similar size
-    share them; larger ones have the exact size."""
+    """The size of any other readback buffer is rounded up to a power of two if it is at most this,
+    so that later reads of similar size can use it; larger ones have the exact size."""
     memory_budget_bytes: int | None = None
     """The most bytes that all live buffers may have together."""
     wait_seconds: int | None = None
@@ -209,7 +212,10 @@ class Policy:
 
 
 def _tvm(name: str, **decisions: Any) -> Policy:
-    """A policy with TVM 18871's rules: a pass for each dispatch, a flush before each host act."""
+    """A policy with the rules of TVM's pull request 18871.
+
+    They make a pass for each dispatch, and flush before each host write, readback, free and sync.
+    """
     rules: dict[str, Any] = {
         "batch_commands": None,
         "batch_groups": None,
@@ -244,10 +250,11 @@ PRESETS: Mapping[str, Policy] = {
 
 
 def policy_of(policy: object) -> Policy:
-    """A policy as itself, or from its text in the form of ``str(policy)``.
+    """Returns ``policy`` itself, or reads it from the text that ``str`` makes of a policy.
 
     Raises:
-        ProgramError: ``policy`` is neither a Policy nor the name of a preset.
+        ProgramError: ``policy`` is neither a Policy nor a text that begins with a preset's name,
+            or the text has a field or value that no policy has.
     """
     if isinstance(policy, Policy):
         return policy
