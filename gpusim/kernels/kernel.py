@@ -201,7 +201,7 @@ class Kernel:
 
     @property
     def cancels(self) -> bool:
-        """Whether a small error of an input may become a large error of the result."""
+        """Whether a small relative error of an input may become a large one of the result."""
         return self.operation is not None and self.operation.op == "add"
 
     @cached_property

@@ -150,7 +150,8 @@ class FlushRules:
 
         Twice as many may be unfinished, whether submitted or not."""
         self.least_queued_bytes = 0 if queued_bytes is None else queued_bytes // MOST_QUEUED_WRITES
-        """A shorter host write counts as this many bytes."""
+        """A shorter host write counts as this many bytes, so that short writes reach the limit
+        too."""
         self._early = math.inf
         self.after_sync()
 
@@ -198,7 +199,7 @@ class FlushRules:
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
     ) -> FlushReason | None:
-        """The reason to submit before a host write of bytes ``start`` to ``end``."""
+        """The reason to submit before a host write of bytes ``start`` to ``end``, or None."""
         if self._policy.flush_on_conflict:
             return FlushReason.WRITE if batch.touches(buffer, start, end) else None
         return FlushReason.WRITE if batch.commands else None
@@ -213,7 +214,7 @@ class FlushRules:
         return FlushReason.QUEUED if is_full else None
 
     def after_read(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit after a read's staging copy was recorded."""
+        """The reason to submit after a read's staging copy was recorded, or None."""
         return None if self._policy.join_reads else FlushReason.READ
 
     def before_free(self, batch: Batch) -> FlushReason | None:
@@ -316,7 +317,10 @@ class Uploads:
         return size_bytes <= self._most_bytes and fits
 
     def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
-        """The buffer and offset at which ``words`` will be when ``batch`` runs.  OutOfMemory."""
+        """The buffer and offset at which ``words`` will be when ``batch`` runs.
+
+        Raises OutOfMemory.
+        """
         if self._buffer is None:
             self._buffer = self._driver.create_buffer(self._capacity_bytes, Role.UPLOAD)
         offset = len(batch.upload_data)

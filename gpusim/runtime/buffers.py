@@ -96,7 +96,7 @@ class BufferPart(_Place):
     __slots__ = ()
 
     def __new__(cls, buffer: Buffer, offset: int, size_bytes: int | None = None) -> Self:
-        """A part; OutOfRange as ``Buffer.part``."""
+        """Makes a part; raises OutOfRange as ``Buffer.part`` does."""
         try:
             if bool in (type(offset), type(size_bytes)):
                 raise TypeError

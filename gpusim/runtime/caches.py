@@ -1,4 +1,4 @@
-"""The three caches of TVM 18871's second phase: their keys, capacities and invalidation.
+"""The three caches of phase two of TVM's pull request 18871: keys, capacities, invalidation.
 
 Every key is computed here and nowhere else, beside the reason why it is right.
 

@@ -255,7 +255,7 @@ def written(kernel: Kernel, bound: Sequence[Bound]) -> list[Buffer]:
 
 
 def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offset: int) -> None:
-    """InvalidBinding or OutOfRange if no grid can be read at ``offset`` of ``counts``.
+    """Raise InvalidBinding or OutOfRange if no grid can be read at ``offset`` of ``counts``.
 
     WebGPU specification, "dispatchWorkgroupsIndirect": the offset is a multiple of
     four, and the buffer is bound writable nowhere in the dispatch.
@@ -274,7 +274,7 @@ def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offs
 
 
 def check_holds_grids(kernel: Kernel, counts: Buffer, device_buffer: DeviceBuffer) -> None:
-    """InvalidBinding if ``counts`` was adopted, and the GPU may not read a grid from it."""
+    """Raise InvalidBinding if ``counts`` was adopted without the usage for holding grids."""
     if not device_buffer.holds_grids:
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} over a grid in {counts!r} because that buffer was "

@@ -76,7 +76,8 @@ class Policy:
     """If a host write of up to this size would submit, it is copied at its place in the batch
     instead."""
     upload_bytes: int = 1 << 16
-    """Size of the upload buffer for these writes; when it is full, the next write submits."""
+    """Size of the upload buffer, which holds the bytes of the writes that are copied so.  A write
+    for which it has no room left submits."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps these in host memory until the
     GPU has them.  A write that would exceed this limit submits first, and waits if twice as many
@@ -90,11 +91,11 @@ class Policy:
     submits."""
     uniforms: Uniforms = Uniforms.RING
     uniform_slots: int = 1024
-    """Slots of the pooled uniforms; a batch that needs one more slot is submitted first."""
+    """Slots of the pooled uniforms; the batch is submitted before a dispatch that lacks a slot."""
     uniform_cache: int = 512
     """Entries of the cached uniforms."""
     uniform_ring_bytes: int = 1 << 18
-    """Size of the uniform ring; a batch that needs more bytes is submitted first."""
+    """Size of the uniform ring; the batch is submitted before a dispatch that needs more bytes."""
     plan_cache: int = 4096
     """Entries of the cache of checked dispatches; 0 checks each dispatch again."""
     graph_cache: int = 64
@@ -246,7 +247,7 @@ PRESETS: Mapping[str, Policy] = {
         Policy(name="ring"),
     )
 }
-"""The named policies, from no batching, through TVM 18871's two phases, to ``ring``."""
+"""The named policies: no batching, the two phases of TVM's pull request 18871, and ``ring``."""
 
 
 def policy_of(policy: object) -> Policy:

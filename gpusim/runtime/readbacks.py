@@ -30,7 +30,7 @@ _log = logging.getLogger("gpusim")
 
 
 class Ticket(Handle):
-    """A pending read: gives its value or its own error, whenever asked.
+    """Stands for a read, and gives the read's value or its error, whenever asked.
 
     ``begin`` checks a timeout, and submits the read if it is still recorded; then ``readbacks``
     settles it.

@@ -130,7 +130,7 @@ class Recorder:
         self._submit_for(self._rules.after_recording(self._batch))
 
     def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
-        """Record the staging copy of a read; submit it if a ``fence``, or if reads do not join."""
+        """Record a read's staging copy; submit if it is the ``fence``, or if reads do not join."""
         self._batch.record_copy(command)
         if page not in self._batch.pages[-1:]:
             self._batch.pages.append(page)

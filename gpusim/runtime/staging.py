@@ -74,7 +74,7 @@ class StagingPool:
         self._free: list[DeviceBuffer] = []
 
     def take(self, size_bytes: int) -> DeviceBuffer:
-        """The smallest free buffer of at least ``size_bytes``, or a new one.  OutOfMemory."""
+        """The smallest free buffer of at least ``size_bytes``, or a new one; raises OutOfMemory."""
         fitting = [buffer for buffer in self._free if buffer.size_bytes >= size_bytes]
         if fitting:
             buffer = min(fitting, key=lambda buffer: buffer.size_bytes)

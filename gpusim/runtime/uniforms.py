@@ -29,7 +29,7 @@ class UniformStore(Protocol):
         ...
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        """A range that holds ``payload`` until ``batch`` is submitted.  OutOfMemory."""
+        """A range that holds ``payload`` until ``batch`` is submitted; raises OutOfMemory."""
         ...
 
     def before_submit(self, batch: Batch) -> None:
@@ -52,7 +52,7 @@ class DynamicUniforms(UniformStore, Protocol):
     """The bytes that one batch may take; the number grows if one payload needs more."""
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The buffer that all ranges lie in, with room for ``size_bytes``.  OutOfMemory.
+        """The buffer that all ranges lie in, with room for ``size_bytes``; raises OutOfMemory.
 
         ``size_bytes`` may exceed the capacity only if the batch has taken nothing.
         """

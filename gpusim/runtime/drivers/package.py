@@ -54,9 +54,9 @@ def says_lost(error: Exception) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """An error in one line: the last line of its text, without those that say where it happened.
+    """An error in one line: the last line of its text that does not say where the error happened.
 
-    In wgpu-native's text that is the last cause; Dawn's text has its places at the end.
+    In wgpu-native's text that is the last cause; Dawn's text says at its end where it happened.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if not line.startswith(_PLACES)]
