@@ -162,11 +162,10 @@ def _enumerate() -> list[Any]:
 def _ask_wgpu() -> tuple[list[Any], str]:
     """wgpu's adapters; or none, and why wgpu cannot be used.
 
-    The adapters are enumerated once in a process.  wgpu has one GL context, which the adapters of
-    all enumerations use, but each enumeration makes a lock of its own for it.  wgpu-py polls each
-    device on a thread of its own.  So devices of two enumerations would use the context at the
-    same time, which aborts the process ("BadAccess" in wgpu-hal 29,
-    ``gles::egl::AdapterContext::lock``).
+    The adapters are enumerated once in a process.  wgpu has one GL context.  Each enumeration gives
+    new adapters of that context, each with a lock of its own.  wgpu-py polls each device on a
+    thread of its own.  So devices of two enumerations would use the context at the same time, which
+    aborts the process ("BadAccess" in wgpu-hal 29, ``gles::egl::AdapterContext::lock``).
     """
     with _a_runtime_dir():
         try:
