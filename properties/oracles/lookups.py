@@ -18,7 +18,7 @@ class Lookups:
 
     def __init__(self, policy: Policy) -> None:
         self.created = self.used = 0
-        """Shapes that were made, and that were made or found again."""
+        """``created``: how many shapes were made.  ``used``: how often one was made or found."""
         self._plans = _Plans(policy.plan_cache)
         self._graphs = _Plans(policy.graph_cache)
         self._shapes: dict[Hashable, None] = {}
@@ -26,9 +26,10 @@ class Lookups:
         self._captures: dict[str, Capture] = {}
 
     def follow(self, issued: Iterable[tuple[Op, Outcome]]) -> bool:
-        """Follow ops; False if it is unknown how far the runtime came with one of them.
+        """Follow ops; False if one of them is a capture or a replay that was refused.
 
-        That is a capture or a replay that was refused.  A refused dispatch has looked for nothing.
+        Of such an op it is unknown how many commands the runtime planned before it refused the op.
+        A refused dispatch has looked for nothing.
         """
         for op, outcome in issued:
             if outcome.error is not None:
@@ -65,7 +66,7 @@ class Lookups:
             self._launch((op.kernel, grid))
 
     def _launch(self, shape: Hashable) -> None:
-        """Look for a shape; the one that was not used for longest goes first."""
+        """Find a shape or make it; a full cache drops the shape that was used least recently."""
         self.used += 1
         if shape in self._shapes:
             del self._shapes[shape]
@@ -77,7 +78,7 @@ class Lookups:
 
 
 class _Plans:
-    """Plans by key, first in, first out; a plan goes with each of its buffers."""
+    """Plans by key.  A full cache drops the oldest plan; a freed buffer takes its plans along."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
