@@ -36,7 +36,7 @@ from properties.oracles.metamorphic.rewrites import sizes_of
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
-"""Clients that make calls which the trace does not count."""
+"""Clients that make calls on the device themselves, which the trace does not count."""
 _HEALING = "healing replay"
 _HALF_WAY = "half way"
 _OFTEN = {"sync": 4, "replay": 4, _HALF_WAY: 16, _HEALING: 24, "drain": 2}

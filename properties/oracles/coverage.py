@@ -112,7 +112,7 @@ class Coverage:
 
 
 class _Act(NamedTuple):
-    """An accepted op in the batch that ``batch`` submits precede, and in pass ``run`` of it."""
+    """An accepted op; ``batch`` submits come before its own, and ``run`` numbers its pass there."""
 
     expected: ExpectedOp
     touches: Mapping[int, str]

@@ -112,8 +112,8 @@ def judge_reported(
     class of the error that the close raised.  ``each``: whether the client's ops show each fault
     that they meet; False if one op makes several calls, since then only one of the faults shows.
 
-    The reads report a failed map.  After a loss of the device, earlier faults that nothing reported
-    need not be reported any more.
+    A failed map is reported by the reads that wait for it, and by no op.  After a loss of the
+    device, earlier faults that nothing reported need not be reported any more.
     """
     failed_maps = [outcome.late_error for outcome in got.outcomes].count(_MAP_FAILED)
     if not (met or reported or failed_maps):

@@ -1,10 +1,10 @@
 """Repeats a program on one runtime, and looks at the host memory that the rounds leave in use.
 
 This is done in two ways.  In the first, each round makes all that it uses and leaves nothing alive.
-In the second, buffers and graphs live through all rounds, and a graph is replayed at ever new
-places of its batch.  Scalars and grids differ from round to round.  Host memory counts only if code
-of the runtime or of the simulated device allocated it.  Later rounds should keep no more of it than
-earlier rounds.  Nothing here counts work, or looks at values or errors.
+In the second, buffers and graphs live through all rounds, and a graph is replayed each time at a
+new place in its batch.  Scalars and grids differ from round to round.  Host memory counts only if
+code of the runtime or of the simulated device allocated it.  Later rounds should keep no more of it
+than earlier rounds.  Nothing here counts work, or looks at values or errors.
 """
 
 import gc

@@ -46,7 +46,7 @@ class Batches:
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
-        """Commands after which a batch is submitted early; infinite if that is unknown."""
+        """How many commands make a batch be submitted early; infinite if none do, or if unknown."""
         self._synced({})
 
     def handlers(self) -> Mapping[str, Handler]:

@@ -1,8 +1,8 @@
 """What the ops of a program must do to the queue, worked out from the ops alone.
 
-An op that acts on the queue becomes one expected op, and each command of a replay one.  The runtime
-may carry an expected op out in several commands, which move whole words or single bytes; the
-expected op knows which part is still to come.  Nothing here
+An op that acts on the queue becomes one expected op; a replay becomes one for each of its commands.
+The runtime may carry an expected op out in several commands, which move whole words or single
+bytes; the expected op knows which part is still to come.  Nothing here
 looks at events: what is known of a device buffer (``Known``) comes from the trace's events, and
 ``state.py`` enters it.
 """
@@ -50,7 +50,7 @@ class Known:
         self.user_bytes = -1
         self.is_alive = True
         self.content = None if role in (STORAGE, STAGING) else bytearray(size_bytes)
-        """The buffer's bytes; None for the roles of buffers that not only the host writes."""
+        """The buffer's bytes; None for storage and staging buffers, which commands write too."""
 
 
 Names = Mapping[str, Known]
@@ -266,9 +266,10 @@ def least_piece_bytes(limits: Limits) -> int:
 def expect(
     position: int, op: Op, names: Names, graphs: Mapping[str, Capture], kernel_of: KernelOf
 ) -> tuple[ExpectedOp, ...]:
-    """The expected ops of ``op``, in order; empty if the op cannot be accepted.
+    """The expected ops of ``op``, in order.
 
-    ``graphs`` holds the captures.
+    Empty if ``op`` cannot be accepted, or does nothing to the queue.  ``graphs`` holds the captures
+    by the name of their graph.
     """
     kind = type(op)
     if kind in _MAKER_OF:

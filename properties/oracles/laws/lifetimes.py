@@ -38,9 +38,9 @@ class Lifetimes:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._loose: dict[int, int] = {}
-        """Storage buffers without a handle, which may live until the next submit.  By buffer: the
-        number of submits when the op ended in which it lost its handle or was made without one;
-        ``_JUST_NOW`` while that op runs."""
+        """Storage buffers without a handle, which may live until the next submit.  For each, the
+        number of submits at the end of the op that freed it, or made it without a handle;
+        ``_JUST_NOW`` until that op ends."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -262,8 +262,8 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that no buffer is bound both to read and to write, or to write in overlapping
-        ranges."""
+        """Check that no buffer is bound both to be read and to be written, and that no two ranges
+        bound to be written overlap."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return

@@ -190,8 +190,8 @@ def is_dispatch(expected: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
 def covers(expected: ExpectedDispatch, groups: tuple[int, ...]) -> bool:
     """Whether ``groups`` is the grid of ``expected``, or may stand for it.
 
-    A guarded kernel ignores workgroups beyond its number, so a grid with more of them may stand for
-    the op's grid.
+    A guarded kernel is told the number of workgroups and ignores any beyond it, so a grid with more
+    of them may stand for the op's grid.
     """
     if groups == expected.grid:
         return True

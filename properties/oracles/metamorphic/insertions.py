@@ -142,7 +142,7 @@ class InsertRefused(Kind):
 
 
 def _refused(program: Program, wanted: InsertRefused) -> Op | None:
-    """The op to be refused, over a live or a freed buffer; None if there is no such buffer yet."""
+    """The op to be refused, over a live or a freed buffer; None if no such buffer comes before."""
     live = live_before(program, wanted.at)
     before = program.ops[: wanted.at]
     gone = [op.buffer for op in before if isinstance(op, Alloc) and op.buffer not in live]

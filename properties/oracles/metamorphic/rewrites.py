@@ -199,7 +199,7 @@ Follow = Callable[[int], int]
 def without_one(
     case: Case, transformations: Transformations, number: int, kernels: Mapping[str, Kernel]
 ) -> Transformations:
-    """The transformations without ``transformations[number]``; positions in later ones follow.
+    """All transformations but number ``number``; the positions in later ones follow their ops.
 
     Empty if that transformation, or one before it, does not apply.
     """
