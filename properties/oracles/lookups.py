@@ -91,7 +91,7 @@ class Lookups:
 
 
 class _Plans:
-    """Plans by key.  A full cache drops the oldest plan; a freed buffer takes its plans along."""
+    """Plans by key.  A full cache drops the oldest plan; the free of a buffer drops its plans."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

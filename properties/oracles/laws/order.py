@@ -115,9 +115,9 @@ class Order:
             self._unasked(command)
 
     def _excuse_alike(self, command: Command) -> None:
-        """Let every op that ``command`` fits do without a command from now on.
+        """Make every waiting op that ``command`` fits ``optional``.
 
-        One of them failed half way, so nobody can say which of them recorded ``command``.
+        The first of them failed half way, so nobody can say which of them recorded ``command``.
         """
         for expected in self._state.open:
             expected.optional = expected.optional or meets(expected, command, self._state)
