@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 class Weights(Generic[T]):
-    """Items with positive whole weights, summed once; the simplest item first."""
+    """Items with whole weights, the simplest item first.
+
+    Items of weight 0 are left out.  ``totals`` are the running sums of the weights.
+    """
 
     __slots__ = ("items", "total", "totals")
 
@@ -31,7 +34,7 @@ class Weights(Generic[T]):
 
 
 class Choices(Protocol):
-    """The questions of the generator."""
+    """The questions that the generator asks."""
 
     def integer(self, low: int, high: int) -> int:
         """A whole number in ``low..high``, both included; the lowest is the simplest."""
