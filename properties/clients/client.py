@@ -162,10 +162,11 @@ class _Meant(Exception):
 
 
 class ClosingClient(Client):
-    """Closes instead of the last sync, with reads in flight: in a callback, or after an error.
+    """Closes in the place of the last sync, with reads in flight.
 
-    An error that leaves the ``with`` block of the runtime closes it.  The close settles every
-    ticket with its value; after the close every call is refused.
+    It closes by a call of its own, in a callback, or by an error: one that leaves the ``with``
+    block of the runtime closes the runtime.  The close settles every ticket with its value; after
+    the close every call is refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
