@@ -107,7 +107,7 @@ def _aborted(at: Any) -> None:
 
 
 def _wrapped(call: Callable[..., object], *given: str) -> Callable[[Any], object]:
-    """A function of ``at`` that gives ``call`` first ``at``, then its attributes named ``given``."""
+    """A function of ``at``: calls ``call`` with ``at`` and its attributes of these names."""
     return lambda at: call(at, *[getattr(at, name) for name in given])
 
 
