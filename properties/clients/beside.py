@@ -60,10 +60,10 @@ class BesideClient(Client):
         self._step: Callable[[], None] | None = None
 
     def meet(self, other: Runtime | None, step: Callable[[], None] | None) -> None:
-        """Share the driver with ``other``, whose next op ``step`` issues.
+        """Share the driver with ``other``; ``step`` issues the next op of that runtime.
 
-        Without ``step`` the other runtime does nothing while an op of this one is under way.  A
-        runtime of another thread is None: this client may not call it.
+        Without ``step`` the other runtime does nothing while an op of this one is under way.  If it
+        belongs to another thread, ``other`` is None, since this client may not call it.
         """
         self._other, self._step = other, step
 

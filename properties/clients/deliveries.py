@@ -1,4 +1,4 @@
-"""Deliveries of reads as arrays: as arrays of the caller's own, or new ones, which it overwrites.
+"""Deliveries of reads into arrays: the caller's own, or new ones that the caller then overwrites.
 
 Each stands for one ticket or for a few, and checks what the runtime did to the array.
 Which reads are made so is drawn in ``arrays``.

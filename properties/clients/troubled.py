@@ -126,7 +126,7 @@ class Troubled:
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
     soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
-    ``late`` is the only read that is late; None if all are.
+    ``late``: the number of the only read that is late; None if all are.
     ``needs_seconds``: see ``LateDriver``.  ``policy_seconds``: how long the policy lets a wait
     last, if the device does not hang.
     """

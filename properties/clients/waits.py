@@ -22,8 +22,8 @@ from properties.clients.troubled import (
 )
 
 LATE_LOOKS = 60
-"""How many looks find a slow device late.  A running loop looks after fewer different delays, so
-even the longest of them comes."""
+"""How many looks find a slow device late.  A running loop has fewer different delays between its
+looks, so even the longest delay comes up."""
 _MOST_POLLS = 20_000
 _GAP_SECONDS = (0.001, 0.1)
 """The least and the most time between the last two looks of a running loop."""
@@ -31,7 +31,7 @@ _ASKED_SECONDS = 3600
 LEAST_SECONDS = 1
 """The least time to which a policy limits waits."""
 _SHORT_SECONDS = 0.002
-"""A wait that blocks for so long really takes so long."""
+"""The limit of a wait that blocks; such a wait really takes so long."""
 _LEFT_SECONDS = 0.004
 """After so long an event loop ends, whatever is under way."""
 

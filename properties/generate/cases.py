@@ -1,4 +1,4 @@
-"""Drawing a whole case: a policy, a device with asked limits, and a program that fits them.
+"""Draws a whole case: a policy, a device with asked limits, and a program that fits them.
 
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
 unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
@@ -238,7 +238,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""A wait with a timeout polls; no wait takes as long as this timeout."""
+"""A wait with a timeout polls, and that is to be tried too.  Longer than any wait takes."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),

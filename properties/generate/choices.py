@@ -1,8 +1,8 @@
 """The only source of randomness: choices, seeded or drawn by Hypothesis.
 
-The generator asks a Choices and nothing else, so one seed, or one Hypothesis example, is one
-program.  Everywhere smaller integers and earlier items are the simpler ones, because Hypothesis
-shrinks towards them.  Nothing here knows what is chosen.
+The generator asks a Choices and nothing else, so a seed, or a Hypothesis example, always gives the
+same program.  Everywhere smaller integers and earlier items are the simpler ones, because
+Hypothesis shrinks towards them.  Nothing here knows what is chosen.
 """
 
 import random

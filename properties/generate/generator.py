@@ -23,7 +23,7 @@ from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_sha
 
 _OPENING_BUFFERS = 3
 _CUT_READS = 5
-"""One closing read in this many is two reads, of which the first is short."""
+"""At the end, one buffer in this many is read by two reads, of which the first is short."""
 _MOST_CUT_BYTES = 7
 
 

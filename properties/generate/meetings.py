@@ -66,7 +66,7 @@ def brush(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def odd_bytes(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Ops on bytes that are not whole words: they run as dispatches, in a pass with others."""
+    """Ops on bytes that are not whole words: runtimes run them as dispatches, in shared passes."""
     for _ in range(choices.integer(2, 5)):
         match choices.integer(0, 4):
             case 0:
@@ -194,7 +194,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy that overwrites a whole buffer, as a reset does, or puts all of one into a longer."""
+    """A copy that overwrites a whole buffer, as a reset does, or puts a whole one into a longer."""
     pairs = [pair for pair in permutations(draft.live, 2) if pair[0].real is pair[1].real]
     alike = [pair for pair in pairs if pair[0].size_bytes == pair[1].size_bytes]
     if pairs:

@@ -204,9 +204,9 @@ def _floating(graph: DraftedGraph) -> list[int]:
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """Draws buffers of the graph and wrong ones to take their places.
+    """Draws wrong swaps for a replay: pairs of a buffer to be replaced and one to take its place.
 
-    None if the graph has no buffers, or if the drawn ones turn out to be right.
+    None if the graph has no buffers, or if the drawn swaps turn out to be right.
     """
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]

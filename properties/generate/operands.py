@@ -104,7 +104,7 @@ _MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
 """Of the dispatches of guarded kernels, one in this many exceeds the limit in a dimension."""
 _MOST_CUBED = 8
-"""If the limit is at most this, grids may fill all three dimensions."""
+"""If the limit of groups in a dimension is at most this, grids may fill all three dimensions."""
 _FULL_GRIDS = 200
 """Of the dispatches of other kernels, one in this many just reaches the limit in a dimension."""
 
@@ -192,7 +192,8 @@ def with_extremes(number: int, data: bytes) -> bytes:
 
 
 _FILLS = ((0x80000000,), (0,), (0xFFFFFFFF,), (0, 0x80000000), (0,))
-"""Words that fill buffers.  As a float 0x80000000 is -0.0, which NumPy takes for 0.0, and false."""
+"""Words that fill buffers.  As a float 0x80000000 is -0.0, which to NumPy equals 0.0 and is false.
+"""
 
 
 def filling(number: int, size: int) -> bytes:

@@ -108,7 +108,7 @@ _FAILING_CASES = 4
 
 
 def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
-    """Returns the factory of our runtime as the mutant breaks it (or its driver or device)."""
+    """Returns the factory of targets that are our runtime with what ``mutant`` breaks in it."""
     return RuntimeFactory(
         device,
         kernels,
