@@ -97,7 +97,7 @@ def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _copy_without_room(choices: Choices, draft: Draft) -> Op:
-    """A copy of all or nearly all of a buffer to where the target lacks a few bytes of room."""
+    """A copy of nearly all of a buffer to where the target lacks room, mostly by a few bytes."""
     source, target = choices.pick(draft.live), choices.pick(draft.live)
     source_offset = min(choices.pick((0, 0, WORD_BYTES)), source.size_bytes)
     size_bytes = source.size_bytes - source_offset
