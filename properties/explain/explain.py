@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from gpusim.text import write_op
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
@@ -51,6 +50,7 @@ from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
 from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
+from properties.explain.rewritten import explain_rewrite
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
@@ -76,7 +76,6 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
 from properties.oracles.laws.catalogue import C5, LAWS, LawContext
-from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
@@ -106,7 +105,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if failure is None:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
     if failure.kind is FailureKind.RELATION and again is not None:
-        behind = _explain_rewrite(verdict, failure, again)
+        behind = explain_rewrite(verdict, failure, again, explain)
         if behind is not None:
             return behind
     if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
@@ -202,36 +201,6 @@ def _passes(tried: Tried) -> tuple[str, ...]:
     boundaries = tuple(map(str, tried.boundaries[:1]))
     first = (*tried.varied.passes[:2], *boundaries, *tried.settings)
     return first[:_MOST_PASSES]
-
-
-def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
-    """Why the changed program of a relation, or the program itself, fails; None if both pass."""
-    case, kernels = verdict.execution.case, verdict.execution.kernels
-    rewrite = transform(case.plain, case.transformations, kernels)
-    if rewrite is None:
-        return None
-    words = "; ".join(each.description for each in case.transformations)
-    judged = again(rewrite.case.plain)
-    if judged.failure is None:
-        judged = again(case.plain)
-        if judged.failure is None:
-            return None
-        argument = explain(judged, again)
-        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
-    argument = explain(judged, again)
-    own = {place for places in rewrite.places for place in places}
-    program = rewrite.case.program
-    new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
-    inserted = [f"op {n} ({write_op(program[n])}) is not in the original program" for n in new]
-    parts = (
-        f"the results of the two programs first differ at op {failure.position} ({failure.op}) of "
-        "the original"
-    )
-    return replace(
-        argument,
-        sentence=f"with {words}: {argument.sentence}",
-        facts=(*argument.facts[:2], *inserted, parts),
-    )
 
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
