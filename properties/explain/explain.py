@@ -19,6 +19,7 @@ from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.copied import tell_copies
+from properties.explain.counted import tell_counts, tell_kept
 from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
 from properties.explain.experiments import (
     Judge,
@@ -39,7 +40,7 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid
+from properties.explain.indirect import tell_forms, tell_grid, tell_groups
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
@@ -55,6 +56,7 @@ from properties.explain.search import Shown, search
 from properties.explain.settling import MAPS, tell_settling
 from properties.explain.shows import tell_shown
 from properties.explain.slots import (
+    tell_batches,
     tell_destroyed,
     tell_gone,
     tell_grown,
@@ -186,6 +188,7 @@ def _by_trials(
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_groups(verdict, kind, argument, traced, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
@@ -300,7 +303,10 @@ def _looked_into(
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
-    yield tell_reads(verdict, failure, again)
+    yield tell_destroyed(verdict, traced)
+    yield tell_reads(verdict, failure, traced, again)
+    yield tell_counts(verdict, failure, again)
+    yield tell_kept(verdict, failure, again)
     yield tell_repeated(verdict, failure, again)
     yield tell_left_out(verdict, failure, argument.sentence, traced)
     yield tell_freed(verdict, failure, again)
@@ -309,12 +315,12 @@ def _looked_into(
     yield tell_payloads(verdict, failure, rule, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
-    yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
     yield tell_sizes(verdict, traced, again)
+    yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
     if argument.rule is not MAPS:

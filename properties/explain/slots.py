@@ -7,8 +7,10 @@ before any is used again.  A payload must also stand where its dispatch binds it
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gpusim.program import Program
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import Call, calls
+from properties.explain.capacity import LIFTED
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails
 from properties.explain.told import NOTHING, Told
@@ -25,6 +27,14 @@ _LAST = {
     48: "dispatch many x 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1\n",
 }
 """Dispatches by the bytes of their payload."""
+_BATCHES = (
+    "".join(f"alloc {name} 4\n" for name in "xyzw")
+    + "dispatch affine x 1,2 1x1x1\ndispatch affine y 1,3 1x1x1\nflush\n"
+    + "dispatch affine z 1,4 1x1x1\ndispatch affine w 1,5 1x1x1\n"
+    + "".join(f"read {name} 0 4 -> r{name}\n" for name in "xyzw")
+)
+"""Two batches; each dispatch writes its last scalar to a buffer of its own."""
+BY_PLACE = "so each ran with the payload that stood in its place in the first batch"
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
@@ -176,6 +186,31 @@ def tell_sizes(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
             f"under uniforms={case.policy.uniforms}, after a batch with payloads of 8, 8 and 8 "
             f"bytes: a batch with one of 8 and one of {' or '.join(wrong)} bytes goes wrong, and "
             f"not one with one of 8 and one of {' or '.join(right)}",
+        )
+    )
+
+
+def tell_batches(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """With whose scalars the dispatches of a second batch ran, if not with their own."""
+    case = verdict.execution.case
+    is_fit = again is not None and not case.follows_no_policy and not len(case.device.faults)
+    if traced.broken is None or traced.broken.trait != laws.B1.name or not is_fit:
+        return NOTHING
+    assert again is not None
+    policy = replace(case.policy, **LIFTED)
+    judged = again(
+        replace(case, policy=policy, program=Program.parse(_BATCHES), transformations=())
+    )
+    sides = judged.expected.outcomes, judged.execution.history.outcomes
+    own, ran = ([each.data for each in side[-4:]] for side in sides)
+    if own == ran or None in ran:
+        return NOTHING
+    whose = [f"{int.from_bytes(data or b'', 'little')}" for data in ran]
+    return Told(
+        facts=(
+            "tried two dispatches, a submit, and two more, with the scalars 2, 3 and then 4, 5: "
+            f"they ran with {', '.join(whose[:2])} and then {', '.join(whose[2:])}"
+            f"{f'; {BY_PLACE}' if ran == own[:2] * 2 else ''}",
         )
     )
 
