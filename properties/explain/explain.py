@@ -31,7 +31,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_freed, tell_freed_early
+from properties.explain.freed import tell_freed, tell_freed_early, tell_once_more
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -310,6 +310,7 @@ def _looked_into(
     yield tell_repeated(verdict, failure, again)
     yield tell_left_out(verdict, failure, argument.sentence, traced)
     yield tell_freed(verdict, failure, again)
+    yield tell_once_more(verdict, failure, again)
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)

@@ -35,6 +35,12 @@ _BATCHES = (
 )
 """Two batches; each dispatch writes its last scalar to a buffer of its own."""
 BY_PLACE = "so each ran with the payload that stood in its place in the first batch"
+_RAN = {
+    (0, 1, 0, 1): BY_PLACE,
+    (1, 1, 3, 3): "so the second of each batch wrote over the payload of the first",
+    (0, 0, 0, 0): "so all ran with the payload of the first",
+}
+"""What the four dispatches of these batches show, by whose payload each ran with."""
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
@@ -206,11 +212,12 @@ def tell_batches(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
     if own == ran or None in ran:
         return NOTHING
     whose = [f"{int.from_bytes(data or b'', 'little')}" for data in ran]
+    how = next((said for ran_with, said in _RAN.items() if ran == [own[n] for n in ran_with]), "")
     return Told(
         facts=(
             "tried two dispatches, a submit, and two more, with the scalars 2, 3 and then 4, 5: "
             f"they ran with {', '.join(whose[:2])} and then {', '.join(whose[2:])}"
-            f"{f'; {BY_PLACE}' if ran == own[:2] * 2 else ''}",
+            f"{f'; {how}' if how else ''}",
         )
     )
 

@@ -84,4 +84,33 @@ BY_TRIAL = (
         headers="policy: eager batch_commands=None staged_write_bytes=4096\n",
         says=("copies 1, 2, 3, 4, 5 -> copies 1, 3, 5, 2, 4",),
     ),
+    Told(
+        name="ring_wraps_over_pending",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\n"
+        "dispatch many a 1,1,1,1,1,1,1,1,1,1,1,1 1x1x1\n",
+        headers="device: simulated uniform_offset_alignment_bytes=32\n"
+        "policy: eager batch_commands=None uniforms=ring uniform_ring_bytes=1\n",
+        says=(
+            "they ran with 3, 3 and then 5, 5; so the second of each batch wrote over the payload "
+            "of the first",
+        ),
+    ),
+    Told(
+        name="plan_survives_free",
+        program="alloc a 4\nwrite a 0 00000000\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n",
+        headers="policy: ring\nclient: sharing\n",
+        says=(
+            "once more after a free of a buffer that they use: accepted, as none should be: a "
+            "dispatch that writes it, a dispatch that reads it",
+        ),
+    ),
+    Told(
+        name="pad_loses_data",
+        program="alloc a 1\nwrite a 0 01\nread a 0 1 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "those of 1, 2, 3, 5, 6, 7 bytes are wrong, and all their bytes are zero; those of 4, "
+            "8 bytes are right",
+        ),
+    ),
 )
