@@ -132,6 +132,8 @@ def _of_staging(
     alike: dict[str, list[int]] = {}
     for size in sizes:
         alike.setdefault(_copied_to(verdict, size, again), []).append(size)
+    if is_shared and len(alike) == 1:
+        return NOTHING
     told = [f"those of {_counted(sizes)} bytes go to {which}" for which, sizes in alike.items()]
     fact = f"tried: of two reads before a sync and one after it, {'; '.join(told)}"
     return Told(facts=(fact,)) if all(alike) else NOTHING
