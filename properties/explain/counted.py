@@ -90,9 +90,11 @@ def tell_counts(verdict: Verdict, failure: Failure, again: Judge | None) -> Told
 
 
 def _wrong(failure: Failure | None) -> str:
-    """The counter that is wrong, in words; "" if none is."""
-    if failure is None or failure.kind is not FailureKind.STATISTICS:
+    """The counter that is wrong, in words, or that more is wrong; "" if nothing is."""
+    if failure is None:
         return ""
+    if failure.kind is not FailureKind.STATISTICS:
+        return "goes wrong itself"
     meant, got = (value for _, value in failure.sides)
     return (
         f"{failure.reason.removeprefix('stats() has the wrong number of ')} is {got}, not {meant}"
@@ -110,14 +112,14 @@ def tell_kept(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if not kept:
         return NOTHING
     rest = [what for what, error in left.items() if not error]
+    if not rest:
+        return Told(facts=(f"tried {len(left)} ops, each alone: something is left after each",))
     both = _left(verdict, _TWO_READS, again) if "a read" in kept else ""
-    more = "; after two reads, with a sync after each, the first is kept too" * ("at 0 " in both)
-    return Told(
-        facts=(
-            f"tried ops, each in a program of its own: something is left after {' or '.join(kept)}"
-            f"; nothing after {' or '.join(rest) or 'any other'}{more}",
-        )
-    )
+    which = {"at 0 ": "the first is kept too", "at 4 ": "only the second is kept"}
+    more = next((said for place, said in which.items() if place in both), "")
+    more = more and f" (after two reads, each with a sync, {more})"
+    told = f"something is left after {' or '.join(kept)}{more}; nothing after {', '.join(rest)}"
+    return Told(facts=(f"tried {len(left)} ops, each alone: {told}",))
 
 
 def _left(verdict: Verdict, text: str, again: Judge) -> str:

@@ -35,8 +35,8 @@ BY_TRIAL = (
         program="alloc a 0\nread a 0 0 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "something is left after a read of no bytes or a read; nothing after a write or ",
-            "after two reads, with a sync after each, the first is kept too",
+            "something is left after a read of no bytes or a read (after two reads, each with a "
+            "sync, the first is kept too); nothing after a write, a dispatch, ",
         ),
     ),
     Told(
