@@ -6,6 +6,7 @@ before any is used again.  A payload must also stand where its dispatch binds it
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from gpusim.program import Program
 from gpusim.runtime.policy import Uniforms
@@ -38,10 +39,14 @@ BY_PLACE = "so each ran with the payload that stood in its place in the first ba
 _RAN = {
     (0, 1, 0, 1): BY_PLACE,
     (1, 1, 3, 3): "so the second of each batch wrote over the payload of the first",
+    (1, 1, 2, 3): "so the second of the first batch wrote over the payload of the first",
     (0, 0, 0, 0): "so all ran with the payload of the first",
 }
 """What the four dispatches of these batches show, by whose payload each ran with."""
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
+_OF_FULL = (laws.B3.name, laws.E6.name)
+_ROOM = {Uniforms.POOLED: "uniform_slots", Uniforms.CACHED: "uniform_cache"}
+"""The field of the policy that says for how many payloads there is room."""
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
 
@@ -200,10 +205,14 @@ def tell_batches(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
     """With whose scalars the dispatches of a second batch ran, if not with their own."""
     case = verdict.execution.case
     is_fit = again is not None and not case.follows_no_policy and not len(case.device.faults)
-    if traced.broken is None or traced.broken.trait != laws.B1.name or not is_fit:
+    law = traced.broken.trait if traced.broken is not None else ""
+    if law not in (laws.B1.name, *_OF_FULL) or not is_fit:
         return NOTHING
     assert again is not None
-    policy = replace(case.policy, **LIFTED)
+    # Where slots were used again too early, the pool or the cache is to be full.
+    field = _ROOM.get(case.policy.uniforms, "") if law in _OF_FULL else ""
+    changes: dict[str, Any] = {**LIFTED, **({field: 1} if field else {})}
+    policy = replace(case.policy, **changes)
     judged = again(
         replace(case, policy=policy, program=Program.parse(_BATCHES), transformations=())
     )
@@ -215,9 +224,9 @@ def tell_batches(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
     how = next((said for ran_with, said in _RAN.items() if ran == [own[n] for n in ran_with]), "")
     return Told(
         facts=(
-            "tried two dispatches, a submit, and two more, with the scalars 2, 3 and then 4, 5: "
-            f"they ran with {', '.join(whose[:2])} and then {', '.join(whose[2:])}"
-            f"{f'; {how}' if how else ''}",
+            "tried two dispatches, a submit, and two more, with the scalars 2, 3 and then 4, 5"
+            f"{f', with {field}=1' if field else ''}: they ran with {', '.join(whose[:2])} and "
+            f"then {', '.join(whose[2:])}{f'; {how}' if how else ''}",
         )
     )
 

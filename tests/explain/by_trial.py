@@ -113,4 +113,24 @@ BY_TRIAL = (
             "8 bytes are right",
         ),
     ),
+    Told(
+        name="uniform_index_reset_early",
+        program="alloc a 4\n" + "dispatch affine a 1,1 1x1x1\n" * 3 + "write a 0 01\n",
+        headers="policy: pooled uniform_slots=3\n",
+        says=("with uniform_slots=1: they ran with 3, 3 and then 5, 5; so the second of each",),
+    ),
+    Told(
+        name="cached_uniform_rewritten",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; dispatch tally a 1 1x1x1; "
+        "dispatch affine a 1,2 1x1x1\nreplay g0 2,2;2;_ -\nread a 0 4 -> r0\n"
+        "dispatch affine a 1,1 1x1x1\n",
+        headers="policy: cached join_reads=True uniform_cache=3\n",
+        says=("with uniform_cache=1: they ran with 3, 3 and then 4, 5; so the second of the",),
+    ),
+    Told(
+        name="copy_to_nowhere",
+        program="alloc c 16\nwrite c 0 597fe4c3e051eac3b1b762c4c3435144\n",
+        headers="policy: eager\nclient: misusing\n",
+        says=("of ops on a freed buffer, each tried alone, accepted: a copy from it; refused",),
+    ),
 )
