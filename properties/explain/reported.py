@@ -225,9 +225,10 @@ def _unheard(verdict: Verdict, again: Judge) -> Told:
     device = replace(case.device, faults=FaultPlan(failed_submits=(0,)))
     for what, (policy, ops) in _MET.items():
         program = Program.parse(f"alloc x 4\n{ops}")
-        tried = replace(case, program=program, policy=PRESETS[policy], device=device)
+        tried = replace(case, program=program, policy=PRESETS[policy], device=device, client=PLAIN)
         judged = again(replace(tried, transformations=()))
-        heard[any(tellers(judged))].append(what)
+        if judged.execution.trace.count("failed"):
+            heard[any(tellers(judged))].append(what)
     if not heard[False]:
         return NOTHING
     rest = f"; it is raised after {' or '.join(heard[True])}" if heard[True] else ""
