@@ -21,6 +21,7 @@ from properties.explain.conflicts import tell_conflicts
 from properties.explain.copied import tell_copies
 from properties.explain.counted import tell_counts, tell_kept
 from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
+from properties.explain.exhausted import tell_batches, tell_full
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -40,7 +41,7 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid, tell_groups
+from properties.explain.indirect import tell_forms, tell_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
@@ -56,7 +57,6 @@ from properties.explain.search import Shown, search
 from properties.explain.settling import MAPS, tell_settling
 from properties.explain.shows import tell_shown
 from properties.explain.slots import (
-    tell_batches,
     tell_destroyed,
     tell_gone,
     tell_grown,
@@ -188,7 +188,7 @@ def _by_trials(
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
-    argument = tell_groups(verdict, kind, argument, traced, again).added_to(argument)
+    argument = tell_full(verdict, kind, argument, traced, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)

@@ -5,24 +5,17 @@ an effect only if it reads its grid from that place, since a grid anywhere else 
 """
 
 from dataclasses import replace
-from math import prod
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Dispatch, DispatchIndirect
 from gpusim.program import Program
-from gpusim.runtime.batch import FlushReason
 from gpusim.text import write_op
 from properties.clients.arrays import grid_of
 from properties.explain import rules
-from properties.explain.argument import Argument
-from properties.explain.calls import calls
-from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge
-from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MUTATING = "mutating"
@@ -39,8 +32,6 @@ _FORMS = {
 """Grids, by the form in which the client is to pass them."""
 _MOST_DRAWN = 1000
 """Dispatches among which one with each form is sure to be: the client has some 15 forms."""
-_GRID, _LARGER = "grid", (2, 3, 2)
-_FULL = FlushReason.UNIFORMS.value
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
 _MOST_BYTES = 256
@@ -113,34 +104,6 @@ def tell_forms(verdict: Verdict, failure: Failure, at: int, again: Judge | None)
         f"{'is' if len(wrong) == 1 else 'are'} {' and '.join(wrong)}; right are {', '.join(right)}"
     )
     return Told(facts=(fact,))
-
-
-def tell_groups(
-    verdict: Verdict, kind: str, argument: Argument, traced: Traced, again: Judge | None
-) -> Told:
-    """Tells what a dispatch did that ran over other groups: its submit, and it over a larger grid.
-
-    ``kind``: the kind of the mistake that explains the bytes.
-    """
-    case, at = verdict.execution.case, argument.culprit
-    op = case.program[at] if 0 <= at < len(case.program) else None
-    if kind != _GRID or again is None or not isinstance(op, Dispatch) or not traced.is_known:
-        return NOTHING
-    facts = [
-        f"op {at} found the uniforms full, so it first submitted the commands before it (call "
-        f"{call.number}, reason: {_FULL})"
-        for call in calls(verdict.execution.trace)
-        if call.event.kind == "encode" and call.position == at and call.event["reason"] == _FULL
-    ]
-    larger = replace(op, grid=_LARGER)
-    execution = again(replace(case, program=instead(case.program, at, larger))).execution
-    accused = None
-    if execution.is_lawful:
-        accused = read_clocks(execution.trace, LawContext.of(execution)).accused
-    if accused is not None and accused.expected.position == at:
-        groups = prod(accused.command.about.get("groups", ()))
-        facts.append(f"tried over {prod(_LARGER)} groups, op {at} ran over {groups or 'none'}")
-    return Told(facts=tuple(facts[:2]))
 
 
 def _given(form: str, grid: tuple[int, int, int]) -> Program:

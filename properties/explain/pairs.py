@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from properties.explain.argument import Argument
 from properties.explain.clocks import Traced
+from properties.explain.exhausted import BY_PLACE
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.kinds import KEPT
-from properties.explain.slots import BY_PLACE
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict

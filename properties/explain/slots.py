@@ -6,12 +6,9 @@ before any is used again.  A payload must also stand where its dispatch binds it
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from gpusim.program import Program
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import Call, calls
-from properties.explain.capacity import LIFTED
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails
 from properties.explain.told import NOTHING, Told
@@ -28,25 +25,7 @@ _LAST = {
     48: "dispatch many x 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1\n",
 }
 """Dispatches by the bytes of their payload."""
-_BATCHES = (
-    "".join(f"alloc {name} 4\n" for name in "xyzw")
-    + "dispatch affine x 1,2 1x1x1\ndispatch affine y 1,3 1x1x1\nflush\n"
-    + "dispatch affine z 1,4 1x1x1\ndispatch affine w 1,5 1x1x1\n"
-    + "".join(f"read {name} 0 4 -> r{name}\n" for name in "xyzw")
-)
-"""Two batches; each dispatch writes its last scalar to a buffer of its own."""
-BY_PLACE = "so each ran with the payload that stood in its place in the first batch"
-_RAN = {
-    (0, 1, 0, 1): BY_PLACE,
-    (1, 1, 3, 3): "so the second of each batch wrote over the payload of the first",
-    (1, 1, 2, 3): "so the second of the first batch wrote over the payload of the first",
-    (0, 0, 0, 0): "so all ran with the payload of the first",
-}
-"""What the four dispatches of these batches show, by whose payload each ran with."""
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
-_OF_FULL = (laws.B3.name, laws.E6.name)
-_ROOM = {Uniforms.POOLED: "uniform_slots", Uniforms.CACHED: "uniform_cache"}
-"""The field of the policy that says for how many payloads there is room."""
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
 
@@ -197,36 +176,6 @@ def tell_sizes(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
             f"under uniforms={case.policy.uniforms}, after a batch with payloads of 8, 8 and 8 "
             f"bytes: a batch with one of 8 and one of {' or '.join(wrong)} bytes goes wrong, and "
             f"not one with one of 8 and one of {' or '.join(right)}",
-        )
-    )
-
-
-def tell_batches(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
-    """With whose scalars the dispatches of a second batch ran, if not with their own."""
-    case = verdict.execution.case
-    is_fit = again is not None and not case.follows_no_policy and not len(case.device.faults)
-    law = traced.broken.trait if traced.broken is not None else ""
-    if law not in (laws.B1.name, *_OF_FULL) or not is_fit:
-        return NOTHING
-    assert again is not None
-    # Where slots were used again too early, the pool or the cache is to be full.
-    field = _ROOM.get(case.policy.uniforms, "") if law in _OF_FULL else ""
-    changes: dict[str, Any] = {**LIFTED, **({field: 1} if field else {})}
-    policy = replace(case.policy, **changes)
-    judged = again(
-        replace(case, policy=policy, program=Program.parse(_BATCHES), transformations=())
-    )
-    sides = judged.expected.outcomes, judged.execution.history.outcomes
-    own, ran = ([each.data for each in side[-4:]] for side in sides)
-    if own == ran or None in ran:
-        return NOTHING
-    whose = [f"{int.from_bytes(data or b'', 'little')}" for data in ran]
-    how = next((said for ran_with, said in _RAN.items() if ran == [own[n] for n in ran_with]), "")
-    return Told(
-        facts=(
-            "tried two dispatches, a submit, and two more, with the scalars 2, 3 and then 4, 5"
-            f"{f', with {field}=1' if field else ''}: they ran with {', '.join(whose[:2])} and "
-            f"then {', '.join(whose[2:])}{f'; {how}' if how else ''}",
         )
     )
 
