@@ -10,6 +10,7 @@ from dataclasses import replace
 from gpusim.runtime.policy import Uniforms
 from properties.explain.argument import Argument
 from properties.explain.clocks import Traced
+from properties.explain.exhausted import BY_PLACE
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told
@@ -117,6 +118,9 @@ def tell_pairs(
     rule = argument.rule.name if argument.rule is not None else ""
     if any(REPEATED in fact for fact in argument.facts):
         return _of_repeated(verdict, again)
+    if any(BY_PLACE in fact for fact in argument.facts):
+        # What decides is the place of a dispatch in its batch, and not what it differs in.
+        return NOTHING
     is_kept = any(KEPT in fact for fact in argument.facts)
     if not is_kept and kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
         return NOTHING
