@@ -11,8 +11,7 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
-from gpusim.trace import Event
-from properties.explain.calls import calls
+from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
@@ -88,7 +87,9 @@ def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
     }
     wrong = [size for size, each in judged.items() if each.failure is not None]
     right = [size for size in _STAGED_SIZES if size not in wrong]
-    if not wrong or not right:
+    if not wrong:
+        return _given_again(verdict, at)
+    if not right:
         return NOTHING
     short = {size - _staged(judged[size]) for size in wrong}
     fail, ok = f"{_counted(wrong)} bytes fail", f"{_counted(right)} pass"
@@ -102,13 +103,31 @@ def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
 
 def _staged(verdict: Verdict) -> int:
     """The size of the last staging buffer that was made; 0 if none was."""
-    made = [call.event for call in calls(verdict.execution.trace)]
-    sizes = [each["size_bytes"] for each in made if _is_staging(each)]
+    sizes = [call.event["size_bytes"] for call in _made(verdict)]
     return sizes[-1] if sizes else 0
 
 
-def _is_staging(event: Event) -> bool:
-    return event.kind == "create_buffer" and event["role"] == STAGING
+def _made(verdict: Verdict) -> list[Call]:
+    """The calls that made staging buffers."""
+    made = [call for call in calls(verdict.execution.trace) if call.event.kind == "create_buffer"]
+    return [call for call in made if call.event["role"] == STAGING]
+
+
+def _given_again(verdict: Verdict, at: int) -> Told:
+    """Tells of a read whose staging buffer an earlier op made, and is too small for the read."""
+    copies = [call for call in calls(verdict.execution.trace) if call.event.kind == "copy"]
+    own = [call.event for call in copies if call.position == at][-1:]
+    for call in _made(verdict):
+        number, size = call.event["buffer"], call.event["size_bytes"]
+        is_used = own and own[0]["target"] == number and call.position < at
+        if is_used and own[0]["target_offset"] + own[0]["size_bytes"] > size:
+            fact = (
+                f"the copy of op {at}, of {own[0]['size_bytes']} bytes, goes to staging buffer "
+                f"{number}, which has {size} bytes, was made in {call.place} (call {call.number}) "
+                f"and is used again; alone, reads of up to {_STAGED_SIZES[-1]} bytes pass"
+            )
+            return Told(facts=(fact,))
+    return NOTHING
 
 
 def _of_many(verdict: Verdict, again: Judge) -> Told:

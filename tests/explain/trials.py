@@ -295,4 +295,13 @@ TRIALS = (
         headers="promises: webgpu invalid_handle=contained orders_deliveries=no\n",
         says=("op 3 (write a 0 01010101) was accepted: its freed handle a reached b",),
     ),
+    Told(
+        name="staging_pool_gives_smaller",
+        program="alloc a 260\ndispatch affine a 1,1 1x1x1\nread a 0 260 -> r0\n",
+        headers="policy: pooled debug_submit_each=True\n",
+        says=(
+            "the copy of op 2, of 260 bytes, goes to staging buffer 5, which has 256 bytes, was "
+            "made in op 1 (dispatch affine a 1,1 1x1x1) (call 9) and is used again; alone, reads",
+        ),
+    ),
 )
