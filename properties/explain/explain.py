@@ -45,7 +45,7 @@ from properties.explain.indirect import tell_forms, tell_grid, tell_whose_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
-from properties.explain.lost import tell_loss
+from properties.explain.lost_device import tell_loss
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads

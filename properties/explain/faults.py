@@ -18,7 +18,6 @@ from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.disturbed import tell_disturbed
 from properties.explain.experiments import Judge, shown_by
-from properties.explain.lost import NOTED, tried_replays
 from properties.explain.neighbours import instead
 from properties.explain.reported import of_client
 from properties.explain.scene import Step
@@ -49,9 +48,8 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
     if failure.kind in _VALUES:
-        done = _half_done(verdict, failure, failed)
-        used_lost = _healed(verdict, failure, failed, traced, again)
-        return _likelier(done, used_lost) or Told(facts=facts)
+        told = _half_done(verdict, failure, failed)
+        return told or _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
     return Told(facts=facts)
 
 
@@ -132,10 +130,6 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
     """The buffers that the batch of a failed submit would have written, each with its writer."""
     program = verdict.execution.case.program
     positions = [position for position, _ in traced.submits.get(call.number, ())]
-    earlier = (places for number, places in traced.submits.items() if number < call.number)
-    if any(position == call.position for places in earlier for position, _ in places):
-        # The op was done in part when the call failed, so it lost all that it writes.
-        positions.append(call.position)
     if call.failed == SubmitFailed.__name__ and call.event["verb"] != "submit":
         # A call before the submit failed, so that the batch was never submitted.
         positions = [
@@ -244,15 +238,6 @@ def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told |
     return None
 
 
-def _likelier(done: Told | None, used_lost: Told | None) -> Told | None:
-    """What is said of a replay that failed half way, or of a later use of what it lost.
-
-    If a read in the place of the use is refused, the loss was noted, and the use is to blame.
-    """
-    is_noted = used_lost is not None and any(NOTED in fact for fact in used_lost.facts)
-    return used_lost if is_noted else done or used_lost
-
-
 def _left(verdict: Verdict, failure: Failure, call: Call, count: int) -> Told:
     first = "its first command" if count == 1 else f"its first {count} commands"
     sentence = (
@@ -353,14 +338,13 @@ def _used(
 ) -> Told:
     program = verdict.execution.case.program
     op = program[at]
-    facts: tuple[str, ...] = (
+    facts = (
         f"{_met(call, verdict)}; the batch of that call held op {writer} "
         f"({write_op(program[writer])}), so {name} is lost until it is written whole",
     )
     plainly = ""
     if isinstance(op, Replay) and again is not None:
         plainly = _plainly(verdict, at, op, again)
-        facts = (*tried_replays(verdict, at, name, again), *facts)
     sentence = (
         f"op {at} ({write_op(op)}) used {name}, which was lost with the batch of op {writer}, and "
         f"was accepted: it must be refused with {_DATA_LOST}{plainly}"

@@ -247,18 +247,6 @@ TRIALS = (
         ),
     ),
     Told(
-        name="replay_heals_what_it_writes",
-        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; copy a 0 a 0 4\n"
-        "replay g0 * -\nreplay g0 * -\nread a 0 4 -> r0\n",
-        headers="device: simulated failed_submits=1\npolicy: eager\n",
-        says=(
-            "op 3 (replay g0 * -) used a, which was lost with the batch of op 2, and was accepted",
-            "accepted is one that binds it to write or binds it to write, then fills it; refused "
-            "is one that copies from it or binds it to read",
-            "a read of a in the place of op 3 raises DataLost, so the loss was noted",
-        ),
-    ),
-    Told(
         name="evicted_still_found",
         program="alloc a 8\nwrite a 1 01010101\nwrite a 1 02020202\nwrite a 1 03030303\n",
         headers="policy: cached uniform_cache=2\n",

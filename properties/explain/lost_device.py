@@ -1,4 +1,4 @@
-"""Tries what is accepted after a loss: replays over a lost buffer, and ops on a lost device.
+"""Tries which ops are accepted after the loss of a device, and on the other profile of a device.
 
 A device of profile ``spec`` has a promise of its loss, and calls on it raise nothing once it is
 lost.  A device of profile ``wgpu-native`` has no such promise, and calls on it raise.
@@ -7,8 +7,7 @@ lost.  A device of profile ``wgpu-native`` has no such promise, and calls on it 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gpusim.errors import DataLost, DeviceLost
-from gpusim.limits import WORD_BYTES
+from gpusim.errors import DeviceLost
 from gpusim.ops import Alloc
 from gpusim.program import Program
 from gpusim.simulated.profile import PROFILES
@@ -20,11 +19,8 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import G5
-from properties.oracles.metamorphic.rewrites import sizes_of
 from properties.targets.failing import faults_of
 
-NOTED = "so the loss was noted"
-_DATA_LOST = DataLost.__name__
 _DEVICE_LOST = DeviceLost.__name__
 _OF_LOSS = (FailureKind.ERROR, FailureKind.FAULTS)
 _ON_THE_LOST = {
@@ -38,51 +34,6 @@ _TELLS = {
     True: "tells of its loss by a promise alone",
     False: "tells of its loss by the errors of calls, and has no promise of it",
 }
-_GRAPHS = {
-    "copies from it": "copy {name} 0 spare 0 4",
-    "binds it to read": "dispatch fold {name},spare 1 1x1x1",
-    "binds it to write": "dispatch affine {name} 1,1 1x1x1",
-    "binds it to write, then fills it": "dispatch affine {name} 1,1 1x1x1; "
-    "copy spare 0 {name} 0 {size}",
-}
-"""Graphs that must not be replayed over a lost buffer, by what they do with it."""
-
-
-def tried_replays(verdict: Verdict, at: int, name: str, again: Judge) -> Iterator[str]:
-    """Which ops in the place of the replay at ``at`` are accepted, though ``name`` is lost."""
-    size = sizes_of(verdict.execution.case.program).get(name, 0)
-    if size < WORD_BYTES:
-        return
-    ends = {
-        what: _end(
-            verdict,
-            at,
-            f"alloc spare {size}\ncapture tried {commands.format(name=name, size=size)}\n"
-            "replay tried * -\n",
-            again,
-        )
-        for what, commands in _GRAPHS.items()
-    }
-    refused = [what for what, end in ends.items() if end == _DATA_LOST]
-    accepted = [what for what, end in ends.items() if end is None]
-    if accepted:
-        yield (
-            f"tried other graphs in its place, over the lost {name}: accepted is one that "
-            f"{' or '.join(accepted)}; refused is {_one(refused)}"
-        )
-    if _end(verdict, at, f"read {name} 0 4 -> tried\n", again) == _DATA_LOST:
-        yield f"a read of {name} in the place of op {at} raises {_DATA_LOST}, {NOTED}"
-
-
-def _one(what: list[str]) -> str:
-    return f"one that {' or '.join(what)}" if what else "none"
-
-
-def _end(verdict: Verdict, at: int, ops: str, again: Judge) -> str | None:
-    """The error of the last of ``ops``, if these stand in the place of the op at ``at``."""
-    text = f"{Program(verdict.execution.case.program.ops[:at])}{ops}"
-    longer = instead_of(verdict, text, again)
-    return longer.execution.history.outcomes[text.count("\n") - 1].error
 
 
 def tell_loss(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
@@ -94,8 +45,11 @@ def tell_loss(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     raised = [n for n, each in enumerate(outcomes) if each.error == _DEVICE_LOST]
     after = raised[0] if raised else lost.position
     name = next((op.buffer for op in case.program if isinstance(op, Alloc)), "")
+    begin = Program(case.program.ops[: after + 1])
     ends = {
-        what: _end(verdict, after + 1, op.format(name=name), again)
+        what: instead_of(verdict, f"{begin}{op.format(name=name)}", again)
+        .execution.history.outcomes[after + 1]
+        .error
         for what, op in _ON_THE_LOST.items()
     }
     accepted = [what for what, end in ends.items() if end is None]
