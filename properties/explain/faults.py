@@ -19,6 +19,7 @@ from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.disturbed import tell_disturbed
 from properties.explain.experiments import Judge, shown_by
+from properties.explain.losses import losses
 from properties.explain.neighbours import instead
 from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
@@ -48,8 +49,7 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
     if failure.kind in _VALUES:
-        told = _half_done(verdict, failure, failed)
-        return told or _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
+        return _stands(verdict, failure, failed, traced, again) or Told(facts=facts)
     return Told(facts=facts)
 
 
@@ -137,6 +137,9 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
             for each in traced.reached
             if each.submitted < 0 and each.position < min(call.position, len(program))
         ]
+    if isinstance(call.op, Replay) and call.failed == SubmitFailed.__name__:
+        # A replay that fails in its middle is not to stand in part, whatever its last batch held.
+        positions.append(call.position)
     return {
         name: position
         for position in positions
@@ -217,6 +220,20 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
         if is_accepted and set(names) & set(written_by(program[at], kernels, captures)):
             return at
     return -1
+
+
+def _stands(
+    verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced, again: Judge | None
+) -> Told | None:
+    """Tells of effects that a failed batch, or the first part of a failed replay, left behind."""
+    half = _half_done(verdict, failure, failed)
+    healed = _healed(verdict, failure, failed, traced, again)
+    if half is None and healed is None:
+        return None
+    lost = losses(verdict, again)
+    # If losing goes wrong without a replay that ends in its middle as well, that is the cause.
+    told = healed if healed is not None and (lost or half is None) else half
+    return None if told is None else replace(told, facts=(*lost[:1], *told.facts, *lost[1:]))
 
 
 def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:

@@ -15,6 +15,7 @@ from properties.oracles.cost import count_cost
 from properties.oracles.judge import judge
 from tests.explain.asked import ASKED
 from tests.explain.carried import CARRIED
+from tests.explain.decided import DECIDED
 from tests.explain.reasons import REASONS, Told
 from tests.explain.told_apart import APART
 from tests.explain.trials import TRIALS
@@ -41,7 +42,7 @@ def argument_of(told: Told, folder: Path) -> Argument:
 
 
 @pytest.mark.parametrize(
-    "told", [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED], ids=lambda told: told.name
+    "told", [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED, *DECIDED], ids=lambda told: told.name
 )
 def test_the_lines_give_the_reason(told: Told, tmp_path: Path) -> None:
     lines = argument_of(told, tmp_path).lines

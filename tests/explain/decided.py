@@ -1,0 +1,53 @@
+"""Mistakes that several causes would explain, and the trial whose outcome decides among them."""
+
+from tests.explain.reasons import Told
+
+DECIDED = (
+    Told(
+        name="replay_needs_nothing",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; copy a 0 a 0 4\n"
+        "replay g0 * -\nreplay g0 * -\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=1\npolicy: eager\n",
+        says=(
+            "op 3 (replay g0 * -) used a, which was lost with the batch of op 2",
+            "a lost buffer is accepted by a replay of a dispatch that reads it, a replay of a "
+            "dispatch that writes it, a replay of a copy from it; refused by a read",
+        ),
+    ),
+    Told(
+        name="copy_not_written",
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\ncopy a 0 a 1 4\nwrite a 1 01010101\n"
+        "read a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=1\npolicy: ring uniform_ring_bytes=40\n",
+        says=(
+            "after a failed submit, what a copy, a copy of odd bytes, a copy within it wrote is "
+            "not lost; what a dispatch, a short write, ",
+        ),
+    ),
+    Told(
+        name="read_after_error_returns_bytes",
+        program="alloc a 4\nwrite a 0 01\nwrite a 0 01\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=0\npolicy: ring uniform_ring_bytes=1\n",
+        says=("after a failed submit nothing is lost, whatever wrote it: a dispatch, a copy",),
+    ),
+    Told(
+        name="lost_until_written",
+        program="alloc a 4\nwrite a 0 01010101\n"
+        "capture g0 dispatch scramble a - 1x1x1; dispatch affine a 1,1 1x1x1\n"
+        "replay g0 * -\nwrite a 0 01\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=1\npolicy: eager\n",
+        says=(
+            "a lost buffer is accepted again after a write of a part, a write of one byte; not "
+            "after a copy to a part",
+        ),
+    ),
+    Told(
+        name="read_misses_batch",
+        program="alloc a 4\ncopy a 0 a 0 4\nread a 0 4 -> r0\n",
+        headers="policy: eager batch_commands=None\n",
+        says=(
+            "op 2 (read a 0 4 -> r0) overtook op 1 (copy a 0 a 0 4), which was called before it",
+            "what was recorded before op 2 stayed in its batch: call 23, in the close",
+        ),
+    ),
+)
