@@ -67,6 +67,7 @@ from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_entries, tell_repeated, tell_uses
 from properties.explain.variations import Varied, vary
+from properties.explain.wasted import tell_wasted
 from properties.explain.weighing import REFUTED, Tried, doubt, order
 from properties.explain.when import tell_left_out
 from properties.explain.within import tell_within
@@ -328,6 +329,7 @@ def _looked_into(
     yield tell_freed_early(verdict, failure, again)
     yield tell_upload(verdict, traced, again)
     yield tell_starts(verdict, failure, again)
+    yield tell_wasted(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict, again)
     yield tell_nothing(verdict, failure, again)

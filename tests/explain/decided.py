@@ -50,4 +50,33 @@ DECIDED = (
             "what was recorded before op 2 stayed in its batch: call 23, in the close",
         ),
     ),
+    Told(
+        name="staging_of_one_size_each",
+        program="alloc a 4\nread a 0 4 -> r0\nsync\nread a 0 4 -> r1\n",
+        headers="policy: pooled\n",
+        says=(
+            "the second of 4, 12, 252, 260 and 508 bytes does not take the free staging buffer of "
+            "the first; the second of 256, 512 and 1024 bytes takes it: likeliest only a buffer of "
+            "exactly the read's bytes",
+        ),
+    ),
+    Told(
+        name="page_for_each_read",
+        program="alloc a 4\nwrite a 0 01010101\n",
+        headers="policy: eager\n",
+        says=(
+            "three reads of a word in one batch with join_reads=True: 3 staging buffers are made",
+            "4096 bytes is staging_page_bytes, the size of a page that joined reads share",
+        ),
+    ),
+    Told(
+        name="uniforms_missed_now_and_then",
+        program="alloc a 8\nwrite a 1 01010101\nwrite a 1 00000000\nwrite a 1 01010101\n"
+        "write a 1 01010101\n",
+        headers="policy: cached\n",
+        says=(
+            "12 equal dispatches in a row: dispatches 1, 4, 8 and 12 make one of the uniforms, "
+            "where the first alone should; with two payloads in turn, dispatches 1, 2, 4, 8 and 12",
+        ),
+    ),
 )
