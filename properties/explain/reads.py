@@ -11,6 +11,7 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from properties.explain.calls import calls
 from properties.explain.clocks import read_clocks
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
@@ -28,6 +29,9 @@ _READS = (3, 4, 6)
 _WORD_BY_WORD = "own_arrays"
 _STAGED_SIZES = (4, 12, 252, 256, 260, 508, 512, 516, 768, 1024, 1028)
 _MANY = (32, 512)
+_ROW = 20
+_VALUE = "another value"
+"""Words of a client whose own read went wrong."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
@@ -39,7 +43,9 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return _of_staging(verdict, failure, again)
     if again is not None and failure.kind is FailureKind.CRASH:
         told = _of_many(verdict, again)
-        return told if told is not NOTHING else _of_three(verdict, failure, again)
+        told = told if told is not NOTHING else _of_three(verdict, failure, again)
+        is_of_value = _VALUE in str(failure.sides) + failure.reason
+        return _of_row(verdict, again) if told is NOTHING and is_of_value else told
     if again is not None and failure.kind is FailureKind.ERROR:
         return _of_staged_sizes(verdict, failure, again)
     if again is None or failure.kind is not FailureKind.VALUE or not 0 <= at < len(program):
@@ -51,7 +57,8 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if len(meant) != len(got):
         return _of_lengths(verdict, again)
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
-    return _of_counts(verdict, op, again) if before else NOTHING
+    told = _of_counts(verdict, op, again) if before else NOTHING
+    return told if told is not NOTHING or not before else _of_row(verdict, again)
 
 
 def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
@@ -109,6 +116,32 @@ def _of_many(verdict: Verdict, again: Judge) -> Told:
         low, high = (low, middle) if fails_with(middle) else (middle, high)
     return Told(
         facts=(f"tried plainly, with reads of 4 bytes before one sync: {low} pass, {high} fail",)
+    )
+
+
+def _of_row(verdict: Verdict, again: Judge) -> Told:
+    """Tells which of many reads, with a sync after each, get the bytes of an earlier read."""
+    case = replace(verdict.execution.case, client=PLAIN)
+    words = [bytes([n] * WORD_BYTES) for n in range(1, _ROW + 1)]
+    reads = "".join(f"read x {WORD_BYTES * n} {WORD_BYTES} -> r{n}\nsync\n" for n in range(_ROW))
+    text = f"alloc x {WORD_BYTES * _ROW}\nwrite x 0 {b''.join(words).hex()}\n{reads}"
+    plain = replace(verdict, execution=replace(verdict.execution, case=case))
+    execution = instead_of(plain, text, again).execution
+    got = [each.data for each in execution.history.outcomes[2::2]]
+    first = next((n for n, data in enumerate(got) if data != words[n]), 0)
+    if got[first] not in words[:first]:
+        return NOTHING
+    stale = words.index(got[first] or b"")
+    is_all = all(data == words[stale] for data in got[first:])
+    taken = [call.event for call in calls(execution.trace) if call.event.kind == "take"]
+    is_mapped = len(taken) == _ROW and taken[first]["data"] == words[stale]
+    by = f", and map {first + 1} of the device itself gave these" if is_mapped else ""
+    return Told(
+        facts=(
+            f"tried plainly {_ROW} reads of other words, with a sync after each: the first {first} "
+            f"are right, and number {first + 1}{' and all later ones' * is_all} got the bytes of "
+            f"number {stale + 1}{by}",
+        )
     )
 
 

@@ -79,4 +79,21 @@ DECIDED = (
             "where the first alone should; with two payloads in turn, dispatches 1, 2, 4, 8 and 12",
         ),
     ),
+    Told(
+        name="mapped_bytes_kept",
+        program="alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(6)),
+        headers="policy: pooled\nclient: reentrant\n",
+        says=(
+            "20 reads of other words, with a sync after each: the first 12 are right, and number "
+            "13 and all later ones got the bytes of number 12, and map 13 of the device itself",
+        ),
+    ),
+    Told(
+        name="shape_of_a_read_lost",
+        program="alloc d 16\nalloc e 116\n",
+        headers="policy: eager\nclient: misusing\nseed: 1/116\n",
+        says=(
+            "accepted too is a shape of 2x2, which is right (gave shape (4,)), a shape of floats",
+        ),
+    ),
 )

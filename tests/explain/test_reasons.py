@@ -28,8 +28,9 @@ def argument_of(told: Told, folder: Path) -> Argument:
     headers = told.headers
     headers = headers if "device:" in headers else f"device: simulated\n{headers}"
     headers = headers if "promises:" in headers else f"{_CONTRACT}{headers}"
+    headers = headers if "seed:" in headers else f"{headers}seed: 1/1\n"
     target = "own" if told.is_foreign else "runtime"
-    text = f"gpusim finding 2\ntarget: {target}\n{headers}seed: 1/1\nsummary: s\n\n{told.program}"
+    text = f"gpusim finding 2\ntarget: {target}\n{headers}summary: s\n\n{told.program}"
     file = folder / "finding.txt"
     file.write_text(text, encoding="utf-8")
     case = read(file).case
