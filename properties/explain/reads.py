@@ -11,15 +11,19 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from gpusim.text import write_op
+from properties.clients.passed import is_second_into_one
 from properties.explain.calls import calls
 from properties.explain.clocks import read_clocks
-from properties.explain.experiments import Judge, fails, instead_of
+from properties.explain.experiments import Judge, fails, instead_of, looked_at
+from properties.explain.rules import READ
 from properties.explain.told import NOTHING, Told
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import D6, LawContext
 from properties.oracles.laws.expected import STAGING
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _COUNTS = (2, 3, 4, 5)
 _SIZES = (1, 2, 3, 4, 6, 8)
@@ -56,9 +60,42 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return NOTHING
     if len(meant) != len(got):
         return _of_lengths(verdict, again)
+    into_one = _of_one_array(verdict, failure, op, again)
+    if into_one is not NOTHING:
+        return into_one
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
     told = _of_counts(verdict, op, again) if before else NOTHING
     return told if told is not NOTHING or not before else _of_row(verdict, again)
+
+
+def _of_one_array(verdict: Verdict, failure: Failure, op: Read, again: Judge) -> Told:
+    """Tells that the second of two reads into one array of the client left the first's bytes."""
+    case, size = verdict.execution.case, sizes_of(verdict.execution.case.program)[op.buffer]
+    if not is_second_into_one(case.client, op, size):
+        return NOTHING
+    looked = looked_at(verdict, failure, again)
+    if looked is None or not is_second_into_one(case.client, looked[0], size):
+        return NOTHING
+    first = size - op.size_bytes
+    if looked[2] != looked[3][first:]:
+        return NOTHING
+    own = f"bytes {op.offset} to {op.offset + op.size_bytes - 1}"
+    at = failure.position
+    return Told(
+        sentence=(
+            f"op {at} ({write_op(op)}) did not fill the array that it reads into: the array still "
+            "has what an earlier read, into the same array and not yet delivered when op "
+            f"{at} was issued, put there"
+        ),
+        culprit=at,
+        rule=READ,
+        facts=(
+            f"client {case.client} makes op {at} as two reads into one array, issued one after the "
+            f"other: the first of bytes {first} to {size - 1} of {op.buffer}, the second of {own}; "
+            "the array should end with the second's bytes, and tried with other data has the "
+            "first's",
+        ),
+    )
 
 
 def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:

@@ -96,4 +96,14 @@ DECIDED = (
             "accepted too is a shape of 2x2, which is right (gave shape (4,)), a shape of floats",
         ),
     ),
+    Told(
+        name="out_filled_once",
+        program="alloc d 32\nwrite d 12 01010101\nread d 13 16 -> r0\n",
+        headers="policy: eager\nclient: own_arrays\n",
+        says=(
+            "op 2 (read d 13 16 -> r0) did not fill the array that it reads into: the array still "
+            "has what an earlier read, into the same array and not yet delivered when op 2 was",
+            "the first of bytes 16 to 31 of d, the second of bytes 13 to 28",
+        ),
+    ),
 )
