@@ -106,4 +106,15 @@ DECIDED = (
             "the first of bytes 16 to 31 of d, the second of bytes 13 to 28",
         ),
     ),
+    Told(
+        name="keeps_bindings",
+        is_foreign=True,
+        program="alloc a 8\nalloc b 4\ndispatch fold a,b 1 1x1x1\nwrite a 0 01010101\nfree a\n"
+        "alloc c 4\ndispatch fold c,b 1 1x1x1\nread b 0 4 -> r0\n",
+        headers="promises: webgpu\n",
+        says=(
+            "op 6 (dispatch fold c,b 1 1x1x1) bound a,b, as op 2 did, and not its own buffers; a "
+            "was freed",
+        ),
+    ),
 )
