@@ -5,7 +5,10 @@ leaves something out, then of two dispatches that differ only in this, the secon
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
+from gpusim.runtime.policy import Uniforms
 from properties.explain.argument import Argument
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, instead_of
@@ -28,6 +31,7 @@ _MADE = "".join(
 _ENDS = "read o 0 512 -> ro\nread p 0 512 -> rp\n"
 _FOLD = "dispatch fold x,o 1 1x1x1"
 _AFFINE = "dispatch affine o 3,1 1x1x1"
+_KERNEL = "the kernel"
 _PAIRS = {
     "an input of the same size": (_FOLD, "dispatch fold y,o 1 1x1x1"),
     "an input of another size": (_FOLD, "dispatch fold w,o 1 1x1x1"),
@@ -48,7 +52,7 @@ _PAIRS = {
         "dispatch mix x,y,o 3,1 1x1x1",
         "dispatch mix x,y,p 3,1 1x1x1",
     ),
-    "the kernel": (_AFFINE, "dispatch count o 3,1 1x1x1"),
+    _KERNEL: (_AFFINE, "dispatch count o 3,1 1x1x1"),
     "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
     "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
     "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
@@ -67,6 +71,18 @@ _PAIRS = {
 }
 """For each thing in which two dispatches may differ, two such dispatches."""
 _SCALARS = ("the first scalar", "the last scalar")
+_KERNELS = {
+    "count (bound alike, as many bytes of scalars)": "dispatch count o 3,1 1x1x1",
+    "many (more bytes of scalars)": "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
+    "scramble (no scalars)": "dispatch scramble o - 1x1x1",
+    "fold (more buffers)": "dispatch fold x,o 1 1x1x1",
+}
+"""Dispatches over ``o`` of other kernels than ``affine``, by what sets them apart."""
+_NO_CACHE: Mapping[str, Any] = {
+    "plan_cache": 0,
+    "cache_bind_groups": False,
+    "uniforms": Uniforms.FRESH,
+}
 _FINER = (
     "the order of the scalars",
     "both scalars, with the same sum",
@@ -122,11 +138,38 @@ def tell_pairs(
     left = len(right) - _MOST_RIGHT
     return Told(
         facts=(
+            *(_of_kernels(verdict, again) if _KERNEL in wrong else ()),
             f"of two dispatches that differ in one thing, the second goes wrong if that is "
             f"{' or '.join(wrong)}; not if it is {', '.join(right[:_MOST_RIGHT])}"
             f"{f' or {left} others' if left > 0 else ''}",
         )
     )
+
+
+def _of_kernels(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """Says after which other kernels a dispatch goes wrong, and whether caches have a part in it.
+
+    A runtime always keeps pipelines; what else it keeps, its policy says.
+    """
+    case = verdict.execution.case
+    pairs = {what: (before, _AFFINE) for what, before in _KERNELS.items()}
+    wrong, right = _second_goes_wrong(verdict, pairs, again)
+    if not wrong or not right:
+        return ()
+    fact = (
+        f"tried: affine goes wrong right after {' or '.join(wrong)}; not after {', '.join(right)}"
+    )
+    if case.follows_no_policy:
+        return (fact,)
+    bare = replace(case, policy=replace(case.policy, **_NO_CACHE))
+    plain = replace(verdict, execution=replace(verdict.execution, case=bare))
+    if not _second_goes_wrong(plain, {what: pairs[what] for what in wrong[:1]}, again)[0]:
+        return (fact,)
+    kept = (
+        "tried without a cache of plans, bind groups or uniforms: it goes wrong all the same, so "
+        "likeliest the pipeline of one kernel was found for the other"
+    )
+    return fact, kept
 
 
 def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:

@@ -117,4 +117,16 @@ DECIDED = (
             "was freed",
         ),
     ),
+    Told(
+        name="pipeline_found_by_arity",
+        program="alloc a 4\ndispatch count a 1,1 1x1x1\ndispatch affine a 1,1 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "affine goes wrong right after count (bound alike, as many bytes of scalars); not "
+            "after many (more bytes of scalars), scramble (no scalars), fold (more buffers)",
+            "without a cache of plans, bind groups or uniforms: it goes wrong all the same, so "
+            "likeliest the pipeline of one kernel was found for the other",
+        ),
+    ),
 )
