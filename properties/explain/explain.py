@@ -61,6 +61,7 @@ from properties.explain.slots import (
     tell_offset,
     tell_pool,
     tell_sizes,
+    tell_taken,
 )
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
@@ -316,6 +317,7 @@ def _looked_into(
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
     yield tell_sizes(verdict, traced, again)
+    yield tell_taken(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
     if argument.rule is not MAPS:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
-from properties.explain.experiments import Judge, fails
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -26,6 +27,8 @@ _LAST = {
 }
 """Dispatches by the bytes of their payload."""
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
+_MOST_READS = 8
+"""The largest number of pooled staging buffers for which the pool is filled in a trial."""
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
 
@@ -129,6 +132,47 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
                 return Told(facts=(fact,))
             del alive[event["buffer"]]
     return NOTHING
+
+
+def tell_taken(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """To which staging buffers reads go after a sync that gave back as many, or more, to the pool.
+
+    Asked if a staging buffer was destroyed or copied to while it was in use.
+    """
+    case = verdict.execution.case
+    most = case.policy.staging_buffers
+    if again is None or traced.broken is None or traced.broken.trait != laws.D4.name:
+        return NOTHING
+    if case.follows_no_policy or not 0 < most <= _MOST_READS:
+        return NOTHING
+    # As many reads as the pool keeps do not make it full; more do.
+    few, many = (_taken(verdict, count, again) for count in (most, 2 * most - 1))
+    twice = [n for n in dict.fromkeys(many) if many.count(n) > 1]
+    if not twice:
+        return NOTHING
+    fact = (
+        f"tried with staging_buffers={most}: {len(many)} reads after a sync of {len(many)} go to "
+        f"staging buffers {_listed(many)}"
+    )
+    if len({*few}) == len(few) == most:
+        fact += (
+            f", {most} after a sync of {most} to one each: likeliest a buffer that is given back "
+            "to a full pool is listed twice"
+        )
+    return Told(facts=(fact,))
+
+
+def _taken(verdict: Verdict, count: int, again: Judge) -> list[int]:
+    """The staging buffers of ``count`` reads after a sync that delivered as many."""
+    reads = "".join(f"read x 0 4 -> {{0}}{n}\n" for n in range(count))
+    text = f"alloc x 4\n{reads.format('r')}sync\n{reads.format('s')}"
+    case = replace(verdict.execution.case, client=PLAIN)
+    plain = replace(verdict, execution=replace(verdict.execution, case=case))
+    return [
+        call.event["target"]
+        for call in calls(instead_of(plain, text, again).execution.trace)
+        if call.event.kind == "copy" and count + 1 < call.position <= 2 * count + 1
+    ]
 
 
 def tell_grown(verdict: Verdict, traced: Traced) -> Told:

@@ -129,4 +129,15 @@ DECIDED = (
             "likeliest the pipeline of one kernel was found for the other",
         ),
     ),
+    Told(
+        name="staging_evicted_stays_free",
+        program="alloc a 4\n"
+        + "".join(f"read a 0 4 -> r{n}\n" for n in range(7))
+        + "sync\nread a 0 4 -> r7\nread a 0 4 -> r8\n",
+        headers="policy: pooled\n",
+        says=(
+            "7 reads after a sync of 7 go to staging buffers 5, 6, 6, 7, 7, 8, 8, 4 after a sync "
+            "of 4 to one each: likeliest a buffer that is given back to a full pool is listed",
+        ),
+    ),
 )
