@@ -14,6 +14,7 @@ from properties.mutants.oracles import factory_of
 from properties.oracles.cost import count_cost
 from properties.oracles.judge import judge
 from tests.explain.asked import ASKED
+from tests.explain.by_trial import BY_TRIAL
 from tests.explain.carried import CARRIED
 from tests.explain.decided import DECIDED
 from tests.explain.reasons import REASONS, Told
@@ -43,7 +44,9 @@ def argument_of(told: Told, folder: Path) -> Argument:
 
 
 @pytest.mark.parametrize(
-    "told", [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED, *DECIDED], ids=lambda told: told.name
+    "told",
+    [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED, *BY_TRIAL, *DECIDED],
+    ids=lambda told: told.name,
 )
 def test_the_lines_give_the_reason(told: Told, tmp_path: Path) -> None:
     lines = argument_of(told, tmp_path).lines
