@@ -7,7 +7,9 @@ them find it, and reads of several lengths show which of them find a free stagin
 from dataclasses import replace
 
 from gpusim.program import Program
+from gpusim.runtime.policy import Policy
 from properties.explain.calls import Call, calls
+from properties.explain.capacity import LIFTED
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
 from properties.model.case import PLAIN
@@ -22,9 +24,10 @@ _ROWS = {
     "bind groups": (("create_bind_group", ""), ("1,1", "1,1")),
 }
 """By the trait of a cost: what is made, and the scalars of two dispatches that need one each."""
-_SIZES = (4, 12, 252, 256, 260, 508, 512, 1024)
+_SIZES = (4, 252, 256, 260, 512)
 _SECOND = 3
 """The place of the second read of ``_of_free``."""
+_SIZED = (4, 256, 260)
 _FREE, _SIZE = "staging", "staging size"
 
 
@@ -37,7 +40,7 @@ def tell_wasted(verdict: Verdict, failure: Failure, again: Judge | None) -> Told
         return _of_rows(verdict, failure.trait, again)
     if failure.trait == _FREE:
         return _of_free(verdict, again)
-    return _of_pages(verdict, again) if failure.trait == _SIZE else NOTHING
+    return _of_sizes(verdict, again) if failure.trait == _SIZE else NOTHING
 
 
 def _of_rows(verdict: Verdict, trait: str, again: Judge) -> Told:
@@ -47,7 +50,7 @@ def _of_rows(verdict: Verdict, trait: str, again: Judge) -> Told:
     both = "" if one == other else f"; with two payloads in turn, dispatches {_said(turns)} do"
     return Told(
         facts=(
-            f"tried {_TIMES} equal dispatches in a row: dispatches {_said(equal)} make one of the "
+            f"tried {_TIMES} equal dispatches in a row: dispatches {_said(equal)} make an entry of the "
             f"{trait}, where the first alone should{both}",
         )
     )
@@ -68,48 +71,63 @@ def _of_free(verdict: Verdict, again: Judge) -> Told:
     old = [size for size in _SIZES if size not in new]
     if not new:
         return NOTHING
-    found = f"the second of {_said(old)} bytes takes it" if old else "none of these sizes passes"
-    exact = [size for size, each in made.items() if each[0].event["size_bytes"] == size]
-    if old == exact:
-        found += ": likeliest only a buffer of exactly the read's bytes is taken, and none longer"
-    return Told(
-        facts=(
-            f"tried two equal reads, a sync between: the second of {_said(new)} bytes does not "
-            f"take the free staging buffer of the first; {found}",
-        )
+    fact = "tried two equal reads, a sync between: the second "
+    if not old:
+        fact += f"never takes the free staging buffer of the first, at {_said(new)} bytes"
+        return Told(facts=(fact,))
+    fact += (
+        f"of {_said(new)} bytes does not take the free staging buffer of the first; of "
+        f"{_said(old)} bytes it does"
     )
+    if old == [size for size, each in made.items() if each[0].event["size_bytes"] == size]:
+        fact += ": likeliest only a buffer of exactly the read's bytes is taken"
+    return Told(facts=(fact,))
 
 
-def _of_pages(verdict: Verdict, again: Judge) -> Told:
+def _of_sizes(verdict: Verdict, again: Judge) -> Told:
     case = verdict.execution.case
-    policy = replace(case.policy, join_reads=True)
-    joined = replace(
-        verdict, execution=replace(verdict.execution, case=replace(case, policy=policy))
-    )
-    text = "alloc x 12\nread x 0 4 -> r\nread x 4 4 -> s\nread x 8 4 -> t\n"
-    count = len(_made(joined, text, ("create_buffer", STAGING), again))
-    shared = "they share one staging buffer"
-    if count > 1:
-        shared = f"{count} staging buffers are made for them, though one page has room for all"
-    facts = [f"tried three reads of a word in one batch with join_reads=True: {shared}"]
-    if not case.policy.join_reads:
+    lifted = replace(case.policy, **LIFTED)
+    facts = []
+    made = {size: _staged(verdict, (size,), lifted, again) for size in _SIZED}
+    sizes = {size: each[0] for size, each in made.items() if each}
+    page = case.policy.staging_page_bytes
+    if sizes and {*sizes.values()} == {page}:
         facts += [
-            f"{policy.staging_page_bytes} bytes is staging_page_bytes, the size of a page that "
+            f"each read has {page} bytes of its own, staging_page_bytes, the size of a page that "
             "joined reads share; with join_reads=False a read asks for its own bytes alone"
         ]
-    return Told(facts=tuple(facts))
+    elif sizes:
+        told = ", ".join(f"one of {size} bytes has {each}" for size, each in sizes.items())
+        facts += [f"tried reads alone, with join_reads=False: {told}"]
+    count = len(_staged(verdict, (4, 4, 4), replace(lifted, join_reads=True), again))
+    if count > 1:
+        facts += [
+            f"tried three reads of a word in one batch with join_reads=True: {count} staging "
+            "buffers are made for them, though one page has room for all"
+        ]
+    return Told(facts=tuple(facts[::-1]))
+
+
+def _staged(verdict: Verdict, sizes: tuple[int, ...], policy: Policy, again: Judge) -> list[int]:
+    """The sizes of the staging buffers that are made for reads of ``sizes`` in one batch."""
+    case = replace(verdict.execution.case, policy=policy)
+    changed = replace(verdict, execution=replace(verdict.execution, case=case))
+    reads = "".join(f"read x 0 {size} -> r{n}\n" for n, size in enumerate(sizes))
+    made = _made(changed, f"alloc x {max(sizes)}\n{reads}", ("create_buffer", STAGING), again)
+    return [call.event["size_bytes"] for call in made]
 
 
 def _made(verdict: Verdict, text: str, what: tuple[str, str], again: Judge) -> list[Call]:
     """The calls that made a thing of the kind ``what`` in the program ``text``."""
     kind, role = what
-    case = replace(
-        verdict.execution.case, program=Program.parse(text), client=PLAIN, transformations=()
-    )
+    program = Program.parse(text)
+    case = replace(verdict.execution.case, program=program, client=PLAIN, transformations=())
     return [
         call
         for call in calls(again(case).execution.trace)
-        if call.event.kind == kind and (not role or call.event["role"] == role)
+        if call.event.kind == kind
+        and (not role or call.event["role"] == role)
+        and 0 <= call.position < len(program)
     ]
 
 

@@ -55,9 +55,8 @@ DECIDED = (
         program="alloc a 4\nread a 0 4 -> r0\nsync\nread a 0 4 -> r1\n",
         headers="policy: pooled\n",
         says=(
-            "the second of 4, 12, 252, 260 and 508 bytes does not take the free staging buffer of "
-            "the first; the second of 256, 512 and 1024 bytes takes it: likeliest only a buffer of "
-            "exactly the read's bytes",
+            "the second of 4, 252 and 260 bytes does not take the free staging buffer of the "
+            "first; of 256 and 512 bytes it does: likeliest only a buffer of exactly the read's",
         ),
     ),
     Told(
@@ -66,7 +65,7 @@ DECIDED = (
         headers="policy: eager\n",
         says=(
             "three reads of a word in one batch with join_reads=True: 3 staging buffers are made",
-            "4096 bytes is staging_page_bytes, the size of a page that joined reads share",
+            "each read has 4096 bytes of its own, staging_page_bytes, the size of a page that",
         ),
     ),
     Told(
@@ -75,8 +74,8 @@ DECIDED = (
         "write a 1 01010101\n",
         headers="policy: cached\n",
         says=(
-            "12 equal dispatches in a row: dispatches 1, 4, 8 and 12 make one of the uniforms, "
-            "where the first alone should; with two payloads in turn, dispatches 1, 2, 4, 8 and 12",
+            "12 equal dispatches in a row: dispatches 1, 4, 8 and 12 make an entry of the "
+            "uniforms, where the first alone should; with two payloads in turn, dispatches 1, 2, 4",
         ),
     ),
     Told(
