@@ -50,8 +50,8 @@ def _of_rows(verdict: Verdict, trait: str, again: Judge) -> Told:
     both = "" if one == other else f"; with two payloads in turn, dispatches {_said(turns)} do"
     return Told(
         facts=(
-            f"tried {_TIMES} equal dispatches in a row: dispatches {_said(equal)} make an entry of the "
-            f"{trait}, where the first alone should{both}",
+            f"tried {_TIMES} equal dispatches in a row: dispatches {_said(equal)} make an entry of "
+            f"the {trait}, where the first alone should{both}",
         )
     )
 
