@@ -11,6 +11,7 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from properties.execute import LeftBehind
 from properties.explain.clocks import read_clocks
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
@@ -29,6 +30,16 @@ _WORD_BY_WORD = "own_arrays"
 _STAGED_SIZES = (4, 12, 252, 256, 260, 508, 512, 516, 768, 1024, 1028)
 _MANY = (32, 512)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
+_KEPT = "<read of "
+_WRITTEN = "write x 0 0909090909090909\n"
+_SECOND = {
+    "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
+    "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
+    "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
+    f"{_WRITTEN}read x 0 4 -> q\n",
+    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
+}
+"""Two reads with a write to their bytes in between, by what the second finds."""
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
 
@@ -38,6 +49,8 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if again is not None and failure.kind in _OF_STAGING:
         return _of_staging(verdict, failure, again)
     if again is not None and failure.kind is FailureKind.CRASH:
+        if LeftBehind.__name__ in failure.reason and _KEPT in failure.reason:
+            return _of_kept(verdict, again)
         told = _of_many(verdict, again)
         return told if told is not NOTHING else _of_three(verdict, failure, again)
     if again is not None and failure.kind is FailureKind.ERROR:
@@ -52,6 +65,25 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return _of_lengths(verdict, again)
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
     return _of_counts(verdict, op, again) if before else NOTHING
+
+
+def _of_kept(verdict: Verdict, again: Judge) -> Told:
+    """Tells which second reads give an old value, if a read was kept though nobody uses it."""
+    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
+    wrong = [
+        what
+        for what, judged in ends.items()
+        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
+    ]
+    right = [what for what in ends if what not in wrong]
+    if not wrong:
+        return Told(facts=("the kept read is given to no later read of these bytes or others",))
+    return Told(
+        facts=(
+            "likeliest kept for a later read: of a range read twice, with a write in between, the "
+            f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
+        )
+    )
 
 
 def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:

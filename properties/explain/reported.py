@@ -26,6 +26,8 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws.expected import UNIFORM
 from properties.oracles.planned import FAILING
 
+UNDELIVERED = "a read is not delivered, though a sync after it has raised"
+
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
 
 _EARLIER = Program.parse(
@@ -246,6 +248,33 @@ def tell_left(verdict: Verdict, failure: Failure) -> Told:
             if asked is not None and asked.position == at:
                 return _left(verdict, at, sync, asked, call)
     return NOTHING
+
+
+def tell_unsettled(verdict: Verdict, failure: Failure) -> Told:
+    """Tells that an awaited sync raised before it waited: its reads were delivered later."""
+    at, program = failure.position, verdict.execution.case.program
+    if failure.kind is not FailureKind.CRASH or UNDELIVERED not in str(failure.sides):
+        return NOTHING
+    result, is_within, waited = "", False, False
+    for event in verdict.execution.trace:
+        if event.kind in ("op", "outcome"):
+            is_within = event.kind == "op" and event["position"] == at
+        elif is_within and event.kind in ("wait", "drain", "take"):
+            waited = True
+        elif is_within and event.kind == "delivered" and not waited:
+            result = event["result"]
+        elif is_within and event.kind == "delivered":
+            return NOTHING
+    if not result:
+        return NOTHING
+    read = next(n for n, op in enumerate(program) if isinstance(op, Read) and op.result == result)
+    return Told(
+        facts=(
+            f"the await raised before the value of op {read} was delivered, and that was before "
+            "the first wait: so it raised the error of an earlier call at once, before it settled "
+            "anything",
+        )
+    )
 
 
 def _left(verdict: Verdict, at: int, sync: int, asked: Call, taken: Call) -> Told:
