@@ -30,6 +30,9 @@ UNDELIVERED = "a read is not delivered, though a sync after it has raised"
 
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
 
+_READ_AND_SYNC = Program.parse("alloc x 4\nread x 0 4 -> r\nsync\nsync\n")
+_MAPS = ("failed_maps", "refused_maps")
+
 _EARLIER = Program.parse(
     "alloc x 4\nread x 0 4 -> r\nflush\ndispatch affine x 3,1 1x1x1\n",
 )
@@ -139,7 +142,8 @@ def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> To
         return NOTHING
     told = [*tellers(verdict)]
     if not told:
-        return NOTHING if again is None else _tried_again(verdict, failure, again)
+        first = NOTHING if again is None else _tried_again(verdict, failure, again)
+        return first if first is not NOTHING or again is None else _of_a_read(verdict, again)
     if len(told) < 2:
         return NOTHING
     (_, one, reason), (second, other, later) = told[:2]
@@ -175,6 +179,24 @@ def _with_more(verdict: Verdict, again: Judge) -> str:
         for op, outcome in zip(_MORE, raised, strict=False)
     ]
     return f"with more ops at the end, over a new buffer, in this order: {', '.join(said)}"
+
+
+def _of_a_read(verdict: Verdict, again: Judge) -> Told:
+    """Tells who hears of a failed map if a read waits for that map."""
+    case = verdict.execution.case
+    name = next((name for name in _MAPS if getattr(case.device.faults, name)), "")
+    if not name or any(isinstance(op, Read) for op in case.program):
+        return NOTHING
+    device = replace(case.device, faults=_changed(FaultPlan(), {name: (0,)}))
+    told = [*tellers(again(replace(case, program=_READ_AND_SYNC, device=device)))]
+    ends = "; ".join(words for _, words, _ in told) or "no read ended with a fault"
+    is_raised = any(_READ_AND_SYNC[position].verb != Read.verb for position, _, _ in told)
+    return Told(
+        facts=(
+            f"tried with a read whose map fails, and two syncs after it: {ends}"
+            f"{'' if is_raised else '; no sync raised a fault, though no call had raised it yet'}",
+        )
+    )
 
 
 def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:

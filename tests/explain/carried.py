@@ -41,6 +41,22 @@ CARRIED = (
         ),
     ),
     Told(
+        name="uniform_key_short",
+        program="alloc a 4\ndispatch many a 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1\n"
+        "dispatch many a 1,2,3,4,5,6,7,8,9,10,11,13 1x1x1\nread a 0 4 -> r0\n",
+        headers="policy: cached\n",
+        says=("goes wrong if that is the last of 12 scalars; not if it is the 2nd of 12 scalars",),
+    ),
+    Told(
+        name="fault_never_raised",
+        program="alloc a 4\nwrite a 0 01010101\n",
+        headers="device: simulated failed_maps=0\npolicy: eager\n",
+        says=(
+            "tried with a read whose map fails, and two syncs after it: the value of op 1 (read x "
+            "0 4 -> r) ended with MapFailed; no sync raised a fault",
+        ),
+    ),
+    Told(
         name="limit_zero_means_never",
         program="alloc a 8\nwrite a 1 01010101\n",
         headers="policy: eager\n",
