@@ -277,9 +277,8 @@ class WgpuDriver:
 
     def _has_settled(self, promise: Any) -> bool:
         # wgpu-py has no public way to check whether a promise has settled.
-        tick = self._package.tick
-        if tick is not None and promise._state == "pending":
-            tick()
+        if promise._state == "pending":
+            self._package.tick()
         return bool(promise._state != "pending")
 
     def _new_encoder(self, label: str) -> Any:
