@@ -99,7 +99,9 @@ _OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
-_OF_ONE_SORT = ("of 12", "input", "output", "scalar", "grid")
+_OF_TWELVE = "of 12"
+"""Scalars of the longest payload: they tell how far a payload is looked at, if not at all of it."""
+_OF_ONE_SORT = (_OF_TWELVE, "input", "output", "scalar", "grid")
 
 
 def tell_pairs(
@@ -125,6 +127,8 @@ def tell_pairs(
     wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
     if {*_SCALARS} & {*wrong}:
         wrong = [what for what in wrong if what not in _FINER]
+    if {*_SCALARS} <= {*wrong}:
+        wrong = [what for what in wrong if _sort(what) != _OF_TWELVE]
     if not wrong or not right:
         return NOTHING
     left = len(right) - _MOST_RIGHT
