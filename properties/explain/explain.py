@@ -50,7 +50,13 @@ from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
-from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
+from properties.explain.reported import (
+    tell_earlier,
+    tell_last_call,
+    tell_left,
+    tell_reported,
+    tell_unsettled,
+)
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
@@ -296,10 +302,11 @@ def _looked_into(
     yield by_faults
     if by_faults.sentence:
         return
-    if UNEXPLAINED in argument.sentence:
-        yield tell_zeros(verdict, failure)
+    is_explained = UNEXPLAINED not in argument.sentence
+    yield tell_zeros(verdict, failure, traced, is_explained=is_explained)
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
+    yield tell_unsettled(verdict, failure)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)
@@ -318,8 +325,8 @@ def _looked_into(
     yield tell_payloads(verdict, failure, rule, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
+    yield tell_offset(verdict, failure, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
-        yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
     yield tell_sizes(verdict, traced, again)

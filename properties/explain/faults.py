@@ -325,10 +325,10 @@ def _undid(verdict: Verdict, at: int) -> str:
     )
 
 
-def tell_zeros(verdict: Verdict, failure: Failure) -> Told:
+def tell_zeros(verdict: Verdict, failure: Failure, traced: Traced, *, is_explained: bool) -> Told:
     """Tells that a read gave zeros and no error, though a later call failed.
 
-    Asked only if no mistake explains the bytes.
+    A mistake that explains the bytes counts more, unless no call took the bytes of the read.
     """
     at, history = failure.position, verdict.execution.history
     failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
@@ -340,13 +340,31 @@ def tell_zeros(verdict: Verdict, failure: Failure) -> Told:
     wrong = [byte for byte, own in zip(got, meant, strict=True) if byte != own]
     if any(wrong) or history.outcomes[at].late_error is not None:
         return NOTHING
+    untaken = _untaken(verdict, at, traced)
+    if is_explained and not untaken:
+        return NOTHING
     sentence = (
         f"op {at} ({failure.op}) gave zeros in the place of some bytes, and no error, though "
         f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed} in "
         f"{failed[0].place}"
     )
-    return Told(
-        sentence=sentence, culprit=at, rule=rules.REPORTED, facts=(_met(failed[0], verdict),)
+    facts = (*untaken, _met(failed[0], verdict))
+    return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=facts)
+
+
+def _untaken(verdict: Verdict, at: int, traced: Traced) -> tuple[str, ...]:
+    """Says so if no call took the bytes of the read at ``at`` from its staging buffer."""
+    submit, copy = traced.fetched.get(at, (0, {}))
+    staging = copy.get("target")
+    for call in calls(verdict.execution.trace):
+        is_of = call.event.kind == "take" and call.event["buffer"] == staging
+        if is_of and call.number > submit and call.event["data"]:
+            return ()
+    if staging is None:
+        return ()
+    return (
+        f"no call took the bytes of op {at} from staging buffer {staging}, to which they were "
+        "copied: so the zeros are not the device's, and the read must end with an error",
     )
 
 

@@ -56,6 +56,14 @@ _PAIRS = {
     _KERNEL: (_AFFINE, "dispatch count o 3,1 1x1x1"),
     "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
     "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
+    "the 2nd of 12 scalars": (
+        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
+        "dispatch many o 1,3,3,4,5,6,7,8,9,10,11,12 1x1x1",
+    ),
+    "the last of 12 scalars": (
+        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
+        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,13 1x1x1",
+    ),
     "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
     "both scalars, with the same sum": (
         "dispatch affine o 3,5 1x1x1",
@@ -102,13 +110,15 @@ _STAGED = {
     "none": (_FOUR, "dispatch affine o 5,1 1x1x1"),
 }
 """Two batches, by how many bytes the second stages, compared with the first."""
-_LAWS = (laws.B1.name, laws.E2.name, laws.E3.name, laws.E5.name)
+_LAWS = (laws.B1.name, laws.B2.name, laws.E2.name, laws.E3.name, laws.E5.name)
 _OF_STAGED = (laws.A8.name, laws.A9.name)
 _OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
-_OF_ONE_SORT = ("input", "output", "scalar", "grid")
+_OF_TWELVE = "of 12"
+"""Scalars of the longest payload: they tell how far a payload is looked at, if not at all of it."""
+_OF_ONE_SORT = (_OF_TWELVE, "input", "output", "scalar", "grid")
 
 
 def tell_pairs(
@@ -137,6 +147,8 @@ def tell_pairs(
     wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
     if {*_SCALARS} & {*wrong}:
         wrong = [what for what in wrong if what not in _FINER]
+    if {*_SCALARS} <= {*wrong}:
+        wrong = [what for what in wrong if _sort(what) != _OF_TWELVE]
     if not wrong or not right:
         return NOTHING
     left = len(right) - _MOST_RIGHT
@@ -212,10 +224,14 @@ def _second_goes_wrong(
     }
     # If some pairs give a wrong value or a wrong error, those that only break a law do not count.
     wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
-    near = {sort for what in wrong for sort in _OF_ONE_SORT if sort in what}
+    near = {*map(_sort, wrong)} - {""}
     right = [what for what in tried if what not in wrong]
-    right.sort(key=lambda what: not any(sort in what for sort in near))
+    right.sort(key=lambda what: _sort(what) not in near)
     return wrong, right
+
+
+def _sort(what: str) -> str:
+    return next((sort for sort in _OF_ONE_SORT if sort in what), "")
 
 
 def _failed(verdict: Verdict, dispatches: str, again: Judge) -> FailureKind | None:

@@ -13,6 +13,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.clients.passed import is_second_into_one
+from properties.execute import LeftBehind
 from properties.explain.calls import calls
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge, fails, instead_of, looked_at
@@ -39,6 +40,16 @@ _VALUE = "another value"
 _LEAST_STAGED = 256
 """The size of the smallest staging buffer."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
+_KEPT = "<read of "
+_WRITTEN = "write x 0 0909090909090909\n"
+_SECOND = {
+    "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
+    "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
+    "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
+    f"{_WRITTEN}read x 0 4 -> q\n",
+    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
+}
+"""Two reads with a write to their bytes in between, by what the second finds."""
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
 
@@ -49,6 +60,8 @@ def tell_reads(verdict: Verdict, failure: Failure, traced: Traced, again: Judge 
     if again is not None and (failure.kind in _OF_STAGING or is_shared):
         return _of_staging(verdict, failure, again, is_shared=is_shared)
     if again is not None and failure.kind is FailureKind.CRASH:
+        if LeftBehind.__name__ in failure.reason and _KEPT in failure.reason:
+            return _of_kept(verdict, again)
         told = _of_many(verdict, again)
         told = told if told is not NOTHING else _of_three(verdict, failure, again)
         is_of_value = _VALUE in str(failure.sides) + failure.reason
@@ -98,6 +111,25 @@ def _of_one_array(verdict: Verdict, failure: Failure, op: Read, again: Judge) ->
             "the array should end with the second's bytes, and tried with other data has the "
             "first's",
         ),
+    )
+
+
+def _of_kept(verdict: Verdict, again: Judge) -> Told:
+    """Tells which second reads give an old value, if a read was kept though nobody uses it."""
+    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
+    wrong = [
+        what
+        for what, judged in ends.items()
+        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
+    ]
+    right = [what for what in ends if what not in wrong]
+    if not wrong:
+        return Told(facts=("the kept read is given to no later read of these bytes or others",))
+    return Told(
+        facts=(
+            "likeliest kept for a later read: of a range read twice, with a write in between, the "
+            f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
+        )
     )
 
 
