@@ -48,6 +48,9 @@ _BITS = (None, (WORD_BYTES - 1, 0x80), (0, 0x01))
 """What an array holds before a read fills it.  None: bytes of no meaning.  Otherwise the words that
 the read brings, each with one bit changed, given as the byte of the word and the mask: the sign
 bit, which leaves a float zero equal to zero, or the lowest bit."""
+INTO_ONE, _IN_WORDS = "into one", "in words"
+_WAYS = ("bytes", "as array", "into", INTO_ONE, _IN_WORDS)
+"""The ways in which a client with its own arrays reads; each has a method."""
 _MANY_PIECES, _MOST_PIECES = 100, 300
 """A read of 100 words or more is often done in pieces, at most 300: too many for a byte to count.
 """
@@ -192,12 +195,32 @@ def _numbers(choices: SeededChoices, **numbers: int) -> dict[str, Any]:
     return {name: _number(choices, number) for name, number in numbers.items()}
 
 
+def way_of(op: Read, buffer_bytes: int) -> str:
+    """The way in which the client with its own arrays makes the read ``op`` of a buffer."""
+    choices = drawn_for(op)
+    span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
+    return _way(choices, op, buffer_bytes, span)
+
+
+def _way(choices: SeededChoices, op: Read, buffer_bytes: int, span: dict[str, Any]) -> str:
+    """Draws a way to read; also drops arguments of ``span`` that may be left out."""
+    if op.offset + op.size_bytes == buffer_bytes and choices.chance(1, 2):
+        del span["size_bytes"]
+    if not op.offset and choices.chance(1, 2):
+        del span["offset"]
+    is_long = op.size_bytes >= WORD_BYTES * _MANY_PIECES
+    if is_long and choices.chance(1, 2):
+        return _IN_WORDS
+    return choices.pick(_WAYS)
+
+
 class OwnArraysClient(Client):
     """Reads into its own arrays, or gets new arrays and overwrites them."""
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
-        self._ways = (self._bytes, self._as_array, self._into, self._into_one, self._in_words)
+        ways = (self._bytes, self._as_array, self._into, self._into_one, self._in_words)
+        self._ways = dict(zip(_WAYS, ways, strict=True))
         self._shared: list[IntoOne] = []
         self._met_fault = False
 
@@ -224,14 +247,8 @@ class OwnArraysClient(Client):
         span = _numbers(choices, offset=op.offset, size_bytes=op.size_bytes)
         if not 0 <= op.offset <= op.offset + op.size_bytes <= handle.size_bytes:
             return self.target.runtime.read(handle, **span)
-        if op.offset + op.size_bytes == handle.size_bytes and choices.chance(1, 2):
-            del span["size_bytes"]
-        if not op.offset and choices.chance(1, 2):
-            del span["offset"]
-        is_long = op.size_bytes >= WORD_BYTES * _MANY_PIECES
-        if is_long and choices.chance(1, 2):
-            return self._in_words(choices, op, handle, span)
-        return choices.pick(self._ways)(choices, op, handle, span)
+        way = _way(choices, op, handle.size_bytes, span)
+        return self._ways[way](choices, op, handle, span)
 
     def _bytes(
         self, choices: SeededChoices, op: Read, handle: Buffer, span: dict[str, Any]

@@ -1,6 +1,7 @@
-"""Misuses that are tried only to tell how far another one, which was not refused, goes.
+"""Calls that are tried only to tell how far a misuse that was not refused goes.
 
-The rows are like those in ``misuses``.  No client makes these calls otherwise.
+One is right, and no misuse: what it gives tells whether the argument has an effect at all.  The
+rows are like those in ``misuses``.  No client makes these calls otherwise.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim import OutOfRange
+from gpusim import InvalidData, OutOfRange
 from properties.clients.forbidden import Row
 
 
@@ -31,8 +32,16 @@ def _far_at(how: str, offset: Any) -> Iterator[Row]:
 _FAR = 2**31 - 4
 """An offset past every buffer that is misused."""
 CONTROLS: list[Row] = [
-    row
-    for how, offset in (("a plain int", _FAR), ("np.int64", np.int64(_FAR)))
-    for row in _far_at(how, offset)
+    *(
+        row
+        for how, offset in (("a plain int", _FAR), ("np.int64", np.int64(_FAR)))
+        for row in _far_at(how, offset)
+    ),
+    (
+        "a shape of 2x2, which is right",
+        lambda at: at.runtime.read(at.x, 0, 16, dtype="u4", shape=(2, 2)),
+        InvalidData,
+        "",
+    ),
 ]
-"""Misuses that are tried only to tell how far another one, which was not refused, goes."""
+"""Calls that are tried only to tell how far a misuse that was not refused goes."""

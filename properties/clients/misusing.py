@@ -189,20 +189,22 @@ class MisusingClient(Client):
         for other in CONTROLS + OF_A_RUNTIME:
             if other is not row and any(map(str.__eq__, own, _parts(other))):
                 with suppress(_Missing):
-                    ends[self._is_refused(other)].append(other[0])
-        told = {"not refused either is": ends[False], "refused is": ends[True]}
+                    is_refused, shape = self._ends(other)
+                    ends[is_refused].append(other[0] + shape)
+        told = {"accepted too is": ends[False], "refused is": ends[True]}
         return "".join(
             f"; {words} {', '.join(names[:_MOST_TOLD])}" for words, names in told.items() if names
         )
 
-    def _is_refused(self, row: Row) -> bool:
+    def _ends(self, row: Row) -> tuple[bool, str]:
+        """Whether a misuse is refused, and else the shape of the array that it gave, if any."""
         try:
-            row[1](self._scene)
+            value = _value(row[1](self._scene))
         except _Missing:
             raise
         except Exception as raised:
-            return type(raised) is row[2]
-        return False
+            return type(raised) is row[2], ""
+        return False, f" (gave shape {value.shape})" if isinstance(value, np.ndarray) else ""
 
     def _judge(self, name: str, raised: Exception, error: type[GpusimError], says: str) -> None:
         if type(raised) is not error:
@@ -219,12 +221,17 @@ def _parts(row: Row) -> tuple[str, str]:
     return " ".join(words[:first]), " ".join(words[first:])
 
 
-def _gave(misuse: Callable[[Any], Any], given: Any) -> str:
-    """The call of a misuse, and what it gave; of a read, the type and the shape of its value."""
-    value, call = given, "the call"
+def _value(given: Any) -> Any:
+    """What a call gave; of a read, its value."""
     # What should have been refused may fail in any way.
     with suppress(Exception):
-        value = given.result() if isinstance(given, Ticket) else given
+        return given.result() if isinstance(given, Ticket) else given
+    return given
+
+
+def _gave(misuse: Callable[[Any], Any], given: Any) -> str:
+    """The call of a misuse, and what it gave; of a read, the type and the shape of its value."""
+    value, call = _value(given), "the call"
     with suppress(OSError, TypeError):
         source = " ".join(inspect.getsource(misuse).split())
         if source.startswith(_LAMBDA):

@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 
 from gpusim.kernels import Kernel
-from gpusim.ops import Dispatch, Op, Write
-from properties.clients.arrays import data_of, forms_of
+from gpusim.ops import Dispatch, Op, Read, Write
+from properties.clients.arrays import INTO_ONE, data_of, forms_of, way_of
 from properties.clients.beside import BESIDE
 from properties.clients.misusing import misuse_before
 
 AWAITING = "awaiting"
-_MUTATING = "mutating"
+_MUTATING, _OWN_ARRAYS = "mutating", "own_arrays"
 _DOES = {
     "asking": "asks for values before any sync, and for the text of the policy",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     AWAITING: "awaits its reads in an event loop, and cancels some syncs and awaits as they wait",
-    "own_arrays": "reads into arrays of its own, which may hold nearly the same bytes before; or "
+    _OWN_ARRAYS: "reads into arrays of its own, which may hold nearly the same bytes before; or "
     "reads twice into one array, or word by word",
     "dropping": "issues a read before and after each read, and drops their tickets; "
     "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
@@ -82,6 +82,14 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
     order = "in the kernel's order" if [*scalars] == names else "in another order than the kernel's"
     shown = ", ".join(f"{name}: {value}" for name, value in scalars.items())
     return f"{said} by name, {order}: {{{shown}}}"
+
+
+def is_second_into_one(client: str, op: Read, buffer_bytes: int) -> bool:
+    """Whether the client makes the read as the second of two reads into one array.
+
+    The first is of as many bytes, the last of the buffer; both are issued before either arrives.
+    """
+    return client == _OWN_ARRAYS and way_of(op, buffer_bytes) == INTO_ONE
 
 
 def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:

@@ -101,19 +101,33 @@ class SharingClient(Client):
 
     def _offer_unfit(self, turn: int) -> None:
         """Offer a buffer that lacks a usage or is mapped; the runtime must refuse to adopt it."""
-        lacks, error, unfit = _UNFIT[turn % len(_UNFIT)]
+        own = _UNFIT[turn % len(_UNFIT)]
+        lacks, error, unfit = own
+        if not self._adopts(lacks, error):
+            return
+        ends: dict[bool, list[str]] = {True: [], False: []}
+        for other in _UNFIT:
+            if other is not own:
+                with suppress(Exception):
+                    ends[self._adopts(*other[:2])].append(f"one {other[2]}")
+        told = {"adopted as well is": ends[True], "refused is": ends[False]}
+        others = [f"; {words} {', '.join(names)}" for words, names in told.items() if names]
+        raise BrokenPromise(
+            f"a buffer {unfit} is adopted, and is to be refused with {error.__name__}"
+            f"{''.join(others)}"
+        )
+
+    def _adopts(self, lacks: int, error: type[Refused]) -> bool:
         native = self._made(_UNFIT_BYTES, _USAGE & ~lacks, is_mapped=not lacks)
         if native is None:
-            return
+            return False
         try:
             self.target.runtime.adopt(native)
         except error:
-            return
+            return False
         finally:
             native.destroy()
-        raise BrokenPromise(
-            f"a buffer {unfit} is adopted, and is to be refused with {error.__name__}"
-        )
+        return True
 
     def dispatch_indirect(self, op: DispatchIndirect) -> None:
         """First take the grid from a buffer without INDIRECT usage, which must be refused."""

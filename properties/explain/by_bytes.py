@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from gpusim.errors import InvalidHandle
 from gpusim.text import write_op
 from properties.explain.argument import Argument, ByteStory, Crossing
 from properties.explain.clocks import Traced
@@ -69,12 +70,16 @@ def _lost(found: Hypothesis) -> tuple[int, ...]:
 def is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
     """Whether the failing op was wrongly accepted, and the best mistake says no more than that.
 
-    It says more if a freed handle reached another buffer.
+    It says more if a freed handle reached another buffer.  An op that uses a freed buffer and is
+    refused for another reason was accepted as far as its buffers go.
     """
     at = failure.position
-    accepted = verdict.execution.history.outcomes[at].error is None
-    refused = verdict.expected.outcomes[at].error is not None
-    return accepted and refused and not (found and found[0].kind == "stale")
+    shown, refused = (
+        verdict.execution.history.outcomes[at].error,
+        verdict.expected.outcomes[at].error,
+    )
+    accepted = shown is None or refused == InvalidHandle.__name__
+    return accepted and refused is not None and not (found and found[0].kind == "stale")
 
 
 def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:

@@ -109,7 +109,8 @@ def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> To
     program = Program.parse(f"alloc x 64\n{made}write x 0 01010101\nflush\n{ops}sync\n")
     unit = WORD_BYTES if field == _IN_BYTES else 1
     told = []
-    for limit in _LIMITS:
+    # A limit of 0 may be taken for no limit; a limit that only grew small by shrinking is not 0.
+    for limit in _LIMITS if getattr(case.policy, field) else (*_LIMITS, 0):
         policy = replace(case.policy, **{**LIFTED, field: limit * unit})
         judged = again(replace(case, program=program, policy=policy, transformations=()))
         failed = judged.failure

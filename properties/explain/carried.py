@@ -19,7 +19,7 @@ from properties.explain.hops import first_take, order_within
 from properties.explain.hypothesis import named, quoted
 from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
-from properties.explain.when import REPEATED, cut_before
+from properties.explain.when import REPEATED, cut_before, tell_waited
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -85,6 +85,9 @@ def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
         return NOTHING
     if _has_unknown(verdict, first.position, traced):
         return NOTHING
+    waited = tell_waited(verdict, failure, first, traced)
+    if waited is not NOTHING:
+        return waited
     facts = [*_submitting(verdict, first, traced)]
     if first.command > 0:
         facts += cut_before(first.position, first.command, traced)

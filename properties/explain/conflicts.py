@@ -41,6 +41,10 @@ _WAITING = {
     "a copy within a buffer": ("copy x 64 x 0 16", 64),
     "a copy of odd bytes": ("copy x 1 y 0 7", 4),
     "a read": ("read x 0 16 -> rw", 0),
+    "a dispatch before a copy over others": (
+        "dispatch affine x 3,1 1x1x1\ncopy y 0 z 0 16",
+        0,
+    ),
     "a dispatch before other commands": (
         "dispatch affine x 3,1 1x1x1\ndispatch affine z 3,1 1x1x1\ncopy y 0 z 0 16",
         0,
@@ -55,6 +59,7 @@ _WAITING = {
 
 
 _MOST_SAID, _MOST_RIGHT = 3, 3
+_OTHERS = " over others"
 _SORTS = ("copy", "dispatch", "read", "replay")
 _SIZES = (1, 4, 8, 64)
 _LONG_BYTES = 16
@@ -90,9 +95,12 @@ def tell_conflicts(
         facts = (_of_sizes(verdict, again), *between, *_unstaged(verdict, at, op))
         return Told(sentence=_on_the_device(verdict, at, traced), culprit=at, facts=facts)
     right = [what for what, is_wrong in tried.items() if not is_wrong]
-    # Of the right uses, those of the same sort as a wrong one tell most, so they come first.
+    # Of the right uses, those tell most that other commands set apart from a wrong use, then those
+    # of the same sort as a wrong one.
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
+    most = max(_SORTS, key=lambda sort: sum(sort in what for what in wrong))
     right.sort(key=lambda what: not near & {*what.split()})
+    right.sort(key=lambda what: not (what.startswith(f"a {most}") and _OTHERS in what))
     fact = (
         f"each tried alone: a write to a buffer overtakes {_first(wrong, 'and')}, but not "
         f"{_first(right[:_MOST_RIGHT], 'or', len(right) - _MOST_RIGHT)}"

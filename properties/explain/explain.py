@@ -51,7 +51,13 @@ from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
-from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
+from properties.explain.reported import (
+    tell_earlier,
+    tell_last_call,
+    tell_left,
+    tell_reported,
+    tell_unsettled,
+)
 from properties.explain.rewritten import explain_rewrite
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
@@ -65,12 +71,14 @@ from properties.explain.slots import (
     tell_offset,
     tell_pool,
     tell_sizes,
+    tell_taken,
 )
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
 from properties.explain.uses import tell_entries, tell_repeated, tell_uses
 from properties.explain.variations import Varied, vary
+from properties.explain.wasted import tell_wasted
 from properties.explain.weighing import REFUTED, Tried, doubt, order
 from properties.explain.when import tell_left_out
 from properties.explain.within import tell_within
@@ -269,11 +277,12 @@ def _looked_into(
     yield by_faults
     if by_faults.sentence:
         return
-    if UNEXPLAINED in argument.sentence:
-        yield tell_zeros(verdict, failure)
+    is_explained = UNEXPLAINED not in argument.sentence
+    yield tell_zeros(verdict, failure, traced, is_explained=is_explained)
     yield tell_reported(verdict, failure, again)
     yield tell_loss(verdict, failure, again)
     yield tell_left(verdict, failure)
+    yield tell_unsettled(verdict, failure)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)
@@ -288,16 +297,28 @@ def _looked_into(
     yield tell_freed(verdict, failure, again)
     yield tell_back(verdict, failure, argument.sentence, again)
     yield tell_once_more(verdict, failure, again)
+    yield from _looked_further(verdict, failure, argument, traced, again)
+
+
+def _looked_further(
+    verdict: Verdict,
+    failure: Failure,
+    argument: Argument,
+    traced: Traced,
+    again: Judge | None,
+) -> Iterator[Told]:
+    """The findings that count more: what is kept for later, what is submitted, and the client."""
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
+    yield tell_offset(verdict, failure, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
-        yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
     yield tell_sizes(verdict, traced, again)
+    yield tell_taken(verdict, traced, again)
     yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
@@ -313,6 +334,7 @@ def _looked_into(
     yield tell_freed_early(verdict, failure, again)
     yield tell_upload(verdict, traced, again)
     yield tell_starts(verdict, failure, again)
+    yield tell_wasted(verdict, failure, again)
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict, again)
     yield tell_nothing(verdict, failure, again)

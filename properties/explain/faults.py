@@ -18,6 +18,7 @@ from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.disturbed import tell_disturbed
 from properties.explain.experiments import Judge, shown_by
+from properties.explain.losses import losses
 from properties.explain.neighbours import instead
 from properties.explain.reported import of_client
 from properties.explain.scene import Step
@@ -48,8 +49,7 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
     if failure.kind in _VALUES:
-        told = _half_done(verdict, failure, failed)
-        return told or _healed(verdict, failure, failed, traced, again) or Told(facts=facts)
+        return _stands(verdict, failure, failed, traced, again) or Told(facts=facts)
     return Told(facts=facts)
 
 
@@ -137,6 +137,9 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
             for each in traced.reached
             if each.submitted < 0 and each.position < min(call.position, len(program))
         ]
+    if isinstance(call.op, Replay) and call.failed == SubmitFailed.__name__:
+        # A replay that fails in its middle is not to stand in part, whatever its last batch held.
+        positions.append(call.position)
     return {
         name: position
         for position in positions
@@ -217,6 +220,20 @@ def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
         if is_accepted and set(names) & set(written_by(program[at], kernels, captures)):
             return at
     return -1
+
+
+def _stands(
+    verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced, again: Judge | None
+) -> Told | None:
+    """Tells of effects that a failed batch, or the first part of a failed replay, left behind."""
+    half = _half_done(verdict, failure, failed)
+    healed = _healed(verdict, failure, failed, traced, again)
+    if half is None and healed is None:
+        return None
+    lost = losses(verdict, again)
+    # If losing goes wrong without a replay that ends in its middle as well, that is the cause.
+    told = healed if healed is not None and (lost or half is None) else half
+    return None if told is None else replace(told, facts=(*lost[:1], *told.facts, *lost[1:]))
 
 
 def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
@@ -308,10 +325,10 @@ def _undid(verdict: Verdict, at: int) -> str:
     )
 
 
-def tell_zeros(verdict: Verdict, failure: Failure) -> Told:
+def tell_zeros(verdict: Verdict, failure: Failure, traced: Traced, *, is_explained: bool) -> Told:
     """Tells that a read gave zeros and no error, though a later call failed.
 
-    Asked only if no mistake explains the bytes.
+    A mistake that explains the bytes counts more, unless no call took the bytes of the read.
     """
     at, history = failure.position, verdict.execution.history
     failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
@@ -323,13 +340,31 @@ def tell_zeros(verdict: Verdict, failure: Failure) -> Told:
     wrong = [byte for byte, own in zip(got, meant, strict=True) if byte != own]
     if any(wrong) or history.outcomes[at].late_error is not None:
         return NOTHING
+    untaken = _untaken(verdict, at, traced)
+    if is_explained and not untaken:
+        return NOTHING
     sentence = (
         f"op {at} ({failure.op}) gave zeros in the place of some bytes, and no error, though "
         f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed} in "
         f"{failed[0].place}"
     )
-    return Told(
-        sentence=sentence, culprit=at, rule=rules.REPORTED, facts=(_met(failed[0], verdict),)
+    facts = (*untaken, _met(failed[0], verdict))
+    return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=facts)
+
+
+def _untaken(verdict: Verdict, at: int, traced: Traced) -> tuple[str, ...]:
+    """Says so if no call took the bytes of the read at ``at`` from its staging buffer."""
+    submit, copy = traced.fetched.get(at, (0, {}))
+    staging = copy.get("target")
+    for call in calls(verdict.execution.trace):
+        is_of = call.event.kind == "take" and call.event["buffer"] == staging
+        if is_of and call.number > submit and call.event["data"]:
+            return ()
+    if staging is None:
+        return ()
+    return (
+        f"no call took the bytes of op {at} from staging buffer {staging}, to which they were "
+        "copied: so the zeros are not the device's, and the read must end with an error",
     )
 
 

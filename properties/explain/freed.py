@@ -89,16 +89,20 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if again is None or failure.kind not in _ERRORS or not 0 <= at < len(program):
         return NOTHING
     fits, case = verdict.execution.capabilities, verdict.execution.case
-    is_accepted = verdict.execution.history.outcomes[at].error is None
+    shown = verdict.execution.history.outcomes[at].error
     is_freed = verdict.expected.outcomes[at].error == InvalidHandle.__name__
     freed = {op.buffer for op in program.ops if isinstance(op, Free)}
     is_fit = fits.indirect and fits.replays and fits.parts
-    is_used = is_accepted and is_freed and freed & {*buffers_of(program[at])}
+    is_used = is_freed and freed & {*buffers_of(program[at])}
     # A client's own calls may use a freed buffer; the device then refuses it as destroyed.
     is_by_client = case.client in BY_THE_TEXT and _DESTROYED in failure.sides[-1][1]
     if not (is_fit and freed and (is_used or is_by_client)):
         return NOTHING
-    return _of_freed(verdict, again)
+    told = _of_freed(verdict, again)
+    if told is NOTHING and shown is not None and is_used:
+        none = f"each op on a freed buffer, tried alone, is refused with {InvalidHandle.__name__}"
+        return Told(facts=(none,))
+    return told
 
 
 def _of_freed(verdict: Verdict, again: Judge) -> Told:

@@ -152,18 +152,29 @@ def tell_forms(verdict: Verdict, failure: Failure, at: int, again: Judge | None)
         return NOTHING
     plain = replace(case, client=_MUTATING, transformations=())
     tried = {
-        form: again(replace(plain, program=_given(form, grid))).failure is not None
-        for form, grid in _FORMS.items()
+        form: again(replace(plain, program=_given(form, grid))) for form, grid in _FORMS.items()
     }
-    wrong = [form for form, is_wrong in tried.items() if is_wrong]
-    right = [form for form, is_wrong in tried.items() if not is_wrong]
+    wrong = [form for form, judged in tried.items() if judged.failure is not None]
+    right = [form for form in tried if form not in wrong]
     if not wrong or not right:
         return NOTHING
+    ran = " or ".join(dict.fromkeys(filter(None, (_ran(form, tried[form]) for form in wrong))))
     fact = (
         f"tried direct dispatches by the form in which the caller gives the grid: wrong "
-        f"{'is' if len(wrong) == 1 else 'are'} {' and '.join(wrong)}; right are {', '.join(right)}"
+        f"{'is' if len(wrong) == 1 else 'are'} {' and '.join(wrong)}{ran and f', {ran}'}; right "
+        f"are {', '.join(right)}"
     )
-    return Told(facts=(fact,))
+    pair = "the grid of an indirect dispatch is passed as a pair as well, (buffer, offset)"
+    return Told(facts=(fact, pair) if isinstance(op, DispatchIndirect) else (fact,))
+
+
+def _ran(form: str, judged: Verdict) -> str:
+    """Over which groups the dispatch ran whose grid was given as ``form``; "" if that is right."""
+    for event in judged.execution.trace:
+        if event.kind == "dispatch" and event["groups"] != _FORMS[form]:
+            ran, meant = ("x".join(map(str, each)) for each in (event["groups"], _FORMS[form]))
+            return f"run over {ran} groups, and not over {meant}"
+    return ""
 
 
 def _given(form: str, grid: tuple[int, int, int]) -> Program:

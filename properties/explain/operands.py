@@ -16,6 +16,7 @@ from gpusim.ops import (
     Bound,
     Capture,
     Dispatch,
+    Free,
     Part,
     Scalars,
     name_of,
@@ -182,18 +183,33 @@ def freed(scene: Scene) -> Iterator[Hypothesis]:
             before = other.op
             if not isinstance(before, AnyDispatch) or before.kernel != op.kernel:
                 continue
-            gone = [name_of(one) for one in before.buffers if name_of(one) not in scene.states[at]]
-            if gone:
+            bound = before.buffers
+            gone = [name_of(one) for one in bound if name_of(one) not in scene.states[at]]
+            if not gone or len(bound) != len(op.buffers):
+                continue
+            frees = [each for each in scene.steps[:at] if _frees(each, gone)]
+            kept = [each for each in scene.steps[:at] if each not in frees]
+            over = step._replace(op=replace(op, buffers=bound))
+            later = scene.steps[at + 1 :]
+            # What the dispatch reads from a freed buffer may matter, or nothing that it does.
+            for detail, steps in (
+                ("kept", (*kept, over, *frees, *later)),
+                ("freed", without(scene.steps, at)),
+            ):
                 yield Hypothesis(
                     kind="buffers",
                     culprit=step.number,
                     other=other.number,
-                    detail="freed",
-                    sentence=f"{quoted(step)} bound {gone[0]}, as {named(other)} did, and not its "
-                    f"own buffers; {gone[0]} was freed",
+                    detail=detail,
+                    sentence=f"{quoted(step)} bound {_shown(bound)}, as {named(other)} did, and "
+                    f"not its own buffers; {gone[0]} was freed",
                     rule=laws.E3,
-                    steps=without(scene.steps, at),
+                    steps=steps,
                 )
+
+
+def _frees(step: Step, names: Iterable[str]) -> bool:
+    return isinstance(step.op, Free) and step.op.buffer in names
 
 
 def _renamed(bound: Bound, name: str) -> Bound:

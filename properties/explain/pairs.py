@@ -6,6 +6,7 @@ leaves something out, then of two dispatches that differ only in this, the secon
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from gpusim.runtime.policy import Uniforms
 from properties.explain.argument import Argument
@@ -32,6 +33,7 @@ _MADE = "".join(
 _ENDS = "read o 0 512 -> ro\nread p 0 512 -> rp\n"
 _FOLD = "dispatch fold x,o 1 1x1x1"
 _AFFINE = "dispatch affine o 3,1 1x1x1"
+_KERNEL = "the kernel"
 _PAIRS = {
     "an input of the same size": (_FOLD, "dispatch fold y,o 1 1x1x1"),
     "an input of another size": (_FOLD, "dispatch fold w,o 1 1x1x1"),
@@ -52,9 +54,17 @@ _PAIRS = {
         "dispatch mix x,y,o 3,1 1x1x1",
         "dispatch mix x,y,p 3,1 1x1x1",
     ),
-    "the kernel": (_AFFINE, "dispatch count o 3,1 1x1x1"),
+    _KERNEL: (_AFFINE, "dispatch count o 3,1 1x1x1"),
     "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
     "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
+    "the 2nd of 12 scalars": (
+        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
+        "dispatch many o 1,3,3,4,5,6,7,8,9,10,11,12 1x1x1",
+    ),
+    "the last of 12 scalars": (
+        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
+        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,13 1x1x1",
+    ),
     "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
     "both scalars, with the same sum": (
         "dispatch affine o 3,5 1x1x1",
@@ -71,6 +81,18 @@ _PAIRS = {
 }
 """For each thing in which two dispatches may differ, two such dispatches."""
 _SCALARS = ("the first scalar", "the last scalar")
+_KERNELS = {
+    "count (bound alike, as many bytes of scalars)": "dispatch count o 3,1 1x1x1",
+    "many (more bytes of scalars)": "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
+    "scramble (no scalars)": "dispatch scramble o - 1x1x1",
+    "fold (more buffers)": "dispatch fold x,o 1 1x1x1",
+}
+"""Dispatches over ``o`` of other kernels than ``affine``, by what sets them apart."""
+_NO_CACHE: Mapping[str, Any] = {
+    "plan_cache": 0,
+    "cache_bind_groups": False,
+    "uniforms": Uniforms.FRESH,
+}
 _FINER = (
     "the order of the scalars",
     "both scalars, with the same sum",
@@ -90,13 +112,15 @@ _STAGED = {
     "none": (_FOUR, "dispatch affine o 5,1 1x1x1"),
 }
 """Two batches, by how many bytes the second stages, compared with the first."""
-_LAWS = (laws.B1.name, laws.E2.name, laws.E3.name, laws.E5.name)
+_LAWS = (laws.B1.name, laws.B2.name, laws.E2.name, laws.E3.name, laws.E5.name)
 _OF_STAGED = (laws.A8.name, laws.A9.name)
 _OPERANDS = ("scalars", "buffers", "kernel", "call")
 _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
-_OF_ONE_SORT = ("input", "output", "scalar", "grid")
+_OF_TWELVE = "of 12"
+"""Scalars of the longest payload: they tell how far a payload is looked at, if not at all of it."""
+_OF_ONE_SORT = (_OF_TWELVE, "input", "output", "scalar", "grid")
 
 
 def tell_pairs(
@@ -127,11 +151,14 @@ def tell_pairs(
     wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
     if {*_SCALARS} & {*wrong}:
         wrong = [what for what in wrong if what not in _FINER]
+    if {*_SCALARS} <= {*wrong}:
+        wrong = [what for what in wrong if _sort(what) != _OF_TWELVE]
     if not wrong or not right:
         return NOTHING
     left = len(right) - _MOST_RIGHT
     return Told(
         facts=(
+            *(_of_kernels(verdict, again) if _KERNEL in wrong else ()),
             f"of two dispatches that differ in one thing, the second goes wrong if that is "
             f"{' or '.join(wrong)}; not if it is {', '.join(right[:_MOST_RIGHT])}"
             f"{f' or {left} others' if left > 0 else ''}",
@@ -161,6 +188,32 @@ def _of_repeated(verdict: Verdict, again: Judge) -> Told:
             f"{' or '.join(wrong)}; not if they differ in {' or '.join(right)}",
         )
     )
+
+
+def _of_kernels(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """Says after which other kernels a dispatch goes wrong, and whether caches have a part in it.
+
+    A runtime always keeps pipelines; what else it keeps, its policy says.
+    """
+    case = verdict.execution.case
+    pairs = {what: (before, _AFFINE) for what, before in _KERNELS.items()}
+    wrong, right = _second_goes_wrong(verdict, pairs, again)
+    if not wrong or not right:
+        return ()
+    fact = (
+        f"tried: affine goes wrong right after {' or '.join(wrong)}; not after {', '.join(right)}"
+    )
+    if case.follows_no_policy:
+        return (fact,)
+    bare = replace(case, policy=replace(case.policy, **_NO_CACHE))
+    plain = replace(verdict, execution=replace(verdict.execution, case=bare))
+    if not _second_goes_wrong(plain, {what: pairs[what] for what in wrong[:1]}, again)[0]:
+        return (fact,)
+    kept = (
+        "tried without a cache of plans, bind groups or uniforms: it goes wrong all the same, so "
+        "likeliest the pipeline of one kernel was found for the other"
+    )
+    return fact, kept
 
 
 def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
@@ -203,10 +256,14 @@ def _second_goes_wrong(
     }
     # If some pairs give a wrong value or a wrong error, those that only break a law do not count.
     wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
-    near = {sort for what in wrong for sort in _OF_ONE_SORT if sort in what}
+    near = {*map(_sort, wrong)} - {""}
     right = [what for what in tried if what not in wrong]
-    right.sort(key=lambda what: not any(sort in what for sort in near))
+    right.sort(key=lambda what: _sort(what) not in near)
     return wrong, right
+
+
+def _sort(what: str) -> str:
+    return next((sort for sort in _OF_ONE_SORT if sort in what), "")
 
 
 def _failed(verdict: Verdict, dispatches: str, again: Judge) -> FailureKind | None:

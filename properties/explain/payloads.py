@@ -33,6 +33,8 @@ _ROLES = (UNIFORM, UPLOAD)
 _KINDS = (FailureKind.VALUE, FailureKind.LAW, FailureKind.ERROR)
 _BY_SLOT = (laws.B1.name, laws.B3.name)
 _MOST_SHOWN = 16
+OURS = (PATCH_WORDS, COPY_BYTES)
+"""The kernels with which the runtime writes and copies odd bytes."""
 _OF_BYTES = (laws.A8.name, laws.A9.name)
 
 
@@ -85,16 +87,17 @@ def _written_over(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
 def _is_over(one: Call, other: Call) -> bool:
     if one.event["buffer"] != other.event["buffer"] or one.position == other.position:
         return False
-    (start, end), (low, high) = _bounds(one.event), _bounds(other.event)
+    (start, end), (low, high) = bounds(one.event), bounds(other.event)
     return bool(start < high and low < end)
 
 
-def _bounds(write: Event) -> tuple[int, int]:
+def bounds(write: Event) -> tuple[int, int]:
+    """The first byte that a call wrote, and the one after the last."""
     return write["offset"], write["offset"] + len(write["data"])
 
 
 def _bytes_of(write: Call) -> str:
-    start, end = _bounds(write.event)
+    start, end = bounds(write.event)
     return f"bytes {start} to {end - 1} of {write.event['role']} buffer {write.event['buffer']}"
 
 
@@ -137,7 +140,7 @@ def _is_unasked(dispatch: Call, broken: Failure) -> bool:
     If a dispatch of a kernel for odd bytes has an old payload, it also looks as if nobody had asked
     for it.  So such a dispatch does not count.
     """
-    is_ours = dispatch.event["kernel"] in (PATCH_WORDS.name, COPY_BYTES.name)
+    is_ours = dispatch.event["kernel"] in (each.name for each in OURS)
     return not is_ours and UNASKED in " ".join(broken.notes)
 
 
@@ -224,7 +227,7 @@ def _writes_of(verdict: Verdict, fed: Fed) -> Iterator[Call]:
     number, start, size = fed.slot
     for call in calls(verdict.execution.trace):
         if call.event.kind == "write_buffer" and call.event["buffer"] == number:
-            low, high = _bounds(call.event)
+            low, high = bounds(call.event)
             if low < start + size and start < high:
                 yield call
 

@@ -28,6 +28,8 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws.expected import UNIFORM
 from properties.oracles.planned import FAILING
 
+UNDELIVERED = "a read is not delivered, though a sync after it has raised"
+
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
 
 _MET = {
@@ -37,6 +39,8 @@ _MET = {
     "a sync": ("lazy", "dispatch affine x 3,1 1x1x1\nsync\n"),
 }
 """By the op that submits, a policy under which it does so, and a program."""
+_READ_AND_SYNC = Program.parse("alloc x 4\nread x 0 4 -> r\nsync\nsync\n")
+_MAPS = ("failed_maps", "refused_maps")
 
 _EARLIER = Program.parse(
     "alloc x 4\nread x 0 4 -> r\nflush\ndispatch affine x 3,1 1x1x1\n",
@@ -191,7 +195,8 @@ def tell_reported(verdict: Verdict, failure: Failure, again: Judge | None) -> To
         return NOTHING
     told = [*tellers(verdict)]
     if not told:
-        return NOTHING if again is None else _tried_again(verdict, failure, again)
+        first = NOTHING if again is None else _tried_again(verdict, failure, again)
+        return first if first is not NOTHING or again is None else _of_a_read(verdict, again)
     if len(told) < 2:
         return NOTHING
     (_, one, reason), (second, other, later) = told[:2]
@@ -227,6 +232,24 @@ def _with_more(verdict: Verdict, again: Judge) -> str:
         for op, outcome in zip(_MORE, raised, strict=False)
     ]
     return f"with more ops at the end, over a new buffer, in this order: {', '.join(said)}"
+
+
+def _of_a_read(verdict: Verdict, again: Judge) -> Told:
+    """Tells who hears of a failed map if a read waits for that map."""
+    case = verdict.execution.case
+    name = next((name for name in _MAPS if getattr(case.device.faults, name)), "")
+    if not name or any(isinstance(op, Read) for op in case.program):
+        return NOTHING
+    device = replace(case.device, faults=_changed(FaultPlan(), {name: (0,)}))
+    told = [*tellers(again(replace(case, program=_READ_AND_SYNC, device=device)))]
+    ends = "; ".join(words for _, words, _ in told) or "no read ended with a fault"
+    is_raised = any(_READ_AND_SYNC[position].verb != Read.verb for position, _, _ in told)
+    return Told(
+        facts=(
+            f"tried with a read whose map fails, and two syncs after it: {ends}"
+            f"{'' if is_raised else '; no sync raised a fault, though no call had raised it yet'}",
+        )
+    )
 
 
 def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
@@ -321,6 +344,33 @@ def tell_left(verdict: Verdict, failure: Failure) -> Told:
             if asked is not None and asked.position == at:
                 return _left(verdict, at, sync, asked, call)
     return NOTHING
+
+
+def tell_unsettled(verdict: Verdict, failure: Failure) -> Told:
+    """Tells that an awaited sync raised before it waited: its reads were delivered later."""
+    at, program = failure.position, verdict.execution.case.program
+    if failure.kind is not FailureKind.CRASH or UNDELIVERED not in str(failure.sides):
+        return NOTHING
+    result, is_within, waited = "", False, False
+    for event in verdict.execution.trace:
+        if event.kind in ("op", "outcome"):
+            is_within = event.kind == "op" and event["position"] == at
+        elif is_within and event.kind in ("wait", "drain", "take"):
+            waited = True
+        elif is_within and event.kind == "delivered" and not waited:
+            result = event["result"]
+        elif is_within and event.kind == "delivered":
+            return NOTHING
+    if not result:
+        return NOTHING
+    read = next(n for n, op in enumerate(program) if isinstance(op, Read) and op.result == result)
+    return Told(
+        facts=(
+            f"the await raised before the value of op {read} was delivered, and that was before "
+            "the first wait: so it raised the error of an earlier call at once, before it settled "
+            "anything",
+        )
+    )
 
 
 def _left(verdict: Verdict, at: int, sync: int, asked: Call, taken: Call) -> Told:

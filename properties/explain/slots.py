@@ -4,18 +4,22 @@ A pool has a number of slots, and a ring a number of bytes.  When all are used, 
 before any is used again.  A payload must also stand where its dispatch binds it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from gpusim.kernels import Kernel
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
-from properties.explain.experiments import Judge, fails
+from properties.explain.experiments import Judge, fails, instead_of
+from properties.explain.payloads import OURS, bounds
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STAGING, STORAGE, UNIFORM
+from properties.oracles.laws.order import UNASKED
 
 _EIGHT = "dispatch affine x 3,1 1x1x1\n"
 _FILLED_POOL = f"alloc x 64\n{_EIGHT * 3}flush\n"
@@ -26,6 +30,9 @@ _LAST = {
 }
 """Dispatches by the bytes of their payload."""
 _OF_GROUPS = (FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.VALUE, FailureKind.LAW)
+_MOST_READS = 8
+"""The largest number of pooled staging buffers for which the pool is filled in a trial."""
+_ENDS = ("encode", "submit")
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
 
@@ -62,44 +69,96 @@ def _between_submits(verdict: Verdict) -> Iterator[list[Call]]:
             taken.append(call)
 
 
-def tell_offset(verdict: Verdict) -> Told:
-    """Tells of a dispatch in a refused batch that binds uniforms where no payload was written."""
-    written: dict[int, Call] = {}
+def tell_offset(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+    """Tells of a dispatch that binds uniforms where no payload of its batch was written.
+
+    Its batch was refused, or no op asked for the dispatch, which is of a kernel for odd bytes.
+    """
+    is_asked = failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR)
+    at = traced.broken_at if UNASKED in " ".join(getattr(traced.broken, "notes", ())) else -1
+    if verdict.execution.case.policy.uniforms is Uniforms.CACHED and not is_asked:
+        # A cache has one slot for all equal payloads, so it may be written for an earlier batch.
+        return NOTHING
+    kernels = {**verdict.execution.kernels, **{each.name: each for each in OURS}}
+    made: dict[int, Call] = {}
+    written: dict[int, list[Call]] = {}
     dispatches: list[Call] = []
     for call in calls(verdict.execution.trace):
-        kind = call.event.kind
-        if call.failed and call.event["verb"] in ("encode", "submit"):
-            return next(filter(None, (_astray(each, written) for each in dispatches)), NOTHING)
-        if kind == "write_buffer" and call.event["role"] == UNIFORM:
-            written[call.event["buffer"]] = call
+        kind, is_refused = call.event.kind, call.failed and call.event["verb"] in _ENDS
+        if (is_refused and is_asked) or call.number == at:
+            ours = [each.name for each in OURS]
+            own = [each for each in dispatches if is_refused or each.event["kernel"] in ours]
+            told = [_cut(each, written, made, kernels) or _astray(each, written) for each in own]
+            return next(filter(None, told), NOTHING)
+        if kind == "create_buffer":
+            made[call.event["buffer"]] = call
+        elif kind == "write_buffer" and call.event["role"] == UNIFORM:
+            written.setdefault(call.event["buffer"], []).append(call)
         elif kind == "dispatch":
             dispatches.append(call)
-        elif kind in ("encode", "submit"):
+        elif kind in _ENDS:
             dispatches = []
     return NOTHING
 
 
-def _astray(dispatch: Call, written: dict[int, Call]) -> Told | None:
-    number, offset, size_bytes = dispatch.event["ranges"][-1]
-    write = written.get(number)
-    if write is None:
+def _cut(
+    dispatch: Call,
+    written: dict[int, list[Call]],
+    made: dict[int, Call],
+    kernels: Mapping[str, Kernel],
+) -> Told | None:
+    """Tells of a payload that was written in part, as its slot has no room for all of it."""
+    number, _, size_bytes = dispatch.event["ranges"][-1]
+    name = dispatch.event["kernel"]
+    wanted = kernels[name].uniform_bytes if name in kernels else 0
+    if number not in written or not size_bytes < wanted:
         return None
-    start = write.event["offset"]
-    end = start + len(write.event["data"])
+    slot, write = made[number], written[number][-1]
+    length = len(write.event["data"])
+    return Told(
+        sentence=(
+            f"{write.place} was given uniform buffer {number}, of {slot.event['size_bytes']} "
+            f"bytes, for a payload of {wanted}: call {write.number} wrote {length} bytes of it, "
+            f"and its dispatch of {name} bound {size_bytes}"
+        ),
+        culprit=write.position,
+        rule=laws.B6,
+        facts=(
+            f"{slot.place} made that buffer (call {slot.number}); a slot of a pool may be used "
+            "again only for a payload that it has room for",
+        ),
+    )
+
+
+def _astray(dispatch: Call, written: dict[int, list[Call]]) -> Told | None:
+    number, offset, size_bytes = dispatch.event["ranges"][-1]
+    if number not in written:
+        return None
+    *before, write = written[number]
+    start, end = bounds(write.event)
     if start <= offset and offset + size_bytes <= end:
         return None
-    kernel = dispatch.event["kernel"]
+    kernel, fact = dispatch.event["kernel"], ""
+    if not start:
+        fact = (
+            f"after a submit the payloads began anew at byte {start}, but the dispatch kept the "
+            "offset of another place in the ring"
+        )
+    elif before and bounds(before[-1].event)[0] <= offset:
+        low, high = bounds(before[-1].event)
+        fact = (
+            f"call {before[-1].number} wrote the payloads of the batch before to bytes {low} to "
+            f"{high - 1}; the next ones were written behind those, and the dispatch's offset "
+            f"counts as if they began at byte {low}"
+        )
     return Told(
         sentence=(
             f"a dispatch of {kernel} bound its uniforms at byte {offset} of uniform buffer "
             f"{number} (call {dispatch.number}), but the payloads of its batch were written at "
-            f"bytes {start} to {end - 1} (call {write.number})"
+            f"bytes {start} to {end - 1} (call {write.number}, in {write.place})"
         ),
         rule=laws.B1,
-        facts=(
-            f"after a submit the payloads began anew at byte {start}, but the dispatch kept the "
-            "offset of another place in the ring",
-        ),
+        facts=(fact,) if fact else (),
     )
 
 
@@ -129,6 +188,47 @@ def tell_destroyed(verdict: Verdict, traced: Traced) -> Told:
                 return Told(facts=(fact,))
             del alive[event["buffer"]]
     return NOTHING
+
+
+def tell_taken(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """To which staging buffers reads go after a sync that gave back as many, or more, to the pool.
+
+    Asked if a staging buffer was destroyed or copied to while it was in use.
+    """
+    case = verdict.execution.case
+    most = case.policy.staging_buffers
+    if again is None or traced.broken is None or traced.broken.trait != laws.D4.name:
+        return NOTHING
+    if case.follows_no_policy or not 0 < most <= _MOST_READS:
+        return NOTHING
+    # As many reads as the pool keeps do not make it full; more do.
+    few, many = (_taken(verdict, count, again) for count in (most, 2 * most - 1))
+    twice = [n for n in dict.fromkeys(many) if many.count(n) > 1]
+    if not twice:
+        return NOTHING
+    fact = (
+        f"tried with staging_buffers={most}: {len(many)} reads after a sync of {len(many)} go to "
+        f"staging buffers {_listed(many)}"
+    )
+    if len({*few}) == len(few) == most:
+        fact += (
+            f", {most} after a sync of {most} to one each: likeliest a buffer that is given back "
+            "to a full pool is listed twice"
+        )
+    return Told(facts=(fact,))
+
+
+def _taken(verdict: Verdict, count: int, again: Judge) -> list[int]:
+    """The staging buffers of ``count`` reads after a sync that delivered as many."""
+    reads = "".join(f"read x 0 4 -> {{0}}{n}\n" for n in range(count))
+    text = f"alloc x 4\n{reads.format('r')}sync\n{reads.format('s')}"
+    case = replace(verdict.execution.case, client=PLAIN)
+    plain = replace(verdict, execution=replace(verdict.execution, case=case))
+    return [
+        call.event["target"]
+        for call in calls(instead_of(plain, text, again).execution.trace)
+        if call.event.kind == "copy" and count + 1 < call.position <= 2 * count + 1
+    ]
 
 
 def tell_grown(verdict: Verdict, traced: Traced) -> Told:

@@ -5,18 +5,20 @@ The trace shows this, or else the program.  Nothing here decides which mistake w
 
 from collections.abc import Iterator
 
-from gpusim.ops import AnyDispatch, Copy, Read
+from gpusim.ops import AnyDispatch, Copy, Read, Sync
 from gpusim.program import Program
 from gpusim.text import write_op
+from properties.explain.accused import step_of
 from properties.explain.argument import Reached
 from properties.explain.calls import calls
 from properties.explain.clocks import Traced
-from properties.explain.hypothesis import Hypothesis
+from properties.explain.hypothesis import Hypothesis, quoted
 from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.expected import ExpectedOp
 
 REPEATED = "is the same call"
 
@@ -59,6 +61,34 @@ def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Tra
             rule=laws.C1,
             facts=facts,
         )
+    return NOTHING
+
+
+def tell_waited(verdict: Verdict, failure: Failure, first: ExpectedOp, traced: Traced) -> Told:
+    """Tells that ``first`` waited while a later op was submitted, and came in a later batch."""
+    program, encoded = verdict.execution.case.program, None
+    passed = [n for n, _ in traced.submits.get(traced.broken_at, ()) if n > first.position]
+    if failure.kind is not FailureKind.LAW or not passed:
+        return NOTHING
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "encode":
+            encoded = call.event
+        is_later = call.event.kind == "submit" and call.number > traced.broken_at
+        if not is_later or encoded is None or encoded["reason"] == Sync.verb:
+            continue
+        known = traced.submits.get(call.number, ())
+        if encoded["commands"] > len(known):
+            return Told(
+                sentence=f"op {passed[0]} ({write_op(program[passed[0]])}) overtook "
+                f"{quoted(step_of(first, program))}, which was called before it: call "
+                f"{traced.broken_at} submitted op {passed[0]} without what was recorded before",
+                culprit=passed[0],
+                facts=(
+                    f"what was recorded before op {passed[0]} stayed in its batch: call "
+                    f"{call.number}, in {call.place} (reason: {encoded['reason']}), submitted "
+                    f"{encoded['commands'] - len(known)} commands of no later op",
+                ),
+            )
     return NOTHING
 
 

@@ -34,7 +34,11 @@ ASKED = (
         name="grid_of_two_cut",
         program="alloc a 4\nalloc b 12\ndispatch_indirect affine a 1,1 b 0\n",
         headers="policy: eager\n",
-        says=("wrong are (2, 3) and [2, 3]; right are 5, (5,), [5], (2, 3, 2), [2, 3, 2]",),
+        says=(
+            "wrong are (2, 3) and [2, 3], run over 2x1x1 groups, and not over 2x3x1; right are 5, "
+            "(5,), [5], (2, 3, 2), [2, 3, 2]",
+            "the grid of an indirect dispatch is passed as a pair as well, (buffer, offset)",
+        ),
     ),
     Told(
         name="batch_encoded_twice",

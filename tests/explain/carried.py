@@ -20,6 +20,91 @@ CARRIED = (
         ),
     ),
     Told(
+        name="ring_cursor_kept",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 02\nread a 0 4 -> r0\n",
+        headers="policy: ring batch_groups=0\n",
+        says=(
+            "a dispatch of gpusim_patch_words bound its uniforms at byte 0 of uniform buffer 2 "
+            "(call 11), but the payloads of its batch were written at bytes 256 to 511 (call 9, in",
+            "call 4 wrote the payloads of the batch before to bytes 0 to 255",
+            "the dispatch's offset counts as if they began at byte 0",
+        ),
+    ),
+    Told(
+        name="slot_too_small",
+        program="alloc a 5\ndispatch affine a 1,1 1x1x1\nwrite a 3 0101\n",
+        headers="policy: pooled\n",
+        says=(
+            "op 2 (write a 3 0101) was given uniform buffer 2, of 8 bytes, for a payload of 24: "
+            "call 8 wrote 8 bytes of it, and its dispatch of gpusim_patch_words bound 8",
+            "op 1 (dispatch affine a 1,1 1x1x1) made that buffer (call 2)",
+        ),
+    ),
+    Told(
+        name="uniform_key_short",
+        program="alloc a 4\ndispatch many a 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1\n"
+        "dispatch many a 1,2,3,4,5,6,7,8,9,10,11,13 1x1x1\nread a 0 4 -> r0\n",
+        headers="policy: cached\n",
+        says=("goes wrong if that is the last of 12 scalars; not if it is the 2nd of 12 scalars",),
+    ),
+    Told(
+        name="fault_never_raised",
+        program="alloc a 4\nwrite a 0 01010101\n",
+        headers="device: simulated failed_maps=0\npolicy: eager\n",
+        says=(
+            "tried with a read whose map fails, and two syncs after it: the value of op 1 (read x "
+            "0 4 -> r) ended with MapFailed; no sync raised a fault",
+        ),
+    ),
+    Told(
+        name="limit_zero_means_never",
+        program="alloc a 8\nwrite a 1 01010101\n",
+        headers="policy: eager\n",
+        says=(
+            "tried 9 dispatches in a row: with batch_commands=1: it passes; with batch_commands=4: "
+            "it passes; with batch_commands=0: a batch of 10 commands",
+        ),
+    ),
+    Told(
+        name="freed_handle_still_read",
+        program="alloc a 4\nfree a\ncapture g0 dispatch affine a 4294967296,1 1x1x1\n",
+        headers="policy: eager\n",
+        says=(
+            "raised InvalidScalar, but must be refused with InvalidHandle",
+            "once another buffer is freed afterwards, every op on the freed buffer is refused",
+            "accepted: a dispatch that writes it, a dispatch that reads it, a capture",
+        ),
+    ),
+    Told(
+        name="failed_read_gives_zeros",
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n",
+        headers="device: simulated lost_at_submit=0\npolicy: eager\n",
+        says=(
+            "op 2 (read a 0 4 -> r0) gave zeros in the place of some bytes, and no error, though "
+            "lost (call 8) failed with DeviceLost in op 3 (sync)",
+            "no call took the bytes of op 2 from staging buffer 2, to which they were copied",
+        ),
+    ),
+    Told(
+        name="await_raises_what_is_kept",
+        program="alloc a 4\nread a 0 4 -> r0\n",
+        headers="device: simulated refused_maps=0\npolicy: eager\nclient: awaiting\n",
+        says=(
+            "the await raised before the value of op 1 was delivered, and that was before the "
+            "first wait: so it raised the error of an earlier call at once",
+            "kept, and raised later in failing.py",
+        ),
+    ),
+    Told(
+        name="repeated_read_elided",
+        program="alloc a 0\nread a 0 0 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "likeliest kept for a later read: of a range read twice, with a write in between, the "
+            "second gives the old bytes if the first was delivered by then; not if",
+        ),
+    ),
+    Told(
         name="empty_step_keeps_its_place",
         program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x0; dispatch affine a 2,1 1x1x1; "
         "dispatch affine a 1,1 1x1x1\nreplay g0 * -\nread a 0 4 -> r0\n",

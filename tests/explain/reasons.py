@@ -228,6 +228,10 @@ REASONS = (
         name="adoption_asks_for_no_usage",
         program="alloc a 4\n",
         headers="policy: eager\nclient: sharing\n",
-        says=("a buffer without STORAGE usage is adopted, and is to be refused with",),
+        says=(
+            "a buffer without STORAGE usage is adopted, and is to be refused with",
+            "adopted as well is one without COPY_SRC usage, one without COPY_DST usage",
+            "refused is one that is mapped",
+        ),
     ),
 )

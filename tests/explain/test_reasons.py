@@ -16,6 +16,7 @@ from properties.oracles.judge import judge
 from tests.explain.asked import ASKED
 from tests.explain.by_trial import BY_TRIAL
 from tests.explain.carried import CARRIED
+from tests.explain.decided import DECIDED
 from tests.explain.reasons import REASONS, Told
 from tests.explain.told_apart import APART
 from tests.explain.trials import TRIALS
@@ -28,8 +29,9 @@ def argument_of(told: Told, folder: Path) -> Argument:
     headers = told.headers
     headers = headers if "device:" in headers else f"device: simulated\n{headers}"
     headers = headers if "promises:" in headers else f"{_CONTRACT}{headers}"
+    headers = headers if "seed:" in headers else f"{headers}seed: 1/1\n"
     target = "own" if told.is_foreign else "runtime"
-    text = f"gpusim finding 2\ntarget: {target}\n{headers}seed: 1/1\nsummary: s\n\n{told.program}"
+    text = f"gpusim finding 2\ntarget: {target}\n{headers}summary: s\n\n{told.program}"
     file = folder / "finding.txt"
     file.write_text(text, encoding="utf-8")
     case = read(file).case
@@ -42,7 +44,9 @@ def argument_of(told: Told, folder: Path) -> Argument:
 
 
 @pytest.mark.parametrize(
-    "told", [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED, *BY_TRIAL], ids=lambda told: told.name
+    "told",
+    [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED, *BY_TRIAL, *DECIDED],
+    ids=lambda told: told.name,
 )
 def test_the_lines_give_the_reason(told: Told, tmp_path: Path) -> None:
     lines = argument_of(told, tmp_path).lines

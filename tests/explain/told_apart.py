@@ -106,7 +106,8 @@ APART = (
         says=(
             "the uniforms of op 2 (write a 0 01) were not written: its dispatch of call 11 bound "
             "uniform buffer 2, which was written last at call 3 in op 1",
-            "the second goes wrong if that is the last scalar; not if it is the first scalar",
+            "goes wrong if that is the last scalar or the 2nd of 12 scalars or the last of 12 "
+            "scalars; not if it is the first scalar",
         ),
     ),
     Told(

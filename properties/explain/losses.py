@@ -1,0 +1,128 @@
+"""Tries what a failed batch loses, which ops use a lost buffer, and what makes it whole too early.
+
+Each is tried in a program of its own, on a device whose first submit fails.  The buffer x is lost
+with that submit.  Until x is written whole, every op that uses it must be refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gpusim.errors import DataLost, SubmitFailed
+from gpusim.program import Program
+from gpusim.simulated.faults import FaultPlan
+from properties.explain.capacity import LIFTED
+from properties.explain.experiments import Judge
+from properties.model.case import PLAIN
+from properties.oracles.judge import Verdict
+
+_MADE = (
+    "alloc x 12\nalloc y 12\ncapture g {}\nwrite y 0 020000000200000002000000\n"
+    "{}flush\n{}read x 0 12 -> rx\n"
+)
+_DISPATCH, _COPY = "dispatch affine x 1,1 1x1x1", "copy y 0 x 0 4"
+_FOLD, _REPLAY = "dispatch fold x,y 1 1x1x1", "replay g * -"
+_WRITERS = {
+    "a dispatch": (_DISPATCH, _DISPATCH),
+    "a copy": (_DISPATCH, _COPY),
+    "a copy of odd bytes": (_DISPATCH, "copy y 0 x 1 3"),
+    "a copy within it": (_DISPATCH, "copy x 0 x 4 8"),
+    "a short write": (_DISPATCH, "write x 1 01"),
+    "a replay of a dispatch": (_DISPATCH, _REPLAY),
+    "a replay of a copy": (_COPY, _REPLAY),
+}
+"""What a replay has as its command, and the op that waits when the submit fails."""
+_USERS = {
+    "a read": (_DISPATCH, "read x 0 4 -> r"),
+    "a dispatch that reads it": (_DISPATCH, _FOLD),
+    "a dispatch that writes it": (_DISPATCH, _DISPATCH),
+    "a copy from it": (_DISPATCH, "copy x 0 y 0 4"),
+    "a replay of a dispatch that reads it": (_FOLD, _REPLAY),
+    "a replay of a dispatch that writes it": (_DISPATCH, _REPLAY),
+    "a replay of a copy from it": ("copy x 0 y 0 4", _REPLAY),
+}
+_PARTS = {
+    "a write of a part": "write x 0 01010101",
+    "a write of one byte": "write x 1 01",
+    "a copy to a part": _COPY,
+}
+_LOST = DataLost.__name__
+_MOST_SAID = 4
+
+
+def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
+    """What goes wrong of losing a buffer, refusing it, and keeping it lost; empty if nothing."""
+    execution = verdict.execution
+    device, fits = execution.case.device, execution.capabilities
+    if again is None or not device.is_simulated or not (fits.replays and execution.is_lawful):
+        return ()
+    kept = {what: _is_kept(verdict, ops, again) for what, ops in _WRITERS.items()}
+    told = _said(
+        kept,
+        "after a failed submit, what {} wrote is not lost",
+        "what {} wrote is",
+        "after a failed submit nothing is lost, whatever wrote it: a dispatch, a copy, a short "
+        "write or a replay",
+    )
+    if not all(kept.values()):
+        used = {what: _is_used(verdict, ops, again) for what, ops in _USERS.items()}
+        told += _said(
+            used,
+            "a lost buffer is accepted by {}",
+            "refused by {}",
+            "a lost buffer is accepted by every op",
+        )
+        whole = {what: _heals(verdict, op, again) for what, op in _PARTS.items()}
+        told += _said(
+            whole,
+            "a lost buffer is accepted again after {}",
+            "not after {}",
+            "a lost buffer is accepted again after any write or copy to it",
+        )
+    return tuple(f"tried alone: {each}" for each in told)
+
+
+def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list[str]:
+    bad = [what for what, is_wrong in tried.items() if is_wrong]
+    good = [what for what, is_wrong in tried.items() if not is_wrong]
+    if not bad:
+        return []
+    return [f"{wrong.format(_some(bad))}; {right.format(_some(good))}"] if good else [every]
+
+
+def _some(what: list[str]) -> str:
+    """The first few of ``what``, and how many more there are."""
+    left = len(what) - _MOST_SAID
+    return ", ".join(what[:_MOST_SAID]) + (f" or {left} more" if left > 0 else "")
+
+
+def _is_kept(verdict: Verdict, ops: tuple[str, str], again: Judge) -> bool:
+    outcomes = _ends(verdict, ops[0], ops[1], "", again)
+    return outcomes[-2] == SubmitFailed.__name__ and outcomes[-1] != _LOST
+
+
+def _is_used(verdict: Verdict, ops: tuple[str, str], again: Judge) -> bool:
+    outcomes = _ends(verdict, ops[0], _DISPATCH, ops[1], again)
+    return outcomes[-3] == SubmitFailed.__name__ and outcomes[-2] != _LOST
+
+
+def _heals(verdict: Verdict, op: str, again: Judge) -> bool:
+    outcomes = _ends(verdict, _DISPATCH, _DISPATCH, op, again)
+    return outcomes[-3] == SubmitFailed.__name__ and outcomes[-1] != _LOST
+
+
+def _ends(
+    verdict: Verdict, captured: str, waits: str, after: str, again: Judge
+) -> list[str | None]:
+    """The error of each op of a program whose flush is the first submit, and fails."""
+    case = verdict.execution.case
+    text = _MADE.format(captured, f"{waits}\n", f"{after}\n" if after else "")
+    tried = replace(
+        case,
+        program=Program.parse(text),
+        policy=replace(case.policy, **LIFTED),
+        client=PLAIN,
+        device=replace(case.device, faults=FaultPlan(failed_submits=(0,)), schedule=()),
+        transformations=(),
+    )
+    outcomes = again(tried).execution.history.outcomes
+    return [each.error or each.late_error for each in outcomes]
