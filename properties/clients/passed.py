@@ -11,11 +11,12 @@ from properties.clients.arrays import INTO_ONE, data_of, forms_of, way_of
 from properties.clients.beside import BESIDE
 from properties.clients.misusing import misuse_before
 
+AWAITING = "awaiting"
 _MUTATING, _OWN_ARRAYS = "mutating", "own_arrays"
 _DOES = {
     "asking": "asks for values before any sync, and for the text of the policy",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
-    "awaiting": "awaits its reads in an event loop",
+    AWAITING: "awaits its reads in an event loop, and cancels some syncs and awaits as they wait",
     _OWN_ARRAYS: "reads into arrays of its own, which may hold nearly the same bytes before; or "
     "reads twice into one array, or word by word",
     "dropping": "issues a read before and after each read, and drops their tickets; "
@@ -49,6 +50,7 @@ _OWN: Mapping[tuple[str, str], str] = {
     ("dropping", "sync"): "calls sync(timeout=0) before it, and catches its WaitTimedOut",
     (BESIDE, "capture"): "the other runtime goes on between the captured commands",
     (BESIDE, "flush"): "both runtimes flush in an event loop, which then runs",
+    (AWAITING, "sync"): "starts four syncs at once, and cancels the first as soon as it waits",
     ("reentrant", "read"): "in its done callback: allocates, writes, dispatches, reads and frees "
     "a buffer of its own, then flushes, syncs or waits",
 }

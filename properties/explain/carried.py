@@ -1,11 +1,10 @@
 """Compares what the submits carried out with what the ops asked for.
 
 A law names a command or a buffer by its number in the trace.  Here the trace is searched for more
-about it: the submit that has the command once more, the life of the buffer, the reads whose bytes
-share a page, that is, one staging buffer.  Nothing here runs the program again.
+about it: the submit that has the command once more, the reads whose bytes share a page, that is,
+one staging buffer.  Nothing here runs the program again.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from properties.explain.hops import first_take, order_within
 from properties.explain.hypothesis import named, quoted
 from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
-from properties.explain.when import cut_before, tell_waited
+from properties.explain.when import REPEATED, cut_before, tell_waited
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -30,7 +29,6 @@ from properties.oracles.laws.order import UNASKED
 from properties.oracles.laws.state import About
 
 _OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
-_BUFFER = re.compile(r"(\w+) buffer (\d+)")
 
 
 def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
@@ -40,8 +38,6 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if broken is None or told is not NOTHING:
         return told
     said = broken.notes[0] if broken.notes else ""
-    if broken.trait == laws.F1.name:
-        return _life(verdict, said)
     if broken.trait == laws.D2.name:
         return _undelivered(verdict)
     if broken.trait not in _OF_ORDER:
@@ -93,9 +89,10 @@ def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if waited is not NOTHING:
         return waited
     facts = [*_submitting(verdict, first, traced)]
-    facts = facts or [*_alike(first.position, first.command, shown_by(verdict).scene)]
     if first.command > 0:
         facts += cut_before(first.position, first.command, traced)
+    # If an earlier op was cut at that command, that tells more than that it is the same call.
+    facts = facts or [*_alike(first.position, first.command, shown_by(verdict).scene)]
     own = quoted(step_of(first, program))
     sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"
     if failure.kind is FailureKind.LAW:
@@ -144,7 +141,7 @@ def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
         alike = next((each for each in reversed(before) if _is_alike(each.op, step.op)), None)
         if alike is not None:
             yield (
-                f"{named(alike)}, earlier, is the same call: likeliest {named(step)} was taken for "
+                f"{named(alike)}, earlier, {REPEATED}: likeliest {named(step)} was taken for "
                 "a repetition of it"
             )
         return
@@ -225,26 +222,6 @@ def _said_twice(
         rule=laws.C1,
         facts=(f"{same}{gone if has_failed else ''}",),
     )
-
-
-def _life(verdict: Verdict, said: str) -> Told:
-    """Tells when the buffer that ``said``, the words of a law, names was made and destroyed."""
-    about = _BUFFER.search(said)
-    if about is None:
-        return NOTHING
-    number = int(about[2])
-    told = []
-    made = []
-    for call in calls(verdict.execution.trace):
-        if call.event.kind == "create_buffer" and call.event["role"] == about[1]:
-            made.append(call.event["buffer"])
-        if call.event.kind in _LIFE and call.event["buffer"] == number:
-            told.append(f"{_LIFE[call.event.kind]} at call {call.number}, in {call.place}")
-    which = f", number {made.index(number) + 1} of {len(made)}," if len(made) > 1 else ""
-    return Told(facts=(f"{about[0]}{which} was {'; '.join(told)}",)) if len(told) > 1 else NOTHING
-
-
-_LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
 
 
 def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:

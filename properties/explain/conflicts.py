@@ -6,7 +6,9 @@ runtime that forgets one sort of use lets writes overtake commands with that use
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Write
+from gpusim.text import write_op
 from properties.explain.calls import calls
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
@@ -66,7 +68,7 @@ _WAITS = "dispatch affine x 3,1 1x1x1"
 
 
 def tell_conflicts(
-    verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
+    verdict: Verdict, failure: Failure, kind: str, at: int, traced: Traced, again: Judge | None
 ) -> Told:
     """Tells which commands writes overtake, if the write at ``at`` seems to have overtaken one.
 
@@ -90,7 +92,8 @@ def tell_conflicts(
         return _of_words(verdict, again)
     if len(wrong) == len(tried):
         between = _read_between(verdict, again)
-        return Told(facts=(_of_sizes(verdict, again), *between, *_unstaged(verdict, at, op)))
+        facts = (_of_sizes(verdict, again), *between, *_unstaged(verdict, at, op))
+        return Told(sentence=_on_the_device(verdict, at, traced), culprit=at, facts=facts)
     right = [what for what, is_wrong in tried.items() if not is_wrong]
     # Of the right uses, those tell most that other commands set apart from a wrong use, then those
     # of the same sort as a wrong one.
@@ -103,6 +106,31 @@ def tell_conflicts(
         f"{_first(right[:_MOST_RIGHT], 'or', len(right) - _MOST_RIGHT)}"
     )
     return Told(facts=(fact,))
+
+
+def _on_the_device(verdict: Verdict, at: int, traced: Traced) -> str:
+    """Says that the device carried out a write before work that was submitted before the write.
+
+    Empty if the calls of the runtime have another order.  Only asked if a write overtakes each of
+    ``_WAITING``.
+    """
+    if not traced.is_known or traced.broken is not None:
+        return ""
+    made = [call for call in calls(verdict.execution.trace) if call.position == at]
+    written = [call.number for call in made if call.event.kind == "write_buffer"]
+    before = {
+        place: number
+        for number, places in traced.submits.items()
+        for place, _ in places
+        if written and number < written[0]
+    }
+    if not before:
+        return ""
+    last = max(before)
+    return (
+        f"op {at} ({write_op(verdict.execution.case.program[at])}), call {written[0]}, took effect "
+        f"on the device before work that was submitted earlier: op {last}, call {before[last]}"
+    )
 
 
 def _first(what: list[str], word: str, left: int = 0) -> str:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from gpusim.text import write_op
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
@@ -31,20 +30,22 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.extent import tell_extent
-from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_freed, tell_freed_early, tell_once_more
+from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
+from properties.explain.freed import tell_back, tell_freed, tell_freed_early, tell_once_more
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
     tell_leak,
+    tell_life,
     tell_order,
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid
+from properties.explain.indirect import tell_forms, tell_grid, tell_whose_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
+from properties.explain.lost import tell_loss
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
@@ -57,6 +58,7 @@ from properties.explain.reported import (
     tell_reported,
     tell_unsettled,
 )
+from properties.explain.rewritten import explain_rewrite
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
@@ -71,6 +73,7 @@ from properties.explain.slots import (
     tell_sizes,
     tell_taken,
 )
+from properties.explain.stale import tell_stale
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
@@ -84,7 +87,6 @@ from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
 from properties.oracles.laws.catalogue import C5, LAWS, LawContext
-from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
@@ -114,7 +116,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if failure is None:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
     if failure.kind is FailureKind.RELATION and again is not None:
-        behind = _explain_rewrite(verdict, failure, again)
+        behind = explain_rewrite(verdict, failure, again, explain)
         if behind is not None:
             return behind
     if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
@@ -143,7 +145,9 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
             execution.limits.max_groups_per_dimension,
         )
         if told.sentence:
-            argument = replace(told, later=argument.facts).added_to(argument)
+            # When the ops of a mistake took effect counts only if that mistake is told of.
+            later = () if argument.crossing is not None else argument.facts
+            argument = replace(told, later=later).added_to(argument)
     settling = tell_settling(verdict, failure, argument.sentence, again)
     if settling.sentence:
         # Another size or another byte changes the order of maps as well, and so tells nothing.
@@ -190,12 +194,14 @@ def _by_trials(
         argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
-    argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    at = argument.culprit
+    argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
     argument = tell_part(verdict, failure, kind, again).added_to(argument)
     argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_whose_grid(verdict, traced, again).added_to(argument)
     argument = tell_full(verdict, kind, argument, traced, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
@@ -207,36 +213,6 @@ def _passes(tried: Tried) -> tuple[str, ...]:
     boundaries = tuple(map(str, tried.boundaries[:1]))
     first = (*tried.varied.passes[:2], *boundaries, *tried.settings)
     return first[:_MOST_PASSES]
-
-
-def _explain_rewrite(verdict: Verdict, failure: Failure, again: Judge) -> Argument | None:
-    """Why the changed program of a relation, or the program itself, fails; None if both pass."""
-    case, kernels = verdict.execution.case, verdict.execution.kernels
-    rewrite = transform(case.plain, case.transformations, kernels)
-    if rewrite is None:
-        return None
-    words = "; ".join(each.description for each in case.transformations)
-    judged = again(rewrite.case.plain)
-    if judged.failure is None:
-        judged = again(case.plain)
-        if judged.failure is None:
-            return None
-        argument = explain(judged, again)
-        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
-    argument = explain(judged, again)
-    own = {place for places in rewrite.places for place in places}
-    program = rewrite.case.program
-    new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
-    inserted = [f"op {n} ({write_op(program[n])}) is not in the original program" for n in new]
-    parts = (
-        f"the results of the two programs first differ at op {failure.position} ({failure.op}) of "
-        "the original"
-    )
-    return replace(
-        argument,
-        sentence=f"with {words}: {argument.sentence}",
-        facts=(*argument.facts[:2], *inserted, parts),
-    )
 
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
@@ -305,6 +281,7 @@ def _looked_into(
     is_explained = UNEXPLAINED not in argument.sentence
     yield tell_zeros(verdict, failure, traced, is_explained=is_explained)
     yield tell_reported(verdict, failure, again)
+    yield tell_loss(verdict, failure, again)
     yield tell_left(verdict, failure)
     yield tell_unsettled(verdict, failure)
     yield tell_last_call(verdict, failure)
@@ -314,11 +291,13 @@ def _looked_into(
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
     yield tell_destroyed(verdict, traced)
     yield tell_reads(verdict, failure, traced, again)
+    yield tell_stale(verdict, failure, again)
     yield tell_counts(verdict, failure, again)
     yield tell_kept(verdict, failure, again)
     yield tell_repeated(verdict, failure, again)
     yield tell_left_out(verdict, failure, argument.sentence, traced)
     yield tell_freed(verdict, failure, again)
+    yield tell_back(verdict, failure, argument.sentence, again)
     yield tell_once_more(verdict, failure, again)
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
@@ -334,6 +313,7 @@ def _looked_into(
     yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
+    yield tell_life(verdict, traced, again)
     if argument.rule is not MAPS:
         yield tell_whose(verdict, failure, again)
     yield tell_within(verdict, failure, traced, again)
@@ -349,6 +329,7 @@ def _looked_into(
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict, again)
     yield tell_nothing(verdict, failure, again)
+    yield tell_taken_along(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
     else:

@@ -13,7 +13,6 @@ from gpusim.errors import DataLost, SubmitFailed
 from gpusim.ops import Op, Read, Replay, Sync, Write
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.text import write_op
-from properties.clients.passed import own_calls
 from properties.explain import rules
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
@@ -21,6 +20,7 @@ from properties.explain.disturbed import tell_disturbed
 from properties.explain.experiments import Judge, shown_by
 from properties.explain.losses import losses
 from properties.explain.neighbours import instead
+from properties.explain.reported import of_client
 from properties.explain.scene import Step
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
@@ -29,7 +29,7 @@ from properties.oracles.judge import Verdict
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _DATA_LOST = DataLost.__name__
-_SHOWN_BYTES = 8
+_OF_MAPS = ("map", "take")
 _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 
 
@@ -44,7 +44,7 @@ def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
     facts = tuple(_met(call, verdict) for call in failed[:1])
     if failure.kind is FailureKind.FAULTS:
         kept = _kept(verdict, failed)
-        return kept if kept.sentence else Told(facts=_of_client(verdict, failed[0]), later=facts)
+        return kept if kept.sentence else Told(facts=of_client(verdict, failed[0]), later=facts)
     if failure.kind is FailureKind.ERROR:
         told = _swallowed(verdict, failure, failed)
         return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
@@ -79,25 +79,25 @@ def _met(call: Call, verdict: Verdict) -> str:
     return f"the call {verb} ({number}) failed with {call.failed} during {call.place}{by}"
 
 
-def _of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
-    """Says which calls of its own the client makes around the op in which a call failed."""
-    case, at = verdict.execution.case, failed.position
-    ops = [*case.program, Sync()]
-    own = own_calls(case.client, ops[at]) if 0 <= at < len(ops) else ""
-    if not own:
-        return ()
-    verb = failed.event["verb"]
-    made = [
-        call.number
-        for call in calls(verdict.execution.trace)
-        if call.position == at and call.event.kind == verb
-    ]
-    which = ""
-    if failed.number in made:
-        which = (
-            f"; of {len(made)} calls {verb} there, number {made.index(failed.number) + 1} failed"
-        )
-    return (f"in {failed.place} client {case.client} {own}{which}",)
+def tell_taken_along(verdict: Verdict, traced: Traced) -> Told:
+    """Tells of a read that ended with the error of the only failed call, made for other bytes."""
+    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+    if len(failed) != 1 or not len(verdict.execution.case.device.faults):
+        return NOTHING
+    call = failed[0]
+    same = [each.event for each in calls(verdict.execution.trace) if each.number == call.number]
+    mapped = [event["buffer"] for event in same if event.kind in _OF_MAPS]
+    for at, outcome in enumerate(verdict.execution.history.outcomes):
+        submit, copy = traced.fetched.get(at, (call.number, {}))
+        is_other = submit < call.number and copy.get("target") not in mapped
+        if outcome.late_error == call.failed and is_other:
+            fact = (
+                f"the failed {call.event['verb']} (call {call.number}) was not made for op {at}, "
+                f"which was submitted before (call {submit}); yet the read of op {at} ended with "
+                f"{call.failed} as well"
+            )
+            return Told(facts=(fact,))
+    return NOTHING
 
 
 def _kept(verdict: Verdict, failed: list[Call]) -> Told:
@@ -130,6 +130,10 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
     """The buffers that the batch of a failed submit would have written, each with its writer."""
     program = verdict.execution.case.program
     positions = [position for position, _ in traced.submits.get(call.number, ())]
+    earlier = (places for number, places in traced.submits.items() if number < call.number)
+    if any(position == call.position for places in earlier for position, _ in places):
+        # The op was done in part when the call failed, so it lost all that it writes.
+        positions.append(call.position)
     if call.failed == SubmitFailed.__name__ and call.event["verb"] != "submit":
         # A call before the submit failed, so that the batch was never submitted.
         positions = [
@@ -137,9 +141,6 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
             for each in traced.reached
             if each.submitted < 0 and each.position < min(call.position, len(program))
         ]
-    if isinstance(call.op, Replay) and call.failed == SubmitFailed.__name__:
-        # A replay that fails in its middle is not to stand in part, whatever its last batch held.
-        positions.append(call.position)
     return {
         name: position
         for position in positions

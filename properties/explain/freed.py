@@ -1,6 +1,7 @@
 """Tries which ops accept a freed buffer, and after which waiting commands a free goes wrong.
 
-Of an accepted freed buffer, it also tries whether an alloc or a free in between ends that.
+Of an accepted freed buffer, it also tries whether an alloc or a free in between ends that.  If the
+device still has buffers after the close, it tries whether a freed one comes back with its bytes.
 """
 
 from dataclasses import replace
@@ -9,6 +10,7 @@ from gpusim.errors import InvalidHandle
 from gpusim.ops import Free, Read
 from gpusim.program import buffers_of
 from properties.explain.argument import said_shortly
+from properties.explain.calls import calls
 from properties.explain.capacity import LIFTED
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
@@ -16,7 +18,7 @@ from properties.explain.variations import BY_THE_TEXT
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import C4
+from properties.oracles.laws.catalogue import A12, C4
 
 _MADE = "alloc x 512\nalloc y 512\nalloc z 512\nfree x\n"
 _USES = {
@@ -31,6 +33,8 @@ _USES = {
     "a copy to it": "copy y 0 x 0 4",
     "a second free": "free x",
 }
+_LIVED = f"alloc x 8\nwrite x 0 {'01' * 8}\nfree x\n"
+_LEFT = "never destroyed"
 _BETWEEN = {
     "another buffer is freed afterwards": "free z\n",
     "a buffer is made afterwards": "alloc w 4\n",
@@ -120,6 +124,46 @@ def _of_freed(verdict: Verdict, again: Judge) -> Told:
     if cured:
         facts.insert(0, f"once {' or '.join(cured)}, every op on the freed buffer is refused again")
     return Told(facts=tuple(facts))
+
+
+def tell_back(verdict: Verdict, failure: Failure, sentence: str, again: Judge | None) -> Told:
+    """Tells whether an alloc gets the bytes of a freed buffer, if the device has buffers left.
+
+    ``sentence`` is what was said of the failure so far.
+    """
+    if again is None or _LEFT not in failure.reason:
+        return NOTHING
+    left = {
+        call.event["buffer"]: call.number * (call.event.kind == "destroy_buffer")
+        for call in calls(verdict.execution.trace)
+        if call.event.kind in ("create_buffer", "destroy_buffer")
+    }
+    asked = ""
+    if left and all(left.values()):
+        asked = (
+            f"each buffer that was made was destroyed by a call, the last one by call "
+            f"{max(left.values())}; so what the call destroys is kept below the runtime"
+        )
+    same, other = (
+        any(_read_after(verdict, f"{_LIVED}alloc y {size}\nread y 0 8 -> r\n", again))
+        for size in (8, 16)
+    )
+    if not same:
+        return Told(facts=(asked,) if asked else ())
+    size = "" if other else "; an alloc of more bytes has zeros"
+    return Told(
+        sentence=f"an alloc is given a freed buffer again, with its old bytes; so {sentence}",
+        rule=A12,
+        facts=(
+            f"tried: a buffer was written and freed; then an alloc of as many bytes has its bytes, "
+            f"and should have zeros{size}",
+            *((asked,) if asked else ()),
+        ),
+    )
+
+
+def _read_after(verdict: Verdict, text: str, again: Judge) -> bytes:
+    return instead_of(verdict, text, again).execution.history.outcomes[-1].data or b""
 
 
 _WAITING = {

@@ -6,11 +6,12 @@
 - A pooled or cached buffer goes from its first use to its end.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, Read, Write
+from gpusim.ops import Alloc, AnyDispatch, Copy, Flush, Read, Write
 from gpusim.program import Program
 from gpusim.text import write_op
 from properties.explain.argument import Crossing
@@ -24,6 +25,9 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import STORAGE
 
+_BUFFER = re.compile(r"(\w+) buffer (\d+)")
+_TWICE = 2
+_LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
 _CAPACITY = ("B5", "F6")
 _MOST_SHOWN = 8
 _FURTHER = 8
@@ -280,6 +284,54 @@ def tell_leak(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
         f"{used[number].number}; so {told}"
     )
     return Told(sentence=sentence, culprit=first.position)
+
+
+def tell_life(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """Tells when the buffer was made and destroyed that is named by law F1, broken first."""
+    broken = traced.broken
+    if broken is None or broken.trait != laws.F1.name or not broken.notes:
+        return NOTHING
+    about = _BUFFER.search(broken.notes[0])
+    if about is None:
+        return NOTHING
+    number = int(about[2])
+    made = []
+    own = []
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "create_buffer" and call.event["role"] == about[1]:
+            made.append(call.event["buffer"])
+        if call.event.kind in _LIFE and call.event["buffer"] == number:
+            own.append(call)
+    if len(own) < 2:
+        return NOTHING
+    told = [f"{_LIFE[call.event.kind]} at call {call.number}, in {call.place}" for call in own]
+    which = f", number {made.index(number) + 1} of {len(made)}," if len(made) > 1 else ""
+    facts = [f"{about[0]}{which} was {'; '.join(told)}"]
+    if again is not None and len(own) > _TWICE:
+        facts = [*_found_again(verdict, own[0], again), *facts]
+    return Told(facts=tuple(facts))
+
+
+def _found_again(verdict: Verdict, made: Call, again: Judge) -> Iterator[str]:
+    """Says so if the op that made a buffer, called once more, binds it after it was destroyed."""
+    case, number = verdict.execution.case, made.event["buffer"]
+    if not isinstance(made.op, Write | AnyDispatch | Copy):
+        return
+    program = Program((*case.program.ops, Flush(), made.op))
+    gone = 0
+    for call in calls(again(replace(case, program=program)).execution.trace):
+        event = call.event
+        if event.kind == "destroy_buffer" and event["buffer"] == number:
+            gone = gone or call.number
+            continue
+        bound = [each for each, _, _ in event["ranges"]] if event.kind == "dispatch" else []
+        if gone and number in bound:
+            yield (
+                f"tried with a flush and op {made.position} once more at the end: it binds "
+                f"{made.event['role']} buffer {number} again (call {call.number}), which was "
+                f"destroyed at call {gone}: likeliest a cache still finds it"
+            )
+            return
 
 
 def tell_waiting(verdict: Verdict, failure: Failure) -> Told:

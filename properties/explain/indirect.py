@@ -1,21 +1,26 @@
-"""Tries from which place an indirect dispatch takes its grid, and which forms of a grid go wrong.
+"""Tries from where a dispatch takes its grid, and which forms of a grid go wrong.
 
-A grid of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has
-an effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
+A grid that is another op's changes with the grids of the others.  For an indirect dispatch, a grid
+of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has an
+effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import AnyDispatch, Dispatch, DispatchIndirect
+from gpusim.ops import AnyDispatch, Capture, Command, Dispatch, DispatchIndirect, Op
 from gpusim.program import Program
 from gpusim.text import write_op
 from properties.clients.arrays import grid_of
 from properties.explain import rules
+from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.expected import ExpectedDispatch
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MUTATING = "mutating"
@@ -79,6 +84,61 @@ def _runs(verdict: Verdict, offset: int, place: int, size: int, again: Judge) ->
     tried = again(replace(verdict.execution.case, program=program, transformations=()))
     data = tried.execution.history.outcomes[-1].data
     return data is not None and any(data)
+
+
+def tell_whose_grid(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """Whether a dispatch over a wrong grid has that of another op, and what the cache then did."""
+    case, accused = verdict.execution.case, traced.accused
+    if again is None or accused is None or not isinstance(accused.expected, ExpectedDispatch):
+        return NOTHING
+    at, groups = accused.expected.position, accused.command.about["groups"]
+    if groups == accused.expected.grid or not isinstance(case.program[at], Dispatch):
+        return NOTHING
+    program = Program(tuple(_longer(op, is_own=n == at) for n, op in enumerate(case.program)))
+    execution = again(replace(case, program=program, transformations=())).execution
+    if program == case.program or not execution.is_lawful:
+        return NOTHING
+    tried = read_clocks(execution.trace, LawContext.of(execution)).accused
+    if tried is None or tried.expected.position != at:
+        return NOTHING
+    given = tried.command.about["groups"]
+    others = {op.grid for op in _commands(program) if isinstance(op, Dispatch)}
+    evicted = [*_evicted(verdict)]
+    cached = f"op {at} is the first in which the cache of launch shapes evicted an entry"
+    return Told(
+        facts=(
+            f"tried with two groups more in x in the grid of each other op: op {at} is dispatched "
+            f"over {'x'.join(map(str, given))} groups"
+            f"{'' if given in others else ' all the same, which no op asks for'}",
+            *((cached,) if evicted[:1] == [at] else ()),
+        )
+    )
+
+
+def _commands(program: Program) -> Iterator[Op]:
+    for op in program:
+        yield from op.commands if isinstance(op, Capture) else [op]
+
+
+def _longer(op: Op, *, is_own: bool) -> Op:
+    """The op with two groups more in x in each grid, unless it is the dispatch in question."""
+    if isinstance(op, Capture):
+        longer = [_longer(each, is_own=False) for each in op.commands]
+        return replace(op, commands=tuple(each for each in longer if isinstance(each, Command)))
+    if is_own or not isinstance(op, Dispatch) or not 0 < op.grid[0] < _MOST_DRAWN:
+        return op
+    x, y, z = op.grid
+    return replace(op, grid=(x + 2, y, z))
+
+
+def _evicted(verdict: Verdict) -> Iterator[int]:
+    """The ops in which the cache of launch shapes evicted an entry."""
+    at = -1
+    for event in verdict.execution.trace:
+        if event.kind == "op":
+            at = event["position"]
+        elif event.kind == "shapes.evicted":
+            yield at
 
 
 def tell_forms(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:

@@ -84,6 +84,9 @@ def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
 def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list[str]:
     bad = [what for what, is_wrong in tried.items() if is_wrong]
     good = [what for what, is_wrong in tried.items() if not is_wrong]
+    # Those of the same sort as a wrong one tell most, so they come first.
+    sorts = {what.split()[1] for what in bad}
+    good.sort(key=lambda what: what.split()[1] not in sorts)
     if not bad:
         return []
     return [f"{wrong.format(_some(bad))}; {right.format(_some(good))}"] if good else [every]

@@ -128,6 +128,8 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
             sentence=f"{quoted(steps[at])} {said}", rule=laws.A12,
             steps=(*steps[: at + 1], put, *steps[at + 1 :]),
         )  # fmt: skip
+        # That memory of a freed buffer is used again is no mistake.
+        return
     if new.size_bytes > old.size_bytes:
         return
     shared = {new.buffer: old.buffer}

@@ -15,6 +15,7 @@ from properties.explain.exhausted import BY_PLACE
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told
+from properties.explain.when import REPEATED
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -98,6 +99,7 @@ _FINER = (
     "both scalars, with the same xor",
 )
 """These differ in both scalars: they tell nothing more if a difference in one does harm already."""
+_IN_A_ROW = ("the kernel", "the grid in x", "an output", "the part", "the first scalar")
 _WAITS = "dispatch affine o 3,1 1x1x1\n"
 """A dispatch that a write to ``o`` must not overtake, so that the write is staged."""
 _FOUR = f"{_WAITS}write o 0 0b0b0b0b"
@@ -138,6 +140,8 @@ def tell_pairs(
         return NOTHING
     broken = traced.broken.trait if traced.broken is not None else ""
     rule = argument.rule.name if argument.rule is not None else ""
+    if any(REPEATED in fact for fact in argument.facts):
+        return _of_repeated(verdict, again)
     if any(BY_PLACE in fact for fact in argument.facts):
         # What decides is the place of a dispatch in its batch, and not what it differs in.
         return NOTHING
@@ -188,6 +192,30 @@ def _of_kernels(verdict: Verdict, again: Judge) -> tuple[str, ...]:
     return fact, kept
 
 
+def _of_repeated(verdict: Verdict, again: Judge) -> Told:
+    """Says in what a dispatch may differ from the one before it, and yet be taken for it again.
+
+    Scalars may stand in a new place for each dispatch, which would tell any two apart.  So equal
+    payloads share a place here, if the runtime follows a policy.
+    """
+    case = verdict.execution.case
+    shared = "" if case.follows_no_policy else " under uniforms=cached"
+    if shared:
+        policy = replace(case.policy, uniforms=Uniforms.CACHED)
+        case = replace(case, policy=policy)
+        verdict = replace(verdict, execution=replace(verdict.execution, case=case))
+    pairs = {"nothing": (_AFFINE, _AFFINE), **{what: _PAIRS[what] for what in _IN_A_ROW}}
+    wrong, right = _second_goes_wrong(verdict, pairs, again, between="")
+    if not wrong or not right:
+        return NOTHING
+    return Told(
+        facts=(
+            f"tried{shared}: the second of two dispatches in a row goes wrong if they differ in "
+            f"{' or '.join(wrong)}; not if they differ in {' or '.join(right)}",
+        )
+    )
+
+
 def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
     """Says how many bytes, compared with the first, a second batch stages if it goes wrong."""
     case, broken = verdict.execution.case, traced.broken
@@ -207,14 +235,18 @@ def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
 
 
 def _second_goes_wrong(
-    verdict: Verdict, pairs: Mapping[str, tuple[str, str]], again: Judge
+    verdict: Verdict,
+    pairs: Mapping[str, tuple[str, str]],
+    again: Judge,
+    between: str = "flush\n",
 ) -> tuple[list[str], list[str]]:
     """The differences with which the second of a pair goes wrong after the first, and the others.
 
     Among the others are those whose second goes wrong without the first as well.
     """
     tried = {
-        what: _failed(verdict, f"{one}\nflush\n{two}", again) for what, (one, two) in pairs.items()
+        what: _failed(verdict, f"{one}\n{between}{two}", again)
+        for what, (one, two) in pairs.items()
     }
     # If the second goes wrong without the first as well, the first has no part in it.
     failed = {

@@ -16,6 +16,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from gpusim.simulated import FaultPlan
 from gpusim.text import write_op
+from properties.clients.passed import AWAITING, own_calls
 from properties.explain import rules
 from properties.explain.argument import said_shortly
 from properties.explain.calls import Call, calls
@@ -103,6 +104,50 @@ def tell_earlier(verdict: Verdict, failure: Failure, again: Judge | None) -> Tol
 def _crashes(case: Case, again: Judge) -> bool:
     failure = again(case).failure
     return failure is not None and failure.kind is FailureKind.CRASH
+
+
+def of_client(verdict: Verdict, failed: Call) -> tuple[str, ...]:
+    """Says which calls of its own the client makes around the op in which a call failed."""
+    case, at = verdict.execution.case, failed.position
+    ops = [*case.program, Sync()]
+    own = own_calls(case.client, ops[at]) if 0 <= at < len(ops) else ""
+    if not own:
+        return ()
+    verb = failed.event["verb"]
+    made = [
+        call.number
+        for call in calls(verdict.execution.trace)
+        if call.position == at and call.event.kind == verb
+    ]
+    which = ""
+    earlier = sum(number <= failed.number for number in made)
+    if case.client == AWAITING and isinstance(ops[at], Sync) and earlier == 1:
+        which = f"; {_of_first_sync(verdict, failed)}"
+    elif failed.number in made:
+        which = (
+            f"; of {len(made)} calls {verb} there, number {made.index(failed.number) + 1} failed"
+        )
+    return (f"in {failed.place} client {case.client} {own}{which}",)
+
+
+def _of_first_sync(verdict: Verdict, failed: Call) -> str:
+    """Whether the first of several syncs waited after its failed call, and so was cancelled."""
+    later = (
+        call
+        for call in calls(verdict.execution.trace)
+        if call.number > failed.number and call.event.kind != "destroy_buffer"
+    )
+    following = next(later, None)
+    verb = failed.event["verb"]
+    if following is not None and following.event.kind == "wait":
+        return (
+            f"the first waited after its failed {verb} (call {following.number}), and was "
+            "cancelled there, so the next call must raise its fault"
+        )
+    return (
+        f"the first did not wait after its failed {verb}, so it was not cancelled, and must raise "
+        "its fault itself"
+    )
 
 
 def tellers(verdict: Verdict) -> Iterator[tuple[int, str, str]]:

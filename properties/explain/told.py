@@ -41,7 +41,7 @@ class Told:
             )
         return replace(
             argument,
-            facts=(*self.facts, *argument.facts, *self.later)[:_MOST_FACTS],
+            facts=tuple(dict.fromkeys((*self.facts, *argument.facts, *self.later)))[:_MOST_FACTS],
             first_broken=self.law or argument.first_broken,
         )
 

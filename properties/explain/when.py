@@ -20,6 +20,8 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import ExpectedOp
 
+REPEATED = "is the same call"
+
 
 def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
     """Says when the ops of the mistake ``best`` took effect; empty if nothing shows that."""
@@ -139,7 +141,7 @@ def _when(reached: Reached, order: str) -> str:
 def _never(program: Program, at: int) -> str:
     """Says that no submit carried out an op, and whether an earlier op is the same call."""
     alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
-    same = f"op {at} is the same call as op {alike}; " if alike is not None else ""
+    same = f"op {at} {REPEATED} as op {alike}; " if alike is not None else ""
     return f"{same}no submit carried out op {at}: it was not recorded, or was dropped afterwards"
 
 

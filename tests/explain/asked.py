@@ -135,8 +135,8 @@ ASKED = (
         program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nwrite a 0 01010101\n",
         headers="policy: eager\n",
         says=(
-            "op 3 (write a 0 01010101) overtook op 1 (write a 0 01010101), which took effect only "
-            "after it, so op 2 copied out the bytes from before op 1",
+            "op 3 (write a 0 01010101), call 8, took effect on the device before work that was "
+            "submitted earlier: op 2, call 6",
             "a read between two writes of a word gives older bytes, and a read after a sync gives "
             "the first write's",
         ),

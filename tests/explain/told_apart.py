@@ -237,4 +237,49 @@ APART = (
             "staging_buffers=4: 5 free staging buffers",
         ),
     ),
+    Told(
+        name="loss_found_by_verbs_alone",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 -\n",
+        headers="device: simulated lost_at_encode=0\npolicy: eager\n",
+        says=(
+            "op 2 (write a 0 -) was accepted, though the device was lost in op 1 (dispatch affine",
+            "this device (profile spec) tells of its loss by a promise alone; with profile",
+            "it passes: likeliest the promise is not looked at",
+            "lost the device and raised nothing; the first call that failed is call 16",
+        ),
+    ),
+    Told(
+        name="loss_trusted_to_promise",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
+        "dispatch affine a 1,1 1x1x-1\n",
+        headers="device: simulated profile=wgpu-native lost_at_destroy=0\npolicy: eager\n",
+        says=(
+            "which tells of its loss by a promise alone, it passes: likeliest only a promise is",
+            "accepted are write of no bytes, flush; refused are alloc, write, dispatch",
+        ),
+    ),
+    Told(
+        name="cancelled_sync_takes_it_all",
+        program="alloc a 4\nflush\nwrite a 0 01010101\nalloc b 4\nwrite b 0 01010101\n",
+        headers="device: simulated refused_maps=1\npolicy: eager\nclient: awaiting\n",
+        says=(
+            "in op 5 (sync) client awaiting starts four syncs at once, and cancels the first as",
+            "the first waited after its failed map (call 18), and was cancelled there, so the next",
+        ),
+    ),
+    Told(
+        name="awaited_sync_forgets_fault",
+        program="alloc a 4\nwrite a 0 01010101\n",
+        headers="device: simulated failed_encodes=0\npolicy: eager\nclient: awaiting\n",
+        says=("the first did not wait after its failed encode, so it was not cancelled, and must",),
+    ),
+    Told(
+        name="failure_takes_others_along",
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="device: simulated failed_submits=1\npolicy: eager\n",
+        says=(
+            "the failed submit (call 10) was not made for op 1, which was submitted before (call "
+            "5); yet the read of op 1 ended with SubmitFailed as well",
+        ),
+    ),
 )
