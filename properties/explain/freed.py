@@ -9,14 +9,16 @@ from gpusim.errors import InvalidHandle
 from gpusim.ops import Free, Read
 from gpusim.program import buffers_of
 from properties.explain.argument import said_shortly
+from properties.explain.calls import calls
 from properties.explain.capacity import LIFTED
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.variations import BY_THE_TEXT
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import C4
+from properties.oracles.laws.catalogue import C4, F1, F6
 
 _MADE = "alloc x 512\nalloc y 512\nalloc z 512\nfree x\n"
 _USES = {
@@ -115,5 +117,41 @@ def tell_freed_early(verdict: Verdict, failure: Failure, again: Judge | None) ->
             f"each tried alone: a free of a buffer right after {' or '.join(wrong)} goes "
             f"wrong{said}; "
             f"not one after {', '.join(right)}",
+        )
+    )
+
+
+_SUBMITTED = 9
+_ONE_BY_ONE = "".join(f"read {name} 0 4 -> {name}\nfree {name}\n" for name in "xyz")
+
+
+def tell_deferred(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """When each of three buffers is destroyed that were freed in turn, before one submit.
+
+    Only asked if a buffer outlives its free under ``defer_frees``.
+    """
+    case, broken = verdict.execution.case, traced.broken
+    if again is None or broken is None or broken.trait not in (F1.name, F6.name):
+        return NOTHING
+    if case.follows_no_policy or not case.policy.defer_frees or len(case.device.faults):
+        return NOTHING
+    policy = replace(case.policy, **{**LIFTED, "join_reads": True})
+    case = replace(case, policy=policy, client=PLAIN)
+    lifted = replace(verdict, execution=replace(verdict.execution, case=case))
+    made = "".join(f"alloc {name} 4\n" for name in "xyz")
+    judged = instead_of(lifted, f"{made}{_ONE_BY_ONE}flush\nsync\n", again)
+    if judged.failure is None:
+        return NOTHING
+    gone = {
+        call.event["buffer"]: f"in {call.place}"
+        for call in calls(judged.execution.trace)
+        if call.event.kind == "destroy_buffer"
+    }
+    ends = [f"{name} {gone.get(n, 'never')}" for n, name in enumerate("xyz", 1)]
+    return Told(
+        facts=(
+            f"tried three deferred frees before one submit (each buffer read, then freed): the "
+            f"device's buffers are destroyed, {', '.join(ends)}; all are due after the submit of "
+            f"op {_SUBMITTED} (flush)",
         )
     )

@@ -9,6 +9,74 @@ COLUMNS = "090000000a0000000b0000000c0000000d0000000e0000000f00000010000000"
 """Words of which the mutating client makes an array in Fortran's order."""
 TRIALS = (
     Told(
+        name="wide_grid_cut",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: eager\n",
+        says=(
+            "tried another program: op 1 (dispatch tally x 1 65537x1x1) ran over a grid that was "
+            "cut to the limit: 65535 groups and not 65537",
+        ),
+    ),
+    Told(
+        name="shape_key_lacks_depth",
+        program="alloc a 4\ncapture g dispatch affine a 1,1 5x1x1\ndispatch affine a 1,1 5x1x1\n",
+        headers="policy: eager\n",
+        says=("op 4 (dispatch tally x 4 2x3x2) ran over the grid of op 3: 6 groups and not 12",),
+    ),
+    Told(
+        name="zero_grid_not_checked",
+        program="alloc a 4\ndispatch affine a 1,1 1x0x1\n",
+        headers="policy: eager\n",
+        says=("op 1 (dispatch affine x 3,1 0x65537x1) was accepted, but must be refused with",),
+    ),
+    Told(
+        name="replay_keeps_old_scalars",
+        program="capture g0 -\nreplay g0 * -\n",
+        headers="policy: eager\n",
+        says=(
+            "op 2 (close) ended with LeftBehind: <graph of 0 calls> is kept",
+            "tried another program: command 0 of op 3 (dispatch affine x 7,4 1x1x1) ran with the "
+            "scalars of command 0 of op 2 (5,2), and not its own",
+        ),
+    ),
+    Told(
+        name="bad_dispatch_leaves_pass_open",
+        program="alloc a 0\ndispatch count a[92:111] 27,29 1x1x1\n",
+        headers="policy: eager\nclient: misusing\n",
+        says=(
+            "tried another program under policy lazy: op 4 (dispatch affine y 3,1 1x1x1) raises "
+            "InvalidHandle, rightly; tried with a dispatch over another buffer right before op 4",
+        ),
+    ),
+    Told(
+        name="early_batches_halved",
+        program="alloc a 4\nread a 0 4 -> r0\n",
+        headers="policy: eager batch_commands=None join_reads=True\n",
+        says=(
+            "with first_batch=None: 1 2 4 before the sync, 1 2 4 after (due none)",
+            "with first_batch=4: 2 4 before the sync, 2 4 after (due 4 and 4)",
+        ),
+    ),
+    Told(
+        name="early_batches_stay_long",
+        program="alloc a 4\nread a 0 4 -> r0\nsync\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: lazy first_batch=1 join_reads=True\n",
+        says=("with first_batch=4: 4 before the sync, 8 after (due 4 and 4)",),
+    ),
+    Told(
+        name="deferred_free_forgotten",
+        program="alloc a 4\nread a 0 4 -> r0\nfree a\n",
+        headers="policy: eager batch_commands=None defer_frees=True join_reads=True\n",
+        says=("are destroyed, x in op 6 (free y), y in op 8 (free z), z never; all are due after",),
+    ),
+    Told(
+        name="part_touches_its_start",
+        program="alloc a 228\ndispatch affine a[224:228] 1,1 1x1x1\nwrite a 224 01010101\n"
+        "read a 224 4 -> r0\n",
+        headers="device: simulated storage_offset_alignment_bytes=32\npolicy: ring\n",
+        says=("(fails at 224; the write is held back at 0; dispatches use bytes 224 to 227)",),
+    ),
+    Told(
         name="OldestRecycled",
         is_foreign=True,
         program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nread a 0 4 -> r2\n",
