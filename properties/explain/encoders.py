@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from gpusim.limits import WORD_BYTES
+from gpusim.program import Program
 from properties.explain.calls import Call, calls
 from properties.explain.capacity import LIFTED
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -61,6 +65,47 @@ def _by_count(verdict: Verdict, again: Judge) -> Iterator[str]:
         f"tried batches of 1 to {_COUNTS[-1]} dispatches, with no write and no read: "
         f"{said}{passing}"
     )
+
+
+def tell_lost(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+    """Which of how many commands of one batch have no effect, if a longer batch loses some.
+
+    Only asked if the runtime's calls are right, so that the device lost the command.
+    """
+    case = verdict.execution.case
+    longest = max((len(batch.commands) for batch in _batches(verdict)), default=0)
+    is_fit = failure.kind is FailureKind.VALUE and longest > _COUNTS[-1] and not traced.broken
+    if again is None or not is_fit or case.follows_no_policy or len(case.device.faults):
+        return NOTHING
+    low, high = 1, 2 * longest
+    if _lost(verdict, low, again) or not _lost(verdict, high, again):
+        return NOTHING
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _lost(verdict, middle, again) else (middle, high)
+    told = [f"of {n} commands {_lost(verdict, n, again)} has no effect" for n in (high, 2 * high)]
+    return Told(
+        facts=(
+            f"tried batches of copies alone: of {low} commands all are right; {'; '.join(told)}",
+        )
+    )
+
+
+def _lost(verdict: Verdict, count: int, again: Judge) -> str:
+    """Which copies of a batch of ``count`` copies have no effect; empty if all have one."""
+    case, size = verdict.execution.case, WORD_BYTES * count
+    copies = "".join(f"copy x {at} y {at} {WORD_BYTES}\n" for at in range(0, size, WORD_BYTES))
+    program = Program.parse(
+        f"alloc x {size}\nalloc y {size}\nwrite x 0 {'01' * size}\nflush\n{copies}flush\n"
+        f"read y 0 {size} -> r\n"
+    )
+    policy = replace(case.policy, **LIFTED)
+    judged = again(replace(case, program=program, policy=policy, client=PLAIN, transformations=()))
+    data = judged.execution.history.outcomes[-1].data or b""
+    lost = [
+        f"number {at // WORD_BYTES + 1}" for at in range(0, len(data), WORD_BYTES) if not data[at]
+    ]
+    return " and ".join(lost[:2]) + (f" and {len(lost) - 2} others" if len(lost) > 2 else "")
 
 
 def tell_like_batch(verdict: Verdict, refusal: str) -> Told:

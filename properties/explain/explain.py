@@ -20,7 +20,7 @@ from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.copied import tell_copies
 from properties.explain.elsewhere import tell_elsewhere
-from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
+from properties.explain.encoders import tell_encoders, tell_like_batch, tell_lost, tell_nothing
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -40,11 +40,11 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid
+from properties.explain.indirect import tell_forms, tell_grid, tell_groups
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
-from properties.explain.pairs import tell_pairs, tell_staged
+from properties.explain.pairs import tell_group, tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
@@ -187,6 +187,7 @@ def _by_trials(
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_groups(verdict, failure, kind, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
@@ -308,6 +309,7 @@ def _looked_into(
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
+    yield tell_group(verdict, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
     yield tell_destroyed(verdict, traced)
@@ -333,6 +335,7 @@ def _looked_into(
     if traced.broken is not None and traced.broken.trait == C5.name:
         yield tell_encoders(verdict, again)
     yield tell_nothing(verdict, failure, again)
+    yield tell_lost(verdict, failure, traced, again)
     yield tell_elsewhere(verdict, failure, again, explain)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)

@@ -1,10 +1,11 @@
-"""Tries from which place an indirect dispatch takes its grid, and which forms of a grid go wrong.
+"""Tries from where an indirect dispatch takes its grid, and which forms and sizes go wrong.
 
 A grid of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has
 an effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
 """
 
 from dataclasses import replace
+from math import isqrt, prod
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Dispatch, DispatchIndirect
@@ -12,7 +13,7 @@ from gpusim.program import Program
 from gpusim.text import write_op
 from properties.clients.arrays import grid_of
 from properties.explain import rules
-from properties.explain.experiments import Judge
+from properties.explain.experiments import Judge, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -114,3 +115,40 @@ def _given(form: str, grid: tuple[int, int, int]) -> Program:
     )
     op = next(each for each in forms if repr(grid_of(each)) == form)
     return Program.parse(f"alloc x 64\n{write_op(op)}\nread x 0 64 -> rx\n")
+
+
+def tell_groups(
+    verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
+) -> Told:
+    """How many groups dispatches run over grids around the smallest that goes wrong.
+
+    ``kind``: the kind of the mistake that explains the bytes.
+    """
+    case = verdict.execution.case
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    if again is None or kind != "grid" or failure.kind is not FailureKind.VALUE:
+        return NOTHING
+    if not isinstance(op, Dispatch) or len(case.device.faults):
+        return NOTHING
+    low, high = 1, prod(op.grid)
+    if _ran(verdict, (low, 1, 1), again) != low or _ran(verdict, (high, 1, 1), again) == high:
+        return NOTHING
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_right = _ran(verdict, (middle, 1, 1), again) == middle
+        low, high = (middle, high) if is_right else (low, middle)
+    grids = [(n, 1, 1) for n in (low, high, high + 1, 2 * high)] + [(1, high, 1), (1, 1, high)]
+    told = [f"{'x'.join(map(str, grid))} runs {_ran(verdict, grid, again)}" for grid in grids]
+    return Told(facts=(f"tried dispatches alone, by the groups that run: {', '.join(told)}",))
+
+
+def _ran(verdict: Verdict, grid: tuple[int, int, int], again: Judge) -> int:
+    """How many groups a dispatch over ``grid`` runs; -1 if that is unclear.
+
+    The kernel adds up the numbers of its groups, from 1.
+    """
+    size = "x".join(map(str, grid))
+    judged = instead_of(verdict, f"alloc x 4\ndispatch tally x 1 {size}\nread x 0 4 -> r\n", again)
+    total = int.from_bytes(judged.execution.history.outcomes[-1].data or b"", "little")
+    count = (isqrt(8 * total + 1) - 1) // 2
+    return count if count * (count + 1) // 2 == total else -1

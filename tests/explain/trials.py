@@ -9,6 +9,69 @@ COLUMNS = "090000000a0000000b0000000c0000000d0000000e0000000f00000010000000"
 """Words of which the mutating client makes an array in Fortran's order."""
 TRIALS = (
     Told(
+        name="bind_group_of_oldest_at_capacity",
+        program="alloc a 8\nalloc b 4\ndispatch affine b 1,1 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "copy a 1 a 0 4\ndispatch affine a 1,1 1x1x1\nread a 0 4 -> r0\n",
+        headers="policy: cached bind_group_cache=3\n",
+        says=(
+            "op 5 made bind group 9 (call 11), and was not given it: its dispatch has group 4",
+            "the full cache gave up another group in op 5; group 4 was the oldest of the 3 that",
+        ),
+    ),
+    Told(
+        name="last_group_dropped",
+        program="alloc a 4\ndispatch tally a 1 17x1x1\nread a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("16x1x1 runs 16, 17x1x1 runs 16, 18x1x1 runs 17, 34x1x1 runs 33, 1x17x1 runs 17",),
+    ),
+    Told(
+        name="healed_by_words",
+        program="alloc a 8\nalloc b 5\ncapture g0 dispatch affine b 1,1 1x1x1; dispatch affine a "
+        "1,1 1x1x1; dispatch affine a 1,1 1x1x1; copy a 0 b 0 5; dispatch affine a 1,1 1x1x1\n"
+        "replay g0 * -\nwrite b 0 01010101\nread b 1 4 -> r0\n",
+        headers="device: simulated failed_submits=4\npolicy: eager\n",
+        says=(
+            "op 5 (read b 1 4 -> r0) used b, which is lost since op 3 (replay g0 * -) failed half",
+            "so op 4 made b count as whole again; b has 5 bytes: a write of its first 4 does so, "
+            "one of its first 1 does not",
+        ),
+    ),
+    Told(
+        name="upload_keeps_first",
+        program="alloc a 32\n"
+        + "".join(f"read a 0 0 -> r{n}\n" for n in range(4))
+        + f"read a 0 4 -> r4\nwrite a 0 {'01' * 32}\n",
+        headers="policy: ring flush_on_conflict=False\nclient: reentrant\n",
+        says=("the second goes wrong if it stages as many bytes as the first or as many, for",),
+    ),
+    Told(
+        name="uploads_share_one_place",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
+        "write a 0 02020202\nread a 0 4 -> r0\n",
+        headers="policy: lazy staged_write_bytes=4096\n",
+        says=("their copies begin at bytes 0, 0, 0 of the upload buffer; due are 0, 4, 12",),
+    ),
+    Told(
+        name="full_encoder_loses_one",
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\n"
+        + "write a 0 01010101\n" * 3
+        + "read a 0 4 -> r0\n"
+        + "write a 0 01010101\n" * 3
+        + "write a 0 0101010101\n" * 16
+        + "read a 0 4 -> r1\n",
+        headers="policy: ring\n",
+        says=(
+            "of 40 commands all are right; of 41 commands number 41 has no effect; of 82 commands "
+            "number 41 has no effect",
+        ),
+    ),
+    Told(
+        name="piece_taken_twice",
+        program="alloc a 256\ncopy a 0 a 0 253\n",
+        headers="device: simulated max_binding_bytes=512\npolicy: eager\n",
+        says=("in 2 pieces, in bytes: 252 from byte 0 on to byte 0 on; 1 from byte 0 on to byte",),
+    ),
+    Told(
         name="wide_grid_cut",
         program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
         headers="policy: eager\n",
