@@ -63,7 +63,7 @@ class Trace:
 
     def count(self, kind: str) -> int:
         """How many events of a kind there are."""
-        return sum(event.kind == kind for event in self.events)
+        return [*map(_kind_of, self.events)].count(kind)
 
     def kinds(self) -> Counter[str]:
         """How many events of each kind there are."""

@@ -5,7 +5,7 @@ Each part counts in its own ``Counts``; ``Runtime.stats()`` copies them into one
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
@@ -29,7 +29,14 @@ class Counts:
 
     def copy(self) -> "Counts":
         """These counts as they are now."""
-        return replace(self)
+        return Counts(
+            created=self.created,
+            reused=self.reused,
+            evicted=self.evicted,
+            invalidated=self.invalidated,
+            exhausted=self.exhausted,
+            held=self.held,
+        )
 
 
 COUNTED = (

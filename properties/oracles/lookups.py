@@ -5,7 +5,8 @@ dropped.  So the ops decide how often a runtime looks for a shape: once for each
 plans anew.  Nothing here looks at a trace.
 """
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 from gpusim.history import Outcome
 from gpusim.ops import Capture, Command, Dispatch, DispatchIndirect, Free, Op, Replay
@@ -24,32 +25,43 @@ class Lookups:
         self._shapes: dict[Hashable, None] = {}
         self._most_shapes = policy.shape_cache
         self._captures: dict[str, Capture] = {}
+        self._followed, self._is_known = 0, True
+        self._handlers: Mapping[type[Op], Callable[[Any], None]] = {
+            Dispatch: self._plan,
+            DispatchIndirect: self._plan,
+            Free: self._free,
+            Capture: self._capture,
+            Replay: self._replay,
+        }
 
-    def follow(self, issued: Iterable[tuple[Op, Outcome]]) -> bool:
-        """Follow ops; False if it is unknown how far the runtime came with one of them.
+    def follow(self, issued: Sequence[tuple[Op, Outcome]]) -> bool:
+        """Follow all ops so far; those that were followed before are skipped.
 
-        That is a capture or a replay that was refused.  A refused dispatch has looked for nothing.
+        Returns False if it is unknown how far the runtime came with one of them.  That is a capture
+        or a replay that was refused.  A refused dispatch has looked for nothing.
         """
-        for op, outcome in issued:
+        news, self._followed = issued[self._followed :], len(issued)
+        for op, outcome in news if self._is_known else ():
             if outcome.error is not None:
                 if isinstance(op, Capture | Replay):
+                    self._is_known = False
                     return False
-            elif isinstance(op, Dispatch | DispatchIndirect):
-                self._plan(op)
-            elif isinstance(op, Free):
-                self._plans.forget(op.buffer)
-                self._graphs.forget(op.buffer)
-            elif isinstance(op, Capture):
-                self._captures[op.graph] = op
-                self._plan_all(op.commands, {})
-            elif isinstance(op, Replay):
-                self._replay(op)
-        return True
+            elif (handler := self._handlers.get(type(op))) is not None:
+                handler(op)
+        return self._is_known
+
+    def _free(self, op: Free) -> None:
+        self._plans.forget(op.buffer)
+        self._graphs.forget(op.buffer)
+
+    def _capture(self, op: Capture) -> None:
+        self._captures[op.graph] = op
+        self._plan_all(op.commands, {})
 
     def _replay(self, op: Replay) -> None:
         captured, names = self._captures[op.graph], dict(op.bindings)
         buffers = [names.get(name, name) for name in dict.fromkeys(buffers_of(captured))]
-        if self._graphs.misses((op.graph, *buffers), buffers):
+        if self._graphs.misses((op.graph, *buffers), lambda: buffers):
             self._plan_all(captured.commands, names)
 
     def _plan_all(self, commands: Sequence[Command], names: Mapping[str, str]) -> None:
@@ -61,7 +73,8 @@ class Lookups:
         assert isinstance(op, Dispatch | DispatchIndirect)
         is_plain = isinstance(op, Dispatch)
         grid = op.grid if isinstance(op, Dispatch) else (op.counts, op.offset)
-        if self._plans.misses((op.kernel, grid, *op.buffers), buffers_of(op)) and is_plain:
+        key = op.kernel, grid, op.buffers
+        if self._plans.misses(key, lambda: buffers_of(op)) and is_plain:
             self._launch((op.kernel, grid))
 
     def _launch(self, shape: Hashable) -> None:
@@ -83,14 +96,17 @@ class _Plans:
         self._capacity = capacity
         self._plans: dict[Hashable, frozenset[str]] = {}
 
-    def misses(self, key: Hashable, buffers: Iterable[str]) -> bool:
-        """Whether no plan is kept under ``key``; then one is made, and kept if there is room."""
+    def misses(self, key: Hashable, buffers: Callable[[], Iterable[str]]) -> bool:
+        """Whether no plan is kept under ``key``; then one is made, and kept if there is room.
+
+        ``buffers`` gives the buffers of the plan; it is called only if the plan is kept.
+        """
         if key in self._plans:
             return False
         if self._capacity:
             if len(self._plans) >= self._capacity:
                 del self._plans[next(iter(self._plans))]
-            self._plans[key] = frozenset(buffers)
+            self._plans[key] = frozenset(buffers())
         return True
 
     def forget(self, buffer: str) -> None:

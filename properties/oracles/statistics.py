@@ -47,13 +47,13 @@ def judge_statistics(execution: Execution) -> Failure | None:
     stats = execution.stats
     if stats is None or not execution.is_lawful:
         return None
-    events = execution.trace.before_close()
+    events, lookups = execution.trace.before_close(), Lookups(execution.case.policy)
     looked = execution.looked
     if looked is not None:
-        failure = _judge(execution, events[: looked.events], looked.stats, looked.ops)
+        failure = _judge(execution, lookups, events[: looked.events], looked.stats, looked.ops)
         if failure is not None:
             return failure
-    return _judge(execution, events, stats, None)
+    return _judge(execution, lookups, events, stats, None)
 
 
 def judge_shared(execution: Execution) -> Failure | None:
@@ -76,7 +76,7 @@ def judge_shared(execution: Execution) -> Failure | None:
 
 
 def _judge(
-    execution: Execution, events: list[Event], stats: Stats, ops: int | None
+    execution: Execution, lookups: Lookups, events: list[Event], stats: Stats, ops: int | None
 ) -> Failure | None:
     """The first wrong figure after the first ``ops`` ops, which caused these events.
 
@@ -95,7 +95,8 @@ def _judge(
     figures += _submits(told["submit"], stats)
     if not has_failed:
         figures += _stores(execution, told, stats, is_over=is_over)
-        figures += _shapes(execution, issued, stats)
+        if lookups.follow(issued):
+            figures += _shapes(lookups, stats)
     if is_over:
         return _first_wrong(figures, len(program), "the end of the program")
     return _first_wrong(figures, ops - 1, write_op(program[ops - 1]))
@@ -122,8 +123,9 @@ def _by_kind(events: list[Event]) -> dict[str, list[Event]]:
         _OF_BATCHES, batches
     )
     for event in events:
-        if event.kind in told:
-            told[event.kind].append(event)
+        kept = told.get(event.kind)
+        if kept is not None:
+            kept.append(event)
     return told
 
 
@@ -175,8 +177,8 @@ def _submits(batches: list[Event], stats: Stats) -> Figures:
         elif event.kind == "failed" and event["verb"] == "submit":
             taken.pop()
     yield "submits", len(taken), stats.submits
-    yield "commands", sum([event["commands"] for event in taken]), stats.commands
-    reasons = Counter([str(event["reason"]) for event in taken])
+    yield "commands", sum([event.about["commands"] for event in taken]), stats.commands
+    reasons = Counter([str(event.about["reason"]) for event in taken])
     for reason in sorted({*reasons, *stats.flushes}):
         yield f"flushes for {reason}", reasons[reason], stats.flushes.get(reason, 0)
 
@@ -190,7 +192,7 @@ def _stores(
     every read was delivered.
     """
     policy = execution.case.policy
-    made = [event["role"] for event in told["create_buffer"]]
+    made = [event.about["role"] for event in told["create_buffer"]]
     yield "uniforms created", made.count("uniform"), stats.uniforms.created
     yield "staging created", made.count("staging"), stats.staging.created
     yield "bind_groups created", len(told["create_bind_group"]), stats.bind_groups.created
@@ -214,18 +216,16 @@ def _stores(
         yield "uniforms used", _with_scalars(execution, told["dispatch"]), _used(stats.uniforms)
 
 
-def _shapes(execution: Execution, issued: Issued, stats: Stats) -> Figures:
+def _shapes(lookups: Lookups, stats: Stats) -> Figures:
     """Launch shapes that were made, and found again, while dispatches were planned."""
-    lookups = Lookups(execution.case.policy)
-    if lookups.follow(issued):
-        yield "shapes created", lookups.created, stats.shapes.created
-        yield "shapes used", lookups.used, _used(stats.shapes)
+    yield "shapes created", lookups.created, stats.shapes.created
+    yield "shapes used", lookups.used, _used(stats.shapes)
 
 
 def _with_scalars(execution: Execution, dispatches: list[Event]) -> int:
     """Dispatches whose kernel has uniforms."""
     context = LawContext.of(execution)
-    launched = Counter([event["kernel"] for event in dispatches])
+    launched = Counter([event.about["kernel"] for event in dispatches])
     return sum(
         times
         for name, times in launched.items()

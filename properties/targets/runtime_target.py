@@ -157,10 +157,10 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         # A callback may close the runtime during this close, and so take the warning.
         told = [str(one.message) for one in warned if one.category is ResourceWarning]
         self._has_warned |= bool(told)
+        is_other = told and f" {len(live)} buffers of {size_bytes} bytes " not in told[0]
         # A done callback may have made and freed buffers during the close.  Then the numbers from
         # before the close need not be those of the warning.
-        is_known = self.runtime.stats().allocs == made
-        if is_known and told and f" {len(live)} buffers of {size_bytes} bytes " not in told[0]:
+        if is_other and self.runtime.stats().allocs == made:
             raise SilentClose(
                 f"the close left {len(live)} buffers of {size_bytes} bytes, and says: {told[0]}"
             )

@@ -134,4 +134,4 @@ def test_after_a_refused_replay_no_lookups_are_told() -> None:
     case = Case(program=Program.parse(text), device=parse_device("simulated"))
     execution = execute(case, RuntimeFactory("simulated"))
     issued = zip(case.program, execution.history.outcomes, strict=True)
-    assert not Lookups(case.policy).follow(issued)
+    assert not Lookups(case.policy).follow([*issued])
