@@ -36,7 +36,18 @@ class _Batch:
     submit: Call | None = None
 
 
-def tell_encoders(verdict: Verdict, again: Judge | None) -> Told:
+def tell_batches(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+    """Tells of a batch that was encoded twice, that is empty, or that loses a command."""
+    if traced.broken is not None and traced.broken.trait == laws.C5.name:
+        return _encoded_twice(verdict, again)
+    if again is None:
+        return NOTHING
+    if failure.kind is FailureKind.LAW and failure.trait == laws.C2.name:
+        return _of_nothing(verdict, again)
+    return _of_many(verdict, failure, traced, again)
+
+
+def _encoded_twice(verdict: Verdict, again: Judge | None) -> Told:
     """Tells of two encoders with the same commands, of which the first was never submitted."""
     for one, other in pairwise(_batches(verdict)):
         if one.commands and one.commands == other.commands and one.submit is None:
@@ -67,7 +78,7 @@ def _by_count(verdict: Verdict, again: Judge) -> Iterator[str]:
     )
 
 
-def tell_lost(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+def _of_many(verdict: Verdict, failure: Failure, traced: Traced, again: Judge) -> Told:
     """Which of how many commands of one batch have no effect, if a longer batch loses some.
 
     Only asked if the runtime's calls are right, so that the device lost the command.
@@ -75,7 +86,7 @@ def tell_lost(verdict: Verdict, failure: Failure, traced: Traced, again: Judge |
     case = verdict.execution.case
     longest = max((len(batch.commands) for batch in _batches(verdict)), default=0)
     is_fit = failure.kind is FailureKind.VALUE and longest > _COUNTS[-1] and not traced.broken
-    if again is None or not is_fit or case.follows_no_policy or len(case.device.faults):
+    if not is_fit or case.follows_no_policy or len(case.device.faults):
         return NOTHING
     low, high = 1, 2 * longest
     if _lost(verdict, low, again) or not _lost(verdict, high, again):
@@ -133,10 +144,8 @@ def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
     return NOTHING
 
 
-def tell_nothing(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+def _of_nothing(verdict: Verdict, again: Judge) -> Told:
     """Tells whether a flush and whether a sync submits an empty batch if nothing waits."""
-    if failure.kind is not FailureKind.LAW or failure.trait != laws.C2.name or again is None:
-        return NOTHING
     empty = [verb for verb in _ENDING if _submits_nothing(verdict, verb, again)]
     full = [verb for verb in _ENDING if verb not in empty]
     said = [f"a {verb} of nothing submits an empty batch too" for verb in empty]

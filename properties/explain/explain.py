@@ -20,7 +20,7 @@ from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.copied import tell_copies
 from properties.explain.elsewhere import tell_elsewhere
-from properties.explain.encoders import tell_encoders, tell_like_batch, tell_lost, tell_nothing
+from properties.explain.encoders import tell_batches, tell_like_batch
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -31,7 +31,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_deferred, tell_freed, tell_freed_early
+from properties.explain.freed import tell_freed, tell_freed_early
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -74,7 +74,7 @@ from properties.explain.within import tell_within
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import C5, LAWS, LawContext
+from properties.oracles.laws.catalogue import LAWS, LawContext
 from properties.oracles.metamorphic.relations import transform
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
@@ -328,14 +328,10 @@ def _looked_into(
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     yield tell_capacity(verdict, failure, again)
-    yield tell_freed_early(verdict, failure, again)
-    yield tell_deferred(verdict, traced, again)
+    yield tell_freed_early(verdict, failure, traced, again)
     yield tell_upload(verdict, traced, again)
     yield tell_starts(verdict, failure, again)
-    if traced.broken is not None and traced.broken.trait == C5.name:
-        yield tell_encoders(verdict, again)
-    yield tell_nothing(verdict, failure, again)
-    yield tell_lost(verdict, failure, traced, again)
+    yield tell_batches(verdict, failure, traced, again)
     yield tell_elsewhere(verdict, failure, again, explain)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)

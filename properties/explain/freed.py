@@ -18,7 +18,7 @@ from properties.explain.variations import BY_THE_TEXT
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import C4, F1, F6
+from properties.oracles.laws.catalogue import C4, F1
 
 _MADE = "alloc x 512\nalloc y 512\nalloc z 512\nfree x\n"
 _USES = {
@@ -86,7 +86,9 @@ _WAITING = {
 }
 
 
-def tell_freed_early(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+def tell_freed_early(
+    verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None
+) -> Told:
     """Which commands lose their buffer to a free that comes before their submit.
 
     A runtime that does not note a command's buffers breaks a limit of a batch as well.
@@ -97,6 +99,8 @@ def tell_freed_early(verdict: Verdict, failure: Failure, again: Judge | None) ->
     is_read = any(isinstance(op, Read) for op in case.program)
     if again is None or len(case.device.faults) or case.follows_no_policy or case.client != PLAIN:
         return NOTHING
+    if traced.broken is not None and traced.broken.trait == F1.name and case.policy.defer_frees:
+        return _deferred(verdict, again)
     if not (is_freed or (is_counted and is_read)):
         return NOTHING
     case = replace(case, policy=replace(case.policy, **LIFTED))
@@ -125,18 +129,11 @@ _SUBMITTED = 9
 _ONE_BY_ONE = "".join(f"read {name} 0 4 -> {name}\nfree {name}\n" for name in "xyz")
 
 
-def tell_deferred(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
-    """When each of three buffers is destroyed that were freed in turn, before one submit.
-
-    Only asked if a buffer outlives its free under ``defer_frees``.
-    """
-    case, broken = verdict.execution.case, traced.broken
-    if again is None or broken is None or broken.trait not in (F1.name, F6.name):
-        return NOTHING
-    if case.follows_no_policy or not case.policy.defer_frees or len(case.device.faults):
-        return NOTHING
+def _deferred(verdict: Verdict, again: Judge) -> Told:
+    """When each of three buffers is destroyed that were freed in turn, before one submit."""
+    case = verdict.execution.case
     policy = replace(case.policy, **{**LIFTED, "join_reads": True})
-    case = replace(case, policy=policy, client=PLAIN)
+    case = replace(case, policy=policy)
     lifted = replace(verdict, execution=replace(verdict.execution, case=case))
     made = "".join(f"alloc {name} 4\n" for name in "xyz")
     judged = instead_of(lifted, f"{made}{_ONE_BY_ONE}flush\nsync\n", again)

@@ -168,13 +168,6 @@ TRIALS = (
         says=("lost bytes 4092 to 4095 (up to byte 4096 = 4 KiB) of a; the rest of its 12 bytes",),
     ),
     Told(
-        name="uploads_share_one_place",
-        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
-        "write a 0 02020202\nread a 0 4 -> r0\n",
-        headers="policy: ring staged_write_bytes=4096\n",
-        says=("carry out two staged writes, and both take bytes 0 to 3 of upload buffer 4",),
-    ),
-    Told(
         name="encoded_batch_reused",
         program="alloc a 4\nread a 0 4 -> r0\nsync\nread a 0 4 -> r1\n",
         headers="policy: pooled\n",
