@@ -230,7 +230,7 @@ class Scene:
             buffer.map_state = "unmapped"
 
     def _error(self, event: Event) -> None:
-        """Undo what the failed call had seemed to do: make a buffer, ask for a map, record."""
+        """Undo what a failed call seemed to do: make a buffer, ask for a map, record a command."""
         last = self.call(event["call"])
         if last is None:
             return

@@ -1,8 +1,8 @@
 """Clients of foreign targets: each uses what its target promises, and no more.
 
-A client wraps a target, and its history must be that of the plain client.  Clients reach host
-arrays and overlapping syncs through the target's doors.  Clients of our own runtime are in
-``client``.
+A client wraps a target, and its history must be that of the plain client.  What no op can do, such
+as to pass host arrays or to begin a sync while another waits, it does through the target's doors
+(``targets/doors``).  Clients of our own runtime are in ``client``.
 """
 
 from collections.abc import Callable, Mapping
@@ -313,7 +313,10 @@ class Caller:
 
 
 def _says_late(promises: Capabilities) -> bool:
-    """Whether a sync reports refused ops; then the client's own sync could take such an error."""
+    """Whether a sync may report earlier ops that were refused.
+
+    Then a sync of the client's own could take the error that the program's sync must raise.
+    """
     return Refusal.NEXT_SYNC in promises.refusals
 
 

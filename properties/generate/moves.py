@@ -200,7 +200,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """The scalars of an earlier dispatch of any kernel with these types: unchanged, or one is new.
+    """``last``, the scalars of an earlier dispatch with the same types, at times with one changed.
 
     A cache keyed by content must find equal scalars again, and must miss if one of them differs,
     even in its last bit only.
@@ -363,7 +363,7 @@ def any_buffer(choices: Choices, draft: Draft) -> LiveBuffer:
 
 
 def _hot(choices: Choices, pool: Sequence[LiveBuffer]) -> LiveBuffer:
-    """One of ``pool``, older buffers more often, so that some are hot and others cold."""
+    """One of ``pool``, older buffers more often, so that some are used much and others little."""
     last = len(pool) - 1
     return pool[min(choices.integer(0, last), choices.integer(0, last))]
 
@@ -397,4 +397,4 @@ MOVES: Mapping[MoveName, Move] = {
     "chain": chain,
     "twin": twin,
 }
-"""Every move by its name in a shape."""
+"""The moves of this file, by their names in a shape."""

@@ -1,7 +1,7 @@
 """The invalid dispatches: one function for each refusal of the contract.
 
-A valid dispatch is drawn.  Then one thing in it is made wrong.  At times two things are, to see
-which of them is refused first.
+A valid dispatch is drawn.  Then one thing in it is made wrong.  At times two things are made wrong,
+to see which of them is refused first.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class _Launch:
     """The buffer and the byte that its grid is read from; None: the host gives the grid."""
 
     def op(self) -> AnyDispatch:
-        """The dispatch."""
+        """Returns the dispatch as an op."""
         kernel, buffers, scalars = self.signature.name, self.buffers, self.scalars
         if self.place is None:
             return Dispatch(kernel=kernel, buffers=buffers, scalars=scalars, grid=self.grid)
@@ -71,7 +71,7 @@ def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _indirect(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """The dispatch over a grid on the GPU, if there is a buffer with one."""
+    """``launch`` with its grid on the GPU; unchanged if only buffers that it writes hold a grid."""
     written = [
         name for name, flag in zip(launch.buffers, launch.signature.written, strict=True) if flag
     ]
@@ -92,8 +92,8 @@ def _bound(choices: Choices, draft: Draft, signature: Signature) -> Sequence[Liv
 
 def _first_that_applies(choices: Choices, draft: Draft, right: _Launch) -> _Launch:
     if draft.wide_grid and not right.signature.guarded and choices.chance(1, 3):
-        # A guarded kernel was given this grid.  A runtime that remembers its checks without the
-        # kernel accepts the grid.
+        # This grid was accepted for a guarded kernel.  A runtime that remembers checked dispatches
+        # but not their kernels would accept it for this kernel too.
         return replace(right, grid=draft.wide_grid, place=None)
     return choices.weighted(_FAULTS)(choices, draft, right) or _wrong_count(choices, draft, right)
 

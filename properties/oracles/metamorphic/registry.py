@@ -54,12 +54,15 @@ AnyKind = TypeVar("AnyKind", bound="Kind")
 
 
 def draw_gap(choices: Choices, scope: Scope) -> int:
-    """The gap before an op, or the one after the last."""
+    """Draws the gap before an op, by that op's position, or the gap after the last op."""
     return choices.integer(0, len(scope.case.program))
 
 
 def op_of(*kinds: type[Op]) -> Draw:
-    """Draws the position of an op of these kinds; without one, the end of the program."""
+    """Returns a function that draws the position of an op of these kinds.
+
+    If the program has none, it gives the end of the program.
+    """
 
     def draw(choices: Choices, scope: Scope) -> int:
         program = scope.case.program
@@ -121,7 +124,10 @@ KINDS: dict[str, type[Kind]] = {}
 def transformation(
     weight: int | Weight, description: str
 ) -> Callable[[type[AnyKind]], type[AnyKind]]:
-    """Register a kind, drawn as often as ``weight`` says; ``description`` may name its fields."""
+    """Register a kind, drawn as often as ``weight`` says.
+
+    ``description`` says the change to a reader; a field's name in braces stands for its value.
+    """
 
     def register(kind: type[AnyKind]) -> type[AnyKind]:
         hints = get_type_hints(kind, include_extras=True)
@@ -181,7 +187,7 @@ def draw_transformations(
 
 
 def write_transformation(transformation: Transformation) -> str:
-    """One line without its newline."""
+    """The text form of ``transformation``, without a newline."""
     values = [f"{name}={value}" for name, value in _values(transformation).items()]
     return " ".join([transformation.name, *values])
 
