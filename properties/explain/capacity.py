@@ -43,7 +43,7 @@ _OPS = {
 _PLAINLY = ("dispatches", "\n".join(_DISPATCHES) + "\n")
 _REPLAYED = ("dispatches of one replay", f"capture g {'; '.join(_DISPATCHES)}\nreplay g * -\n")
 _LAWS = (laws.C4.name, laws.C7.name, laws.D6.name)
-_EARLY = (" at first", "'early'")
+_EARLY = (" soon after a sync", "'early'")
 """Words in the report of a law about ``first_batch``."""
 _FIRST = (None, 4)
 LIFTED: Mapping[str, Any] = {

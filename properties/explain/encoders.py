@@ -21,6 +21,7 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 
 _COUNTS = range(1, 10)
+_MOST_COMMANDS = 256
 _DISPATCH = "dispatch affine x 3,1 1x1x1\n"
 _ENDING = ("flush", "sync")
 _SUBMITTED = "command buffer"
@@ -85,7 +86,8 @@ def _of_many(verdict: Verdict, failure: Failure, traced: Traced, again: Judge) -
     """
     case = verdict.execution.case
     longest = max((len(batch.commands) for batch in _batches(verdict)), default=0)
-    is_fit = failure.kind is FailureKind.VALUE and longest > _COUNTS[-1] and not traced.broken
+    is_long = _COUNTS[-1] < longest <= _MOST_COMMANDS
+    is_fit = failure.kind is FailureKind.VALUE and is_long and not traced.broken
     if not is_fit or case.follows_no_policy or len(case.device.faults):
         return NOTHING
     low, high = 1, 2 * longest

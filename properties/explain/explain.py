@@ -182,7 +182,7 @@ def _by_trials(
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     argument = tell_conflicts(verdict, failure, kind, argument.culprit, again).added_to(argument)
-    argument = tell_part(verdict, failure, kind, again).added_to(argument)
+    argument = tell_part(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)

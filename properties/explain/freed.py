@@ -80,6 +80,7 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
 _WAITING = {
     "a read of it": "read x 0 4 -> r",
     "a dispatch that writes it": "dispatch affine x 3,1 1x1x1",
+    "a copy from it behind a dispatch": "dispatch affine y 3,1 1x1x1\ncopy x 0 y 0 4",
     "a dispatch that reads it": "dispatch fold x,y 1 1x1x1",
     "a copy from it": "copy x 0 y 0 4",
     "a copy to it": "copy y 0 x 0 4",

@@ -35,6 +35,8 @@ _MOST_DRAWN = 1000
 """Dispatches among which one with each form is sure to be: the client has some 15 forms."""
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
+_MOST_GROUPS = 1 << 16
+"""The sum of the numbers of more groups would not fit into a word."""
 _MOST_BYTES = 256
 """In a longer buffer the grid is looked for only in this many bytes at the start."""
 
@@ -131,7 +133,11 @@ def tell_groups(
     if not isinstance(op, Dispatch) or len(case.device.faults):
         return NOTHING
     low, high = 1, prod(op.grid)
-    if _ran(verdict, (low, 1, 1), again) != low or _ran(verdict, (high, 1, 1), again) == high:
+    if (
+        high > _MOST_GROUPS
+        or _ran(verdict, (low, 1, 1), again) != low
+        or _ran(verdict, (high, 1, 1), again) == high
+    ):
         return NOTHING
     while high - low > 1:
         middle = (low + high) // 2

@@ -9,6 +9,20 @@ COLUMNS = "090000000a0000000b0000000c0000000d0000000e0000000f00000010000000"
 """Words of which the mutating client makes an array in Fortran's order."""
 TRIALS = (
     Told(
+        name="part_to_the_end",
+        program="alloc a 8\ndispatch affine a[0:4] 1,1 1x1x1\nread a 4 4 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "op 1 (dispatch affine a[0:4] 1,1 1x1x1) was given a part up to the end of its buffer",
+        ),
+    ),
+    Told(
+        name="free_flushes_dispatches_only",
+        program="alloc a 4\ncopy a 0 a 0 4\nfree a\n",
+        headers="policy: lazy\n",
+        says=("not one after a read of it, a dispatch that writes it, a copy from it behind a",),
+    ),
+    Told(
         name="bind_group_of_oldest_at_capacity",
         program="alloc a 8\nalloc b 4\ndispatch affine b 1,1 1x1x1\ndispatch scramble a - 1x1x1\n"
         "copy a 1 a 0 4\ndispatch affine a 1,1 1x1x1\nread a 0 4 -> r0\n",
