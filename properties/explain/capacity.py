@@ -12,6 +12,7 @@ from typing import Any
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Replay
 from gpusim.program import Program
+from properties.explain.calls import calls
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge
 from properties.explain.hops import most_waiting
@@ -41,7 +42,10 @@ _OPS = {
 }
 _PLAINLY = ("dispatches", "\n".join(_DISPATCHES) + "\n")
 _REPLAYED = ("dispatches of one replay", f"capture g {'; '.join(_DISPATCHES)}\nreplay g * -\n")
-_LAWS = (laws.C4.name, laws.D6.name)
+_LAWS = (laws.C4.name, laws.C7.name, laws.D6.name)
+_EARLY = (" soon after a sync", "'early'")
+"""Words in the report of a law about ``first_batch``."""
+_FIRST = (None, 4)
 LIFTED: Mapping[str, Any] = {
     "batch_commands": None,
     "batch_groups": None,
@@ -95,11 +99,39 @@ def _writing(lengths: tuple[int, ...]) -> Program:
     )
 
 
+def _tell_early(verdict: Verdict, again: Judge) -> Told:
+    """Tells how many commands the early batches have before a sync and after it, by first_batch."""
+    case = verdict.execution.case
+    ops = "\n".join(_DISPATCHES)
+    program = Program.parse(f"alloc x 64\n{ops}\nsync\n{ops}\n")
+    told = []
+    for first in _FIRST:
+        policy = replace(case.policy, **{**LIFTED, "first_batch": first})
+        judged = again(replace(case, program=program, policy=policy, transformations=()))
+        made = [
+            (call.position > _TIMES, str(call.event["commands"]))
+            for call in calls(judged.execution.trace)
+            if call.event.kind == "encode" and call.event["reason"] == "early"
+        ]
+        before, after = (
+            " ".join(size for late, size in made if late is is_late) or "none"
+            for is_late in (False, True)
+        )
+        due = "none" if first is None else f"{first} and {first}"
+        told.append(
+            f"with first_batch={first}: {before} before the sync, {after} after (due {due})"
+        )
+    fact = f"tried {_TIMES} dispatches, a sync and {_TIMES} more; sizes of the early batches"
+    return Told(facts=(f"{fact} {'; '.join(told)}",))
+
+
 def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     """Tells what the broken law says of a longer program, under each of two limits."""
     if again is None or failure.kind is not FailureKind.LAW or failure.trait not in _LAWS:
         return NOTHING
-    said, case = failure.notes[0], verdict.execution.case
+    said, case = failure.notes[0] if failure.notes else failure.reason, verdict.execution.case
+    if any(words in said for words in _EARLY):
+        return _tell_early(verdict, again)
     field = next((name for words, name in _FIELDS.items() if words in said), "")
     if not field:
         return NOTHING

@@ -4,11 +4,17 @@ A copy of whole words is one command.  Other copies go through a kernel, and a c
 buffer goes through a scratch buffer.  So a mistake may show in one sort of copy only.
 """
 
+import struct
+from collections.abc import Iterator
+
+from gpusim.kernels import COPY_BYTES
 from gpusim.ops import Copy
+from properties.explain.calls import calls
 from properties.explain.experiments import Judge, fails
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import A5
 
 _DATA = bytes(1 + n % 251 for n in range(1024)).hex()
 _MADE = f"alloc x 1024\nalloc y 1024\nwrite x 0 {_DATA}\n"
@@ -28,13 +34,18 @@ _COPIES = {
     "one over itself, backwards": "copy x 4 x 0 16",
 }
 _MOST_TOLD = 6
+_PAYLOAD = struct.Struct("<3I")
+"""Of the kernel that copies bytes: the place in the source, that in the target, and how many."""
 
 
 def tell_copies(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:
     """If the copy at ``at`` went wrong: which sorts of copies do so."""
     program, fits = verdict.execution.case.program, verdict.execution.capabilities
     op = program[at] if 0 <= at < len(program) else None
-    if again is None or failure.kind is not FailureKind.VALUE or not isinstance(op, Copy):
+    is_by_law = failure.kind is FailureKind.LAW and failure.trait == A5.name
+    if again is None or not isinstance(op, Copy):
+        return NOTHING
+    if failure.kind is not FailureKind.VALUE and not is_by_law:
         return NOTHING
     if fits.copy_offset_bytes > 1 or fits.copy_size_bytes > 1:
         return NOTHING
@@ -45,9 +56,32 @@ def tell_copies(verdict: Verdict, failure: Failure, at: int, again: Judge | None
     right = [what for what, is_wrong in tried.items() if not is_wrong]
     if not wrong or not right:
         return NOTHING
-    return Told(
-        facts=(f"copies, each tried alone: wrong are {_listed(wrong)}; right are {_listed(right)}",)
-    )
+    fact = f"copies, each tried alone: wrong are {_listed(wrong)}; right are {_listed(right)}"
+    pieces = list(_pieces(verdict, at))
+    if len(pieces) < 2 or len(pieces) > _MOST_TOLD:
+        return Told(facts=(fact,))
+    places = "; ".join(pieces)
+    return Told(facts=(f"op {at} was copied in {len(pieces)} pieces, in bytes: {places}", fact))
+
+
+def _pieces(verdict: Verdict, at: int) -> Iterator[str]:
+    """Where each dispatch of the kernel that copies bytes copied from and to, for the op ``at``."""
+    written: dict[int, bytearray] = {}
+    for call in calls(verdict.execution.trace):
+        event = call.event
+        if event.kind == "write_buffer":
+            held = written.setdefault(event["buffer"], bytearray())
+            start, data = event["offset"], event["data"]
+            held.extend(bytes(max(0, start + len(data) - len(held))))
+            held[start : start + len(data)] = data
+        elif (
+            event.kind == "dispatch" and event["kernel"] == COPY_BYTES.name and call.position == at
+        ):
+            (_, source, _), (_, target, _), (number, offset, size) = event["ranges"]
+            payload = written.get(number, bytearray())[offset : offset + size]
+            if len(payload) == _PAYLOAD.size:
+                from_, to, count = _PAYLOAD.unpack(payload)
+                yield f"{count} from byte {source + from_} on to byte {target + to} on"
 
 
 def _listed(what: list[str]) -> str:

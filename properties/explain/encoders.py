@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from gpusim.limits import WORD_BYTES
+from gpusim.program import Program
 from properties.explain.calls import Call, calls
 from properties.explain.capacity import LIFTED
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 
 _COUNTS = range(1, 10)
+_MOST_COMMANDS = 256
 _DISPATCH = "dispatch affine x 3,1 1x1x1\n"
 _ENDING = ("flush", "sync")
 _SUBMITTED = "command buffer"
@@ -32,7 +37,18 @@ class _Batch:
     submit: Call | None = None
 
 
-def tell_encoders(verdict: Verdict, again: Judge | None) -> Told:
+def tell_encoded(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+    """Tells of a batch that was encoded twice, that is empty, or that loses a command."""
+    if traced.broken is not None and traced.broken.trait == laws.C5.name:
+        return _encoded_twice(verdict, again)
+    if again is None:
+        return NOTHING
+    if failure.kind is FailureKind.LAW and failure.trait == laws.C2.name:
+        return _of_nothing(verdict, again)
+    return _of_many(verdict, failure, traced, again)
+
+
+def _encoded_twice(verdict: Verdict, again: Judge | None) -> Told:
     """Tells of two encoders with the same commands, of which the first was never submitted."""
     for one, other in pairwise(_batches(verdict)):
         if one.commands and one.commands == other.commands and one.submit is None:
@@ -63,6 +79,48 @@ def _by_count(verdict: Verdict, again: Judge) -> Iterator[str]:
     )
 
 
+def _of_many(verdict: Verdict, failure: Failure, traced: Traced, again: Judge) -> Told:
+    """Which of how many commands of one batch have no effect, if a longer batch loses some.
+
+    Only asked if the runtime's calls are right, so that the device lost the command.
+    """
+    case = verdict.execution.case
+    longest = max((len(batch.commands) for batch in _batches(verdict)), default=0)
+    is_long = _COUNTS[-1] < longest <= _MOST_COMMANDS
+    is_fit = failure.kind is FailureKind.VALUE and is_long and not traced.broken
+    if not is_fit or case.follows_no_policy or len(case.device.faults):
+        return NOTHING
+    low, high = 1, 2 * longest
+    if _lost(verdict, low, again) or not _lost(verdict, high, again):
+        return NOTHING
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _lost(verdict, middle, again) else (middle, high)
+    told = [f"of {n} commands {_lost(verdict, n, again)} has no effect" for n in (high, 2 * high)]
+    return Told(
+        facts=(
+            f"tried batches of copies alone: of {low} commands all are right; {'; '.join(told)}",
+        )
+    )
+
+
+def _lost(verdict: Verdict, count: int, again: Judge) -> str:
+    """Which copies of a batch of ``count`` copies have no effect; empty if all have one."""
+    case, size = verdict.execution.case, WORD_BYTES * count
+    copies = "".join(f"copy x {at} y {at} {WORD_BYTES}\n" for at in range(0, size, WORD_BYTES))
+    program = Program.parse(
+        f"alloc x {size}\nalloc y {size}\nwrite x 0 {'01' * size}\nflush\n{copies}flush\n"
+        f"read y 0 {size} -> r\n"
+    )
+    policy = replace(case.policy, **LIFTED)
+    judged = again(replace(case, program=program, policy=policy, client=PLAIN, transformations=()))
+    data = judged.execution.history.outcomes[-1].data or b""
+    lost = [
+        f"number {at // WORD_BYTES + 1}" for at in range(0, len(data), WORD_BYTES) if not data[at]
+    ]
+    return " and ".join(lost[:2]) + (f" and {len(lost) - 2} others" if len(lost) > 2 else "")
+
+
 def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
     """Tells which earlier batch has the commands of the batch whose submit was refused.
 
@@ -88,10 +146,8 @@ def tell_like_batch(verdict: Verdict, refusal: str) -> Told:
     return NOTHING
 
 
-def tell_nothing(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+def _of_nothing(verdict: Verdict, again: Judge) -> Told:
     """Tells whether a flush and whether a sync submits an empty batch if nothing waits."""
-    if failure.kind is not FailureKind.LAW or failure.trait != laws.C2.name or again is None:
-        return NOTHING
     empty = [verb for verb in _ENDING if _submits_nothing(verdict, verb, again)]
     full = [verb for verb in _ENDING if verb not in empty]
     said = [f"a {verb} of nothing submits an empty batch too" for verb in empty]

@@ -19,7 +19,8 @@ from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.copied import tell_copies
 from properties.explain.counted import tell_counts, tell_kept
-from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
+from properties.explain.elsewhere import tell_elsewhere
+from properties.explain.encoders import tell_encoded, tell_like_batch
 from properties.explain.exhausted import tell_batches, tell_full
 from properties.explain.experiments import (
     Judge,
@@ -41,12 +42,12 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid, tell_whose_grid
+from properties.explain.indirect import tell_forms, tell_grid, tell_groups, tell_whose_grid
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
-from properties.explain.lost_device import tell_loss
-from properties.explain.pairs import tell_pairs, tell_staged
+from properties.explain.lost import tell_loss
+from properties.explain.pairs import tell_group, tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
@@ -73,6 +74,7 @@ from properties.explain.slots import (
     tell_sizes,
     tell_taken,
 )
+from properties.explain.stale import tell_stale
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
@@ -85,7 +87,7 @@ from properties.explain.within import tell_within
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import C5, LAWS, LawContext
+from properties.oracles.laws.catalogue import LAWS, LawContext
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
@@ -195,13 +197,14 @@ def _by_trials(
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
     at = argument.culprit
     argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
-    argument = tell_part(verdict, failure, kind, again).added_to(argument)
+    argument = tell_part(verdict, failure, kind, at, again).added_to(argument)
     argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_whose_grid(verdict, traced, again).added_to(argument)
     argument = tell_full(verdict, kind, argument, traced, again).added_to(argument)
+    argument = tell_groups(verdict, failure, kind, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
@@ -266,17 +269,20 @@ def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -
 
 
 def _looked_into(
-    verdict: Verdict,
-    failure: Failure,
-    argument: Argument,
-    traced: Traced,
-    again: Judge | None,
+    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
 ) -> Iterator[Told]:
     """Further findings from the trace, the faults and the history; later ones count more."""
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
-    if by_faults.sentence:
-        return
+    if not by_faults.sentence:
+        yield from _of_ops(verdict, failure, argument, traced, again)
+        yield from _of_calls(verdict, failure, argument, traced, again)
+
+
+def _of_ops(
+    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
+) -> Iterator[Told]:
+    """What is found out about faults that were reported, and about reads and freed buffers."""
     is_explained = UNEXPLAINED not in argument.sentence
     yield tell_zeros(verdict, failure, traced, is_explained=is_explained)
     yield tell_reported(verdict, failure, again)
@@ -290,6 +296,7 @@ def _looked_into(
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
     yield tell_destroyed(verdict, traced)
     yield tell_reads(verdict, failure, traced, again)
+    yield tell_stale(verdict, failure, again)
     yield tell_counts(verdict, failure, again)
     yield tell_kept(verdict, failure, again)
     yield tell_repeated(verdict, failure, again)
@@ -297,20 +304,16 @@ def _looked_into(
     yield tell_freed(verdict, failure, again)
     yield tell_back(verdict, failure, argument.sentence, again)
     yield tell_once_more(verdict, failure, again)
-    yield from _looked_further(verdict, failure, argument, traced, again)
 
 
-def _looked_further(
-    verdict: Verdict,
-    failure: Failure,
-    argument: Argument,
-    traced: Traced,
-    again: Judge | None,
+def _of_calls(
+    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
 ) -> Iterator[Told]:
-    """The findings that count more: what is kept for later, what is submitted, and the client."""
+    """What is found out about the calls on the device: payloads, pools, caches and batches."""
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
+    yield tell_group(verdict, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
     yield tell_offset(verdict, failure, traced)
@@ -331,13 +334,12 @@ def _looked_further(
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
     yield tell_capacity(verdict, failure, again)
-    yield tell_freed_early(verdict, failure, again)
+    yield tell_freed_early(verdict, failure, traced, again)
     yield tell_upload(verdict, traced, again)
     yield tell_starts(verdict, failure, again)
     yield tell_wasted(verdict, failure, again)
-    if traced.broken is not None and traced.broken.trait == C5.name:
-        yield tell_encoders(verdict, again)
-    yield tell_nothing(verdict, failure, again)
+    yield tell_encoded(verdict, failure, traced, again)
+    yield tell_elsewhere(verdict, failure, again, explain)
     yield tell_taken_along(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)

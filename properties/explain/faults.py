@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from gpusim.effects import written_by
 from gpusim.errors import DataLost, SubmitFailed
-from gpusim.ops import Op, Read, Replay, Sync, Write
+from gpusim.ops import Op, Read, Replay, Sync
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.text import write_op
 from properties.explain import rules
@@ -18,7 +18,7 @@ from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.disturbed import tell_disturbed
 from properties.explain.experiments import Judge, shown_by
-from properties.explain.losses import losses
+from properties.explain.losses import healed_by, losses
 from properties.explain.neighbours import instead
 from properties.explain.reported import of_client
 from properties.explain.scene import Step
@@ -130,6 +130,10 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
     """The buffers that the batch of a failed submit would have written, each with its writer."""
     program = verdict.execution.case.program
     positions = [position for position, _ in traced.submits.get(call.number, ())]
+    earlier = (places for number, places in traced.submits.items() if number < call.number)
+    if any(position == call.position for places in earlier for position, _ in places):
+        # The op was done in part when the call failed, so it lost all that it writes.
+        positions.append(call.position)
     if call.failed == SubmitFailed.__name__ and call.event["verb"] != "submit":
         # A call before the submit failed, so that the batch was never submitted.
         positions = [
@@ -137,9 +141,6 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
             for each in traced.reached
             if each.submitted < 0 and each.position < min(call.position, len(program))
         ]
-    if isinstance(call.op, Replay) and call.failed == SubmitFailed.__name__:
-        # A replay that fails in its middle is not to stand in part, whatever its last batch held.
-        positions.append(call.position)
     return {
         name: position
         for position in positions
@@ -226,7 +227,7 @@ def _stands(
     verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced, again: Judge | None
 ) -> Told | None:
     """Tells of effects that a failed batch, or the first part of a failed replay, left behind."""
-    half = _half_done(verdict, failure, failed)
+    half = _half_done(verdict, failure, failed, again)
     healed = _healed(verdict, failure, failed, traced, again)
     if half is None and healed is None:
         return None
@@ -236,7 +237,9 @@ def _stands(
     return None if told is None else replace(told, facts=(*lost[:1], *told.facts, *lost[1:]))
 
 
-def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
+def _half_done(
+    verdict: Verdict, failure: Failure, failed: list[Call], again: Judge | None
+) -> Told | None:
     """Tells that a replay failed at a command, and that its earlier commands kept their effect."""
     got = verdict.execution.history.outcomes[failure.position].data
     scene = shown_by(verdict).scene
@@ -251,11 +254,21 @@ def _half_done(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told |
             done = [Step(at, each, n, at) for n, each in enumerate(commands[:count])]
             history = scene.run([*before, *done, *after])
             if history is not None and history.outcomes[failure.position].data == got:
-                return _left(verdict, failure, call, count)
+                return _left(verdict, failure, call, count, again)
     return None
 
 
-def _left(verdict: Verdict, failure: Failure, call: Call, count: int) -> Told:
+def _left(verdict: Verdict, failure: Failure, call: Call, count: int, again: Judge | None) -> Told:
+    for name in buffers_of(verdict.execution.case.program[failure.position]):
+        part = healed_by(verdict, name, failure.position, call.position + 1, again)
+        if part:
+            sentence = (
+                f"op {failure.position} ({failure.op}) used {name}, which is lost since "
+                f"{call.place} failed half done, and was accepted: it must be refused with "
+                f"{_DATA_LOST}"
+            )
+            facts = (*part, _met(call, verdict))
+            return Told(sentence=sentence, culprit=failure.position, rule=rules.LOST, facts=facts)
     first = "its first command" if count == 1 else f"its first {count} commands"
     sentence = (
         f"{call.place} failed at the {call.event['verb']} of call {call.number}, and what {first} "
@@ -286,7 +299,7 @@ def _healed(
             told = _used(verdict, at, names[0], lost[names[0]], failed[0], again)
             undid = undone.get(names[0], -1)
             told = replace(
-                told, facts=(*_in_part(verdict, names[0], at, start, again), *told.facts)
+                told, facts=(*healed_by(verdict, names[0], at, start, again), *told.facts)
             )
             return told if undid < 0 else replace(told, facts=(_undid(verdict, undid), *told.facts))
         for name in [name for each in ops for name in overwritten(each, sizes)]:
@@ -295,25 +308,6 @@ def _healed(
             elif name in lost:
                 undone[name] = at
     return None
-
-
-def _in_part(
-    verdict: Verdict, name: str, at: int, start: int, again: Judge | None
-) -> tuple[str, ...]:
-    """Says which write of a part of the lost buffer ``name`` the case needs in order to fail."""
-    case = verdict.execution.case
-    for n in range(start - 1, at):
-        op = case.program[n]
-        if again is None or not isinstance(op, Write) or op.buffer != name:
-            continue
-        if verdict.execution.history.outcomes[n].error is not None:
-            continue
-        if again(replace(case, program=instead(case.program, n))).failure is None:
-            return (
-                f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so op "
-                f"{n} made {name} count as whole again",
-            )
-    return ()
 
 
 def _undid(verdict: Verdict, at: int) -> str:

@@ -12,13 +12,14 @@ from gpusim.program import buffers_of
 from properties.explain.argument import said_shortly
 from properties.explain.calls import calls
 from properties.explain.capacity import LIFTED
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.variations import BY_THE_TEXT
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import A12, C4
+from properties.oracles.laws.catalogue import A12, C4, F1
 
 _MADE = "alloc x 512\nalloc y 512\nalloc z 512\nfree x\n"
 _USES = {
@@ -169,13 +170,16 @@ def _read_after(verdict: Verdict, text: str, again: Judge) -> bytes:
 _WAITING = {
     "a read of it": "read x 0 4 -> r",
     "a dispatch that writes it": "dispatch affine x 3,1 1x1x1",
+    "a copy from it behind a dispatch": "dispatch affine y 3,1 1x1x1\ncopy x 0 y 0 4",
     "a dispatch that reads it": "dispatch fold x,y 1 1x1x1",
     "a copy from it": "copy x 0 y 0 4",
     "a copy to it": "copy y 0 x 0 4",
 }
 
 
-def tell_freed_early(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+def tell_freed_early(
+    verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None
+) -> Told:
     """Which commands lose their buffer to a free that comes before their submit.
 
     A runtime that does not note a command's buffers breaks a limit of a batch as well.
@@ -186,6 +190,8 @@ def tell_freed_early(verdict: Verdict, failure: Failure, again: Judge | None) ->
     is_read = any(isinstance(op, Read) for op in case.program)
     if again is None or len(case.device.faults) or case.follows_no_policy or case.client != PLAIN:
         return NOTHING
+    if traced.broken is not None and traced.broken.trait == F1.name and case.policy.defer_frees:
+        return _deferred(verdict, again)
     if not (is_freed or (is_counted and is_read)):
         return NOTHING
     case = replace(case, policy=replace(case.policy, **LIFTED))
@@ -206,5 +212,34 @@ def tell_freed_early(verdict: Verdict, failure: Failure, again: Judge | None) ->
             f"each tried alone: a free of a buffer right after {' or '.join(wrong)} goes "
             f"wrong{said}; "
             f"not one after {', '.join(right)}",
+        )
+    )
+
+
+_SUBMITTED = 9
+_ONE_BY_ONE = "".join(f"read {name} 0 4 -> {name}\nfree {name}\n" for name in "xyz")
+
+
+def _deferred(verdict: Verdict, again: Judge) -> Told:
+    """When each of three buffers is destroyed that were freed in turn, before one submit."""
+    case = verdict.execution.case
+    policy = replace(case.policy, **{**LIFTED, "join_reads": True})
+    case = replace(case, policy=policy)
+    lifted = replace(verdict, execution=replace(verdict.execution, case=case))
+    made = "".join(f"alloc {name} 4\n" for name in "xyz")
+    judged = instead_of(lifted, f"{made}{_ONE_BY_ONE}flush\nsync\n", again)
+    if judged.failure is None:
+        return NOTHING
+    gone = {
+        call.event["buffer"]: f"in {call.place}"
+        for call in calls(judged.execution.trace)
+        if call.event.kind == "destroy_buffer"
+    }
+    ends = [f"{name} {gone.get(n, 'never')}" for n, name in enumerate("xyz", 1)]
+    return Told(
+        facts=(
+            f"tried three deferred frees before one submit (each buffer read, then freed): the "
+            f"device's buffers are destroyed, {', '.join(ends)}; all are due after the submit of "
+            f"op {_SUBMITTED} (flush)",
         )
     )

@@ -1,4 +1,4 @@
-"""Tries from where a dispatch takes its grid, and which forms of a grid go wrong.
+"""Tries from where a dispatch takes its grid, and which forms and sizes of a grid go wrong.
 
 A grid that is another op's changes with the grids of the others.  For an indirect dispatch, a grid
 of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has an
@@ -7,6 +7,7 @@ effect only if it reads its grid from that place, since a grid anywhere else has
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import isqrt, prod
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import AnyDispatch, Capture, Command, Dispatch, DispatchIndirect, Op
@@ -15,7 +16,7 @@ from gpusim.text import write_op
 from properties.clients.arrays import grid_of
 from properties.explain import rules
 from properties.explain.clocks import Traced, read_clocks
-from properties.explain.experiments import Judge
+from properties.explain.experiments import Judge, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -39,6 +40,8 @@ _MOST_DRAWN = 1000
 """Dispatches among which one with each form is sure to be: the client has some 15 forms."""
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
+_MOST_GROUPS = 1 << 16
+"""The sum of the numbers of more groups would not fit into a word."""
 _MOST_BYTES = 256
 """In a longer buffer the grid is looked for only in this many bytes at the start."""
 
@@ -158,7 +161,7 @@ def tell_forms(verdict: Verdict, failure: Failure, at: int, again: Judge | None)
     right = [form for form in tried if form not in wrong]
     if not wrong or not right:
         return NOTHING
-    ran = " or ".join(dict.fromkeys(filter(None, (_ran(form, tried[form]) for form in wrong))))
+    ran = " or ".join(dict.fromkeys(filter(None, (_over(form, tried[form]) for form in wrong))))
     fact = (
         f"tried direct dispatches by the form in which the caller gives the grid: wrong "
         f"{'is' if len(wrong) == 1 else 'are'} {' and '.join(wrong)}{ran and f', {ran}'}; right "
@@ -168,7 +171,7 @@ def tell_forms(verdict: Verdict, failure: Failure, at: int, again: Judge | None)
     return Told(facts=(fact, pair) if isinstance(op, DispatchIndirect) else (fact,))
 
 
-def _ran(form: str, judged: Verdict) -> str:
+def _over(form: str, judged: Verdict) -> str:
     """Over which groups the dispatch ran whose grid was given as ``form``; "" if that is right."""
     for event in judged.execution.trace:
         if event.kind == "dispatch" and event["groups"] != _FORMS[form]:
@@ -185,3 +188,44 @@ def _given(form: str, grid: tuple[int, int, int]) -> Program:
     )
     op = next(each for each in forms if repr(grid_of(each)) == form)
     return Program.parse(f"alloc x 64\n{write_op(op)}\nread x 0 64 -> rx\n")
+
+
+def tell_groups(
+    verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
+) -> Told:
+    """How many groups dispatches run over grids around the smallest that goes wrong.
+
+    ``kind``: the kind of the mistake that explains the bytes.
+    """
+    case = verdict.execution.case
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    if again is None or kind != "grid" or failure.kind is not FailureKind.VALUE:
+        return NOTHING
+    if not isinstance(op, Dispatch) or len(case.device.faults):
+        return NOTHING
+    low, high = 1, prod(op.grid)
+    if (
+        high > _MOST_GROUPS
+        or _ran(verdict, (low, 1, 1), again) != low
+        or _ran(verdict, (high, 1, 1), again) == high
+    ):
+        return NOTHING
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_right = _ran(verdict, (middle, 1, 1), again) == middle
+        low, high = (middle, high) if is_right else (low, middle)
+    grids = [(n, 1, 1) for n in (low, high, high + 1, 2 * high)] + [(1, high, 1), (1, 1, high)]
+    told = [f"{'x'.join(map(str, grid))} runs {_ran(verdict, grid, again)}" for grid in grids]
+    return Told(facts=(f"tried dispatches alone, by the groups that run: {', '.join(told)}",))
+
+
+def _ran(verdict: Verdict, grid: tuple[int, int, int], again: Judge) -> int:
+    """How many groups a dispatch over ``grid`` runs; -1 if that is unclear.
+
+    The kernel adds up the numbers of its groups, from 1.
+    """
+    size = "x".join(map(str, grid))
+    judged = instead_of(verdict, f"alloc x 4\ndispatch tally x 1 {size}\nread x 0 4 -> r\n", again)
+    total = int.from_bytes(judged.execution.history.outcomes[-1].data or b"", "little")
+    count = (isqrt(8 * total + 1) - 1) // 2
+    return count if count * (count + 1) // 2 == total else -1

@@ -32,8 +32,6 @@ UNEXPLAINED = ", and no single known mistake explains these bytes"
 KEPT = "the result of its checks may have been kept"
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
-_LAMBDA = re.compile(r"^lambda \w+: ")
-_CLIENTS = "properties/clients/"
 _JUDGES = re.compile(r"properties[/\\\\](clients|targets)[/\\\\]")
 _JUDGED = BrokenPromise.__name__
 _REFUSALS = "docs/CONTRACT.md, Refusals"
@@ -200,9 +198,8 @@ def _deliveries(verdict: Verdict, failure: Failure) -> Argument:
         if name in failure.reason.split() or f"{name}," in failure.reason
     )
     facts = (*_calls_in(verdict, failure.position), *facts)
-    return _argument(
-        verdict, failure, f"{failure.reason}, at {_place(failure)}", rule=rule, facts=facts
-    )
+    sentence = f"{failure.reason}, at {_place(failure)}"
+    return _argument(verdict, failure, sentence, rule=rule, facts=facts)
 
 
 def _law(verdict: Verdict, failure: Failure) -> Argument:
@@ -318,8 +315,11 @@ def _ended_first(verdict: Verdict, failure: Failure) -> str:
 
     The read's error may only be a consequence of that crash.  Empty for other failing ops.
     """
-    history, program = verdict.execution.history, verdict.execution.case.program
-    at = failure.position
+    history, program, at = (
+        verdict.execution.history,
+        verdict.execution.case.program,
+        failure.position,
+    )
     if not 0 <= at < len(program) or history.outcomes[at].late_error is None:
         return ""
     ends = [*history.outcomes[at + 1 :], history.closing or Outcome()]
@@ -348,14 +348,15 @@ def _raised_in(details: str) -> tuple[str, ...]:
     where, code = frames[-1]
     # The name of the file is enough, and the same on every machine.
     named = _PATH.sub(r"\1", where)
-    of_client = [_CLIENTS in where.replace("\\", "/") for where, _ in frames]
+    of_client = ["properties/clients/" in where.replace("\\", "/") for where, _ in frames]
     # A place in the judge's own code says nothing about the target, so it is left out.
     facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
     kept = [(_PATH.sub(r"\1", at), code) for at, code in frames[:-1] if code.startswith("raise ")]
     facts += [f"kept, and raised later in {at}: {code}" for at, code in kept[:1]]
     called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
     if called and not of_client[-1]:
-        facts.insert(0, f"the client made this call: {_LAMBDA.sub('', called[-1]).rstrip(',')}")
+        call = re.sub(r"^lambda \w+: ", "", called[-1]).rstrip(",")
+        facts.insert(0, f"the client made this call: {call}")
     return tuple(facts)
 
 

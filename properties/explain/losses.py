@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gpusim.errors import DataLost, SubmitFailed
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Write
 from gpusim.program import Program
 from gpusim.simulated.faults import FaultPlan
+from gpusim.text import write_op
 from properties.explain.capacity import LIFTED
 from properties.explain.experiments import Judge
+from properties.explain.neighbours import instead
 from properties.model.case import PLAIN
 from properties.oracles.judge import Verdict
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MADE = (
     "alloc x 12\nalloc y 12\ncapture g {}\nwrite y 0 020000000200000002000000\n"
@@ -84,6 +89,9 @@ def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
 def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list[str]:
     bad = [what for what, is_wrong in tried.items() if is_wrong]
     good = [what for what, is_wrong in tried.items() if not is_wrong]
+    # Those of the same sort as a wrong one tell most, so they come first.
+    sorts = {what.split()[1] for what in bad}
+    good.sort(key=lambda what: what.split()[1] not in sorts)
     if not bad:
         return []
     return [f"{wrong.format(_some(bad))}; {right.format(_some(good))}"] if good else [every]
@@ -126,3 +134,49 @@ def _ends(
     )
     outcomes = again(tried).execution.history.outcomes
     return [each.error or each.late_error for each in outcomes]
+
+
+def healed_by(
+    verdict: Verdict, name: str, at: int, start: int, again: Judge | None
+) -> tuple[str, ...]:
+    """Says which write of a part of the lost buffer ``name`` the case needs in order to fail."""
+    case = verdict.execution.case
+    for n in range(start - 1, at):
+        op = case.program[n]
+        if again is None or not isinstance(op, Write) or op.buffer != name:
+            continue
+        if verdict.execution.history.outcomes[n].error is not None:
+            continue
+        if again(replace(case, program=instead(case.program, n))).failure is None:
+            return (
+                f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so op "
+                f"{n} made {name} count as whole again{_healing(verdict, n, op, again)}",
+            )
+    return ()
+
+
+def _healing(verdict: Verdict, at: int, op: Write, again: Judge) -> str:
+    """Says which lengths of the write at ``at`` make its buffer count as whole."""
+    case = verdict.execution.case
+    size = sizes_of(case.program).get(op.buffer, 0)
+    words = size // WORD_BYTES * WORD_BYTES
+    tried = {
+        length: again(
+            replace(
+                case,
+                program=instead(case.program, at, replace(op, offset=0, data=b"\1" * length)),
+            )
+        ).failure
+        for length in sorted({1, words - WORD_BYTES, words, size - 1})
+        if 0 < length < size
+    }
+    wrong, right = (
+        [str(length) for length, failed in tried.items() if (failed is not None) is is_wrong]
+        for is_wrong in (True, False)
+    )
+    if not wrong or not right:
+        return ""
+    return (
+        f"; {op.buffer} has {size} bytes: a write of its first {' or '.join(wrong)} does so, one "
+        f"of its first {' or '.join(right)} does not"
+    )

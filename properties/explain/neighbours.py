@@ -5,7 +5,7 @@ write, or a graph that only reads.  Some mistakes look the same on the failing p
 neighbours that pass tell them apart.  Nothing here says which mistake it was.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from gpusim.limits import WORD_BYTES
@@ -127,8 +127,14 @@ def of_places(program: Program, run: Callable[[Program], Verdict]) -> Iterator[s
         if not isinstance(op, Write) or not op.data or op.buffer not in _parted(program):
             continue
         last = sizes.get(op.buffer, 0) - len(op.data)
-        places = range(op.offset % WORD_BYTES, last + 1, WORD_BYTES)
-        if not 1 < len(places) <= _MOST_PLACES:
+        places: Sequence[int] = range(op.offset % WORD_BYTES, last + 1, WORD_BYTES)
+        if len(places) > _MOST_PLACES:
+            edges = {edge for used in _parted(program)[op.buffer] for edge in used} | {
+                0,
+                WORD_BYTES,
+            }
+            places = [n for n in places if {n, n + WORD_BYTES} & edges][:_MOST_PLACES]
+        if len(places) < 2:
             continue
         tried = {n: run(instead(program, at, replace(op, offset=n))) for n in places}
         good = [n for n in places if tried[n].failure is None]

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from properties.explain.argument import Argument
+from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.exhausted import BY_PLACE
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told
 from properties.explain.when import REPEATED
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -112,6 +115,10 @@ _STAGED = {
     "none": (_FOUR, "dispatch affine o 5,1 1x1x1"),
 }
 """Two batches, by how many bytes the second stages, compared with the first."""
+_THREE = "write o 0 0b0b0b0b\nwrite o 64 0c0c0c0c0c0c0c0c\nwrite p 0 0d0d0d0d0d0d0d0d0d0d0d0d\n"
+_PLACES = (0, 4, 12)
+"""Where the bytes of these staged writes stand in the upload buffer, one after the other."""
+_ANOTHER = "a callback issued has another value"
 _LAWS = (laws.B1.name, laws.B2.name, laws.E2.name, laws.E3.name, laws.E5.name)
 _OF_STAGED = (laws.A8.name, laws.A9.name)
 _OPERANDS = ("scalars", "buffers", "kernel", "call")
@@ -166,30 +173,6 @@ def tell_pairs(
     )
 
 
-def _of_repeated(verdict: Verdict, again: Judge) -> Told:
-    """Says in what a dispatch may differ from the one before it, and yet be taken for it again.
-
-    Scalars may stand in a new place for each dispatch, which would tell any two apart.  So equal
-    payloads share a place here, if the runtime follows a policy.
-    """
-    case = verdict.execution.case
-    shared = "" if case.follows_no_policy else " under uniforms=cached"
-    if shared:
-        policy = replace(case.policy, uniforms=Uniforms.CACHED)
-        case = replace(case, policy=policy)
-        verdict = replace(verdict, execution=replace(verdict.execution, case=case))
-    pairs = {"nothing": (_AFFINE, _AFFINE), **{what: _PAIRS[what] for what in _IN_A_ROW}}
-    wrong, right = _second_goes_wrong(verdict, pairs, again, between="")
-    if not wrong or not right:
-        return NOTHING
-    return Told(
-        facts=(
-            f"tried{shared}: the second of two dispatches in a row goes wrong if they differ in "
-            f"{' or '.join(wrong)}; not if they differ in {' or '.join(right)}",
-        )
-    )
-
-
 def _of_kernels(verdict: Verdict, again: Judge) -> tuple[str, ...]:
     """Says after which other kernels a dispatch goes wrong, and whether caches have a part in it.
 
@@ -216,20 +199,107 @@ def _of_kernels(verdict: Verdict, again: Judge) -> tuple[str, ...]:
     return fact, kept
 
 
+def _of_repeated(verdict: Verdict, again: Judge) -> Told:
+    """Says in what a dispatch may differ from the one before it, and yet be taken for it again.
+
+    Scalars may stand in a new place for each dispatch, which would tell any two apart.  So equal
+    payloads share a place here, if the runtime follows a policy.
+    """
+    case = verdict.execution.case
+    shared = "" if case.follows_no_policy else " under uniforms=cached"
+    if shared:
+        policy = replace(case.policy, uniforms=Uniforms.CACHED)
+        case = replace(case, policy=policy)
+        verdict = replace(verdict, execution=replace(verdict.execution, case=case))
+    pairs = {"nothing": (_AFFINE, _AFFINE), **{what: _PAIRS[what] for what in _IN_A_ROW}}
+    wrong, right = _second_goes_wrong(verdict, pairs, again, between="")
+    if not wrong or not right:
+        return NOTHING
+    return Told(
+        facts=(
+            f"tried{shared}: the second of two dispatches in a row goes wrong if they differ in "
+            f"{' or '.join(wrong)}; not if they differ in {' or '.join(right)}",
+        )
+    )
+
+
 def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
     """Says how many bytes, compared with the first, a second batch stages if it goes wrong."""
     case, broken = verdict.execution.case, traced.broken
-    if again is None or failure.kind not in _KINDS or len(case.device.faults):
+    is_by_law = failure.kind in _KINDS and broken is not None and broken.trait in _OF_STAGED
+    # A client that reads in its callbacks sees the wrong bytes before any read of the program.
+    is_by_client = failure.kind is FailureKind.CRASH and _ANOTHER in failure.reason
+    if again is None or not (is_by_law or is_by_client) or len(case.device.faults):
         return NOTHING
-    if broken is None or broken.trait not in _OF_STAGED or not case.policy.staged_write_bytes:
+    if case.follows_no_policy or not case.policy.staged_write_bytes:
         return NOTHING
+    plain = replace(verdict.execution, case=replace(case, client=PLAIN))
+    verdict = replace(verdict, execution=plain)
     wrong, right = _second_goes_wrong(verdict, _STAGED, again)
     if not wrong:
-        return NOTHING
+        return _of_one_batch(verdict, again)
     return Told(
         facts=(
             "of two batches that stage host writes, the second goes wrong if it stages "
             f"{' or '.join(wrong)}; not if it stages {' or '.join(right)}",
+        )
+    )
+
+
+def tell_group(verdict: Verdict, traced: Traced) -> Told:
+    """Tells of a dispatch for which a bind group was made, and which then had an earlier one."""
+    accused = traced.accused
+    used = accused.command.about.get("group", -1) if accused is not None else -1
+    if accused is None or used < 0:
+        return NOTHING
+    at = accused.expected.position
+    made: dict[int, Call] = {}
+    for call in calls(verdict.execution.trace):
+        if call.event.kind == "create_bind_group":
+            made[call.event["group"]] = call
+    own = [number for number, each in made.items() if each.position == at and number != used]
+    if not own or used not in made or made[used].position >= at:
+        return NOTHING
+    fact = (
+        f"op {at} made bind group {own[-1]} (call {made[own[-1]].number}), and was not given it: "
+        f"its dispatch has group {used}, which {made[used].place} had made"
+    )
+    if _evicts(verdict, at):
+        fact += f"; to keep group {own[-1]}, the full cache gave up another group in op {at}"
+        most, order = verdict.execution.case.policy.bind_group_cache, [*made]
+        if order.index(own[-1]) - most == order.index(used):
+            fact += f"; group {used} was the oldest of the {most} that it held"
+    return Told(facts=(fact,))
+
+
+def _evicts(verdict: Verdict, at: int) -> bool:
+    """Whether the cache of bind groups gave up an entry during the op ``at``."""
+    position = -1
+    for event in verdict.execution.trace:
+        position = event["position"] if event.kind == "op" else position
+        if event.kind == "bind_groups.evicted" and position == at:
+            return True
+    return False
+
+
+def _of_one_batch(verdict: Verdict, again: Judge) -> Told:
+    """From where in the upload buffer the copies of three staged writes of one batch are taken."""
+    text = f"{_MADE}{_WAITS}{_WAITS.replace(' o ', ' p ')}{_THREE}flush\n{_ENDS}"
+    judged = instead_of(verdict, text, again)
+    events = [call.event for call in calls(judged.execution.trace)]
+    uploads = {
+        event["buffer"]
+        for event in events
+        if event.kind == "create_buffer" and event["role"] == Role.UPLOAD.value
+    }
+    taken = [e["source_offset"] for e in events if e.kind == "copy" and e["source"] in uploads]
+    if judged.failure is None or len(taken) != len(_PLACES) or taken == [*_PLACES]:
+        return NOTHING
+    due, got = (", ".join(map(str, places)) for places in (_PLACES, taken))
+    return Told(
+        facts=(
+            f"tried staged writes of 4, 8 and 12 bytes in one batch, to places of their own: their "
+            f"copies begin at bytes {got} of the upload buffer; due are {due}",
         )
     )
 

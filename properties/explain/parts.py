@@ -1,5 +1,6 @@
 """Which bytes a dispatch over a part of a buffer reaches, found by trial."""
 
+from gpusim.text import write_op
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
@@ -12,8 +13,8 @@ _TRIED = (
 )
 
 
-def tell_part(verdict: Verdict, failure: Failure, kind: str, again: Judge | None) -> Told:
-    """Which bytes a dispatch over a part changes, if a part seems to be bound wrongly.
+def tell_part(verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None) -> Told:
+    """Which bytes a dispatch over a part changes, if the one at ``at`` seems to bind others.
 
     ``kind``: the kind of the mistake that explains the bytes.
     """
@@ -31,7 +32,11 @@ def tell_part(verdict: Verdict, failure: Failure, kind: str, again: Judge | None
         f"bytes {changed[0]} to {changed[-1] + 3}"
     )
     if failure.kind is not FailureKind.ERROR:
-        return Told(facts=(fact,))
+        if (changed[0], changed[-1] + 4) != (_START, _SIZE) or at < 0:
+            return Told(facts=(fact,))
+        op = f"op {at} ({write_op(verdict.execution.case.program[at])})"
+        sentence = f"{op} was given a part up to the end of its buffer, whatever the part's size"
+        return Told(sentence=sentence, culprit=at, facts=(fact,))
     # What was refused shows no bytes, so that the trial tells more than they do.
     place = f"op {failure.position} ({failure.op})"
     return Told(

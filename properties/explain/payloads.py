@@ -35,7 +35,6 @@ _BY_SLOT = (laws.B1.name, laws.B3.name)
 _MOST_SHOWN = 16
 OURS = (PATCH_WORDS, COPY_BYTES)
 """The kernels with which the runtime writes and copies odd bytes."""
-_OF_BYTES = (laws.A8.name, laws.A9.name)
 
 
 def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced) -> Told:
@@ -61,8 +60,7 @@ def tell_payloads(verdict: Verdict, failure: Failure, guess: str, traced: Traced
         return Told(facts=fed.facts)
     if fed.sentence:
         return fed
-    told = _shared(verdict, traced)
-    return told if told is not NOTHING else _staged_before(verdict, traced)
+    return _staged_before(verdict)
 
 
 def _written_over(verdict: Verdict) -> tuple[Call, Call, Call | None] | None:
@@ -308,33 +306,7 @@ def _hex(data: bytes) -> str:
     return data[:_MOST_SHOWN].hex() + ("..." if len(data) > _MOST_SHOWN else "")
 
 
-def _shared(verdict: Verdict, traced: Traced) -> Told:
-    """Tells of two staged writes of a batch that take the same bytes of an upload buffer."""
-    if traced.broken is None or traced.broken.trait not in _OF_BYTES:
-        return NOTHING
-    uploads: set[int] = set()
-    taken: list[Call] = []
-    for call in calls(verdict.execution.trace):
-        event = call.event
-        if event.kind == "create_buffer" and event["role"] == UPLOAD:
-            uploads.add(event["buffer"])
-        elif event.kind == "encode":
-            taken = []
-        elif event.kind == "copy" and event["source"] in uploads:
-            same = [each for each in taken if _overlap(each.event, event)]
-            if same:
-                start, size = event["source_offset"], event["size_bytes"]
-                fact = (
-                    f"the copies of calls {same[0].number} and {call.number} carry out two staged "
-                    f"writes, and both take bytes {start} to {start + size - 1} of upload buffer "
-                    f"{event['source']}: the payloads of one batch share a place"
-                )
-                return Told(facts=(fact,))
-            taken.append(call)
-    return NOTHING
-
-
-def _staged_before(verdict: Verdict, traced: Traced) -> Told:
+def _staged_before(verdict: Verdict) -> Told:
     """Tells of a copy of staged bytes that were written last for an earlier batch."""
     written: dict[int, Call] = {}
     used: set[int] = set()
@@ -360,12 +332,3 @@ def _staged_before(verdict: Verdict, traced: Traced) -> Told:
             used |= {each.event["source"] for each in taken}
             taken = []
     return NOTHING
-
-
-def _overlap(one: Event, other: Event) -> bool:
-    starts, sizes = (
-        [each[name] for each in (one, other)] for name in ("source_offset", "size_bytes")
-    )
-    if one["source"] != other["source"]:
-        return False
-    return bool(starts[0] < starts[1] + sizes[1] and starts[1] < starts[0] + sizes[0])

@@ -11,21 +11,15 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
-from gpusim.text import write_op
-from properties.clients.passed import is_second_into_one
-from properties.execute import LeftBehind
-from properties.explain.calls import calls
+from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced, read_clocks
-from properties.explain.experiments import Judge, fails, instead_of, looked_at
-from properties.explain.rules import READ
-from properties.explain.staged import tell_staged_sizes
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import D4, D6, LawContext
 from properties.oracles.laws.expected import STAGING
-from properties.oracles.metamorphic.rewrites import sizes_of
 
 _COUNTS = (2, 3, 4, 5)
 _SIZES = (1, 2, 3, 4, 6, 8)
@@ -33,23 +27,11 @@ _OF_STAGING = (FailureKind.STATISTICS, FailureKind.LAW)
 _READS = (3, 4, 6)
 """The positions of the reads in the program of ``_copied_to``."""
 _WORD_BY_WORD = "own_arrays"
+_STAGED_SIZES = (4, 12, 252, 256, 260, 508, 512, 516, 768, 1024, 1028)
 _MANY = (32, 512)
-_ROW = 20
-_VALUE = "another value"
-"""Words of a client whose own read went wrong."""
 _LEAST_STAGED = 256
 """The size of the smallest staging buffer."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
-_KEPT = "<read of "
-_WRITTEN = "write x 0 0909090909090909\n"
-_SECOND = {
-    "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
-    "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
-    "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
-    f"{_WRITTEN}read x 0 4 -> q\n",
-    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
-}
-"""Two reads with a write to their bytes in between, by what the second finds."""
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
 
@@ -60,14 +42,10 @@ def tell_reads(verdict: Verdict, failure: Failure, traced: Traced, again: Judge 
     if again is not None and (failure.kind in _OF_STAGING or is_shared):
         return _of_staging(verdict, failure, again, is_shared=is_shared)
     if again is not None and failure.kind is FailureKind.CRASH:
-        if LeftBehind.__name__ in failure.reason and _KEPT in failure.reason:
-            return _of_kept(verdict, again)
         told = _of_many(verdict, again)
-        told = told if told is not NOTHING else _of_three(verdict, failure, again)
-        is_of_value = _VALUE in str(failure.sides) + failure.reason
-        return _of_row(verdict, again) if told is NOTHING and is_of_value else told
+        return told if told is not NOTHING else _of_three(verdict, failure, again)
     if again is not None and failure.kind is FailureKind.ERROR:
-        return tell_staged_sizes(verdict, failure, again)
+        return _of_staged_sizes(verdict, failure, again)
     if again is None or failure.kind is not FailureKind.VALUE or not 0 <= at < len(program):
         return NOTHING
     op = program[at]
@@ -76,61 +54,8 @@ def tell_reads(verdict: Verdict, failure: Failure, traced: Traced, again: Judge 
         return NOTHING
     if len(meant) != len(got):
         return _of_lengths(verdict, again)
-    into_one = _of_one_array(verdict, failure, op, again)
-    if into_one is not NOTHING:
-        return into_one
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
-    told = _of_counts(verdict, op, again) if before else NOTHING
-    return told if told is not NOTHING or not before else _of_row(verdict, again)
-
-
-def _of_one_array(verdict: Verdict, failure: Failure, op: Read, again: Judge) -> Told:
-    """Tells that the second of two reads into one array of the client left the first's bytes."""
-    case, size = verdict.execution.case, sizes_of(verdict.execution.case.program)[op.buffer]
-    if not is_second_into_one(case.client, op, size):
-        return NOTHING
-    looked = looked_at(verdict, failure, again)
-    if looked is None or not is_second_into_one(case.client, looked[0], size):
-        return NOTHING
-    first = size - op.size_bytes
-    if looked[2] != looked[3][first:]:
-        return NOTHING
-    own = f"bytes {op.offset} to {op.offset + op.size_bytes - 1}"
-    at = failure.position
-    return Told(
-        sentence=(
-            f"op {at} ({write_op(op)}) did not fill the array that it reads into: the array still "
-            "has what an earlier read, into the same array and not yet delivered when op "
-            f"{at} was issued, put there"
-        ),
-        culprit=at,
-        rule=READ,
-        facts=(
-            f"client {case.client} makes op {at} as two reads into one array, issued one after the "
-            f"other: the first of bytes {first} to {size - 1} of {op.buffer}, the second of {own}; "
-            "the array should end with the second's bytes, and tried with other data has the "
-            "first's",
-        ),
-    )
-
-
-def _of_kept(verdict: Verdict, again: Judge) -> Told:
-    """Tells which second reads give an old value, if a read was kept though nobody uses it."""
-    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
-    wrong = [
-        what
-        for what, judged in ends.items()
-        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
-    ]
-    right = [what for what in ends if what not in wrong]
-    if not wrong:
-        return Told(facts=("the kept read is given to no later read of these bytes or others",))
-    return Told(
-        facts=(
-            "likeliest kept for a later read: of a range read twice, with a write in between, the "
-            f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
-        )
-    )
+    return _of_counts(verdict, op, again) if before else NOTHING
 
 
 def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
@@ -148,6 +73,61 @@ def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
             return NOTHING
         told.append(f"of {count} {_said(wrong)}")
     return Told(facts=(f"tried with reads of 4 bytes before one sync: {'; '.join(told)}",))
+
+
+def _of_staged_sizes(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+    """Tells at which lengths a read fails, tried around the sizes of staging buffers."""
+    case, at = verdict.execution.case, failure.position
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    if not isinstance(op, Read) or len(case.device.faults) or op.size_bytes > _STAGED_SIZES[-1]:
+        return NOTHING
+    judged = {
+        size: instead_of(verdict, f"alloc x {size}\nread x 0 {size} -> r\n", again)
+        for size in _STAGED_SIZES
+    }
+    wrong = [size for size, each in judged.items() if each.failure is not None]
+    right = [size for size in _STAGED_SIZES if size not in wrong]
+    if not wrong:
+        return _given_again(verdict, at)
+    if not right:
+        return NOTHING
+    short = {size - _staged(judged[size]) for size in wrong}
+    fail, ok = f"{_counted(wrong)} bytes fail", f"{_counted(right)} pass"
+    if len(short) == 1 and short < {*range(1, wrong[0])}:
+        one = _staged(judged[wrong[0]])
+        fail += f", each in a staging buffer {short.pop()} bytes shorter than the read"
+        fail += f" ({one} for {wrong[0]})"
+        ok += f", in one of {_staged(judged[right[-1]])}"
+    return Told(facts=(f"tried reads alone: of {fail}, of {ok}",))
+
+
+def _staged(verdict: Verdict) -> int:
+    """The size of the last staging buffer that was made; 0 if none was."""
+    sizes = [call.event["size_bytes"] for call in _made(verdict)]
+    return sizes[-1] if sizes else 0
+
+
+def _made(verdict: Verdict) -> list[Call]:
+    """The calls that made staging buffers."""
+    made = [call for call in calls(verdict.execution.trace) if call.event.kind == "create_buffer"]
+    return [call for call in made if call.event["role"] == STAGING]
+
+
+def _given_again(verdict: Verdict, at: int) -> Told:
+    """Tells of a read whose staging buffer an earlier op made, and is too small for the read."""
+    copies = [call for call in calls(verdict.execution.trace) if call.event.kind == "copy"]
+    own = [call.event for call in copies if call.position == at][-1:]
+    for call in _made(verdict):
+        number, size = call.event["buffer"], call.event["size_bytes"]
+        is_used = own and own[0]["target"] == number and call.position < at
+        if is_used and own[0]["target_offset"] + own[0]["size_bytes"] > size:
+            fact = (
+                f"the copy of op {at}, of {own[0]['size_bytes']} bytes, goes to staging buffer "
+                f"{number}, which has {size} bytes, was made in {call.place} (call {call.number}) "
+                f"and is used again; alone, reads of up to {_STAGED_SIZES[-1]} bytes pass"
+            )
+            return Told(facts=(fact,))
+    return NOTHING
 
 
 def _of_many(verdict: Verdict, again: Judge) -> Told:
@@ -169,32 +149,6 @@ def _of_many(verdict: Verdict, again: Judge) -> Told:
         low, high = (low, middle) if fails_with(middle) else (middle, high)
     return Told(
         facts=(f"tried plainly, with reads of 4 bytes before one sync: {low} pass, {high} fail",)
-    )
-
-
-def _of_row(verdict: Verdict, again: Judge) -> Told:
-    """Tells which of many reads, with a sync after each, get the bytes of an earlier read."""
-    case = replace(verdict.execution.case, client=PLAIN)
-    words = [bytes([n] * WORD_BYTES) for n in range(1, _ROW + 1)]
-    reads = "".join(f"read x {WORD_BYTES * n} {WORD_BYTES} -> r{n}\nsync\n" for n in range(_ROW))
-    text = f"alloc x {WORD_BYTES * _ROW}\nwrite x 0 {b''.join(words).hex()}\n{reads}"
-    plain = replace(verdict, execution=replace(verdict.execution, case=case))
-    execution = instead_of(plain, text, again).execution
-    got = [each.data for each in execution.history.outcomes[2::2]]
-    first = next((n for n, data in enumerate(got) if data != words[n]), 0)
-    if got[first] not in words[:first]:
-        return NOTHING
-    stale = words.index(got[first] or b"")
-    is_all = all(data == words[stale] for data in got[first:])
-    taken = [call.event for call in calls(execution.trace) if call.event.kind == "take"]
-    is_mapped = len(taken) == _ROW and taken[first]["data"] == words[stale]
-    by = f", and map {first + 1} of the device itself gave these" if is_mapped else ""
-    return Told(
-        facts=(
-            f"tried plainly {_ROW} reads of other words, with a sync after each: the first {first} "
-            f"are right, and number {first + 1}{' and all later ones' * is_all} got the bytes of "
-            f"number {stale + 1}{by}",
-        )
     )
 
 

@@ -35,7 +35,7 @@ def tell_refused(verdict: Verdict, at: int, again: Judge | None) -> Told:
         return NOTHING
     end = "the one after it has its effect" if shown[1] == meant[1] else "nor has the one after it"
     fact = (
-        f"tried with a dispatch right before op {at} and one right after it, over buffers of their "
-        f"own: the one before it has no effect, {end}"
+        f"tried with a dispatch over another buffer right before op {at}, and right after: the one "
+        f"before it has no effect, {end}"
     )
     return Told(facts=(fact,))

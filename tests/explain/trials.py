@@ -9,6 +9,151 @@ COLUMNS = "090000000a0000000b0000000c0000000d0000000e0000000f00000010000000"
 """Words of which the mutating client makes an array in Fortran's order."""
 TRIALS = (
     Told(
+        name="part_to_the_end",
+        program="alloc a 8\ndispatch affine a[0:4] 1,1 1x1x1\nread a 4 4 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "op 1 (dispatch affine a[0:4] 1,1 1x1x1) was given a part up to the end of its buffer",
+        ),
+    ),
+    Told(
+        name="free_flushes_dispatches_only",
+        program="alloc a 4\ncopy a 0 a 0 4\nfree a\n",
+        headers="policy: lazy\n",
+        says=("not one after a read of it, a dispatch that writes it, a copy from it behind a",),
+    ),
+    Told(
+        name="bind_group_of_oldest_at_capacity",
+        program="alloc a 8\nalloc b 4\ndispatch affine b 1,1 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "copy a 1 a 0 4\ndispatch affine a 1,1 1x1x1\nread a 0 4 -> r0\n",
+        headers="policy: cached bind_group_cache=3\n",
+        says=(
+            "op 5 made bind group 9 (call 11), and was not given it: its dispatch has group 4",
+            "the full cache gave up another group in op 5; group 4 was the oldest of the 3 that",
+        ),
+    ),
+    Told(
+        name="last_group_dropped",
+        program="alloc a 4\ndispatch tally a 1 17x1x1\nread a 0 4 -> r0\n",
+        headers="policy: eager\n",
+        says=("16x1x1 runs 16, 17x1x1 runs 16, 18x1x1 runs 17, 34x1x1 runs 33, 1x17x1 runs 17",),
+    ),
+    Told(
+        name="healed_by_words",
+        program="alloc a 8\nalloc b 5\ncapture g0 dispatch affine b 1,1 1x1x1; dispatch affine a "
+        "1,1 1x1x1; dispatch affine a 1,1 1x1x1; copy a 0 b 0 5; dispatch affine a 1,1 1x1x1\n"
+        "replay g0 * -\nwrite b 0 01010101\nread b 1 4 -> r0\n",
+        headers="device: simulated failed_submits=4\npolicy: eager\n",
+        says=(
+            "op 5 (read b 1 4 -> r0) used b, which is lost since op 3 (replay g0 * -) failed half",
+            "so op 4 made b count as whole again; b has 5 bytes: a write of its first 4 does so, "
+            "one of its first 1 does not",
+        ),
+    ),
+    Told(
+        name="upload_keeps_first",
+        program="alloc a 32\n"
+        + "".join(f"read a 0 0 -> r{n}\n" for n in range(4))
+        + f"read a 0 4 -> r4\nwrite a 0 {'01' * 32}\n",
+        headers="policy: ring flush_on_conflict=False\nclient: reentrant\n",
+        says=("the second goes wrong if it stages as many bytes as the first or as many, for",),
+    ),
+    Told(
+        name="uploads_share_one_place",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
+        "write a 0 02020202\nread a 0 4 -> r0\n",
+        headers="policy: lazy staged_write_bytes=4096\n",
+        says=("their copies begin at bytes 0, 0, 0 of the upload buffer; due are 0, 4, 12",),
+    ),
+    Told(
+        name="full_encoder_loses_one",
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\n"
+        + "write a 0 01010101\n" * 3
+        + "read a 0 4 -> r0\n"
+        + "write a 0 01010101\n" * 3
+        + "write a 0 0101010101\n" * 16
+        + "read a 0 4 -> r1\n",
+        headers="policy: ring\n",
+        says=(
+            "of 40 commands all are right; of 41 commands number 41 has no effect; of 82 commands "
+            "number 41 has no effect",
+        ),
+    ),
+    Told(
+        name="piece_taken_twice",
+        program="alloc a 256\ncopy a 0 a 0 253\n",
+        headers="device: simulated max_binding_bytes=512\npolicy: eager\n",
+        says=("in 2 pieces, in bytes: 252 from byte 0 on to byte 0 on; 1 from byte 0 on to byte",),
+    ),
+    Told(
+        name="wide_grid_cut",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: eager\n",
+        says=(
+            "tried another program: op 1 (dispatch tally x 1 65537x1x1) ran over a grid that was "
+            "cut to the limit: 65535 groups and not 65537",
+        ),
+    ),
+    Told(
+        name="shape_key_lacks_depth",
+        program="alloc a 4\ncapture g dispatch affine a 1,1 5x1x1\ndispatch affine a 1,1 5x1x1\n",
+        headers="policy: eager\n",
+        says=("op 4 (dispatch tally x 4 2x3x2) ran over the grid of op 3: 6 groups and not 12",),
+    ),
+    Told(
+        name="zero_grid_not_checked",
+        program="alloc a 4\ndispatch affine a 1,1 1x0x1\n",
+        headers="policy: eager\n",
+        says=("op 1 (dispatch affine x 3,1 0x65537x1) was accepted, but must be refused with",),
+    ),
+    Told(
+        name="replay_keeps_old_scalars",
+        program="capture g0 -\nreplay g0 * -\n",
+        headers="policy: eager\n",
+        says=(
+            "op 2 (close) ended with LeftBehind: <graph of 0 calls> is kept",
+            "tried another program: command 0 of op 3 (dispatch affine x 7,4 1x1x1) ran with the "
+            "scalars of command 0 of op 2 (5,2), and not its own",
+        ),
+    ),
+    Told(
+        name="bad_dispatch_leaves_pass_open",
+        program="alloc a 0\ndispatch count a[92:111] 27,29 1x1x1\n",
+        headers="policy: eager\nclient: misusing\n",
+        says=(
+            "tried another program under policy lazy: op 4 (dispatch affine y 3,1 1x1x1) raises "
+            "InvalidHandle, rightly; tried with a dispatch over another buffer right before op 4",
+        ),
+    ),
+    Told(
+        name="early_batches_halved",
+        program="alloc a 4\nread a 0 4 -> r0\n",
+        headers="policy: eager batch_commands=None join_reads=True\n",
+        says=(
+            "with first_batch=None: 1 2 4 before the sync, 1 2 4 after (due none)",
+            "with first_batch=4: 2 4 before the sync, 2 4 after (due 4 and 4)",
+        ),
+    ),
+    Told(
+        name="early_batches_stay_long",
+        program="alloc a 4\nread a 0 4 -> r0\nsync\ndispatch affine a 1,1 1x1x1\n",
+        headers="policy: lazy first_batch=1 join_reads=True\n",
+        says=("with first_batch=4: 4 before the sync, 8 after (due 4 and 4)",),
+    ),
+    Told(
+        name="deferred_free_forgotten",
+        program="alloc a 4\nread a 0 4 -> r0\nfree a\n",
+        headers="policy: eager batch_commands=None defer_frees=True join_reads=True\n",
+        says=("are destroyed, x in op 6 (free y), y in op 8 (free z), z never; all are due after",),
+    ),
+    Told(
+        name="part_touches_its_start",
+        program="alloc a 228\ndispatch affine a[224:228] 1,1 1x1x1\nwrite a 224 01010101\n"
+        "read a 224 4 -> r0\n",
+        headers="device: simulated storage_offset_alignment_bytes=32\npolicy: ring\n",
+        says=("(fails at 224; the write is held back at 0; dispatches use bytes 224 to 227)",),
+    ),
+    Told(
         name="OldestRecycled",
         is_foreign=True,
         program="alloc a 4\nread a 0 4 -> r0\nread a 0 4 -> r1\nread a 0 4 -> r2\n",
@@ -35,13 +180,6 @@ TRIALS = (
         program="alloc a 4100\nwrite a 4088 010101010101010101010101\nread a 4092 4 -> r0\n",
         headers="policy: eager\n",
         says=("lost bytes 4092 to 4095 (up to byte 4096 = 4 KiB) of a; the rest of its 12 bytes",),
-    ),
-    Told(
-        name="uploads_share_one_place",
-        program="alloc a 4\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n"
-        "write a 0 02020202\nread a 0 4 -> r0\n",
-        headers="policy: ring staged_write_bytes=4096\n",
-        says=("carry out two staged writes, and both take bytes 0 to 3 of upload buffer 4",),
     ),
     Told(
         name="encoded_batch_reused",
@@ -244,6 +382,17 @@ TRIALS = (
         says=(
             "the second of two dispatches in a row goes wrong if they differ in nothing or the "
             "kernel or the grid in x; not if they differ in an output or the part or the first",
+        ),
+    ),
+    Told(
+        name="replay_heals_what_it_writes",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; copy a 0 a 0 4\n"
+        "replay g0 * -\nreplay g0 * -\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=1\npolicy: eager\n",
+        says=(
+            "op 3 (replay g0 * -) used a, which was lost with the batch of op 2, and was accepted",
+            "a lost buffer is accepted by a replay of a dispatch that writes it; refused by a "
+            "replay of a dispatch that reads it, a replay of a copy from it, a read",
         ),
     ),
     Told(

@@ -1,4 +1,4 @@
-"""Tries which ops are accepted after the loss of a device, and on the other profile of a device.
+"""Tries which ops a runtime accepts on a lost device, and from what it hears of the loss.
 
 A device of profile ``spec`` has a promise of its loss, and calls on it raise nothing once it is
 lost.  A device of profile ``wgpu-native`` has no such promise, and calls on it raise.
@@ -36,6 +36,13 @@ _TELLS = {
 }
 
 
+def _end(verdict: Verdict, at: int, ops: str, again: Judge) -> str | None:
+    """The error of the last of ``ops``, if these stand in the place of the op at ``at``."""
+    text = f"{Program(verdict.execution.case.program.ops[:at])}{ops}"
+    longer = instead_of(verdict, text, again)
+    return longer.execution.history.outcomes[text.count("\n") - 1].error
+
+
 def tell_loss(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     """Which ops a runtime accepts after the loss of its device, and from what it hears of one."""
     case, lost = verdict.execution.case, _lost_at(verdict)
@@ -45,11 +52,8 @@ def tell_loss(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     raised = [n for n, each in enumerate(outcomes) if each.error == _DEVICE_LOST]
     after = raised[0] if raised else lost.position
     name = next((op.buffer for op in case.program if isinstance(op, Alloc)), "")
-    begin = Program(case.program.ops[: after + 1])
     ends = {
-        what: instead_of(verdict, f"{begin}{op.format(name=name)}", again)
-        .execution.history.outcomes[after + 1]
-        .error
+        what: _end(verdict, after + 1, op.format(name=name), again)
         for what, op in _ON_THE_LOST.items()
     }
     accepted = [what for what, end in ends.items() if end is None]

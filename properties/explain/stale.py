@@ -1,0 +1,130 @@
+"""Tries whether a read gives what an earlier read left behind: in an array, a map or a cache.
+
+A read may be kept for a later one, a map may still hold the bytes of the map before it, and an
+array that two reads fill may keep those of the first.
+"""
+
+from dataclasses import replace
+
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Read
+from gpusim.text import write_op
+from properties.clients.passed import is_second_into_one
+from properties.execute import LeftBehind
+from properties.explain.calls import calls
+from properties.explain.experiments import Judge, instead_of, looked_at
+from properties.explain.rules import READ
+from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
+from properties.model.failure import Failure, FailureKind
+from properties.oracles.judge import Verdict
+from properties.oracles.metamorphic.rewrites import sizes_of
+
+_ROW = 20
+_VALUE = "another value"
+"""Words of a client whose own read went wrong."""
+_KEPT = "<read of "
+_WRITTEN = "write x 0 0909090909090909\n"
+_SECOND = {
+    "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
+    "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
+    "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
+    f"{_WRITTEN}read x 0 4 -> q\n",
+    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
+}
+"""Two reads with a write to their bytes in between, by what the second finds."""
+_MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
+
+
+def tell_stale(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Tells which reads give the bytes of an earlier read; NOTHING if none of those tried does."""
+    program, at = verdict.execution.case.program, failure.position
+    if again is None:
+        return NOTHING
+    if failure.kind is FailureKind.CRASH:
+        if LeftBehind.__name__ in failure.reason and _KEPT in failure.reason:
+            return _of_kept(verdict, again)
+        is_of_value = _VALUE in str(failure.sides) + failure.reason
+        return _of_row(verdict, again) if is_of_value else NOTHING
+    op = program[at] if 0 <= at < len(program) else None
+    if failure.kind is not FailureKind.VALUE or not isinstance(op, Read):
+        return NOTHING
+    into_one = _of_one_array(verdict, failure, op, again)
+    if into_one is not NOTHING or not any(isinstance(each, Read) for each in program.ops[:at]):
+        return into_one
+    return _of_row(verdict, again)
+
+
+def _of_one_array(verdict: Verdict, failure: Failure, op: Read, again: Judge) -> Told:
+    """Tells that the second of two reads into one array of the client left the first's bytes."""
+    case, size = verdict.execution.case, sizes_of(verdict.execution.case.program)[op.buffer]
+    if not is_second_into_one(case.client, op, size):
+        return NOTHING
+    looked = looked_at(verdict, failure, again)
+    if looked is None or not is_second_into_one(case.client, looked[0], size):
+        return NOTHING
+    first = size - op.size_bytes
+    if looked[2] != looked[3][first:]:
+        return NOTHING
+    own = f"bytes {op.offset} to {op.offset + op.size_bytes - 1}"
+    at = failure.position
+    return Told(
+        sentence=(
+            f"op {at} ({write_op(op)}) did not fill the array that it reads into: the array still "
+            "has what an earlier read, into the same array and not yet delivered when op "
+            f"{at} was issued, put there"
+        ),
+        culprit=at,
+        rule=READ,
+        facts=(
+            f"client {case.client} makes op {at} as two reads into one array, issued one after the "
+            f"other: the first of bytes {first} to {size - 1} of {op.buffer}, the second of {own}; "
+            "the array should end with the second's bytes, and tried with other data has the "
+            "first's",
+        ),
+    )
+
+
+def _of_kept(verdict: Verdict, again: Judge) -> Told:
+    """Tells which second reads give an old value, if a read was kept though nobody uses it."""
+    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
+    wrong = [
+        what
+        for what, judged in ends.items()
+        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
+    ]
+    right = [what for what in ends if what not in wrong]
+    if not wrong:
+        return Told(facts=("the kept read is given to no later read of these bytes or others",))
+    return Told(
+        facts=(
+            "likeliest kept for a later read: of a range read twice, with a write in between, the "
+            f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
+        )
+    )
+
+
+def _of_row(verdict: Verdict, again: Judge) -> Told:
+    """Tells which of many reads, with a sync after each, get the bytes of an earlier read."""
+    case = replace(verdict.execution.case, client=PLAIN)
+    words = [bytes([n] * WORD_BYTES) for n in range(1, _ROW + 1)]
+    reads = "".join(f"read x {WORD_BYTES * n} {WORD_BYTES} -> r{n}\nsync\n" for n in range(_ROW))
+    text = f"alloc x {WORD_BYTES * _ROW}\nwrite x 0 {b''.join(words).hex()}\n{reads}"
+    plain = replace(verdict, execution=replace(verdict.execution, case=case))
+    execution = instead_of(plain, text, again).execution
+    got = [each.data for each in execution.history.outcomes[2::2]]
+    first = next((n for n, data in enumerate(got) if data != words[n]), 0)
+    if got[first] not in words[:first]:
+        return NOTHING
+    stale = words.index(got[first] or b"")
+    is_all = all(data == words[stale] for data in got[first:])
+    taken = [call.event for call in calls(execution.trace) if call.event.kind == "take"]
+    is_mapped = len(taken) == _ROW and taken[first]["data"] == words[stale]
+    by = f", and map {first + 1} of the device itself gave these" if is_mapped else ""
+    return Told(
+        facts=(
+            f"tried plainly {_ROW} reads of other words, with a sync after each: the first {first} "
+            f"are right, and number {first + 1}{' and all later ones' * is_all} got the bytes of "
+            f"number {stale + 1}{by}",
+        )
+    )
