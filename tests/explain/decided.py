@@ -139,4 +139,125 @@ DECIDED = (
             "of 4 to one each: likeliest a buffer that is given back to a full pool is listed",
         ),
     ),
+    Told(
+        name="same_group_twice_is_once",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch affine a 1,1 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: cached\n",
+        says=(
+            "op 2 is the same call as op 1; no submit carried out op 2",
+            "with op 2 with other scalars, 2,1",
+            "not with op 2 over another grid, 2x1x1",
+        ),
+    ),
+    Told(
+        name="LosesBatch",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nalloc b 4\nalloc c 4\nread a 0 4 -> r0\n"
+        "read a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no survives_out_of_memory=yes\n"
+        "disturbance: seed=0 out_of_memory=4\n",
+        says=(
+            "op 5 (read a 0 4 -> r1) met the planned fault (out_of_memory=4)",
+            "what was recorded before it was lost: op 4 (read a 0 4 -> r0) was given zeros",
+        ),
+    ),
+    Told(
+        name="LossIsZeros",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n",
+        headers="promises: webgpu orders_deliveries=no survives_loss=yes\n"
+        "disturbance: seed=0 lost_at_submit=0\n",
+        says=(
+            "the planned fault (lost_at_submit=0) was swallowed: op 2 (read a 0 4 -> r0) was given "
+            "zeros, and no op raised an error",
+        ),
+    ),
+    Told(
+        name="FailedShifts",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
+        headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
+        "disturbance: seed=1 failed_maps=0\n",
+        says=(
+            "went to the wrong op: op 3 (read a 0 4 -> r1) raised RuntimeError",
+            "op 2 got zeros, op 3 got RuntimeError",
+        ),
+    ),
+    Told(
+        name="staging_ignores_misalignment",
+        program="alloc a 72\nread a 0 72 -> r0\n",
+        headers="policy: eager staging_class_bytes=64\n",
+        says=(
+            "bytes fail, each in a staging buffer 4 bytes shorter than the read (248 for 252), of "
+            "4 or 12 pass, in one of 256",
+        ),
+    ),
+    Told(
+        name="same_group_twice_is_once",
+        program="alloc a 4\ndispatch scramble a - 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "read a 0 4 -> r0\n",
+        headers="policy: eager batch_commands=None\n",
+        says=(
+            "the second of two dispatches in a row goes wrong if they differ in nothing or the "
+            "kernel or the grid in x; not if they differ in an output or the part or the first",
+        ),
+    ),
+    Told(
+        name="replay_heals_what_it_writes",
+        program="alloc a 4\ncapture g0 dispatch affine a 1,1 1x1x1; copy a 0 a 0 4\n"
+        "replay g0 * -\nreplay g0 * -\nread a 0 4 -> r0\n",
+        headers="device: simulated failed_submits=1\npolicy: eager\n",
+        says=(
+            "op 3 (replay g0 * -) used a, which was lost with the batch of op 2, and was accepted",
+            "a lost buffer is accepted by a replay of a dispatch that writes it; refused by a "
+            "replay of a dispatch that reads it, a replay of a copy from it, a read",
+        ),
+    ),
+    Told(
+        name="evicted_still_found",
+        program="alloc a 8\nwrite a 1 01010101\nwrite a 1 02020202\nwrite a 1 03030303\n",
+        headers="policy: cached uniform_cache=2\n",
+        says=(
+            "with a flush and op 1 once more at the end: it binds uniform buffer 2 again (call "
+            "20), which was destroyed at call 16: likeliest a cache still finds it",
+        ),
+    ),
+    Told(
+        name="shape_cache_disposes_held",
+        program="alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch scramble a - 1x1x1\n"
+        "alloc b 260\ncapture g0 dispatch affine a 1,1 2x1x1\ndispatch affine b 1,1 1x2x1\n"
+        "dispatch_indirect affine a 1,1 b 248\nread a 0 4 -> r0\n",
+        headers="policy: eager shape_cache=3\n",
+        says=(
+            "op 5 is dispatched over 1x1x1 groups all the same, which no op asks for",
+            "op 5 is the first in which the cache of launch shapes evicted an entry",
+        ),
+    ),
+    Told(
+        name="reuse_keeps_old_bytes",
+        program="alloc a 0\n",
+        headers="policy: eager\n",
+        says=(
+            "an alloc is given a freed buffer again, with its old bytes; so op 1 (close) ended",
+            "then an alloc of as many bytes has its bytes, and should have zeros; an alloc of more",
+            "each buffer that was made was destroyed by a call, the last one by call 2; so what",
+        ),
+    ),
+    Told(
+        name="stale_handles",
+        is_foreign=True,
+        program="alloc a 4\nfree a\nalloc b 4\nwrite a 0 01010101\nread b 0 4 -> r0\n",
+        headers="promises: webgpu invalid_handle=contained orders_deliveries=no\n",
+        says=("op 3 (write a 0 01010101) was accepted: its freed handle a reached b",),
+    ),
+    Told(
+        name="staging_pool_gives_smaller",
+        program="alloc a 260\ndispatch affine a 1,1 1x1x1\nread a 0 260 -> r0\n",
+        headers="policy: pooled debug_submit_each=True\n",
+        says=(
+            "the copy of op 2, of 260 bytes, goes to staging buffer 5, which has 256 bytes, was "
+            "made in op 1 (dispatch affine a 1,1 1x1x1) (call 9) and is used again; alone, reads",
+        ),
+    ),
 )
