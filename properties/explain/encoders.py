@@ -37,7 +37,7 @@ class _Batch:
     submit: Call | None = None
 
 
-def tell_batches(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+def tell_encoded(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
     """Tells of a batch that was encoded twice, that is empty, or that loses a command."""
     if traced.broken is not None and traced.broken.trait == laws.C5.name:
         return _encoded_twice(verdict, again)

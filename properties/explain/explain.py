@@ -19,8 +19,10 @@ from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.copied import tell_copies
+from properties.explain.counted import tell_counts, tell_kept
 from properties.explain.elsewhere import tell_elsewhere
-from properties.explain.encoders import tell_batches, tell_like_batch
+from properties.explain.encoders import tell_encoded, tell_like_batch
+from properties.explain.exhausted import tell_batches, tell_full
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -31,7 +33,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_freed, tell_freed_early
+from properties.explain.freed import tell_freed, tell_freed_early, tell_once_more
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -44,7 +46,7 @@ from properties.explain.indirect import tell_forms, tell_grid, tell_groups
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
-from properties.explain.pairs import tell_group, tell_pairs, tell_staged
+from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
@@ -188,6 +190,7 @@ def _by_trials(
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_groups(verdict, failure, kind, argument.culprit, again).added_to(argument)
+    argument = tell_full(verdict, kind, argument, traced, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
@@ -302,22 +305,25 @@ def _looked_into(
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
-    yield tell_reads(verdict, failure, again)
+    yield tell_destroyed(verdict, traced)
+    yield tell_reads(verdict, failure, traced, again)
+    yield tell_counts(verdict, failure, again)
+    yield tell_kept(verdict, failure, again)
     yield tell_repeated(verdict, failure, again)
     yield tell_left_out(verdict, failure, argument.sentence, traced)
     yield tell_freed(verdict, failure, again)
+    yield tell_once_more(verdict, failure, again)
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
-    yield tell_group(verdict, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
-    yield tell_destroyed(verdict, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_offset(verdict)
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
     yield tell_sizes(verdict, traced, again)
+    yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
     if argument.rule is not MAPS:
@@ -331,7 +337,7 @@ def _looked_into(
     yield tell_freed_early(verdict, failure, traced, again)
     yield tell_upload(verdict, traced, again)
     yield tell_starts(verdict, failure, again)
-    yield tell_batches(verdict, failure, traced, again)
+    yield tell_encoded(verdict, failure, traced, again)
     yield tell_elsewhere(verdict, failure, again, explain)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)

@@ -13,6 +13,7 @@ from gpusim import errors
 from gpusim.history import CRASH, History, Outcome
 from gpusim.ops import AnyDispatch, Read, Replay, Sync
 from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
 from gpusim.simulated import FaultPlan
 from gpusim.text import write_op
 from properties.explain import rules
@@ -27,6 +28,14 @@ from properties.oracles.laws.expected import UNIFORM
 from properties.oracles.planned import FAILING
 
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
+
+_MET = {
+    "a dispatch": ("eager", "dispatch affine x 3,1 1x1x1\n"),
+    "a read": ("eager", "read x 0 4 -> r\n"),
+    "a flush": ("lazy", "dispatch affine x 3,1 1x1x1\nflush\n"),
+    "a sync": ("lazy", "dispatch affine x 3,1 1x1x1\nsync\n"),
+}
+"""By the op that submits, a policy under which it does so, and a program."""
 
 _EARLIER = Program.parse(
     "alloc x 4\nread x 0 4 -> r\nflush\ndispatch affine x 3,1 1x1x1\n",
@@ -181,7 +190,7 @@ def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
     expected = dict(failure.sides).get("expected", "").split()
     name = next((name for name, verb in FAILING.items() if expected[:1] == [verb]), "")
     if not name or not expected[1].isdecimal():
-        return NOTHING
+        return _unheard(verdict, again)
     verb, number = expected[0], int(expected[1])
     made = [call for call in calls(verdict.execution.trace) if call.event.kind == verb]
     if len(made) != number + 1:
@@ -204,6 +213,27 @@ def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
             f"program makes that call {_times(number + 1)}, so a call that failed is made again",
             f"the list of calls has only the second of the two, call {made[-1].number}",
         ),
+    )
+
+
+def _unheard(verdict: Verdict, again: Judge) -> Told:
+    """Tells in which ops nobody hears of a submit that fails, each tried by itself."""
+    case = verdict.execution.case
+    if not case.device.faults.failed_submits or case.follows_no_policy:
+        return NOTHING
+    heard: dict[bool, list[str]] = {True: [], False: []}
+    device = replace(case.device, faults=FaultPlan(failed_submits=(0,)))
+    for what, (policy, ops) in _MET.items():
+        program = Program.parse(f"alloc x 4\n{ops}")
+        tried = replace(case, program=program, policy=PRESETS[policy], device=device, client=PLAIN)
+        judged = again(replace(tried, transformations=()))
+        if judged.execution.trace.count("failed"):
+            heard[any(tellers(judged))].append(what)
+    if not heard[False]:
+        return NOTHING
+    rest = f"; it is raised after {' or '.join(heard[True])}" if heard[True] else ""
+    return Told(
+        facts=(f"tried: of a submit that fails in {' or '.join(heard[False])} nobody hears{rest}",)
     )
 
 
