@@ -47,7 +47,7 @@ from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
 from properties.explain.lost import tell_loss
-from properties.explain.pairs import tell_group, tell_pairs, tell_staged
+from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
@@ -313,7 +313,6 @@ def _of_calls(
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
-    yield tell_group(verdict, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
     yield tell_offset(verdict, failure, traced)

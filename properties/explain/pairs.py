@@ -141,30 +141,33 @@ def tell_pairs(
     """Says with which differences between two dispatches the second goes wrong.
 
     ``kind``: the kind of the mistake that explains the bytes.  ``argument``: what is known so far.
+    Of a dispatch for which a bind group was made, the trace shows if it had another.
     """
+    group = _other_group(verdict, traced)
     case, fits = verdict.execution.case, verdict.execution.capabilities
     if again is None or failure.kind not in _KINDS or len(case.device.faults) or not fits.parts:
-        return NOTHING
+        return group
     broken = traced.broken.trait if traced.broken is not None else ""
     rule = argument.rule.name if argument.rule is not None else ""
     if any(REPEATED in fact for fact in argument.facts):
         return _of_repeated(verdict, again)
     if any(BY_PLACE in fact for fact in argument.facts):
         # What decides is the place of a dispatch in its batch, and not what it differs in.
-        return NOTHING
+        return group
     is_kept = any(KEPT in fact for fact in argument.facts)
     if not is_kept and kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
-        return NOTHING
+        return group
     wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
     if {*_SCALARS} & {*wrong}:
         wrong = [what for what in wrong if what not in _FINER]
     if {*_SCALARS} <= {*wrong}:
         wrong = [what for what in wrong if _sort(what) != _OF_TWELVE]
     if not wrong or not right:
-        return NOTHING
+        return group
     left = len(right) - _MOST_RIGHT
     return Told(
         facts=(
+            *group.facts,
             *(_of_kernels(verdict, again) if _KERNEL in wrong else ()),
             f"of two dispatches that differ in one thing, the second goes wrong if that is "
             f"{' or '.join(wrong)}; not if it is {', '.join(right[:_MOST_RIGHT])}"
@@ -246,7 +249,7 @@ def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
     )
 
 
-def tell_group(verdict: Verdict, traced: Traced) -> Told:
+def _other_group(verdict: Verdict, traced: Traced) -> Told:
     """Tells of a dispatch for which a bind group was made, and which then had an earlier one."""
     accused = traced.accused
     used = accused.command.about.get("group", -1) if accused is not None else -1
