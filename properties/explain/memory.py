@@ -152,7 +152,7 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
 def _before_its_batch(scene: Scene, at: int, made: int, freed: int) -> Iterator[Hypothesis]:
     """Memory is cleared for a new buffer before the commands on the freed one are submitted.
 
-    So these commands write into the new buffer.
+    So these commands write into the new buffer, or a read copies zeros.
     """
     steps = scene.steps
     new, old = steps[at].op, steps[made].op
@@ -174,6 +174,19 @@ def _before_its_batch(scene: Scene, at: int, made: int, freed: int) -> Iterator[
             why=f"so what {named(first)} wrote shows in {new.buffer}", rule=laws.A12,
             steps=(*steps[: at + 1], *moved, *steps[at + 1 :]),
         )  # fmt: skip
+    clear = by_nobody(
+        Write(buffer=old.buffer, offset=0, data=bytes(min(new.size_bytes, old.size_bytes)))
+    )
+    for start in range(made + 1, freed):
+        read = steps[start]
+        if isinstance(read.op, Read) and read.op.buffer == old.buffer:
+            yield Hypothesis(
+                kind="recycled", culprit=read.number, other=steps[at].number, detail="read",
+                sentence=f"{quoted(steps[at])} was given the memory of {old.buffer}, which "
+                f"{named(steps[freed])} freed, and its clearing overtook {quoted(read)}",
+                why=f"so {named(read)} copied zeros", rule=laws.A12,
+                steps=(*steps[:start], clear, *steps[start:]),
+            )  # fmt: skip
 
 
 def _freed_at(steps: Steps, buffer: str) -> int | None:

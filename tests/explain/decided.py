@@ -260,4 +260,14 @@ DECIDED = (
             "made in op 1 (dispatch affine a 1,1 1x1x1) (call 9) and is used again; alone, reads",
         ),
     ),
+    Told(
+        name="reuses_early",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nfree a\nalloc b 4\n",
+        headers="promises: webgpu\n",
+        says=(
+            "op 4 (alloc b 4) was given the memory of a, which op 3 freed, and its clearing "
+            "overtook op 2 (read a 0 4 -> r0), so op 2 copied zeros",
+        ),
+    ),
 )
