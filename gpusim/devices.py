@@ -114,11 +114,11 @@ def what_dawn_misses() -> str:
     found, why = _ask_dawn()
     if why:
         return why
-    return "" if found else f"no driver that Dawn takes: docs/dawn.md names one; else {INSTALL}"
+    return "" if found else f"no driver that Dawn can use: docs/dawn.md names one; or {INSTALL}"
 
 
 def is_name(name: object) -> bool:
-    """Whether ``name`` could be a device on some machine."""
+    """Whether ``name`` could be the name of a device on some machine."""
     if not isinstance(name, str):
         return False
     backend, colon, number = name.partition(":")
@@ -162,10 +162,10 @@ def _enumerate() -> list[Any]:
 def _ask_wgpu() -> tuple[list[Any], str]:
     """wgpu's adapters; or none, and why wgpu cannot be used.
 
-    The adapters are enumerated once in a process.  wgpu has one GL context, and each enumeration
-    gives new adapters of it, each with its own lock.  wgpu-py polls each device on a thread of its
-    own, so two devices of different enumerations abort the process ("BadAccess" in wgpu-hal 29,
-    ``gles::egl::AdapterContext::lock``).
+    The adapters are enumerated once in a process.  wgpu has one GL context.  Each enumeration gives
+    new adapters of that context, each with a lock of its own.  wgpu-py polls each device on a
+    thread of its own.  So devices of two enumerations would use the context at the same time, which
+    aborts the process ("BadAccess" in wgpu-hal 29, ``gles::egl::AdapterContext::lock``).
     """
     with _a_runtime_dir():
         try:

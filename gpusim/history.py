@@ -29,8 +29,8 @@ class Outcome:
     ``DeviceFault``, or ``CRASH`` and the name of any other class.
     ``data``: the value of an accepted read; for a ``sync`` that returned, the names
     of the results delivered by then, in order, joined by commas; None for other ops.
-    ``late_error``: the error class of an accepted read whose value never came, or
-    ``changed after delivery``.
+    ``late_error``: the error class of an accepted read whose value never came; or
+    ``changed after delivery``, if the value was no longer the same at the end.
     ``error_bound``: how far each byte of ``data`` may be off, as a float32: 0 where the byte
     is exact, a relative tolerance where it belongs to a float result, infinity where
     nothing is promised.  None: every byte is exact.  Only an oracle sets the bounds, and

@@ -99,7 +99,7 @@ class DispatchIndirect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copy:
-    """GPU to GPU, any offsets and length; within one buffer it is memmove."""
+    """GPU to GPU, at any offsets and of any length; within one buffer the ranges may overlap."""
 
     verb: ClassVar[str] = "copy"
     source: BufferName
@@ -230,7 +230,7 @@ class Verb:
 
     @cached_property
     def operands(self) -> Mapping[str, Operand]:
-        """What each field is, in the order of the text form."""
+        """The kind of the operand in each field, in the order of the text form."""
         hints = get_type_hints(self.kind, include_extras=True)
         return {field.name: hints[field.name].__metadata__[0] for field in fields(self.kind)}
 
@@ -241,7 +241,10 @@ class Verb:
 
     @cached_property
     def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
-        """Gives the arguments of the method: an op's operands without the name of a result."""
+        """A function that takes an op and returns the arguments of the method.
+
+        They are the op's operands without the name of a result.
+        """
         operands = self.operands
         names = [
             name for name in self.called_with or operands if operands[name] is not Operand.RESULT
@@ -297,7 +300,7 @@ def arguments_of(op: Op) -> tuple[Any, ...]:
 
 
 def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
-    """What each operand of ``op`` is, and its value, in the order of the text form."""
+    """Yields the kind and the value of each operand of ``op``, in the order of the text form."""
     for name, what in VERBS[type(op)].operands.items():
         yield what, getattr(op, name)
 

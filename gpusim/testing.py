@@ -278,7 +278,7 @@ def _judge_finding(
 
     place, own = _kernels_of(kernels)
     make = maker_of(make_target)
-    # An object in the arguments replaces the name in the file.
+    # A target or kernels given as objects replace those that the file names.
     target = make_target if make is None else recorded.case.target
     given = {
         "device": device,
@@ -372,7 +372,7 @@ def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
-    """The place, if ``kernels`` names a place; else the given kernels beside the built-in ones."""
+    """The module or file, if ``kernels`` names one; else our kernels with the given ones added."""
     if isinstance(kernels, str):
         return kernels, None
     given = tuple(kernels)

@@ -70,7 +70,7 @@ class Trace:
         return Counter(map(_kind_of, self.events))
 
     def before_close(self) -> list[Event]:
-        """The events until the target is about to be closed."""
+        """The events before the mark of the close; all events if there is no such mark."""
         kinds = [*map(_kind_of, self.events)]
         return self.events[: kinds.index("close") if "close" in kinds else len(kinds)]
 

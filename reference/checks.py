@@ -44,7 +44,7 @@ def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
 
 
 def check_handle(buffer: str, blocks: Mapping[str, Block]) -> Block:
-    """The live buffer of that name."""
+    """The block of the live buffer of that name; InvalidHandle if there is none."""
     if buffer not in blocks:
         raise InvalidHandle(
             f"cannot use <{buffer}> because no live buffer has that name "
@@ -70,7 +70,7 @@ def check_copy(
     size_bytes: int,
     blocks: Mapping[str, Block],
 ) -> tuple[Block, Block]:
-    """The source and the target of a copy."""
+    """Check the buffers and ranges of a copy; returns the blocks of its source and target."""
     found = check_handle(source, blocks), check_handle(target, blocks)
     check_range(source, found[0], source_offset, size_bytes)
     check_range(target, found[1], target_offset, size_bytes)
@@ -78,7 +78,10 @@ def check_copy(
 
 
 def check_replay(replay: Replay, graphs: Mapping[str, Capture]) -> Capture:
-    """The capture that is replayed; its commands are not checked here."""
+    """Check a replay's graph, bindings and number of scalars; returns the capture.
+
+    The commands of the capture are not checked here.
+    """
     if replay.graph not in graphs:
         raise InvalidHandle(
             f"cannot replay {replay.graph} because no graph has that name "
@@ -199,7 +202,7 @@ def _start(buffer: Bound) -> int:
 def check_grid_place(
     kernel: Kernel, buffers: Sequence[Bound], counts: str, offset: int, blocks: Mapping[str, Block]
 ) -> Block:
-    """The buffer that a grid is read from."""
+    """Check the place in ``counts`` that a grid is read from; returns the block of ``counts``."""
     block = check_handle(counts, blocks)
     if offset % WORD_BYTES != 0:
         raise InvalidBinding(

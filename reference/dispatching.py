@@ -109,9 +109,9 @@ def _error_bound_of_result(
 
     The bound is infinite if integer arithmetic, or a kernel that ``cancels``, gets an input that is
     not exact.  A subnormal float as input makes the bound infinite too, since WGSL lets that float
-    become zero.  Without ``special_floats``, NaN and infinite inputs do the same, and inputs whose
-    size lets a result become subnormal or infinite (WGSL specification, "Floating Point
-    Evaluation").
+    become zero.  Without ``special_floats``, the bound is also infinite if an input is NaN,
+    infinite, or so small or large that a result may become subnormal or infinite (WGSL
+    specification, "Floating Point Evaluation").
     """
     inherited = [
         0.0 if block.error_bound is None else _error_bound_within_reach(block, block.error_bound)

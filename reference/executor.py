@@ -65,8 +65,8 @@ class Reference:
 
     Each method does its op whole, or raises a class of ``gpusim.errors`` and changes nothing.  If
     an ``alloc`` was refused, every op on its buffer is refused with InvalidHandle, before any other
-    check.  Past ``dispatch_limit`` a dispatch is checked, and not run.  The docstring of a method
-    ends with the errors that it raises.
+    check.  After ``dispatch_limit`` dispatches, all further ones are checked, and not run.  The
+    docstring of a method ends with the errors that it raises.
     """
 
     def __init__(

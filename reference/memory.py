@@ -40,7 +40,7 @@ def zeros(size_bytes: int) -> Block:
 
 
 def part_of(block: Block, offset: int, size_bytes: int) -> Block:
-    """A part as a block of its own, whose bytes and error bounds are those of ``block``."""
+    """A part of ``block`` as a block of its own, which shares bytes and bounds with ``block``."""
     end = offset + size_bytes
     return Block(block.data[offset:end], error_bound_of(block)[offset:end])
 

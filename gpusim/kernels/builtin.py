@@ -95,7 +95,7 @@ SCRAMBLE = Kernel(
     ),
     meaning=_scramble,
 )
-"""x <- rotate(x, 5) * odd + i: a kernel with no scalars, so no uniform."""
+"""x <- rotate(x, 5) * 0x9E3779B1 + i: a kernel without scalars, which binds no uniform buffer."""
 
 
 def _many(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:

@@ -15,7 +15,10 @@ from gpusim.kernels.kernel import Array, Binding, Dtype, Kernel, Meaning, Operat
 
 _GROUP = 64
 _ROUNDED = 2.0**-22
-"""A float sum or product is correctly rounded (WGSL specification, "Floating Point Accuracy")."""
+"""The relative error that a float kernel may have.
+
+WGSL rounds a sum or product correctly (specification, "Floating Point Accuracy"), so a device's own
+error is smaller."""
 Op = Literal["add", "mul"]
 _OPS: dict[Op, tuple[str, Callable[..., Any]]] = {
     "add": ("+", np.add),

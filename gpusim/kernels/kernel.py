@@ -123,8 +123,9 @@ class Kernel:
 
     ``shader`` is a whole shader in the place of ``body``, as ``from_wgsl`` makes it.  ``varied`` is
     a second meaning.  It decides differently what WGSL leaves open, such as the order of
-    invocations; words in which the two differ are not compared.  ``takes_grid``: the third argument
-    of the meaning is the grid, three numbers of workgroups.
+    invocations.  A word for which the two meanings give different values is not compared with the
+    device's.  ``takes_grid``: the third argument of the meaning is the grid, three numbers of
+    workgroups.
     """
 
     name: str
@@ -173,14 +174,14 @@ class Kernel:
         meaning: Meaning | None = None,
         tolerance: float | None = None,
     ) -> "Kernel":
-        """A kernel of a whole WGSL text; the text gives its bindings, scalars and workgroup size.
+        """Makes a kernel from a whole WGSL text, which gives bindings, scalars and workgroup size.
 
         ``entry_point`` may be left out if the text has only one.  A storage binding whose scalars
         are all f32, or all i32, has that type; every other has u32.  A uniform buffer becomes
         scalars ``word0``, ``word1`` and so on, padding included.  Without a ``meaning``, the
         kernel means the WGSL, compiled to NumPy.  The simulated device runs the same NumPy, so a
-        session there judges orders and not arithmetic.  ``tolerance`` is by default 2^-20 if a
-        buffer has floats.
+        session there judges in what order commands take effect, and not the arithmetic.
+        ``tolerance`` is by default 2^-20 if a buffer has floats.
 
         Raises:
             ProgramError: the text is not valid, or a kernel cannot have its bindings.
@@ -200,7 +201,7 @@ class Kernel:
 
     @property
     def cancels(self) -> bool:
-        """Whether a small error of an input may become a large error of the result."""
+        """Whether a small relative error of an input may become a large one of the result."""
         return self.operation is not None and self.operation.op == "add"
 
     @cached_property
@@ -240,7 +241,7 @@ class Kernel:
         try:
             return tuple(scalars)
         except TypeError:
-            # A NumPy array without dimensions.
+            # A NumPy array without dimensions is iterable by its type, and yet no sequence.
             return self.in_order(None)
 
     def check_scalars(self, scalars: Sequence[int | float]) -> None:
@@ -298,7 +299,7 @@ class Kernel:
         Args:
             buffers: an array for each buffer, which is copied; or a size in bytes, for zeros.
             scalars: as for ``Runtime.dispatch``.
-            grid: the number of workgroups, or those in x, y and z.
+            grid: the number of workgroups, or three such numbers, for x, y and z.
             arithmetic: warn of divisions by zero, wide shifts and the like, too.
             orders: how many other orders of workgroups and atomics to try, if the result of an
                 atomic decides what the shader does.  A dispatch that has no more orders than this

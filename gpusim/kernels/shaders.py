@@ -90,7 +90,7 @@ def scalars_of(entry: Entry) -> list[tuple[str, str]]:
 
 
 def renumbered(text: str, module: Module, entry: Entry) -> str:
-    """The text with the numbers and the name that the runtime gives to kernels."""
+    """The text, with the binding numbers and the entry point's name that the runtime expects."""
     storage = [each for each in entry.point.bindings if each.space != "uniform"]
     uniform = [each for each in entry.point.bindings if each.space == "uniform"]
     numbers = {each.name: number for number, each in enumerate([*storage, *uniform])}
@@ -115,7 +115,8 @@ def renumbered(text: str, module: Module, entry: Entry) -> str:
 def _literal(argument: Any, name: str) -> Literal:
     if not isinstance(argument, Literal):
         raise ProgramError(
-            f"cannot bind {name} because its place is an expression (probably a number will do)"
+            f"cannot bind {name} because its group or binding is an expression (probably a number "
+            "will do)"
         )
     return argument
 
@@ -140,7 +141,7 @@ def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[
 
 
 def meaning_of(entry: Entry, *, varied: bool = False) -> Any:
-    """The meaning of a kernel made of an entry point; it takes the grid."""
+    """The meaning of a kernel made of an entry point, or its ``varied`` one; it takes the grid."""
     point = entry.point
 
     def meaning(arrays: Sequence[Any], scalars: Sequence[Any], grid: tuple[int, int, int]) -> None:

@@ -38,7 +38,7 @@ def check_dtype(what: str, dtype: object) -> None:
     if isinstance(dtype, str) and "<" in dtype:
         probably = "'f32' was meant, and the body makes a vector of several elements"
     elif isinstance(dtype, str) and dtype in ("f16", "float16"):
-        probably = "'f32' was meant: half floats need a feature that no device here is asked for"
+        probably = "'f32' was meant: half floats need a feature that gpusim asks of no device"
     raise ProgramError(
         f"cannot make {what} with dtype={dtype!r} because an element is one word, 'u32', 'i32' or "
         f"'f32' (probably {probably})"
@@ -114,7 +114,7 @@ def check_kernel(kernel: Any) -> None:
     if type(size) is not int or size < 1:
         raise ProgramError(
             f"cannot make kernel {name!r} with group_size={size!r} because a group is a row of one "
-            "or more lanes (probably the product was meant: i counts lanes in one row)"
+            "or more lanes (probably their number was meant, the product of the three sizes)"
         )
     if tolerance is not None and not (
         isinstance(tolerance, float | int) and 0 < tolerance < math.inf

@@ -9,8 +9,8 @@
 // work-done settles after the maps and the work-dones that were asked for before it; nothing more is
 // promised.  So the layer holds each of these promises when the device has settled it, and settles
 // the held promises in an order that follows from a seed.  Until then the buffer says "pending".  On
-// request a map or the creation of a buffer fails, or a submit loses the device, by the number of the
-// call.
+// request, calls that are named by their number fail: maps, and creations of buffers.  A submit that is
+// named so loses the device.
 //
 // Who runs a program step by step (`driven`) calls `begin`, and `until` for each step: then no
 // timing decides the order in which promises settle.  Otherwise the layer settles them by itself, at
@@ -100,8 +100,9 @@ class Adversary {
     return this.failing[kind].includes(this.calls[kind]++);
   }
 
-  // A promise in the place of `native`, settled when its turn comes.  `end` gets the error, or null,
-  // and gives the error or null with which the promise settles.
+  // Makes a promise in the place of `native`, which is settled when its turn comes.  Then `end` is
+  // called with the error of `native`, or null.  It gives the error with which the promise is rejected,
+  // or null if it is fulfilled.
   hold(kind, native, end) {
     const held = { kind };
     const promise = new Promise((resolve, reject) => {
@@ -200,7 +201,7 @@ function collector() {
   return (globalThis.gc = builtin("node:vm").runInNewContext("gc"));
 }
 
-// Ends once the program has done all that it can do without another promise.
+// Ends once the program has done all that it can do before another promise settles.
 function turn() {
   if (globalThis.setImmediate) return new Promise((resolve) => setImmediate(resolve));
   return new Promise((resolve) => {

@@ -77,8 +77,9 @@ class Adversary:
     def hold(
         self, kind: str, promise: Any, of: Any, error: Exception | None = None
     ) -> "HeldPromise":
-        """Returns a promise in the place of the device's ``promise``; ``of`` is whose it is.
+        """Returns a promise in the place of the device's ``promise``.
 
+        ``of`` is the buffer that is to be mapped, or the queue whose work is waited for.
         With ``error`` the returned promise will fail.
         """
         held = HeldPromise.by(self, kind, promise, of, error)
@@ -243,7 +244,7 @@ def _create_buffer(adversary: Adversary, native: Any, device: Any, **named: Any)
 def _submit(adversary: Adversary, native: Any, queue: Any, command_buffers: Any) -> Any:
     if adversary.fails("submit"):
         adversary.has_lost_device = True
-        # The _device of a simulated queue is only the device's state.
+        # The ``_device`` of a simulated queue is only the device's state; ``_owner`` is the device.
         getattr(queue, "_owner", queue._device).destroy()
         raise wgpu.GPUInternalError("cannot submit because the device is lost: it was planned")
     return native(command_buffers)

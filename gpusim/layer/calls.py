@@ -221,8 +221,8 @@ def keep_view(
 ) -> memoryview | None:
     """Returns, in the place of ``view``, a view of a new array over the same mapped memory.
 
-    ``end_views`` releases this view.  If the array lives on, the program still holds the memory.
-    Views that wgpu's own code takes are left alone.
+    When the mapping ends, ``end_views`` releases the returned view.  If the array still exists
+    then, the program still holds the memory.  Views that wgpu's own code takes are left alone.
     """
     if copy or is_inner(sys._getframe(2).f_code.co_filename):
         return None

@@ -27,7 +27,7 @@ _device_numbers = count(1)
 
 
 def undisturbed(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
-    """The native method."""
+    """Returns the native method itself, so that no call is disturbed."""
     return native
 
 
@@ -203,7 +203,7 @@ def _collected(kind: str, base: type) -> Callable[[Any], None]:
 
 
 class Settle:
-    """The last step of a watched promise: takes the step of the device, then emits the event."""
+    """The handler of a watched promise: runs the device's own handler, then emits the event."""
 
     __slots__ = ("_about", "_is_told", "_kind", "_native", "_watch")
 
@@ -212,7 +212,7 @@ class Settle:
         self._native, self._is_told = native, False
 
     def __call__(self, value: Any) -> Any:
-        """The promise's value."""
+        """Returns the promise's value, which the device's own handler makes of ``value``."""
         try:
             result = value if self._native is None else self._native(value)
         except Exception as error:

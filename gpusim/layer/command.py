@@ -87,9 +87,10 @@ def _take(device: Any, take: Take) -> None:
 
 
 def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take: Take) -> None:
-    """Make ``thing`` show what its methods give; ``methods`` has a function for each such method.
+    """Have a function called with what a method of ``thing`` gives, before the program gets it.
 
-    The method returns a promise.  The function gets the promise's value before the program does.
+    ``methods`` has the functions, by the name of the method.  Each method returns a promise; its
+    function is called with the promise's value and with ``take``.
     """
     base = type(thing)
     if hasattr(base, "_shows"):

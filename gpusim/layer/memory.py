@@ -21,7 +21,7 @@ class Held:
     buffers: int
     """Buffers that are alive."""
     size_bytes: int
-    """Their size."""
+    """The bytes of these buffers together."""
     queued_bytes: int
     """Bytes that the queue was given since the last submit."""
 

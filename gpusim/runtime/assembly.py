@@ -16,7 +16,10 @@ from gpusim.runtime.stats import COUNTED
 
 
 class Assembly(Handle):
-    """The collaborators of a runtime; the runtime sets policy, driver and limits first."""
+    """The collaborators of a runtime.
+
+    The runtime sets ``policy``, ``limits`` and ``_driver`` before it calls ``_assemble``.
+    """
 
     policy: Policy
     limits: Limits

@@ -1,13 +1,14 @@
 """The open batch, the uniform ring and upload buffer that it fills, and the rules for its submit.
 
-A batch is data, and recording into it calls no device.  The rules are pure and submit nothing
-themselves.  The ring and the upload buffer gather bytes on the host.  Each is written once for
-a batch, from its start, right before the submit.  After the submit its bytes may be overwritten:
-both are on the *submitted* clock.
+A batch is data, and recording into it calls no device.  The rules only name the reason for a
+submit; they submit nothing themselves.  The bytes for the ring and for the upload buffer are
+gathered on the host.  Each of the two is written once for a batch, from offset 0, right before
+the submit.  After the submit the next batch may overwrite them: both are on the *submitted* clock.
 
-A host write and a destroy act on the queue at once, while recorded commands still wait.  TVM 18871
-therefore submits before every host write, readback, free and sync.  Another policy submits only if
-a recorded command touches the same bytes.
+A host write and a destroy act on the queue at once, while recorded commands still wait.  So the
+policies that follow TVM's pull request 18871 submit before every host write, readback, free and
+sync.  With ``flush_on_conflict`` a host write submits only if a recorded command touches the same
+bytes.
 """
 
 import math
@@ -80,13 +81,13 @@ class Batch:
             self.written[buffer] = None
 
     def copy(self) -> "Batch":
-        """A copy, to restore this state."""
+        """A copy of the batch as it is now, from which it can be restored."""
         kept = Batch()
         kept.__dict__.update({name: copy(held) for name, held in self.__dict__.items()})
         return kept
 
     def extend(self, part: "Batch") -> None:
-        """Append the commands of another batch; its uniforms are in place already."""
+        """Append the commands of ``part``, whose uniforms this batch has in its ring already."""
         self.commands += part.commands
         self.uniform_slots += part.uniform_slots
         self.size_bytes += part.size_bytes
@@ -98,6 +99,7 @@ class Batch:
     def touches(self, buffer: DeviceBuffer, start: int = 0, end: int | None = None) -> bool:
         """Whether a recorded command may read or write bytes from ``start`` to ``end``.
 
+        Without ``end``, whether a command uses the buffer at all.
         A batch keeps one span of touched bytes for each buffer.  So True may be wrong, but
         False is always right.
         """
@@ -135,7 +137,7 @@ class FlushReason(StrEnum):
 
 
 class FlushRules:
-    """The flush rules of a policy."""
+    """Says, by the rules of a policy, whether the batch must be submitted now, and why."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -144,14 +146,20 @@ class FlushRules:
         self.most_groups = math.inf if policy.batch_groups is None else policy.batch_groups
         queued_bytes = policy.queued_write_bytes
         self.most_queued_bytes = math.inf if queued_bytes is None else queued_bytes
-        """Bytes of host writes that may wait for a submit; twice as many may be unfinished."""
+        """The most bytes of host writes that may wait for a submit.
+
+        Twice as many may be unfinished, whether submitted or not."""
         self.least_queued_bytes = 0 if queued_bytes is None else queued_bytes // MOST_QUEUED_WRITES
-        """A shorter host write counts as this many bytes."""
+        """A shorter host write counts as this many bytes, so that short writes reach the limit
+        too."""
         self._early = math.inf
         self.after_sync()
 
     def after_recording(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit if a limit is reached; a limit of 0 is always reached."""
+        """The reason to submit if the batch has reached a limit, or None.
+
+        Every batch has reached a limit of 0.
+        """
         count = len(batch.commands)
         if (
             count < self.soonest
@@ -171,7 +179,7 @@ class FlushRules:
         return FlushReason.EARLY
 
     def room(self, batch: Batch) -> tuple[float, float, float]:
-        """Commands, bytes and workgroups that may still be recorded before a limit submits."""
+        """How many more commands, bytes and workgroups the batch takes until it reaches a limit."""
         return (
             self.soonest - len(batch.commands),
             self.most_bytes - batch.size_bytes,
@@ -179,7 +187,7 @@ class FlushRules:
         )
 
     def after_sync(self) -> None:
-        """The queue is empty: submit the next batch early again."""
+        """Note that the queue is empty, so the next batch is to be submitted early again."""
         first = self._policy.first_batch
         self._set_early(math.inf if first is None else first)
 
@@ -191,33 +199,41 @@ class FlushRules:
     def before_write(
         self, batch: Batch, buffer: DeviceBuffer, start: int, end: int
     ) -> FlushReason | None:
-        """The reason to submit before a host write of bytes ``start`` to ``end``."""
+        """The reason to submit before a host write of bytes ``start`` to ``end``, or None."""
         if self._policy.flush_on_conflict:
             return FlushReason.WRITE if batch.touches(buffer, start, end) else None
         return FlushReason.WRITE if batch.commands else None
 
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
-        """The reason to submit before a host write, if too many bytes would then wait."""
+        """The reason to submit before a host write of ``size_bytes``, or None.
+
+        There is one if ``waiting_bytes`` of earlier writes wait for a submit, and both together
+        would be too many.
+        """
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
 
     def after_read(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit after a read's staging copy was recorded."""
+        """The reason to submit after a read's staging copy was recorded, or None."""
         return None if self._policy.join_reads else FlushReason.READ
 
     def before_free(self, batch: Batch) -> FlushReason | None:
-        """The reason to submit before a free: no later submit may use a destroyed buffer."""
+        """The reason to submit before a free, or None.
+
+        Recorded commands may use the freed buffer, and no submit may use a destroyed one.
+        """
         if self._policy.defer_frees:
             return None
         return FlushReason.FREE if batch.commands else None
 
 
 class RingUniforms:
-    """One buffer: the payloads of a batch are gathered on the host and written once, at its submit.
+    """Keeps the uniforms of a batch in one buffer, the ring.
 
-    Every batch starts at offset 0: the batch before it is submitted already, so the queue runs that
-    batch before the new write.  A payload larger than the ring is the first of its batch, and gets
-    a larger ring.
+    The payloads of a batch are gathered on the host and written once, at its submit.  Every batch
+    starts at offset 0: the batch before it is submitted already, so the queue runs that batch
+    before the new write.  A payload larger than the ring never fits after another payload.  So the
+    batch before it is submitted first, and then a larger ring is made.
     """
 
     is_dynamic = True
@@ -264,7 +280,7 @@ class RingUniforms:
         return [] if ring is None else [ring]
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The ring; a larger ring replaces it if needed."""
+        """The ring, with room for ``size_bytes``; a larger ring replaces one that is too small."""
         ring = self._ring
         if ring is None or ring.size_bytes < size_bytes:
             ring = self._make_ring(size_bytes + self._rest & self._mask, batch)
@@ -284,7 +300,10 @@ class RingUniforms:
 
 
 class Uploads:
-    """Staged host writes: gathered here, and copied by a command at their place in the batch."""
+    """Gathers the bytes of staged host writes for the upload buffer.
+
+    A copy command at the write's place in the batch brings them from there to their buffer.
+    """
 
     def __init__(self, driver: Driver, policy: Policy) -> None:
         self._driver = driver
@@ -298,7 +317,10 @@ class Uploads:
         return size_bytes <= self._most_bytes and fits
 
     def take(self, words: bytes | memoryview, batch: Batch) -> tuple[DeviceBuffer, int]:
-        """The buffer and offset at which ``words`` will be when ``batch`` runs.  OutOfMemory."""
+        """The buffer and offset at which ``words`` will be when ``batch`` runs.
+
+        Raises OutOfMemory.
+        """
         if self._buffer is None:
             self._buffer = self._driver.create_buffer(self._capacity_bytes, Role.UPLOAD)
         offset = len(batch.upload_data)

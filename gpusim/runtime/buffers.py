@@ -89,13 +89,14 @@ class _Place(NamedTuple):
 class BufferPart(_Place):
     """``size_bytes`` bytes of a buffer from ``offset``; made by ``Buffer.part``.
 
-    It equals no plain tuple, which must not find what was planned for a part.
+    A part never equals a plain tuple.  Otherwise a dispatch that is given a plain tuple would find
+    the plan that was made for the part.
     """
 
     __slots__ = ()
 
     def __new__(cls, buffer: Buffer, offset: int, size_bytes: int | None = None) -> Self:
-        """A part; OutOfRange as ``Buffer.part``."""
+        """Makes a part; raises OutOfRange as ``Buffer.part`` does."""
         try:
             if bool in (type(offset), type(size_bytes)):
                 raise TypeError
@@ -104,8 +105,8 @@ class BufferPart(_Place):
         except TypeError:
             raise OutOfRange(
                 f"cannot take a part of {buffer!r} with offset={offset!r}, "
-                f"size_bytes={size_bytes!r} because one is no whole number (probably a division "
-                "that gave a float)"
+                f"size_bytes={size_bytes!r} because one of these is no whole number (probably a "
+                "division that gave a float)"
             ) from None
         return new_tuple(cls, (buffer, int(start), int(size)))
 
@@ -128,7 +129,10 @@ def buffer_of(bound: Bound) -> Buffer:
 
 
 class Losing:
-    """Marks buffers lost if the block fails, because some of their bytes are new already."""
+    """Marks ``buffers`` lost if the ``with`` block raises.
+
+    Some of their bytes may have changed by then, and others not.
+    """
 
     def __init__(self, *buffers: Buffer) -> None:
         self._buffers = buffers
@@ -151,7 +155,8 @@ class BufferTable:
         self.total_bytes = 0
         self._live: dict[int, Buffer] = {}
         self._by_native: dict[int, Buffer] = {}
-        """The live handles by the ``id`` of their native object, which a handle keeps alive."""
+        """The live handles by the ``id`` of their native object.  A handle keeps that object
+        alive, so no other object gets its ``id``."""
         self._uids = count(1)
 
     def count_from(self, uid: int) -> None:
@@ -198,8 +203,8 @@ class BufferTable:
             )
         if buffer._lent is not None:
             raise InvalidHandle(
-                f"cannot use {buffer!r} because it is lent (probably this belongs after the with "
-                "block of lend)"
+                f"cannot use {buffer!r} because it is lent (probably this call belongs after the "
+                "with block of lend)"
             )
         if buffer._device_buffer is None:
             raise InvalidHandle(
@@ -212,7 +217,10 @@ class BufferTable:
         return new_tuple(Range, (self.device_buffer(buffer), 0, buffer.size_bytes // 4 * 4))
 
     def bound(self, bound: Bound) -> Range:
-        """The bytes of a bound buffer or part; a part may reach past its buffer here."""
+        """The whole words of a buffer or part that a dispatch binds.
+
+        Nothing checks here whether a part lies inside its buffer.
+        """
         if not isinstance(bound, BufferPart):
             return self.whole_words(bound)
         buffer, offset, size_bytes = bound

@@ -52,7 +52,7 @@ class WritePlan(NamedTuple):
 
 
 def plan_write(offset: int, size_bytes: int, buffer_bytes: int) -> WritePlan:
-    """Split a write of ``size_bytes`` > 0 bytes that lies inside the buffer."""
+    """Split a write of at least one byte, which lies inside the buffer, into words and edges."""
     end = offset + size_bytes
     body_start = words_up(offset)
     body_end = words_up(end) if end == buffer_bytes else words_down(end)
@@ -94,7 +94,10 @@ class Window(NamedTuple):
 def window(
     start: int, end: int, buffer_bytes: int, *, max_binding_bytes: int, alignment_bytes: int
 ) -> Window:
-    """The window to bind for the bytes from ``start`` to ``end``: the whole buffer if it fits."""
+    """The window to bind for the bytes from ``start`` to ``end``.
+
+    It is the whole buffer if a binding can hold that, and otherwise the part around these bytes.
+    """
     if buffer_bytes <= max_binding_bytes:
         return Window(0, buffer_bytes)
     base = start // alignment_bytes * alignment_bytes
@@ -102,7 +105,7 @@ def window(
 
 
 def aligned_up(size_bytes: int, alignment_bytes: int) -> int:
-    """The next multiple of the alignment, a power of two."""
+    """``size_bytes`` rounded up to a multiple of ``alignment_bytes``, a power of two."""
     return (size_bytes + alignment_bytes - 1) & -alignment_bytes
 
 
@@ -110,8 +113,8 @@ def most_piece_bytes(limits: Limits) -> int:
     """The most bytes that one dispatch can copy, at any offsets.
 
     The bytes are bound in a window, which must fit a binding.  The window may begin up to an
-    alignment before the bytes, and end up to a word after them.  Their words must fit the groups of
-    one dimension.
+    alignment before the bytes, and end up to a word after them.  One invocation copies one word,
+    and all workgroups lie along one dimension, so the device's limit for a dimension counts too.
     """
     window_bytes = limits.max_binding_bytes - limits.storage_offset_alignment_bytes
     group_bytes = limits.max_groups_per_dimension * COPY_BYTES.group_size * WORD_BYTES

@@ -1,14 +1,15 @@
-"""The three caches of TVM 18871's second phase: their keys, capacities and invalidation.
+"""The three caches of phase two of TVM's pull request 18871: keys, capacities, invalidation.
 
 Every key is computed here and nowhere else, beside the reason why it is right.
 
 ==========  ====================  =========================================
-cache       entry is stale when   clock
+cache       entry is stale when   when the object of a dropped entry may go
 ==========  ====================  =========================================
-uniforms    never: content only   an evicted buffer lives until the submit
-bind group  a bound buffer goes   a dropped group may go at once: an
-                                  encoder keeps the groups that it uses
-shapes      never: pure values    none
+uniforms    never: the key is     after the next submit: until then the
+            the content           open batch may use the buffer
+bind group  a buffer that it      at once: an encoder keeps the groups that
+            binds is freed        it uses alive
+shapes      never: pure values    at once: it is no object of the device
 ==========  ====================  =========================================
 
 The bind groups' store is here too; uniforms and shapes have their own files.
@@ -31,10 +32,10 @@ V = TypeVar("V")
 
 
 class BoundedCache(Generic[K, V]):
-    """A mapping that never holds more than its capacity, first in, first out.
+    """A mapping that never holds more entries than its capacity.
 
-    With ``by_recency`` the least recently used entry goes first.  The mapping knows nothing
-    of its values: the caller of ``put`` disposes of the evicted values.
+    A new entry evicts the oldest one, or with ``by_recency`` the least recently used one.  The
+    mapping knows nothing of its values: the caller of ``put`` disposes of the evicted values.
     """
 
     def __init__(self, capacity: int, *, by_recency: bool = False) -> None:
@@ -107,7 +108,7 @@ def mentions(key: BindGroupKey, buffer: DeviceBuffer) -> bool:
 
 
 def shape_key(kernel: Kernel, grid: Grid) -> ShapeKey:
-    """The kernel object and the grid: the kernel's guard and group size shape the launch."""
+    """The kernel object and the grid: the launch depends on the kernel's guard and group size."""
     return kernel, grid
 
 
@@ -143,7 +144,7 @@ class BindGroupStore(Protocol):
 
 
 class FreshBindGroups:
-    """A new bind group each time."""
+    """Makes a new bind group for each dispatch, and keeps none."""
 
     def __init__(self, driver: Driver) -> None:
         self.counts = Counts()
@@ -163,7 +164,7 @@ class FreshBindGroups:
 
 
 class CachedBindGroups:
-    """Bind groups by pipeline and ranges, first in, first out."""
+    """Keeps bind groups by pipeline and ranges; a new one evicts the oldest."""
 
     def __init__(self, driver: Driver, caches: CacheState) -> None:
         self._driver = driver

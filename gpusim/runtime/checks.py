@@ -161,7 +161,7 @@ def _listed(kernel: Kernel, buffers: object) -> tuple[Buffer, ...]:
 
 
 def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
-    """Raise InvalidBinding or LimitExceeded if the kernel cannot bind so many buffers."""
+    """Raise InvalidBinding or LimitExceeded if the kernel cannot bind ``buffer_count`` buffers."""
     check_is_kernel(kernel)
     if buffer_count != len(kernel.buffers):
         raise InvalidBinding(
@@ -178,12 +178,12 @@ def check_kernel(kernel: Kernel, buffer_count: int, limits: Limits) -> None:
 def check_bindings(
     kernel: Kernel, bound: Sequence[Bound], ranges: Sequence[Range], limits: Limits
 ) -> None:
-    """OutOfRange, InvalidBinding or LimitExceeded where live buffers do not suit the kernel.
+    """Raise OutOfRange, InvalidBinding or LimitExceeded if a bound buffer does not suit the kernel.
 
-    ``ranges`` are the whole words of what is bound.  WebGPU specification, "Buffer
-    Binding": a binding has a size above zero and within the limit, and an aligned
-    offset; "Resource Usages" and "Encoder bind groups alias a writable resource": in
-    one dispatch a buffer is either read or written, and what is written is bound once.
+    All of them are live.  ``ranges`` are the whole words of each ``bound``.  The WebGPU
+    specification has two rules.  "Buffer Binding": a binding has a size above zero and within the
+    limit, and an aligned offset.  "Resource Usages" with "Encoder bind groups alias a writable
+    resource": one dispatch either reads or writes a buffer, and binds no byte that it writes twice.
     """
     for each in bound:
         if isinstance(each, BufferPart):
@@ -255,7 +255,7 @@ def written(kernel: Kernel, bound: Sequence[Bound]) -> list[Buffer]:
 
 
 def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offset: int) -> None:
-    """InvalidBinding or OutOfRange if no grid can be read at ``offset`` of ``counts``.
+    """Raise InvalidBinding or OutOfRange if no grid can be read at ``offset`` of ``counts``.
 
     WebGPU specification, "dispatchWorkgroupsIndirect": the offset is a multiple of
     four, and the buffer is bound writable nowhere in the dispatch.
@@ -274,7 +274,7 @@ def check_grid_in(kernel: Kernel, buffers: Sequence[Bound], counts: Buffer, offs
 
 
 def check_holds_grids(kernel: Kernel, counts: Buffer, device_buffer: DeviceBuffer) -> None:
-    """InvalidBinding if ``counts`` was adopted, and the GPU may not read a grid from it."""
+    """Raise InvalidBinding if ``counts`` was adopted without the usage for holding grids."""
     if not device_buffer.holds_grids:
         raise InvalidBinding(
             f"cannot dispatch {kernel.name} over a grid in {counts!r} because that buffer was "

@@ -59,7 +59,7 @@ class DeviceBuffer:
 class Pipeline:
     """A compiled kernel and the layout of its one bind group.
 
-    ``dynamic_uniforms``: the uniform binding takes its offset at each dispatch.
+    ``dynamic_uniforms``: each dispatch gives the offset of the uniform binding.
     """
 
     __slots__ = ("dynamic_uniforms", "kernel", "layout", "native", "uid")
@@ -86,7 +86,7 @@ class BindGroup:
 
 
 class StagingMap:
-    """A map of a staging buffer's first ``size_bytes`` bytes, which were not taken yet."""
+    """A map of a staging buffer's first ``size_bytes`` bytes: requested, and not taken yet."""
 
     __slots__ = ("buffer", "is_given_up", "native", "size_bytes")
 
@@ -95,7 +95,8 @@ class StagingMap:
         self.size_bytes = size_bytes
         self.native = native
         self.is_given_up = False
-        """Whether its reads have an error, so that nobody should wait for it any more."""
+        """Whether the reads that need this map were given an error instead of its bytes, so that
+        nobody should wait for it any more."""
 
 
 class Range(NamedTuple):
@@ -112,12 +113,15 @@ fifth of a ``Range``."""
 
 
 UNKNOWN_GROUPS = 2**32 - 1
-"""Stands for the number of workgroups if the GPU reads the grid.  It is the largest possible
-number, so a guarded kernel skips no workgroup."""
+"""Stands for the number of workgroups if the GPU reads the grid.  A guarded kernel skips every
+workgroup from this number on.  The number is the largest possible, so it skips none."""
 
 
 class Launch(NamedTuple):
-    """``groups`` workgroups in all, dispatched as ``spread`` (x, y, z)."""
+    """``groups`` workgroups in all, dispatched as ``spread`` (x, y, z).
+
+    ``spread`` may have more workgroups than ``groups``; the kernel then skips the surplus.
+    """
 
     groups: int
     spread: Grid

@@ -17,7 +17,7 @@ from gpusim.runtime.handles import Handle
 
 
 class GridIn(NamedTuple):
-    """A grid that the GPU reads when the dispatch runs: three u32 of ``counts``."""
+    """A grid that the GPU reads when the dispatch runs: three u32 of ``counts`` at ``offset``."""
 
     counts: Buffer
     offset: int
@@ -38,7 +38,7 @@ class DispatchCall(NamedTuple):
         return (*named, self.grid.counts) if isinstance(self.grid, GridIn) else named
 
     def over(self, names: Mapping[Buffer, Buffer]) -> "DispatchCall":
-        """The same call over the buffers that replace its own."""
+        """The same call, with the buffer that ``names`` gives in the place of each of its own."""
         grid = self.grid
         if isinstance(grid, GridIn):
             grid = grid._replace(counts=names[grid.counts])
@@ -74,7 +74,7 @@ class CopyCall(NamedTuple):
         return self.source, self.target
 
     def over(self, names: Mapping[Buffer, Buffer]) -> "CopyCall":
-        """The same call between the buffers that replace its own."""
+        """The same call, with the buffer that ``names`` gives in the place of each of its own."""
         return self._replace(source=names[self.source], target=names[self.target])
 
 
@@ -84,8 +84,8 @@ Call = DispatchCall | CopyCall
 class Graph(Handle):
     """A captured graph; ``Runtime.capture`` makes it, and its ``with`` block is the capture.
 
-    A block that ends by an exception makes no graph, and its replay is refused.
-    ``enter`` checks that the runtime may be called, and ``play`` replays.
+    If the block ends by an exception, the graph is not complete, and its replay is refused.
+    ``enter`` checks that the runtime may be called, and ``play`` carries out a replay.
     """
 
     _instead = "it must be captured again"
@@ -113,7 +113,7 @@ class Graph(Handle):
         scalars: Sequence[Scalars | None] | None = None,
         bindings: Mapping[Buffer, Buffer] | None = None,
     ) -> None:
-        """Run the graph's calls in order, as if made now; refuse all if one would be refused.
+        """Run the graph's calls in order, as if they were made now; none if one would be refused.
 
         ``scalars`` has an entry for each dispatch; an entry of None keeps the captured
         scalars of its dispatch.  ``scalars=None`` keeps all captured scalars.  ``bindings``
@@ -122,10 +122,11 @@ class Graph(Handle):
         Raises:
             InvalidHandle: the graph was not captured to the end.
             InvalidBinding: ``bindings`` names a buffer that the graph does not use.
-            InvalidScalar: not as many entries as dispatches.
+            InvalidScalar: ``scalars`` has not as many entries as the graph has dispatches.
             Refused: the error of the first call that is refused; nothing is changed.
             DataLost: a buffer that the graph reads was lost.
-            DeviceFault: if a part was submitted by then, all that the graph writes is lost.
+            DeviceFault: the device failed.  If some of the graph's commands were submitted by
+                then, all buffers that the graph writes are lost.
         """
         self._play(self, scalars, bindings)
 
@@ -160,7 +161,10 @@ class Captures:
         self.open: Graph | None = None
 
     def begin(self, graph: Graph) -> None:
-        """Capture dispatches and copies into ``graph`` from now on.  InvalidCapture."""
+        """Capture dispatches and copies into ``graph`` from now on.
+
+        InvalidCapture if a capture is open, or if ``graph`` was captured before.
+        """
         self.refuse("begin another capture")
         if graph.is_complete or graph.calls:
             raise InvalidCapture(

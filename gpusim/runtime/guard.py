@@ -1,9 +1,10 @@
 """The guard of a runtime: the first checks of every op, such as which thread may call, and when.
 
-A runtime belongs to the thread and process that made it.  A fault is raised by the call that waits
-for it; a fault that no call waits for is raised once, by the next op.  The guard refers to the
-runtime's parts, never to the runtime: a reference to the runtime would make a cycle, and keep
-everything alive until the garbage collector runs.
+A runtime belongs to the thread and process that made it.  If the device fails, the fault is raised
+by the call that waits for the failed work.  If no call waits for that work, the fault is kept, and
+the next op raises it, once.  The guard refers to the runtime's parts, never to the runtime: a
+reference to the runtime would make a cycle, and keep everything alive until the garbage collector
+runs.
 """
 
 import os
@@ -58,7 +59,7 @@ class Guard:
         self._captures.refuse(what)
 
     def check_sync(self) -> None:
-        """Like ``check_op``, but no kept fault is raised yet: a sync first settles every read."""
+        """Like ``check_op``, but do not raise a kept fault: a sync first settles every read."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()
@@ -87,14 +88,15 @@ class Guard:
     def keep(self, fault: DeviceFault) -> None:
         """Keep a fault that does not belong to this op; the next op raises it.
 
-        A kept fault of a failed map is replaced by the new fault, since reads report the old one.
+        Only one fault is kept.  The new fault replaces that of a failed map, which the reads of
+        the map report anyway; any other kept fault stays.
         """
         unseen = self._readbacks.unseen
         if unseen is None or isinstance(unseen, MapFailed):
             self._readbacks.unseen = fault
 
     def raise_fault(self) -> None:
-        """Raise a fault that no call has raised yet; on a lost device raise DeviceLost, always."""
+        """Raise the kept fault, if there is one; on a lost device raise DeviceLost, always."""
         if self._driver.lost:
             self.notice_loss()
             raise checks.device_lost()
@@ -103,7 +105,7 @@ class Guard:
             raise type(fault)(*fault.args) from fault
 
     def notice_loss(self) -> None:
-        """Drop all pending work of a lost device."""
+        """If the device is lost, drop the open batch, and end all pending reads by DeviceLost."""
         if self._driver.lost:
             self._recorder.abandon()
             self._readbacks.fail_all(checks.device_lost())

@@ -18,7 +18,7 @@ from gpusim.kernels.kernel import NUMPY_DTYPES
 _FOREIGN = (">", "!")
 _NATIVE = "@=<"
 _NO_NUMBERS = ("O", "u", "w")
-"""The formats of objects and characters in a plain buffer."""
+"""The formats of objects and characters, as a ``memoryview`` has them; they are refused."""
 _WORD_BYTES = 4
 _HINTS = {
     "a": "np.asarray(..., dtype) of it was meant",
@@ -28,9 +28,11 @@ _HINTS = {
     "Ticket": "its result() was meant",
     "memoryview": "it was released",
 }
-"""The probable meaning of data by its type; ``a`` stands for every other type."""
+"""What was probably meant by data that is refused, by the name of its type.
+
+The entry ``a`` is for every type that has none."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
-"""For each kind of array, the dtype of one word that is probably meant."""
+"""The dtype that was probably meant by an array that is refused, by the ``kind`` of its dtype."""
 
 
 def plain_bytes(data: Any) -> memoryview:
@@ -142,8 +144,8 @@ class Destination:
     def deliver(self, data: memoryview) -> Any:
         """The value of the read: a copy of ``data``, made only once.
 
-        NumPy makes a new array, because NumPy asks the system for large pages if an array is
-        large; a new ``bytearray`` costs a page fault for every 4 KiB.
+        If an array is wanted, NumPy makes it, since NumPy asks the system for large pages if an
+        array is large; a new ``bytearray`` would cost a page fault for every 4 KiB.
         """
         if self._out is not None:
             self._out[:] = data
@@ -181,7 +183,10 @@ def _writable(out: Any, size_bytes: int) -> memoryview:
 
 
 def _dtype_of(given: Any) -> np.dtype[Any]:
-    """A dtype by NumPy's name or a kernel's; for None, the dtype of bytes."""
+    """The dtype for what a caller gave: a dtype, or the name of one in NumPy or in a kernel.
+
+    None means bytes.
+    """
     if any(given is number for number in (int, float, complex)):
         raise InvalidData(
             f"cannot read as dtype={given.__name__} because Python's numbers are eight bytes or "
@@ -201,7 +206,7 @@ def _dtype_of(given: Any) -> np.dtype[Any]:
 def _check_readable(dtype: np.dtype[Any]) -> None:
     if dtype.subdtype is not None:
         raise InvalidData(
-            f"cannot read as {dtype} because an array has no such elements (probably the shape "
+            f"cannot read as {dtype} because this dtype has a shape of its own (probably the shape "
             "belongs into shape=)"
         )
     if dtype.hasobject or dtype.kind in "mMbU" or dtype.itemsize == 0 or dtype.char in "gG":

@@ -21,9 +21,10 @@ Submit = Callable[[FlushReason], None]
 
 
 class HostWrite(NamedTuple):
-    """Whole words for ``target``: on the queue now, or ``staged`` in their place in the batch.
+    """Whole words to be written into ``target`` at ``offset``.
 
-    ``written`` is the user's buffer that the words belong to.
+    If ``staged``, a copy command at the write's place in the batch brings them; otherwise the
+    queue is given the write now.  ``written`` is the user's buffer that the words belong to.
     """
 
     target: DeviceBuffer
@@ -115,7 +116,7 @@ class HostWrites:
         self._least_bytes = rules.least_queued_bytes
 
     def before(self, size_bytes: int, submit: Submit) -> None:
-        """Make room for a write of ``size_bytes``.  WaitTimedOut."""
+        """Make room for a write of ``size_bytes``; WaitTimedOut if the device takes too long."""
         if self._clock.held_bytes + size_bytes + self._least_bytes > self._most_bytes:
             self._make_room(int(min(size_bytes, self._most_bytes)), submit)
 

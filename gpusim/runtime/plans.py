@@ -93,7 +93,7 @@ class DispatchPlan:
 
 
 class Pipelines:
-    """The pipelines of one runtime; the only step of a plan that calls a device."""
+    """Gets the pipelines of one runtime; this is the only step of planning that calls a device."""
 
     def __init__(self, driver: Driver, *, dynamic_uniforms: bool) -> None:
         self._driver = driver
@@ -120,7 +120,7 @@ AnyPlan = TypeVar("AnyPlan", bound=OverBuffers)
 
 
 class Plans(Generic[AnyPlan]):
-    """Plans by key, first in, first out."""
+    """Keeps plans by key; a new plan evicts the oldest one if there is no room."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -153,7 +153,7 @@ class Plans(Generic[AnyPlan]):
 
 
 class Shapes:
-    """The launch of a kernel over a grid, checked and spread once.
+    """Keeps the launch of each kernel and grid, so that it is checked and spread only once.
 
     Launches are pure values, so an entry is never stale.
     """
@@ -200,9 +200,9 @@ class Planner:
         *,
         even_lost: bool = False,
     ) -> tuple[DispatchPlan, bytes]:
-        """The plan and its packed scalars; raises ``Refused`` classes and DataLost in their order.
+        """The plan and the packed scalars; raises ``Refused`` classes, and after them DataLost.
 
-        With ``even_lost``, lost bytes are not checked yet.
+        With ``even_lost``, a lost buffer is not refused.
         """
         if not (
             (type(buffers) is list or type(buffers) is tuple)
@@ -213,7 +213,7 @@ class Planner:
         try:
             plan = None if key is None else self._plans.get(key)
         except TypeError:
-            # An argument that cannot be hashed is not a kernel or buffer.
+            # An argument that cannot be hashed is not a kernel or buffer; ``_make`` refuses it.
             key = plan = None
         if plan is None:
             plan = self._make(kernel, buffers, scalars, grid)
@@ -232,7 +232,7 @@ class Planner:
         scalars: Sequence[int | float],
         grid: AnyGrid,
     ) -> DispatchCall:
-        """A checked dispatch; a replay plans it again."""
+        """A dispatch for a graph, checked now; a replay plans it again."""
         buffers, scalars = checks.in_order(kernel, buffers, scalars)
         if isinstance(grid, Iterator):
             # An iterator gives its numbers only once, and the grid is needed twice here.
@@ -249,7 +249,10 @@ class Planner:
         target_offset: Any,
         size_bytes: Any,
     ) -> CopyCall:
-        """A checked copy; a size of None means the rest of the source."""
+        """The arguments of a copy, checked, as a call; a size of None means the rest of the source.
+
+        Raises InvalidHandle or OutOfRange.
+        """
         self._buffers.device_buffer(source)
         self._buffers.device_buffer(target)
         source_offset = checks.whole("copy", source_offset, "source_offset")
@@ -310,9 +313,10 @@ def _key(kernel: Kernel, buffers: Sequence[Bound], grid: AnyGrid) -> Hashable | 
 def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
     """Check ``grid`` for ``kernel`` and spread it; LimitExceeded if it cannot be spread.
 
-    A guarded grid may exceed the device's limit in a dimension.  It is spread over three
-    dimensions, and the kernel drops the surplus groups.  TVM drops them by blockIdx.x; here the
-    total number decides, so that no group runs twice.
+    The grid of a guarded kernel may exceed the device's limit in a dimension.  It is then spread
+    over three dimensions, and the kernel drops the surplus groups.  TVM's kernels decide by
+    blockIdx.x which groups to drop.  Here the number of a group among all groups of the spread
+    decides, so that no group runs twice.
     """
     for size in grid:
         if size < 0 or (size > max_per_dimension and not kernel.guarded):
@@ -340,11 +344,12 @@ def plan_launch(kernel: Kernel, grid: Grid, max_per_dimension: int) -> Launch:
 
 
 def spread(groups: int, max_per_dimension: int) -> Grid:
-    """The smallest x by y by z box of at least ``groups``; z exceeds the limit if no box fits.
+    """A box of x by y by z groups that holds at least ``groups``, with as small a z as possible.
 
-    A kernel numbers the groups of the box in a u32.  So the box has at most 2^32 groups, or some
-    would run twice.  If the smallest box has more, x and y become the same power of two.  That
-    needs a limit of 2048 or more for each dimension; every WebGPU device has 65,535.
+    z exceeds the limit if no box fits.  A kernel numbers the groups of the box in a u32.  With
+    more than 2^32 groups two would have the same number, and some would run twice.  So if the box
+    would have more, x and y become the same power of two.  That needs a limit of 2048 or more for
+    each dimension; every WebGPU device has 65,535.
     """
     layers = -(-groups // (max_per_dimension * max_per_dimension))
     rows = -(-groups // (max_per_dimension * layers))

@@ -20,9 +20,11 @@ class Uniforms(StrEnum):
     FRESH = "fresh"
     """A new buffer for each dispatch, destroyed once its batch is submitted."""
     POOLED = "pooled"
-    """A pool by position in the batch, reused after the submit (TVM 18871, phase one)."""
+    """Pooled buffers, one for each position in the batch; the next batch uses them again (phase one
+    of TVM's pull request 18871)."""
     CACHED = "cached"
-    """A cache by content, first in, first out (TVM 18871, phase two)."""
+    """Cached buffers, found by their content; a new one evicts the oldest (phase two of TVM's pull
+    request 18871)."""
     RING = "ring"
     """One buffer for the runtime, written once for each batch and addressed by dynamic offsets."""
 
@@ -68,12 +70,14 @@ class Policy:
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
-    """A host write submits only if a recorded command touches its bytes; if False, always."""
+    """A host write first submits the batch only if a recorded command touches the same bytes.  If
+    False, it always submits the batch first."""
     staged_write_bytes: int = 4096
     """If a host write of up to this size would submit, it is copied at its place in the batch
     instead."""
     upload_bytes: int = 1 << 16
-    """Size of the upload buffer for these writes; when it is full, the next write submits."""
+    """Size of the upload buffer, which holds the bytes of the writes that are copied so.  A write
+    for which it has no room left submits."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps these in host memory until the
     GPU has them.  A write that would exceed this limit submits first, and waits if twice as many
@@ -87,11 +91,11 @@ class Policy:
     submits."""
     uniforms: Uniforms = Uniforms.RING
     uniform_slots: int = 1024
-    """Slots of the pooled uniforms; a batch that needs one more slot is submitted first."""
+    """Slots of the pooled uniforms; the batch is submitted before a dispatch that lacks a slot."""
     uniform_cache: int = 512
     """Entries of the cached uniforms."""
     uniform_ring_bytes: int = 1 << 18
-    """Size of the uniform ring; a batch that needs more bytes is submitted first."""
+    """Size of the uniform ring; the batch is submitted before a dispatch that needs more bytes."""
     plan_cache: int = 4096
     """Entries of the cache of checked dispatches; 0 checks each dispatch again."""
     graph_cache: int = 64
@@ -106,8 +110,8 @@ class Policy:
     staging_page_bytes: int = 4096
     """Size of a readback buffer that small reads of a batch share."""
     staging_class_bytes: int = 1 << 20
-    """Other readback buffers up to this size are powers of two, so that reads of similar size
-    share them; larger ones have the exact size."""
+    """The size of any other readback buffer is rounded up to a power of two if it is at most this,
+    so that later reads of similar size can use it; larger ones have the exact size."""
     memory_budget_bytes: int | None = None
     """The most bytes that all live buffers may have together."""
     wait_seconds: int | None = None
@@ -209,7 +213,10 @@ class Policy:
 
 
 def _tvm(name: str, **decisions: Any) -> Policy:
-    """A policy with TVM 18871's rules: a pass for each dispatch, a flush before each host act."""
+    """A policy with the rules of TVM's pull request 18871.
+
+    They make a pass for each dispatch, and flush before each host write, readback, free and sync.
+    """
     rules: dict[str, Any] = {
         "batch_commands": None,
         "batch_groups": None,
@@ -240,14 +247,15 @@ PRESETS: Mapping[str, Policy] = {
         Policy(name="ring"),
     )
 }
-"""The named policies, from no batching, through TVM 18871's two phases, to ``ring``."""
+"""The named policies: no batching, the two phases of TVM's pull request 18871, and ``ring``."""
 
 
 def policy_of(policy: object) -> Policy:
-    """A policy as itself, or from its text in the form of ``str(policy)``.
+    """Returns ``policy`` itself, or reads it from the text that ``str`` makes of a policy.
 
     Raises:
-        ProgramError: ``policy`` is neither a Policy nor the name of a preset.
+        ProgramError: ``policy`` is neither a Policy nor a text that begins with a preset's name,
+            or the text has a field or value that no policy has.
     """
     if isinstance(policy, Policy):
         return policy

@@ -30,7 +30,7 @@ _log = logging.getLogger("gpusim")
 
 
 class Ticket(Handle):
-    """A pending read: gives its value or its own error, whenever asked.
+    """Stands for a read, and gives the read's value or its error, whenever asked.
 
     ``begin`` checks a timeout, and submits the read if it is still recorded; then ``readbacks``
     settles it.
@@ -155,7 +155,7 @@ def _call(callbacks: Sequence[Callable[[Ticket], object]], ticket: Ticket) -> No
         except Exception:
             _log.exception("a done callback of a read raised")
         except BaseException:
-            # After a KeyboardInterrupt no other call would reach the callbacks behind this one.
+            # After a KeyboardInterrupt nothing else would call the callbacks behind this one.
             _call(callbacks[at + 1 :], ticket)
             raise
 
@@ -208,7 +208,7 @@ class Readbacks:
         self._wait_seconds = wait_seconds
         self._queue: deque[Readback] = deque()
         self._listened = 0
-        """Undelivered reads that have callbacks."""
+        """How many undelivered reads have done callbacks."""
         self._loop_polls = LoopPolls()
 
     def issue(self, readback: Readback) -> None:
@@ -227,7 +227,7 @@ class Readbacks:
             self._loop_polls.start(self._poll_for_loop)
 
     def listen(self) -> None:
-        """Let a running loop poll, because a read has a done callback."""
+        """Let a running asyncio loop poll, because one more read has a done callback."""
         self._listened += 1
         if self._is_under_way:
             self._loop_polls.start(self._poll_for_loop)
@@ -288,7 +288,7 @@ class Readbacks:
     def poll(self) -> int:
         """Deliver the reads that have arrived, in order; returns how many are still pending.
 
-        A running loop then polls on by itself while a callback waits.
+        If a read with a done callback is under way, a running asyncio loop polls on by itself.
         """
         pending = self._deliver_arrived()
         if self._listened and self._is_under_way:
@@ -346,7 +346,7 @@ class Readbacks:
             return True
 
     def _fail_untold(self, page: StagingPage, fault: DeviceFault) -> None:
-        """``fail``; the next call raises the fault, since no call has."""
+        """Like ``fail``; the next op raises the fault, since no call has raised it yet."""
         self.fail(page, fault)
         if page.error is fault:
             self.unseen = self.unseen or fault

@@ -58,7 +58,11 @@ class Reads:
         *,
         fence: bool = False,
     ) -> Ticket:
-        """Record a copy of whole words to a staging page; submit the batch unless reads join."""
+        """Issue a read: record a copy of the whole words around its bytes to a staging page.
+
+        The batch is submitted at once if the read is the ``fence`` of a sync, or if the policy
+        does not join reads.
+        """
         start = words_down(offset)
         if not size_bytes:
             # Reads are delivered in order, so this read waits for the recorded reads before it.
@@ -86,9 +90,10 @@ class Reads:
     def goal_of_sync(self) -> Ticket | None:
         """Submit everything; gives the ticket whose delivery shows that everything is done.
 
-        A map waits for the submit before it, and the queue works in order.  So a read that
-        was the queue's last act serves as the fence (TVM 18871).  If the queue did anything after
-        that read, even a host write, the read is no fence.
+        None if nothing is left to wait for.  The fence is a read after everything else.  A map
+        waits for the submit before it, and the queue works in order.  So if the queue's last act
+        was to submit a read of the program, that read serves as the fence (TVM's pull request
+        18871).  After any later act, even a host write, four bytes are read as the fence.
         """
         if self._recorder.has_reads:
             self._recorder.submit(FlushReason.SYNC)
@@ -101,7 +106,7 @@ class Reads:
     def wait_for_all(self, seconds: float | None = None) -> None:
         """Return when every earlier call is done; nothing is pending then.
 
-        If a fault prevents the fence, it is raised after every read is settled.
+        If a fault prevents the fence, the fault is raised after every read is settled.
         """
         goal, fault = self._goal_or_fault()
         try:
@@ -129,8 +134,8 @@ class Reads:
     def finish(self, seconds: float | None) -> DeviceFault | None:
         """Submit, wait for and settle all that is left; gives a fault that no call has raised yet.
 
-        That includes what done callbacks call meanwhile.  After ``seconds``, reads that have not
-        arrived fail, and every call is refused.
+        The ops that done callbacks call meanwhile are finished too.  After ``seconds``, reads that
+        have not arrived fail, and every further call is refused.
         """
         seconds = self._wait_seconds if seconds is None else seconds
         end = None if seconds is None else monotonic() + seconds
@@ -176,7 +181,7 @@ class Reads:
         return seconds
 
     def _goal_or_fault(self) -> tuple[Ticket | None, DeviceFault | None]:
-        """The goal of a sync; or, if a fault prevents the fence, the last read and the fault."""
+        """``goal_of_sync()`` and None; or the last read and the fault that prevents the fence."""
         try:
             return self.goal_of_sync(), None
         except DeviceFault as fault:

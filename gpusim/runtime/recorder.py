@@ -34,7 +34,7 @@ from gpusim.runtime.uniforms import DynamicUniforms, UniformStore
 
 
 class Recorder:
-    """The open batch of one runtime, and its way to the queue."""
+    """Records commands in the open batch of one runtime, and submits the batch to the queue."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Recorder:
         if plan.ring is None or plan not in batch.plans:
             self._record_dispatch(self._prepare(plan, payload), plan)
             return
-        # The common case, in one call: the batch has a dispatch of this plan already.  So the
-        # bytes that it touches are noted, and its bind group and ring stay until the submit.
+        # The common case, written out to save calls: the batch has a dispatch of this plan already.
+        # So the bytes that it touches are noted, and its bind group and ring stay until the submit.
         if uniforms.is_full(batch, len(payload)):
             self.submit(FlushReason.UNIFORMS)
             self._record_dispatch(self._prepare(plan, payload), plan)
@@ -113,8 +113,8 @@ class Recorder:
     def record_run(self, run: Run, payload: bytes) -> None:
         """Record a run; ``payload`` holds the uniforms of its steps, each padded to its stride.
 
-        The run is split at the limits that would split single commands.  If it fails half
-        way, all buffers that its steps write are lost.
+        The run is split into batches where its commands would be if they were recorded one by one.
+        If it fails half way, all buffers that its steps write are lost.
         """
         self._bind_run(run)
         done = self._record_part(run, payload, 0)
@@ -130,7 +130,7 @@ class Recorder:
         self._submit_for(self._rules.after_recording(self._batch))
 
     def record_readback(self, command: CopyCommand, page: StagingPage, *, fence: bool) -> None:
-        """Record the staging copy of a read; submit it unless the policy joins reads."""
+        """Record a read's staging copy; submit if it is the ``fence``, or if reads do not join."""
         self._batch.record_copy(command)
         if page not in self._batch.pages[-1:]:
             self._batch.pages.append(page)
@@ -157,7 +157,8 @@ class Recorder:
                 kept, lost = Batch(), [*written]
             for buffer in lost:
                 buffer.lost = True
-            # Buffers that the batch retired may already have left their cache.
+            # Buffers that were retired in the block must still be destroyed: their cache may have
+            # dropped them already.
             kept.retired = self._batch.retired
             self._batch = kept
             raise
@@ -261,7 +262,8 @@ class Recorder:
             self._driver.destroy_buffer(buffer)
 
     def retired(self) -> list[DeviceBuffer]:
-        """Drop the buffers that wait for a submit that never comes; the caller destroys them."""
+        """Give up the retired buffers of a batch that is never submitted; the caller destroys
+        them."""
         retired, self._batch.retired = self._batch.retired, []
         return retired
 
@@ -278,7 +280,7 @@ class Recorder:
             self.submit(FlushReason.UNIFORMS)
         buffer, offset, _ = uniform = uniforms.take(payload, self._batch)
         if plan.ring is buffer:
-            # The common case: the group is bound, and only the offset is new.
+            # The common case: the plan has a bind group over this ring, and only the offset is new.
             return new_tuple(DispatchCommand, (plan.pipeline, plan.group, plan.spread, offset))
         try:
             return self._bind(plan, uniform)
@@ -327,7 +329,8 @@ class Recorder:
         return stop
 
     def _end_of_part(self, run: Run, start: int) -> int:
-        """Where a part ends: after the step that reaches a limit, or when the ring is full."""
+        """Where a part ends: after the step that reaches a limit, or before one that the ring lacks
+        room for."""
         commands, moved_bytes, groups = self._rules.room(self._batch)
         stop = int(min(len(run), start + max(1, commands)))
         stop = min(stop, bisect_left(run.moved, run.moved[start] + moved_bytes, start + 1))
@@ -354,7 +357,8 @@ class Recorder:
         return DispatchCommand(plan.pipeline, group, plan.spread)
 
     def _group_of(self, plan: DispatchPlan, ranges: tuple[Range, ...]) -> BindGroup:
-        """A bind group that does not depend on the scalars; kept with the plan if allowed."""
+        """A bind group that does not depend on the scalars; the plan keeps it if the policy caches
+        bind groups."""
         group = self._bind_groups.get(plan.pipeline, ranges)
         if self._keep_groups:
             plan.group = group

@@ -26,9 +26,10 @@ _IN_ORDER = {tuple, list}
 
 
 class BoundGraph:
-    """A graph over certain buffers, checked except for its scalars and for lost bytes.
+    """A graph whose calls were checked and planned over certain ``buffers``.
 
-    ``run`` is None if its steps must be recorded one by one.
+    Each replay still checks its scalars, and that no buffer in ``needed`` is lost.  ``run`` is None
+    if the steps must be recorded one by one.
     """
 
     __slots__ = ("buffers", "dispatches", "healed", "needed", "run", "steps", "uniforms", "written")
@@ -135,7 +136,7 @@ class Replays:
         try:
             bound = self._plans.get(key)
         except TypeError:
-            # What cannot be hashed is no buffer, and raises the error when it is bound.
+            # What cannot be hashed is no buffer; ``_bind`` refuses it.
             bound = None
         if bound is None:
             bound = self._bind(graph, buffers, entries)
@@ -293,9 +294,9 @@ def _written(steps: Sequence[Step]) -> list[Buffer]:
 
 
 def _needed_and_healed(steps: Sequence[Step]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Buffers whose bytes a replay needs when it begins, and buffers that a copy fills whole.
+    """Buffers that must not be lost when a replay begins, and buffers that it makes whole again.
 
-    A copy that fills a buffer does not need the buffer's old bytes.
+    A copy that fills a whole buffer does not need the old bytes.  After it the buffer is not lost.
     """
     needed: dict[Buffer, None] = {}
     healed: dict[Buffer, None] = {}

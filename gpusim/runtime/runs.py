@@ -30,7 +30,7 @@ class WordCopy(NamedTuple):
 
 
 class Run:
-    """The steps of a run, and the parts of it that were recorded before.
+    """The steps of a run, and the parts of it that were recorded before, to be used again.
 
     Its commands bind the uniform buffer ``ring``.  Once the ring is another buffer, the recorder
     binds the run again.
@@ -56,7 +56,7 @@ class Run:
         return len(self.steps)
 
     def bind(self, ring: DeviceBuffer | None, commands: list[RecordedCommand]) -> None:
-        """Set the commands of all steps; their uniforms are in ``ring`` from its start."""
+        """Set the commands of all steps, whose uniforms lie in ``ring`` from byte 0 on."""
         self.ring, self.is_bound = ring, True
         self._commands = commands
         self._parts.clear()
@@ -85,9 +85,9 @@ class Run:
 class RunUniforms:
     """Packs the scalars of all dispatches of a run, each padded to its stride in bytes.
 
-    All scalars are packed at once if each has its plain type.  Otherwise they are packed kernel by
-    kernel, which refuses wrong scalars and takes unusual types.  A dispatch over no groups has
-    scalars to check, but no uniforms.
+    If each scalar is a plain int or float, as its kernel declares it, all are packed at once.
+    Otherwise each kernel packs its own: it accepts other types of numbers, such as NumPy's, and
+    refuses wrong scalars.  A dispatch over no groups has scalars to check, but no uniforms.
     """
 
     def __init__(self, plans: Sequence[DispatchPlan], alignment_bytes: int) -> None:
@@ -102,7 +102,8 @@ class RunUniforms:
     def pack(self, entries: Sequence[Scalars]) -> bytes:
         """The uniforms, from the scalars of each dispatch; InvalidScalar for the first bad entry.
 
-        Packing itself refuses integers out of range, as in ``Kernel.pack``.
+        Integers out of range have no check of their own here: the packer refuses them, and then
+        ``Kernel.pack`` raises the error.
         """
         if self._packer is not None and [*map(len, entries)] == self._counts:
             scalars = [*chain.from_iterable(entries)]
@@ -155,5 +156,5 @@ def _written(steps: Iterable[DispatchPlan | WordCopy]) -> Iterator[Buffer]:
 
 
 def _is_special(plan: DispatchPlan) -> bool:
-    """Whether the uniforms differ from the plain scalars."""
+    """Whether the uniforms are more than the scalars, or none because there are no groups."""
     return plan.kernel.guarded or not plan.groups

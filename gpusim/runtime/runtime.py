@@ -45,8 +45,11 @@ class Runtime(Assembly):
         parts: how each collaborator is made, to replace some of them.
 
     Every op raises ``Refused`` classes for what the caller did wrong, and ``DeviceFault``
-    classes for what no check could foresee.  Refusals come in the order of docs/CONTRACT.md, and
-    change nothing.  NoDevice and ProgramError: no runtime can be made.
+    classes for what no check could foresee.  If there are several reasons to refuse an op,
+    docs/CONTRACT.md says which one is raised.  A refused op changes nothing.
+
+    Raises:
+        NoDevice, ProgramError: no runtime can be made of these arguments.
     """
 
     _instead = "each process, and each thread, makes its own"
@@ -132,8 +135,9 @@ class Runtime(Assembly):
         target_offset: int = 0,
         size_bytes: int | None = None,
     ) -> None:
-        """GPU to GPU, any byte offsets and length; within one buffer it is memmove.
+        """GPU to GPU, at any byte offsets and of any length.
 
+        Within one buffer the ranges may overlap: the target gets the bytes from before the copy.
         Without ``size_bytes``, the rest of the source is copied.
 
         Raises:
@@ -286,9 +290,9 @@ class Runtime(Assembly):
     def poll(self) -> int:
         """Deliver the reads that have arrived, in order, and call back; never wait.
 
-        Gives the number of pending reads; recorded reads need a ``flush`` first.  A running asyncio
-        loop then polls on by itself while a done callback waits.  Without such a loop, ``poll`` is
-        for callers that neither wait nor sync.
+        Gives the number of pending reads; reads in the open batch need a ``flush`` to arrive.
+        While a submitted read has a done callback, a running asyncio loop polls by itself.
+        Without such a loop, ``poll`` is for callers that neither wait nor sync.
         """
         self._guard.check_op("poll")
         return self._readbacks.poll()

@@ -16,9 +16,9 @@ _LEAST_BYTES = 256
 class StagingPage:
     """A staging buffer in use, shared by reads of one batch.
 
-    A page is recorded, then submitted (``mapping``), then taken.  Or it ends with an ``error``,
-    which is then the error of every read on the page.  ``act`` is the number of its submit.
-    ``data`` keeps the bytes of a page that several reads share.
+    A page is first recorded, then submitted and mapped (``mapping``), then taken.  Or it ends with
+    an ``error``, which is then the error of every read on the page.  ``act`` is the number of its
+    submit in the ``QueueClock``.  ``data`` keeps the bytes of a page that several reads share.
     """
 
     __slots__ = ("act", "buffer", "data", "error", "is_taken", "mapping", "reads", "used_bytes")
@@ -74,7 +74,7 @@ class StagingPool:
         self._free: list[DeviceBuffer] = []
 
     def take(self, size_bytes: int) -> DeviceBuffer:
-        """The smallest free buffer of at least ``size_bytes``, or a new one.  OutOfMemory."""
+        """The smallest free buffer of at least ``size_bytes``, or a new one; raises OutOfMemory."""
         fitting = [buffer for buffer in self._free if buffer.size_bytes >= size_bytes]
         if fitting:
             buffer = min(fitting, key=lambda buffer: buffer.size_bytes)
@@ -111,7 +111,10 @@ class StagingPool:
 
 
 def _size_class(size_bytes: int, most_bytes: int) -> int:
-    """The next power of two up to ``most_bytes``, so that reads of like size share buffers."""
+    """``size_bytes`` rounded up to a power of two, so that reads of similar size use one buffer.
+
+    A size above ``most_bytes`` is not rounded.
+    """
     if size_bytes > most_bytes:
         return size_bytes
     return max(_LEAST_BYTES, 1 << (size_bytes - 1).bit_length())

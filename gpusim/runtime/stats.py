@@ -17,7 +17,7 @@ class Counts:
     created: int = 0
     """Objects made because none could be reused."""
     reused: int = 0
-    """Objects used again: a pool's slots, a cache's hits."""
+    """How often an object was used again: a slot of a pool, or an entry that a cache found."""
     evicted: int = 0
     """Entries dropped for lack of room."""
     invalidated: int = 0

@@ -53,7 +53,10 @@ class ByteCopy(NamedTuple):
 
 
 class Transfers:
-    """Byte-exact writes and copies over one recorder; ranges have been checked."""
+    """Writes and copies exactly the bytes asked for, through one recorder.
+
+    The caller has checked that all ranges lie inside their buffers.
+    """
 
     def __init__(
         self, driver: Driver, recorder: Recorder, buffers: BufferTable, pipelines: Pipelines

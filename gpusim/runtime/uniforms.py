@@ -29,7 +29,7 @@ class UniformStore(Protocol):
         ...
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        """A range that holds ``payload`` until ``batch`` is submitted.  OutOfMemory."""
+        """A range that holds ``payload`` until ``batch`` is submitted; raises OutOfMemory."""
         ...
 
     def before_submit(self, batch: Batch) -> None:
@@ -44,14 +44,15 @@ class UniformStore(Protocol):
 class DynamicUniforms(UniformStore, Protocol):
     """A store whose ranges share one binding: ``is_dynamic`` is true.
 
-    Several payloads may be taken as one, each padded to its stride.
+    Several payloads may be taken as one payload, each padded to a multiple of the alignment that
+    the device needs for uniforms.
     """
 
     capacity_bytes: int
     """The bytes that one batch may take; the number grows if one payload needs more."""
 
     def ring_for(self, size_bytes: int, batch: Batch) -> DeviceBuffer:
-        """The bound buffer, with room for ``size_bytes``.  OutOfMemory.
+        """The buffer that all ranges lie in, with room for ``size_bytes``; raises OutOfMemory.
 
         ``size_bytes`` may exceed the capacity only if the batch has taken nothing.
         """
@@ -141,7 +142,7 @@ class PooledUniforms:
 
 
 class CachedUniforms:
-    """One buffer for each content; an evicted buffer is retired with the open batch."""
+    """One buffer for each content; an evicted one is destroyed after the open batch's submit."""
 
     is_dynamic = False
 

@@ -31,7 +31,7 @@ EncodedCommand = Callable[[], None]
 
 
 class DebugGroups:
-    """Debug groups and markers.  They do nothing; only that each group is closed is checked.
+    """Debug groups and markers.  They do nothing, but a group that stays open is an error.
 
     Encoders and passes inherit this class, as in the specification ("GPUDebugCommandsMixin").
     """
@@ -65,7 +65,10 @@ class DebugGroups:
 
 
 class PassOwner(DebugGroups):
-    """A command encoder as its pass sees it: an open pass locks it, and gives it its commands."""
+    """A command encoder as its pass sees it.
+
+    The encoder is locked while the pass is open, and takes the pass's commands when the pass ends.
+    """
 
     __slots__ = ("_commands", "_error", "_state", "_used")
 
@@ -172,7 +175,7 @@ class GPUComputePassEncoder(DebugGroups):
         """Use ``bind_group`` for the dispatches that follow; None unsets it."""
         offsets: tuple[int, ...] = ()
         start, length = dynamic_offsets_data_start, dynamic_offsets_data_length
-        # An array is neither true nor false, so the usual value is told by its identity.
+        # An array has no truth value, so ``is`` finds out whether the argument was left out.
         if dynamic_offsets_data is not _NO_OFFSETS or start is not None or length is not None:
             offsets = _offsets(dynamic_offsets_data, start, length)
         if type(index) is not int or index < 0:
@@ -296,7 +299,8 @@ class GPUComputePassEncoder(DebugGroups):
             return
         if self._debug_depth:
             self._invalidate(doing, "a debug group is open", "pop_debug_group() is missing")
-        # wgpu-native looks a pass's buffers up at a dispatch, not when they are set.
+        # wgpu-native looks up a pass's buffers at a dispatch, not when their bind group is set.  So
+        # an invalid pass without a dispatch uses no buffer.
         used = self._used if self._commands or self._error is None else {}
         self._encoder.end_pass(self._error, self._commands, used)
 

@@ -205,7 +205,8 @@ class GPUCommandEncoder(PassOwner):
     def _blamed(self, source: GPUBuffer, target: GPUBuffer) -> tuple[GPUBuffer, ...]:
         """The buffers that wgpu-native looks up before it refuses a copy.
 
-        If one of these has been destroyed by the time of ``finish``, it does not report the copy.
+        If one of these has been destroyed by the time of ``finish``, wgpu-native does not report
+        the copy.
         """
         if source is target or source._device is not self._device:
             return ()

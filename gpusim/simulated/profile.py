@@ -17,7 +17,10 @@ import wgpu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """One field for each difference; True is always what the specification says."""
+    """One field for each difference; True is always what the specification says.
+
+    Where a field that ends with ``raises`` is False, wgpu-native aborts the process instead.
+    """
 
     name: str
     refuses_aliased_writes: bool

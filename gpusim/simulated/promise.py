@@ -42,8 +42,8 @@ class Settled:
 class Promise:
     """The eventual result of an asynchronous call.
 
-    ``outcome`` runs when the promise settles, on the device timeline;
-    ``handler`` turns its value into the result, on the content timeline.
+    ``outcome`` runs when the promise settles, on the device timeline.  Then ``handler``
+    turns the value of ``outcome`` into the result, on the content timeline.
     """
 
     __slots__ = (

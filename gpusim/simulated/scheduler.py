@@ -23,8 +23,8 @@ class Scheduler(Protocol):
     """Decides how far the queue has got and which promises settle.
 
     ``runs``: whether RUN is offered at all.  Only promises show how far the queue
-    has got, and a promise that settles executes what it waits for.  So a
-    strategy that enumerates schedules needs no RUN.
+    has got, and before a promise settles, the queue executes what the promise waits
+    for.  So a strategy that enumerates schedules needs no RUN.
 
     ``defers`` is an optional attribute, for a strategy that chooses STOP whenever STOP is offered.
     If ``defers`` is set, the strategy is asked only when somebody waits.
@@ -59,7 +59,7 @@ class AsEarly:
     runs = True
 
     def choose(self, options: tuple[str, ...]) -> int:
-        """Run before settling, settle before stopping."""
+        """RUN if that is offered; otherwise the first promise; STOP if there is nothing else."""
         last = len(options) - 1
         if options[last] == "run":
             return last

@@ -124,10 +124,10 @@ def keeps_to_program(client: str) -> bool:
 
 
 def tells_faults(client: str) -> bool:
-    """Whether an op raises each fault that the client meets before the close."""
+    """Whether each fault that the client meets before the close is raised by an op."""
     return client not in _KEEPS_FAULTS
 
 
 def shows_each_fault(client: str) -> bool:
-    """Whether an op of the client shows every fault that it meets."""
+    """Whether each op shows every fault that is met while it runs, and not only one of them."""
     return client not in _MAKES_SEVERAL_CALLS

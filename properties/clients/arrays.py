@@ -45,8 +45,9 @@ from properties.model.target import Delivery
 from properties.targets.runtime_target import RuntimeTarget
 
 _BITS = (None, (WORD_BYTES - 1, 0x80), (0, 0x01))
-"""What an array that a read fills holds before: nothing of the kind, or the same words but for
-their sign bit, which leaves equal floats equal, or their lowest bit; by byte and bit."""
+"""What an array holds before a read fills it.  None: bytes of no meaning.  Otherwise the words that
+the read brings, each with one bit changed, given as the byte of the word and the mask: the sign
+bit, which leaves a float zero equal to zero, or the lowest bit."""
 _MANY_PIECES, _MOST_PIECES = 100, 300
 """A read of 100 words or more is often done in pieces, at most 300: too many for a byte to count.
 """
@@ -209,9 +210,10 @@ class OwnArraysClient(Client):
             raise
 
     def sync(self, op: Sync) -> None:
-        """Sync; nobody holds the client's arrays then.
+        """Sync; after that nobody may hold the client's arrays.
 
-        A read that failed may hold an array, by the frames of its error.
+        This is not checked once a fault was met, since the traceback of its error may hold an
+        array.
         """
         self.target.perform(op)
         if not self._met_fault:

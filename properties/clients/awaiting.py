@@ -80,7 +80,7 @@ class AwaitingClient(Client):
         self._raise_fault()
 
     async def _flush_in_loop(self, op: Flush) -> None:
-        """Flush; if that fails, the loop must call back the reads of the batch without a wait."""
+        """Flush; if that fails, the loop must at once call back for the reads of the batch."""
         pending = [ticket for ticket in self._tickets if not ticket.done()]
         # A read that is under way may hold up those behind it.
         is_sure = all([ticket.is_recorded for ticket in pending]) and not self._leaves_fence
@@ -182,7 +182,10 @@ def _blamed(error: BaseException) -> BaseException:
 
 
 async def _wait_for(ticket: Ticket) -> Any:
-    """The value of a ticket, or its own error; any other error belongs to the call."""
+    """Await a ticket: returns its value, or the class of the read's own error.
+
+    Another error is raised, since it belongs to the call that is under way.
+    """
     try:
         return await ticket
     except DeviceFault as fault:

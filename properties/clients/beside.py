@@ -1,9 +1,9 @@
 """The client beside: a second runtime on the same driver runs another program in between.
 
 The other program follows from the case's program, so that both shrink together.  It allocates the
-same buffers, has other data and other scalars, and at odd places dispatches the kernel's twin.  In
-some cases it has another policy, or runs in a thread of its own.  Each runtime is judged by its own
-program.  ``execute`` drives both.
+same buffers, has other data and other scalars, and at odd places dispatches the kernel's twin (see
+``targets/twins``).  In some cases it has another policy, or runs in a thread of its own.  Each
+runtime is judged by its own program.  ``execute`` drives both.
 """
 
 import asyncio
@@ -60,10 +60,10 @@ class BesideClient(Client):
         self._step: Callable[[], None] | None = None
 
     def meet(self, other: Runtime | None, step: Callable[[], None] | None) -> None:
-        """Share the driver with ``other``, whose next op ``step`` issues.
+        """Share the driver with ``other``; ``step`` issues the next op of that runtime.
 
-        Without ``step`` the other runtime does nothing while an op of this one is under way.  A
-        runtime of another thread is None: this client may not call it.
+        Without ``step`` the other runtime does nothing while an op of this one is under way.  If it
+        belongs to another thread, ``other`` is None, since this client may not call it.
         """
         self._other, self._step = other, step
 
@@ -100,7 +100,7 @@ class BesideClient(Client):
             raise BrokenPromise("a loop that runs has not called back for a read that was flushed")
 
     def _offer(self, choices: SeededChoices) -> None:
-        """Pass a buffer of the other runtime to a call, in vain."""
+        """Pass a buffer of the other runtime to a call, which must refuse it."""
         theirs = [] if self._other is None else self._other.live_buffers()
         most = self.target.limits.max_binding_bytes
         mine = self.target.runtime.live_buffers()
@@ -148,7 +148,8 @@ class OwnThread:
 def other_policy(case: Case) -> Policy:
     """The policy of the second runtime: half of the time that of ``case``, and else a preset.
 
-    Of the two, one then has a uniform ring, whose pipelines and bind groups are of another kind.
+    If it is a preset, only one of the two policies has a uniform ring, under which pipelines and
+    bind groups are of another kind.
     """
     turn = _drawn("policy", case)
     if turn % 2:

@@ -22,8 +22,8 @@ _MOST_CALLBACKS = 24
 class ReentrantClient(Client):
     """Each delivery starts work on a new buffer that is not in the program.
 
-    Before that, another callback raises; no other callback may notice.  Some of that work is called
-    within the close.
+    Before that, another callback raises; no other callback may notice.  Some of the work is done
+    while the runtime closes.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -113,7 +113,10 @@ class ReentrantClient(Client):
 
 
 class _Answered:
-    """A delivery that runs a callback of this client after each callback that is added to it."""
+    """A delivery that, with each callback that is added to it, adds two of the client's own.
+
+    The one before it raises; the one after it does the client's work.
+    """
 
     def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
         self._ticket = ticket

@@ -98,7 +98,7 @@ class AskingClient(Client):
         return ticket
 
     def dispatch(self, op: Dispatch) -> None:
-        """Dispatch; by turns, then ask for the value of the last read but one."""
+        """Dispatch; after the third read of each four, also ask for the value of the second."""
         self.target.perform(op)
         if len(self._tickets) % _TURNS == _TURNS - 1:
             self._ask(len(self._tickets) - 2)
@@ -162,10 +162,11 @@ class _Meant(Exception):
 
 
 class ClosingClient(Client):
-    """Closes instead of the last sync, with reads in flight: in a callback, or after an error.
+    """Closes in the place of the last sync, with reads in flight.
 
-    An error that leaves the ``with`` block of the runtime closes it.  The close settles every
-    ticket with its value; after the close every call is refused.
+    It closes by a call of its own, in a callback, or by an error: one that leaves the ``with``
+    block of the runtime closes the runtime.  The close settles every ticket with its value; after
+    the close every call is refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
@@ -332,7 +333,7 @@ class WrongThreadClient(Client):
         """See ``Target``; ops of verbs not listed here come from the owner's thread only."""
         if op.verb in ("write", "dispatch", "copy", "read", "free", "sync"):
             error = self._thread.submit(self.target.perform, op).exception()
-            # A name whose alloc or capture failed never reaches the runtime.
+            # If the alloc or capture of a name failed, the target itself refuses to use the name.
             if not isinstance(error, WrongThread | InvalidHandle):
                 raise BrokenPromise(f"a call from another thread ended with {error!r}")
         if type(op) is Sync and not self._has_forked and _is_simulated(self.target.runtime.device):

@@ -1,6 +1,6 @@
-"""Deliveries of reads into arrays: into the caller's own, or as new ones that the caller changes.
+"""Deliveries of reads into arrays: the caller's own, or new ones that the caller then overwrites.
 
-Each is a delivery around a ticket or a few, and looks at what the runtime did to the array.
+Each stands for one ticket or for a few, and checks what the runtime did to the array.
 Which reads are made so is drawn in ``arrays``.
 """
 
@@ -22,7 +22,7 @@ EDGE = 0xC5
 
 
 def outs_of(middle: np.ndarray[Any, Any]) -> list[Any]:
-    """Objects that a read may fill: views of ``middle``, and an array without edges."""
+    """Objects that a read may fill: views of ``middle``, and other arrays of the same size."""
     outs: list[Any] = [middle, middle.data, middle.reshape(1, -1), bytearray(middle.size)]
     if middle.size % 4 or not middle.size:
         return outs
@@ -35,7 +35,7 @@ def outs_of(middle: np.ndarray[Any, Any]) -> list[Any]:
 
 
 class Given:
-    """A delivery around a ticket."""
+    """What the deliveries here share: their callbacks are called when ``ticket`` is settled."""
 
     def __init__(self, ticket: Ticket) -> None:
         self._ticket = ticket

@@ -38,7 +38,8 @@ _OF_CAPTURES: dict[str, Call] = {
 }
 """The calls that a capture records.
 
-Some calls here also have an invalid argument.  What forbids the call is reported before that.
+Some calls here also have an invalid argument.  A runtime must report what forbids the call, before
+it looks at the argument.
 """
 _OTHERS: dict[str, Call] = {
     "alloc": lambda at, runtime: runtime.alloc(1.5),
@@ -106,7 +107,7 @@ def _aborted(at: Any) -> None:
 
 
 def _wrapped(call: Callable[..., object], *given: str) -> Callable[[Any], object]:
-    """``call`` with the attributes of ``at`` that have these names."""
+    """A function of ``at``: calls ``call`` with ``at`` and its attributes of these names."""
     return lambda at: call(at, *[getattr(at, name) for name in given])
 
 

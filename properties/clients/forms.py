@@ -117,7 +117,10 @@ _PAIR = [("a", "u2"), ("b", "f4"), ("c", "u2")]
 
 
 class _Pair(ctypes.Structure):
-    """A record whose format has the letter of objects, in the name of a field."""
+    """A record whose format, as a memoryview gives it, has an O, the letter of objects.
+
+    Here the O is only in the name of a field.
+    """
 
     _fields_ = (("Odd", ctypes.c_float), ("Other", ctypes.c_uint32))
 
@@ -182,7 +185,7 @@ class _Indexed:
 
 
 def _narrow(number: int) -> Any:
-    """The number in the narrowest type of NumPy that holds it; a sum of two may not fit there."""
+    """The number in the narrowest type of NumPy that holds it; sums of it may not fit there."""
     return np.min_scalar_type(number).type(number)
 
 
@@ -224,11 +227,14 @@ def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
 
 
 _ZEROS = 24
-"""How many of the forms of zeros are an array."""
+"""How often an array is among the forms, if all scalars are zero."""
 
 
 def _numpy_scalars(scalars: Sequence[int | float]) -> list[Any]:
-    """Zeros are an array more often: it may be taken for nothing, or be asked for its truth."""
+    """The scalars as numbers of NumPy; none if they do not fit into u32.
+
+    Zeros are an array more often, because a runtime may wrongly ask the array for its truth.
+    """
     if not _are_words(scalars):
         return []
     arrays: list[Any] = [np.array(scalars, np.uint32)] * (1 if any(scalars) else _ZEROS)

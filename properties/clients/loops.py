@@ -13,7 +13,7 @@ from typing import Any
 
 _MOST_TURNS = 20_000
 _REAL_SECONDS = 0.001
-"""A turn of a loop on a real device takes so long, since such a device needs time."""
+"""A turn of a loop on a real device takes at least so long, since such a device needs time."""
 
 
 class NeverWoken(Exception):
@@ -57,7 +57,7 @@ class LeapingLoop(asyncio.SelectorEventLoop):
         return self._leaps.now_seconds
 
     def leave(self) -> None:
-        """Give the tasks that are left time to end."""
+        """Count turns from 0 again, so that the tasks that are left have enough of them to end."""
         self._leaps.turns = 0
 
     def rest(self) -> None:
@@ -70,9 +70,9 @@ class LeapingLoop(asyncio.SelectorEventLoop):
 def run_leaping(
     main: Coroutine[Any, Any, None], *, is_real: bool, then_rests: bool = False
 ) -> None:
-    """Run ``main`` in such a loop.  NeverWoken if it waits for something that never comes.
+    """Run ``main`` in a ``LeapingLoop``.  NeverWoken if it waits for something that never comes.
 
-    ``then_rests``: after that nothing may wake the loop again and again.
+    ``then_rests``: once ``main`` has ended, nothing may go on waking the loop without end.
     """
     loop = LeapingLoop(is_real=is_real)
     task = loop.create_task(main)

@@ -1,8 +1,9 @@
 """A client that misuses the runtime between the ops of a program.
 
 Each misuse must be refused with its error class and a message that names the remedy.  It must
-change nothing: the program shows the same, and has the same commands.  The table of misuses is in
-``misuses``.  The buffers and reads of the program are misused.
+change nothing: the program shows what it shows without the misuse, and no command, read or buffer
+is counted for it.  The table of misuses is in ``misuses``.  The buffers and reads of the program
+are misused.
 """
 
 import inspect
@@ -121,7 +122,10 @@ class _Scene:
 
 
 def misuse_before(op: Op) -> Row | None:
-    """The misuse before ``op``, if any; skipped if the program has nothing of its kind yet."""
+    """The misuse that comes before ``op``, if any.
+
+    The client skips it if the program does not yet have what the misuse needs.
+    """
     choices = SeededChoices(f"misuse {write_op(op)}")
     if choices.chance(1, 2) and op.verb not in _TELLING:
         return choices.pick(OF_A_RUNTIME)

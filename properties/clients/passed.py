@@ -16,21 +16,21 @@ _DOES = {
     "asking": "asks for values before any sync, and for the text of the policy",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     "awaiting": "awaits its reads in an event loop",
-    "own_arrays": "reads into arrays of its own, which may hold nearly the same before, or each "
-    "array twice, or word by word",
+    "own_arrays": "reads into arrays of its own, which may hold nearly the same bytes before; or "
+    "reads twice into one array, or word by word",
     "dropping": "issues a read before and after each read, and drops their tickets; "
     "before each sync it calls sync(timeout=0), whose WaitTimedOut it catches; it captures the "
     "commands of each replay again",
     "reentrant": "gives each read three done callbacks: the first raises, the second is the "
     "program's, and the third calls the runtime, in a close too",
-    "misusing": "makes calls that are to be refused, in between",
+    "misusing": "makes calls between the ops that are to be refused",
     "sharing": "shares buffers with the runtime, and carries out some ops itself, or by a second "
     "runtime that adopts what the first one lends",
     "closing": "closes the runtime in the place of the last sync, at times by an error in its "
     "with block",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
-    "slow, hangs, fails or is lost; at times again after a wait that was late, or after an event "
-    "loop that ended; and for a write in pieces of which one fails",
+    "slow, hangs, fails or is lost; at times waits again after a wait that timed out, or after an "
+    "event loop that ended; and writes in pieces, one of which fails",
     "wrong_thread": "issues most ops first from a thread that is to be refused; before the first "
     "sync, a forked child calls each method, which is to be refused too",
     BESIDE: "runs a second runtime on the same device, with a like program of other data, and at "
@@ -58,7 +58,7 @@ def own_calls(client: str, op: Op) -> str:
     """The client's own calls around ``op``, if they follow from the op; else empty."""
     if client == "misusing":
         row = misuse_before(op)
-        said = "before it, a call that is to be refused, if the program has what that needs"
+        said = "before it, a call that is to be refused, if the program has what the call needs"
         return "" if row is None else f"{said}: {row[0]}"
     return _OWN.get((client, op.verb), "")
 
@@ -83,7 +83,8 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
 
 
 def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
-    """The bytes of a write whose data are wrongly taken from the passed form, and in which way."""
+    """For each way to take the data of ``op`` wrongly from the form in which the client passes it:
+    the bytes that are written then, and the way in words."""
     if client != _MUTATING or not op.data:
         return
     data = data_of(op)
@@ -100,7 +101,7 @@ def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
 
 
 def _described(data: Any) -> str:
-    """A form of data for a reader."""
+    """Describes a form of data to a reader."""
     if isinstance(data, memoryview):
         return f"a memoryview of format {data.format!r}{_strides(data.contiguous)}"
     if not isinstance(data, np.ndarray):

@@ -1,4 +1,4 @@
-"""The client that waits for a device in trouble, after its program, in every way that there is.
+"""The client that, after its program, waits for a device in trouble, in every way that there is.
 
 Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
 settled, with its value or with the error of the device.  No wait may last longer than it was asked
@@ -38,7 +38,7 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _ROUNDS = 3
 _NEEDED = 0.6
-"""How much of the time that a caller waits for all reads a device needs for each."""
+"""The share of a wait's time limit that the device needs for each single read."""
 _FAILING = (
     ("submit", SubmitFailed),
     ("map", MapFailed),
@@ -47,11 +47,11 @@ _FAILING = (
     ("wait", MapFailed),
     ("encode", SubmitFailed),
 )
-"""Calls that fail, with reads under way."""
+"""Calls on the driver that may fail while reads are under way, and the error of each."""
 _LATE = (None, 0, 1, 2)
 """Which read a hanging device keeps back; None for all."""
 _UNDONE = (("compile", DeviceFault), ("create_bind_group", OutOfMemory))
-"""Calls that fail before their op has done anything."""
+"""Calls on the driver that may fail before their op has done anything, and the error of each."""
 
 
 class PatientClient(Client):
@@ -81,9 +81,9 @@ class PatientClient(Client):
             self._wait(Troubled(self.target, errors=(DeviceLost,), loses=True), way, "is lost")
 
     def _hang(self, name: str, late: int | None, *, then: str) -> None:
-        """Wait with a limit for a device that hangs, or for one of its reads that does.
+        """Wait with a limit for a device that hangs, or that keeps back only read number ``late``.
 
-        The device then answers, and the reads are waited for again, as ``then`` says.
+        The device then answers, and the reads are waited for again, in the way ``then``.
         """
         call, seconds = WAITS[name]
         here, told = Troubled(self.target, inf, late=late), f"{name} on a device that hangs"
@@ -107,7 +107,7 @@ class PatientClient(Client):
         self._wait(here, then, f"answers, after {name} had not waited long enough")
 
     def _take_time(self, name: str) -> None:
-        """Wait for several reads, each of which needs more than half of the time for all."""
+        """Wait for several reads, each of which needs more than half of the limit for them all."""
         call, seconds = LIMITED[name]
         needed = _NEEDED * seconds
         here = Troubled(self.target, needs_seconds=needed, policy_seconds=LEAST_SECONDS)
@@ -163,7 +163,7 @@ class PatientClient(Client):
             here.again(graph.replay)
             here.again(lambda: runtime.dispatch(AFFINE, [x], (7, 3)))
             value = here.again(runtime.read(x).result)
-            # The three dispatches make 1, 7 and 52 of 0.
+            # The three dispatches turn 0 into 1, 1 into 7 and 7 into 52.
             if value != bytes((52, 0, 0, 0)) * (len(DATA) // 4):
                 raise BrokenPromise(
                     f"an op was made again, because its {verb} had failed, and did not count once"
@@ -171,7 +171,10 @@ class PatientClient(Client):
         here.close()
 
     def _fail_in_pieces(self, call: int) -> None:
-        """Write in pieces, one of which fails: only if some are written, the buffer is lost."""
+        """Write in pieces, of which piece ``call`` fails.
+
+        The buffer is lost only if earlier pieces were written.
+        """
         fault = Fault(verb="write_buffer", call=call, error=SubmitFailed)
         here = Troubled(self.target, faults=[fault], queued_bytes=PIECE_BYTES)
         x = here.runtime.alloc(len(DATA))

@@ -216,14 +216,17 @@ class SharingClient(Client):
             self.target.perform(op)
 
     def _work(self, own: Callable[[], object], of_guest: Callable[..., None], *lent: Any) -> bool:
-        """Do the work in a loan, in turn by the second runtime; False if the device refuses it."""
+        """Do the work in a loan: by turns ``own``, or ``of_guest`` with the second runtime.
+
+        False if the device refuses the work.
+        """
         try:
             if next(self._loans) % 2:
                 self._let_guest(of_guest, lent)
             else:
                 own()
         except DeviceFault:
-            # The second runtime has met it, and not the runtime that lends.
+            # The second runtime has met the fault, and not the runtime that lends.
             return False
         except GPUError as error:
             _check_fault(error)
@@ -277,7 +280,10 @@ class SharingClient(Client):
                 native.destroy()
 
     def _use_lent(self, name: str) -> None:
-        """Use a buffer that is lent: as the last op did, and in a call that names it; in vain."""
+        """Use a buffer while it is lent: by a call that names it, and by the last op over it again.
+
+        Both must be refused.
+        """
         lent, runtime = self.target.find(name), self.target.runtime
         told, call = list(NAMING.items())[next(self._uses) % len(NAMING)]
         tries: dict[str, Callable[[], object]] = {

@@ -35,11 +35,11 @@ _ATTEMPTS = 4
 
 
 class LateDriver:
-    """A driver that answers no to the first ``looks`` looks at a map.
+    """A driver under which maps are late: the first ``looks`` looks do not find a map arrived.
 
-    A wait with time is granted at once, unless ``looks`` is infinite: then the device hangs, and
-    the time is over at once.  If ``late`` is the number of a map, the others arrive at once.
-    ``needs_seconds``: how long each wait for a map really takes.
+    A wait whose time limit is not 0 finds the map arrived, unless ``looks`` is infinite: then the
+    device hangs, and the wait times out at once.  If ``late`` is the number of a map, all other
+    maps arrive at once.  ``needs_seconds``: how long each wait for a map really takes.
     """
 
     def __init__(
@@ -95,7 +95,10 @@ class LateDriver:
         return cast("Value", self._driver.take(mapping, receive))
 
     def _has_time(self, seconds: float | None) -> bool:
-        """Whether a wait of so many seconds is long enough; it really takes that time."""
+        """Sleep for the time that a map needs, or for ``seconds`` if that is less.
+
+        Returns whether that was long enough.
+        """
         has_time = seconds is None or seconds >= self.needs_seconds
         if self.needs_seconds:
             time.sleep(self.needs_seconds if has_time else seconds or 0)
@@ -123,8 +126,9 @@ class Troubled:
 
     ``errors`` are the faults that its calls may raise.  ``loses``: whether the device is lost as
     soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
-    ``late`` is the only read that is late; None if all are.
-    ``needs_seconds``: see ``LateDriver``; ``policy_seconds`` is how long the policy then waits.
+    ``late``: the number of the only read that is late; None if all are.
+    ``needs_seconds``: see ``LateDriver``.  ``policy_seconds``: how long the policy lets a wait
+    last, if the device does not hang.
     """
 
     def __init__(
@@ -168,7 +172,7 @@ class Troubled:
     def read(self, note: Callable[[Ticket], object] | None = None, *, flushes: bool = True) -> None:
         """Issue the reads, and flush each if ``flushes``; ``note`` is a done callback of each.
 
-        The last has a done callback that frees a buffer, unless a close may be late.
+        The last has a done callback that frees a buffer, unless the device hangs or needs time.
         """
         x = self.again(lambda: self.runtime.alloc(len(DATA)))
         own = self.again(lambda: self.runtime.alloc(PIECE_BYTES))
@@ -183,7 +187,7 @@ class Troubled:
                 with suppress(*self.errors):
                     if flushes:
                         self.runtime.flush()
-        # A free may submit what reads its buffer.
+        # A free may submit the reads of its buffer.  If they shall stay unsubmitted, it comes last.
         first, later = (x, own) if flushes else (own, x)
         self.runtime.free(first)
         if last is None or self._may_be_late:
@@ -231,5 +235,5 @@ class Troubled:
 
 
 def can_be_lost(device: Any) -> bool:
-    """Whether a device may be destroyed: only a simulated one is made anew."""
+    """Whether a device may be destroyed: only a simulated one is made anew afterwards."""
     return hasattr(device, "restart")

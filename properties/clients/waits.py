@@ -22,7 +22,8 @@ from properties.clients.troubled import (
 )
 
 LATE_LOOKS = 60
-"""How many looks find a slow device late: more than a running loop has different delays."""
+"""How many looks find a slow device late.  A running loop has fewer different delays between its
+looks, so even the longest delay comes up."""
 _MOST_POLLS = 20_000
 _GAP_SECONDS = (0.001, 0.1)
 """The least and the most time between the last two looks of a running loop."""
@@ -30,7 +31,7 @@ _ASKED_SECONDS = 3600
 LEAST_SECONDS = 1
 """The least time to which a policy limits waits."""
 _SHORT_SECONDS = 0.002
-"""A wait that blocks for so long really takes so long."""
+"""The limit of a wait that blocks; such a wait really takes so long."""
 _LEFT_SECONDS = 0.004
 """After so long an event loop ends, whatever is under way."""
 
@@ -71,12 +72,15 @@ class _Calls:
         self._comes.set()
 
     def add(self) -> None:
-        """Add the done callback to each read that was issued since."""
+        """Add the done callback to each read that was issued since this object was made."""
         for ticket in self._here.tickets[self._before :]:
             ticket.add_done_callback(self.note)
 
     def come(self, begin: Callable[[], object]) -> None:
-        """Run a loop that begins so, and must call back, and poll only while that can help."""
+        """Run a loop that first calls ``begin``.
+
+        It must call back for each read, in order, and must not poll any more after that.
+        """
         here = self._here
 
         async def main() -> None:
@@ -93,7 +97,7 @@ class _Calls:
 
 
 def _by_callbacks(here: Troubled) -> None:
-    """Wait in a running loop; before it, reads are issued in another, and nobody submits them."""
+    """Wait in a running loop; before that, reads are issued in another loop and not submitted."""
     calls = _Calls(here)
 
     async def issue() -> None:
@@ -181,7 +185,7 @@ def _by_awaited_sync(here: Troubled) -> None:
 def _by_close(here: Troubled) -> None:
     here.read()
     with warnings.catch_warnings():
-        # A buffer is left only if a done callback could not free it, and that is told.
+        # A buffer is left only if a done callback could not free it; ``broken`` tells of that.
         warnings.simplefilter("ignore", ResourceWarning)
         here.runtime.close()
 
@@ -205,7 +209,10 @@ async def _value(ticket: Ticket) -> Any:
 
 
 async def _close_beside(here: Troubled) -> None:
-    """Close, while a task awaits the last read; the task must end before the policy ends it."""
+    """Close, while a task awaits the last read.
+
+    The close must end the task long before the policy's time limit would.
+    """
     task = asyncio.create_task(_value(here.tickets[-1]))
     await asyncio.sleep(0)
     try:

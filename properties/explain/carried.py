@@ -157,6 +157,7 @@ def _is_alike(one: Op, other: Op) -> bool:
 def _twice(verdict: Verdict, traced: Traced) -> Told:
     """Tells of a command with which one batch ends, and which the next batch has again."""
     last: tuple[Call, Call, int] | None = None
+    has_failed = False
     encoded: Call | None = None
     commands: list[Call] = []
     for call in calls(verdict.execution.trace):
@@ -166,9 +167,11 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
         elif kind in ("dispatch", "copy"):
             commands.append(call)
             if last is not None and call.number <= traced.broken_at and _is_same(last[0], call):
-                return _said_twice(verdict, traced, last, call)
+                return _said_twice(verdict, traced, last, call, has_failed=has_failed)
         elif kind == "submit" and commands and encoded is not None:
-            last = commands[-1], encoded, call.number
+            last, has_failed = (commands[-1], encoded, call.number), False
+        elif call.failed and call.event["verb"] == "submit":
+            has_failed = True
     return NOTHING
 
 
@@ -202,20 +205,22 @@ def _is_same(one: Call, other: Call) -> bool:
 
 
 def _said_twice(
-    verdict: Verdict, traced: Traced, last: tuple[Call, Call, int], again: Call
+    verdict: Verdict, traced: Traced, last: tuple[Call, Call, int], again: Call, *, has_failed: bool
 ) -> Told:
     ended, batch, submit = last
     places = traced.submits.get(submit, ())
     own = [step for step in shown_by(verdict).scene.steps if place_of(step) in places[-1:]]
     whose = quoted(own[0]) if own else f"the last command of {ended.place}"
+    first = f"in the batch of call {batch.number} (reason: {batch.event['reason']})"
+    first = f"{first}, whose submit failed" if has_failed else f"at the end of{first[2:]}"
+    same = f"calls {ended.number} and {again.number} are the same command"
+    gone = "; what a batch holds whose submit fails is lost, and must not run later"
     return Told(
-        sentence=(
-            f"{whose} was submitted twice: at the end of the batch of call {batch.number} (reason: "
-            f"{batch.event['reason']}), and again in the next batch, in {again.place}"
-        ),
+        sentence=f"{whose} was submitted twice: {first}, and again in the next batch, in "
+        f"{again.place}",
         culprit=own[0].position if own else -1,
         rule=laws.C1,
-        facts=(f"calls {ended.number} and {again.number} are the same command",),
+        facts=(f"{same}{gone if has_failed else ''}",),
     )
 
 

@@ -19,7 +19,9 @@ from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
 from properties.explain.copied import tell_copies
+from properties.explain.counted import tell_counts, tell_kept
 from properties.explain.encoders import tell_encoders, tell_like_batch, tell_nothing
+from properties.explain.exhausted import tell_batches, tell_full
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -30,7 +32,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_zeros
-from properties.explain.freed import tell_freed, tell_freed_early
+from properties.explain.freed import tell_freed, tell_freed_early, tell_once_more
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -53,7 +55,6 @@ from properties.explain.reported import (
     tell_last_call,
     tell_left,
     tell_reported,
-    tell_unsettled,
 )
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
@@ -192,6 +193,7 @@ def _by_trials(
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_full(verdict, kind, argument, traced, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
@@ -297,31 +299,33 @@ def _looked_into(
     yield by_faults
     if by_faults.sentence:
         return
-    is_explained = UNEXPLAINED not in argument.sentence
-    yield tell_zeros(verdict, failure, traced, is_explained=is_explained)
+    yield tell_zeros(verdict, failure, traced, is_explained=UNEXPLAINED not in argument.sentence)
     yield tell_reported(verdict, failure, again)
     yield tell_left(verdict, failure)
-    yield tell_unsettled(verdict, failure)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)
     yield tell_extent(verdict, failure, argument.lost, again)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
-    yield tell_reads(verdict, failure, again)
+    yield tell_destroyed(verdict, traced)
+    yield tell_reads(verdict, failure, traced, again)
+    yield tell_counts(verdict, failure, again)
+    yield tell_kept(verdict, failure, again)
     yield tell_repeated(verdict, failure, again)
     yield tell_left_out(verdict, failure, argument.sentence, traced)
     yield tell_freed(verdict, failure, again)
+    yield tell_once_more(verdict, failure, again)
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
     yield tell_staged(verdict, failure, traced, again)
     yield tell_shown(verdict, failure, again, explain)
-    yield tell_destroyed(verdict, traced)
     yield tell_offset(verdict, failure, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
     yield tell_sizes(verdict, traced, again)
+    yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
     if argument.rule is not MAPS:

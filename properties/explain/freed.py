@@ -39,15 +39,52 @@ _BETWEEN = {
 
 _ERRORS = (FailureKind.ERROR, FailureKind.LATE_ERROR)
 _DESTROYED = "destroyed"
+_FOREIGN = "a foreign buffer is not refused"
+_LENT = "though the buffer is lent"
+
+
+def tell_once_more(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Tells which ops are accepted once more after a free, if one was over a lent buffer.
+
+    A lent buffer is the owner's no more, like a freed one, until it is given back.
+    """
+    case, fits = verdict.execution.case, verdict.execution.capabilities
+    is_lent = failure.kind is FailureKind.CRASH and _LENT in failure.reason + str(failure.sides)
+    if again is None or not is_lent or not (fits.indirect and fits.replays and fits.parts):
+        return NOTHING
+    case = replace(case, client=PLAIN)
+    plain = replace(verdict, execution=replace(verdict.execution, case=case))
+    tried = {
+        what: fails(plain, f"alloc x 512\nalloc y 512\n{use}\nfree x\n{_renamed(use)}\n", again)
+        for what, use in _USES.items()
+        if use.partition(" ")[0] not in ("free", "capture")
+    }
+    wrong = [what for what, is_wrong in tried.items() if is_wrong]
+    right = [what for what, is_wrong in tried.items() if not is_wrong]
+    if not wrong:
+        return NOTHING
+    refused = f"; refused: {', '.join(right)}" if right else ""
+    return Told(
+        facts=(
+            f"tried ops that are called, and once more after a free of a buffer that they use: "
+            f"accepted, as none should be: {', '.join(wrong)}{refused}",
+        )
+    )
+
+
+def _renamed(use: str) -> str:
+    return use.replace("-> r", "-> s")
 
 
 def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     """Tells which ops accept a freed buffer, and whether they still do after an alloc or free."""
     program, at = verdict.execution.case.program, failure.position
+    if again is not None and failure.kind is FailureKind.CRASH and _FOREIGN in str(failure.sides):
+        # A handle of another runtime is to be refused like one that was freed.
+        return _of_freed(verdict, again)
     if again is None or failure.kind not in _ERRORS or not 0 <= at < len(program):
         return NOTHING
     fits, case = verdict.execution.capabilities, verdict.execution.case
-    shown = verdict.execution.history.outcomes[at].error
     is_freed = verdict.expected.outcomes[at].error == InvalidHandle.__name__
     freed = {op.buffer for op in program.ops if isinstance(op, Free)}
     is_fit = fits.indirect and fits.replays and fits.parts
@@ -56,13 +93,23 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     is_by_client = case.client in BY_THE_TEXT and _DESTROYED in failure.sides[-1][1]
     if not (is_fit and freed and (is_used or is_by_client)):
         return NOTHING
-    case = replace(case, client=PLAIN)
+    told = _of_freed(verdict, again)
+    is_refused = is_used and verdict.execution.history.outcomes[at].error is not None
+    if told is NOTHING and is_refused:
+        return Told(
+            facts=(f"each op on a freed buffer, tried alone, ends with {InvalidHandle.__name__}",)
+        )
+    return told
+
+
+def _of_freed(verdict: Verdict, again: Judge) -> Told:
+    """Tries each use of a freed buffer, called plainly."""
+    case = replace(verdict.execution.case, client=PLAIN)
     verdict = replace(verdict, execution=replace(verdict.execution, case=case))
     tried = {what: fails(verdict, f"{_MADE}{use}\n", again) for what, use in _USES.items()}
     wrong = [what for what, is_wrong in tried.items() if is_wrong]
     if not wrong:
-        none = f"each op on a freed buffer, tried alone, is refused with {InvalidHandle.__name__}"
-        return Told(facts=(none,)) if shown is not None and is_used else NOTHING
+        return NOTHING
     right = [what for what, is_wrong in tried.items() if not is_wrong]
     cured = [
         when

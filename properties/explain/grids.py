@@ -40,7 +40,7 @@ def _other_grids(
                 yield found, f"ran over the grid that {named(other)} reads"
     yield (
         (groups - 1, 1, 1) if groups else (1, 1, 1),
-        "ran one group too few" if groups else "ran all the same",
+        _fewer(groups),
     )
     yield (groups + 1, 1, 1), "ran one group too many"
     yield (min(x, most), min(y, most), min(z, most)), "ran over a grid that was cut to the limit"
@@ -49,6 +49,12 @@ def _other_grids(
     yield (x, y, 1), "ran over two dimensions of its grid"
     box = math.prod(min(side, most) for side in (groups, -(-groups // most)))
     yield (box, 1, 1), "ran over all groups of the larger grid into which its own was spread"
+
+
+def _fewer(groups: int) -> str:
+    if not groups:
+        return "ran all the same"
+    return "ran one group too few" if groups > 1 else "ran over no groups, as if it was lost"
 
 
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> Iterator[Hypothesis]:

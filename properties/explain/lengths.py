@@ -73,7 +73,9 @@ def tell_lengths(
         return NOTHING
     wrong = {(start, size) for start in _STARTS for size in _wrong_at(verdict, start, again)}
     tried = {(start, size) for start in _STARTS for size in _LENGTHS}
-    if not wrong or wrong == tried:
+    if not wrong:
+        return _of_whole_buffers(verdict, again)
+    if wrong == tried:
         return NOTHING
     sorts = (what for what, holds in _SORTS.items() if wrong == {*filter(holds, tried)})
     places = [f"{size} at byte {start}" for start, size in sorted(wrong)]
@@ -82,6 +84,25 @@ def tell_lengths(
     right = f"the other {len(tried) - len(wrong)} of {len(tried)} are right"
     fact = f"tried writes of 1 to 8 bytes at bytes 0 to 3: wrong are those {told}; {right}"
     return Told(facts=(fact,))
+
+
+def _of_whole_buffers(verdict: Verdict, again: Judge) -> Told:
+    """Which writes go wrong that fill a buffer of so many bytes, and what comes back."""
+    made = "".join(f"alloc x{n} {n}\nwrite x{n} 0 {'0b' * n}\n" for n in _LENGTHS)
+    looks = "".join(f"read x{n} 0 {n} -> r{n}\n" for n in _LENGTHS)
+    outcomes = instead_of(verdict, made + looks, again).execution.history.outcomes
+    came = {n: each.data for n, each in zip(_LENGTHS, outcomes[-len(_LENGTHS) :], strict=True)}
+    wrong = [n for n, data in came.items() if data != b"\x0b" * n]
+    right = [str(n) for n in _LENGTHS if n not in wrong]
+    if not wrong or not right:
+        return NOTHING
+    zeros = ", and all their bytes are zero" if not any(any(came[n] or b"1") for n in wrong) else ""
+    return Told(
+        facts=(
+            f"tried writes that fill a buffer: those of {', '.join(map(str, wrong))} bytes are "
+            f"wrong{zeros}; those of {', '.join(right)} bytes are right",
+        )
+    )
 
 
 def _wrong_at(verdict: Verdict, start: int, again: Judge) -> list[int]:

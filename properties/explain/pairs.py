@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from properties.explain.argument import Argument
 from properties.explain.clocks import Traced
+from properties.explain.exhausted import BY_PLACE
 from properties.explain.experiments import Judge, instead_of
 from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told
@@ -121,6 +122,9 @@ def tell_pairs(
         return NOTHING
     broken = traced.broken.trait if traced.broken is not None else ""
     rule = argument.rule.name if argument.rule is not None else ""
+    if any(BY_PLACE in fact for fact in argument.facts):
+        # What decides is the place of a dispatch in its batch, and not what it differs in.
+        return NOTHING
     is_kept = any(KEPT in fact for fact in argument.facts)
     if not is_kept and kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
         return NOTHING

@@ -11,14 +11,13 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Flush, Op, Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
-from properties.execute import LeftBehind
-from properties.explain.clocks import read_clocks
+from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import D6, LawContext
+from properties.oracles.laws.catalogue import D4, D6, LawContext
 from properties.oracles.laws.expected import STAGING
 
 _COUNTS = (2, 3, 4, 5)
@@ -29,28 +28,19 @@ _READS = (3, 4, 6)
 _WORD_BY_WORD = "own_arrays"
 _STAGED_SIZES = (4, 12, 252, 256, 260, 508, 512, 516, 768, 1024, 1028)
 _MANY = (32, 512)
+_LEAST_STAGED = 256
+"""The size of the smallest staging buffer."""
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
-_KEPT = "<read of "
-_WRITTEN = "write x 0 0909090909090909\n"
-_SECOND = {
-    "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
-    "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
-    "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
-    f"{_WRITTEN}read x 0 4 -> q\n",
-    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
-}
-"""Two reads with a write to their bytes in between, by what the second finds."""
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
 
-def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+def tell_reads(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
     """Tells which of several equal reads go wrong, or at which lengths a read does."""
     program, at = verdict.execution.case.program, failure.position
-    if again is not None and failure.kind in _OF_STAGING:
-        return _of_staging(verdict, failure, again)
+    is_shared = traced.broken is not None and traced.broken.trait == D4.name
+    if again is not None and (failure.kind in _OF_STAGING or is_shared):
+        return _of_staging(verdict, failure, again, is_shared=is_shared)
     if again is not None and failure.kind is FailureKind.CRASH:
-        if LeftBehind.__name__ in failure.reason and _KEPT in failure.reason:
-            return _of_kept(verdict, again)
         told = _of_many(verdict, again)
         return told if told is not NOTHING else _of_three(verdict, failure, again)
     if again is not None and failure.kind is FailureKind.ERROR:
@@ -65,25 +55,6 @@ def tell_reads(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
         return _of_lengths(verdict, again)
     before = [each for each in program.ops[:at] if isinstance(each, Read)]
     return _of_counts(verdict, op, again) if before else NOTHING
-
-
-def _of_kept(verdict: Verdict, again: Judge) -> Told:
-    """Tells which second reads give an old value, if a read was kept though nobody uses it."""
-    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
-    wrong = [
-        what
-        for what, judged in ends.items()
-        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
-    ]
-    right = [what for what in ends if what not in wrong]
-    if not wrong:
-        return Told(facts=("the kept read is given to no later read of these bytes or others",))
-    return Told(
-        facts=(
-            "likeliest kept for a later read: of a range read twice, with a write in between, the "
-            f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
-        )
-    )
 
 
 def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
@@ -144,17 +115,28 @@ def _of_many(verdict: Verdict, again: Judge) -> Told:
     )
 
 
-def _of_staging(verdict: Verdict, failure: Failure, again: Judge) -> Told:
+def _of_staging(
+    verdict: Verdict, failure: Failure, again: Judge, *, is_shared: bool = False
+) -> Told:
     """Tells to which staging buffers reads go: as long as the longest here, and a word long."""
     reads = [op for op in verdict.execution.case.program if isinstance(op, Read)]
     said = " ".join((failure.reason, failure.trait, *failure.notes))
     is_other_law = failure.kind is FailureKind.LAW and failure.trait != D6.name
-    if is_other_law or STAGING not in said or not reads or verdict.execution.case.client != PLAIN:
+    is_fit = is_shared or (STAGING in said and "exhausted" not in said and not is_other_law)
+    if not is_fit or not reads or verdict.execution.case.client != PLAIN:
         return NOTHING
     longest = max(op.size_bytes for op in reads)
-    told = [_copied_to(verdict, size, again) for size in dict.fromkeys((longest, WORD_BYTES))]
+    # A pool may have a class of its own for reads that are longer than a power of two.
+    shorter = 1 << (longest - 1).bit_length() - 1 if longest > _LEAST_STAGED else longest
+    sizes = dict.fromkeys((longest, shorter, WORD_BYTES))
+    alike: dict[str, list[int]] = {}
+    for size in sizes:
+        alike.setdefault(_copied_to(verdict, size, again), []).append(size)
+    if is_shared and len(alike) == 1:
+        return NOTHING
+    told = [f"those of {_counted(sizes)} bytes go to {which}" for which, sizes in alike.items()]
     fact = f"tried: of two reads before a sync and one after it, {'; '.join(told)}"
-    return Told(facts=(fact,)) if all(told) else NOTHING
+    return Told(facts=(fact,)) if all(alike) else NOTHING
 
 
 def _copied_to(verdict: Verdict, size: int, again: Judge) -> str:
@@ -177,7 +159,7 @@ def _copied_to(verdict: Verdict, size: int, again: Judge) -> str:
     said = f" (the {' and the '.join(wrong)} with wrong bytes)" if wrong else ""
     if len(wrong) == len(_READS):
         said = " (all with wrong bytes)"
-    return f"those of {size} bytes go to staging buffers {', '.join(places)}{said}"
+    return f"staging buffers {', '.join(places)}{said}"
 
 
 def _of_counts(verdict: Verdict, op: Read, again: Judge) -> Told:

@@ -13,6 +13,7 @@ from gpusim import errors
 from gpusim.history import CRASH, History, Outcome
 from gpusim.ops import AnyDispatch, Read, Replay, Sync
 from gpusim.program import Program
+from gpusim.runtime.policy import PRESETS
 from gpusim.simulated import FaultPlan
 from gpusim.text import write_op
 from properties.explain import rules
@@ -26,12 +27,19 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws.expected import UNIFORM
 from properties.oracles.planned import FAILING
 
-UNDELIVERED = "a read is not delivered, though a sync after it has raised"
+_UNDELIVERED = "a read is not delivered, though a sync after it has raised"
 
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
 
 _READ_AND_SYNC = Program.parse("alloc x 4\nread x 0 4 -> r\nsync\nsync\n")
 _MAPS = ("failed_maps", "refused_maps")
+_MET = {
+    "a dispatch": ("eager", "dispatch affine x 3,1 1x1x1\n"),
+    "a read": ("eager", "read x 0 4 -> r\n"),
+    "a flush": ("lazy", "dispatch affine x 3,1 1x1x1\nflush\n"),
+    "a sync": ("lazy", "dispatch affine x 3,1 1x1x1\nsync\n"),
+}
+"""By the op that submits, a policy under which it does so, and a program."""
 
 _EARLIER = Program.parse(
     "alloc x 4\nread x 0 4 -> r\nflush\ndispatch affine x 3,1 1x1x1\n",
@@ -185,7 +193,8 @@ def _of_a_read(verdict: Verdict, again: Judge) -> Told:
     """Tells who hears of a failed map if a read waits for that map."""
     case = verdict.execution.case
     name = next((name for name in _MAPS if getattr(case.device.faults, name)), "")
-    if not name or any(isinstance(op, Read) for op in case.program):
+    has_read = any(isinstance(op, Read) for op in case.program)
+    if not name or has_read or case.client != PLAIN:
         return NOTHING
     device = replace(case.device, faults=_changed(FaultPlan(), {name: (0,)}))
     told = [*tellers(again(replace(case, program=_READ_AND_SYNC, device=device)))]
@@ -205,7 +214,7 @@ def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
     expected = dict(failure.sides).get("expected", "").split()
     name = next((name for name, verb in FAILING.items() if expected[:1] == [verb]), "")
     if not name or not expected[1].isdecimal():
-        return NOTHING
+        return _unheard(verdict, again)
     verb, number = expected[0], int(expected[1])
     made = [call for call in calls(verdict.execution.trace) if call.event.kind == verb]
     if len(made) != number + 1:
@@ -231,6 +240,27 @@ def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:
     )
 
 
+def _unheard(verdict: Verdict, again: Judge) -> Told:
+    """Tells in which ops nobody hears of a submit that fails, each tried by itself."""
+    case = verdict.execution.case
+    if not case.device.faults.failed_submits or case.follows_no_policy:
+        return NOTHING
+    heard: dict[bool, list[str]] = {True: [], False: []}
+    device = replace(case.device, faults=FaultPlan(failed_submits=(0,)))
+    for what, (policy, ops) in _MET.items():
+        program = Program.parse(f"alloc x 4\n{ops}")
+        tried = replace(case, program=program, policy=PRESETS[policy], device=device, client=PLAIN)
+        judged = again(replace(tried, transformations=()))
+        if judged.execution.trace.count("failed"):
+            heard[any(tellers(judged))].append(what)
+    if not heard[False]:
+        return NOTHING
+    rest = f"; it is raised after {' or '.join(heard[True])}" if heard[True] else ""
+    return Told(
+        facts=(f"tried: of a submit that fails in {' or '.join(heard[False])} nobody hears{rest}",)
+    )
+
+
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
@@ -241,6 +271,8 @@ def _changed(faults: FaultPlan, changes: dict[str, Any]) -> FaultPlan:
 
 def tell_left(verdict: Verdict, failure: Failure) -> Told:
     """Tells of a read whose bytes were taken only after a later sync had raised an error."""
+    if failure.kind is FailureKind.CRASH:
+        return _unsettled(verdict, failure)
     history, at = verdict.execution.history, failure.position
     if failure.kind is FailureKind.DELIVERY_ORDER and "not delivered" in failure.reason:
         names = failure.reason.replace(",", " ").split()
@@ -272,10 +304,10 @@ def tell_left(verdict: Verdict, failure: Failure) -> Told:
     return NOTHING
 
 
-def tell_unsettled(verdict: Verdict, failure: Failure) -> Told:
+def _unsettled(verdict: Verdict, failure: Failure) -> Told:
     """Tells that an awaited sync raised before it waited: its reads were delivered later."""
     at, program = failure.position, verdict.execution.case.program
-    if failure.kind is not FailureKind.CRASH or UNDELIVERED not in str(failure.sides):
+    if _UNDELIVERED not in str(failure.sides):
         return NOTHING
     result, is_within, waited = "", False, False
     for event in verdict.execution.trace:
@@ -290,11 +322,12 @@ def tell_unsettled(verdict: Verdict, failure: Failure) -> Told:
     if not result:
         return NOTHING
     read = next(n for n, op in enumerate(program) if isinstance(op, Read) and op.result == result)
+    failed = [call.position for call in calls(verdict.execution.trace) if call.failed]
+    whose = "the error of an earlier op" if {*failed} <= {*range(at)} else "its error"
     return Told(
         facts=(
             f"the await raised before the value of op {read} was delivered, and that was before "
-            "the first wait: so it raised the error of an earlier call at once, before it settled "
-            "anything",
+            f"the first wait: so it raised {whose} at once, before it settled anything",
         )
     )
 

@@ -26,6 +26,7 @@ _ORDERS = {
     "copy, dispatch, other": (_FIRST, _DISPATCH, _SECOND),
     "copy, read": (_FIRST, _READ),
     "read, dispatch": (_READ, _DISPATCH),
+    "copies 1, 2, 3, 4, 5": tuple(f"copy y {4 * n} z {4 * n} 4" for n in range(5)),
 }
 _KINDS = (FailureKind.LAW, FailureKind.VALUE)
 _OF_ORDER = (A1.name, A3.name, C1.name)

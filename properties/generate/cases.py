@@ -1,4 +1,4 @@
-"""Drawing a whole case: a policy, a device with asked limits, and a program that fits them.
+"""Draws a whole case: a policy, a device with asked limits, and a program that fits them.
 
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
 unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
@@ -37,8 +37,8 @@ class CaseSettings:
     ``limits`` are the device's.  ``small`` are sets of limits, one of which each case asks for.
     The presets take turns, program by program.  On a simulated device the schedulers take turns
     too, each for one round of all presets.  Every fourth round of schedulers has the profile of
-    wgpu-native.  With ``faults`` the device fails now and then.  ``check_shaders`` is for simulated
-    devices.
+    wgpu-native.  With ``faults`` the device fails now and then.  With ``check_shaders`` a simulated
+    device also checks shaders for races and the like.
     """
 
     device: str
@@ -149,7 +149,8 @@ _FAILING = Weights(
     (("failed_encodes", 16), 2),
     (("internal_errors", 5), 2),
 )
-"""The kinds of faults after which a device goes on, each with the last call that may fail."""
+"""The kinds of faults after which a device goes on.  With each stand the highest number of a call
+that is made to fail so, and the weight of the kind."""
 _LOSING = Weights(
     (("lost_at_submit", 16), 3),
     (("lost_at_map", 8), 2),
@@ -192,7 +193,7 @@ def draw_faults(choices: Choices) -> FaultPlan:
 
 
 def draw_disturbance(seed: str, promises: Capabilities) -> Disturbance:
-    """What the layer does to program ``seed``.
+    """Draws in what order maps settle and which calls fail in program ``seed`` of a session.
 
     It is drawn independently of the program, and has only faults that the target promises to
     survive.
@@ -237,7 +238,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""A wait with a timeout polls; no wait takes as long as this timeout."""
+"""A wait with a timeout polls, and that is to be tried too.  Longer than any wait takes."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),

@@ -1,8 +1,8 @@
 """The only source of randomness: choices, seeded or drawn by Hypothesis.
 
-The generator asks a Choices and nothing else, so one seed, or one Hypothesis example, is one
-program.  Everywhere smaller integers and earlier items are the simpler ones, because Hypothesis
-shrinks towards them.  Nothing here knows what is chosen.
+The generator asks a Choices and nothing else, so a seed, or a Hypothesis example, always gives the
+same program.  Everywhere smaller integers and earlier items are the simpler ones, because
+Hypothesis shrinks towards them.  Nothing here knows what is chosen.
 """
 
 import random
@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 class Weights(Generic[T]):
-    """Items with positive whole weights, summed once; the simplest item first."""
+    """Items with whole weights, the simplest item first.
+
+    Items of weight 0 are left out.  ``totals`` are the running sums of the weights.
+    """
 
     __slots__ = ("items", "total", "totals")
 
@@ -31,7 +34,7 @@ class Weights(Generic[T]):
 
 
 class Choices(Protocol):
-    """The questions of the generator."""
+    """The questions that the generator asks."""
 
     def integer(self, low: int, high: int) -> int:
         """A whole number in ``low..high``, both included; the lowest is the simplest."""

@@ -53,7 +53,7 @@ class LiveBuffer:
     real: bool
     """Whether the buffer holds floats, which are aligned, finite and normal."""
     counts: bool = True
-    """Whether each whole word is small enough for a grid on the GPU; a new buffer holds zeros."""
+    """Whether each whole word may be part of a grid on the GPU; a new buffer's zeros may."""
     writers: int = 0
     written_offset: int = 0
     written_bytes: int = 0
@@ -173,10 +173,10 @@ class Draft:
         return f"r{self._reads - 1}"
 
     def next_data(self, size_bytes: int, real: bool = False) -> bytes:
-        """Usually data that no other write of the program carries.
+        """Usually data that no other write of the program carries; floats if ``real``.
 
-        Every eighth time, it has extreme words.  One in twelve repeats one word, like a write that
-        resets a buffer.
+        If not ``real``, every eighth write has extreme words, and one in twelve repeats one or two
+        words to its end, like a write that resets a buffer.
         """
         self._writes += 1
         data = (nonce_floats if real else nonce_bytes)(self._writes - 1, size_bytes)

@@ -170,7 +170,10 @@ def _introduced(op: Op) -> tuple[str, ...]:
 
 
 class _Fitting:
-    """The sizes of the buffers and the captures so far, each as drawn and as fitted."""
+    """Fits the ops of a program one after another.
+
+    It keeps each capture and the size of each buffer, as drawn and as fitted.
+    """
 
     def __init__(
         self,
@@ -258,7 +261,10 @@ class _Fitting:
             yield copy
 
     def _may_run(self, kernel: str) -> bool:
-        """Whether the target promises to run the kernel: by name or, without names, as WGSL."""
+        """Whether the target promises to run the kernel.
+
+        A target that promises no kernel by name runs all but those that have an ``operation``.
+        """
         named = self._promised.kernels
         return kernel in named if named else self._kernels[kernel].operation is None
 
@@ -282,7 +288,7 @@ class _Fitting:
             yield fitted
 
     def _bound(self, bound: Bound) -> Bound:
-        """The binding, with the size of a part in the units of buffers."""
+        """``bound``; the size of a part is rounded down to the unit of buffer sizes."""
         if isinstance(bound, str):
             return bound
         unit = self._promised.buffer_size_bytes
@@ -346,7 +352,10 @@ class _Fitting:
     def _span(
         self, places: list[tuple[str, int]], size_bytes: int, units: tuple[int, int]
     ) -> tuple[list[int], int] | None:
-        """Offsets and a size in these units; None if a buffer is too small for one unit of size."""
+        """Returns offsets and a size, rounded to ``units``.
+
+        None if a buffer is too small for a size of one unit.
+        """
         offset_unit, size_unit = units
         sizes = [self._sizes.get(buffer, (-1, -1)) for buffer, _ in places]
         is_within = size_bytes >= 0 and all(

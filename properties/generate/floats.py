@@ -1,9 +1,9 @@
 """Special floats: NaN, infinite, minus nought and subnormal, as f32.
 
 An implementation of WGSL may treat them like ordinary floats (specification, "Floating Point
-Evaluation").  So programs have them only if the target promises to keep them, or the kernel says
-what it computes from them.  Writes, copies, reads and exact kernels keep every bit.  Scalars that
-are NaN or infinite are not here: the contract refuses them.
+Evaluation").  So programs have them only if the target promises to keep them, or one of the kernels
+says what it computes from them.  Writes, copies, reads and exact kernels keep every bit.  Scalars
+that are NaN or infinite are not here: the contract refuses them.
 """
 
 import math
@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from gpusim.errors import InvalidScalar
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
@@ -43,8 +44,8 @@ _WORDS = (
     0x807FFFFF,
 )
 _SUBNORMAL_WORDS = 2
-"""The number of subnormal words at the end of the list.  A device may flush a subnormal, so what a
-kernel makes of it is not compared."""
+"""The number of subnormal words at the end of ``_WORDS``.  A device may flush a subnormal to zero,
+so what a kernel makes of it is not compared."""
 _ORDINARY = 1.0
 _DISPATCHES, _WRITES = 4, 2
 """In a program with special floats: of the dispatches that can have one, one in ``_DISPATCHES``
@@ -59,7 +60,10 @@ def is_special(value: float) -> bool:
 
 
 def has_special_floats(promised: bool, kernels: Mapping[str, Kernel]) -> bool:
-    """Whether programs have special floats: the target keeps them, or a kernel takes them."""
+    """Whether programs may have special floats.
+
+    They may if the target promises to keep them, or if a kernel says what it makes of them.
+    """
     return promised or any(kernel.special_floats for kernel in kernels.values())
 
 
@@ -94,7 +98,7 @@ def real_buffers(program: Iterable[Op], kernels: Mapping[str, Kernel]) -> frozen
 def ordinary_scalars(
     scalars: tuple[int | float, ...], kernel: str, kernels: Mapping[str, Kernel]
 ) -> tuple[int | float, ...]:
-    """``scalars`` of a dispatch with 1 in the place of special floats."""
+    """Returns the scalars of a dispatch, with each special float among them replaced by 1."""
     if kernel not in kernels or len(scalars) != len(kernels[kernel].scalars):
         return scalars
     dtypes = [scalar.dtype for scalar in kernels[kernel].scalars]
@@ -104,7 +108,10 @@ def ordinary_scalars(
 
 
 def ordinary_data(offset: int, data: bytes) -> bytes:
-    """``data`` of a write to floats with 1 in the place of special ones."""
+    """Returns the data of a write to floats, with each special float in it replaced by 1.
+
+    If ``offset`` is not a multiple of 4, the data is returned as it is.
+    """
     if offset % WORD_BYTES:
         return data
     whole = len(data) // WORD_BYTES * WORD_BYTES
@@ -204,4 +211,9 @@ def _special_scalars(
         return scalars
     changed = [*scalars]
     changed[choices.pick(places)] = choices.pick(_SCALARS)
+    try:
+        kernel.check_scalars(scalars)
+    except InvalidScalar:
+        # It is wrong on purpose.  If the op became right, a grid that it reads could be huge.
+        return scalars
     return tuple(changed)

@@ -1,4 +1,4 @@
-"""Whole programs, from a source of choices.
+"""Draws whole programs from a source of choices.
 
 A program is legal by construction, except that about one op in twenty is refused
 on purpose.  ``moves``, ``mistakes`` and ``operands`` draw single ops; ``draft`` knows
@@ -23,7 +23,7 @@ from properties.generate.shape import MoveName, Shape, draw_long_shape, draw_sha
 
 _OPENING_BUFFERS = 3
 _CUT_READS = 5
-"""One closing read in this many is two reads, of which the first is short."""
+"""At the end, one buffer in this many is read by two reads, of which the first is short."""
 _MOST_CUT_BYTES = 7
 
 
@@ -112,7 +112,10 @@ def _step(
 
 
 def _dump(choices: Choices, draft: Draft) -> None:
-    """Read every live buffer, at times in two: few other long reads begin inside a word."""
+    """Read every live buffer, at times by two reads.
+
+    The second of the two may begin inside a word, as few other long reads do.
+    """
     for buffer in draft.live:
         cut = choices.integer(1, _MOST_CUT_BYTES) if choices.chance(1, _CUT_READS) else 0
         if 0 < cut < buffer.size_bytes and not buffer.real:

@@ -96,5 +96,5 @@ def _join(kernel: Kernel, bound: Sequence[_Writers], groups: int, bit: _Writers)
 
 
 def _by_word(writers: _Writers) -> _Writers:
-    """Whole words of a buffer, each with its bytes."""
+    """Splits the first axis, the bytes of a buffer, into two: words, and bytes of a word."""
     return writers.reshape(-1, WORD_BYTES, writers.shape[1])

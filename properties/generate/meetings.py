@@ -66,7 +66,7 @@ def brush(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def odd_bytes(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Ops on bytes that are not whole words: they run as dispatches, in a pass with others."""
+    """Ops on bytes that are not whole words: runtimes run them as dispatches, in shared passes."""
     for _ in range(choices.integer(2, 5)):
         match choices.integer(0, 4):
             case 0:
@@ -135,7 +135,7 @@ def _op_over(choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBu
 def _dispatch_over(
     choices: Choices, draft: Draft, shape: Shape, pool: Sequence[LiveBuffer]
 ) -> None:
-    """A dispatch over buffers of ``pool``, and mostly over a grid in another of them."""
+    """A dispatch over buffers of ``pool``, mostly with its grid in a further buffer of ``pool``."""
     grids = [buffer for buffer in draft.counting() if buffer in pool] if draft.indirect else []
     counts = choices.pick(grids) if grids and choices.chance(4, 5) else None
     bindable = [one for one in draft.bindable(False) if one in pool and one is not counts]
@@ -194,7 +194,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy that overwrites a whole buffer, to reset it, or puts one into a longer buffer."""
+    """A copy that overwrites a whole buffer, as a reset does, or puts a whole one into a longer."""
     pairs = [pair for pair in permutations(draft.live, 2) if pair[0].real is pair[1].real]
     alike = [pair for pair in pairs if pair[0].size_bytes == pair[1].size_bytes]
     if pairs:
@@ -249,7 +249,7 @@ def _write_grids(choices: Choices, draft: Draft, graph: DraftedGraph, swaps: Swa
 
 
 def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """At times a dispatch with the most scalars, or copies: then the next replay has less room."""
+    """At times a dispatch of many scalars, or copies: less room is left for the next replay."""
     match choices.integer(0, 2):
         case 0:
             _dispatch_widest(choices, draft, shape)
@@ -263,7 +263,7 @@ def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A dispatch with the most scalars, which may change where a graph's uniforms are."""
+    """A dispatch of the kernel with the most scalars, after which uniforms may lie elsewhere."""
     signature = max(shape.kernels.items, key=lambda one: len(one.scalars))
     buffers = bind(choices, draft, signature)
     if buffers is not None and (draft.floats_allowed or not signature.real):
@@ -271,7 +271,7 @@ def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries | None:
-    """Scalars for each dispatch of a graph: new, as captured, nearly so, or zeros, all false."""
+    """Scalars for each dispatch of a graph: new, as captured, nearly so, or all zero (so falsy)."""
     kind = choices.weighted(_SCALARS)
     if kind == "captured":
         return None
@@ -341,7 +341,7 @@ def finds_grids(graph: DraftedGraph, swaps: Swaps) -> bool:
 def _spoilt_by(
     step: Step, buffers: Sequence[LiveBuffer], spoilt: Sequence[LiveBuffer]
 ) -> list[LiveBuffer]:
-    """The buffers that hold no usable grid after a step."""
+    """Those of ``buffers`` that hold no usable grid any more once ``step`` has run over them."""
     if isinstance(step.command, Copy):
         source, target = buffers
         is_sound = source.counts and source not in spoilt and is_in_words(step.command)

@@ -30,7 +30,10 @@ _PAST = (1, 4, 3, 64, 2**31, 2**32)
 
 
 def mistake(choices: Choices, draft: Draft, shape: Shape, *, replays: bool = True) -> None:
-    """One op that is refused; a capture or replay only with ``replays``."""
+    """Append one op that is refused; a capture or replay only with ``replays``.
+
+    Nothing is appended if the draft lacks what the drawn mistake needs.
+    """
     scarce = draft.limits.memory_budget_bytes is not None and choices.chance(1, 3)
     make = _bad_alloc if scarce else choices.weighted(_MISTAKES)
     if make in _WITH_GRAPHS and not replays:
@@ -94,7 +97,7 @@ def _bad_copy(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _copy_without_room(choices: Choices, draft: Draft) -> Op:
-    """The rest of a buffer, where the target has a little too little room for it."""
+    """A copy of nearly all of a buffer to where the target lacks room, mostly by a few bytes."""
     source, target = choices.pick(draft.live), choices.pick(draft.live)
     source_offset = min(choices.pick((0, 0, WORD_BYTES)), source.size_bytes)
     size_bytes = source.size_bytes - source_offset
@@ -145,7 +148,8 @@ def _bad_replay(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
     if not draft.graphs:
         return None
     if draft.replayed is not None and choices.chance(1, 3):
-        # The graph was replayed over these buffers before, so a runtime may skip its check.
+        # The graph was replayed over these buffers before, so a runtime may skip the check of them,
+        # and with it the check of the scalars.
         graph, bindings = draft.replayed
         scalars = _wrong_entries(choices, draft, graph, None)
         if scalars is None:
@@ -193,14 +197,17 @@ def _signatures(graph: DraftedGraph) -> list[Signature]:
 
 
 def _floating(graph: DraftedGraph) -> list[int]:
-    """The numbers of the dispatches of a graph that have a float among their scalars."""
+    """Which dispatches of ``graph``, counted from 0, have a float among their scalars."""
     return [at for at, one in enumerate(_signatures(graph)) if "f32" in one.scalars]
 
 
 def _wrong_swaps(
     choices: Choices, draft: Draft, graph: DraftedGraph
 ) -> tuple[tuple[str, str], ...] | None:
-    """Wrong swaps of buffers; None if the graph allows no wrong swap."""
+    """Draws wrong swaps for a replay: pairs of a buffer to be replaced and one to take its place.
+
+    None if the graph has no buffers, or if the drawn swaps turn out to be right.
+    """
     if draft.live and choices.chance(1, 4):
         strangers = [buffer for buffer in draft.live if buffer not in graph.buffers]
         if strangers:
@@ -224,7 +231,7 @@ def _wrong_swaps(
 
 
 def _too_short(draft: Draft, graph: DraftedGraph) -> list[tuple[str, str]]:
-    """Swaps that make a copy of the graph reach past a buffer's end."""
+    """Swaps of one buffer for a shorter one, past whose end a ``Copy`` in the graph would reach."""
     ends = [
         (buffer, offset + step.command.size_bytes)
         for step in graph.steps

@@ -102,11 +102,11 @@ _GRIDS = Weights(
 _MOST_WORD_GROUPS = 64
 _MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
-"""One dispatch of a guarded kernel in this many exceeds the limit in a dimension."""
+"""Of the dispatches of guarded kernels, one in this many exceeds the limit in a dimension."""
 _MOST_CUBED = 8
-"""If the limit is at most this, grids may fill all three dimensions."""
+"""If the limit of groups in a dimension is at most this, grids may fill all three dimensions."""
 _FULL_GRIDS = 200
-"""One dispatch of an unguarded kernel in this many reaches the limit."""
+"""Of the dispatches of other kernels, one in this many just reaches the limit in a dimension."""
 
 _HUGE_BYTES = Weights(
     (1 << 16, 8), ((1 << 16) + 4, 3), ((1 << 18) - 4, 3), ((1 << 20) + 260, 1), (1 << 21, 1)
@@ -114,7 +114,8 @@ _HUGE_BYTES = Weights(
 """Sizes past 64 KiB and past 1 MiB, which numbers of 16 and of 20 bits cannot hold."""
 _STREAM_BYTES = 1 << 17
 _STREAM_PERIOD_BYTES = _STREAM_BYTES - 4
-"""The period of longer data: no power of two, so that data a power of two apart differ."""
+"""Data longer than the stream repeats after so many bytes.  This is no power of two, so that bytes
+which are a power of two apart differ."""
 _LONGEST_BYTES = 1 << 16
 _STREAM = random.Random("bytes").randbytes(_STREAM_BYTES).replace(b"\0", b"\xa5")
 
@@ -191,7 +192,8 @@ def with_extremes(number: int, data: bytes) -> bytes:
 
 
 _FILLS = ((0x80000000,), (0,), (0xFFFFFFFF,), (0, 0x80000000), (0,))
-"""Words that fill buffers.  As a float 0x80000000 is -0.0, which NumPy takes for 0.0, and false."""
+"""Words that fill buffers.  As a float 0x80000000 is -0.0, which to NumPy equals 0.0 and is false.
+"""
 
 
 def filling(number: int, size: int) -> bytes:
@@ -227,10 +229,10 @@ def _from(stream: bytes, at: int, size: int) -> bytes:
 
 
 def draw_scalars(choices: Choices, signature: Signature, number: int) -> tuple[int | float, ...]:
-    """The scalars of dispatch ``number``: small, and different from those of every other dispatch.
+    """The scalars of dispatch ``number``: small, and mostly different from those of the others.
 
-    Integers are odd, because multiplying by an odd number loses no information; at
-    times one of them is an extreme of its type instead.
+    Integers are odd, because multiplying by an odd number loses no information.  At times one of
+    the scalars is an extreme of its type instead.
     """
     dtypes = signature.scalars
     first = number * len(dtypes)
@@ -291,8 +293,8 @@ def _grid(choices: Choices, cover: int) -> Grid:
 
 
 def _wide(choices: Choices, most: int) -> Grid:
-    """More groups in one dimension than the device allows: a few, or as many as two or all three
-    dimensions hold."""
+    """More groups in one dimension than the device allows: a few more, or about as many as two or
+    all three dimensions hold."""
     groups = most + choices.integer(0, 3)
     if most <= _MOST_CUBED and choices.chance(1, 2):
         groups = choices.pick((most**2, most**2 + 1, most**3 - 1, most**3))

@@ -18,9 +18,10 @@ from properties.generate.shape import MoveName, Shape
 
 _COUNT_WORDS = (4, 8, 3, 66)
 _FAR_WORDS = (1 << 14) + 66
-"""More words than an offset of sixteen bits reaches; the grids are in the last of them."""
+"""The words of a buffer that is longer than a byte offset of sixteen bits reaches.  Its grids are
+in its last words."""
 _FAR = 40
-"""One new buffer for grids in this many is so long."""
+"""Of the new buffers for grids, one in this many has ``_FAR_WORDS``."""
 _BEFORE = Weights(("write", 4), ("kernel", 4), ("copy", 3), ("nothing", 3))
 _MOST_WRITTEN_WORDS = 4
 _AFTER = Weights(("write", 5), ("read", 2), ("dispatch", 4), ("free", 2), ("nothing", 4))
@@ -41,9 +42,10 @@ def parts(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def walk(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Commands over parts of one buffer, called and replayed by turns; then a write to one part.
+    """Dispatches over parts of one buffer, called and replayed by turns; then a write to one part.
 
-    A batch must know the bytes that each command has touched.
+    To see whether the write may overtake the batch, the batch must know which bytes each dispatch
+    touches.
     """
     signature = choices.weighted(shape.kernels)
     buffers = bind(choices, draft, signature)
@@ -95,7 +97,10 @@ def _launch(
 def _halves(
     choices: Choices, draft: Draft, signature: Signature
 ) -> tuple[tuple[LiveBuffer, ...], Spans] | None:
-    """One buffer for two bindings that are both written, or both read: a part for each."""
+    """For a kernel of two buffers, both written or both only read: two parts of one buffer.
+
+    None if the kernel is not like this, or no buffer is long enough.
+    """
     if len(signature.written) != 2 or len(set(signature.written)) > 1:
         return None
     step = draft.limits.storage_offset_alignment_bytes
@@ -111,7 +116,7 @@ def _halves(
 
 
 def draw_spans(choices: Choices, draft: Draft, buffers: tuple[LiveBuffer, ...]) -> Spans:
-    """The bytes to bind of each buffer: all, all from an aligned offset on, or a few."""
+    """Draws for each buffer what is bound: all, all from an aligned offset on, or less of it."""
     step = draft.limits.storage_offset_alignment_bytes
     spans: list[tuple[int, int] | None] = []
     for buffer in buffers:
@@ -160,7 +165,10 @@ def launch_indirect(
     counts: LiveBuffer,
     offset: int,
 ) -> None:
-    """One indirect dispatch over buffers that fit the kernel; no op if ``counts`` holds no grid."""
+    """One indirect dispatch over buffers that fit the kernel.
+
+    No op if ``counts`` holds no grid, or if the dispatch would write ``counts``.
+    """
     written = compress(buffers, signature.written)
     if counts not in draft.counting() or counts in written:
         return
@@ -186,7 +194,7 @@ def _counts(choices: Choices, draft: Draft) -> LiveBuffer | None:
 
 
 def _prepare(choices: Choices, draft: Draft, shape: Shape, counts: LiveBuffer, offset: int) -> None:
-    """New counts in the place of the grid: from the host, from a kernel, or from a buffer."""
+    """At times put new counts in the place of the grid: by a host write, a kernel or a copy."""
     kind = choices.weighted(_BEFORE)
     others = [one for one in draft.counting() if one is not counts]
     if kind == "write":

@@ -138,7 +138,8 @@ _LONG_MOVES_WITH_SYNCS = Weights(*_LONG, ("sync", 1))
 _LONG_MOVES_WITH_BURSTS = Weights(*_LONG, ("burst", 12))
 """With bursts, batches get more dispatches than a byte can count (255)."""
 _LONG_MOVES_WITH_WRITES = Weights(*_LONG, ("write", 60))
-"""With these, a program queues more writes than a queue is likely to remember."""
+"""With so heavy a weight of writes, a program queues more writes than a queue is likely to
+remember."""
 _LONG_KINDS = (
     _LONG_MOVES,
     _LONG_MOVES_WITH_BURSTS,
@@ -152,7 +153,10 @@ _ROWS = Weights((0, 11), (1100, 1))
 
 
 def draw_long_shape(choices: Choices, signatures: tuple[Signature, ...]) -> Shape:
-    """Hundreds of cheap ops, of which few submit: batches, rings and queues of reads grow."""
+    """A shape of hundreds of cheap ops.
+
+    Few of them submit, so that batches, uniform rings and queues of reads grow long.
+    """
     low, high = choices.weighted(_LONG_LENGTHS)
     exact = tuple(one for one in signatures if not one.real and not one.counts) or signatures
     return Shape(

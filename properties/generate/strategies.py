@@ -31,8 +31,8 @@ def programs(
 ) -> st.SearchStrategy[Program]:
     """Programs of the generator; they shrink to few, small and aligned ops.
 
-    Of ``promises`` only invalid ops, replays, grids on the GPU, parts and special floats count
-    here; the caller applies ``fitted`` for the rest.
+    A program has no invalid ops, replays, grids on the GPU, parts or special floats that are not in
+    ``promises``.  To keep to the other promises, the caller must apply ``fitted``.
 
     By default the programs are shorter than a session's.  So shrinking can reach ``min_ops``, and
     an example fits in Hypothesis's buffer.
@@ -58,7 +58,7 @@ def programs(
 
 
 def policies(presets: Sequence[Policy] = tuple(PRESETS.values())) -> st.SearchStrategy[Policy]:
-    """Policies around the given presets; the first is the simplest."""
+    """Policies that ``draw_policy`` makes of one of ``presets``; the first is the simplest."""
 
     @st.composite
     def drawn(draw: st.DrawFn) -> Policy:

@@ -1,7 +1,7 @@
-"""Policies that suit a program that is drawn already: its replays and its writes.
+"""Changes a policy so that its limits suit the replays and writes of a program already drawn.
 
 Some limits only matter where a program just reaches them.  So they are taken from what the program
-does.  Which policy a program has otherwise is drawn in ``cases``.
+does.  The policy that is changed here was drawn in ``cases``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,10 @@ _SPLITTING: Mapping[str, Sequence[object]] = {
     "batch_groups": (None, 5, 16),
     "batch_bytes": (None, 24, 256),
 }
-"""With these fields a replay is recorded as a run, and a batch has room for a part of the run."""
+"""With these fields, of which one value each is drawn, a replay is recorded as a run, and a batch
+may have room for only a part of the run."""
 _SPLIT_GRAPHS = 5
-"""Of the programs with a graph of several commands, one in this many has these fields."""
+"""Of the programs with a graph of several commands, one in this many has such a policy."""
 _MOST_PIECES = 256
 ROOM_FOR_WRITES = 1 << 24
 """The bytes of host writes that may wait under the presets."""
@@ -59,11 +60,15 @@ def _splitting(choices: Choices, program: Program, policy: Policy) -> Policy:
 
 _MANY_WRITES = 150
 _QUEUED = 56
-"""How many writes of a long program may wait for a submit; twice as many may be unfinished."""
+"""How many writes of average length may wait for a submit in a long program; twice as many may be
+unfinished."""
 
 
 def _streaming(choices: Choices, program: Program, policy: Policy) -> Policy:
-    """``policy``, or often, if a program has many writes, one that submits each command."""
+    """``policy``; often, if ``program`` has many writes, one that submits each command instead.
+
+    Under it only ``_QUEUED`` writes may wait for a submit.
+    """
     written = [len(op.data) for op in program if isinstance(op, Write)]
     if len(written) < _MANY_WRITES or not choices.chance(2, 3):
         return policy
@@ -79,7 +84,8 @@ _BRIMMING = 40
 def _brimming(choices: Choices, program: Program, policy: Policy) -> Policy:
     """``policy``, or at times one whose queue the program's writes would just fill.
 
-    This is done most where the limit is so large that a short write counts as a longer one.
+    Under a large limit on waiting bytes, a short write counts as more bytes than it has.  If there
+    is a limit under which a write of the program does so, such a limit is set half of the time.
     """
     amounts, counting = _written_at_once(program)
     if not amounts or not choices.chance(1, 2 if counting else _BRIMMING):
@@ -89,9 +95,10 @@ def _brimming(choices: Choices, program: Program, policy: Policy) -> Policy:
 
 
 def _written_at_once(program: Program) -> tuple[list[int], list[int]]:
-    """The bytes of the first two, three and more writes after a flush or sync.
+    """Returns the bytes of the first two writes together, of the first three, and so on.
 
-    The second list has only amounts under which one of these writes counts as more than its bytes.
+    A flush or sync starts this anew.  The second list has only the sums that, taken as the limit on
+    waiting bytes, make one of these writes count as more bytes than it has.
     """
     amounts: list[int] = []
     counting: list[int] = []
@@ -110,7 +117,10 @@ def _written_at_once(program: Program) -> tuple[list[int], list[int]]:
 
 
 def _with_room_for(program: Program, policy: Policy) -> Policy:
-    """``policy`` with room for the longest write: thousands of pieces would only take long."""
+    """``policy``, with more room if it splits the longest write into more than ``_MOST_PIECES``.
+
+    So many pieces would only take long.
+    """
     longest = max([len(op.data) for op in program if isinstance(op, Write)], default=0)
     most = policy.queued_write_bytes
     if most is None or longest <= _MOST_PIECES * most:

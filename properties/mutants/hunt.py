@@ -39,7 +39,8 @@ _PLANTED_PROGRAMS = 2000
 _PLANTED_HARD_PROGRAMS = 8000
 _REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5
-"""Seconds of patience while a hang is shrunk: less than it took to find the hang."""
+"""While a hang is shrunk, a program counts as hanging after this many seconds instead of
+``PATIENCE_SECONDS``, because each trial that hangs takes them all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +63,9 @@ class Hunt:
     case: Case | None = None
     failure: Failure | None = None
     shrunk: bool = False
-    """Whether ``case`` was made small."""
+    """Whether ``case`` has been through the shrinker."""
     shrink_seconds: float = 0.0
-    """Seconds that shrinking took."""
+    """Seconds of CPU time that shrinking took."""
 
     @property
     def killed(self) -> bool:
@@ -129,7 +130,10 @@ def hunt(mutant: Mutant, oracle: Oracle, seed: int, budget: Budget, made: Progra
 def replays(
     found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, *, kernels: Kernels = BUILTIN
 ) -> bool:
-    """Whether the case, read from its file, fails 20 times of 20 and passes without the mutant."""
+    """Write the found case to a file in ``folder``, read it from there and run it again.
+
+    Returns whether it fails 20 times of 20 with the mutant, and passes without the mutant.
+    """
     assert found.case is not None
     path = folder / f"{mutant.name}.txt"
     write(path, FindingFile(case=found.case, summary=f"mutant {mutant.name}, oracle {oracle.name}"))
@@ -169,7 +173,7 @@ class PlantedMutant:
 
 
 def plant(seed: int, *, hard: bool = True) -> Mutant:
-    """The mutant of a session with that seed.
+    """Choose the mutant that a session with that seed hunts.
 
     It is a mutant of the runtime or its device that the reference or the laws find, and that
     neither hangs nor is rare.  With ``hard``, hard mutants are drawn more often than others;
@@ -184,7 +188,8 @@ def hunt_planted(
 ) -> PlantedMutant:
     """Run programs of ``seed`` until its mutant is seen; ``tick`` is called before each program.
 
-    ``hard`` is for long sessions, which run many more programs than the hunt takes.
+    With ``hard`` the mutant may be a hard one.  This is for long sessions, because the hunt of a
+    hard mutant takes thousands of programs.
     """
     mutant = plant(seed, hard=hard)
     most = _PLANTED_HARD_PROGRAMS if mutant.hard else _PLANTED_PROGRAMS

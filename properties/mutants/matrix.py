@@ -39,7 +39,8 @@ class Row:
     own: tuple[Hunt, ...]
     others: tuple[Hunt, ...] = ()
     replayed: bool = True
-    """Whether the case failed again when read from its file, and passed without the mutant."""
+    """False if the case found on the first seed, once read from its file, did not fail every time,
+    or failed without the mutant too."""
 
     @property
     def killed(self) -> bool:
@@ -48,12 +49,12 @@ class Row:
 
     @property
     def programs(self) -> float:
-        """Median programs to the kill."""
+        """The median over the seeds: programs until the kill, or until the budget was used up."""
         return median(hunt.programs for hunt in self.own)
 
     @property
     def seconds(self) -> float:
-        """Median seconds to the kill, without the time of shrinking."""
+        """The median of the CPU seconds that these programs took, without shrinking."""
         return median(hunt.seconds for hunt in self.own)
 
     @property
@@ -73,7 +74,7 @@ class Row:
 
 @dataclass(kw_only=True, slots=True)
 class Matrix:
-    """The rows, and the hunts in which an oracle failed the sound runtime."""
+    """The rows, and the false alarms: hunts in which an oracle found the sound runtime wrong."""
 
     device: str
     seeds: tuple[int, ...]
@@ -95,7 +96,7 @@ Watch = Callable[[Row], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Which mutants are hunted, and with what; every process has the whole plan."""
+    """The device, seeds and budgets of the hunts; each process gets the whole plan."""
 
     device: str = "simulated"
     seeds: tuple[int, ...] = (1,)
@@ -106,7 +107,11 @@ class Plan:
 def build(
     mutants: Sequence[Mutant], plan: Plan, *, jobs: int = 1, watch: Watch = lambda row: None
 ) -> Matrix:
-    """Hunt mutants of the catalogue, in ``jobs`` processes; ``watch`` is called with each row."""
+    """Try every oracle on the sound runtime, then hunt ``mutants`` in ``jobs`` processes.
+
+    The processes find the mutants by their names, so all must be registered.  ``watch`` is called
+    with each row.
+    """
     made = Programs(plan.device)
     matrix = Matrix(device=plan.device, seeds=plan.seeds)
     budget = replace(CONTROL, seconds=min(CONTROL.seconds, plan.own.seconds))
@@ -162,7 +167,8 @@ def _programs(device: str) -> Programs:
 
 def _replays(found: Hunt, mutant: Mutant, oracle: Oracle, folder: Path, made: Programs) -> bool:
     if mutant.reference is not SOUND.reference:
-        # For a mutant of the reference the oracle is broken, and a finding's file names no oracle.
+        # Such a mutant breaks the oracle.  The file of a finding holds the case and no oracle, so
+        # whoever replays the file gets a sound reference and sees no failure.
         return True
     return replays(found, mutant, oracle, folder, kernels=made.kernels)
 

@@ -33,13 +33,14 @@ class Mutant:
 
     name: str
     place: str
-    """The file and the methods that hold the mistake."""
+    """The mutant's file in ``mistakes``, and the class and methods of the part that it breaks."""
     description: str
     """What is wrong, in a sentence."""
     origin: str = ""
     """The project and issue where the mistake really happened, if it did."""
     found_by: str = "reference"
-    """The oracle that is sure to find the mutant within the whole budget."""
+    """The name of the oracle that is sure to find the mutant within the full budget of a hunt (the
+    other oracles get a small one)."""
     hard: bool = False
     """Whether the mutant has survived a hundred random programs."""
     rare: bool = False
@@ -54,7 +55,7 @@ class Mutant:
 
 SOUND = Mutant(name="none", place="", description="Nothing is wrong: every oracle must pass it.")
 REGISTERED: list[Mutant] = []
-"""In the order in which they were defined."""
+"""All mutants, in the order in which their classes were defined."""
 
 
 def mutant(
@@ -71,9 +72,11 @@ def mutant(
     """Register a class as a mutant of ``part``; the class itself is not changed.
 
     ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
-    ``"reference"``.  ``make`` turns the class into the maker of that part, if it is not made like
-    the sound part.  ``beside`` are other parts that the mistake needs, with their classes.  The
-    other arguments are fields of ``Mutant``.
+    ``"reference"``.  Without ``make``, the class is called with the arguments of the sound class
+    that it breaks, or, if it is a driver or a device, with the sound one.  If it needs other
+    arguments, ``make`` turns it into a function that makes the part.  ``beside`` names further
+    parts that must be broken too, each with its class.  The other arguments are fields of
+    ``Mutant``.
 
     Raises:
         TypeError: there is no such part.
@@ -110,7 +113,7 @@ class Overlay:
 
 
 def around_driver(broken: Callable[[Any], Any]) -> Callable[[Any], Driver]:
-    """A function that makes the driver of a device, with ``broken`` around the sound one."""
+    """Returns a function that makes the sound driver of a device and wraps it in ``broken``."""
     return lambda device: broken(WgpuDriver(device))
 
 
@@ -121,7 +124,7 @@ def _place(broken: type) -> str:
 
 
 def _fields(broken: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a ``Mutant`` that replace the parts of these names."""
+    """Returns the fields of a ``Mutant`` that bring in the ``broken`` parts, given by name."""
     parts = {part: _maker(part, made) for part, made in broken.items() if part not in _AROUND}
     fields: dict[str, Any] = {"parts": Parts(**parts)}
     for part, made in broken.items():
@@ -135,14 +138,16 @@ _AROUND: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "runtime": lambda broken: {"make_runtime": broken},
     "reference": lambda broken: {"reference": partial(run, make=broken)},
 }
-"""How a broken driver, device, runtime or reference is used; these are not in ``Parts``."""
+"""For each part that is no field of ``Parts``: the field of ``Mutant`` that brings in the broken
+part."""
 
 
 def _maker(part: str, broken: Any) -> Any:
-    """The maker of the part: the class itself.
+    """Returns what makes the part: the class ``broken`` itself, or, if policies choose the part, a
+    function.
 
-    If policies choose the part, a function that uses the class in the place of the sound class that
-    it breaks, and of no other.
+    Where the policy asks for the sound class that ``broken`` breaks, the function makes a
+    ``broken``.  Otherwise it makes what the policy asks for.
     """
     sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
     if sound is None:

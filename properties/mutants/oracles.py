@@ -104,11 +104,11 @@ def within(seconds: float, judgement: Judgement) -> Judgement:
 
 
 _FAILING_CASES = 4
-"""The laws check one case in this many with a driver that fails."""
+"""Of the cases that the laws check, one in this many is run on a driver that fails."""
 
 
 def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
-    """The factory of targets with the mutant in them."""
+    """Returns the factory of targets that are our runtime with what ``mutant`` breaks in it."""
     return RuntimeFactory(
         device,
         kernels,
@@ -128,7 +128,7 @@ def _open_laws(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     failing = _Failing(mutant, device, kernels)
 
     def judged(case: Case) -> Failure | None:
-        # Some laws are about failures alone.
+        # Some laws can be broken only where a call on the driver fails.
         fails = SeededChoices(f"laws {case.seed}").chance(1, _FAILING_CASES)
         failing.plan = _draw_faults(case.seed) if fails else ()
         execution = execute(case, failing.factory)
@@ -223,7 +223,8 @@ class _Failing:
 def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
     """In half of the cases the driver fails, in the others the device.
 
-    Some of the device's faults are aimed (``with_aim``).  The client is drawn too.
+    Some of the device's faults are aimed: ``with_aim`` puts them at calls that the case really
+    makes.  The client is drawn too.
     """
     failing = _Failing(mutant, device, kernels)
 
@@ -263,7 +264,10 @@ def _shown_as(plan: tuple[Fault, ...]) -> frozenset[str]:
 
 
 def _usable_again(history: History, size: int) -> Failure | None:
-    """A failure if every round of probes after ``size`` ops fails, and no device was lost."""
+    """A failure if every round of probes after ``size`` ops fails, and no device was lost.
+
+    A round also counts as working if its only errors come from a full memory budget.
+    """
     rounds, each = history.outcomes[size:], len(_probes(1))
     errors = [{one.error for one in rounds[at : at + each]} for at in range(0, len(rounds), each)]
     budget = {OutOfMemory.__name__, InvalidHandle.__name__, None}

@@ -46,7 +46,7 @@ def add_options(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the matrix; 0 if every mutant was found, every find replays and the control passed."""
+    """Run the matrix; 0 if every mutant was found, every find replays and no alarm was false."""
     warnings.simplefilter("ignore", ResourceWarning)
     # Each mutant once, however often it was named.
     names = dict.fromkeys(arguments.only or ())
@@ -76,11 +76,12 @@ A judge that finds nothing has shown nothing, unless it is known to find mistake
 the runtime, its device or the reference with one mistake in it. Every mutant must be found, by
 programs that were not made for it. Written by `gpusim mutants --seeds 5 --page docs/mutants.md`.
 
-The columns are the oracles: the reference compared, the laws over the trace, the relations
-between a program and a changed one, the contract under faults, the clients, and the costs. A
-number counts the programs that it took on the first seed. `-` means that the oracle did not find
-the mutant within its programs; it gets many programs only for its own mutants (in bold). An empty
-cell means that the oracle does not look at that part. "Ops" is the size of the smallest program
+The columns are the oracles: the comparison with the reference, the laws over the trace, the
+relations between a program and a changed one, the contract under faults, the clients, and the
+costs. A number counts the programs that the oracle ran on the first seed until it found the
+mutant. `-` means that it did not find the mutant within its programs. An oracle gets many programs
+only for the mutants that it is sure to find (in bold), and few for the others. An empty cell means
+that the oracle does not look at the part that is broken. "Ops" is the size of the smallest program
 that shows the mutant. A star marks a mutant that survives a hundred random programs on the median
 seed. For the mutants that random programs seldom meet, `tests/mutants/test_rare.py` has programs
 written by hand.
@@ -89,9 +90,9 @@ written by hand.
 
 _LAWS = """\
 Each mutant that laws find is listed at the law that it broke first. A law without a mutant is
-redundant for these mutants: each breaks another law, or a value, before. To break A12 or E2 a
-runtime must make no buffer, or accept a dead one, and the reference sees that. H1 compares two
-runs, in sessions.
+redundant here: a mutant that breaks it breaks another law, or shows a wrong value, before that. To
+break A12 a runtime must make no buffer, and to break E2 it must accept a freed one; the reference
+sees both. H1 compares two runs of a program; only sessions do that.
 """
 
 

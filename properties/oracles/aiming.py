@@ -1,9 +1,10 @@
 """Aims the faults of a case at calls whose failure is hard to put right.
 
 If the number of the call that fails is drawn at random, little is usually under way at that call.
-So some cases first run once without faults.  The trace of that run shows better calls: calls while
-a sync waits for reads, in the middle of a replay or after its first part, when a pool or a ring
-grows, or in a drain.  One of these calls then fails, and sometimes an earlier submit too.
+So some cases first run once without faults.  The trace of that run shows better calls: a map, a
+call while a sync waits for reads, a call of a replay (best if a submit has just carried out the
+first commands of the replay), the growth of a pool or a ring, and the calls of a drain.  One of
+these calls then fails, and sometimes an earlier submit too.
 
 If the call is in a replay that overwrites a whole buffer, the submit that fails is the last one
 that writes this buffer before the replay, so the buffer is lost when the replay begins.  After the
@@ -35,7 +36,7 @@ from properties.oracles.metamorphic.rewrites import sizes_of
 from properties.targets.factory import TargetFactory
 
 _CALLS_OF_ITS_OWN = (BESIDE, "sharing")
-"""Clients that make calls which the trace does not count."""
+"""Clients that make calls on the device themselves, which the trace does not count."""
 _HEALING = "healing replay"
 _HALF_WAY = "half way"
 _OFTEN = {"sync": 4, "replay": 4, _HALF_WAY: 16, _HEALING: 24, "drain": 2}
@@ -51,7 +52,11 @@ _EARLIER = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Spot:
-    """A call to aim at: why its failure matters, its verb and number, and the submits before it."""
+    """A call to aim at.
+
+    ``kind`` says why its failure matters.  It is call ``number`` of all calls of ``verb``, counted
+    from 0, and ``submits`` submits come before it.
+    """
 
     kind: str
     verb: str

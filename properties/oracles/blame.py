@@ -66,7 +66,8 @@ def _writes(
         try:
             after = run(Program((*before, put, op, look)), kernels, limits).outcomes[-1].data
         except ProgramError:
-            # The kernel's meaning raises on one of the bytes, so the kernel uses the byte.
+            # The kernel's NumPy code fails with this value in the byte, so the kernel uses the
+            # byte.  It may well write it.
             return True
         if after != bytes([value]):
             return True

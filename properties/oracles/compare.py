@@ -78,8 +78,8 @@ def compare(
 ) -> Failure | None:
     """The first difference between what ``program`` means and what a target showed.
 
-    For an op that the contract refuses, ``capabilities`` say what the target must do, by the class
-    of the error.  The order of deliveries counts only if the target promises it.
+    For an op that the contract refuses, ``capabilities`` say what the target must do: they hold a
+    promise for each class of error.  The order of deliveries counts only if the target promises it.
 
     Raises:
         ProgramError: a history does not belong to the program.
@@ -108,7 +108,7 @@ def compare(
 
 
 def unrefused_class(failure: Failure) -> str | None:
-    """The promised error, if the failure is that an op was accepted; else None."""
+    """The error that the target promised to raise, if it accepted the op instead; else None."""
     error, _, shown = failure.trait.partition("/")
     is_accepted = failure.kind is FailureKind.ERROR and shown == "accepted"
     return error if is_accepted and error in REFUSALS else None
@@ -265,7 +265,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """Where two values differ: both sides around the place, and the argument."""
+    """Where two values differ: the bytes of both around the first wrong one, and the argument."""
 
     expected: str
     got: str
@@ -357,7 +357,7 @@ def _wrong_bytes(
     error_bound: ErrorBounds | None,
     phase: int,
 ) -> Flags:
-    """Which bytes differ; ``phase`` is the index at which the first whole word starts."""
+    """Which bytes differ by more than is allowed; the first whole word starts at ``phase``."""
     wrong: Flags = meant != shown
     if error_bound is None:
         return wrong
@@ -367,7 +367,7 @@ def _wrong_bytes(
         return wrong
     tolerance = error_bound[phase:end:WORD_BYTES].astype(np.float64)
     tolerant = (tolerance > 0) & np.isfinite(tolerance)
-    # Bytes that are no float may look like a signalling NaN.
+    # Bytes that are no float may look like a signalling NaN, and NumPy would warn of it.
     with np.errstate(invalid="ignore", over="ignore"):
         a, b = (side[phase:end].copy().view("<f4").astype(np.float64) for side in (meant, shown))
         near = (np.abs(b - a) <= tolerance * np.abs(a)) | (a == b) | (np.isnan(a) & np.isnan(b))

@@ -9,8 +9,8 @@ Memory: the program is repeated on one runtime (see ``rounds``), and large data 
 ``peaks``).
 
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
-decides at which op a batch is submitted, and the widened program submits at the same ops.  Its
-caches are small, so that they are full soon.
+decides at which op a batch is submitted, and the widened program submits at the same ops.  The
+runtime's caches are small, so that they are full soon.
 Work is counted once more with caches that keep every plan.  Three things are counted without the
 program: what a replay of a bound graph takes, what a kept ticket holds, and how often a kernel is
 compiled.  Nothing here looks at values or errors.
@@ -46,7 +46,10 @@ from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
 
 _ONE_IN = 600
-"""One case in this many is counted.  Its seed decides, so that a replay counts the case too."""
+"""One case in this many is counted.
+
+The case's seed decides, so that the case is counted again when its finding is replayed.
+"""
 _MOST_OPS = 48
 _MOST_BYTES = 1 << 14
 """Programs with more ops, or with larger buffers, take too long."""
@@ -55,10 +58,11 @@ _WIDTHS = (4, 8, 16)
 _FEW = (2, 4, 8)
 """The widths that are tried first; with these most programs pass."""
 _FACTOR, _SLACK_LINES = 1.15, 40
-"""How much more the second doubling may cost than the first: 15 percent and 40 lines.
+"""How much more the second doubling of the width (8 to 16) may cost than the first (4 to 8).
 
-The second doubling adds twice as many ops, so half its lines are compared.  With ``_FEW`` only a
-quarter of the 15 percent and of the 40 lines is allowed.
+It may cost 15 percent and 40 lines more.  It adds twice as many ops as the first, so only half of
+its lines are compared with those of the first.  With the widths ``_FEW``, a quarter of the 15
+percent and of the 40 lines is allowed.
 """
 
 
@@ -88,7 +92,7 @@ def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def _bare(case: Case) -> Case | None:
-    """The program by itself, on a device that fails nowhere; None if it is too large."""
+    """``case`` without a client or faults, and under a ``_roomy`` policy; None if too large."""
     sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
     if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
         return None
@@ -132,7 +136,8 @@ def _roomy(policy: Policy) -> Policy:
 def _judge_replays(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure if replaying a graph again takes more work for a longer graph.
 
-    Under a uniform ring a graph is bound once for each set of buffers.
+    Under a uniform ring a graph is bound once for each set of buffers.  So a further replay over
+    the same buffers should take equally many lines, however long the graph is.
     """
     if sys.gettrace() is not None:
         return None
@@ -188,7 +193,7 @@ def _judge_pipelines(case: Case, factory: TargetFactory) -> Failure | None:
                 target.another(target.kernels, case.policy).close()
         if len({*map(id, made)}) <= 1:
             return None
-    reason = "a kernel is compiled again, though another runtime over the driver had compiled it"
+    reason = "after another runtime on the driver was closed, a compiled kernel is compiled again"
     return cost_failure(case, "work of close", reason)
 
 
@@ -213,7 +218,11 @@ def _judge_work(case: Case, factory: TargetFactory) -> Failure | None:
 def _steep(
     case: Case, factory: TargetFactory, widths: tuple[int, ...], share: float
 ) -> dict[str, tuple[int, ...]]:
-    """The verbs whose second doubling costs more than the first, and their lines by width."""
+    """Finds the verbs whose second doubling of the width costs too much more than the first.
+
+    Returns their executed lines, one number for each of ``widths``.  ``share``: how much is allowed
+    of what ``_FACTOR`` and ``_SLACK_LINES`` allow.
+    """
     counts = [_lines(case, factory, width) for width in widths]
     steep: dict[str, tuple[int, ...]] = {}
     for verb in counts[0]:
@@ -283,11 +292,11 @@ def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
 
 
 def _buffers_only(op: Op, width: int) -> list[Op]:
-    """The op once, over ``width`` times as many live buffers."""
+    """The op once, but an alloc ``width`` times, so that more buffers live while other ops run."""
     return widened(op, width if isinstance(op, Alloc) else 1)
 
 
 def _ops_only(op: Op, width: int) -> list[Op]:
-    """The op ``width`` times over the same buffers."""
+    """An op that moves bytes ``width`` times over the same buffers; any other op once."""
     is_once = isinstance(op, Alloc | Free | Capture | Flush | Sync)
     return widened(op, 1) * (1 if is_once else width)

@@ -112,7 +112,7 @@ class Coverage:
 
 
 class _Act(NamedTuple):
-    """An accepted op: ``batch`` counts the submits before it, ``run`` is its pass in that batch."""
+    """An accepted op; ``batch`` submits come before its own, and ``run`` numbers its pass there."""
 
     expected: ExpectedOp
     touches: Mapping[int, str]
@@ -128,7 +128,7 @@ def cover(events: Iterable[Event], context: LawContext) -> Coverage:
 
 
 def check_and_cover(events: Iterable[Event], context: LawContext) -> Checker:
-    """Check the laws over a run, and measure in the same pass what it reached."""
+    """Check the laws over ``events``, and measure at the same time what they reached."""
     checker = Checker(context, (*WATCHERS, _Acts, Goals))
     checker.feed(events)
     return checker
@@ -165,8 +165,8 @@ class _Acts:
         }
 
     def cells(self) -> Counter[Cell]:
-        """Pairs of ops on one buffer, if no op between the two writes the buffer; and pairs of
-        neighbours that share no buffer."""
+        """Counts two sorts of pairs: two ops on one buffer that no op between them writes, and two
+        ops that follow each other and share no buffer."""
         cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}

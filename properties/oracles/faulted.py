@@ -89,7 +89,7 @@ def follow(
 
 
 def met_faults(trace: Trace) -> list[str]:
-    """The error classes of the faults in the trace; a loss counts once."""
+    """The error classes of the faults in the trace, but of several DeviceLost only the first."""
     failed = [str(event["error"]) for event in trace if event.kind == "failed"]
     return [error for at, error in enumerate(failed) if error != LOST or LOST not in failed[:at]]
 
@@ -112,15 +112,16 @@ def judge_reported(
     class of the error that the close raised.  ``each``: whether the client's ops show each fault
     that they meet; False if one op makes several calls, since then only one of the faults shows.
 
-    The reads report a failed map.  After a loss of the device, earlier faults that nothing reported
-    need not be reported any more.
+    A failed map is reported by the reads that wait for it, and by no op.  After a loss of the
+    device, earlier faults that nothing reported need not be reported any more.
     """
     failed_maps = [outcome.late_error for outcome in got.outcomes].count(_MAP_FAILED)
     if not (met or reported or failed_maps):
         return None
     unplanned = Counter() if planned is None else Counter(met) - planned
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
-    # A waiting fault may be raised in the place of a refusal of the same class.
+    # A fault that no call waited for is raised by a later op, even by one that the memory budget
+    # refuses with the same class.  So each OutOfMemory of an op may have reported such a fault.
     refused = [outcome.error for outcome in got.outcomes if outcome.error == _OUT_OF_MEMORY]
     told = Counter([*reported, closing]) | Counter(refused)
     untold = Counter(error for error in met if error != _MAP_FAILED) - told
@@ -206,7 +207,7 @@ class _Follower(Unwatched):
         self._captures = captures_of(program)
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``: calls the method of the op's verb; an op without one only moves bytes."""
+        """See ``Target``: calls the method below for the op's verb; other ops only move bytes."""
         special = getattr(self, op.verb, None)
         if special is not None:
             delivery: Delivery | None = special(*arguments_of(op))
@@ -228,8 +229,8 @@ class _Follower(Unwatched):
     def alloc(self, buffer: str, size_bytes: int) -> None:
         if self._shown[self._position].error == _OUT_OF_MEMORY and not self._gone:
             # If the memory budget refused the alloc, which is no fault, the reference raises
-            # OutOfMemory as well.  Any other refusal of the reference is ignored, because a waiting
-            # fault is raised before any check.
+            # OutOfMemory as well.  Any other refusal of the reference is ignored: before the
+            # runtime checks this alloc, it raises a fault that an earlier op left, if there is one.
             with suppress(errors.Refused):
                 self._reference.alloc(buffer, size_bytes)
                 self._reference.free(buffer)
@@ -339,7 +340,7 @@ def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:
 
 
 def used(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
-    """The buffers that ``ops`` read or bind, except those that they overwrite whole before."""
+    """The buffers that ``ops`` read or bind before one of ``ops`` has overwritten them whole."""
     filled: set[str] = set()
     needed: list[str] = []
     for op in ops:

@@ -31,7 +31,11 @@ from properties.oracles.laws.state import About, Handler, TraceState, accepted
 
 _ANY = frozenset(Uniforms)
 _LARGE_BYTES = 4096
-"""Few buffers are larger.  If every binding may be larger, windows are too rare to be demanded."""
+"""Few buffers have more bytes.
+
+A buffer is bound through a window if it is larger than a binding may be.  If a binding may have
+more bytes than this under all limits of a session, windows are too rare to be demanded.
+"""
 _WINDOWED = {
     PATCH_WORDS.name: "window of a large buffer patched",
     COPY_BYTES.name: "window of a large buffer copied",
@@ -200,7 +204,7 @@ class Goals:
             self.seen["nothing but host writes submitted"] += 1
         op = self._state.op
         if reason == "write" and isinstance(op, Write):
-            # The write was small enough to be staged, but the upload buffer had no room.
+            # If the write is small enough to be staged, the upload buffer had no room for it.
             staged = self._state.policy.flush_on_conflict
             small = len(op.data) <= self._state.policy.staged_write_bytes
             if staged and small:

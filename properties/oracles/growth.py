@@ -23,7 +23,7 @@ RUNS = 20
 _ONE_IN = 40
 """Of the cases with a free, one in this many is repeated.
 
-The case's seed decides, so that a replay repeats the case too.
+The case's seed decides, so that the case is repeated again when its finding is replayed.
 """
 
 

@@ -53,7 +53,8 @@ _BESIDE = "of the runtime beside"
 """The end of ``op`` in a failure that a second runtime shows."""
 _SUBMIT_FAILED = "SubmitFailed"
 _CONSEQUENCES = (FailureKind.STATISTICS, FailureKind.COST)
-"""A broken law is told in the place of these failures, since it is their cause more often."""
+"""If a law is broken too, the judge tells that law and not one of these failures, since the broken
+law is more often the cause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +75,7 @@ class Oracles:
 
 SOUND = Oracles()
 MEANING_ONLY = Oracles(laws=None, without_faults=False, growth=False)
-"""Only the meaning of the program and the close of the target."""
+"""Judges only the meaning of the program and the close of the target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,9 +124,9 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
 def judge_beneath(verdict: Verdict) -> tuple[Capabilities, Failure] | None:
     """A further failure, if ops were accepted that the target promised to refuse.
 
-    Such ops would hide later failures.  So the promise about their class is lowered to contained,
-    and the execution is compared again.  Gives the lowered promises, and the failure that breaks
-    even those.
+    Such ops would hide later failures.  So for the error class that they should have raised, the
+    promise is lowered to ``Refusal.CONTAINED``, and the execution is compared again.  Returns the
+    lowered promises, and the failure that breaks even those.
     """
     execution, failure = verdict.execution, verdict.failure
     promises = execution.capabilities
@@ -185,11 +186,11 @@ def _judge_meaning(
         failure = _with_writer(failure, execution, expected)
         failure = replace(failure, refused=refusals(program, expected, got, execution.kernels))
     elif execution.tells_faults and not (execution.shares_driver and LOST in (*met, *reported)):
-        # Of two runtimes on a lost device, either may be the first to notice the loss.
+        # A loss on a shared device is not judged here: either runtime may be the first to notice.
         # A device may fail without a plan too, and the target must report that.
         device = execution.case.device
-        # Only a simulated device with its own plan fails exactly as planned; elsewhere the number
-        # of faults is unknown.
+        # The number of faults is known only of a simulated device, which fails just as it is
+        # planned, and only if ``oracles`` name no further faults.
         is_known = device.is_simulated and oracles.shown_faults is None
         failure = judge_reported(
             program,
@@ -222,7 +223,8 @@ def _met_by(execution: Execution) -> list[str]:
 def _hides_losses(execution: Execution) -> bool:
     """Whether a submit failed, and the op that met the failure need not show it."""
     if not execution.tells_faults:
-        # The trace of a foreign target has no such events: there nothing is hidden.
+        # Any failed submit may be hidden.  A foreign target's trace has no such events, so of its
+        # losses none counts as hidden.
         return any(
             event.kind == "failed" and event["verb"] == "submit" for event in execution.trace
         )
@@ -282,8 +284,8 @@ def _judge_close(execution: Execution, faults: frozenset[str], expected: History
 def _judge_reports(execution: Execution, expected: History) -> Failure | None:
     """The first mistake with WebGPU that the layer's rules see in the calls of the target.
 
-    If the program or its client has an invalid op, or a fault was injected, no report counts: the
-    wrong call may follow from that op or fault.
+    If the program has an invalid op, or its client makes one, or a fault was injected, no report
+    counts: the wrong call may follow from that op or fault.
     """
     case = execution.case
     if not execution.reports:

@@ -69,7 +69,10 @@ def _attributes(thing: Any) -> Iterable[str]:
 
 
 def tell_growth(before: Collections, after: Collections, rounds: tuple[int, int]) -> list[str]:
-    """The collections that grew most, in words; ``rounds`` has the rounds before each look."""
+    """Says in words which collections grew most from ``before`` to ``after``.
+
+    ``rounds``: the number of rounds that had run by then, for each of the two.
+    """
     grown = {
         key: size - before[key][0]
         for key, (size, _) in after.items()

@@ -26,9 +26,10 @@ COUNTED = tuple(
 
 
 def widened(op: Op, width: int) -> list[Op]:
-    """The op ``width`` times, each over buffers of its own; a graph gets ``width`` times as long.
+    """Returns the op ``width`` times, each over buffers of its own.
 
-    A flush and a sync are issued once, since they concern all buffers.
+    A capture or a replay stays one op, whose graph is ``width`` times as long.  A flush or a sync
+    is issued once, since it concerns all buffers.
     """
     match op:
         case Flush() | Sync():
@@ -64,7 +65,7 @@ class Lines:
     def __init__(self) -> None:
         self.lines = 0
         self.functions: Counter[str] = Counter()
-        """The lines of each function, if these are counted."""
+        """The lines of each function; only ``FunctionLines`` counts them."""
         self._known: dict[CodeType, bool] = {}
 
     @contextmanager

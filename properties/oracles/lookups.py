@@ -19,7 +19,7 @@ class Lookups:
 
     def __init__(self, policy: Policy) -> None:
         self.created = self.used = 0
-        """Shapes that were made, and that were made or found again."""
+        """``created``: how many shapes were made.  ``used``: how often one was made or found."""
         self._plans = _Plans(policy.plan_cache)
         self._graphs = _Plans(policy.graph_cache)
         self._shapes: dict[Hashable, None] = {}
@@ -37,8 +37,9 @@ class Lookups:
     def follow(self, issued: Sequence[tuple[Op, Outcome]]) -> bool:
         """Follow all ops so far; those that were followed before are skipped.
 
-        Returns False if it is unknown how far the runtime came with one of them.  That is a capture
-        or a replay that was refused.  A refused dispatch has looked for nothing.
+        Returns False if one of them is a capture or a replay that was refused: it is unknown how
+        many commands the runtime planned before it refused.  A refused dispatch has looked for
+        nothing.
         """
         news, self._followed = issued[self._followed :], len(issued)
         for op, outcome in news if self._is_known else ():
@@ -78,7 +79,7 @@ class Lookups:
             self._launch((op.kernel, grid))
 
     def _launch(self, shape: Hashable) -> None:
-        """Look for a shape; the one that was not used for longest goes first."""
+        """Find a shape or make it; a full cache drops the shape that was used least recently."""
         self.used += 1
         if shape in self._shapes:
             del self._shapes[shape]
@@ -90,7 +91,7 @@ class Lookups:
 
 
 class _Plans:
-    """Plans by key, first in, first out; a plan goes with each of its buffers."""
+    """Plans by key.  A full cache drops the oldest plan; the free of a buffer drops its plans."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -99,7 +100,7 @@ class _Plans:
     def misses(self, key: Hashable, buffers: Callable[[], Iterable[str]]) -> bool:
         """Whether no plan is kept under ``key``; then one is made, and kept if there is room.
 
-        ``buffers`` gives the buffers of the plan; it is called only if the plan is kept.
+        ``buffers`` returns the buffers of the plan; it is called only if the plan is kept.
         """
         if key in self._plans:
             return False

@@ -1,4 +1,4 @@
-"""The host memory that large writes and reads take, counted without the program.
+"""The host memory that large writes and reads take; the calls are made here, not by a program.
 
 Whoever moves large data has no room for spare copies of it.  So the peak of each call is counted,
 with what a simulated device allocates; a real device's memory is not seen.  And the runtime must
@@ -24,7 +24,10 @@ from properties.targets.runtime_target import RuntimeTarget
 _SIZE_BYTES = 1 << 16
 _DATA = bytes(_SIZE_BYTES)
 _READ_COPIES = 5.5
-"""A simulated device makes three or four copies, and the runtime the value."""
+"""How many copies of its bytes a read may make.
+
+A simulated device makes three or four, and the runtime makes the value that it returns.
+"""
 Array = np.ndarray[Any, Any]
 Call = Callable[[Runtime, Buffer, Array], Any]
 _CALLS: Mapping[str, tuple[Call, float]] = {
@@ -44,7 +47,7 @@ _CALLS: Mapping[str, tuple[Call, float]] = {
 
 
 def judge_peaks(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure if a call takes more host memory than it needs, or its array is kept."""
+    """The failure if a call takes too much host memory, or the runtime keeps a caller's array."""
     with untraced_target(case, factory) as target:
         if not isinstance(target, RuntimeTarget) or tracemalloc.is_tracing():
             return None

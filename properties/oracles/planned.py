@@ -38,7 +38,7 @@ _LOST = DeviceLost.__name__
 
 
 def judge_planned(execution: Execution) -> Failure | None:
-    """The failure if a planned fault did not come at its call, or a loss stopped nothing."""
+    """The failure if a planned fault did not come at its call, or if ops succeed after a loss."""
     device = execution.case.device
     if not device.is_simulated or not len(device.faults) or not execution.is_lawful:
         return None
@@ -82,8 +82,8 @@ def _is_followed(event: Event) -> bool:
 def _calls(events: list[Event], verb: str) -> Iterator[tuple[str, int]]:
     """For each call of ``verb`` on the device: its error or "", and its place in the trace.
 
-    An encode of nothing has no number.  Once a device was found lost, no call reaches it, so later
-    calls do not count.
+    An encode without commands is left out, since a plan of faults does not count it.  Once a device
+    was found lost, no call reaches it, so later calls are left out too.
     """
     for at, event in enumerate(events):
         fails = event.kind == "failed" and event["verb"] == verb
@@ -96,7 +96,10 @@ def _calls(events: list[Event], verb: str) -> Iterator[tuple[str, int]]:
 
 
 def _error_of_call(events: list[Event], at: int) -> str:
-    """The error that the call at ``at`` raised; after an encode, its commands come first."""
+    """The error that the call at ``at`` raised; empty if it went well.
+
+    The error stands in the next event, but for an encode it comes after the commands of the encode.
+    """
     later = islice(events, at + 1, None)
     follows = next((one for one in later if one.kind not in ("dispatch", "copy")), None)
     has_failed = follows is not None and follows.kind == "failed"

@@ -1,10 +1,10 @@
 """Repeats a program on one runtime, and looks at the host memory that the rounds leave in use.
 
 This is done in two ways.  In the first, each round makes all that it uses and leaves nothing alive.
-In the second, buffers and graphs live through all rounds, and a graph is replayed at ever new
-places of its batch.  Scalars and grids differ from round to round.  Host memory counts only if code
-of the runtime or of the simulated device allocated it.  Later rounds should keep no more of it than
-earlier rounds.  Nothing here counts work, or looks at values or errors.
+In the second, buffers and graphs live through all rounds, and a graph is replayed each time at a
+new place in its batch.  Scalars and grids differ from round to round.  Host memory counts only if
+code of the runtime or of the simulated device allocated it.  Later rounds should keep no more of it
+than earlier rounds.  Nothing here counts work, or looks at values or errors.
 """
 
 import gc
@@ -40,7 +40,7 @@ _KEEPING = (*COUNTED, f"{Path(gpusim.simulated.__path__[0])}/")
 
 
 def judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure if the program keeps more host memory from each look to the next."""
+    """The failure if, at each look, the program keeps more host memory than at the look before."""
     ops = cleared(case.program)
     reason = "though every buffer is freed and every read delivered"
     with untraced_target(case, factory) as target:
@@ -52,7 +52,8 @@ def judge_memory(case: Case, factory: TargetFactory) -> Failure | None:
 def judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
     """Like ``judge_memory``, but buffers and graphs live through all rounds.
 
-    Under a uniform ring a replay is recorded as a ``Run``, so ``runtime/runs.py`` is looked at too.
+    The policy gets a uniform ring.  Under a ring a replay is recorded as a ``Run``, so what
+    ``runtime/runs.py`` keeps is seen too.
     """
     ops = _with_fixed_grids(case.program)
     made = [op for op in ops if isinstance(op, Alloc | Capture)]
@@ -214,7 +215,7 @@ def _repeat(
 def _varied(op: Dispatch, number: int, keeps_scalars: bool) -> Dispatch:
     """The dispatch with another grid in each round.
 
-    With ``keeps_scalars`` its scalars stay; otherwise its whole scalars change too.
+    With ``keeps_scalars`` its scalars stay; otherwise those that are whole numbers change too.
     """
     more = number + _WARM_UP_ROUNDS
     varies = not keeps_scalars
@@ -232,7 +233,7 @@ def _kept_bytes() -> int:
 
 @contextmanager
 def untraced_target(case: Case, factory: TargetFactory) -> Iterator[Target | None]:
-    """An untraced target, which is closed; None if the factory makes none."""
+    """Makes an untraced target for the block, and closes it; None if the factory makes none."""
     factory.make_trace()  # With each trace a worker says that it makes progress.
     target = factory.untraced(case)
     try:

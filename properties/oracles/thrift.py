@@ -1,8 +1,8 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
 One pass over the trace follows each pool and cache as the policy promises it.  These are failures:
-to make an object though a kept one fits, or a larger one than needed; to destroy a free staging
-buffer though the pool has room for it, or to destroy it and keep a smaller one; to submit though
+to make an object though a kept one fits, or to make it larger than needed; to destroy a free
+staging buffer though the pool has room, or though the pool keeps a smaller one; to submit though
 nothing asks for it; to write a buffer twice for one batch; to write or map bytes that no command of
 the batch uses; to keep a freed buffer that no command uses; and to wait for the queue though it has
 room.  A program that meets a fault is not checked, since what a fault drops is made again.  The
@@ -33,7 +33,7 @@ _LEAST_STAGING_BYTES = 256
 
 
 def judge_thrift(execution: Execution) -> Failure | None:
-    """The first object or submit of an execution that its policy should have saved.
+    """The first waste in an execution: an object, a submit or a wait that its policy should save.
 
     The seed of a case decides whether it is checked: one case in three is.  A case without a seed
     is always checked, and so is a long one.
@@ -41,7 +41,7 @@ def judge_thrift(execution: Execution) -> Failure | None:
     case = execution.case
     is_drawn = not case.seed or len(case.program) > _LONG or not crc32(case.seed.encode()) % _ONE_IN
     if not execution.is_lawful or not is_drawn or execution.trace.count("failed"):
-        return None  # After a failed call the runtime may need more.
+        return None  # What a failed call has dropped is made again, which is no waste.
     alignment_bytes = execution.limits.uniform_offset_alignment_bytes
     followed = _Followed(case.policy, alignment_bytes, asks=case.client != PLAIN)
     handlers = followed.handlers()
@@ -101,14 +101,15 @@ class _Followed:
         self._pages: dict[int, int] = {}
         """Bytes used of each staging buffer that the current batch copies to, in order."""
         self._slots = self._peak_slots = self._made_slots = 0
-        """Uniforms of the current batch, the most of any batch, and buffers made for them."""
+        """``_slots``: uniforms of the current batch.  ``_peak_slots``: the most of any batch.
+        ``_made_slots``: uniform buffers made so far."""
         self._slot_sizes: dict[int, None] = {}
         self._unbound: dict[int, int] = {}
         """New uniform buffers other than rings that no dispatch has bound yet, and their bytes."""
         self._is_free = False
         """Whether the current op is a free."""
         self._alloc_bytes: int | None = None
-        """What the current op allocates."""
+        """The bytes that the current op allocates; None if it is no alloc."""
         self._allocated: set[int] = set()
         """Buffers of the program."""
         self._bound: list[Any] = []
@@ -169,7 +170,7 @@ class _Followed:
     def _create_uniform(self, number: int, size_bytes: int) -> None:
         if self._policy.uniforms is Uniforms.RING:
             if size_bytes <= self._ring_bytes:
-                self._waste("ring", f"a ring of {size_bytes} bytes replaces one as large")
+                self._waste("ring", f"a ring of {size_bytes} bytes replaces one that is no smaller")
             self._ring_bytes = size_bytes
             return
         self._unbound[number] = size_bytes
@@ -199,14 +200,14 @@ class _Followed:
         if len(self._free) <= self._policy.staging_buffers:
             self._waste(
                 "kept staging",
-                f"a staging buffer is destroyed, {len(self._free)} are free, and "
+                f"a staging buffer is destroyed, though only {len(self._free)} are free, and "
                 f"{self._policy.staging_buffers} may be kept",
             )
         size_bytes = self._free.pop(number)
         if not self._taken and size_bytes > min(self._free.values(), default=size_bytes):
             self._waste(
                 "dropped staging",
-                f"a staging buffer of {size_bytes} bytes is destroyed, and a smaller one is kept",
+                f"a staging buffer of {size_bytes} bytes is destroyed, but a smaller one is kept",
             )
 
     def _is_used(self, number: int) -> bool:
@@ -251,9 +252,10 @@ class _Followed:
             self._keep("bind groups", key, self._groups, self._policy.bind_group_cache)
 
     def _keep(self, name: str, key: Any, kept: dict[Any, None], capacity: int) -> None:
-        """Put a new entry into a cache, first in, first out; an equal entry in it is a waste.
+        """Note a new entry of a cache; it is a waste if the cache holds an equal one already.
 
-        The cache drops entries at a free too; they stay here, since nothing asks for them again.
+        A full cache drops its oldest entry.  The runtime's cache drops entries at a free as well;
+        they stay here, since nothing asks for them again.
         """
         if key in kept:
             self._waste(name, f"an entry of the {name} is made again, though it is kept")
@@ -292,7 +294,7 @@ class _Followed:
             )
 
     def _check_page(self, size_bytes: int) -> None:
-        """Check that a read which begins a page has no room on the page before."""
+        """Check that a read which begins a staging buffer (a page) had no room in the last one."""
         if not self._policy.join_reads or size_bytes > self._page_bytes // 2 or not self._pages:
             return
         last, used_bytes = next(reversed(self._pages.items()))
@@ -311,7 +313,7 @@ class _Followed:
         """Check that the batch uses what was written into the ring and the upload buffer."""
         for role, (number, end) in self._written.items():
             used_bytes = self._ends.get(number, 0)
-            # Each payload of a ring is padded.
+            # In a ring padding follows each payload, and no dispatch uses that of the last one.
             if end - used_bytes >= self._alignment_bytes:
                 self._waste(
                     "written bytes",
@@ -328,7 +330,8 @@ class _Followed:
             if any(places.get(free, len(places)) > place for free in fitting):
                 size_bytes = self._sizes[number]
                 self._waste(
-                    "staging", f"a staging buffer of {size_bytes} bytes is made, and one is free"
+                    "staging",
+                    f"a staging buffer of {size_bytes} bytes is made, though a free one fits",
                 )
         self._made = []
 
@@ -337,8 +340,8 @@ class _Followed:
         used_bytes, most_bytes = self._pages.get(number, 0), self._policy.staging_class_bytes
         if self._policy.join_reads and used_bytes <= self._page_bytes:
             used_bytes = self._page_bytes
-        # The pool sizes a buffer by its first read, and rounds sizes up to staging_class_bytes to a
-        # power of two.  Later reads may bring the used bytes past staging_class_bytes.
+        # The pool sizes a buffer by its first read, and rounds a size that is no larger than
+        # staging_class_bytes up to a power of two.  Later reads may use more bytes than that.
         least_bytes = min(used_bytes, most_bytes)
         class_bytes = max(_LEAST_STAGING_BYTES, 1 << (least_bytes - 1).bit_length())
         used_bytes = max(used_bytes, class_bytes)
@@ -380,7 +383,7 @@ class _Followed:
         if most is None or drained is None:
             return
         held = sum([counted_bytes(each, most) for each in drained])
-        # The first piece of a long write has whole words.
+        # The first piece of a long write is cut down to whole words after the wait for its room.
         if held + counted_bytes(size_bytes, most) + WORD_BYTES <= 2 * most:
             self._waste(
                 "drain",

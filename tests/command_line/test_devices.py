@@ -179,7 +179,7 @@ def test_a_missing_dawn_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(NoDevice, match=r"has simulated \(probably not installed: pip install"):
         open_device("dawn")
     dawn(monkeypatch, list)
-    with pytest.raises(NoDevice, match="no driver that Dawn takes"):
+    with pytest.raises(NoDevice, match="no driver that Dawn can use"):
         open_device("dawn")
 
     def fail() -> list[Any]:

@@ -91,8 +91,7 @@ CARRIED = (
         headers="device: simulated refused_maps=0\npolicy: eager\nclient: awaiting\n",
         says=(
             "the await raised before the value of op 1 was delivered, and that was before the "
-            "first wait: so it raised the error of an earlier call at once",
-            "kept, and raised later in failing.py",
+            "first wait: so it raised the error of an earlier op at once",
         ),
     ),
     Told(

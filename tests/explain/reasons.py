@@ -147,7 +147,7 @@ REASONS = (
         headers="policy: eager\n",
         says=(
             "buffer 3 is made a second time",
-            "E3 is broken: 1 kept bind groups bind y, which is freed, and 0 of them were dropped",
+            "E3 is broken: 1 kept bind groups bind y, which is freed, and 0 were dropped",
         ),
     ),
     Told(

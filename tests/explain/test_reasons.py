@@ -14,6 +14,7 @@ from properties.mutants.oracles import factory_of
 from properties.oracles.cost import count_cost
 from properties.oracles.judge import judge
 from tests.explain.asked import ASKED
+from tests.explain.by_trial import BY_TRIAL
 from tests.explain.carried import CARRIED
 from tests.explain.reasons import REASONS, Told
 from tests.explain.told_apart import APART
@@ -41,7 +42,7 @@ def argument_of(told: Told, folder: Path) -> Argument:
 
 
 @pytest.mark.parametrize(
-    "told", [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED], ids=lambda told: told.name
+    "told", [*REASONS, *TRIALS, *APART, *CARRIED, *ASKED, *BY_TRIAL], ids=lambda told: told.name
 )
 def test_the_lines_give_the_reason(told: Told, tmp_path: Path) -> None:
     lines = argument_of(told, tmp_path).lines

@@ -10,8 +10,14 @@ from gpusim.limits import Limits
 from gpusim.ops import Dispatch, Replay, Write
 from gpusim.program import Program
 from properties.generate.cases import ALL_PROMISED, CaseSettings, case_for
+from properties.generate.choices import SeededChoices
 from properties.generate.fitting import first_beyond, fitted
-from properties.generate.floats import is_special, ordinary_data, real_buffers
+from properties.generate.floats import (
+    is_special,
+    ordinary_data,
+    real_buffers,
+    with_special_floats,
+)
 from properties.model.capabilities import CONTRACT, Capabilities
 from properties.targets.factory import RuntimeFactory
 from reference import run as run_reference
@@ -56,6 +62,19 @@ def _special_replays(promises: Capabilities) -> int:
 def test_replays_have_them_too_on_the_device_that_keeps_every_bit() -> None:
     assert _special_replays(RuntimeFactory("simulated").capabilities) >= 2
     assert not _special_replays(ALL_PROMISED)
+
+
+def test_a_scalar_that_is_wrong_on_purpose_stays_wrong() -> None:
+    wrong = "1,2,3,4,5,6,7,8,1e39,0.5,0.5,0.5"
+    program = Program.parse(
+        f"alloc a 64\ndispatch many a {wrong} 1x1x1\n"
+        f"capture g dispatch many a {wrong[:-16]}8.0,0.5,0.5,0.5 1x1x1\nreplay g {wrong} -\n"
+    )
+    changed = {
+        with_special_floats(SeededChoices(str(seed)), program, BUILTIN) for seed in range(99)
+    }
+    assert len(changed) > 2
+    assert all("1e+39" in str(one[1]) and "1e+39" in str(one[3]) for one in changed)
 
 
 @pytest.mark.parametrize("scalar", ["-0.0", "1e-45", "-1e-40"])

@@ -1,4 +1,4 @@
-"""Rules against growth without end: buffers over repeated steps, and writes without a submit.
+"""Rules against growth without end: buffers that every step leaves, and writes without a submit.
 
 A step is a submit of commands.  A buffer counts as forgotten if nothing has used it since the step
 in which it was made.  The bounds are generous, since a program may load a lot at once.

@@ -88,7 +88,10 @@ def _start(write: Write) -> int:
 
 
 class Overtaken:
-    """Two writes, and the bytes that both write; a command between them is not submitted yet."""
+    """Two writes, and the bytes that both write, for a command that was recorded between them.
+
+    The command is not submitted yet.
+    """
 
     __slots__ = ("buffer", "end", "event", "first_site", "second_site", "start")
 

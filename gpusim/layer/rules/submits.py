@@ -127,7 +127,7 @@ class EmptySubmit(Check):
 
 
 class AliasedBindings(Check):
-    """Bindings of one dispatch that overlap, one of them writable."""
+    """Bindings of one dispatch that overlap, while at least one of them is writable."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)

@@ -54,15 +54,15 @@ _POLL_DELAYS_SECONDS = (0.0, 0.0, 0.0, 0.0001, 0.0002, 0.0005)
 
 Value = TypeVar("Value")
 Receive: TypeAlias = Callable[[memoryview], Value]
-"""Makes a value of mapped bytes, which are valid only during the call."""
+"""A function that makes a value from mapped bytes, which are valid only until it returns."""
 
 
 class Driver(Protocol):
     """A device as the runtime sees it; every verb raises only ``DeviceFault`` classes.
 
     ``device`` is the device that the driver calls.  ``adopt_buffer`` raises ``Refused`` classes.
-    ``lost`` is true once any verb has found the device gone.  ``compile`` may
-    also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
+    ``lost`` is true once a verb has found the device gone, or the device says so itself.
+    ``compile`` may also raise ``ProgramError``, for a kernel whose WGSL the device refuses.
     ``take`` raises whatever ``receive`` raises, and may then be called again.
     ``wait`` and ``drain`` say whether they succeeded within ``seconds``; None waits as
     long as it takes, and 0 does not wait.  ``wait_async`` ends once the map is given up.
@@ -145,7 +145,7 @@ class WgpuDriver:
             buffer.native.destroy()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
-        """Write whole words: after what was submitted, and before what was not."""
+        """Write whole words.  Submitted commands act before the write, all other commands after."""
         try:
             self._queue.write_buffer(buffer.native, offset, data)
         except self._errors.GPUError as error:
@@ -179,9 +179,9 @@ class WgpuDriver:
     def encode(self, commands: Sequence[RecordedCommand], label: str, *, merge_passes: bool) -> Any:
         """A command buffer of ``commands`` in order.
 
-        A compute pass has one dispatch, or with ``merge_passes`` all dispatches in a row:
-        WebGPU runs the dispatches of a pass in order, each as a usage scope of its own
-        (specification, "Synchronization").
+        A compute pass has one dispatch, or with ``merge_passes`` all dispatches in a row.  That
+        changes no result: WebGPU runs the dispatches of a pass in order, each as a usage scope of
+        its own (specification, "Synchronization").
 
         Encode right before the submit: ``finish`` raises on a device that was destroyed
         meanwhile, and a submit to such a device aborts the process (gfx-rs/wgpu-native#588).
@@ -337,7 +337,7 @@ class WgpuDriver:
         )
 
     def _check_alive(self) -> None:
-        """Raise DeviceLost if the device was destroyed, so that its maps never settle."""
+        """Raise DeviceLost if the device was destroyed: the maps of such a device never settle."""
         try:
             self._device.create_command_encoder(label="alive?").finish()
         except self._errors.GPUError as error:

@@ -26,7 +26,7 @@ from gpusim.runtime.drivers.driver import Driver, Receive, Value
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """Call number ``call`` (from 0) of ``verb`` raises ``error`` and does nothing."""
+    """Call number ``call`` (counted from 0) of ``verb`` raises ``error`` and does nothing else."""
 
     verb: str
     call: int
@@ -34,9 +34,10 @@ class Fault:
 
 
 class FaultyDriver:
-    """A driver with a plan of faults; after a DeviceLost each verb raises DeviceLost.
+    """A driver with a plan of faults.  After a planned DeviceLost the device counts as lost.
 
-    ``adopt_buffer`` and ``destroy_buffer`` raise no fault, but a destroy may lose the device.
+    From then on each verb raises DeviceLost, except ``adopt_buffer`` and ``destroy_buffer``, which
+    never raise a fault.  A DeviceLost that is planned for a destroy only makes the device lost.
     """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:

@@ -1,7 +1,7 @@
 """A driver that calls wgpu-native directly where that is measurably faster than wgpu-py.
 
-wgpu-py opens an error scope for each call; this driver opens an error scope for each
-run of commands.  wgpu-py polls the device in a thread while a map is pending; this driver
+wgpu-py opens an error scope for each call; this driver opens one for each compute pass, and
+one for copies in a row.  wgpu-py polls the device in a thread while a map is pending; this driver
 polls only in the call that waits for the map.  This driver records the same commands in the
 same order as ``WgpuDriver``.
 
@@ -48,7 +48,7 @@ class NativeDriver(WgpuDriver):
         self._empty_layout = self._new_empty_layout()
 
     def write_buffer(self, buffer: DeviceBuffer, offset: int, data: Any) -> None:
-        """Write whole words: after what was submitted, and before what was not."""
+        """Write whole words.  Submitted commands act before the write, all other commands after."""
         queue, native = self._queue._internal, buffer.native._internal
         source = self._api.ffi.from_buffer(data)
         try:
@@ -101,7 +101,7 @@ class NativeDriver(WgpuDriver):
         """The value that ``receive`` makes of the mapped bytes; then unmap the buffer.
 
         A map may succeed on a destroyed device, and asking for its bytes then aborts the
-        process.
+        process.  So the device is checked first.
         """
         self.wait(mapping)
         self._check_alive()
@@ -149,8 +149,8 @@ class NativeDriver(WgpuDriver):
     def _check_alive(self) -> None:
         """Raise DeviceLost if the device was destroyed.
 
-        Asking for a layout that exists already is the cheapest call; an encoder would
-        cost a command pool, a tenth of a millisecond.
+        A destroyed device refuses to make anything.  The cheapest thing to ask for is a layout that
+        exists already; an encoder would cost a command pool, a tenth of a millisecond.
         """
         try:
             self._new_empty_layout()
@@ -277,7 +277,7 @@ def native_maps() -> NativeMaps:
 
 
 def driver_for(device: Any) -> WgpuDriver:
-    """The fastest sound driver: ``NativeDriver`` if the device is of wgpu-py's own backend.
+    """The fastest driver that is safe: ``NativeDriver`` for a device of wgpu-py's own backend.
 
     A subclass of the backend's device gets ``WgpuDriver``: the subclass may watch its calls, and
     ``NativeDriver`` calls past it.

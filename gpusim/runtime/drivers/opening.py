@@ -17,14 +17,14 @@ _OF_A_DEVICE = ("create_buffer", "limits", "queue")
 
 
 def open_driver(device: Any, driver: Driver | None) -> Driver:
-    """The driver of a runtime: ``driver``, or the fastest sound driver over ``device``.
+    """The driver of a runtime: ``driver``, or the fastest driver that is safe for ``device``.
 
     ``device`` is a device of wgpu-py, or one with its interface; or the name of a device; or None,
     for the best adapter of this machine, which is never the simulated device.
 
     Raises:
-        NoDevice: ``device`` is not a device, or has an unknown name, or there is no adapter; or
-            it was asked for bindings too small to move bytes.
+        NoDevice: ``device`` is not a device or the name of one, or there is no adapter, or the
+            bindings of the device are too small for copying bytes.
     """
     if driver is None:
         return _usable(driver_for(_device_of(device)))
@@ -42,14 +42,14 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
 
 
 def _usable(driver: Driver) -> Driver:
-    """``driver``; NoDevice if no binding of its device holds a piece of a copy at any offset."""
+    """``driver``; NoDevice if its device's bindings are too small to copy a word at any offset."""
     limits = driver.limits
     if most_piece_bytes(limits) < WORD_BYTES:
         raise NoDevice(
             f"cannot make a runtime on {driver.device!r} because its bindings hold "
             f"{limits.max_binding_bytes} bytes, aligned to {limits.storage_offset_alignment_bytes} "
-            "(probably it was asked for too small a limit: two words more than an alignment will "
-            "do)"
+            "(probably the device was requested with too small a limit: two words more than an "
+            "alignment are enough)"
         )
     return driver
 

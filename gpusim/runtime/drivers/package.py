@@ -1,4 +1,4 @@
-"""What differs between wgpu-py and a package with its interface: the errors, and who calls back.
+"""What differs between wgpu-py and a package with its interface: errors, and who settles promises.
 
 wgpu-py polls each device on a thread of its own, which settles promises.  wgpudawn has no such
 thread: a promise settles only inside ``wgpuInstanceProcessEvents``, which the waiting code must
@@ -19,9 +19,10 @@ _PLACES = ("- While ", "at ")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Package:
-    """``errors`` has the error classes; ``tick`` lets the package settle promises.
+    """What a driver needs to know of the package that its device belongs to.
 
-    ``look_seconds`` is the longest time to wait for a promise between two ticks.
+    ``errors`` has the error classes.  ``tick`` lets the package settle promises.  ``look_seconds``
+    is the longest time to wait for a promise between two ticks.
     """
 
     errors: Any
@@ -53,7 +54,10 @@ def says_lost(error: Exception) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """An error in one line: wgpu-native's last cause, or Dawn's text before the places."""
+    """An error in one line: the last line of its text that does not say where the error happened.
+
+    In wgpu-native's text that is the last cause; Dawn's text says at its end where it happened.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if not line.startswith(_PLACES)]
     return causes[-1] if causes else type(error).__name__

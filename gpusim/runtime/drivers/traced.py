@@ -31,7 +31,7 @@ _Bound = tuple[int, int, int]
 
 
 class _Numbers(dict[int, int]):
-    """Numbers from 1 by uid, in the order in which the uids were first asked for."""
+    """Gives each uid a number, from 1 on, in the order in which the uids were first asked for."""
 
     def __missing__(self, uid: int) -> int:
         number = self[uid] = len(self) + 1
@@ -55,7 +55,7 @@ class TracedDriver:
         self._driver = driver
         self._numbers = _Numbers()
         self._bound: dict[int, tuple[_Bound, ...]] = {}
-        """The ranges of each bind group in this trace, by its uid."""
+        """The ranges of each bind group, as this trace shows them, by the group's uid."""
         self._tell = trace.events.append
         self._told_loss = False
 

@@ -133,7 +133,7 @@ class PadClearsNeighbours(Transfers):
 
 @mutant(part="transfers", origin="TVM 16554, mended by 18871")
 class PadLosesData(Transfers):
-    """If a buffer ends within a word, a write to its end writes zeros from its first word on."""
+    """If a buffer ends within a word, a write to that end writes zeros in place of whole words."""
 
     def _words_of(self, write: ByteWrite) -> HostWrite | None:
         if write.plan.end > write.offset + len(write.data):

@@ -31,9 +31,9 @@ V = TypeVar("V")
 
 
 def _in_caches(*names: str) -> Callable[[type[BoundedCache[Any, Any]]], Callable[..., CacheState]]:
-    """Returns a function that takes a broken class, and gives the maker of all caches.
+    """Returns a ``make`` for ``mutant``, which turns a broken class into the maker of all caches.
 
-    The maker makes the caches of these names with the broken class.
+    The maker takes a policy; the caches of these ``names`` are of the broken class.
     """
 
     def make(broken: type[BoundedCache[Any, Any]]) -> Callable[[Policy], CacheState]:
@@ -139,7 +139,7 @@ class WideGridCut(Shapes):
 
 @mutant(part="shapes", origin="TVM codegen", hard=True)
 class GridRunsOneMore(Shapes):
-    """If a grid is spread, the kernel also runs the surplus workgroups of the box."""
+    """If a grid is spread over three dimensions, the kernel also runs the groups that this adds."""
 
     def get(self, kernel: Kernel, grid: Grid) -> Launch:
         launch = super().get(kernel, grid)
@@ -276,7 +276,7 @@ class BindGroupSurvivesFree(CachedBindGroups):
     """A freed buffer's number is given again, and the freed buffer's bind group is found."""
 
     def forget(self, buffer: DeviceBuffer) -> None:
-        """Nothing goes."""
+        """Drop nothing."""
 
 
 class KeyedPlans(Plans[AnyPlan]):
@@ -342,4 +342,4 @@ class PlanSurvivesFree(Plans[DispatchPlan]):
     """A checked dispatch is still found after one of its buffers was freed."""
 
     def forget(self, buffer: Buffer) -> None:
-        """Nothing goes."""
+        """Drop nothing."""

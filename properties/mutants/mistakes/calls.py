@@ -1,7 +1,7 @@
 """Mistakes in the public interface: in arguments, in results, and in who may call what, and when.
 
-Only a client sees these mistakes.  A program holds plain bytes and numbers, and nothing that a
-runtime refuses because of its form.
+Only a client can show these mistakes, because a program holds only plain bytes and numbers, and
+nothing that a runtime refuses because of its form.
 """
 
 import asyncio

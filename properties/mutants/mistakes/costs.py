@@ -22,7 +22,7 @@ from gpusim.runtime.staging import StagingPage, StagingPool
 from properties.mutants.mutant import Overlay, mutant
 
 COSTS = "costs"
-"""The oracle that counts lines and bytes of the host."""
+"""The name of the oracle that counts the lines that the host runs and the bytes that it keeps."""
 
 
 @mutant(part="staging")

@@ -1,4 +1,4 @@
-"""Mistakes that show only where a device fails, and only to some clients, verbs or profiles.
+"""Mistakes that show only if a device fails, and only with some clients, verbs or device profiles.
 
 A fault may come while a task awaits a sync, at a close with reads in flight, or at the first use of
 a kernel.  Devices also differ in how they report their loss.
@@ -251,7 +251,7 @@ class _CountsAFailedDrain(HostWrites):
 
 @mutant(part="recorder", found_by="faults", hard=True)
 class DrainedThoughTheDrainFailed(Recorder):
-    """If a drain fails, the writes before it count as done all the same."""
+    """If the wait for earlier host writes fails, they count as done all the same."""
 
     def __init__(self, driver: Driver, **others: Any) -> None:
         super().__init__(driver, **others)

@@ -1,4 +1,4 @@
-"""Mistakes among buffers of one size: one is taken for another, or a whole copy is moved or lost.
+"""Mistakes among buffers of one size: one is taken for another, or a copy of one is moved or lost.
 
 Tensors of a model often have the same size.  If no two buffers of a program had the same size, none
 of these mistakes would show.

@@ -318,7 +318,7 @@ class SyncTrustsStaleTail(QueueClock):
     """Host writes do not count as acts of the queue, so a sync does not wait for them."""
 
     def wrote(self, size_bytes: int) -> None:
-        """A host write is no act of the queue; only a submit is."""
+        """Count nothing, as if a host write were no act of the queue."""
 
 
 @mutant(part="reads", found_by="laws")

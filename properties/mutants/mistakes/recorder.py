@@ -75,7 +75,7 @@ class DispatchLostAtExhaustion(StepwiseRecorder):
 
 @mutant(part="recorder")
 class CommandTwiceAtLimit(StepwiseRecorder):
-    """A dispatch without a dynamic offset that fills the batch is recorded again in the next."""
+    """A dispatch that fills a batch is recorded again in the next, if it has no dynamic offset."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         limit = self.flushes[FlushReason.COMMANDS.value]
@@ -135,7 +135,7 @@ class FreeBeforeFlush(Recorder):
     """A buffer is destroyed while recorded commands refer to it."""
 
     def before_free(self, buffer: DeviceBuffer) -> None:
-        """Nothing is submitted."""
+        """Submit nothing."""
 
     def destroy(self, buffer: DeviceBuffer) -> None:
         self._driver.destroy_buffer(buffer)
@@ -350,7 +350,7 @@ class FaultSwallowed(Recorder):
 
 
 def _ranges(command: DispatchCommand) -> tuple[Range, ...]:
-    """The ranges that a dispatch binds, with its dynamic offset added."""
+    """The ranges that a dispatch binds; its dynamic offset is added to that of its uniforms."""
     if command.uniform_offset is None:
         return command.bind_group.ranges
     *buffers, uniform = command.bind_group.ranges

@@ -1,7 +1,8 @@
 """Mistakes in how a captured graph is kept, bound and played again.
 
-A replay repeats the graph's calls with given scalars and buffers.  A run is recorded as
-one piece, but is split where the flush rules would have split single calls.
+A replay repeats the graph's calls with given scalars and buffers.  Under a uniform ring it records
+a run: all its commands as one piece, which is split where the flush rules would have split single
+calls.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ class BoundGraphSurvivesFree(Replays):
     """The plan of a graph is still found after one of its buffers was freed."""
 
     def forget(self, buffer: Buffer) -> None:
-        """Nothing goes."""
+        """Drop nothing."""
 
 
 @mutant(part="replays")
@@ -128,7 +129,7 @@ class EmptyStepKeepsItsPlace(Replays):
 
 
 class _FixedRun(Run):
-    """A run whose parts bind their uniforms as if these began at the start of the ring."""
+    """A run whose parts bind uniforms as if those of the whole run began at the ring's start."""
 
     def part(self, start: int, stop: int, offset: int) -> Batch:
         return super().part(start, stop, self.starts[start])

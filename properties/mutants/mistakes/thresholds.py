@@ -1,6 +1,6 @@
-"""Mistakes past a threshold: a number keeps only as many bits as it usually needs.
+"""Mistakes past a threshold, such as a number that keeps only as many bits as it usually needs.
 
-A program of forty ops over small buffers never passes the threshold.
+A program of forty ops over small buffers never passes one of these thresholds.
 """
 
 import struct

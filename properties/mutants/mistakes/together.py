@@ -67,7 +67,7 @@ class UniformsOfTheClass(CacheState):
 
 
 class _Kept(BoundedCache[bytes, DeviceBuffer]):
-    """A cache with the entries of the runtime that was made first and is still open."""
+    """A cache whose entries are those of the first-made runtime that is still open."""
 
     def __init__(self, owner: UniformsOfTheClass, capacity: int) -> None:
         super().__init__(capacity)

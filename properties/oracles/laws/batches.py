@@ -46,7 +46,7 @@ class Batches:
         self._commands = -1
         """The number of commands in the open encoder; -1 without one."""
         self._early = math.inf
-        """Commands after which a batch is submitted early; infinite if that is unknown."""
+        """How many commands make a batch be submitted early; infinite if none do, or if unknown."""
         self._synced({})
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -72,7 +72,7 @@ class Batches:
         if self._commands < 0:
             state.report(laws.C5, "a command buffer was submitted twice")
         elif self._commands != count:
-            state.report(laws.C5, f"{self._commands} commands were begun and {count} submitted")
+            state.report(laws.C5, f"{self._commands} commands were encoded and {count} submitted")
         self._commands = -1
         state.checked["C2"] += 1
         if not count and not state.owes_submit:
@@ -109,7 +109,8 @@ class Batches:
                 state.report(laws.C4, f"a batch of {count} commands, where {limit} is the limit")
         if before >= self._early:
             state.report(
-                laws.C4, f"a batch of {count} commands, where {self._early} is the limit at first"
+                laws.C4,
+                f"a batch of {count} commands, where {self._early} is the limit soon after a sync",
             )
         if policy.batch_bytes is not None and before > 0:
             state.checked["C4"] += 1
@@ -131,9 +132,10 @@ class Batches:
                 )
 
     def _before_last_op(self, count: int) -> int:
-        """The number of commands before those of the last op, which no submit may split.
+        """The number of commands before those of the last op.
 
-        A staged write may be two commands: the copy of its words, then the patch of its edges.
+        A staged write may be two commands, between which no submit may come: the copy of its words,
+        then the patch of its edges.
         """
         if count < 2 or self._state.batch[-2][0] != "copy":
             return count - 1
@@ -145,7 +147,7 @@ class Batches:
         state.checked["C7"] += 1
         kinds = _OPS_OF.get(reason)
         if kinds is not None:
-            # A close waits like a sync.
+            # A close waits as a sync does, and gives the same reason.
             is_asked = isinstance(state.op, kinds) or (reason == "sync" and state.is_closing)
             if not is_asked:
                 state.report(

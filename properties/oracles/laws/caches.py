@@ -123,7 +123,7 @@ class Caches:
             state.report(
                 laws.E3,
                 f"{len(stale)} kept bind groups bind {op.buffer}, which is freed, and "
-                f"{dropped} of them were dropped",
+                f"{dropped} were dropped",
             )
 
 

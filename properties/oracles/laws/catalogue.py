@@ -31,7 +31,8 @@ class Law:
     source: str
     """The section of the WebGPU specification, the pull request or the page that gives the rule."""
     needs_faults: bool | None = None
-    """True: broken only if a device fails.  False: only if no device fails.  None: either."""
+    """True: the law can be broken only on a device that fails.  False: only on one that does not.
+    None: on both."""
 
 
 def broken(law: Law, position: int, op: Op | None, argument: str) -> Failure:
@@ -90,7 +91,9 @@ A3 = _law("A3", "a command runs after every host write issued before it", _WRITE
 A4 = _law(
     "A4", "a host write never overtakes a command issued before it that writes those bytes", _WRITE
 )
-A5 = _law("A5", "a copy moves the very bytes of its call, from and to their places", _CONTRACT)
+A5 = _law(
+    "A5", "a copy moves exactly the bytes that its call names, to the place it names", _CONTRACT
+)
 A8 = _law("A8", "an op writes inside its range, and padding touches no neighbour", _CONTRACT)
 A9 = _law("A9", "a host write writes the bytes of its call", _CONTRACT)
 A11 = _law("A11", "a read copies all of its range", _CONTRACT)
@@ -176,7 +179,8 @@ ELSEWHERE = {
     "A13": "results depend on their data alone: the metamorphic relations",
     "B4": "an exhausted pool submits and loses nothing: C1 and C7 here, values in the reference",
     "C3": "a flush anywhere changes nothing: the metamorphic relations",
-    "C6": "what acts at once submits first: A1, A2, A4 and F6, which name the overtaken op",
+    "C6": "an op that acts at once submits first what it depends on: A1, A2, A4 and F6, which name "
+    "the op that was overtaken",
     "C8": "calls inside a callback work as elsewhere: programs with callbacks and the reference",
     "C10": "eager and batched runs agree: the metamorphic relations",
     "D8": "reads change nothing else: the metamorphic relations",

@@ -72,7 +72,7 @@ class Checker:
         return Counter({law: times for law, times in self._state.checked.items() if times})
 
     def feed(self, events: Iterable[Event]) -> None:
-        """Check the next events; a program has hundreds."""
+        """Check the next events of the run."""
         state, tell, table = self._state, self._state.driver_events.append, self._table
         for event in events:
             tell(event)

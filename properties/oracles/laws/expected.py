@@ -1,7 +1,8 @@
 """What the ops of a program must do to the queue, worked out from the ops alone.
 
-An op that acts on the queue becomes one expected op.  The runtime may carry it out in several
-commands, in words or in bytes; the expected op knows which part is still to come.  Nothing here
+An op that acts on the queue becomes one expected op; a replay becomes one for each of its commands.
+The runtime may carry an expected op out in several commands, which move whole words or single
+bytes; the expected op knows which part is still to come.  Nothing here
 looks at events: what is known of a device buffer (``Known``) comes from the trace's events, and
 ``state.py`` enters it.
 """
@@ -49,7 +50,7 @@ class Known:
         self.user_bytes = -1
         self.is_alive = True
         self.content = None if role in (STORAGE, STAGING) else bytearray(size_bytes)
-        """The bytes of the last host write; kept only for buffers that nothing else writes."""
+        """The buffer's bytes; None for storage and staging buffers, which commands write too."""
 
 
 Names = Mapping[str, Known]
@@ -77,7 +78,10 @@ def counted_bytes(size_bytes: int, most_bytes: int) -> int:
 
 
 class ExpectedOp:
-    """One op that acts on the queue; ``optional`` once it failed half way."""
+    """One op that acts on the queue.
+
+    It is ``optional`` if it failed half way, so that its commands may come or not.
+    """
 
     __slots__ = ("command", "left", "optional", "position", "started")
     verb = ""
@@ -192,12 +196,12 @@ class ExpectedCopy(ExpectedOp):
 
     @property
     def has_read(self) -> bool:
-        """Whether all of the source is in the scratch buffer: only the target waits."""
+        """Whether the source was read: a copy to the scratch buffer takes all of it at once."""
         return self.scratch is not None
 
 
 class ExpectedWrite(ExpectedOp):
-    """A write from the host, at once or in its place among the commands."""
+    """A write from the host, which acts at the call or, if it is staged, by commands of a batch."""
 
     __slots__ = ("_waiting", "op", "target")
     verb = Write.verb
@@ -249,7 +253,7 @@ class ExpectedRead(ExpectedOp):
 
 
 def least_piece_bytes(limits: Limits) -> int:
-    """The bytes that a copy between two buffers can move in one command, at any offsets.
+    """How many bytes one command of a copy between two buffers can move, whatever the offsets.
 
     A command that moves single bytes binds a window, which starts at an aligned
     offset and ends with a whole word.  The command has a lane for each word of the window.
@@ -262,9 +266,10 @@ def least_piece_bytes(limits: Limits) -> int:
 def expect(
     position: int, op: Op, names: Names, graphs: Mapping[str, Capture], kernel_of: KernelOf
 ) -> tuple[ExpectedOp, ...]:
-    """The expected ops of ``op``, in order; empty if the op cannot be accepted.
+    """The expected ops of ``op``, in order.
 
-    ``graphs`` holds the captures.
+    Empty if ``op`` cannot be accepted, or does nothing to the queue.  ``graphs`` holds the captures
+    by the name of their graph.
     """
     kind = type(op)
     if kind in _MAKER_OF:

@@ -38,8 +38,9 @@ class Lifetimes:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._loose: dict[int, int] = {}
-        """Storage buffers without a handle, each with the number of submits at the end of the op
-        that left it so; ``_JUST_NOW`` before that.  The buffer may live until the next submit."""
+        """Storage buffers without a handle, which may live until the next submit.  For each, the
+        number of submits at the end of the op that freed it, or made it without a handle;
+        ``_JUST_NOW`` until that op ends."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -81,7 +82,8 @@ class Lifetimes:
     def _may_be_fence(self) -> bool:
         """Whether a buffer that a replay makes may be the fence; if not, it is a copy's scratch.
 
-        A replay waits only under ``debug_submit_each``.
+        The fence is the buffer that the runtime reads back when it waits for the queue.  A replay
+        waits only under ``debug_submit_each``.
         """
         waits = self._state.policy.debug_submit_each and type(self._state.op) is Replay
         return self._fence == 0 and waits
@@ -98,7 +100,7 @@ class Lifetimes:
         state, number = self._state, about["buffer"]
         state.checked["F1"] += 1
         if number not in state.live:
-            state.report(laws.F1, f"{state.name_of(number)} is destroyed, and is not alive")
+            state.report(laws.F1, f"{state.name_of(number)} is destroyed, though it is not alive")
             return
         self._uniforms -= about["role"] == UNIFORM
         self._loose.pop(number, None)
@@ -157,7 +159,7 @@ class Lifetimes:
             used = tuple([swaps.get(name, name) for name in buffers_of(state.graphs[op.graph])])
         for name in used:
             if name not in state.names:
-                state.report(laws.E2, f"{name} was accepted, and is not alive")
+                state.report(laws.E2, f"an op on {name} was accepted, though {name} is not alive")
 
     def _check_uniforms(self) -> None:
         most = self._most_kept
@@ -260,8 +262,8 @@ class Validity:
             self._illegal(f"{about['kernel']} is dispatched over {about['groups']} workgroups")
 
     def _check_aliases(self, about: About) -> None:
-        """Check that no buffer is bound both to read and to write, or to write in overlapping
-        ranges."""
+        """Check that no buffer is bound both to be read and to be written, and that no two ranges
+        bound to be written overlap."""
         kernel = self._state.context.kernel(about["kernel"])
         if kernel is None:
             return
@@ -271,7 +273,7 @@ class Validity:
                 continue
             if writes != also or (start < begin + length and begin < start + size):
                 self._illegal(
-                    f"{self._state.name_of(one)} is bound writable to {kernel.name} and again"
+                    f"{self._state.name_of(one)} is bound to {kernel.name} to be written, and again"
                 )
 
     def _check_grid_in(self, about: About) -> None:

@@ -30,7 +30,7 @@ _MASKS = {
     for first in range(WORD_BYTES)
     for count in range(1, WORD_BYTES + 1 - first)
 }
-"""For each mask, the first byte of a word that it selects, and the number of bytes."""
+"""For each mask: the first byte that it selects in a word, and how many bytes it selects."""
 
 
 class CopyPiece(NamedTuple):
@@ -83,7 +83,7 @@ def piece_of(kind: str, about: Mapping[str, Any], state: TraceState) -> Piece | 
 
 
 def content_of(bound: tuple[int, int, int], state: TraceState) -> bytes | None:
-    """The bytes in a range of a buffer that only host writes change."""
+    """The bytes in the range ``bound`` of a buffer; None unless only the host writes the buffer."""
     number, offset, size_bytes = bound
     known = state.buffers.get(number)
     if known is None or known.content is None:
@@ -159,7 +159,7 @@ def meets(expected: ExpectedOp, command: Command, state: TraceState) -> bool:
 
 
 def meet(expected: ExpectedOp, command: Command, state: TraceState) -> None:
-    """Remove from ``expected`` the part that ``command`` does; the two must meet."""
+    """Remove from ``expected`` the part that ``command`` does; ``meets`` must hold of the two."""
     piece = command.piece
     if isinstance(expected, ExpectedDispatch):
         state.runs.append((expected, command.about))
@@ -188,7 +188,11 @@ def is_dispatch(expected: ExpectedDispatch, about: Mapping[str, Any]) -> bool:
 
 
 def covers(expected: ExpectedDispatch, groups: tuple[int, ...]) -> bool:
-    """Whether the dispatched grid is the op's or, for a guarded kernel, holds all its groups."""
+    """Whether ``groups`` is the grid of ``expected``, or may stand for it.
+
+    A guarded kernel is told the number of workgroups and ignores any beyond it, so a grid with more
+    of them may stand for the op's grid.
+    """
     if groups == expected.grid:
         return True
     if len(groups) != GRID_DIMENSIONS or len(expected.grid) != GRID_DIMENSIONS:
@@ -197,7 +201,10 @@ def covers(expected: ExpectedDispatch, groups: tuple[int, ...]) -> bool:
 
 
 def write_fault(expected: ExpectedWrite, start: int, data: bytes) -> Law | None:
-    """The law that is broken if ``data`` at ``start`` is a part of the write; None if none is."""
+    """The law that the driver breaks if it writes ``data`` at ``start`` as part of ``expected``.
+
+    None if it breaks none.
+    """
     op = expected.op
     end = op.offset + len(op.data)
     past = start + len(data) - end

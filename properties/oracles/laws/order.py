@@ -83,7 +83,10 @@ class Order:
                 self._meet(command_of(kind, command, state))
 
     def _meet_dispatch(self, about: About) -> bool:
-        """Whether the dispatch is exactly what the first op waits for, which is the common case."""
+        """Note the dispatch if it is exactly what the first op waits for; returns whether it is.
+
+        This is the common case, so it is tried first.
+        """
         state = self._state
         expected = state.open[0] if state.open else None
         if not isinstance(expected, ExpectedDispatch) or not is_dispatch(expected, about):
@@ -112,7 +115,10 @@ class Order:
             self._unasked(command)
 
     def _excuse_alike(self, command: Command) -> None:
-        """Excuse a command that an op which failed half way may have recorded."""
+        """Make every waiting op that ``command`` fits ``optional``.
+
+        The first of them failed half way, so nobody can say which of them recorded ``command``.
+        """
         for expected in self._state.open:
             expected.optional = expected.optional or meets(expected, command, self._state)
 

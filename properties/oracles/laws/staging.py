@@ -234,7 +234,8 @@ class Staging:
             return
         next_one = self._issued[self._delivered : self._delivered + 1]
         if next_one != [result]:
-            state.report(laws.D2, f"{result} is delivered before {' '.join(next_one) or 'any'}")
+            before = " ".join(next_one) or "it was read"
+            state.report(laws.D2, f"{result} is delivered before {before}")
         elif result in state.fetches and not state.failures:
             state.report(laws.D1, f"{result} is delivered before its bytes were taken")
         self._delivered += 1
@@ -297,7 +298,8 @@ class Failures:
     def _check_accepted(self) -> None:
         state = self._state
         state.checked["G5"] += 1
-        # With ``debug_submit_each`` a dispatch has happened already: a later op raises its failure.
+        # With ``debug_submit_each`` a dispatch has succeeded before the wait that meets the
+        # failure, so a later op raises it.
         waits = state.policy.debug_submit_each and isinstance(state.op, AnyDispatch | Replay)
         if state.failed_verb and state.failed_verb not in _LATER and not waits:
             state.report(laws.G5, f"{state.failed_verb} failed and no error was raised")

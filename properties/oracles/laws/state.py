@@ -53,7 +53,7 @@ class TraceState:
         self.expected_ops: tuple[ExpectedOp, ...] = ()
         """What the current op must do to the queue."""
         self.expected: ExpectedOp | None = None
-        """The only expected op of the current op; None for a replay, which may have many."""
+        """The expected op of the current op; None if there is none, or if a replay has several."""
         self.is_closing = False
         self.buffers: dict[int, Known] = {}
         self.live: dict[int, Known] = {}
@@ -68,7 +68,8 @@ class TraceState:
         self.runs: list[tuple[ExpectedDispatch, About]] = []
         """Dispatches of the batch that is being submitted, with their ops."""
         self.carried: list[tuple[ExpectedOp, int]] = []
-        """Expected ops that the current submit completes, with the index of the last command."""
+        """Expected ops that the current submit completes, and for each the index in the batch of
+        the command that completes it."""
         self.unasked: tuple[int, ExpectedOp | None] | None = None
         """If the first violation is a command that no op asked for: the index of the command in
         its batch, and the op that the command resembles."""

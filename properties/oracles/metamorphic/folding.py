@@ -1,8 +1,9 @@
-"""Transformations that need the reference: a prefix becomes writes, and a replay its calls.
+"""Transformations that need the reference: to write what the first ops leave; to unroll a replay.
 
 After Rigger and others, "Constant Optimization Driven Database System Testing" (2024): constants
-replace what was computed.  A replay is unrolled only if the reference accepts it, because a
-refused replay does nothing, while its calls would be refused one by one.
+replace what was computed.  To unroll a replay is to put the commands of its graph in its place.
+That is done only if the reference accepts the replay, because a refused replay does nothing, while
+its commands would be refused one by one.
 """
 
 from collections.abc import Mapping
@@ -71,12 +72,12 @@ def _constant(buffer: str, left: Mapping[str, bytes | None]) -> list[Op]:
 
 
 def _left_by(case: Case, at: int, kernels: Mapping[str, Kernel]) -> dict[str, bytes | None] | None:
-    """The bytes of each buffer, None for a freed one.
+    """The bytes that the ops before ``at`` leave in each buffer, None for a freed buffer.
 
     None instead of the mapping if the fold could change a result, for one of three reasons.  A
     float is not exact.  An op was refused for a limit, or for a part at a fine offset: another
-    device may accept the op.  A capture was refused, and may be accepted in the rewrite, which
-    drops frees.
+    device may accept the op.  A capture was refused, and may be accepted in the rewrite, where
+    buffers are freed later.
     """
     program = case.program
     reference = Reference(kernels, case.limits(Limits()))

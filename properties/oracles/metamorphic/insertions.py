@@ -1,6 +1,7 @@
 """Transformations that insert ops on which no other op depends.
 
-These are reads, dead work, refused ops, and writes that are overwritten.
+These are reads, refused ops, writes that are overwritten, and work on a buffer that no op of the
+program uses.
 """
 
 from collections.abc import Mapping
@@ -141,7 +142,7 @@ class InsertRefused(Kind):
 
 
 def _refused(program: Program, wanted: InsertRefused) -> Op | None:
-    """The refused op, over a live or a freed buffer; None if the program has no such buffer."""
+    """The op to be refused, over a live or a freed buffer; None if no such buffer comes before."""
     live = live_before(program, wanted.at)
     before = program.ops[: wanted.at]
     gone = [op.buffer for op in before if isinstance(op, Alloc) and op.buffer not in live]

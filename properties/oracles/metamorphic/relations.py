@@ -31,7 +31,7 @@ _SHOWN_BYTES = 32
 def compare_rewrite(
     rewrite: Rewrite, original: Execution, transformed: Execution
 ) -> Failure | None:
-    """The failure of the first op of the original that shows another result in the rewrite.
+    """The first difference between what the original and the rewrite show, as a failure.
 
     The trait of the failure names what differs: error, value, delivery order, promise,
     objects or close.
@@ -71,7 +71,7 @@ class _Comparison:
         self._rounded = frozenset() if same else rounded_buffers(program, original.kernels)
 
     def ops(self) -> Failure | None:
-        """Errors and values, op by op."""
+        """Compare errors and values, op by op."""
         for position, op in enumerate(self._program):
             places = self._rewrite.places[position]
             if places:
@@ -82,7 +82,7 @@ class _Comparison:
         return None
 
     def promises(self) -> Failure | None:
-        """The inserted ops whose results are known beforehand."""
+        """Check the inserted ops whose results are known beforehand."""
         for promise in self._rewrite.promises:
             shown = self._after.outcomes[promise.position]
             if promise.data is None and not self._capabilities.is_exact:
@@ -95,7 +95,7 @@ class _Comparison:
         return None
 
     def deliveries(self) -> Failure | None:
-        """The order of the deliveries as a whole."""
+        """Compare the order of all deliveries of the two runs."""
         if not self._capabilities.orders_deliveries:
             return None
         meant, shown = self._ordered(self._before.deliveries, self._after.deliveries)
@@ -105,7 +105,7 @@ class _Comparison:
         return self._at_end("delivery order", reason, ", ".join(meant), ", ".join(shown))
 
     def objects(self) -> Failure | None:
-        """Repeated work must make no new pooled objects."""
+        """Check that repeated work makes no new pooled objects."""
         steady, transformed = self._rewrite.steady, self._executions[1]
         if steady is None or any(event.kind.endswith(".evicted") for event in transformed.trace):
             return None
@@ -120,7 +120,7 @@ class _Comparison:
         return self._at_end("objects", reason, "0 new uniform and staging buffers", f"{new}")
 
     def closing(self) -> Failure | None:
-        """The sync after the last op, and the closing of the target."""
+        """Compare how the sync after the last op ends, and how the close of the target ends."""
         meant, shown = self._before.closing, self._after.closing
         if meant is not None and shown is not None and meant.error != shown.error:
             reason = "the sync after the last op ends in another way"
@@ -152,7 +152,7 @@ class _Comparison:
         return self._differs(position, "value", reason, sides[0], sides[1])
 
     def _sync(self, position: int, meant: Outcome, shown: list[Outcome]) -> Failure | None:
-        """The reads that were delivered when a sync returned."""
+        """Compare which reads were delivered by the time a sync returned."""
         if not self._capabilities.orders_deliveries or meant.error is not None:
             return None
         names, others = self._ordered(_listed(meant), _listed(shown[0]))
@@ -251,8 +251,8 @@ def transform(
 def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> Failure | None:
     """The first difference between ``original`` and the rewrite of its case.
 
-    ``again`` executes the rewrite.  Also None if a transformation does not apply, or if
-    the rewrite asks for more than the target promises.
+    ``again`` executes the rewrite.  None if they do not differ, if a transformation does not apply,
+    or if the rewrite asks for more than the target promises.
     """
     case, kernels = original.case, original.kernels
     rewrite = transform(case.plain, case.transformations, kernels)

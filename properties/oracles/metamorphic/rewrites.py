@@ -62,7 +62,7 @@ class Rewriting:
         self.ops += ops
 
     def add_promised(self, op: Op, data: bytes | None) -> None:
-        """Add an op that the original does not have; it must show ``data``, or be refused."""
+        """Add an op that must show ``data``, or be refused if ``data`` is None."""
         self.promises.append(Promise(position=len(self.ops), data=data))
         self.ops.append(op)
 
@@ -162,7 +162,7 @@ def _begins_or_ends(op: Op, other: Op) -> bool:
 
 
 def rounded_buffers(program: Program, kernels: Mapping[str, Kernel]) -> frozenset[str]:
-    """Buffers that may hold the result of a kernel with a tolerance, directly or through others."""
+    """Buffers that may hold what a kernel with a tolerance computed, or what was made of that."""
     rounded: set[str] = set()
     while True:
         before = len(rounded)
@@ -173,7 +173,7 @@ def rounded_buffers(program: Program, kernels: Mapping[str, Kernel]) -> frozense
 
 
 def _rounded_by(op: Op, rounded: set[str], kernels: Mapping[str, Kernel]) -> list[str]:
-    """The buffers that the op writes, if it rounds, or computes them from rounded bytes."""
+    """The buffers that ``op`` writes, if its kernel has a tolerance or it uses rounded bytes."""
     computes = isinstance(op, AnyDispatch) and kernels[op.kernel].tolerance is not None
     touched = accesses(op, kernels)
     is_source = any(one.buffer in rounded for one in touched if _computed_from(op, one))
@@ -199,7 +199,10 @@ Follow = Callable[[int], int]
 def without_one(
     case: Case, transformations: Transformations, number: int, kernels: Mapping[str, Kernel]
 ) -> Transformations:
-    """The transformations without one of them; the positions in later ones are adjusted."""
+    """All transformations but number ``number``; the positions in later ones follow their ops.
+
+    Empty if that transformation, or one before it, does not apply.
+    """
     for transformation in transformations[:number]:
         rewrite = transformation.apply(case, kernels)
         if rewrite is None:
