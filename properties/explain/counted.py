@@ -65,6 +65,15 @@ _KEPT = {
     "a capture": "alloc x 8\ncapture g dispatch affine x 3,1 1x1x1\n",
     "a replay": "alloc x 8\ncapture g dispatch affine x 3,1 1x1x1\nreplay g * -\n",
 }
+_WRITTEN = "write x 0 0909090909090909\n"
+_SECOND = {
+    "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
+    "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
+    "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
+    f"{_WRITTEN}read x 0 4 -> q\n",
+    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
+}
+"""Two reads with a write to their bytes in between, by what the second finds."""
 _TWO_READS = "alloc x 8\nread x 0 4 -> r\nsync\nread x 4 4 -> s\nsync\n"
 
 
@@ -119,7 +128,25 @@ def tell_kept(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     more = next((said for place, said in which.items() if place in both), "")
     more = more and f" (after two reads, each with a sync, {more})"
     told = f"something is left after {' or '.join(kept)}{more}; nothing after {', '.join(rest)}"
-    return Told(facts=(f"tried {len(left)} ops, each alone: {told}",))
+    again_given = _given_again(verdict, again) if "a read" in kept else ()
+    return Told(facts=(*again_given, f"tried {len(left)} ops, each alone: {told}"))
+
+
+def _given_again(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """Which second reads get the value of a kept one, though a write came in between."""
+    ends = {what: instead_of(verdict, f"alloc x 64\n{ops}", again) for what, ops in _SECOND.items()}
+    wrong = [
+        what
+        for what, judged in ends.items()
+        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
+    ]
+    right = [what for what in ends if what not in wrong]
+    if not wrong:
+        return ()
+    return (
+        "likeliest kept for a later read: of a range read twice, with a write in between, the "
+        f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
+    )
 
 
 def _left(verdict: Verdict, text: str, again: Judge) -> str:

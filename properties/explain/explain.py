@@ -57,7 +57,6 @@ from properties.explain.reported import (
     tell_last_call,
     tell_left,
     tell_reported,
-    tell_unsettled,
 )
 from properties.explain.rewritten import explain_rewrite
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
@@ -283,12 +282,10 @@ def _of_ops(
     verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
 ) -> Iterator[Told]:
     """What is found out about faults that were reported, and about reads and freed buffers."""
-    is_explained = UNEXPLAINED not in argument.sentence
-    yield tell_zeros(verdict, failure, traced, is_explained=is_explained)
+    yield tell_zeros(verdict, failure, traced, is_explained=UNEXPLAINED not in argument.sentence)
     yield tell_reported(verdict, failure, again)
     yield tell_loss(verdict, failure, again)
     yield tell_left(verdict, failure)
-    yield tell_unsettled(verdict, failure)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)

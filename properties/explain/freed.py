@@ -90,7 +90,6 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if again is None or failure.kind not in _ERRORS or not 0 <= at < len(program):
         return NOTHING
     fits, case = verdict.execution.capabilities, verdict.execution.case
-    shown = verdict.execution.history.outcomes[at].error
     is_freed = verdict.expected.outcomes[at].error == InvalidHandle.__name__
     freed = {op.buffer for op in program.ops if isinstance(op, Free)}
     is_fit = fits.indirect and fits.replays and fits.parts
@@ -100,9 +99,11 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if not (is_fit and freed and (is_used or is_by_client)):
         return NOTHING
     told = _of_freed(verdict, again)
-    if told is NOTHING and shown is not None and is_used:
-        none = f"each op on a freed buffer, tried alone, is refused with {InvalidHandle.__name__}"
-        return Told(facts=(none,))
+    is_refused = is_used and verdict.execution.history.outcomes[at].error is not None
+    if told is NOTHING and is_refused:
+        return Told(
+            facts=(f"each op on a freed buffer, tried alone, ends with {InvalidHandle.__name__}",)
+        )
     return told
 
 

@@ -351,8 +351,6 @@ def _raised_in(details: str) -> tuple[str, ...]:
     of_client = ["properties/clients/" in where.replace("\\", "/") for where, _ in frames]
     # A place in the judge's own code says nothing about the target, so it is left out.
     facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
-    kept = [(_PATH.sub(r"\1", at), code) for at, code in frames[:-1] if code.startswith("raise ")]
-    facts += [f"kept, and raised later in {at}: {code}" for at, code in kept[:1]]
     called = [code for (_, code), is_its in zip(frames, of_client, strict=True) if is_its]
     if called and not of_client[-1]:
         call = re.sub(r"^lambda \w+: ", "", called[-1]).rstrip(",")

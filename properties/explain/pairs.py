@@ -4,7 +4,7 @@ A runtime keeps bind groups, plans, shapes and payloads, and finds each again by
 leaves something out, then of two dispatches that differ only in this, the second goes wrong.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from properties.explain.argument import Argument
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
 from properties.explain.exhausted import BY_PLACE
-from properties.explain.experiments import Judge, instead_of
+from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told
 from properties.explain.when import REPEATED
@@ -33,6 +33,8 @@ _MADE = "".join(
         ("p", 512, "05000000"),
     )
 )
+_NUMBERED = "".join(f"alloc c{n} 64\nwrite c{n} 0 {'05000000' * 16}\n" for n in range(1, 15))
+"""Fourteen buffers, each named by its number."""
 _ENDS = "read o 0 512 -> ro\nread p 0 512 -> rp\n"
 _FOLD = "dispatch fold x,o 1 1x1x1"
 _AFFINE = "dispatch affine o 3,1 1x1x1"
@@ -164,6 +166,7 @@ def tell_pairs(
         wrong = [what for what in wrong if _sort(what) != _OF_TWELVE]
     if not wrong or not right:
         return group
+    wrong += _joined(verdict, again) if broken == laws.E5.name else ()
     left = len(right) - _MOST_RIGHT
     return Told(
         facts=(
@@ -224,6 +227,18 @@ def _of_repeated(verdict: Verdict, again: Judge) -> Told:
             f"{' or '.join(wrong)}; not if they differ in {' or '.join(right)}",
         )
     )
+
+
+def _joined(verdict: Verdict, again: Judge) -> Iterator[str]:
+    """Tells of numbers that are one text if they are joined, though they are other numbers."""
+    # The text is the same only if buffers count from 1.
+    case = replace(verdict.execution.case, seed="")
+    plain = replace(verdict, execution=replace(verdict.execution, case=case))
+    one, two = (f"dispatch fold c{a},c{b} 1 1x1x1\n" for a, b in ((1, 14), (11, 4)))
+    end = "read c4 0 64 -> r\n"
+    is_wrong = fails(plain, f"{_NUMBERED}{one}flush\n{two}{end}", again)
+    if is_wrong and not fails(plain, f"{_NUMBERED}{two}{end}", again):
+        yield "the numbers of two buffers that give one text if joined (1 with 14 and 11 with 4)"
 
 
 def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:

@@ -28,10 +28,12 @@ from properties.oracles.judge import Verdict
 from properties.oracles.laws.expected import UNIFORM
 from properties.oracles.planned import FAILING
 
-UNDELIVERED = "a read is not delivered, though a sync after it has raised"
+_UNDELIVERED = "a read is not delivered, though a sync after it has raised"
 
 _MORE = Program.parse("sync\nalloc more 4\ndispatch affine more 1,1 1x1x1\nsync\n").ops
 
+_READ_AND_SYNC = Program.parse("alloc x 4\nread x 0 4 -> r\nsync\nsync\n")
+_MAPS = ("failed_maps", "refused_maps")
 _MET = {
     "a dispatch": ("eager", "dispatch affine x 3,1 1x1x1\n"),
     "a read": ("eager", "read x 0 4 -> r\n"),
@@ -39,8 +41,6 @@ _MET = {
     "a sync": ("lazy", "dispatch affine x 3,1 1x1x1\nsync\n"),
 }
 """By the op that submits, a policy under which it does so, and a program."""
-_READ_AND_SYNC = Program.parse("alloc x 4\nread x 0 4 -> r\nsync\nsync\n")
-_MAPS = ("failed_maps", "refused_maps")
 
 _EARLIER = Program.parse(
     "alloc x 4\nread x 0 4 -> r\nflush\ndispatch affine x 3,1 1x1x1\n",
@@ -238,7 +238,8 @@ def _of_a_read(verdict: Verdict, again: Judge) -> Told:
     """Tells who hears of a failed map if a read waits for that map."""
     case = verdict.execution.case
     name = next((name for name in _MAPS if getattr(case.device.faults, name)), "")
-    if not name or any(isinstance(op, Read) for op in case.program):
+    has_read = any(isinstance(op, Read) for op in case.program)
+    if not name or has_read or case.client != PLAIN:
         return NOTHING
     device = replace(case.device, faults=_changed(FaultPlan(), {name: (0,)}))
     told = [*tellers(again(replace(case, program=_READ_AND_SYNC, device=device)))]
@@ -315,6 +316,8 @@ def _changed(faults: FaultPlan, changes: dict[str, Any]) -> FaultPlan:
 
 def tell_left(verdict: Verdict, failure: Failure) -> Told:
     """Tells of a read whose bytes were taken only after a later sync had raised an error."""
+    if failure.kind is FailureKind.CRASH:
+        return _unsettled(verdict, failure)
     history, at = verdict.execution.history, failure.position
     if failure.kind is FailureKind.DELIVERY_ORDER and "not delivered" in failure.reason:
         names = failure.reason.replace(",", " ").split()
@@ -346,10 +349,10 @@ def tell_left(verdict: Verdict, failure: Failure) -> Told:
     return NOTHING
 
 
-def tell_unsettled(verdict: Verdict, failure: Failure) -> Told:
+def _unsettled(verdict: Verdict, failure: Failure) -> Told:
     """Tells that an awaited sync raised before it waited: its reads were delivered later."""
     at, program = failure.position, verdict.execution.case.program
-    if failure.kind is not FailureKind.CRASH or UNDELIVERED not in str(failure.sides):
+    if _UNDELIVERED not in str(failure.sides):
         return NOTHING
     result, is_within, waited = "", False, False
     for event in verdict.execution.trace:
@@ -364,11 +367,12 @@ def tell_unsettled(verdict: Verdict, failure: Failure) -> Told:
     if not result:
         return NOTHING
     read = next(n for n, op in enumerate(program) if isinstance(op, Read) and op.result == result)
+    failed = [call.position for call in calls(verdict.execution.trace) if call.failed]
+    whose = "the error of an earlier op" if {*failed} <= {*range(at)} else "its error"
     return Told(
         facts=(
             f"the await raised before the value of op {read} was delivered, and that was before "
-            "the first wait: so it raised the error of an earlier call at once, before it settled "
-            "anything",
+            f"the first wait: so it raised {whose} at once, before it settled anything",
         )
     )
 

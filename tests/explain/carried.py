@@ -48,6 +48,16 @@ CARRIED = (
         says=("goes wrong if that is the last of 12 scalars; not if it is the 2nd of 12 scalars",),
     ),
     Told(
+        name="bind_group_key_joined",
+        program="alloc a 8\ndispatch affine a 1,1 1x1x1\ndispatch affine a[0:4] 1,1 1x1x1\n"
+        "read a 4 4 -> r0\n",
+        headers="policy: cached\n",
+        says=(
+            "the second goes wrong if that is the part or the numbers of two buffers that give "
+            "one text if joined (1 with 14 and 11 with 4); not if it is an input of the same size",
+        ),
+    ),
+    Told(
         name="fault_never_raised",
         program="alloc a 4\nwrite a 0 01010101\n",
         headers="device: simulated failed_maps=0\npolicy: eager\n",
@@ -91,8 +101,7 @@ CARRIED = (
         headers="device: simulated refused_maps=0\npolicy: eager\nclient: awaiting\n",
         says=(
             "the await raised before the value of op 1 was delivered, and that was before the "
-            "first wait: so it raised the error of an earlier call at once",
-            "kept, and raised later in failing.py",
+            "first wait: so it raised the error of an earlier op at once",
         ),
     ),
     Told(
