@@ -242,15 +242,21 @@ def _of_a_read(verdict: Verdict, again: Judge) -> Told:
     if not name or has_read or case.client != PLAIN:
         return NOTHING
     device = replace(case.device, faults=_changed(FaultPlan(), {name: (0,)}))
-    told = [*tellers(again(replace(case, program=_READ_AND_SYNC, device=device)))]
+    tried = replace(case, program=_READ_AND_SYNC, device=device)
+    told = [*tellers(again(tried))]
     ends = "; ".join(words for _, words, _ in told) or "no read ended with a fault"
-    is_raised = any(_READ_AND_SYNC[position].verb != Read.verb for position, _, _ in told)
+    unheard = ""
+    if not _is_raised(told):
+        unheard = "; no sync raised a fault, though no call had raised it yet"
+        if case.client != PLAIN and _is_raised([*tellers(again(replace(tried, client=PLAIN)))]):
+            unheard += "; called plainly, a sync raises it"
     return Told(
-        facts=(
-            f"tried with a read whose map fails, and two syncs after it: {ends}"
-            f"{'' if is_raised else '; no sync raised a fault, though no call had raised it yet'}",
-        )
+        facts=(f"tried with a read whose map fails, and two syncs after it: {ends}{unheard}",)
     )
+
+
+def _is_raised(told: list[tuple[int, str, str]]) -> bool:
+    return any(_READ_AND_SYNC[position].verb != Read.verb for position, _, _ in told)
 
 
 def _tried_again(verdict: Verdict, failure: Failure, again: Judge) -> Told:

@@ -265,6 +265,7 @@ APART = (
         says=(
             "in op 5 (sync) client awaiting starts four syncs at once, and cancels the first as",
             "the first waited after its failed map (call 18), and was cancelled there, so the next",
+            "no sync raised a fault, though no call had raised it yet; called plainly, a sync",
         ),
     ),
     Told(
