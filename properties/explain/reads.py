@@ -71,7 +71,7 @@ def _of_three(verdict: Verdict, failure: Failure, again: Judge) -> Told:
         wrong = [n for n, end in enumerate(ends) if end.data is None or end.late_error]
         if not wrong:
             return NOTHING
-        told.append(f"of {count} {_said(wrong)}")
+        told.append(f"of {count} {_said(wrong) if len(wrong) < count else 'all are wrong'}")
     return Told(facts=(f"tried with reads of 4 bytes before one sync: {'; '.join(told)}",))
 
 

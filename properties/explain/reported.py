@@ -238,8 +238,7 @@ def _of_a_read(verdict: Verdict, again: Judge) -> Told:
     """Tells who hears of a failed map if a read waits for that map."""
     case = verdict.execution.case
     name = next((name for name in _MAPS if getattr(case.device.faults, name)), "")
-    has_read = any(isinstance(op, Read) for op in case.program)
-    if not name or has_read or case.client != PLAIN:
+    if not name or any(isinstance(op, Read) for op in case.program):
         return NOTHING
     device = replace(case.device, faults=_changed(FaultPlan(), {name: (0,)}))
     tried = replace(case, program=_READ_AND_SYNC, device=device)
