@@ -98,13 +98,7 @@ def tell_freed(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     is_by_client = case.client in BY_THE_TEXT and _DESTROYED in failure.sides[-1][1]
     if not (is_fit and freed and (is_used or is_by_client)):
         return NOTHING
-    told = _of_freed(verdict, again)
-    is_refused = is_used and verdict.execution.history.outcomes[at].error is not None
-    if told is NOTHING and is_refused:
-        return Told(
-            facts=(f"each op on a freed buffer, tried alone, ends with {InvalidHandle.__name__}",)
-        )
-    return told
+    return _of_freed(verdict, again)
 
 
 def _of_freed(verdict: Verdict, again: Judge) -> Told:
