@@ -35,12 +35,16 @@ _CHANGING = (
 KINDS = frozenset({*_CHANGING, "keep_view"})
 """The kinds of events that the scene and the rules look at."""
 _MOST_NESTED = 16
-"""How many of the last events are kept.  A call may make further calls before it raises, so its own
-event need not be the last."""
+"""How many of the last events are kept, so that an error can be matched with the event of its call.
+A call may make further calls before it raises, so its own event need not be the last."""
 
 
 class Buffer:
-    """A buffer, as the events show it; a site is empty until its call is made."""
+    """A buffer, as the events show it.
+
+    A site is where in the program's source the buffer was created, destroyed or mapped; it is empty
+    before that.  A step is the ``Scene.step`` at which the buffer was created, or last used.
+    """
 
     __slots__ = (
         "created_site",
@@ -145,7 +149,7 @@ class Encoder:
         self.submitted_site = ""
         self.commands: list[Command] = []
         self.bound: object = None
-        """What its last dispatch bound.  If the next binds the same, ``used`` has it already."""
+        """What its last dispatch bound.  If the next binds the same, ``used`` has those buffers."""
         self.used: dict[int, Command] = {}
         """The first command that uses each buffer."""
         self.overwritten: dict[int, list[tuple[int, int]]] = {}
@@ -185,7 +189,7 @@ class Scene:
             handler(event)
 
     def call(self, number: int | None) -> Event | None:
-        """The event of that number, counted from 1; None if it was long ago.
+        """The event of that number, counted from 1; None if it is no longer kept.
 
         The number is None for an error that comes long after its call, as in JavaScript.
         """

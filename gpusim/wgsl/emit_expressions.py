@@ -1,7 +1,7 @@
 """Writes scalar expressions as Python: for one value that all lanes share, or for arrays.
 
 What the lanes share is plain Python, computed once.  Memory is read through a slice if the index is
-linear in the lane, and gathered otherwise.
+linear in the lane's number, and gathered otherwise.
 """
 
 from typing import Any
@@ -36,14 +36,14 @@ class ExpressionWriter(IndexWriter):
         self.constants: dict[str, Any] = {}
         self.floats = False
         self.owner: Variable | None = None
-        """The fixed variable whose expression is written as Python now; None if there is none."""
+        """The varying fixed variable whose expression is written now; None if there is none."""
         self.readers: dict[Variable, dict[Variable | None, None]] = {}
-        """What reads each variable: the fixed variables in whose values it is, and None.
+        """For each variable, the varying fixed variables whose expressions read it.
 
-        None stands for everything else that reads it.
+        None is among them if anything else reads the variable.
         """
         self.unneeded: dict[Variable, None] = {}
-        """Fixed variables that nobody needs, among them results of atomics."""
+        """Fixed variables whose values nothing needs; results of atomics may be among them."""
         self.asks = False
         """Whether the result of an atomic is needed."""
         self.built_ins: dict[Variable, None] = {}
@@ -53,9 +53,12 @@ class ExpressionWriter(IndexWriter):
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
         self.once: dict[str, str] = {}
-        """The Python of values that are computed once for a grid, before its blocks, by name."""
+        """By name, the Python of values that are computed once for a grid, before its blocks."""
         self.shares = False
-        """Whether blocks have whole workgroups, since their invocations share memory or wait."""
+        """Whether the invocations of a workgroup share memory or wait for each other.
+
+        If so, each block has whole workgroups only.
+        """
 
     def code(self, value: Scalar) -> str:
         """The Python of an expression."""
@@ -106,9 +109,10 @@ class ExpressionWriter(IndexWriter):
         return row_of(value.name, of).many.format(*operands)
 
     def into(self, value: Scalar, target: str, of: Memory | Variable) -> str | None:
-        """Python that computes a value into ``target``, the existing array of ``of``.
+        """Python that computes a value straight into the array named ``target``.
 
-        None if no single ufunc computes the result.
+        That array is the variable ``of``, or a slice of the memory ``of``.  None if no single ufunc
+        computes the result.
         """
         if not isinstance(value, Op) or not varies(value) or value.name in _COMPARISONS:
             return None
@@ -211,10 +215,10 @@ class ExpressionWriter(IndexWriter):
         return f"({whole})"
 
     def _row_of(self, array: str, memory: Memory, address: Address, kind: str) -> str:
-        """Python to stand before a call of ``load``: a slice, ``if`` its elements exist, ``else``.
+        """Python to stand before a call of ``load``: ``SLICE if ITS_ELEMENTS_EXIST else``.
 
-        A slice is cheaper than a call.  The Python is empty if the index is not the lane's number,
-        or if the lanes are in no row.
+        A slice is cheaper than the call, which is made only if an element is missing.  The Python
+        is empty if the index is not the lane's number, or if the lanes may not be in a row.
         """
         counted = self.counted(address, kind)
         if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:
@@ -226,7 +230,7 @@ class ExpressionWriter(IndexWriter):
     def slice_of(self, memory: Memory, address: Address, kind: str) -> str | None:
         """The name of a slice with an element for each lane.
 
-        None if the elements are no slice, or if it may reach past the end.
+        None if the elements make no slice, or if the slice may reach past the end.
         """
         frame = self.frame
         counted = self.counted(address, kind)
@@ -267,8 +271,9 @@ def _reads(value: Scalar, of: Memory | Variable) -> bool:
 def may_alias(value: Scalar, *, changes: bool) -> bool:
     """Whether a variable must take a copy of the array that an expression gives.
 
-    It must if another variable or a memory may have the same array, and either of the two is
-    changed in place later.  ``changes``: whether the variable that takes the array is.
+    It must if another variable or a memory may have the same array, and either of the two may be
+    changed in place later.  ``changes`` says whether this may happen to the variable that
+    takes the array.
     """
     if isinstance(value, Op):
         if value.name.startswith("bits_") or value.name == "abs":

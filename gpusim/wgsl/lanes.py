@@ -1,9 +1,9 @@
-"""How lanes reach memory: slices, gathering, scattering, atomics, and which lanes go on.
+"""How lanes reach memory (slices, gathering, scattering, atomics), and which lanes go on.
 
 A memory is an array of one type over its bytes.  Indices count elements.  ``start`` is the number
 of the first lane if the lanes are in a row, and otherwise an array of their numbers.
-``NAMES`` is all that the Python of a shader may name.  Source: WGSL specification, 14.3 "Memory
-Access", 17.8 "Atomic Built-in Functions".
+``NAMES`` holds the functions and types that the Python written for a shader may use besides
+Python's own.  Source: WGSL specification, 14.3 "Memory Access", 17.8 "Atomic Built-in Functions".
 """
 
 from itertools import pairwise
@@ -23,9 +23,9 @@ class StepsExceeded(RuntimeError):
 
 
 def chosen(condition: Values) -> tuple[Any, int]:
-    """The lanes for which a condition holds, and how many they are.
+    """The positions of the lanes for which a condition holds, and how many they are.
 
-    The lanes are a slice if they stand in a row, otherwise an array, and None if there are none.
+    The positions are a slice if they are in a row, None if there are none, and otherwise an array.
     """
     count = int(np.count_nonzero(condition))
     if count == 0:
@@ -39,8 +39,8 @@ def chosen(condition: Values) -> tuple[Any, int]:
 def start_of(start: Any, part: Any) -> Any:
     """What ``start`` becomes if only the lanes at ``part`` go on.
 
-    ``part`` is a slice or an array of positions, which count from the first of the lanes of
-    ``start``.
+    ``part`` is a slice or an array of positions.  Position 0 is the first lane that ``start``
+    stands for.
     """
     if isinstance(start, int):
         return start + part.start if isinstance(part, slice) else part + start
@@ -48,9 +48,10 @@ def start_of(start: Any, part: Any) -> Any:
 
 
 def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
-    """Where the elements ``step * lane + offset`` of ``count`` lanes are, in ``size`` elements.
+    """Where ``count`` lanes find their elements in a memory of ``size`` elements.
 
-    A slice if the lanes are in a row and all the elements exist, and otherwise an array of indices.
+    A lane's element has the index ``step * lane + offset``.  The result is a slice if the lanes are
+    in a row and all the elements exist, and otherwise an array of indices.
     """
     offset %= _WRAP
     if offset >= 0x80000000:
@@ -73,10 +74,10 @@ def numbers(start: int, count: int, step: int, offset: int) -> Values:
 def clamped(
     start: int, count: int, step: int, offset: int, size: int, clamps: tuple[Any, ...]
 ) -> Any:
-    """The slice of the elements ``step * lane + offset``; None if one is clamped or missing.
+    """The slice of the elements ``step * lane + offset``, for ``count`` lanes from ``start`` on.
 
-    Each of ``clamps`` is a shift, a least and a most value.  Between these two the shader clamps
-    ``step * lane + shift``.
+    None if a clamp changes a value, or if an index is ``size`` or more.  Each of ``clamps`` is
+    (shift, least, most): the shader clamps ``step * lane + shift`` to least ... most.
     """
     reach = step * (count - 1)
     for shift, least, most in clamps:
@@ -126,7 +127,7 @@ def one_float(memory: Values, index: int) -> Any:
 
 
 def store_one(memory: Values, index: int, value: Any) -> None:
-    """Write one element; if each lane has a value, the last lane's value is written."""
+    """Write one element; if each lane has its own value, the last lane's value is written."""
     if index < len(memory):
         memory[index] = value[-1] if isinstance(value, np.ndarray) else value
 
@@ -220,7 +221,7 @@ def too_long(limit: int) -> None:
 
 
 def backwards(start: int, stop: int, step: int) -> Any:
-    """The blocks of lanes, the last first."""
+    """The numbers at which blocks of lanes begin, the last block first."""
     return reversed(range(start, stop, step))
 
 
@@ -236,8 +237,9 @@ def load_varied(memory: Values, where: Any) -> Values:
 def gather_varied(memory: Values, where: Values) -> Values:
     """Read an element by each lane's index.
 
-    An index past the end gives zero, as on many adapters.  If the last element is zero, a plain run
-    reads zero too; then such an index is taken modulo the number of elements.
+    An index past the end gives zero, as on many adapters.  A plain run reads the last element
+    instead.  If that is zero, the two runs would not differ, so then the index is taken modulo the
+    number of elements.
     """
     found = memory.take(where, mode="wrap")
     if memory[-1] != 0:
@@ -246,9 +248,10 @@ def gather_varied(memory: Values, where: Values) -> Values:
 
 
 def store_varied(memory: Values, where: Any, values: Values) -> None:
-    """Write elements; of several writes to one, the first lane's lasts.
+    """Write elements; if several lanes write one element, the first lane's value stays.
 
-    An index past the end writes the last element.
+    Lanes with an index past the end write the last element after all other lanes, and of these the
+    last lane's value stays.
     """
     if isinstance(where, slice):
         store(memory, where, values)
@@ -260,12 +263,12 @@ def store_varied(memory: Values, where: Any, values: Values) -> None:
 
 
 def store_at_varied(memory: Values, where: Values, values: Values) -> None:
-    """Write elements that all exist; of several writes to one, the first lane's lasts."""
+    """Write elements that all exist; if several lanes write one, the first lane's value stays."""
     memory[where[::-1]] = _reversed(values)
 
 
 def store_one_varied(memory: Values, index: int, value: Any) -> None:
-    """Write one element; if each lane has a value, the first lane's value is written.
+    """Write one element; if each lane has its own value, the first lane's value is written.
 
     An index past the end writes the last element.
     """
@@ -296,8 +299,8 @@ def modify_inward(
 ) -> Values:
     """An atomic read-modify-write.  Of the lanes at one word, the middle one comes first.
 
-    The others follow, the last lane first.  So if there are several lanes, none has the same place
-    in all three orders: this one, that of ``modify``, and that of ``modify_varied``.
+    The others follow, the last lane first.  So if several lanes are at one word, none has the same
+    place in all three orders: this one, that of ``modify``, and that of ``modify_varied``.
     """
     if not wanted:
         return modify(name, memory, where, values, wanted)
@@ -313,7 +316,7 @@ def modify_inward(
 
 
 def names() -> dict[str, Any]:
-    """All that the Python of a shader may name."""
+    """What the Python written for a shader may use besides Python's own, by name."""
     found: dict[str, Any] = {}
     for module in (vars(machine), vars(groups), globals()):
         found.update({name: value for name, value in module.items() if name[0] != "_"})
@@ -336,6 +339,6 @@ VARIED = {
     "walk": backwards,
     **{name: NAMES[f"{name}_varied"] for name in _VARIED},
 }
-"""The names for a run that decides otherwise where WGSL leaves something open."""
+"""The names for a run that decides in another way what WGSL leaves open."""
 INWARD = {**NAMES, "modify": modify_inward}
-"""The names for a run with a third order of atomics."""
+"""The names for a run in which lanes reach atomics in a third order."""

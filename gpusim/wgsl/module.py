@@ -110,8 +110,8 @@ class Entry:
         ``buffers``: for each of ``point.bindings`` its bytes, an array of uint8 that each run uses.
         ``immediates``: the bytes of the immediates, if the entry point has any.
         ``varied``: where WGSL leaves something open, decide it in another way: the order of
-        invocations, which of several writes lasts, what is read past the end.  WGSL does not
-        specify the bytes that then differ from those of a plain run.
+        invocations, which of several writes to a word stays, what is read past the end.  WGSL does
+        not specify the bytes that then differ from those of a plain run.
         """
         arrays = self._arrays(buffers, immediates)
         if varied:

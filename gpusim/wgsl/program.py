@@ -67,8 +67,8 @@ class Program:
     def make_varied(self) -> Callable[..., Run]:
         """Like ``make``, but with another decision wherever WGSL leaves something open.
 
-        Blocks are small and run in reverse order.  Of several writes to one element, the first
-        lane's lasts.  A read past the end gives another value.
+        Blocks are small and run in reverse order.  If several lanes write one element, the first
+        lane's value stays.  A read past the end gives another value.
         """
         together = self._size if self._lowered.shares else 1
         return self._made(VARIED, lambda stop: self.smallest_block(stop, together))

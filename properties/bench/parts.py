@@ -1,13 +1,13 @@
-"""``bench parts``: the cost of each part of a dispatch that a runtime can make anew or share.
+"""``bench parts``: the cost of each part that a runtime can make anew for a dispatch, or share.
 
 The arm "all shared" shares all: one encoder, one pass, one bind group, one write of all uniforms
-and one submit.  Each arm from "a set_pipeline" to "a submit" makes, for every dispatch, what the
-arm named in its ``beside`` makes, and one part more.  (A new pass also needs its pipeline set, and
-a submit of each dispatch needs a queue write of its uniforms.)  The time that this adds is the
-price of the part, including what the part costs later: when the encoder is finished, and on the
-GPU.  These arms make native calls without the runtime's checks, so a price here is not what the
-part costs in the runtime.  Each policy of the runtime is a further arm, and a second table has the
-native calls of ``ring``.
+and one submit.  Each arm from "a set_pipeline" to "a submit" is compared with the arm that
+``beside`` of its ``Form`` names, and makes one part more than that arm for every dispatch.  (A new
+pass also needs its pipeline set, and a submit of each dispatch needs a queue write of its
+uniforms.)  The time that this adds is the price of the part, including what the part costs later:
+when the encoder is finished, and on the GPU.  These arms make native calls without the runtime's
+checks, so a price here is not what the part costs in the runtime.  Each policy of the runtime is a
+further arm, and a second table has the native calls of ``ring``.
 """
 
 import struct
@@ -67,8 +67,8 @@ FORMS: Mapping[str, Form] = {
 }
 """The form of each arm, by name.
 
-The last two make anew the same parts as the policies ``lazy`` and ``pooled``, which work as Apache
-TVM's pull request 18871 does.
+The last two make anew the same parts as the policies ``lazy`` and ``pooled``.  These two policies
+are the two phases of Apache TVM's pull request 18871.
 """
 
 
@@ -101,9 +101,9 @@ def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Result
 
 
 def _priced(row: Row, samples: Mapping[str, Sequence[Sample]]) -> Row:
-    """Adds to ``row`` the price of its part: how much longer it takes than its ``beside`` arm.
+    """Adds to ``row`` the price of its part: how much longer its arm takes than ``beside``.
 
-    A row whose arm has none stays as it is.
+    A row whose arm is compared with no arm stays as it is.
     """
     beside = FORMS[row.arm].beside if row.arm in FORMS else None
     if beside is None:
@@ -171,7 +171,7 @@ class _Forming:
         self._of_buffer.usage = int(BufferUsage.UNIFORM | BufferUsage.COPY_DST)
 
     def play(self) -> tuple[Sample, bytes]:
-        """The sample of one round, and the bytes of the buffer."""
+        """The sample of one round, and the bytes of the chain's buffer."""
         watch = Watch()
         self._record()
         watch.pause()

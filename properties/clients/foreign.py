@@ -1,8 +1,8 @@
 """Clients of foreign targets: each uses what its target promises, and no more.
 
-A client wraps a target, and its history must be that of the plain client.  What no op can do, such
-as to pass host arrays or to begin a sync while another waits, it does through the target's doors
-(``targets/doors``).  Clients of our own runtime are in ``client``.
+A client wraps a target, and must leave the same history as the plain client.  No op can pass host
+arrays, for instance, or begin a sync while another is under way.  A client does such things through
+the target's doors (``targets/doors``).  Clients of our own runtime are in ``client``.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,21 +28,21 @@ class ForeignClient(Forwarding):
 
 
 class SpoilingClient(ForeignClient):
-    """Overwrites the host array of each write after the call."""
+    """Overwrites the host array of each write when the call has returned."""
 
     def write(self, op: Write) -> None:
         self.doors.write_spoilt(op)
 
 
 class EarlyClient(ForeignClient):
-    """Asks for values before any sync: some at once, some later and in another order."""
+    """Asks for values before the next sync: some at once, some later and in another order."""
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
         super().__init__(target, promises)
         self._reads: list[_First] = []
 
     def read(self, op: Read) -> Delivery | None:
-        """Read; by turns ask for this value, for none, for the value before, or for all values."""
+        """Read; by turns ask for its value, for none, for that of the read before, or for all."""
         delivery = self.target.perform(op)
         if delivery is None:
             return None
@@ -68,7 +68,7 @@ class _First:
         self._data: bytes | None = None
 
     def result(self) -> bytes:
-        """The value; the target is asked once."""
+        """The value; the target is asked only once."""
         if self._data is None:
             self._data = self._delivery.result()
         return self._data
@@ -79,7 +79,7 @@ class _First:
 
 
 class OneArrayClient(ForeignClient):
-    """Issues each read once more, into one host array that all reads share.
+    """Issues each read twice, the second time into one host array that all reads share.
 
     The value of the last read before a sync is taken from that array.
     """
@@ -89,7 +89,10 @@ class OneArrayClient(ForeignClient):
         self._last: _Twice | None = None
 
     def read(self, op: Read) -> Delivery | None:
-        """Read twice.  The shared array no longer counts for the read before this one."""
+        """Read twice.  The second read overwrites the shared array.
+
+        So the read before this one gives the value of its own array, unless it has given a value.
+        """
         delivery = self.target.perform(op)
         if delivery is None or not 0 <= op.size_bytes <= SHARED_BYTES:
             return delivery
@@ -100,7 +103,7 @@ class OneArrayClient(ForeignClient):
         return self._last
 
     def sync(self, op: Sync) -> None:
-        """Sync; then the array holds the value of the last read."""
+        """Sync; then the shared array holds the value of the last read."""
         self.target.perform(op)
         self._last = None
 
@@ -129,10 +132,11 @@ class _Twice:
 
 
 class ReclaimingClient(ForeignClient):
-    """Issues each read once more, into an array that it takes back when a sync has ended.
+    """Issues each read twice, the second time into an array that is lent until the next sync.
 
-    Whether the sync raised or not, nothing may be stored there afterwards.  The client looks during
-    the syncs that follow, and raises at the close.
+    When that sync has returned or raised, the client takes the array back, and nothing may be
+    stored there any more.  After each later sync, and at the close, the client looks whether the
+    array was changed meanwhile.  If so, the close raises.
     """
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
@@ -143,7 +147,7 @@ class ReclaimingClient(ForeignClient):
         self._late: Exception | None = None
 
     def read(self, op: Read) -> Delivery | None:
-        """Read, and read again into the array that is lent until the next sync."""
+        """Read, and read again into the lent array."""
         delivery = self.target.perform(op)
         if delivery is None or not 0 <= op.size_bytes <= SHARED_BYTES:
             return delivery
@@ -161,7 +165,7 @@ class ReclaimingClient(ForeignClient):
             self._take_back()
 
     def close(self) -> None:
-        """Close, after a last look; raises if something was stored late."""
+        """Look a last time, then close; raises if an array was changed after it was taken back."""
         with suppress(Exception):
             self.target.perform(Sync())
         self._take_back()
@@ -184,7 +188,8 @@ class ReclaimingClient(ForeignClient):
 class OverlappingClient(ForeignClient):
     """Begins a sync before every read, and one before the program's first, third, fifth ... sync.
 
-    It waits for these only after the program's sync, which began after them, has returned.
+    It waits for these syncs of its own only when the program's next sync, which begins after them,
+    has returned.
     """
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
@@ -193,12 +198,13 @@ class OverlappingClient(ForeignClient):
         self._begun: list[str] = []
         self._syncs = count()
         self._is_over = False
-        """Whether the program's own sync has returned; it began after all the other syncs."""
+        """Whether a sync of the program has returned since the client last waited for its own."""
 
     def read(self, op: Read) -> Delivery | None:
-        """Begin a sync, then read.  The sync is older than the read, so it need not deliver it.
+        """Begin a sync, then read.
 
-        After a sync of the program, first wait for the syncs that are still under way.
+        The sync begins before the read, so the sync need not deliver the read's value.  After a
+        sync of the program, first wait for the client's earlier syncs.
         """
         if self._is_over:
             self._end()
@@ -206,7 +212,7 @@ class OverlappingClient(ForeignClient):
         return self.target.perform(op)
 
     def sync(self, op: Sync) -> None:
-        """Sync; all syncs that began earlier are still under way when this sync returns."""
+        """Sync, without waiting for the syncs that the client began earlier."""
         if next(self._syncs) % 2:
             self.target.perform(op)
         else:
@@ -233,9 +239,9 @@ class OverlappingClient(ForeignClient):
 
 
 class StaleClient(ForeignClient):
-    """Uses freed handles after each alloc and write.
+    """Uses a freed handle after each alloc and each write.
 
-    The runtime may have given the handle of a freed buffer to a new one.
+    The runtime may have given the handle of a freed buffer to a new buffer.
     """
 
     def __init__(self, target: Target, promises: Capabilities) -> None:
@@ -267,7 +273,7 @@ class StaleClient(ForeignClient):
             self._freed.append(op.buffer)
 
     def sync(self, op: Sync) -> None:
-        """Sync.  If an error may be that of this client's own op, sync once more."""
+        """Sync.  If it raises what may be the error of this client's own op, sync once more."""
         may_tell, self._may_tell = self._may_tell, False
         try:
             self.target.perform(op)
@@ -353,7 +359,7 @@ FOREIGN_CLIENTS: Mapping[str, Caller] = {
     ),
     STALE: Caller(
         make=StaleClient,
-        asks_for="a freed handle of the runtime's own",
+        asks_for="calls with freed handles of the runtime",
         needs="handles, and invalid_handle=contained or exact",
         suits=lambda promises: (
             promises.handles and promises.invalid_handle in (Refusal.CONTAINED, Refusal.EXACT)

@@ -1,9 +1,9 @@
 """Every fault of a small program: each device call fails alone, and together with each submit.
 
-A random plan seldom hits the call at which a part of the runtime changes its state, such as the
-first submit of a replay, or the new buffer of a ring that grows.  Here one call after another of a
-small program (a sketch) fails, if the call leaves an event in the trace.  So does each pair of a
-submit and another call.
+A random fault plan seldom hits the call at which a part of the runtime changes its state, such as
+the first submit of a replay, or the new buffer of a ring that grows.  Here the calls of a small
+program (a sketch) fail in turn: each call that leaves an event in the trace, and each pair of a
+submit and another such call.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ dispatch affine a 19,21 1x1x1
 read a 0 64 -> r1
 sync
 """
-"""One dispatch needs a larger ring for its many scalars; those after it have few."""
+"""One dispatch needs a larger ring for its many scalars; the later dispatches have few."""
 _RESETTING = """\
 alloc a 16
 alloc b 16
@@ -52,7 +52,7 @@ sync
 read c 0 16 -> r2
 sync
 """
-"""A graph that overwrites buffer b, which earlier ops have changed, and then dispatches on it."""
+"""Ops change buffer b.  Then a replayed graph overwrites b and dispatches a kernel over it."""
 _PIECEMEAL = """\
 alloc a 16
 alloc b 16
@@ -79,7 +79,7 @@ SKETCHES: Mapping[str, str] = {
 def _policies() -> Iterator[Policy]:
     """The presets, and ``ring`` with a ring of uniforms that must grow.
 
-    Of the latter there are also variants that submit each command, or each pair of commands.
+    The latter has two more variants: one submits each command, the other each pair of commands.
     """
     yield from PRESETS.values()
     ring = replace(PRESETS["ring"], uniform_ring_bytes=40)
@@ -115,7 +115,7 @@ def _every_plan(case: Case, factory: TargetFactory) -> Iterator[FaultPlan]:
 def fail_everywhere(case: Case, factory: TargetFactory) -> tuple[int, Failure | None]:
     """Judges ``case`` under one plan after another, until it fails.
 
-    Returns under how many plans it passed, and the failure; None if it passed under all.
+    Returns the number of plans under which it passed, and the failure (None if it never failed).
     """
     for number, plan in enumerate(_every_plan(case, factory)):
         failing = replace(case, device=replace(case.device, faults=plan))

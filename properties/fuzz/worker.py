@@ -1,6 +1,6 @@
-"""The process in which programs run, because what is judged may abort or hang it.
+"""The worker: a process in which programs run, since what is judged may abort or hang a process.
 
-A worker publishes the number of each program before running it, in memory that outlives the
+Before a worker runs a program, it publishes the program's number in memory that outlives the
 worker.  The engine, not the worker, decides how long to go on and what a failure means.
 """
 
@@ -157,7 +157,8 @@ def _serve(bench: "Bench", connection: Pipe) -> None:
                 mistakes = bench.plant(hard=request.hard, avoided=request.avoided)
                 connection.send(Planted(mistakes=mistakes))
             case Stop():
-                # By now the fuzzing has ended, because of this request or before it.
+                # Nothing is left to do: ``fuzz`` has returned already.  It returns when this
+                # request comes, or earlier by itself.
                 pass
 
 
@@ -211,7 +212,7 @@ class Bench:
 
     @property
     def _checks_determinism(self) -> bool:
-        """Whether a second run must leave the same trace; a foreign target need not."""
+        """Whether a second run must leave the same trace: our runtime must, if no device fails."""
         return self.is_ours and not self._setup.faults
 
     def unreachable(self) -> dict[str, str]:
@@ -251,7 +252,7 @@ class Bench:
         return explained(request, self._factory, self._published.begin)
 
     def beyond_promises(self, case: Case) -> str:
-        """The op or client of ``case`` that the target does not promise, in words; else empty."""
+        """What ``case`` asks for beyond the target's promises, in words; empty if nothing."""
         position = self._first_beyond(case)
         promises = case.promises or self._factory.capabilities
         if position is None:
@@ -336,7 +337,7 @@ class Bench:
     def _drawn(self, number: int) -> Case:
         """The program before anything is left out.
 
-        The first programs run each of the user's kernels alone, to compare it with its meaning.
+        The first programs run the user's kernels one by one, to compare each with its meaning.
         """
         case = case_for(self._setup.seed, number, self._setting)
         if not self.is_ours:

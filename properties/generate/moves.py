@@ -1,6 +1,6 @@
 """The legal moves: each appends one op, or a few that belong together.
 
-Bugs of deferred execution need situations that single random ops rarely make: many
+Bugs of deferred execution show only in situations that single random ops rarely make: many
 dispatches in one batch, a buffer freed and allocated again at once, several reads in
 flight.  Moves of several ops make these situations.  Invalid ops do not belong here.
 """
@@ -30,7 +30,7 @@ _LEAST_ROOM_BYTES = 64
 
 
 def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A new buffer; if the shape wants no more of them alive, usually one is freed first."""
+    """A new buffer; if as many are alive as the shape wants, usually one is freed first."""
     if len(draft.live) >= shape.live_buffers and choices.chance(7, 8):
         free(choices, draft, shape)
     if len(draft.live) >= _MOST_LIVE or draft.room_bytes < _LEAST_ROOM_BYTES:
@@ -50,7 +50,7 @@ def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuff
 
 
 def write(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """New bytes, or at times the last write again, which a runtime might wrongly skip."""
+    """New bytes, or at times the last write again; a runtime might wrongly skip the repeat."""
     if draft.can_repeat and choices.chance(1, 12):
         draft.repeat()
         return
@@ -59,7 +59,7 @@ def write(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy between floats or between integers; a quarter within one buffer, often overlapping."""
+    """A copy between float buffers or between integer buffers; at times both are one buffer."""
     target = any_buffer(choices, draft)
     source = target if choices.chance(1, 4) else _hot(choices, _alike(draft, target))
     if not target.real and choices.chance(1, 6):
@@ -82,18 +82,18 @@ def copy(choices: Choices, draft: Draft, shape: Shape) -> None:
 def _copy_to_the_end(
     choices: Choices, draft: Draft, source: LiveBuffer, target: LiveBuffer
 ) -> None:
-    """A copy at word offsets, up to the end or a few bytes before it, where padding begins."""
+    """A copy at word offsets that ends where source or target ends, or up to 3 bytes before."""
     source_offset, target_offset = (
         min(WORD_BYTES * choices.integer(0, 4), buffer.size_bytes // WORD_BYTES * WORD_BYTES)
         for buffer in (source, target)
     )
     room = min(source.size_bytes - source_offset, target.size_bytes - target_offset)
-    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)
+    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)  # Padding begins at the end.
     draft.copy(source, source_offset, target, target_offset, size)
 
 
 def read(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A read, often of the buffer written last, since a read of another shows little."""
+    """A read, often of the buffer written last, since a read of another buffer shows little."""
     buffer = any_buffer(choices, draft)
     if draft.recent and (buffer.writers < 2 or choices.chance(2, 5)):
         buffer = draft.recent
@@ -109,7 +109,7 @@ def read(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def free(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A free; half of the time, of a buffer of the last dispatch, which a batch may still need."""
+    """A free, often of a buffer of the last dispatch; a batch may still need that buffer."""
     if draft.dispatched and choices.chance(1, 2):
         draft.free(choices.pick(draft.dispatched[-1][1]))
     elif draft.live:
@@ -200,7 +200,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """``last``, the scalars of an earlier dispatch with the same types, at times with one changed.
+    """``last``, scalars of an earlier dispatch; at times one is changed, often to that in ``new``.
 
     A cache keyed by content must find equal scalars again, and must miss if one of them differs,
     even in its last bit only.
@@ -215,9 +215,9 @@ def near(
 
 
 def bind(choices: Choices, draft: Draft, signature: Signature) -> tuple[LiveBuffer, ...] | None:
-    """Buffers that fit a kernel; a missing buffer is made.  None if it cannot be made.
+    """Buffers that fit a kernel.  If one is missing, it is made; None if it cannot be made.
 
-    A buffer that the kernel writes is bound once; one that it only reads may be bound twice.
+    A buffer that the kernel writes is bound once; one that it only reads may be bound again.
     """
     chosen: dict[int, LiveBuffer] = {}
     taken: list[LiveBuffer] = []
@@ -246,13 +246,13 @@ def _fitting(
 
 
 def burst(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Many dispatches with no read between them, some over one set of buffers."""
+    """Many dispatches with no read between them, some of them over the same buffers."""
     for _ in range(choices.integer(3, 16)):
         dispatch(choices, draft, shape)
 
 
 def scatter(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """Many small writes into a dispatched buffer; they fill the upload buffer."""
+    """Many small writes into a buffer of the last dispatch; they fill the upload buffer."""
     dispatch(choices, draft, shape)
     pool = draft.dispatched[-1][1] if draft.dispatched else [any_buffer(choices, draft)]
     buffer = choices.pick(pool)
@@ -303,7 +303,7 @@ def write_after_read(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A write, a dispatch over its buffer, perhaps another write, and a read."""
+    """A write, a dispatch over the written buffer, perhaps another write to it, and a read."""
     signature = choices.weighted(shape.kernels)
     if not _allowed(draft, signature):
         return
@@ -319,9 +319,9 @@ def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy of a whole buffer over another of its size; then one of the two is changed or freed.
+    """A copy of a buffer over one of its ``twins``; then mostly one of both is changed or freed.
 
-    A runtime that lets both share memory shows the change in the other.  Another copy may follow.
+    A runtime that lets both share memory shows the change in both.  Another copy may follow.
     """
     source = any_buffer(choices, draft)
     pool = twins(draft, source)

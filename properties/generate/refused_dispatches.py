@@ -19,7 +19,7 @@ from properties.generate.shape import Shape
 
 _PAST = (1, 4, 3, 64, 2**31, 2**32)
 _PAST_F32 = nextafter(F32_MAX, inf)
-"""A double that rounds to the largest f32."""
+"""The next double above the largest f32.  It rounds to that f32."""
 BAD_SCALARS: dict[str, tuple[int | float, ...]] = {
     "u32": (-1, 2**32, 1.5, 2.0, float("nan")),
     "i32": (2**31, -(2**31) - 1, 0.5, -1.0, float("inf")),
@@ -36,7 +36,7 @@ class _Launch:
     scalars: tuple[int | float, ...]
     grid: Grid = (1, 1, 1)
     place: tuple[str, int] | None = None
-    """The buffer and the byte that its grid is read from; None: the host gives the grid."""
+    """The buffer and the byte at which the grid begins; None if the host gives the grid."""
 
     def op(self) -> AnyDispatch:
         """Returns the dispatch as an op."""
@@ -71,7 +71,10 @@ def bad_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
 
 
 def _indirect(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """``launch`` with its grid on the GPU; unchanged if only buffers that it writes hold a grid."""
+    """``launch`` with a grid that is read from a buffer which the kernel does not write.
+
+    Unchanged if no such buffer holds a grid.
+    """
     written = [
         name for name, flag in zip(launch.buffers, launch.signature.written, strict=True) if flag
     ]
@@ -80,7 +83,7 @@ def _indirect(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
 
 
 def orphaned_dispatch(choices: Choices, draft: Draft, shape: Shape) -> Op | None:
-    """A dispatch that was accepted before, over a buffer that was freed since."""
+    """A dispatch that was accepted before, over a buffer that has been freed since."""
     return draft.orphan
 
 
@@ -135,7 +138,7 @@ def _aliased_buffer(choices: Choices, draft: Draft, launch: _Launch) -> _Launch 
 
 
 def _bad_part(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """A part that reaches out of its buffer, or starts where no binding may start."""
+    """A part that is out of its buffer, starts where none may start, or has no whole word."""
     names = [name for name in launch.buffers if isinstance(name, str)]
     if not draft.parts or not names:
         return None
@@ -155,7 +158,10 @@ def _bad_part(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None
 
 
 def _aliased_parts(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """Two parts of one buffer that share a written word, or of which only one is written."""
+    """Two parts of one buffer, both written and sharing a word, or only one of them written.
+
+    The latter is refused although the parts share no word.
+    """
     step, written = draft.limits.storage_offset_alignment_bytes, launch.signature.written
     long = [one for one in draft.bindable(False) if one.size_bytes >= step + WORD_BYTES]
     two = len(launch.buffers) == len(written) >= 2 and any(written)
@@ -172,7 +178,10 @@ def _aliased_parts(choices: Choices, draft: Draft, launch: _Launch) -> _Launch |
 
 
 def _bad_place(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """A grid that cannot be read: unaligned, cut off, or in a buffer that is freed or written."""
+    """A place from which no grid may be read.
+
+    It is unaligned, not within its buffer, or in a buffer that is freed or written.
+    """
     if not draft.indirect or not draft.live:
         return None
     counts = choices.pick(draft.live)
@@ -217,7 +226,7 @@ def _wrong_scalar_count(choices: Choices, draft: Draft, launch: _Launch) -> _Lau
 
 
 def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
-    """A negative grid, or a grid past the limit; only a guarded kernel may exceed the limit."""
+    """A grid with a negative number, or with one past the limit if the kernel is not guarded."""
     grid = list(launch.grid)
     position = choices.integer(0, 2)
     most = draft.limits.max_groups_per_dimension
@@ -230,7 +239,10 @@ def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
 
 
 def _too_many_groups(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
-    """More groups in all than the kernel may have; without a guard, each dimension is legal."""
+    """More groups in all than the kernel may have.
+
+    If the kernel is not guarded, each dimension keeps its limit, so that only the total is wrong.
+    """
     signature = launch.signature
     most = min(draft.limits.max_groups_per_dimension, 2**16 - 1)
     x = signature.max_groups + 1 if signature.guarded else most

@@ -1,9 +1,10 @@
-"""Finds arithmetic that WGSL allows and that is seldom meant: in which operations and which lanes.
+"""Finds the operations, and the lanes, whose arithmetic WGSL allows but hardly anybody means.
 
-These are an integer divided by zero, a shift by the width or more, a float out of an integer type's
-range, NaN from operands that are not NaN, and an index that wrapped round.  WGSL forbids none of
-them, so they are warnings.  Source: WGSL specification, 8.7 "Arithmetic
-Expressions", 8.9 "Bit Expressions", 15.7.6 "Floating Point Conversion".
+Five rules say which arithmetic that is: an integer divided by zero, a shift by the width or more, a
+float converted to an integer type whose range it exceeds, NaN from operands that are not NaN, and
+an index that wrapped round.  WGSL forbids none of these, so they are warnings.  Source: WGSL
+specification, 8.7 "Arithmetic Expressions", 8.9 "Bit Expressions", 15.7.6 "Floating Point
+Conversion".
 """
 
 from typing import Any
@@ -58,9 +59,9 @@ def _is_float(value: Any) -> bool:
 
 
 def _exact(name: str, wide: list[Any]) -> Any:
-    """The result in 64 bits, which is not that in 32 bits if the operation wrapped.
+    """The result in 64 bits; it differs from the result in 32 bits if the operation wrapped.
 
-    A product may overflow 64 bits too; it differs from the result in 32 bits all the same.
+    A product may overflow 64 bits too, and differs from the result in 32 bits all the same.
     """
     if name == "add":
         return wide[0] + wide[1]

@@ -5,9 +5,9 @@ The text form of a transformation is one line:
     insert_boundary boundary=flush at=3
     swap at=5
 
-Reading what was written gives the same transformation.  A kind is one decorated class with all that
-it needs: how it is drawn, written and applied.  There is no other list of kinds.  The functions
-that draw fields are here too.  No kind is defined here.
+Reading what was written gives the same transformation.  A kind of transformation is one decorated
+class with all that it needs: how it is drawn, written and applied.  ``KINDS`` is the only list of
+kinds.  The functions that draw fields are here too.  No kind is defined here.
 """
 
 import re
@@ -38,7 +38,7 @@ _MOST_SEED = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """The facts that a draw depends on: the case, other devices, and whether the target refuses."""
+    """What a draw depends on: the case, other devices, and whether invalid ops are refused."""
 
     case: Case
     others: tuple[str, ...] = ()
@@ -54,14 +54,17 @@ AnyKind = TypeVar("AnyKind", bound="Kind")
 
 
 def draw_gap(choices: Choices, scope: Scope) -> int:
-    """Draws the gap before an op, by that op's position, or the gap after the last op."""
+    """Draws a gap as a number: the position of the op after it.
+
+    The number of the gap after the last op is the length of the program.
+    """
     return choices.integer(0, len(scope.case.program))
 
 
 def op_of(*kinds: type[Op]) -> Draw:
     """Returns a function that draws the position of an op of these kinds.
 
-    If the program has none, it gives the end of the program.
+    If the program has no such op, the function gives the length of the program.
     """
 
     def draw(choices: Choices, scope: Scope) -> int:
@@ -84,15 +87,15 @@ class OneOf:
 
 Gap = Annotated[int, draw_gap]
 Which = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_WHICH)]
-"""An index into a list whose length is known only later; it wraps round at the end."""
+"""An index into a list whose length is known only later.  The index wraps round at the end."""
 Seed = Annotated[int, lambda choices, scope: choices.integer(0, _MOST_SEED)]
 
 
 class Kind(ABC):
     """A class of transformations: frozen data, with a text form.
 
-    Fields are whole numbers and words, each annotated with how it is drawn.  The field ``at`` is a
-    position in the program: that of an op, or of the gap before it.
+    Fields are whole numbers and words, each annotated with how it is drawn.  The field ``at`` is
+    the position of an op, or the number of a gap as in ``draw_gap``.
     """
 
     __slots__ = ()
@@ -126,7 +129,8 @@ def transformation(
 ) -> Callable[[type[AnyKind]], type[AnyKind]]:
     """Register a kind, drawn as often as ``weight`` says.
 
-    ``description`` says the change to a reader; a field's name in braces stands for its value.
+    ``description`` tells a reader the change; in it a field's name in braces stands for the field's
+    value.
     """
 
     def register(kind: type[AnyKind]) -> type[AnyKind]:
@@ -162,7 +166,7 @@ def draw_transformations(
 
     ``devices``: other devices on which the case may run.  ``refuses``: whether the target
     refuses invalid ops.  ``kinds``: the names of the kinds to draw from, by default
-    all.  The result is empty if no drawn kind applies.
+    all.  The result is empty if none that was drawn applies.
     """
     others = tuple(device for device in devices if device != case.device.name)
     scope = Scope(case=case, others=others, refuses=refuses)
