@@ -68,7 +68,8 @@ def tell_elsewhere(
             judged = again(tried)
             if judged.failure is not None and judged.failure.kind in _SHOWN:
                 name = "" if tried.policy == case.policy else f" under policy {tried.policy.name}"
-                said = _refused(judged, again) or argue(judged).sentence
+                # What is said of a law that was broken on the way stands before "; so ".
+                said = _refused(judged, again) or argue(judged).sentence.rpartition("; so ")[2]
                 return Told(facts=(f"tried another program{name}: {said}; it is {ops}",))
     return NOTHING
 
