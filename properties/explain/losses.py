@@ -174,9 +174,7 @@ def _healing(verdict: Verdict, at: int, op: Write, again: Judge) -> str:
         [str(length) for length, failed in tried.items() if (failed is not None) is is_wrong]
         for is_wrong in (True, False)
     )
-    if not wrong or not right:
+    if not wrong:
         return ""
-    return (
-        f"; {op.buffer} has {size} bytes: a write of its first {' or '.join(wrong)} does so, one "
-        f"of its first {' or '.join(right)} does not"
-    )
+    but = f", one of its first {' or '.join(right)} does not" if right else ""
+    return f"; {op.buffer} has {size} bytes: a write of its first {' or '.join(wrong)} does so{but}"
