@@ -50,7 +50,10 @@ _PARTS = {
     "a write of one byte": "write x 1 01",
     "a copy to a part": _COPY,
 }
+_FLUSH, _USE, _AT_THE_END = 5, 6, -1
+"""The places, in such a program, of the flush, of the op after it, and of the read at the end."""
 _LOST = DataLost.__name__
+_UNTOLD = "no submit failed"
 _MOST_SAID = 4
 
 
@@ -60,25 +63,28 @@ def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
     device, fits = execution.case.device, execution.capabilities
     if again is None or not device.is_simulated or not (fits.replays and execution.is_lawful):
         return ()
-    kept = {what: _is_kept(verdict, ops, again) for what, ops in _WRITERS.items()}
+
+    def tried(rows: Mapping[str, tuple[str, str, str]], asked: int) -> dict[str, bool]:
+        ends = {what: _ends(verdict, *ops, again)[asked] for what, ops in rows.items()}
+        return {what: end is None for what, end in ends.items() if end in (None, _LOST)}
+
+    kept = tried({what: (*ops, "") for what, ops in _WRITERS.items()}, _AT_THE_END)
     told = _said(
         kept,
-        "after a failed submit, what {} wrote is not lost",
-        "what {} wrote is",
+        "after a failed submit, what {} wrote does not count as lost",
+        "what {} wrote does",
         "after a failed submit nothing is lost, whatever wrote it: a dispatch, a copy, a short "
         "write or a replay",
     )
     if not all(kept.values()):
-        used = {what: _is_used(verdict, ops, again) for what, ops in _USERS.items()}
         told += _said(
-            used,
+            tried({what: (one, _DISPATCH, use) for what, (one, use) in _USERS.items()}, _USE),
             "a lost buffer is accepted by {}",
             "refused by {}",
             "a lost buffer is accepted by every op",
         )
-        whole = {what: _heals(verdict, op, again) for what, op in _PARTS.items()}
         told += _said(
-            whole,
+            tried({what: (_DISPATCH, _DISPATCH, op) for what, op in _PARTS.items()}, _AT_THE_END),
             "a lost buffer is accepted again after {}",
             "not after {}",
             "a lost buffer is accepted again after any write or copy to it",
@@ -103,25 +109,13 @@ def _some(what: list[str]) -> str:
     return ", ".join(what[:_MOST_SAID]) + (f" or {left} more" if left > 0 else "")
 
 
-def _is_kept(verdict: Verdict, ops: tuple[str, str], again: Judge) -> bool:
-    outcomes = _ends(verdict, ops[0], ops[1], "", again)
-    return outcomes[-2] == SubmitFailed.__name__ and outcomes[-1] != _LOST
-
-
-def _is_used(verdict: Verdict, ops: tuple[str, str], again: Judge) -> bool:
-    outcomes = _ends(verdict, ops[0], _DISPATCH, ops[1], again)
-    return outcomes[-3] == SubmitFailed.__name__ and outcomes[-2] != _LOST
-
-
-def _heals(verdict: Verdict, op: str, again: Judge) -> bool:
-    outcomes = _ends(verdict, _DISPATCH, _DISPATCH, op, again)
-    return outcomes[-3] == SubmitFailed.__name__ and outcomes[-1] != _LOST
-
-
 def _ends(
     verdict: Verdict, captured: str, waits: str, after: str, again: Judge
 ) -> list[str | None]:
-    """The error of each op of a program whose flush is the first submit, and fails."""
+    """The error of each op of a program whose flush is the first submit.
+
+    If the flush did not fail, nothing was lost, and no error tells anything.
+    """
     case = verdict.execution.case
     text = _MADE.format(captured, f"{waits}\n", f"{after}\n" if after else "")
     tried = replace(
@@ -133,7 +127,8 @@ def _ends(
         transformations=(),
     )
     outcomes = again(tried).execution.history.outcomes
-    return [each.error or each.late_error for each in outcomes]
+    errors = [each.error or each.late_error for each in outcomes]
+    return errors if errors[_FLUSH] == SubmitFailed.__name__ else [_UNTOLD] * len(errors)
 
 
 def healed_by(

@@ -20,8 +20,8 @@ DECIDED = (
         "read a 0 4 -> r0\n",
         headers="device: simulated failed_submits=1\npolicy: ring uniform_ring_bytes=40\n",
         says=(
-            "after a failed submit, what a copy, a copy of odd bytes, a copy within it wrote is "
-            "not lost; what a dispatch, a short write, ",
+            "after a failed submit, what a copy, a copy of odd bytes, a copy within it wrote does "
+            "not count as lost; what a dispatch, a short write, ",
         ),
     ),
     Told(
