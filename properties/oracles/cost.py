@@ -68,9 +68,10 @@ percent and of the 40 lines is allowed.
 
 def judge_cost(case: Case, factory: TargetFactory) -> Failure | None:
     """The failure if ``case`` is drawn to be counted, and costs more than it should."""
-    if not case.seed or not SeededChoices(f"cost {case.seed}").chance(1, _ONE_IN):
+    if not case.seed or len(case.program) > _MOST_OPS:
         return None
-    return count_cost(case, factory)
+    is_drawn = SeededChoices(f"cost {case.seed}").chance(1, _ONE_IN)
+    return count_cost(case, factory) if is_drawn else None
 
 
 def count_cost(case: Case, factory: TargetFactory) -> Failure | None:

@@ -24,6 +24,8 @@ from properties.oracles.lookups import Lookups
 
 Figures = Iterator[tuple[str, int, int]]
 """For each figure its name, what it should be, and what it is."""
+Told = dict[str, list[Event]]
+"""The events that the figures are made of, by kind; the kinds of batches share one list."""
 Issued = Sequence[tuple[Op, Outcome]]
 """The ops so far, with their outcomes."""
 
@@ -47,13 +49,16 @@ def judge_statistics(execution: Execution) -> Failure | None:
     stats = execution.stats
     if stats is None or not execution.is_lawful:
         return None
-    events, lookups = execution.trace.before_close(), Lookups(execution.case.policy)
-    looked = execution.looked
+    events, looked = execution.trace.before_close(), execution.looked
+    told, lookups = _no_events(), Lookups(execution.case.policy)
+    middle = 0 if looked is None else looked.events
     if looked is not None:
-        failure = _judge(execution, lookups, events[: looked.events], looked.stats, looked.ops)
+        _sort(events[:middle], told)
+        failure = _judge(execution, lookups, told, looked.stats, looked.ops)
         if failure is not None:
             return failure
-    return _judge(execution, lookups, events, stats, None)
+    _sort(events[middle:], told)
+    return _judge(execution, lookups, told, stats, None)
 
 
 def judge_shared(execution: Execution) -> Failure | None:
@@ -76,7 +81,7 @@ def judge_shared(execution: Execution) -> Failure | None:
 
 
 def _judge(
-    execution: Execution, lookups: Lookups, events: list[Event], stats: Stats, ops: int | None
+    execution: Execution, lookups: Lookups, told: Told, stats: Stats, ops: int | None
 ) -> Failure | None:
     """The first wrong figure after the first ``ops`` ops, which caused these events.
 
@@ -84,7 +89,6 @@ def _judge(
     """
     program, is_over = execution.case.program, ops is None
     ops = len(program) if ops is None else ops
-    told = _by_kind(events)
     has_failed = any([event.kind == "failed" for event in told["submit"]])
     if has_failed and execution.case.client != PLAIN:
         # A call of the client itself may fail; its fault is then reported for an accepted op.
@@ -116,17 +120,17 @@ def _first_wrong(figures: Iterable[tuple[str, int, int]], position: int, op: str
     return None
 
 
-def _by_kind(events: list[Event]) -> dict[str, list[Event]]:
-    """The events that the figures are made of, by kind; the kinds of batches share one list."""
+def _no_events() -> Told:
     batches: list[Event] = []
-    told: dict[str, list[Event]] = {kind: [] for kind in _SINGLE} | dict.fromkeys(
-        _OF_BATCHES, batches
-    )
+    return {kind: [] for kind in _SINGLE} | dict.fromkeys(_OF_BATCHES, batches)
+
+
+def _sort(events: Iterable[Event], told: Told) -> None:
+    """Add each event that a figure is made of to the list of its kind in ``told``."""
     for event in events:
         kept = told.get(event.kind)
         if kept is not None:
             kept.append(event)
-    return told
 
 
 def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
@@ -183,9 +187,7 @@ def _submits(batches: list[Event], stats: Stats) -> Figures:
         yield f"flushes for {reason}", reasons[reason], stats.flushes.get(reason, 0)
 
 
-def _stores(
-    execution: Execution, told: Mapping[str, list[Event]], stats: Stats, *, is_over: bool
-) -> Figures:
+def _stores(execution: Execution, told: Told, stats: Stats, *, is_over: bool) -> Figures:
     """What pools and caches made, and what they hold.
 
     A staging buffer comes back to the pool when its bytes were taken.  So all have come back once

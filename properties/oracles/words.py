@@ -33,6 +33,8 @@ def judge_words(
     the fault's and not the refusal's.  So refusals of these classes are not checked.
     """
     sizes: dict[str, int] = {}
+    if not any([outcome.error for outcome in got.outcomes]):
+        return None
     for position, op in enumerate(program):
         meant, shown = expected.outcomes[position], got.outcomes[position]
         if shown.error is None:

@@ -112,10 +112,13 @@ class WgpuDriver:
     def lost(self) -> bool:
         """Whether a verb has found the device lost, or its promise of a loss has settled.
 
-        After a loss WebGPU reports no errors (specification, section 22 "Errors & Debugging").  So
-        the loss might go unnoticed without its promise.
+        After a loss WebGPU reports no errors (specification, section 22 "Errors & Debugging").
         """
-        return self._found_lost or (self._loss is not None and self._has_settled(self._loss))
+        if self._found_lost or self._loss is None:
+            return self._found_lost
+        if self._package.tick is not None:
+            self._package.tick()
+        return bool(self._loss._state != "pending")
 
     def create_buffer(self, size_bytes: int, role: Role) -> DeviceBuffer:
         """A zeroed buffer; ``size_bytes`` is a positive multiple of four."""
@@ -273,13 +276,11 @@ class WgpuDriver:
         return value
 
     def _is_pending(self, mapping: StagingMap) -> bool:
-        return not self._has_settled(mapping.native)
-
-    def _has_settled(self, promise: Any) -> bool:
         # wgpu-py has no public way to check whether a promise has settled.
-        if promise._state == "pending":
+        promise = mapping.native
+        if promise._state == "pending" and self._package.tick is not None:
             self._package.tick()
-        return bool(promise._state != "pending")
+        return bool(promise._state == "pending")
 
     def _new_encoder(self, label: str) -> Any:
         return self._device.create_command_encoder(label=label)

@@ -21,12 +21,13 @@ _PLACES = ("- While ", "at ")
 class Package:
     """What a driver needs to know of the package that its device belongs to.
 
-    ``errors`` has the error classes.  ``tick`` lets the package settle promises.  ``look_seconds``
-    is the longest time to wait for a promise between two ticks.
+    ``errors`` has the error classes.  ``tick`` lets the package settle promises; it is None if
+    promises settle without it: wgpu-py's own thread settles them, and a simulated device needs no
+    help.  ``look_seconds`` is the longest time to wait for a promise between two ticks.
     """
 
     errors: Any
-    tick: Callable[[], None]
+    tick: Callable[[], None] | None
     look_seconds: float
 
 
@@ -63,11 +64,7 @@ def first_line(error: Exception) -> str:
     return causes[-1] if causes else type(error).__name__
 
 
-def _nothing() -> None:
-    """Do nothing: wgpu-py's own thread settles promises, and a simulated device needs no help."""
-
-
-_WGPU = Package(errors=wgpu, tick=_nothing, look_seconds=0.05)
+_WGPU = Package(errors=wgpu, tick=None, look_seconds=0.05)
 
 
 def _of_dawn() -> Package:
