@@ -10,16 +10,18 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Replay
+from gpusim.ops import Dispatch, Replay
 from gpusim.program import Program
 from properties.explain.calls import calls
-from properties.explain.clocks import Traced
+from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge
 from properties.explain.hops import most_waiting
 from properties.explain.told import NOTHING, Told
+from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.catalogue import LawContext
 
 _LIMITS = (1, 4)
 _MOST_UPLOAD_BYTES = 512
@@ -46,6 +48,7 @@ _LAWS = (laws.C4.name, laws.C7.name, laws.D6.name)
 _EARLY = (" soon after a sync", "'early'")
 """Words in the report of a law about ``first_batch``."""
 _FIRST = (None, 4)
+_NONE = "none of them"
 LIFTED: Mapping[str, Any] = {
     "batch_commands": None,
     "batch_groups": None,
@@ -100,17 +103,22 @@ def _writing(lengths: tuple[int, ...]) -> Program:
 
 
 def _tell_early(verdict: Verdict, again: Judge) -> Told:
-    """Tells how many commands the early batches have before a sync and after it, by first_batch."""
+    """Tells how many commands the early batches have before a sync and after it, by first_batch.
+
+    Also which of the dispatches no submit carried out.
+    """
     case = verdict.execution.case
-    ops = "\n".join(_DISPATCHES)
-    program = Program.parse(f"alloc x 64\n{ops}\nsync\n{ops}\n")
-    told = []
+    ops = [f"dispatch affine x 3,1 1x1x{n + 1}" for n in range(2 * _TIMES)]
+    program = Program.parse("\n".join(["alloc x 64", *ops[:_TIMES], "sync", *ops[_TIMES:]]))
+    told, lost = [], []
     for first in _FIRST:
         policy = replace(case.policy, **{**LIFTED, "first_batch": first})
-        judged = again(replace(case, program=program, policy=policy, transformations=()))
+        execution = again(
+            replace(case, program=program, policy=policy, transformations=())
+        ).execution
         made = [
             (call.position > _TIMES, str(call.event["commands"]))
-            for call in calls(judged.execution.trace)
+            for call in calls(execution.trace)
             if call.event.kind == "encode" and call.event["reason"] == "early"
         ]
         before, after = (
@@ -121,8 +129,23 @@ def _tell_early(verdict: Verdict, again: Judge) -> Told:
         told.append(
             f"with first_batch={first}: {before} before the sync, {after} after (due {due})"
         )
-    fact = f"tried {_TIMES} dispatches, a sync and {_TIMES} more; sizes of the early batches"
-    return Told(facts=(f"{fact} {'; '.join(told)}",))
+        lost += [f"with first_batch={first} {_never_submitted(execution)}"]
+    fact = f"tried {_TIMES} dispatches, a sync and {_TIMES} more"
+    left = [each for each in lost if not each.endswith(_NONE)]
+    return Told(
+        facts=(
+            *([f"{fact}: no submit, to the close, carried out, {'; '.join(lost)}"] if left else []),
+            f"{fact}; sizes of the early batches {'; '.join(told)}",
+        )
+    )
+
+
+def _never_submitted(execution: Execution) -> str:
+    """Which dispatches no submit carried out, counted from 1."""
+    traced = read_clocks(execution.trace, LawContext.of(execution))
+    dispatches = [n for n, op in enumerate(execution.case.program) if isinstance(op, Dispatch)]
+    left = [n for n, at in enumerate(dispatches, 1) if traced.never_submitted(at)]
+    return f"dispatches {', '.join(map(str, left))}" if left else _NONE
 
 
 def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:

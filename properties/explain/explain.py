@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from gpusim.ops import Replay
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
@@ -81,12 +82,12 @@ from properties.explain.uses import tell_entries, tell_repeated, tell_uses
 from properties.explain.variations import Varied, vary
 from properties.explain.wasted import tell_wasted
 from properties.explain.weighing import REFUTED, Tried, doubt, order
-from properties.explain.when import tell_left_out
+from properties.explain.when import tell_cut, tell_left_out
 from properties.explain.within import tell_within
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import LAWS, LawContext
+from properties.oracles.laws.catalogue import B1, LAWS, LawContext
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
@@ -187,10 +188,11 @@ def _by_trials(
     again: Judge | None,
 ) -> Argument:
     """The argument, with the findings from calls, faults and trial programs added."""
-    kind = found[0].kind if found else ""
+    kind, program = found[0].kind if found else "", verdict.execution.case.program
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
-    if found and found[0].rule is ENTRIES and again is not None:
+    is_fed = argument.rule is B1 and any(isinstance(op, Replay) for op in program)
+    if again is not None and (is_fed or (found and found[0].rule is ENTRIES)):
         argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
@@ -206,6 +208,7 @@ def _by_trials(
     argument = tell_groups(verdict, failure, kind, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
+    argument = tell_cut(verdict, argument.facts, again).added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
 
 
@@ -320,7 +323,7 @@ def _of_calls(
     yield tell_taken(verdict, traced, again)
     yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
-    yield tell_carried(verdict, failure, traced)
+    yield tell_carried(verdict, failure, traced, again)
     yield tell_life(verdict, traced, again)
     if argument.rule is not MAPS:
         yield tell_whose(verdict, failure, again)

@@ -1,7 +1,8 @@
 """Tries what a failed batch loses, which ops use a lost buffer, and what makes it whole too early.
 
 Each is tried in a program of its own, on a device whose first submit fails.  The buffer x is lost
-with that submit.  Until x is written whole, every op that uses it must be refused.
+with that submit.  Until x is written whole, every op that uses it must be refused.  No command of
+the batch may run later.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from gpusim.ops import Write
 from gpusim.program import Program
 from gpusim.simulated.faults import FaultPlan
 from gpusim.text import write_op
+from properties.explain.calls import calls
 from properties.explain.capacity import LIFTED
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead
@@ -55,6 +57,11 @@ _FLUSH, _USE, _AT_THE_END = 5, 6, -1
 _LOST = DataLost.__name__
 _UNTOLD = "no submit failed"
 _MOST_SAID = 4
+_IN_BATCH = ("the first copy", "the dispatch", "the second copy")
+_THREE = Program.parse(
+    "alloc x 8\nalloc y 8\ncopy x 0 y 0 4\ndispatch affine x 3,1 1x1x1\ncopy x 4 y 4 4\nflush\n"
+    "sync\n"
+)
 
 
 def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
@@ -173,3 +180,28 @@ def _healing(verdict: Verdict, at: int, op: Write, again: Judge) -> str:
         return ""
     but = f", one of its first {' or '.join(right)} does not" if right else ""
     return f"; {op.buffer} has {size} bytes: a write of its first {' or '.join(wrong)} does so{but}"
+
+
+def run_again(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """Which commands of a batch run again, if its submit fails: two copies, and a dispatch."""
+    case = verdict.execution.case
+    device = replace(case.device, faults=FaultPlan(failed_submits=(0,)))
+    policy = replace(case.policy, **{**LIFTED, "debug_submit_each": False})
+    case = replace(case, program=_THREE, device=device, policy=policy, client=PLAIN)
+    failed_at, left = 0, dict.fromkeys(_IN_BATCH, 0)
+    for call in calls(again(replace(case, transformations=())).execution.trace):
+        if call.failed and call.event["verb"] == "submit":
+            failed_at = call.number
+        elif failed_at and call.event.kind == "dispatch":
+            left["the dispatch"] += 1
+        elif failed_at and call.event.kind == "copy":
+            nth = call.event["target_offset"] // WORD_BYTES
+            left[_IN_BATCH[min(2 * nth, 2)]] += 1
+    told = [what for what, count in left.items() if count]
+    rest = [what for what, count in left.items() if not count]
+    if not told:
+        return ()
+    return (
+        "tried a batch of a copy, a dispatch and another copy whose submit fails: run again are "
+        f"{' and '.join(told)}{f', not {rest[0]}' if rest else ''}",
+    )

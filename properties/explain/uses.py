@@ -63,23 +63,34 @@ def _told(when: str, uses: list[str]) -> str:
 
 
 _ENTRIES = (
-    "alloc x 4\nalloc y 4\nalloc z 4\ncapture g dispatch affine x 1,7 1x1x1; dispatch affine y "
-    "1,7 1x1x{groups}; dispatch affine z 1,7 1x1x1\nreplay g 1,1;1,2;1,3 -\nread x 0 4 -> rx\n"
+    "alloc x 4\nalloc y 4\nalloc z 4\ncapture g dispatch affine x 1,7 1x1x{0}; dispatch affine y "
+    "1,7 1x1x{1}; dispatch affine z 1,7 1x1x{2}\nreplay g 1,1;1,2;1,3 -\nread x 0 4 -> rx\n"
     "read y 0 4 -> ry\nread z 0 4 -> rz\n"
 )
+_BEFORE = (3, 1, 2)
+"""The scalars of the dispatch before each; for the first, those of the last."""
+_GROUPS = {
+    "if the second has no groups": (1, 0, 1),
+    "if the first has none": (0, 1, 1),
+    "if the last has none": (1, 1, 0),
+    "else": (1, 1, 1),
+}
 
 
 def tell_entries(verdict: Verdict, again: Judge) -> Told:
-    """Which scalars each of three dispatches of a replay gets, also if the second has no groups."""
+    """Which scalars each of three dispatches of a replay gets, also if one has no groups."""
     if len(verdict.execution.case.device.faults) or not verdict.execution.capabilities.replays:
         return NOTHING
     told = []
-    for groups, when in enumerate(("if the second has no groups", "else")):
-        judged = instead_of(verdict, _ENTRIES.format(groups=groups), again)
+    for when, groups in _GROUPS.items():
+        judged = instead_of(verdict, _ENTRIES.format(*groups), again)
         got = [outcome.data for outcome in judged.execution.history.outcomes[5:8]]
         numbers = [int.from_bytes(data, "little") if data is not None else 0 for data in got]
         words = [str(number) if number else "none" for number in numbers]
-        told.append(f"{when} {', '.join(words)}{' (right)' if judged.failure is None else ''}")
+        how = " (right)" if judged.failure is None else ""
+        if how == "" and all(n in (0, own) for n, own in zip(numbers, _BEFORE, strict=True)):
+            how = " (each those of the one before)"
+        told.append(f"{when} {', '.join(words)}{how}")
     if all("right" in each for each in told):
         return NOTHING
     return Told(

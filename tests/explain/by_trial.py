@@ -19,6 +19,7 @@ BY_TRIAL = (
         says=(
             "in the batch of call 3 (reason: commands), whose submit failed, and again in the next",
             "what a batch holds whose submit fails is lost, and must not run later",
+            "run again are the first copy and the second copy, not the dispatch",
         ),
     ),
     Told(
