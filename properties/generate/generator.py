@@ -39,6 +39,7 @@ def generate(
     indirect: bool = True,
     parts: bool = True,
     special_floats: bool = False,
+    failing: bool = False,
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
@@ -52,6 +53,9 @@ def generate(
     - ``parts``: bindings of parts of buffers.
     - ``special_floats``: floats that are NaN, infinite, -0 or subnormal.
 
+    ``failing``: whether legal ops may fail.  Then a grid is read only from a buffer that holds
+    grids all its life, so that no failed write leaves a grid which a GPU would run for hours.
+
     Raises:
         ProgramError: no kernel of ``kernels`` can be drawn.
     """
@@ -62,7 +66,13 @@ def generate(
             "(probably the registry is empty, or each of its kernels writes integers from floats)"
         )
     shape = shape or (draw_long_shape if long else draw_shape)(choices, signatures)
-    draft = Draft(limits or Limits(), indirect=indirect, parts=parts, palette=shape.palette)
+    draft = Draft(
+        limits or Limits(),
+        indirect=indirect,
+        parts=parts,
+        failing=failing,
+        palette=shape.palette,
+    )
     moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
     moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
     moves |= WALK_MOVES if replays and parts else {}
