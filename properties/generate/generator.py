@@ -73,22 +73,24 @@ def generate(
         failing=failing,
         palette=shape.palette,
     )
-    moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
-    moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
-    moves |= WALK_MOVES if replays and parts else {}
+    moves = _allowed_moves(replays=replays, indirect=indirect, parts=parts)
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
     _line_up(choices, draft, shape)
-    closing = len(draft.live) + 1 if shape.dump else 0
-    while len(draft.ops) < length - closing:
+    while len(draft.ops) < length - (len(draft.live) + 1 if shape.dump else 0):
         _step(choices, draft, shape, invalid, moves)
-        closing = len(draft.live) + 1 if shape.dump else 0
     if shape.dump:
         _dump(choices, draft)
     program = Program(tuple(draft.ops))
     if not has_special_floats(special_floats, kernels):
         return program
     return with_special_floats(choices, program, kernels)
+
+
+def _allowed_moves(*, replays: bool, indirect: bool, parts: bool) -> dict[MoveName, Move]:
+    moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
+    moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
+    return {**moves, **(WALK_MOVES if replays and parts else {})}
 
 
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:
