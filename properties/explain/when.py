@@ -1,6 +1,7 @@
 """Says in words when the ops that a mistake involves were called and submitted.
 
-The trace shows this, or else the program.  Nothing here decides which mistake was made.
+The trace shows this; how far apart two dispatches are is read from the program.  Nothing here
+decides which mistake was made.
 """
 
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
 def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Traced) -> Told:
     """Names an accepted op that no submit carried out, if the failure itself does not name it.
 
-    The failure is a wrong count in the statistics, or goes with a breach of law C7.  ``sentence``
+    Nothing is told unless a count in the statistics is wrong or law C7 is broken.  ``sentence``
     is what was said of the failure so far.
     """
     is_counted = failure.kind is FailureKind.STATISTICS
@@ -111,7 +112,7 @@ def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[s
 
 
 def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
-    """Says how many dispatches later the op comes whose scalars the op to blame ran with."""
+    """The op to blame ran with the scalars of a later op.  Says how many dispatches are between."""
     between = program.ops[best.culprit + 1 : best.other + 1]
     count = sum(isinstance(op, AnyDispatch) for op in between)
     if count < 2:
@@ -146,7 +147,7 @@ def _never(program: Program, at: int) -> str:
 
 
 def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
-    """Finds another op that two submits cut just before its command of the number ``command``.
+    """Finds another op of which one submit ended before the command numbered ``command``.
 
     Op ``at`` lacks its own command of that number.
     """

@@ -183,7 +183,7 @@ APART = (
         name="copy_only_flush_skipped",
         program="alloc a 8\ncopy a 0 a 4 4\nwrite a 0 01010101\nread a 4 4 -> r0\n",
         headers="policy: lazy\n",
-        says=("a copy beside a dispatch over others",),
+        says=("a copy after a dispatch over another buffer",),
     ),
     Told(
         name="last_buffer_found_by_size",
