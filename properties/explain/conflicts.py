@@ -12,6 +12,7 @@ from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
+from properties.model.capabilities import Capabilities
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
@@ -81,11 +82,13 @@ def tell_conflicts(
         return NOTHING
     fits = verdict.execution.capabilities
     is_fit = failure.kind is FailureKind.VALUE or is_law
-    if not is_fit or not (fits.indirect and fits.replays and fits.parts):
+    if not is_fit or not _can_try(fits) or _overtakes(verdict, "sync", 0, WORD_BYTES, again):
         return NOTHING
+    is_own = not verdict.execution.case.follows_no_policy
     tried = {
         what: _overtakes(verdict, commands, byte, WORD_BYTES, again)
         for what, (commands, byte) in _WAITING.items()
+        if _is_promised(commands, fits) and (is_own or _is_plain(what, commands))
     }
     wrong = [what for what, is_wrong in tried.items() if is_wrong]
     if not wrong:
@@ -106,6 +109,35 @@ def tell_conflicts(
         f"{_first(right[:_MOST_RIGHT], 'or', len(right) - _MOST_RIGHT)}"
     )
     return Told(facts=(fact,))
+
+
+def _can_try(fits: Capabilities) -> bool:
+    """Whether the target promises what each of the programs here uses."""
+    units = (
+        *(fits.buffer_size_bytes, fits.write_offset_bytes, fits.write_size_bytes),
+        *(fits.copy_offset_bytes, fits.copy_size_bytes, fits.read_size_bytes),
+    )
+    kernels = {*fits.kernels} or {"affine", "fold"}
+    return max(units) <= WORD_BYTES and {"affine", "fold"} <= kernels
+
+
+def _is_promised(commands: str, fits: Capabilities) -> bool:
+    """Whether the target promises all that ``commands`` use."""
+    return (
+        (fits.indirect or "_indirect" not in commands)
+        and (fits.replays or "capture" not in commands)
+        and (fits.parts or "[" not in commands)
+        and (fits.copies_within or "copy x 64 x" not in commands)
+        and (max(fits.copy_offset_bytes, fits.copy_size_bytes) == 1 or "y 0 7" not in commands)
+    )
+
+
+def _is_plain(what: str, commands: str) -> bool:
+    """Whether a use is of one command, and not told apart by a word of it.
+
+    Any command may make a foreign runtime submit what waits, so more commands tell nothing of it.
+    """
+    return "\n" not in commands and "last word" not in what
 
 
 def _on_the_device(verdict: Verdict, at: int, traced: Traced) -> str:
@@ -148,12 +180,14 @@ def _of_sizes(verdict: Verdict, again: Judge) -> str:
 
     Only asked if a write of one word overtakes each of ``_WAITING``.
     """
-    wrong = [size for size in _SIZES if _overtakes(verdict, _WAITS, 0, size, again)]
-    right = [size for size in _SIZES if size not in wrong]
+    unit = verdict.execution.capabilities.write_size_bytes
+    sizes = [size for size in _SIZES if not size % unit]
+    wrong = [size for size in sizes if _overtakes(verdict, _WAITS, 0, size, again)]
+    right = [size for size in sizes if size not in wrong]
     if not right:
         return (
             "each tried alone: a write overtakes whatever waits, a read, a copy or a dispatch; a "
-            f"dispatch also if the write is of {_either(wrong)} bytes"
+            f"dispatch also if the write is of {_either(wrong)} bytes: no write waits for anything"
         )
     return (
         f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits, a read, a copy "

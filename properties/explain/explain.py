@@ -52,7 +52,7 @@ from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
-from properties.explain.refused import tell_refused
+from properties.explain.refused import tell_named, tell_refused
 from properties.explain.reported import (
     tell_earlier,
     tell_last_call,
@@ -296,6 +296,7 @@ def _of_ops(
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
     yield tell_destroyed(verdict, traced)
     yield tell_reads(verdict, failure, traced, again)
+    yield tell_named(verdict, failure, again)
     yield tell_stale(verdict, failure, again)
     yield tell_counts(verdict, failure, again)
     yield tell_kept(verdict, failure, again)

@@ -234,27 +234,67 @@ def tell_whose(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     ]
     if not told:
         return NOTHING
-    other = _whose(verdict, [WORD_BYTES, 2 * WORD_BYTES], again)
-    is_right = other == [*_ORDINALS[:2]]
+    count = next(n for n, whose in given.items() if whose != [*_ORDINALS[:n]])
     return Told(
         facts=(
-            f"tried reads of a word each, before one sync, whose bytes each got in turn: "
-            f"{'; '.join(told)}; where the second is of two words, "
-            f"{'each its own' if is_right else ', '.join(other)}",
+            "tried reads of a word before one sync, whose bytes each got in turn: "
+            f"{'; '.join(told)}; {_otherwise(verdict, given[count], again)}",
         )
     )
 
 
-def _whose(verdict: Verdict, sizes: list[int], again: Judge) -> list[str]:
-    """For each of some reads, the read whose bytes it got."""
-    starts = [WORD_BYTES * n for n in range(len(sizes))]
-    reads = "".join(
-        f"read x {start} {size} -> r{n}\n"
-        for n, (start, size) in enumerate(zip(starts, sizes, strict=True))
+def _otherwise(verdict: Verdict, whose: list[str], again: Judge) -> str:
+    """Whose bytes as many reads get if they differ in length or buffer, or come after a sync."""
+    count = len(whose)
+    longer = [WORD_BYTES * (n + 1) for n in range(count)]
+    equal = [WORD_BYTES] * count
+    ways = {
+        "of growing lengths": _whose(verdict, longer, again),
+        f"of {count} buffers": _whose(verdict, equal, again, is_apart=True),
+        "after a sync": _whose(verdict, equal, again, again_from=count),
+    }
+    alike: dict[str, list[str]] = {}
+    for way, found in ways.items():
+        is_right = found == [*_ORDINALS[:count]]
+        said = "the same" if found == whose else "each its own" if is_right else ", ".join(found)
+        alike.setdefault(said, []).append(way)
+    if alike.keys() == {"the same"}:
+        return (
+            f"the same for {count} of growing lengths, of {count} buffers, or after a sync: "
+            "the place in the sync counts"
+        )
+    return "; ".join(
+        f"{said} for {', or '.join(f'{count} {way}' for way in each)}"
+        for said, each in alike.items()
     )
-    got = instead_of(verdict, f"{_MADE}{reads}", again).execution.history.outcomes[2:]
+
+
+def _whose(
+    verdict: Verdict,
+    sizes: list[int],
+    again: Judge,
+    *,
+    is_apart: bool = False,
+    again_from: int = 0,
+) -> list[str]:
+    """For each of some reads, the read whose bytes it got.
+
+    ``is_apart``: each is of a buffer of its own.  ``again_from``: so many reads of the first word
+    and a sync come before.
+    """
+    starts = [WORD_BYTES * n for n in range(len(sizes))]
+    names = [f"x{n}" if is_apart else "x" for n in range(len(sizes))]
+    made = "".join(_MADE.replace("x ", f"{name} ") for name in dict.fromkeys(names))
+    earlier = "".join(f"read x 0 {WORD_BYTES} -> s{n}\n" for n in range(again_from))
+    reads = "".join(
+        f"read {name} {start} {size} -> r{n}\n"
+        for n, (name, start, size) in enumerate(zip(names, starts, sizes, strict=True))
+    )
+    text = f"{made}{earlier}{'sync' if earlier else ''}\n{reads}"
+    got = instead_of(verdict, text, again).execution.history.outcomes
+    first = made.count("\n") + again_from + bool(earlier)
     by_word = {bytes(range(s + 1, s + 1 + WORD_BYTES)): n for n, s in enumerate(starts)}
-    places = [by_word.get((each.data or b"")[:WORD_BYTES]) for each in got[: len(sizes)]]
+    places = [by_word.get((each.data or b"")[:WORD_BYTES]) for each in got[first:][: len(sizes)]]
     return ["none" if place is None else _ORDINALS[place] for place in places]
 
 

@@ -1,17 +1,28 @@
-"""A refused op that took its batch along: whether what was called after it is lost as well.
+"""What a refused op takes along, and which buffer a refusal names: each is tried.
 
 A runtime may forget what waits when it refuses an op.  Or the refused op stays in the batch, and
-the device refuses all of the batch.  Both lose what was called before.
+the device refuses all of the batch.  Both lose what was called before.  A refusal may also name
+another buffer than the one that was freed.
 """
 
+import re
 from dataclasses import replace
 
 from gpusim.ops import Alloc, Dispatch, Op, Read, Sync
 from gpusim.program import Program
-from properties.explain.experiments import Judge
+from properties.explain.experiments import Judge, instead_of
 from properties.explain.told import NOTHING, Told
+from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 
+_NAMED = re.compile(r"<(\w+)[,>]")
+_FREED = (
+    "alloc x; free x",
+    "alloc x; alloc y; free x",
+    "alloc x; free x; alloc y; alloc z",
+    "alloc x; alloc y; alloc z; free x; free z",
+)
+"""Programs that free x: alone, with another buffer beside it, or with others made after it."""
 _BEFORE, _AFTER = "before", "after"
 
 
@@ -39,3 +50,24 @@ def tell_refused(verdict: Verdict, at: int, again: Judge | None) -> Told:
         f"before it has no effect, {end}"
     )
     return Told(facts=(fact,))
+
+
+def tell_named(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Which buffer the refusal of a freed one names, with other buffers made before or after."""
+    is_fit = failure.kind is FailureKind.WORDS and failure.reason.startswith("it names <")
+    if again is None or not is_fit:
+        return NOTHING
+    named = {ops: _named(verdict, ops, again) for ops in _FREED}
+    told = [f"{name} after '{ops}'" for ops, name in named.items() if name]
+    if not {*named.values()} - {"", "x"}:
+        return NOTHING
+    return Told(facts=(f"tried a read of the freed buffer x: its refusal names {', '.join(told)}",))
+
+
+def _named(verdict: Verdict, ops: str, again: Judge) -> str:
+    """The buffer that the refusal of a read of x names after ``ops``; "" if none."""
+    text = "".join(f"{op} 4\n" if op.startswith("alloc") else f"{op}\n" for op in ops.split("; "))
+    text += "read x 0 4 -> r\n"
+    raised = instead_of(verdict, text, again).execution.history.outcomes[-1].raised
+    found = _NAMED.search(raised.message) if raised is not None else None
+    return found[1] if found else ""

@@ -91,10 +91,10 @@ def _likeliest(verdict: Verdict, sentence: str, failure: Failure, again: Judge) 
 
 
 def _by_the_last(verdict: Verdict, again: Judge) -> str:
-    """A fact, if a program of five reads passes about as often as its fifth map settles last.
+    """Says whether a program of five reads passes as often as its fifth map settles last.
 
-    If a map, or a count of maps, stood for another read, the program would pass only if all five
-    settled in order, which is rarer.
+    If a map, or a count of maps, stands for another read, the program passes only if all five
+    settle in order, which is rarer.
     """
     case = verdict.execution.case
     program = Program.parse(_FIVE.format(data="01020304" * _READS))
@@ -103,7 +103,13 @@ def _by_the_last(verdict: Verdict, again: Judge) -> str:
         for seed in AT_RANDOM
     ]
     passed, count = sum(run.failure is None for run in runs), len(runs)
-    if not count / _READS / 2 < passed < 2 * count / _READS:
+    if passed <= count / _READS / 2:
+        return (
+            f"with five reads and maps that settle at random it passes {passed} of {count} times, "
+            f"not 1 in {_READS} as if a sync waited for the last map alone: likeliest each map "
+            "that settles, or a count of them, stands for the read that waits longest"
+        )
+    if passed >= 2 * count / _READS:
         return ""
     return (
         f"with five reads and maps that settle at random it passes {passed} of {count} times: "

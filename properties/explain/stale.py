@@ -81,7 +81,34 @@ def _of_one_array(verdict: Verdict, failure: Failure, op: Read, again: Judge) ->
             f"other: the first of bytes {first} to {size - 1} of {op.buffer}, the second of {own}; "
             "the array should end with the second's bytes, and tried with other data has the "
             "first's",
+            *_of_parted(verdict, again),
         ),
+    )
+
+
+def _of_parted(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """What two reads into one array give if their ranges share no byte."""
+    client, whole = verdict.execution.case.client, bytes(range(1, 65))
+    parted = (
+        Read(buffer="x", offset=offset, size_bytes=size, result="r")
+        for size in range(8, 17)
+        for offset in range(len(whole) - 2 * size)
+    )
+    op = next((each for each in parted if is_second_into_one(client, each, len(whole))), None)
+    if op is None:
+        return ()
+    judged = instead_of(verdict, f"{_MADE}{write_op(op)}\n", again)
+    given = judged.execution.history.outcomes[2].data
+    if given != whole[-op.size_bytes :]:
+        return ()
+    taken = [call for call in calls(judged.execution.trace) if call.event.kind == "take"]
+    meant = whole[op.offset : op.offset + op.size_bytes]
+    after = ""
+    if taken and meant in taken[-1].event["data"]:
+        after = ", though the device gave the second's last: likeliest the second fill is left out"
+    return (
+        f"tried: of bytes {len(whole) - op.size_bytes} to {len(whole) - 1} and {op.offset} to "
+        f"{op.offset + op.size_bytes - 1}, which share none, it has the first's too{after}",
     )
 
 

@@ -27,11 +27,13 @@ from gpusim.ops import (
 )
 from gpusim.program import Program, buffers_of, captures_of, replayed
 from properties.clients import BESIDE
+from properties.clients.passed import is_second_into_one
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead, neighbours, of_equal_sizes, of_places
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MOST_OPS = 24
 _LEAST_BYTES = 4
@@ -235,8 +237,18 @@ def _thresholds(case: Case, known: set[int], again: Judge) -> Iterator[str]:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if passes(middle) else (low, middle)
+        if _is_into_one(case, op, high) and not _is_into_one(case, op, low):
+            continue  # The client reads the shorter one in another way, so its size tells nothing.
         passing, failing = (_bytes(_sized(op, each), each) for each in (low, high))
         yield f"with op {at} ({op.verb}) cut to at most {passing}, while {failing} fail"
+
+
+def _is_into_one(case: Case, op: Op, size_bytes: int) -> bool:
+    """Whether the client makes the read ``op``, cut to ``size_bytes``, as two into one array."""
+    size = sizes_of(case.program).get(op.buffer, 0) if isinstance(op, Read) else 0
+    if not isinstance(op, Read) or op.offset + size_bytes > size:
+        return False
+    return is_second_into_one(case.client, replace(op, size_bytes=size_bytes), size)
 
 
 def _size(op: Op) -> int:

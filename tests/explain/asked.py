@@ -81,7 +81,7 @@ ASKED = (
         headers="policy: eager\n",
         says=(
             "of 2, second, first; of 3, second, first, third; of 4, second, first, fourth, third; "
-            "where the second is of two words, each its own",
+            "each its own for 2 of growing lengths; the same for 2 of 2 buffers, or 2 after a sync",
         ),
     ),
     Told(

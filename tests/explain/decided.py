@@ -103,6 +103,9 @@ DECIDED = (
             "op 2 (read d 13 16 -> r0) did not fill the array that it reads into: the array still "
             "has what an earlier read, into the same array and not yet delivered when op 2 was",
             "the first of bytes 16 to 31 of d, the second of bytes 13 to 28",
+            "tried: of bytes 56 to 63 and 3 to 10, which share none, it has the first's too, "
+            "though the device gave the second's last: likeliest the second fill is left out",
+            "passes: called plainly, not by client own_arrays",
         ),
     ),
     Told(
@@ -268,6 +271,37 @@ DECIDED = (
         says=(
             "op 4 (alloc b 4) was given the memory of a, which op 3 freed, and its clearing "
             "overtook op 2 (read a 0 4 -> r0), so op 2 copied zeros",
+        ),
+    ),
+    Told(
+        name="refusal_names_newest",
+        program="alloc a 0\nfree a\nalloc b 0\nread a 0 0 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "its refusal names x after 'alloc x; free x', y after 'alloc x; alloc y; free x', z "
+            "after 'alloc x; free x; alloc y; alloc z', y after 'alloc x; alloc y; alloc z; free x;"
+            " free z'",
+        ),
+    ),
+    Told(
+        name="overtakes",
+        is_foreign=True,
+        program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\n",
+        headers="promises: webgpu write_offset_bytes=1 write_size_bytes=1\n",
+        says=(
+            "a write overtakes whatever waits, a read, a copy or a dispatch; a dispatch also if "
+            "the write is of 1 or 4 or 8 or 64 bytes: no write waits for anything",
+        ),
+    ),
+    Told(
+        name="forgets_reads",
+        is_foreign=True,
+        program="alloc a 4\nwrite a 0 01010101\n"
+        + "".join(f"read a 0 4 -> r{n}\n" for n in range(3)),
+        headers="promises: webgpu\n",
+        says=(
+            "of 3, first, second, none; of 4, first, second, none, fourth; the same for 3 of "
+            "growing lengths, of 3 buffers, or after a sync: the place in the sync counts",
         ),
     ),
 )

@@ -313,7 +313,8 @@ TRIALS = (
         says=(
             "relies on the order in which maps settle: the last sync ended with RuntimeError",
             "so op 2 (read a 0 4 -> r1) ended with AssertionError",
-            "a staging buffer was read before its own map had settled",
+            "it passes 0 of 46 times, not 1 in 5 as if a sync waited for the last map alone: "
+            "likeliest each map that settles, or a count of them, stands for the read that waits",
         ),
     ),
     Told(
