@@ -185,7 +185,7 @@ ASKED = (
         is_foreign=True,
         program="alloc a 4\nalloc b 4\nwrite b 0 01010101\nread b 0 4 -> r0\ncopy a 4 b 0 4\n",
         headers=_FOREIGN,
-        says=("the one before it has no effect, the one after it has its effect",),
+        says=("neither of the two before it has an effect, the one after it has its effect",),
     ),
     Told(
         name="clears_late",

@@ -121,8 +121,10 @@ TRIALS = (
         program="alloc a 0\ndispatch count a[92:111] 27,29 1x1x1\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
-            "tried another program under policy lazy: op 4 (dispatch affine y 3,1 1x1x1) raises "
-            "InvalidHandle, rightly; tried with a dispatch over another buffer right before op 4",
+            "the refused dispatch, op 4, the next dispatch loses all that is recorded and not "
+            "submitted; the refusal by itself loses nothing",
+            "neither of the two before it has an effect, the one after it has its effect",
+            "with nothing or a flush or a copy in place of the one after, both have their effect",
         ),
     ),
     Told(
