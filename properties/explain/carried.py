@@ -211,7 +211,9 @@ def _said_twice(
     places = traced.submits.get(submit, ())
     own = [step for step in shown_by(verdict).scene.steps if place_of(step) in places[-1:]]
     whose = quoted(own[0]) if own else f"the last command of {ended.place}"
-    first = f"in the batch of call {batch.number} (reason: {batch.event['reason']})"
+    count = batch.event["commands"]
+    held = f"; the last of {count} commands" if count > 1 else "; its only command"
+    first = f"in the batch of call {batch.number} (reason: {batch.event['reason']}{held})"
     first = f"{first}, whose submit failed" if has_failed else f"at the end of{first[2:]}"
     same = f"calls {ended.number} and {again.number} are the same command"
     gone = "; what a batch holds whose submit fails is lost, and must not run later"

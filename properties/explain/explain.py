@@ -46,6 +46,7 @@ from properties.explain.indirect import tell_forms, tell_grid, tell_groups, tell
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
+from properties.explain.losses import tell_rerun
 from properties.explain.lost import tell_loss
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
@@ -321,6 +322,7 @@ def _of_calls(
     yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced)
+    yield tell_rerun(verdict, traced, again)
     yield tell_life(verdict, traced, again)
     if argument.rule is not MAPS:
         yield tell_whose(verdict, failure, again)

@@ -1,4 +1,4 @@
-"""Tries what a failed batch loses, which ops use a lost buffer, and what makes it whole too early.
+"""Tries what a failed batch loses or keeps, which ops use what was lost, and what heals it early.
 
 Each is tried in a program of its own, on a device whose first submit fails.  The buffer x is lost
 with that submit.  Until x is written whole, every op that uses it must be refused.
@@ -13,17 +13,26 @@ from gpusim.ops import Write
 from gpusim.program import Program
 from gpusim.simulated.faults import FaultPlan
 from gpusim.text import write_op
+from properties.explain.calls import calls
 from properties.explain.capacity import LIFTED
+from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead
-from properties.model.case import PLAIN
+from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN, Case
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.order import UNASKED
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MADE = (
     "alloc x 12\nalloc y 12\ncapture g {}\nwrite y 0 020000000200000002000000\n"
     "{}flush\n{}read x 0 12 -> rx\n"
 )
+_BATCH = (
+    "alloc x 8\nalloc y 8\nalloc z 4\nalloc w 4\ncopy x 0 y 0 4\ndispatch affine z 1,1 1x1x1\n"
+    "copy x 4 y 4 4\nread x 0 4 -> r\nflush\ndispatch affine w 1,1 1x1x1\nflush\n"
+)
+_IN_BATCH = ("a copy", "a dispatch", "another copy", "the copy of a read")
 _DISPATCH, _COPY = "dispatch affine x 1,1 1x1x1", "copy y 0 x 0 4"
 _FOLD, _REPLAY = "dispatch fold x,y 1 1x1x1", "replay g * -"
 _WRITERS = {
@@ -118,17 +127,55 @@ def _ends(
     """
     case = verdict.execution.case
     text = _MADE.format(captured, f"{waits}\n", f"{after}\n" if after else "")
-    tried = replace(
+    tried = _first_fails(case, Program.parse(text))
+    outcomes = again(tried).execution.history.outcomes
+    errors = [each.error or each.late_error for each in outcomes]
+    return errors if errors[_FLUSH] == SubmitFailed.__name__ else [_UNTOLD] * len(errors)
+
+
+def _first_fails(case: Case, program: Program) -> Case:
+    """The case with ``program``, and without limits that submit early; its first submit fails."""
+    return replace(
         case,
-        program=Program.parse(text),
+        program=program,
         policy=replace(case.policy, **LIFTED),
         client=PLAIN,
         device=replace(case.device, faults=FaultPlan(failed_submits=(0,)), schedule=()),
         transformations=(),
     )
-    outcomes = again(tried).execution.history.outcomes
-    errors = [each.error or each.late_error for each in outcomes]
-    return errors if errors[_FLUSH] == SubmitFailed.__name__ else [_UNTOLD] * len(errors)
+
+
+def tell_rerun(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+    """Which commands of a batch whose submit failed run again, if a command did that none asked."""
+    broken, case = traced.broken, verdict.execution.case
+    said = " ".join(broken.notes) if broken is not None else ""
+    if again is None or UNASKED not in said or not case.device.faults.failed_submits:
+        return NOTHING
+    judged = again(_first_fails(case, Program.parse(_BATCH)))
+    batches: list[list[tuple[object, ...]]] = []
+    for call in calls(judged.execution.trace):
+        event = call.event
+        if event.kind == "encode":
+            batches.append([])
+        elif event.kind == "dispatch":
+            # A dispatch that runs again may have a slot of its own, but writes the same buffer.
+            batches[-1].append(event["ranges"][0])
+        elif event.kind == "copy":
+            batches[-1].append((event["source"], event["source_offset"], event["target"]))
+    if len(batches) < 2 or len(batches[0]) != len(_IN_BATCH):
+        return NOTHING
+    pairs = zip(_IN_BATCH, batches[0], strict=True)
+    kept = {what: command in batches[1] for what, command in pairs}
+    ran = [what for what, is_kept in kept.items() if is_kept]
+    if not ran:
+        return NOTHING
+    rest = [what for what, is_kept in kept.items() if not is_kept]
+    but = f", and not {', '.join(rest)}" if rest else ", all of it"
+    fact = (
+        f"tried with a batch of {', '.join(_IN_BATCH)}, whose submit fails: the next batch "
+        f"runs again {', '.join(ran)}{but}"
+    )
+    return Told(facts=(fact,))
 
 
 def healed_by(

@@ -34,7 +34,7 @@ def tell_refused(verdict: Verdict, at: int, again: Judge | None) -> Told:
         before = "of the two before it the last has no effect"
     end = "nor has the one after it" if _AFTER in lost else "the one after it has its effect"
     told = f"tried with two dispatches right before op {at} and one right after: {before}, {end}"
-    others = {
+    others: dict[str, tuple[Op, ...]] = {
         "nothing": (),
         "a flush": (Flush(),),
         "a copy": (

@@ -17,7 +17,9 @@ BY_TRIAL = (
         program="alloc a 4\ncopy a 0 a 0 4\n",
         headers="device: simulated failed_submits=0\npolicy: eager\n",
         says=(
-            "in the batch of call 3 (reason: commands), whose submit failed, and again in the next",
+            "in the batch of call 3 (reason: commands; its only command), whose submit failed",
+            "whose submit fails: the next batch runs again a copy, another copy, and not a "
+            "dispatch, the copy of a read",
             "what a batch holds whose submit fails is lost, and must not run later",
         ),
     ),
