@@ -198,7 +198,7 @@ def _by_trials(
     at = argument.culprit
     argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
     argument = tell_part(verdict, failure, kind, at, again).added_to(argument)
-    argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_copies(verdict, failure, argument, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)

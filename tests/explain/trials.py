@@ -128,6 +128,17 @@ TRIALS = (
         ),
     ),
     Told(
+        name="FailedPoisons",
+        is_foreign=True,
+        program="alloc a 4\nread a 0 4 -> r0\nsync\nwrite a 0 01010101\n",
+        headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
+        "device: simulated\ndisturbance: seed=0 failed_maps=0\n",
+        says=(
+            "raised the error that op 1 (read a 0 4 -> r0) had raised already, once more",
+            "tried op 3 twice: the first alone raises it, so it was kept for one more call",
+        ),
+    ),
+    Told(
         name="early_batches_halved",
         program="alloc a 4\nread a 0 4 -> r0\n",
         headers="policy: eager batch_commands=None join_reads=True\n",
