@@ -63,11 +63,31 @@ def _undelivered(verdict: Verdict) -> Told:
     came = [event["result"] for event in verdict.execution.trace if event.kind == "delivered"]
     never = [name for name in accepted if name not in came]
     if not never:
-        return NOTHING
+        return Told(facts=tuple(_delivered_early(verdict)))
     fact = (
         f"delivered in this order: {', '.join(came) or 'none'}; never delivered: {', '.join(never)}"
     )
     return Told(facts=(fact,))
+
+
+def _delivered_early(verdict: Verdict) -> Iterator[str]:
+    """Names a read that was delivered by its own call, while an earlier read still waited."""
+    program, waiting, position = verdict.execution.case.program, [], -1
+    for event in verdict.execution.trace:
+        if event.kind == "op":
+            position = event["position"]
+            op = program[position]
+            waiting += [op.result] if isinstance(op, Read) else []
+        elif event.kind == "delivered" and event["result"] in waiting:
+            own = program[position]
+            is_own = isinstance(own, Read) and own.result == event["result"]
+            if is_own and waiting[0] != event["result"]:
+                yield (
+                    f"{event['result']} was delivered by op {position} ({write_op(own)}) itself, "
+                    f"at the call of the read and not at a sync, while {waiting[0]} still waited"
+                )
+                return
+            waiting.remove(event["result"])
 
 
 def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:

@@ -139,6 +139,12 @@ TRIALS = (
         ),
     ),
     Told(
+        name="empty_read_delivered_early",
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 0 -> r1\n",
+        headers="policy: eager\n",
+        says=("r1 was delivered by op 2 (read a 0 0 -> r1) itself, at the call of the read",),
+    ),
+    Told(
         name="early_batches_halved",
         program="alloc a 4\nread a 0 4 -> r0\n",
         headers="policy: eager batch_commands=None join_reads=True\n",
