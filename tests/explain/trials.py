@@ -145,6 +145,31 @@ TRIALS = (
         says=("r1 was delivered by op 2 (read a 0 0 -> r1) itself, at the call of the read",),
     ),
     Told(
+        name="uploads_of_the_class",
+        program="alloc a 8\n"
+        "write a 0 -\n"
+        "alloc b 4\n"
+        "write b 0 -\n"
+        "flush\n"
+        "write b 0 -\n"
+        "dispatch affine b 1,1 1x1x1\n"
+        "write b 0 01010101\n"
+        "read b 0 0 -> r0\n"
+        "read b 0 0 -> r1\n"
+        "flush\n"
+        "dispatch affine a 1,1 1x1x1\n"
+        "write a 0 04bbb497f8d3ece8\n"
+        "read b 0 0 -> r2\n"
+        "write b 0 -\n"
+        "read a 0 0 -> r3\n"
+        "read a 0 4 -> r4\n",
+        headers="policy: lazy staged_write_bytes=4096\nclient: beside\n",
+        says=(
+            "the bytes of the write went to upload buffer 9 of the runtime of the program itself",
+            "of the two, the runtime beside was made last",
+        ),
+    ),
+    Told(
         name="early_batches_halved",
         program="alloc a 4\nread a 0 4 -> r0\n",
         headers="policy: eager batch_commands=None join_reads=True\n",
