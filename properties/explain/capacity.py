@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Replay
+from gpusim.ops import Read, Replay
 from gpusim.program import Program
+from gpusim.runtime.byte_plans import words_down, words_up
+from gpusim.runtime.commands import Role
 from properties.explain.calls import calls
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge
@@ -57,6 +59,34 @@ LIFTED: Mapping[str, Any] = {
 
 Each read has a staging buffer of its own.
 """
+
+
+def tell_short_staging(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+    """Tells of a staging buffer that was made for a read and is smaller than its whole words."""
+    case, at = verdict.execution.case, failure.position
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    if failure.kind is not FailureKind.LATE_ERROR or not isinstance(op, Read):
+        return NOTHING
+    due = words_up(op.offset + op.size_bytes) - words_down(op.offset)
+    made = [
+        call
+        for call in calls(verdict.execution.trace)
+        if call.event.kind == "create_buffer"
+        and call.event["role"] == Role.STAGING
+        and call.position == at
+    ]
+    if len(made) != 1 or made[0].event["size_bytes"] >= due:
+        return NOTHING
+    size, number = made[0].event["size_bytes"], made[0].event["buffer"]
+    fact = (
+        f"op {at} made staging buffer {number} of {size} bytes (call {made[0].number}), and its "
+        f"read takes {due}"
+    )
+    joined = case.policy.join_reads
+    other = replace(case, policy=replace(case.policy, join_reads=not joined))
+    if again is not None and again(other).failure is not None:
+        fact += f"; it fails with join_reads={not joined} as well, so pages have no part in it"
+    return Told(facts=(fact,))
 
 
 def tell_upload(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:

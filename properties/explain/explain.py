@@ -12,8 +12,9 @@ from itertools import islice
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
+from properties.explain.awaited import tell_awaited
 from properties.explain.by_bytes import by_bytes, is_accepted
-from properties.explain.capacity import tell_capacity, tell_upload
+from properties.explain.capacity import tell_capacity, tell_short_staging, tell_upload
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
@@ -53,12 +54,7 @@ from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
-from properties.explain.reported import (
-    tell_earlier,
-    tell_last_call,
-    tell_left,
-    tell_reported,
-)
+from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
 from properties.explain.rewritten import explain_rewrite
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
@@ -140,10 +136,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if failure.kind in (FailureKind.VALUE, FailureKind.LAW):
         best = found[0] if found else None
         told = tell_accused(
-            traced.accused,
-            execution.case.program,
-            best,
-            execution.limits.max_groups_per_dimension,
+            traced.accused, execution.case.program, best, execution.limits.max_groups_per_dimension
         )
         if told.sentence:
             # When the ops of a mistake took effect counts only if that mistake is told of.
@@ -287,6 +280,7 @@ def _of_ops(
     yield tell_reported(verdict, failure, again)
     yield tell_loss(verdict, failure, again)
     yield tell_left(verdict, failure)
+    yield tell_awaited(verdict, failure, again)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)
@@ -334,6 +328,7 @@ def _of_calls(
     yield tell_capacity(verdict, failure, again)
     yield tell_freed_early(verdict, failure, traced, again)
     yield tell_upload(verdict, traced, again)
+    yield tell_short_staging(verdict, failure, again)
     yield tell_starts(verdict, failure, again)
     yield tell_wasted(verdict, failure, again)
     yield tell_encoded(verdict, failure, traced, again)

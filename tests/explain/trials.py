@@ -170,6 +170,24 @@ TRIALS = (
         ),
     ),
     Told(
+        name="sync_with_nothing_to_submit_returns",
+        program="alloc a 4\nwrite a 0 01010101\nsync\nread a 0 0 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "after an earlier sync behind a write, a sync returns too early behind a read that was",
+            "no sync does behind a read not submitted yet or a dispatch not submitted yet behind a",
+        ),
+    ),
+    Told(
+        name="long_read_on_a_short_page",
+        program="alloc a 1048580\nread a 0 1048580 -> r0\n",
+        headers="policy: eager batch_commands=None join_reads=True\n",
+        says=(
+            "op 1 made staging buffer 2 of 1048576 bytes (call 2), and its read takes 1048580",
+            "it fails with join_reads=False as well",
+        ),
+    ),
+    Told(
         name="early_batches_halved",
         program="alloc a 4\nread a 0 4 -> r0\n",
         headers="policy: eager batch_commands=None join_reads=True\n",
