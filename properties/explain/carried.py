@@ -72,22 +72,21 @@ def _undelivered(verdict: Verdict) -> Told:
 
 def _delivered_early(verdict: Verdict) -> Iterator[str]:
     """Names a read that was delivered by its own call, while an earlier read still waited."""
-    program, waiting, position = verdict.execution.case.program, [], -1
+    waiting: list[str] = []
+    op: Op | None = None
     for event in verdict.execution.trace:
         if event.kind == "op":
-            position = event["position"]
-            op = program[position]
+            op = event["op"]
             waiting += [op.result] if isinstance(op, Read) else []
         elif event.kind == "delivered" and event["result"] in waiting:
-            own = program[position]
-            is_own = isinstance(own, Read) and own.result == event["result"]
-            if is_own and waiting[0] != event["result"]:
+            name, first = event["result"], waiting[0]
+            if isinstance(op, Read) and op.result == name != first:
                 yield (
-                    f"{event['result']} was delivered by op {position} ({write_op(own)}) itself, "
-                    f"at the call of the read and not at a sync, while {waiting[0]} still waited"
+                    f"{name} was delivered by its own call ({write_op(op)}), and not by a sync, "
+                    f"while {first} still waited"
                 )
                 return
-            waiting.remove(event["result"])
+            waiting.remove(name)
 
 
 def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
@@ -233,6 +232,7 @@ def _said_twice(
     whose = quoted(own[0]) if own else f"the last command of {ended.place}"
     count = batch.event["commands"]
     held = f"; the last of {count} commands" if count > 1 else "; its only command"
+    held = held if has_failed else ""
     first = f"in the batch of call {batch.number} (reason: {batch.event['reason']}{held})"
     first = f"{first}, whose submit failed" if has_failed else f"at the end of{first[2:]}"
     same = f"calls {ended.number} and {again.number} are the same command"

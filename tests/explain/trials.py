@@ -142,7 +142,7 @@ TRIALS = (
         name="empty_read_delivered_early",
         program="alloc a 4\nread a 0 4 -> r0\nread a 0 0 -> r1\n",
         headers="policy: eager\n",
-        says=("r1 was delivered by op 2 (read a 0 0 -> r1) itself, at the call of the read",),
+        says=("r1 was delivered by its own call (read a 0 0 -> r1), and not by a sync, while r0",),
     ),
     Told(
         name="uploads_of_the_class",
