@@ -33,7 +33,13 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
-from properties.explain.freed import tell_back, tell_freed, tell_freed_early, tell_once_more
+from properties.explain.freed import (
+    tell_back,
+    tell_freed,
+    tell_freed_early,
+    tell_once_more,
+    tell_taken_over,
+)
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -188,6 +194,7 @@ def _by_trials(
         argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
+    argument = tell_taken_over(verdict, found[0] if found else None, again).added_to(argument)
     at = argument.culprit
     argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
     argument = tell_part(verdict, failure, kind, at, again).added_to(argument)
