@@ -41,6 +41,8 @@ fault also settles reads."""
 
 _LAMBDA = "lambda at: "
 _MOST_TOLD = 4
+_MOVING = ("a write", "a copy")
+"""The first words of misuses that would move bytes, which ``stats()`` counts."""
 
 
 class _Missing(Exception):
@@ -177,6 +179,8 @@ class MisusingClient(Client):
         else:
             same = self.target.runtime.stats() == stats
             did = " and no counter of stats() changed" if same else ""
+            if same and given is None and name.startswith(_MOVING):
+                did += ": it was dropped, and no bytes were moved"
             others = self._alike(row)
             raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}{did}{others}")
         if _counted(self.target.runtime) != before:

@@ -10,18 +10,20 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Read, Replay
+from gpusim.ops import Dispatch, Read, Replay
 from gpusim.program import Program
 from gpusim.runtime.byte_plans import words_down, words_up
 from gpusim.runtime.commands import Role
 from properties.explain.calls import calls
-from properties.explain.clocks import Traced
+from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge
 from properties.explain.hops import most_waiting
 from properties.explain.told import NOTHING, Told
+from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
+from properties.oracles.laws.catalogue import LawContext
 
 _LIMITS = (1, 4)
 _MOST_UPLOAD_BYTES = 512
@@ -48,6 +50,7 @@ _LAWS = (laws.C4.name, laws.C7.name, laws.D6.name)
 _EARLY = (" soon after a sync", "'early'")
 """Words in the report of a law about ``first_batch``."""
 _FIRST = (None, 4)
+_NONE = "none of them"
 LIFTED: Mapping[str, Any] = {
     "batch_commands": None,
     "batch_groups": None,
@@ -61,11 +64,14 @@ Each read has a staging buffer of its own.
 """
 
 
-def tell_short_staging(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+def _short_staging(verdict: Verdict, again: Judge | None) -> Told:
     """Tells of a staging buffer that was made for a read and is smaller than its whole words."""
-    case, at = verdict.execution.case, failure.position
+    case, failure = verdict.execution.case, verdict.failure
+    if failure is None or failure.kind is not FailureKind.LATE_ERROR:
+        return NOTHING
+    at = failure.position
     op = case.program[at] if 0 <= at < len(case.program) else None
-    if failure.kind is not FailureKind.LATE_ERROR or not isinstance(op, Read):
+    if not isinstance(op, Read):
         return NOTHING
     due = words_up(op.offset + op.size_bytes) - words_down(op.offset)
     made = [
@@ -90,9 +96,14 @@ def tell_short_staging(verdict: Verdict, failure: Failure, again: Judge | None) 
 
 
 def tell_upload(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
-    """If an upload buffer was written past its end: which host writes are staged all the same."""
+    """If an upload buffer was written past its end: which host writes are staged all the same.
+
+    If no law is broken, a staging buffer may be too small for its read.
+    """
     case, broken = verdict.execution.case, traced.broken
-    if again is None or broken is None or broken.trait != laws.G4.name or case.follows_no_policy:
+    if broken is None:
+        return _short_staging(verdict, again)
+    if again is None or broken.trait != laws.G4.name or case.follows_no_policy:
         return NOTHING
     size = case.policy.upload_bytes
     if "upload buffer" not in " ".join(broken.notes) or not 8 <= size <= _MOST_UPLOAD_BYTES:
@@ -130,17 +141,22 @@ def _writing(lengths: tuple[int, ...]) -> Program:
 
 
 def _tell_early(verdict: Verdict, again: Judge) -> Told:
-    """Tells how many commands the early batches have before a sync and after it, by first_batch."""
+    """Tells how many commands the early batches have before a sync and after it, by first_batch.
+
+    Also which of the dispatches no submit carried out.
+    """
     case = verdict.execution.case
-    ops = "\n".join(_DISPATCHES)
-    program = Program.parse(f"alloc x 64\n{ops}\nsync\n{ops}\n")
-    told = []
+    ops = [f"dispatch affine x 3,1 1x1x{n + 1}" for n in range(2 * _TIMES)]
+    program = Program.parse("\n".join(["alloc x 64", *ops[:_TIMES], "sync", *ops[_TIMES:]]))
+    told, lost = [], []
     for first in _FIRST:
         policy = replace(case.policy, **{**LIFTED, "first_batch": first})
-        judged = again(replace(case, program=program, policy=policy, transformations=()))
+        execution = again(
+            replace(case, program=program, policy=policy, transformations=())
+        ).execution
         made = [
             (call.position > _TIMES, str(call.event["commands"]))
-            for call in calls(judged.execution.trace)
+            for call in calls(execution.trace)
             if call.event.kind == "encode" and call.event["reason"] == "early"
         ]
         before, after = (
@@ -151,8 +167,23 @@ def _tell_early(verdict: Verdict, again: Judge) -> Told:
         told.append(
             f"with first_batch={first}: {before} before the sync, {after} after (due {due})"
         )
-    fact = f"tried {_TIMES} dispatches, a sync and {_TIMES} more; sizes of the early batches"
-    return Told(facts=(f"{fact} {'; '.join(told)}",))
+        lost += [f"with first_batch={first} {_never_submitted(execution)}"]
+    fact = f"tried {_TIMES} dispatches, a sync and {_TIMES} more"
+    left = [each for each in lost if not each.endswith(_NONE)]
+    return Told(
+        facts=(
+            *([f"{fact}: no submit, to the close, carried out, {'; '.join(lost)}"] if left else []),
+            f"{fact}; sizes of the early batches {'; '.join(told)}",
+        )
+    )
+
+
+def _never_submitted(execution: Execution) -> str:
+    """Which dispatches no submit carried out, counted from 1."""
+    traced = read_clocks(execution.trace, LawContext.of(execution))
+    dispatches = [n for n, op in enumerate(execution.case.program) if isinstance(op, Dispatch)]
+    left = [n for n, at in enumerate(dispatches, 1) if traced.never_submitted(at)]
+    return f"dispatches {', '.join(map(str, left))}" if left else _NONE
 
 
 def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:

@@ -2,7 +2,7 @@
 
 A law names a command or a buffer by its number in the trace.  Here the trace is searched for more
 about it: the submit that has the command once more, the reads whose bytes share a page, that is,
-one staging buffer.  Nothing here runs the program again.
+one staging buffer.  Only a batch whose submit fails is tried in a small program.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,10 @@ from gpusim.text import write_op
 from properties.explain.accused import step_of
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced, is_call
-from properties.explain.experiments import shown_by
+from properties.explain.experiments import Judge, shown_by
 from properties.explain.hops import first_take, order_within
 from properties.explain.hypothesis import named, quoted
+from properties.explain.losses import run_again
 from properties.explain.scene import Scene, Step, place_of
 from properties.explain.told import NOTHING, Told
 from properties.explain.when import REPEATED, cut_before, tell_waited
@@ -31,7 +32,7 @@ from properties.oracles.laws.state import About
 _OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
 
 
-def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+def tell_carried(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
     """Tells what the trace shows of the page of a wrong read, or of the first broken law."""
     broken = traced.broken
     told = _of_page(verdict, failure, traced)
@@ -43,7 +44,7 @@ def tell_carried(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
     if broken.trait not in _OF_ORDER:
         return NOTHING
     if UNASKED in said:
-        told = NOTHING if traced.accused is not None else _twice(verdict, traced)
+        told = NOTHING if traced.accused is not None else _twice(verdict, traced, again)
         told = told if told is not NOTHING else _same_call(verdict, said)
         if told is not NOTHING:
             return told
@@ -173,7 +174,7 @@ def _is_alike(one: Op, other: Op) -> bool:
     return one == other
 
 
-def _twice(verdict: Verdict, traced: Traced) -> Told:
+def _twice(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
     """Tells of a command with which one batch ends, and which the next batch has again."""
     last: tuple[Call, Call, int] | None = None
     has_failed = False
@@ -186,7 +187,14 @@ def _twice(verdict: Verdict, traced: Traced) -> Told:
         elif kind in ("dispatch", "copy"):
             commands.append(call)
             if last is not None and call.number <= traced.broken_at and _is_same(last[0], call):
-                return _said_twice(verdict, traced, last, call, has_failed=has_failed)
+                told = _said_twice(verdict, traced, last, call, has_failed=has_failed)
+                if (
+                    has_failed
+                    and again is not None
+                    and not verdict.execution.case.follows_no_policy
+                ):
+                    return replace(told, facts=(*run_again(verdict, again), *told.facts))
+                return told
         elif kind == "submit" and commands and encoded is not None:
             last, has_failed = (commands[-1], encoded, call.number), False
         elif call.failed and call.event["verb"] == "submit":

@@ -34,7 +34,7 @@ _WAITING = {
     "the first of two copies from it": ("copy x 0 y 0 16\ncopy x 128 y 128 16", 0),
     "the first of two copies to it": ("copy y 0 x 0 16\ncopy y 128 x 128 16", 0),
     "a dispatch before a copy to it": ("dispatch affine x[0:64] 3,1 1x1x1\ncopy y 0 x 256 16", 0),
-    "a copy beside a dispatch over others": (
+    "a copy after a dispatch over another buffer": (
         "dispatch affine z 3,1 1x1x1\ncopy x 0 y 0 16",
         0,
     ),
@@ -70,7 +70,7 @@ _WAITS = "dispatch affine x 3,1 1x1x1"
 def tell_conflicts(
     verdict: Verdict, failure: Failure, kind: str, at: int, traced: Traced, again: Judge | None
 ) -> Told:
-    """Tells which commands writes overtake, if the write at ``at`` seems to have overtaken one.
+    """Tells which waiting commands a write overtakes, if the write at ``at`` seems to overtake one.
 
     ``kind``: the kind of the mistake that explains the bytes.
     """
@@ -162,7 +162,7 @@ def _of_sizes(verdict: Verdict, again: Judge) -> str:
 
 
 def _of_words(verdict: Verdict, again: Judge) -> Told:
-    """Tells which word of a long write a copy must touch for the write to overtake the copy."""
+    """A long write may overtake a copy only if the copy writes some of its words; tells which."""
     wrong = [
         word
         for word, byte in _WORDS.items()

@@ -29,7 +29,19 @@ class _Tried:
     settings: Mapping[str, Any]
 
 
+_REFUSED = "alloc y 12\nalloc x 4\nfree x\n"
 _COUNTERS = {
+    "live_bytes": _Tried(
+        about="tried with x of 4 bytes freed, and y of 12, made before x, alive",
+        programs={
+            "with no more op": _REFUSED,
+            "after a refused read of x": f"{_REFUSED}read x 0 0 -> r\n",
+            "after two of them": f"{_REFUSED}read x 0 0 -> r\nread x 0 0 -> s\n",
+            "after a refused write": f"{_REFUSED}write x 0 01010101\n",
+            "after a second free": f"{_REFUSED}free x\n",
+        },
+        settings={},
+    ),
     "shapes": _Tried(
         about="a shape is the launch of one kernel over one grid; tried after a dispatch",
         programs={

@@ -19,9 +19,11 @@ from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
+from properties.model.case import PLAIN
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.expected import UNIFORM
 
 _BATCHES = (
     "".join(f"alloc {name} 4\n" for name in "xyzw")
@@ -39,8 +41,13 @@ _RAN = {
 }
 """What the four dispatches of these batches show, by whose payload each ran with."""
 _OF_FULL = (laws.B3.name, laws.E6.name)
-_ROOM = {Uniforms.POOLED: "uniform_slots", Uniforms.CACHED: "uniform_cache"}
+_POOL = "uniform_slots"
+_ROOM = {Uniforms.POOLED: _POOL, Uniforms.CACHED: "uniform_cache"}
 """The field of the policy that says for how many payloads there is room."""
+_SLOTS, _LONG, _DUE = 4, 9, ["5", "9"]
+_ROW = Program.parse(
+    "alloc x 4\n" + "".join(f"dispatch affine x {n},1 1x1x1\n" for n in range(_LONG))
+)
 _GRID, _LARGER = "grid", (2, 3, 2)
 _FULL = FlushReason.UNIFORMS.value
 
@@ -62,16 +69,52 @@ def tell_batches(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
     )
     sides = judged.expected.outcomes, judged.execution.history.outcomes
     own, ran = ([each.data for each in side[-4:]] for side in sides)
+    taken = _of_pool(verdict, again) if law == laws.B3.name and field == _POOL else ()
     if own == ran or None in ran:
-        return NOTHING
+        return Told(facts=taken)
     whose = [f"{int.from_bytes(data or b'', 'little')}" for data in ran]
     how = next((said for ran_with, said in _RAN.items() if ran == [own[n] for n in ran_with]), "")
     return Told(
         facts=(
+            *taken,
             "tried two dispatches, a submit, and two more, with the scalars 2, 3 and then 4, 5"
             f"{f', with {field}=1' if field else ''}: they ran with {', '.join(whose[:2])} and "
             f"then {', '.join(whose[2:])}{f'; {how}' if how else ''}",
         )
+    )
+
+
+def _of_pool(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """Which uniform buffers the dispatches of a row take, and where the pool counts as full."""
+    case = verdict.execution.case
+    changes: dict[str, Any] = {**LIFTED, "debug_submit_each": False, _POOL: _SLOTS}
+    policy = replace(case.policy, **changes)
+    case = replace(case, policy=policy, program=_ROW, client=PLAIN, transformations=())
+    made = [*calls(again(case).execution.trace)]
+    taken = [
+        call.event["buffer"]
+        for call in made
+        if call.event.kind == "write_buffer" and call.event["role"] == UNIFORM
+    ]
+    submits = [
+        (call.event["reason"], str(call.position))
+        for call in made
+        if call.event.kind == "encode" and 0 <= call.position < len(_ROW)
+    ]
+    full = [at for reason, at in submits if reason == _FULL]
+    if len({*taken}) >= _SLOTS or len(full) < len(submits):
+        return ()
+    told = (
+        f"submits for a full pool come before dispatches {', '.join(full)}: slots are counted, but "
+        "the dispatches do not each take their own"
+        if full == _DUE
+        else f"submits for a full pool come before dispatches {', '.join(full) or 'none'}, where "
+        f"they are due before {', '.join(_DUE)}: slots in use are not counted as in use"
+    )
+    which = f"all {taken[0]}" if len({*taken}) == 1 else ", ".join(map(str, taken))
+    return (
+        f"tried {_LONG} dispatches in a row, with {_POOL}={_SLOTS}: the uniform buffers that they "
+        f"write are {which}; {told}",
     )
 
 

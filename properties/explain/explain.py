@@ -9,12 +9,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from gpusim.ops import Replay
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.awaited import tell_awaited
 from properties.explain.by_bytes import by_bytes, is_accepted
-from properties.explain.capacity import tell_capacity, tell_short_staging, tell_upload
+from properties.explain.capacity import tell_capacity, tell_upload
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
@@ -33,13 +34,7 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
-from properties.explain.freed import (
-    tell_back,
-    tell_freed,
-    tell_freed_early,
-    tell_once_more,
-    tell_taken_over,
-)
+from properties.explain.freed import tell_back, tell_freed, tell_freed_early, tell_once_more
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -53,7 +48,6 @@ from properties.explain.indirect import tell_forms, tell_grid, tell_groups, tell
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
 from properties.explain.lengths import tell_lengths
 from properties.explain.limits import tell_limits
-from properties.explain.losses import tell_rerun
 from properties.explain.lost import tell_loss
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
@@ -80,16 +74,16 @@ from properties.explain.stale import tell_stale
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
-from properties.explain.uses import tell_entries, tell_repeated, tell_uses
+from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over, tell_uses
 from properties.explain.variations import Varied, vary
 from properties.explain.wasted import tell_wasted
 from properties.explain.weighing import REFUTED, Tried, doubt, order
-from properties.explain.when import tell_left_out
+from properties.explain.when import tell_cut, tell_left_out
 from properties.explain.within import tell_within
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import LAWS, LawContext
+from properties.oracles.laws.catalogue import B1, LAWS, LawContext
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
@@ -187,10 +181,11 @@ def _by_trials(
     again: Judge | None,
 ) -> Argument:
     """The argument, with the findings from calls, faults and trial programs added."""
-    kind = found[0].kind if found else ""
+    kind, program = found[0].kind if found else "", verdict.execution.case.program
     if found and found[0].rule is BINDINGS and again is not None:
         argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
-    if found and found[0].rule is ENTRIES and again is not None:
+    is_fed = argument.rule is B1 and any(isinstance(op, Replay) for op in program)
+    if again is not None and (is_fed or (found and found[0].rule is ENTRIES)):
         argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
@@ -207,6 +202,7 @@ def _by_trials(
     argument = tell_groups(verdict, failure, kind, argument.culprit, again).added_to(argument)
     for told in _looked_into(verdict, failure, argument, traced, again):
         argument = told.added_to(argument)
+    argument = tell_cut(verdict, argument.facts, again).added_to(argument)
     return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
 
 
@@ -322,8 +318,7 @@ def _of_calls(
     yield tell_taken(verdict, traced, again)
     yield tell_batches(verdict, traced, again)
     yield tell_gone(verdict, failure)
-    yield tell_carried(verdict, failure, traced)
-    yield tell_rerun(verdict, traced, again)
+    yield tell_carried(verdict, failure, traced, again)
     yield tell_life(verdict, traced, again)
     if argument.rule is not MAPS:
         yield tell_whose(verdict, failure, again)
@@ -335,7 +330,6 @@ def _of_calls(
     yield tell_capacity(verdict, failure, again)
     yield tell_freed_early(verdict, failure, traced, again)
     yield tell_upload(verdict, traced, again)
-    yield tell_short_staging(verdict, failure, again)
     yield tell_starts(verdict, failure, again)
     yield tell_wasted(verdict, failure, again)
     yield tell_encoded(verdict, failure, traced, again)

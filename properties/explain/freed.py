@@ -7,23 +7,19 @@ device still has buffers after the close, it tries whether a freed one comes bac
 from dataclasses import replace
 
 from gpusim.errors import InvalidHandle
-from gpusim.ops import Alloc, Free, Read
-from gpusim.program import Program, buffers_of
-from gpusim.text import write_op
+from gpusim.ops import Free, Read
+from gpusim.program import buffers_of
 from properties.explain.argument import said_shortly
 from properties.explain.calls import calls
 from properties.explain.capacity import LIFTED
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
-from properties.explain.hypothesis import Hypothesis
-from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
 from properties.explain.variations import BY_THE_TEXT
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import A12, C4, E3, F1
-from properties.oracles.metamorphic.rewrites import sizes_of
+from properties.oracles.laws.catalogue import A12, C4, F1
 
 _MADE = "alloc x 512\nalloc y 512\nalloc z 512\nfree x\n"
 _USES = {
@@ -242,37 +238,3 @@ def _deferred(verdict: Verdict, again: Judge) -> Told:
             f"op {_SUBMITTED} (flush)",
         )
     )
-
-
-def tell_taken_over(verdict: Verdict, best: Hypothesis | None, again: Judge | None) -> Told:
-    """Whether a dispatch that bound a freed buffer needs a buffer that was made after the free."""
-    program = verdict.execution.case.program
-    if again is None or best is None or best.rule is not E3 or best.kind != "buffers":
-        return NOTHING
-    own, before = program[best.culprit], program[best.other]
-    ops = list(enumerate(program.ops[: best.culprit]))
-    frees = [n for n, op in ops if isinstance(op, Free) and op.buffer in buffers_of(before)]
-    allocs = [n for n, op in ops if isinstance(op, Alloc) and op.buffer in buffers_of(own)]
-    if not frees or not allocs or allocs[-1] < frees[-1]:
-        return NOTHING
-    at, late = frees[-1], allocs[-1]
-    free, alloc = program[at], program[late]
-    assert isinstance(free, Free)
-    assert isinstance(alloc, Alloc)
-    rest = [op for op in program.ops if op is not alloc]
-    rest.insert(at, alloc)
-    if not _passes(verdict, Program(tuple(rest)), again):
-        return NOTHING
-    fact = (
-        f"with op {late} ({write_op(alloc)}) before op {at} ({write_op(free)}) it passes: "
-        f"likeliest {alloc.buffer} took over the handle of {free.buffer}, and what was kept for it is used"
-    )
-    size = sizes_of(program)[free.buffer] + alloc.size_bytes
-    if not _passes(verdict, instead(program, late, replace(alloc, size_bytes=size)), again):
-        fact += f"; with {alloc.buffer} of {size} bytes it fails as well"
-    return Told(facts=(fact,))
-
-
-def _passes(verdict: Verdict, program: Program, again: Judge) -> bool:
-    case = replace(verdict.execution.case, program=program, transformations=())
-    return again(case).failure is None

@@ -1,7 +1,8 @@
-"""Tries what a failed batch loses or keeps, which ops use what was lost, and what heals it early.
+"""Tries what a failed batch loses, which ops use a lost buffer, and what makes it whole too early.
 
 Each is tried in a program of its own, on a device whose first submit fails.  The buffer x is lost
-with that submit.  Until x is written whole, every op that uses it must be refused.
+with that submit.  Until x is written whole, every op that uses it must be refused.  No command of
+the batch may run later.
 """
 
 from collections.abc import Mapping
@@ -15,24 +16,16 @@ from gpusim.simulated.faults import FaultPlan
 from gpusim.text import write_op
 from properties.explain.calls import calls
 from properties.explain.capacity import LIFTED
-from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead
-from properties.explain.told import NOTHING, Told
-from properties.model.case import PLAIN, Case
+from properties.model.case import PLAIN
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.order import UNASKED
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MADE = (
     "alloc x 12\nalloc y 12\ncapture g {}\nwrite y 0 020000000200000002000000\n"
     "{}flush\n{}read x 0 12 -> rx\n"
 )
-_BATCH = (
-    "alloc x 8\nalloc y 8\nalloc z 4\nalloc w 4\ncopy x 0 y 0 4\ndispatch affine z 1,1 1x1x1\n"
-    "copy x 4 y 4 4\nread x 0 4 -> r\nflush\ndispatch affine w 1,1 1x1x1\nflush\n"
-)
-_IN_BATCH = ("a copy", "a dispatch", "another copy", "the copy of a read")
 _DISPATCH, _COPY = "dispatch affine x 1,1 1x1x1", "copy y 0 x 0 4"
 _FOLD, _REPLAY = "dispatch fold x,y 1 1x1x1", "replay g * -"
 _WRITERS = {
@@ -64,6 +57,11 @@ _FLUSH, _USE, _AT_THE_END = 5, 6, -1
 _LOST = DataLost.__name__
 _UNTOLD = "no submit failed"
 _MOST_SAID = 4
+_IN_BATCH = ("the first copy", "the dispatch", "the second copy")
+_THREE = Program.parse(
+    "alloc x 8\nalloc y 8\ncopy x 0 y 0 4\ndispatch affine x 3,1 1x1x1\ncopy x 4 y 4 4\nflush\n"
+    "sync\n"
+)
 
 
 def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
@@ -127,55 +125,17 @@ def _ends(
     """
     case = verdict.execution.case
     text = _MADE.format(captured, f"{waits}\n", f"{after}\n" if after else "")
-    tried = _first_fails(case, Program.parse(text))
-    outcomes = again(tried).execution.history.outcomes
-    errors = [each.error or each.late_error for each in outcomes]
-    return errors if errors[_FLUSH] == SubmitFailed.__name__ else [_UNTOLD] * len(errors)
-
-
-def _first_fails(case: Case, program: Program) -> Case:
-    """The case with ``program``, and without limits that submit early; its first submit fails."""
-    return replace(
+    tried = replace(
         case,
-        program=program,
+        program=Program.parse(text),
         policy=replace(case.policy, **LIFTED),
         client=PLAIN,
         device=replace(case.device, faults=FaultPlan(failed_submits=(0,)), schedule=()),
         transformations=(),
     )
-
-
-def tell_rerun(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
-    """Which commands of a batch whose submit failed run again, if a command did that none asked."""
-    broken, case = traced.broken, verdict.execution.case
-    said = " ".join(broken.notes) if broken is not None else ""
-    if again is None or UNASKED not in said or not case.device.faults.failed_submits:
-        return NOTHING
-    judged = again(_first_fails(case, Program.parse(_BATCH)))
-    batches: list[list[tuple[object, ...]]] = []
-    for call in calls(judged.execution.trace):
-        event = call.event
-        if event.kind == "encode":
-            batches.append([])
-        elif event.kind == "dispatch":
-            # A dispatch that runs again may have a slot of its own, but writes the same buffer.
-            batches[-1].append(event["ranges"][0])
-        elif event.kind == "copy":
-            batches[-1].append((event["source"], event["source_offset"], event["target"]))
-    if len(batches) < 2 or len(batches[0]) != len(_IN_BATCH):
-        return NOTHING
-    pairs = zip(_IN_BATCH, batches[0], strict=True)
-    kept = {what: command in batches[1] for what, command in pairs}
-    ran = [what for what, is_kept in kept.items() if is_kept]
-    if not ran:
-        return NOTHING
-    rest = [what for what, is_kept in kept.items() if not is_kept]
-    but = f", and not {', '.join(rest)}" if rest else ", all of it"
-    fact = (
-        f"tried with a batch of {', '.join(_IN_BATCH)}, whose submit fails: the next batch "
-        f"runs again {', '.join(ran)}{but}"
-    )
-    return Told(facts=(fact,))
+    outcomes = again(tried).execution.history.outcomes
+    errors = [each.error or each.late_error for each in outcomes]
+    return errors if errors[_FLUSH] == SubmitFailed.__name__ else [_UNTOLD] * len(errors)
 
 
 def healed_by(
@@ -220,3 +180,28 @@ def _healing(verdict: Verdict, at: int, op: Write, again: Judge) -> str:
         return ""
     but = f", one of its first {' or '.join(right)} does not" if right else ""
     return f"; {op.buffer} has {size} bytes: a write of its first {' or '.join(wrong)} does so{but}"
+
+
+def run_again(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """Which commands of a batch run again, if its submit fails: two copies, and a dispatch."""
+    case = verdict.execution.case
+    device = replace(case.device, faults=FaultPlan(failed_submits=(0,)))
+    policy = replace(case.policy, **{**LIFTED, "debug_submit_each": False})
+    case = replace(case, program=_THREE, device=device, policy=policy, client=PLAIN)
+    failed_at, left = 0, dict.fromkeys(_IN_BATCH, 0)
+    for call in calls(again(replace(case, transformations=())).execution.trace):
+        if call.failed and call.event["verb"] == "submit":
+            failed_at = call.number
+        elif failed_at and call.event.kind == "dispatch":
+            left["the dispatch"] += 1
+        elif failed_at and call.event.kind == "copy":
+            nth = call.event["target_offset"] // WORD_BYTES
+            left[_IN_BATCH[min(2 * nth, 2)]] += 1
+    told = [what for what, count in left.items() if count]
+    rest = [what for what, count in left.items() if not count]
+    if not told:
+        return ()
+    return (
+        "tried a batch of a copy, a dispatch and another copy whose submit fails: run again are "
+        f"{' and '.join(told)}{f', not {rest[0]}' if rest else ''}",
+    )

@@ -1,9 +1,11 @@
 """Says in words when the ops that a mistake involves were called and submitted.
 
-The trace shows this, or else the program.  Nothing here decides which mistake was made.
+The trace shows this; how far apart two dispatches are is read from the program.  Nothing here
+decides which mistake was made.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from gpusim.ops import AnyDispatch, Copy, Read, Sync
 from gpusim.program import Program
@@ -11,16 +13,35 @@ from gpusim.text import write_op
 from properties.explain.accused import step_of
 from properties.explain.argument import Reached
 from properties.explain.calls import calls
+from properties.explain.capacity import LIFTED
 from properties.explain.clocks import Traced
+from properties.explain.experiments import Judge, fails
 from properties.explain.hypothesis import Hypothesis, quoted
 from properties.explain.told import NOTHING, Told
 from properties.explain.weighing import CROSSING
+from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import ExpectedOp
 
 REPEATED = "is the same call"
+CUT = "submits of calls"
+_MADE = (
+    "alloc x 4\nalloc y 4\nalloc z 4\ncapture g dispatch affine x 3,1 1x1x1; dispatch affine x "
+    "5,2 1x1x1\n"
+)
+_CUT, _WHOLE = "dispatch affine y 1,1 1x1x1\ncopy y 0 z 0 4\n", "dispatch affine y 1,1 1x1x1\n"
+_SAME = {
+    "cut, then whole": (_CUT, _WHOLE),
+    "whole, then cut": (_WHOLE, _CUT),
+}
+_OTHER = {"cut, then whole": (_CUT, ""), "whole, then cut": ("", _CUT)}
+"""What comes before each of two replays of two dispatches, where a batch holds three commands.
+
+Their uniforms begin at the same place, or at two.
+"""
+_MOST_COMMANDS = 3
 
 
 def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
@@ -39,7 +60,7 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
 def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Traced) -> Told:
     """Names an accepted op that no submit carried out, if the failure itself does not name it.
 
-    The failure is a wrong count in the statistics, or goes with a breach of law C7.  ``sentence``
+    Nothing is told unless a count in the statistics is wrong or law C7 is broken.  ``sentence``
     is what was said of the failure so far.
     """
     is_counted = failure.kind is FailureKind.STATISTICS
@@ -56,12 +77,44 @@ def tell_left_out(verdict: Verdict, failure: Failure, sentence: str, traced: Tra
         facts = tuple(_passed_by(verdict, reached, traced))
         return Told(
             sentence=f"op {at} ({write_op(program[at])}) was accepted, and no submit carried it "
-            f"out; so {sentence}",
+            f"out, to the close: it is lost; so {sentence}",
             culprit=at,
             rule=laws.C1,
             facts=facts,
         )
     return NOTHING
+
+
+def tell_cut(verdict: Verdict, facts: tuple[str, ...], again: Judge | None) -> Told:
+    """Tries two replays in two batches, of which one is cut, if ``facts`` tell of a cut replay.
+
+    They begin at the same place in the uniforms, or at two.
+    """
+    case = verdict.execution.case
+    if again is None or not any(CUT in fact for fact in facts) or case.follows_no_policy:
+        return NOTHING
+    policy = replace(case.policy, **{**LIFTED, "batch_commands": _MOST_COMMANDS})
+    case = replace(case, policy=policy, client=PLAIN)
+    under = replace(verdict, execution=replace(verdict.execution, case=case))
+    same, others = ([*_gone_wrong(under, pairs, again)] for pairs in (_SAME, _OTHER))
+    if not (same or others):
+        return NOTHING
+    so = "" if others else "; likeliest a part is found by its start and offset, whatever its end"
+    return Told(
+        facts=(
+            "tried two replays of a graph, one of them cut: with uniforms at one offset wrong "
+            f"are: {'; '.join(same) or 'none'}; at two offsets: {'; '.join(others) or 'none'}{so}",
+        )
+    )
+
+
+def _gone_wrong(
+    under: Verdict, pairs: Mapping[str, tuple[str, str]], again: Judge
+) -> Iterator[str]:
+    for what, (one, other) in pairs.items():
+        text = f"{_MADE}{one}replay g * -\nflush\n{other}replay g * -\nread x 0 4 -> r\n"
+        if fails(under, text, again):
+            yield what
 
 
 def tell_waited(verdict: Verdict, failure: Failure, first: ExpectedOp, traced: Traced) -> Told:
@@ -111,7 +164,7 @@ def _passed_by(verdict: Verdict, reached: Reached, traced: Traced) -> Iterator[s
 
 
 def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
-    """Says how many dispatches later the op comes whose scalars the op to blame ran with."""
+    """The op to blame ran with the scalars of a later op.  Says how many dispatches are between."""
     between = program.ops[best.culprit + 1 : best.other + 1]
     count = sum(isinstance(op, AnyDispatch) for op in between)
     if count < 2:
@@ -146,7 +199,7 @@ def _never(program: Program, at: int) -> str:
 
 
 def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
-    """Finds another op that two submits cut just before its command of the number ``command``.
+    """Finds another op of which one submit ended before the command numbered ``command``.
 
     Op ``at`` lacks its own command of that number.
     """
@@ -163,6 +216,6 @@ def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
     position, (number, later) = next(iter(cuts.items()))
     return (
         f"op {position} was cut between its commands {command - 1} and {command}, which are in the "
-        f"submits of calls {number} and {later}: so likeliest op {at} used what was kept of op "
+        f"{CUT} {number} and {later}: so likeliest op {at} used what was kept of op "
         f"{position}'s first part, and ended where that part ended",
     )

@@ -107,6 +107,7 @@ def draw_case(
         indirect=promises.indirect,
         parts=promises.parts,
         special_floats=promises.special_floats,
+        failing=not device.is_simulated and device.faults != NO_FAULTS,
     )
     if replace(promises, special_floats=False) != ALL_PROMISED:
         program = fitted(program, promises, kernels, limits)

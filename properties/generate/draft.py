@@ -115,6 +115,7 @@ class Draft:
         *,
         indirect: bool = True,
         parts: bool = True,
+        failing: bool = False,
         palette: Sequence[int] = (),
     ) -> None:
         self.limits = limits
@@ -122,6 +123,7 @@ class Draft:
         """The sizes of most buffers; if empty, each buffer has a size of its own."""
         self.indirect, self.parts = indirect, parts
         """Whether a grid may be read on the GPU, and whether parts of buffers may be bound."""
+        self._failing = failing
         self.ops: list[Op] = []
         self.live: list[LiveBuffer] = []
         self.freed: list[str] = []
@@ -388,7 +390,8 @@ class Draft:
         self, buffer: LiveBuffer, offset: int, size_bytes: int, *, counts: bool = False
     ) -> None:
         is_whole = offset == 0 and size_bytes >= buffer.size_bytes // WORD_BYTES * WORD_BYTES
-        buffer.counts = counts and (buffer.counts or is_whole)
+        # If the write may fail, the words before it must be usable in a grid as well.
+        buffer.counts = counts and (buffer.counts or (is_whole and not self._failing))
         buffer.writers += 1
         buffer.written_offset = offset
         buffer.written_bytes = size_bytes

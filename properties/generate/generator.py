@@ -39,6 +39,7 @@ def generate(
     indirect: bool = True,
     parts: bool = True,
     special_floats: bool = False,
+    failing: bool = False,
 ) -> Program:
     """One program over ``kernels`` under ``limits``.
 
@@ -52,6 +53,9 @@ def generate(
     - ``parts``: bindings of parts of buffers.
     - ``special_floats``: floats that are NaN, infinite, -0 or subnormal.
 
+    ``failing``: whether legal ops may fail.  Then a grid is read only from a buffer that holds
+    grids all its life, so that no failed write leaves a grid which a GPU would run for hours.
+
     Raises:
         ProgramError: no kernel of ``kernels`` can be drawn.
     """
@@ -62,23 +66,31 @@ def generate(
             "(probably the registry is empty, or each of its kernels writes integers from floats)"
         )
     shape = shape or (draw_long_shape if long else draw_shape)(choices, signatures)
-    draft = Draft(limits or Limits(), indirect=indirect, parts=parts, palette=shape.palette)
-    moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
-    moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
-    moves |= WALK_MOVES if replays and parts else {}
+    draft = Draft(
+        limits or Limits(),
+        indirect=indirect,
+        parts=parts,
+        failing=failing,
+        palette=shape.palette,
+    )
+    moves = _allowed_moves(replays=replays, indirect=indirect, parts=parts)
     length = choices.integer(shape.min_ops, shape.max_ops)
     _open(choices, draft, shape)
     _line_up(choices, draft, shape)
-    closing = len(draft.live) + 1 if shape.dump else 0
-    while len(draft.ops) < length - closing:
+    while len(draft.ops) < length - (len(draft.live) + 1 if shape.dump else 0):
         _step(choices, draft, shape, invalid, moves)
-        closing = len(draft.live) + 1 if shape.dump else 0
     if shape.dump:
         _dump(choices, draft)
     program = Program(tuple(draft.ops))
     if not has_special_floats(special_floats, kernels):
         return program
     return with_special_floats(choices, program, kernels)
+
+
+def _allowed_moves(*, replays: bool, indirect: bool, parts: bool) -> dict[MoveName, Move]:
+    moves = {**MOVES, **NEIGHBOUR_MOVES, **(GRAPH_MOVES if replays else {})}
+    moves |= {**(INDIRECT_MOVES if indirect else {}), **(PART_MOVES if parts else {})}
+    return {**moves, **(WALK_MOVES if replays and parts else {})}
 
 
 def _open(choices: Choices, draft: Draft, shape: Shape) -> None:

@@ -74,7 +74,7 @@ _INTRODUCTION = """\
 
 A judge that finds nothing has shown nothing, unless it is known to find mistakes. Each mutant is
 the runtime, its device or the reference with one mistake in it. Every mutant must be found, by
-programs that were not made for it. Written by `gpusim mutants --seeds 5 --page docs/mutants.md`.
+programs that were not made for it. Written by `gpusim mutants --seeds 3 --page docs/mutants.md`.
 
 The columns are the oracles: the comparison with the reference, the laws over the trace, the
 relations between a program and a changed one, the contract under faults, the clients, and the

@@ -27,7 +27,7 @@ ASKED = (
         headers="policy: ring\n",
         says=(
             "op 3 (a replay) ran its first dispatch with the scalars given for its second",
-            "they get, if the second has no groups 3, none, 2; else 1, 2, 3 (right)",
+            "they get, if the second has no groups 3, none, 2 (each those of the one before)",
         ),
     ),
     Told(
@@ -146,7 +146,8 @@ ASKED = (
         program="alloc c 16\nalloc z 73\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
-            "is not refused: the call gave NoneType and no counter of stats() changed",
+            "is not refused: the call gave NoneType and no counter of stats() changed: it was "
+            "dropped, and no bytes were moved",
             "refused is a write far past its buffer at a plain int, a write far past its buffer at "
             "np.int64",
         ),

@@ -18,9 +18,8 @@ BY_TRIAL = (
         headers="device: simulated failed_submits=0\npolicy: eager\n",
         says=(
             "in the batch of call 3 (reason: commands; its only command), whose submit failed",
-            "whose submit fails: the next batch runs again a copy, another copy, and not a "
-            "dispatch, the copy of a read",
             "what a batch holds whose submit fails is lost, and must not run later",
+            "run again are the first copy and the second copy, not the dispatch",
         ),
     ),
     Told(

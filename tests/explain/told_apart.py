@@ -86,6 +86,8 @@ APART = (
         says=(
             "op 3 (dispatch affine a 1,1 1x1x1) was accepted, and no submit carried it out",
             "call 15, made in op 3 itself with the reason 'early', carried out op 2 alone",
+            "no submit, to the close, carried out, with first_batch=None none of them; with "
+            "first_batch=4 dispatches 4, 13",
         ),
     ),
     Told(
@@ -148,6 +150,18 @@ APART = (
         says=(
             "call 5, in op 2, wrote over them before the submit, which is call 12",
             "not with op 2 like op 1, but with other scalars of as many bytes",
+            "the uniform buffers that they write are all 2; submits for a full pool come before "
+            "dispatches none, where they are due before 5, 9",
+        ),
+    ),
+    Told(
+        name="uniform_shared",
+        program="alloc a 4\ndispatch many a 1,1,1,1,1,1,1,1,1,1,1,1 1x1x1\n"
+        "dispatch affine a 2,1 1x1x1\nread a 0 4 -> r0\n",
+        headers="policy: pooled\n",
+        says=(
+            "the uniform buffers that they write are all 2; submits for a full pool come before "
+            "dispatches 5, 9: slots are counted",
         ),
     ),
     Told(
@@ -157,6 +171,16 @@ APART = (
         headers="promises: webgpu orders_deliveries=no\ndisturbance: seed=0\n",
         says=(
             "it passes 8 of 46 times: about as often as the map that was asked for last settles",
+        ),
+    ),
+    Told(
+        name="empty_step_keeps_its_place",
+        program="alloc a 4\nalloc b 4\nwrite b 0 01010101\ncapture g0 dispatch widen b,a 1 1x1x1; "
+        "dispatch tally a 1 1x0x1\nreplay g0 _;2 -\nread a 0 4 -> r0\n",
+        headers="policy: ring\n",
+        says=(
+            "ran with the scalars of command 1 of op 4 (2), and not its own",
+            "they get, if the second has no groups 3, none, 2 (each those of the one before)",
         ),
     ),
     Told(
@@ -183,7 +207,7 @@ APART = (
         name="copy_only_flush_skipped",
         program="alloc a 8\ncopy a 0 a 4 4\nwrite a 0 01010101\nread a 4 4 -> r0\n",
         headers="policy: lazy\n",
-        says=("a copy beside a dispatch over others",),
+        says=("a copy after a dispatch over another buffer",),
     ),
     Told(
         name="last_buffer_found_by_size",

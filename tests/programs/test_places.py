@@ -6,7 +6,7 @@ import pytest
 
 from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
-from gpusim.ops import AnyDispatch, Capture, Grid, Part, Replay, Write
+from gpusim.ops import AnyDispatch, Capture, DispatchIndirect, Grid, Part, Replay, Write
 from gpusim.program import Program
 from properties.generate.choices import SeededChoices
 from properties.generate.draft import Draft
@@ -23,20 +23,30 @@ def programs() -> list[Program]:
     return [generate(SeededChoices(f"places {at}"), invalid=bool(at % 2)) for at in range(600)]
 
 
-def test_no_grid_on_the_gpu_is_large(programs: list[Program]) -> None:
-    """A program must not run for ever: few groups, or past the limit of any device."""
-    grids: list[tuple[int, int, int]] = []
+def _grids_of(program: Program) -> list[Grid]:
+    """The grids that a program reads on the GPU."""
+    grids: list[Grid] = []
 
     class Watching(Reference):
         def grid_in(self, block: Block, offset: int) -> Grid | None:
             grid = super().grid_in(block, offset)
             assert grid is not None
             grids.append(grid)
-            return grid
+            # A large grid is noted, and not run.
+            return grid if _is_small(grid) else (0, 0, 0)
 
-    for program in programs:
-        run(program, make=Watching)
-    assert all(max(grid) <= 5 or max(grid) == 2**32 - 1 for grid in grids)
+    run(program, make=Watching)
+    return grids
+
+
+def _is_small(grid: Grid) -> bool:
+    return max(grid) <= 5 or max(grid) == 2**32 - 1
+
+
+def test_no_grid_on_the_gpu_is_large(programs: list[Program]) -> None:
+    """A program must not run for ever: few groups, or past the limit of any device."""
+    grids = [grid for program in programs for grid in _grids_of(program)]
+    assert all(map(_is_small, grids))
     assert sum(0 < math.prod(grid) <= 125 for grid in grids) >= len(grids) / 2
     assert len(grids) >= 200
 
@@ -83,3 +93,20 @@ def test_a_walk_calls_and_replays_over_parts_of_one_buffer_and_writes_into_one()
             and written.offset + len(written.data) <= part.offset + part.size_bytes
             for part in parts
         )
+
+
+def _grids_without_a_write(*, failing: bool) -> list[Grid]:
+    """The grids that some programs read on the GPU, if one of their writes at a time fails."""
+    grids: list[Grid] = []
+    for at in range(250):
+        ops = generate(SeededChoices(f"one fails {at}"), invalid=False, failing=failing).ops
+        writes = [place for place, op in enumerate(ops) if isinstance(op, Write)]
+        for place in writes if any(isinstance(op, DispatchIndirect) for op in ops) else ():
+            grids += _grids_of(Program((*ops[:place], *ops[place + 1 :])))
+    return grids
+
+
+def test_a_failed_write_leaves_no_large_grid_for_a_gpu() -> None:
+    """Without a bound in its shader, such a grid would run for hours on a real GPU."""
+    assert all(map(_is_small, _grids_without_a_write(failing=True)))
+    assert not all(map(_is_small, _grids_without_a_write(failing=False)))
