@@ -54,7 +54,12 @@ from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
 from properties.explain.reads import tell_reads, tell_whose
 from properties.explain.refused import tell_refused
-from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
+from properties.explain.reported import (
+    tell_earlier,
+    tell_last_call,
+    tell_left,
+    tell_reported,
+)
 from properties.explain.rewritten import explain_rewrite
 from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable

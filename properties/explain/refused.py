@@ -1,7 +1,7 @@
-"""A refused op that took its batch along: what before it is lost, what after it, and when.
+"""A refused op that took its batch along: whether what was called after it is lost as well.
 
-A runtime may forget what waits when it refuses an op, or only when the next op comes.  Or the
-refused op stays in the batch, and the device refuses all of the batch.
+A runtime may forget what waits when it refuses an op.  Or the refused op stays in the batch, and
+the device refuses all of the batch.  Both lose what was called before.
 """
 
 from dataclasses import replace
@@ -13,48 +13,9 @@ from properties.explain.told import NOTHING, Told
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import C1
 
-_BEFORE, _NEXT, _AFTER = "before", "next", "after"
+_BEFORE, _AFTER = "before", "after"
+_NEXT = "next"
 _NAMES = (_BEFORE, _NEXT, _AFTER)
-
-
-def tell_refused(verdict: Verdict, at: int, again: Judge | None) -> Told:
-    """Which of two dispatches right before the refused op at ``at`` are lost, and what loses them.
-
-    Without a dispatch after the refused op, or with another op there, less may be lost.
-    """
-    program = verdict.execution.case.program
-    names = {op.buffer for op in program if isinstance(op, Alloc)}
-    if again is None or names & {*_NAMES} or not 0 <= at < len(program):
-        return NOTHING
-    lost = _lost(verdict, at, (_dispatch(_AFTER),), again)
-    if _NEXT not in lost:
-        return NOTHING
-    before = "neither of the two before it has an effect"
-    if _BEFORE not in lost:
-        before = "of the two before it the last has no effect"
-    end = "nor has the one after it" if _AFTER in lost else "the one after it has its effect"
-    told = f"tried with two dispatches right before op {at} and one right after: {before}, {end}"
-    others: dict[str, tuple[Op, ...]] = {
-        "nothing": (),
-        "a flush": (Flush(),),
-        "a copy": (
-            Copy(source=_AFTER, source_offset=0, target=_NEXT, target_offset=4, size_bytes=4),
-        ),
-    }
-    right = [what for what, ops in others.items() if not _lost(verdict, at, ops, again)]
-    if "nothing" not in right or _AFTER in lost:
-        return Told(facts=(told,))
-    what = "dispatch" if isinstance(program[at], AnyDispatch) else "op"
-    gone = "all that is recorded and not submitted" if _BEFORE in lost else "the command before it"
-    return Told(
-        sentence=f"after the refused {what}, op {at}, the next dispatch loses {gone}; the refusal "
-        "by itself loses nothing",
-        rule=C1,
-        facts=(
-            told,
-            f"with {' or '.join(right)} in place of the one after, both have their effect",
-        ),
-    )
 
 
 def _lost(verdict: Verdict, at: int, after: tuple[Op, ...], again: Judge) -> set[str]:
@@ -76,3 +37,48 @@ def _lost(verdict: Verdict, at: int, after: tuple[Op, ...], again: Judge) -> set
 
 def _dispatch(name: str) -> Op:
     return Dispatch(kernel="affine", buffers=(name,), scalars=(1, 1), grid=(1, 1, 1))
+
+
+def _by_the_next(op: Op, at: int, fact: str, right: list[str], *, is_all: bool) -> Told:
+    """Tells that the refusal loses nothing, and the dispatch after it does."""
+    what = "dispatch" if isinstance(op, AnyDispatch) else "op"
+    gone = "all that is recorded and not submitted" if is_all else "the command before it"
+    return Told(
+        sentence=f"after the refused {what}, op {at}, the next dispatch loses {gone}; the refusal "
+        "by itself loses nothing",
+        rule=C1,
+        facts=(
+            fact,
+            f"with {' or '.join(right)} in place of the one after, both have their effect",
+        ),
+    )
+
+
+def tell_refused(verdict: Verdict, at: int, again: Judge | None) -> Told:
+    """Which of two dispatches right before the refused op at ``at`` are lost, and what loses them.
+
+    Without a dispatch after the refused op, or with another op there, less may be lost.
+    """
+    program = verdict.execution.case.program
+    names = {op.buffer for op in program if isinstance(op, Alloc)}
+    if again is None or names & {*_NAMES} or not 0 <= at < len(program):
+        return NOTHING
+    lost = _lost(verdict, at, (_dispatch(_AFTER),), again)
+    if _NEXT not in lost:
+        return NOTHING
+    before = "neither of the two before it has an effect"
+    if _BEFORE not in lost:
+        before = "of the two before it the last has no effect"
+    end = "nor has the one after it" if _AFTER in lost else "the one after it has its effect"
+    fact = f"tried with two dispatches right before op {at} and one right after: {before}, {end}"
+    others: dict[str, tuple[Op, ...]] = {
+        "nothing": (),
+        "a flush": (Flush(),),
+        "a copy": (
+            Copy(source=_AFTER, source_offset=0, target=_NEXT, target_offset=4, size_bytes=4),
+        ),
+    }
+    right = [what for what, ops in others.items() if not _lost(verdict, at, ops, again)]
+    if "nothing" in right and _AFTER not in lost:
+        return _by_the_next(program[at], at, fact, right, is_all=_BEFORE in lost)
+    return Told(facts=(fact,))
