@@ -44,6 +44,12 @@ _UNFIT: Sequence[tuple[int, type[Refused], str]] = (
     (0, InvalidHandle, "that is mapped"),
 )
 """The usage that a buffer lacks, the error class of the refusal, and words of its message."""
+_BARE: tuple[int, type[Refused], str] = (
+    _USAGE & ~BufferUsage.INDIRECT,
+    InvalidBinding,
+    "without any of the three",
+)
+"""It is tried only beside another that was adopted."""
 
 
 class SharingClient(Client):
@@ -106,7 +112,7 @@ class SharingClient(Client):
         if not self._adopts(lacks, error):
             return
         ends: dict[bool, list[str]] = {True: [], False: []}
-        for other in _UNFIT:
+        for other in (*_UNFIT, _BARE):
             if other is not own:
                 with suppress(Exception):
                     ends[self._adopts(*other[:2])].append(f"one {other[2]}")

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Dispatch, Replay
+from gpusim.ops import Dispatch, Read, Replay
 from gpusim.program import Program
+from gpusim.runtime.byte_plans import words_down, words_up
+from gpusim.runtime.commands import Role
 from properties.explain.calls import calls
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge
@@ -62,10 +64,46 @@ Each read has a staging buffer of its own.
 """
 
 
+def _short_staging(verdict: Verdict, again: Judge | None) -> Told:
+    """Tells of a staging buffer that was made for a read and is smaller than its whole words."""
+    case, failure = verdict.execution.case, verdict.failure
+    if failure is None or failure.kind is not FailureKind.LATE_ERROR:
+        return NOTHING
+    at = failure.position
+    op = case.program[at] if 0 <= at < len(case.program) else None
+    if not isinstance(op, Read):
+        return NOTHING
+    due = words_up(op.offset + op.size_bytes) - words_down(op.offset)
+    made = [
+        call
+        for call in calls(verdict.execution.trace)
+        if call.event.kind == "create_buffer"
+        and call.event["role"] == Role.STAGING
+        and call.position == at
+    ]
+    if len(made) != 1 or made[0].event["size_bytes"] >= due:
+        return NOTHING
+    size, number = made[0].event["size_bytes"], made[0].event["buffer"]
+    fact = (
+        f"op {at} made staging buffer {number} of {size} bytes (call {made[0].number}), and its "
+        f"read takes {due}"
+    )
+    joined = case.policy.join_reads
+    other = replace(case, policy=replace(case.policy, join_reads=not joined))
+    if again is not None and again(other).failure is not None:
+        fact += f"; it fails with join_reads={not joined} as well, so pages have no part in it"
+    return Told(facts=(fact,))
+
+
 def tell_upload(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
-    """If an upload buffer was written past its end: which host writes are staged all the same."""
+    """If an upload buffer was written past its end: which host writes are staged all the same.
+
+    If no law is broken, a staging buffer may be too small for its read.
+    """
     case, broken = verdict.execution.case, traced.broken
-    if again is None or broken is None or broken.trait != laws.G4.name or case.follows_no_policy:
+    if broken is None:
+        return _short_staging(verdict, again)
+    if again is None or broken.trait != laws.G4.name or case.follows_no_policy:
         return NOTHING
     size = case.policy.upload_bytes
     if "upload buffer" not in " ".join(broken.notes) or not 8 <= size <= _MOST_UPLOAD_BYTES:

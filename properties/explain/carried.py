@@ -2,8 +2,7 @@
 
 A law names a command or a buffer by its number in the trace.  Here the trace is searched for more
 about it: the submit that has the command once more, the reads whose bytes share a page, that is,
-one staging buffer.  Only a batch whose submit
-fails is tried in a small program.
+one staging buffer.  Only a batch whose submit fails is tried in a small program.
 """
 
 from collections.abc import Iterator
@@ -65,11 +64,30 @@ def _undelivered(verdict: Verdict) -> Told:
     came = [event["result"] for event in verdict.execution.trace if event.kind == "delivered"]
     never = [name for name in accepted if name not in came]
     if not never:
-        return NOTHING
+        return Told(facts=tuple(_delivered_early(verdict)))
     fact = (
         f"delivered in this order: {', '.join(came) or 'none'}; never delivered: {', '.join(never)}"
     )
     return Told(facts=(fact,))
+
+
+def _delivered_early(verdict: Verdict) -> Iterator[str]:
+    """Names a read that was delivered by its own call, while an earlier read still waited."""
+    waiting: list[str] = []
+    op: Op | None = None
+    for event in verdict.execution.trace:
+        if event.kind == "op":
+            op = event["op"]
+            waiting += [op.result] if isinstance(op, Read) else []
+        elif event.kind == "delivered" and event["result"] in waiting:
+            name, first = event["result"], waiting[0]
+            if isinstance(op, Read) and op.result == name != first:
+                yield (
+                    f"{name} was delivered by its own call ({write_op(op)}), and not by a sync, "
+                    f"while {first} still waited"
+                )
+                return
+            waiting.remove(name)
 
 
 def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
@@ -220,7 +238,10 @@ def _said_twice(
     places = traced.submits.get(submit, ())
     own = [step for step in shown_by(verdict).scene.steps if place_of(step) in places[-1:]]
     whose = quoted(own[0]) if own else f"the last command of {ended.place}"
-    first = f"in the batch of call {batch.number} (reason: {batch.event['reason']})"
+    count = batch.event["commands"]
+    held = f"; the last of {count} commands" if count > 1 else "; its only command"
+    held = held if has_failed else ""
+    first = f"in the batch of call {batch.number} (reason: {batch.event['reason']}{held})"
     first = f"{first}, whose submit failed" if has_failed else f"at the end of{first[2:]}"
     same = f"calls {ended.number} and {again.number} are the same command"
     gone = "; what a batch holds whose submit fails is lost, and must not run later"

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 
 from gpusim.kernels import COPY_BYTES
 from gpusim.ops import Copy
+from gpusim.runtime.byte_plans import words_down, words_up
+from properties.explain.argument import Argument
 from properties.explain.calls import calls
 from properties.explain.experiments import Judge, fails
+from properties.explain.kinds import UNEXPLAINED
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -38,8 +41,11 @@ _PAYLOAD = struct.Struct("<3I")
 """Of the kernel that copies bytes: the place in the source, that in the target, and how many."""
 
 
-def tell_copies(verdict: Verdict, failure: Failure, at: int, again: Judge | None) -> Told:
-    """If the copy at ``at`` went wrong: which sorts of copies do so."""
+def tell_copies(
+    verdict: Verdict, failure: Failure, argument: Argument, again: Judge | None
+) -> Told:
+    """If a copy is the culprit: which sorts of copies go wrong, and if its scratch is too small."""
+    at = argument.culprit
     program, fits = verdict.execution.case.program, verdict.execution.capabilities
     op = program[at] if 0 <= at < len(program) else None
     is_by_law = failure.kind is FailureKind.LAW and failure.trait == A5.name
@@ -57,11 +63,57 @@ def tell_copies(verdict: Verdict, failure: Failure, at: int, again: Judge | None
     if not wrong or not right:
         return NOTHING
     fact = f"copies, each tried alone: wrong are {_listed(wrong)}; right are {_listed(right)}"
+    short = _short_scratch(verdict, op, at)
+    if short:
+        facts = (*_lengths(verdict, again), fact)
+        said = f"{argument.sentence.removesuffix(UNEXPLAINED)}, since {short}"
+        return Told(sentence=said, culprit=at, rule=A5, facts=facts)
     pieces = list(_pieces(verdict, at))
     if len(pieces) < 2 or len(pieces) > _MOST_TOLD:
         return Told(facts=(fact,))
     places = "; ".join(pieces)
     return Told(facts=(f"op {at} was copied in {len(pieces)} pieces, in bytes: {places}", fact))
+
+
+def _short_scratch(verdict: Verdict, op: Copy, at: int) -> str:
+    """Says so if the copy ``op`` went over a scratch buffer that is too small for its words."""
+    start, end = op.source_offset, op.source_offset + op.size_bytes
+    span = words_up(end) - words_down(start)
+    own = [call for call in calls(verdict.execution.trace) if call.position == at]
+    made = [each for each in own if each.event.kind == "create_buffer"]
+    made = [each for each in made if each.event["role"] == "storage"]
+    if op.source != op.target or len(made) != 1 or made[0].event["size_bytes"] >= span:
+        return ""
+    scratch = made[0].event
+    return (
+        "it went over a scratch buffer that is too small: that has "
+        f"{scratch['size_bytes']} bytes (call {made[0].number}), and bytes {start} to {end - 1} of "
+        f"{op.source} lie in words of {span} bytes"
+    )
+
+
+def _lengths(verdict: Verdict, again: Judge) -> Iterator[str]:
+    """Which short copies within one buffer are wrong, from the bytes 1, 2 and 3 of a word."""
+    text = f"{_MADE}copy x {{}} x 512 {{}}\n{_ENDS}"
+    tried = {
+        (size, start): fails(verdict, text.format(start, size), again)
+        for size in range(1, 6)
+        for start in (1, 2, 3)
+    }
+    wrong = [
+        f"{size} from {' or '.join(str(start) for start in (1, 2, 3) if tried[size, start])}"
+        for size in range(1, 6)
+        if any(tried[size, start] for start in (1, 2, 3))
+    ]
+    if wrong and not all(tried.values()):
+        is_by_words = all(
+            (start + size > words_up(size)) == is_wrong for (size, start), is_wrong in tried.items()
+        )
+        so = ": those that reach into one word more than their length fills" if is_by_words else ""
+        yield (
+            "tried copies within a buffer, of 1 to 5 bytes from byte 1, 2 and 3: wrong are only "
+            f"{', '.join(wrong)}{so}"
+        )
 
 
 def _pieces(verdict: Verdict, at: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.history import Outcome
-from gpusim.ops import Flush, Read
+from gpusim.ops import Alloc, Capture, Flush, Read
 from gpusim.program import Program
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
@@ -32,7 +32,8 @@ def tell_disturbed(
     """Tells if the planned fault was swallowed, took earlier ops along, or went to a wrong op."""
     case = verdict.execution.case
     if failure.kind is FailureKind.CRASH:
-        return Told(facts=(_reads_told(verdict),))
+        told = _raised_again(verdict, failure.position, disturbance, again)
+        return replace(told, facts=(*told.facts, _reads_told(verdict)))
     if failure.kind not in _VALUES or again is None:
         return NOTHING
     sound = replace(case, disturbance=replace(disturbance, faults=NO_FAULTS))
@@ -66,6 +67,34 @@ def tell_disturbed(
         )
         facts.insert(0, _with_three(verdict, at, again))
     return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=tuple(facts))
+
+
+def _raised_again(verdict: Verdict, at: int, disturbance: Disturbance, again: Judge | None) -> Told:
+    """Tells if the op at ``at`` raised the only planned fault, which an op before it had met."""
+    outcomes, program = verdict.execution.history.outcomes, verdict.execution.case.program
+    mine = outcomes[at].raised if 0 <= at < len(program) else None
+    if mine is None or len(disturbance.faults) != 1:
+        return NOTHING
+    met = [
+        n for n in range(at) if (raised := outcomes[n].raised) and raised.message == mine.message
+    ]
+    if not met:
+        return NOTHING
+    op, other = (f"op {n} ({write_op(program[n])})" for n in (at, met[0]))
+    facts = []
+    if again is not None and not isinstance(program[at], Alloc | Read | Capture):
+        twice = instead(program, at, program[at], program[at])
+        second = again(replace(verdict.execution.case, program=twice)).execution.history
+        is_once = second.outcomes[at + 1].raised is None
+        end = "the first alone raises it, so it was kept for one more call"
+        facts = [f"tried op {at} twice: {end if is_once else 'both raise it, so it stays'}"]
+    return Told(
+        sentence=f"{op} raised the error that {other} had raised already, once more: the planned "
+        f"fault ({disturbance.faults}), {mine.message}",
+        culprit=at,
+        rule=rules.REPORTED,
+        facts=tuple(facts),
+    )
 
 
 def _with_three(verdict: Verdict, at: int, again: Judge) -> str:

@@ -68,24 +68,29 @@ def tell_elsewhere(
             judged = again(tried)
             if judged.failure is not None and judged.failure.kind in _SHOWN:
                 name = "" if tried.policy == case.policy else f" under policy {tried.policy.name}"
+                told = _refused(judged, again)
                 # What is said of a law that was broken on the way stands before "; so ".
-                said = _refused(judged, again) or argue(judged).sentence.rpartition("; so ")[2]
+                said = told.sentence or argue(judged).sentence.rpartition("; so ")[2]
+                facts = (*told.facts, f"the other program{name} is {ops}")
+                if told.sentence:
+                    return replace(told, sentence=f"in another program, {said}", facts=facts)
+                said = ": ".join(filter(None, (*told.facts[:1], said)))
                 return Told(facts=(f"tried another program{name}: {said}; it is {ops}",))
     return NOTHING
 
 
-def _refused(verdict: Verdict, again: Judge) -> str:
-    """What an op that was rightly refused did to the dispatches around it; empty if nothing."""
+def _refused(verdict: Verdict, again: Judge) -> Told:
+    """What an op that was rightly refused did to the dispatches around it; NOTHING if nothing."""
     pairs = zip(verdict.expected.outcomes, verdict.execution.history.outcomes, strict=True)
     for at, (meant, got) in enumerate(pairs):
         if meant.error is not None and meant.error == got.error:
-            op = f"op {at} ({write_op(verdict.execution.case.program[at])}) raises "
-            return (
-                f"{op}{meant.error}, rightly; {told[0]}"
-                if (told := tell_refused(verdict, at, again).facts)
-                else ""
-            )
-    return ""
+            told = tell_refused(verdict, at, again)
+            if not told.facts:
+                return NOTHING
+            op = f"op {at} ({write_op(verdict.execution.case.program[at])})"
+            first, *more = told.facts
+            return replace(told, facts=(f"{op} raises {meant.error}, rightly; {first}", *more))
+    return NOTHING
 
 
 def _cases(case: Case, program: Program) -> Iterator[Case]:

@@ -13,6 +13,7 @@ from gpusim.ops import Replay
 from properties.explain.accused import tell_accused
 from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
+from properties.explain.awaited import tell_awaited
 from properties.explain.by_bytes import by_bytes, is_accepted
 from properties.explain.capacity import tell_capacity, tell_upload
 from properties.explain.carried import tell_carried
@@ -78,7 +79,7 @@ from properties.explain.stale import tell_stale
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
-from properties.explain.uses import tell_entries, tell_repeated, tell_uses
+from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over, tell_uses
 from properties.explain.variations import Varied, vary
 from properties.explain.wasted import tell_wasted
 from properties.explain.weighing import REFUTED, Tried, doubt, order
@@ -140,10 +141,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if failure.kind in (FailureKind.VALUE, FailureKind.LAW):
         best = found[0] if found else None
         told = tell_accused(
-            traced.accused,
-            execution.case.program,
-            best,
-            execution.limits.max_groups_per_dimension,
+            traced.accused, execution.case.program, best, execution.limits.max_groups_per_dimension
         )
         if told.sentence:
             # When the ops of a mistake took effect counts only if that mistake is told of.
@@ -196,10 +194,11 @@ def _by_trials(
         argument = tell_entries(verdict, again).added_to(argument)
     if kind == "poisoned":
         argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
+    argument = tell_taken_over(verdict, found[0] if found else None, again).added_to(argument)
     at = argument.culprit
     argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
     argument = tell_part(verdict, failure, kind, at, again).added_to(argument)
-    argument = tell_copies(verdict, failure, argument.culprit, again).added_to(argument)
+    argument = tell_copies(verdict, failure, argument, again).added_to(argument)
     argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
     argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
     argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
@@ -289,6 +288,7 @@ def _of_ops(
     yield tell_reported(verdict, failure, again)
     yield tell_loss(verdict, failure, again)
     yield tell_left(verdict, failure)
+    yield tell_awaited(verdict, failure, again)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from gpusim.limits import WORD_BYTES
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from properties.explain.argument import Argument
@@ -39,6 +40,16 @@ _ENDS = "read o 0 512 -> ro\nread p 0 512 -> rp\n"
 _FOLD = "dispatch fold x,o 1 1x1x1"
 _AFFINE = "dispatch affine o 3,1 1x1x1"
 _KERNEL = "the kernel"
+_TWELVE = 12
+_SECOND, _LAST = "the 2nd of 12 scalars", "the last of 12 scalars"
+
+
+def _many(nth: int) -> str:
+    """A dispatch with twelve scalars, of which the one of this number is another; none for 0."""
+    scalars = ",".join(str(n + (n == nth)) for n in range(1, _TWELVE + 1))
+    return f"dispatch many o {scalars} 1x1x1"
+
+
 _PAIRS = {
     "an input of the same size": (_FOLD, "dispatch fold y,o 1 1x1x1"),
     "an input of another size": (_FOLD, "dispatch fold w,o 1 1x1x1"),
@@ -62,14 +73,8 @@ _PAIRS = {
     _KERNEL: (_AFFINE, "dispatch count o 3,1 1x1x1"),
     "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
     "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
-    "the 2nd of 12 scalars": (
-        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
-        "dispatch many o 1,3,3,4,5,6,7,8,9,10,11,12 1x1x1",
-    ),
-    "the last of 12 scalars": (
-        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
-        "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,13 1x1x1",
-    ),
+    _SECOND: (_many(0), _many(2)),
+    _LAST: (_many(0), _many(_TWELVE)),
     "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
     "both scalars, with the same sum": (
         "dispatch affine o 3,5 1x1x1",
@@ -172,11 +177,28 @@ def tell_pairs(
         facts=(
             *group.facts,
             *(_of_kernels(verdict, again) if _KERNEL in wrong else ()),
+            *(_of_twelve(verdict, again) if _LAST in wrong and _SECOND in right else ()),
             f"of two dispatches that differ in one thing, the second goes wrong if that is "
             f"{' or '.join(wrong)}; not if it is {', '.join(right[:_MOST_RIGHT])}"
             f"{f' or {left} others' if left > 0 else ''}",
         )
     )
+
+
+def _of_twelve(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+    """Says up to which of twelve scalars, each a word, a payload is told from another one."""
+    pairs = {str(nth): (_many(0), _many(nth)) for nth in range(1, _TWELVE + 1)}
+    wrong, right = _second_goes_wrong(verdict, pairs, again)
+    if not wrong or not right:
+        return ()
+    start = [str(nth) for nth in range(1, len(right) + 1)]
+    said = f"the first {len(right) * WORD_BYTES} bytes" if right == start else "those"
+    fact = (
+        f"tried payloads of {_TWELVE} scalars, each a word, that differ in one: told apart are "
+        f"those that differ in scalar {', '.join(right)}; not in scalar {', '.join(wrong)}: so "
+        f"likeliest only {said} are compared"
+    )
+    return (fact,)
 
 
 def _of_kernels(verdict: Verdict, again: Judge) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from gpusim.kernels import Kernel
 from gpusim.ops import Capture
 from gpusim.program import Program
+from gpusim.runtime.commands import Role
 from gpusim.trace import Event
 from properties.clients import BESIDE
 from properties.clients.passed import does, passed
@@ -47,7 +48,7 @@ def tell_beside(verdict: Verdict, failure: Failure) -> Told:
             f"{_who(call)} {_USES[call.event.kind]} {role} {number} (call {call.number}"
             f"{_in(call)}), which {_who(made)} had made (call {made.number}{_in(made)})"
         )
-        facts = (*rest, *_kept(verdict, made), beside)
+        facts = (*_staged(verdict, call, number), *rest, *_kept(verdict, made), beside)
         return Told(
             sentence=sentence,
             culprit=max(call.position, made.position),
@@ -118,6 +119,23 @@ def _destroyed(verdict: Verdict, made: Call, used: Call, number: int) -> Iterato
                 role = _role(made.event)
                 yield f"{_who(call)} destroyed {role} {number} (call {call.number}{_in(call)})"
             return
+
+
+def _staged(verdict: Verdict, copy: Call, number: int) -> Iterator[str]:
+    """Where the bytes of a staged write went, if ``copy`` takes them from ``number`` instead."""
+    written: Call | None = None
+    for call in map(_by_maker, calls(verdict.execution.trace)):
+        if call.number >= copy.number:
+            break
+        if call.event.kind == "write_buffer" and call.event["role"] == Role.UPLOAD:
+            written = call if call.is_own is copy.is_own else written
+    is_source = copy.event.kind == "copy" and copy.event["source"] == number
+    if written is not None and is_source and written.event["buffer"] != number:
+        yield (
+            f"the bytes of the write went to upload buffer {written.event['buffer']} of "
+            f"{_who(copy)} itself (call {written.number}); only the source of the copy is another "
+            f"runtime's; of the two, {_OTHER} was made last"
+        )
 
 
 def _by_maker(call: Call) -> Call:

@@ -1,18 +1,24 @@
-"""Tries whether a replay over other buffers still uses the captured ones or an earlier replay's.
+"""Tries whether a replay or a dispatch uses buffers of an earlier one in the place of its own.
 
 A command can use a buffer as an operand of a kernel, as the grid of an indirect dispatch, and as
 the source or the target of a copy.  Each use is tried in a program of its own: once with the
 captured buffer live, and once with it freed.  A replay over other buffers must pass in both.
 """
 
-from gpusim.ops import Replay
+from dataclasses import replace
+
+from gpusim.ops import Alloc, Free, Replay
+from gpusim.program import Program, buffers_of
 from gpusim.text import write_op
 from properties.explain import rules
 from properties.explain.experiments import Judge, fails, instead_of
+from properties.explain.hypothesis import Hypothesis
+from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import E5
+from properties.oracles.laws.catalogue import E3, E5
+from properties.oracles.metamorphic.rewrites import sizes_of
 
 _MADE = "alloc x 16\nalloc y 16\nalloc z 16\nwrite x 0 {ones}\nwrite y 0 {twos}\n"
 _REPLAYED = "capture g {command}\n{free}replay g * x=y\nread z 0 16 -> rz\nread y 0 16 -> ry\n"
@@ -134,3 +140,37 @@ def tell_repeated(verdict: Verdict, failure: Failure, again: Judge | None) -> To
 
 def _with(bindings: str) -> str:
     return "plainly" if bindings == "-" else f"with {bindings}"
+
+
+def tell_taken_over(verdict: Verdict, best: Hypothesis | None, again: Judge | None) -> Told:
+    """Whether a dispatch that bound a freed buffer needs a buffer that was made after the free."""
+    program = verdict.execution.case.program
+    if again is None or best is None or best.rule is not E3 or best.kind != "buffers":
+        return NOTHING
+    own, before = program[best.culprit], program[best.other]
+    ops = list(enumerate(program.ops[: best.culprit]))
+    frees = [n for n, op in ops if isinstance(op, Free) and op.buffer in buffers_of(before)]
+    allocs = [n for n, op in ops if isinstance(op, Alloc) and op.buffer in buffers_of(own)]
+    if not frees or not allocs or allocs[-1] < frees[-1]:
+        return NOTHING
+    at, late = frees[-1], allocs[-1]
+    free, alloc = program[at], program[late]
+    assert isinstance(free, Free)
+    assert isinstance(alloc, Alloc)
+    rest = [op for op in program.ops if op is not alloc]
+    rest.insert(at, alloc)
+    if not _passes(verdict, Program(tuple(rest)), again):
+        return NOTHING
+    fact = (
+        f"with op {late} ({write_op(alloc)}) before op {at} ({write_op(free)}) it passes; "
+        f"likeliest {alloc.buffer} took over {free.buffer}'s handle, for which a group was kept"
+    )
+    size = sizes_of(program)[free.buffer] + alloc.size_bytes
+    if not _passes(verdict, instead(program, late, replace(alloc, size_bytes=size)), again):
+        fact += f"; with {alloc.buffer} of {size} bytes it fails as well"
+    return Told(facts=(fact,))
+
+
+def _passes(verdict: Verdict, program: Program, again: Judge) -> bool:
+    case = replace(verdict.execution.case, program=program, transformations=())
+    return again(case).failure is None

@@ -17,7 +17,7 @@ BY_TRIAL = (
         program="alloc a 4\ncopy a 0 a 0 4\n",
         headers="device: simulated failed_submits=0\npolicy: eager\n",
         says=(
-            "in the batch of call 3 (reason: commands), whose submit failed, and again in the next",
+            "in the batch of call 3 (reason: commands; its only command), whose submit failed",
             "what a batch holds whose submit fails is lost, and must not run later",
             "run again are the first copy and the second copy, not the dispatch",
         ),

@@ -117,6 +117,8 @@ DECIDED = (
         says=(
             "op 6 (dispatch fold c,b 1 1x1x1) bound a,b, as op 2 did, and not its own buffers; a "
             "was freed",
+            "with op 5 (alloc c 4) before op 4 (free a) it passes; likeliest c took over a's ",
+            "with c of 12 bytes it fails as well",
         ),
     ),
     Told(

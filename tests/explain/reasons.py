@@ -230,7 +230,8 @@ REASONS = (
         headers="policy: eager\nclient: sharing\n",
         says=(
             "a buffer without STORAGE usage is adopted, and is to be refused with",
-            "adopted as well is one without COPY_SRC usage, one without COPY_DST usage",
+            "adopted as well is one without COPY_SRC usage, one without COPY_DST usage, one "
+            "without any of the three",
             "refused is one that is mapped",
         ),
     ),

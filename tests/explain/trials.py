@@ -121,8 +121,70 @@ TRIALS = (
         program="alloc a 0\ndispatch count a[92:111] 27,29 1x1x1\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
-            "tried another program under policy lazy: op 4 (dispatch affine y 3,1 1x1x1) raises "
-            "InvalidHandle, rightly; tried with a dispatch over another buffer right before op 4",
+            "the refused dispatch, op 4, the next dispatch loses all that is recorded and not "
+            "submitted; the refusal by itself loses nothing",
+            "neither of the two before it has an effect, the one after it has its effect",
+            "with nothing or a flush or a copy in place of the one after, both have their effect",
+        ),
+    ),
+    Told(
+        name="FailedPoisons",
+        is_foreign=True,
+        program="alloc a 4\nread a 0 4 -> r0\nsync\nwrite a 0 01010101\n",
+        headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
+        "device: simulated\ndisturbance: seed=0 failed_maps=0\n",
+        says=(
+            "raised the error that op 1 (read a 0 4 -> r0) had raised already, once more",
+            "tried op 3 twice: the first alone raises it, so it was kept for one more call",
+        ),
+    ),
+    Told(
+        name="empty_read_delivered_early",
+        program="alloc a 4\nread a 0 4 -> r0\nread a 0 0 -> r1\n",
+        headers="policy: eager\n",
+        says=("r1 was delivered by its own call (read a 0 0 -> r1), and not by a sync, while r0",),
+    ),
+    Told(
+        name="uploads_of_the_class",
+        program="alloc a 8\n"
+        "write a 0 -\n"
+        "alloc b 4\n"
+        "write b 0 -\n"
+        "flush\n"
+        "write b 0 -\n"
+        "dispatch affine b 1,1 1x1x1\n"
+        "write b 0 01010101\n"
+        "read b 0 0 -> r0\n"
+        "read b 0 0 -> r1\n"
+        "flush\n"
+        "dispatch affine a 1,1 1x1x1\n"
+        "write a 0 04bbb497f8d3ece8\n"
+        "read b 0 0 -> r2\n"
+        "write b 0 -\n"
+        "read a 0 0 -> r3\n"
+        "read a 0 4 -> r4\n",
+        headers="policy: lazy staged_write_bytes=4096\nclient: beside\n",
+        says=(
+            "the bytes of the write went to upload buffer 9 of the runtime of the program itself",
+            "of the two, the runtime beside was made last",
+        ),
+    ),
+    Told(
+        name="sync_with_nothing_to_submit_returns",
+        program="alloc a 4\nwrite a 0 01010101\nsync\nread a 0 0 -> r0\n",
+        headers="policy: eager\n",
+        says=(
+            "after an earlier sync behind a write, a sync returns too early behind a read that was",
+            "no sync does behind a read not submitted yet or a dispatch not submitted yet behind a",
+        ),
+    ),
+    Told(
+        name="long_read_on_a_short_page",
+        program="alloc a 1048580\nread a 0 1048580 -> r0\n",
+        headers="policy: eager batch_commands=None join_reads=True\n",
+        says=(
+            "op 1 made staging buffer 2 of 1048576 bytes (call 2), and its read takes 1048580",
+            "it fails with join_reads=False as well",
         ),
     ),
     Told(
