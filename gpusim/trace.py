@@ -52,6 +52,8 @@ class Trace:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.failures = 0
+        """How many ``failed`` events a driver has emitted; it is known without looking at all."""
 
     def emit(self, kind: str, **about: Any) -> None:
         """Append one event."""
@@ -71,8 +73,11 @@ class Trace:
 
     def before_close(self) -> list[Event]:
         """The events before the mark of the close; all events if there is no such mark."""
-        kinds = [*map(_kind_of, self.events)]
-        return self.events[: kinds.index("close") if "close" in kinds else len(kinds)]
+        # Only a few events follow the mark of the close, so the search begins at the end.
+        for after, event in enumerate(reversed(self.events), 1):
+            if event.kind == "close":
+                return self.events[:-after]
+        return self.events[:]
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)

@@ -61,7 +61,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     stats = None if opened.stats is None else opened.stats()
     ours = opened.target if isinstance(opened.target, RuntimeTarget) else None
     # A fault that is kept has a traceback, and so keeps what its op used.
-    lets_go = target is ours and opened.is_traced and not trace.count("failed")
+    lets_go = target is ours and opened.is_traced and not trace.failures
     left = ours.let_go() if ours is not None and lets_go else ""
     marks.closing()
     close_error = _closed(target)

@@ -11,7 +11,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gpusim.history import Outcome
-from gpusim.ops import Alloc, AnyDispatch, Capture, Command, Copy, Free, Op, Replay
+from gpusim.ops import (
+    Alloc,
+    AnyDispatch,
+    Capture,
+    Command,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Write,
+)
 from gpusim.runtime.policy import Uniforms
 from gpusim.runtime.stats import Counts, Stats
 from gpusim.text import write_op
@@ -29,17 +42,17 @@ Told = dict[str, list[Event]]
 Issued = Sequence[tuple[Op, Outcome]]
 """The ops so far, with their outcomes."""
 
-_COUNTED = {
-    "alloc": "allocs",
-    "write": "writes",
-    "dispatch": "dispatches",
-    "dispatch_indirect": "dispatches",
-    "copy": "copies",
-    "replay": "replays",
-    "read": "reads",
-    "free": "frees",
+_COUNTED: Mapping[type[Op], str] = {
+    Alloc: "allocs",
+    Write: "writes",
+    Dispatch: "dispatches",
+    DispatchIndirect: "dispatches",
+    Copy: "copies",
+    Replay: "replays",
+    Read: "reads",
+    Free: "frees",
 }
-"""The counter of each verb."""
+"""The counter of each kind of op."""
 _OF_BATCHES = ("encode", "submit", "failed")
 _SINGLE = ("create_buffer", "create_bind_group", "dispatch", "take")
 
@@ -136,7 +149,9 @@ def _sort(events: Iterable[Event], told: Told) -> None:
 def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
     """Ops that were accepted; those of a replay are counted as well."""
     accepted = [op for op, outcome in issued if outcome.error is None]
-    done = Counter([_COUNTED.get(op.verb, "") for op in accepted])
+    done: Counter[str] = Counter()
+    for kind, times in Counter(map(type, accepted)).items():
+        done[_COUNTED.get(kind, "")] += times
     captures: dict[str, Sequence[Command]] = {}
     for op in accepted:
         if type(op) is Capture:

@@ -35,8 +35,7 @@ def judge_words(
     sizes: dict[str, int] = {}
     if not any([outcome.error for outcome in got.outcomes]):
         return None
-    for position, op in enumerate(program):
-        meant, shown = expected.outcomes[position], got.outcomes[position]
+    for position, (op, shown) in enumerate(zip(program.ops, got.outcomes, strict=True)):
         if shown.error is None:
             if type(op) is Alloc:
                 sizes[op.buffer] = op.size_bytes
@@ -45,7 +44,7 @@ def judge_words(
             continue
         if shown.error in met:
             continue
-        words = _said(meant), _GRAPH.sub("", _said(shown))
+        words = _said(expected.outcomes[position]), _GRAPH.sub("", _said(shown))
         reason = _wrong(*words, sizes) if all(words) else ""
         if reason:
             return Failure(

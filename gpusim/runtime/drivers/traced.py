@@ -65,6 +65,7 @@ class TracedDriver:
         lost = self._driver.lost
         if lost and not self._told_loss:
             self._told_loss = True
+            self.trace.failures += 1
             self._tell(Event("failed", {"verb": "lost", "error": DeviceLost.__name__}))
         return lost
 
@@ -220,6 +221,7 @@ class TracedDriver:
             raise
 
     def _tell_failed(self, verb: str, fault: DeviceFault) -> None:
+        self.trace.failures += 1
         self._tell(Event("failed", {"verb": verb, "error": type(fault).__name__}))
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
