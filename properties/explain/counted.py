@@ -77,6 +77,8 @@ _KEPT = {
     "a capture": "alloc x 8\ncapture g dispatch affine x 3,1 1x1x1\n",
     "a replay": "alloc x 8\ncapture g dispatch affine x 3,1 1x1x1\nreplay g * -\n",
 }
+_READ_LEFT = "<read of "
+_MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 _WRITTEN = "write x 0 0909090909090909\n"
 _SECOND = {
     "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
@@ -140,19 +142,24 @@ def tell_kept(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     more = next((said for place, said in which.items() if place in both), "")
     more = more and f" (after two reads, each with a sync, {more})"
     told = f"something is left after {' or '.join(kept)}{more}; nothing after {', '.join(rest)}"
-    again_given = _given_again(verdict, again) if "a read" in kept else ()
+    again_given = _given_again(verdict, failure.reason, again) if "a read" in kept else ()
     return Told(facts=(*again_given, f"tried {len(left)} ops, each alone: {told}"))
 
 
-def _given_again(verdict: Verdict, again: Judge) -> tuple[str, ...]:
-    """Which second reads get the value of a kept one, though a write came in between."""
-    ends = {what: instead_of(verdict, f"alloc x 64\n{ops}", again) for what, ops in _SECOND.items()}
+def _given_again(verdict: Verdict, left: str, again: Judge) -> tuple[str, ...]:
+    """Which second reads get the value of a kept one, though a write came in between.
+
+    ``left``: what the failure says of what is left.
+    """
+    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
     wrong = [
         what
         for what, judged in ends.items()
         if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
     ]
     right = [what for what in ends if what not in wrong]
+    if not wrong and _READ_LEFT in left:
+        return ("the kept read is given to no later read of these bytes or others",)
     if not wrong:
         return ()
     return (

@@ -1,7 +1,7 @@
-"""Tries whether a read gives what an earlier read left behind: in an array, a map or a cache.
+"""Tries whether a read gives what an earlier read left behind: in an array or a map.
 
-A read may be kept for a later one, a map may still hold the bytes of the map before it, and an
-array that two reads fill may keep those of the first.
+A map may still hold the bytes of the map before it, and an array that two reads fill may keep those
+of the first.
 """
 
 from dataclasses import replace
@@ -10,7 +10,6 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Read
 from gpusim.text import write_op
 from properties.clients.passed import is_second_into_one
-from properties.execute import LeftBehind
 from properties.explain.calls import calls
 from properties.explain.experiments import Judge, instead_of, looked_at
 from properties.explain.rules import READ
@@ -23,16 +22,6 @@ from properties.oracles.metamorphic.rewrites import sizes_of
 _ROW = 20
 _VALUE = "another value"
 """Words of a client whose own read went wrong."""
-_KEPT = "<read of "
-_WRITTEN = "write x 0 0909090909090909\n"
-_SECOND = {
-    "the first was delivered by then": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 0 4 -> q\n",
-    "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
-    "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
-    f"{_WRITTEN}read x 0 4 -> q\n",
-    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
-}
-"""Two reads with a write to their bytes in between, by what the second finds."""
 _MADE = f"alloc x 64\nwrite x 0 {bytes(range(1, 65)).hex()}\n"
 
 
@@ -42,8 +31,6 @@ def tell_stale(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
     if again is None:
         return NOTHING
     if failure.kind is FailureKind.CRASH:
-        if LeftBehind.__name__ in failure.reason and _KEPT in failure.reason:
-            return _of_kept(verdict, again)
         is_of_value = _VALUE in str(failure.sides) + failure.reason
         return _of_row(verdict, again) if is_of_value else NOTHING
     op = program[at] if 0 <= at < len(program) else None
@@ -109,25 +96,6 @@ def _of_parted(verdict: Verdict, again: Judge) -> tuple[str, ...]:
     return (
         f"tried: of bytes {len(whole) - op.size_bytes} to {len(whole) - 1} and {op.offset} to "
         f"{op.offset + op.size_bytes - 1}, which share none, it has the first's too{after}",
-    )
-
-
-def _of_kept(verdict: Verdict, again: Judge) -> Told:
-    """Tells which second reads give an old value, if a read was kept though nobody uses it."""
-    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
-    wrong = [
-        what
-        for what, judged in ends.items()
-        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
-    ]
-    right = [what for what in ends if what not in wrong]
-    if not wrong:
-        return Told(facts=("the kept read is given to no later read of these bytes or others",))
-    return Told(
-        facts=(
-            "likeliest kept for a later read: of a range read twice, with a write in between, the "
-            f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
-        )
     )
 
 
