@@ -1,7 +1,7 @@
 """Decides which bug a failing program shows: one that was met before, or a new one.
 
 A foreign target may have several bugs, and a frequent one hides the others.  So each failing
-program is also tried without what the met bugs need (``properties.shrink.curing`` says how).  If
+program is also tried without what the met bugs need (``properties.shrink.avoid`` says how).  If
 the program then passes, it shows one of the met bugs.  If it still fails, it may show another bug.
 Nothing here runs a program: a shard does.
 """
@@ -19,8 +19,7 @@ from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.shrink.avoid import with_only, without
-from properties.shrink.curing import cured
+from properties.shrink.avoid import cured, with_only, without
 from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 from properties.shrink.together import Together, together
 

@@ -25,12 +25,13 @@ from gpusim.text import write_op
 from properties.explain.argument import Argument
 from properties.explain.experiments import changed_settings
 from properties.explain.explain import explain_unrun
-from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.protocol import (
     Answer,
     Broken,
     CannotJudge,
     CannotRun,
+    Explain,
+    Explained,
     JudgeCase,
     Judged,
     Ready,
