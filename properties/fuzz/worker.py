@@ -10,6 +10,7 @@ import signal
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -71,11 +72,20 @@ _UNREPEATED = Oracles(growth=False)
 """Cases that are run to explain another case are not repeated to see whether memory grows."""
 
 
-def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) -> None:
+def work(
+    setup: Setup,
+    environment: Mapping[str, str],
+    connection: "Pipe",
+    published: Published,
+    stderr: str,
+) -> None:
     """Serve requests until the session closes the connection.
 
-    The file ``stderr`` receives what native code prints as it dies.
+    ``environment`` is that of the session, and becomes the worker's.  The file ``stderr`` receives
+    what native code prints as it dies.
     """
+    os.environ.clear()
+    os.environ.update(environment)
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
     show_on_request()
