@@ -167,7 +167,7 @@ class Order:
         if expected is None:
             state.report(
                 laws.C1,
-                f"{command} was submitted, though {UNASKED}, or though ops asked for it fewer times",
+                f"{command} was submitted, though {UNASKED}, or though ops asked for it less often",
             )
             return
         law = blame(expected, command)
