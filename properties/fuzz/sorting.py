@@ -64,7 +64,7 @@ class Sorter:
         if small is None and failure.trait == KILLED:
             # The worker was killed by chance, since the case did not end a worker again.  So what
             # counts is how the case fails by itself.
-            again = shard.judge(case, self.settings.stall)
+            again = shard.supervisor.judge(case, self.settings.stall)
             if again is not None and again.trait != KILLED:
                 self.sort(shard, case, again)
         elif small is None:
@@ -169,7 +169,7 @@ class Sorter:
 
     def _explain(self, shard: Shard, bug: Bug | None) -> None:
         if bug is not None and bug.argument is None:
-            bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
+            bug.argument = shard.supervisor.explain(bug.case, bug.failure, self.settings.stall)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
         """The kinds of the two ops between which a sync heals the case; empty if there are none.
