@@ -26,12 +26,13 @@ from gpusim.simulated import (
     strategy,
 )
 from properties.clients.client import BrokenPromise, Client, is_idle, is_simulated
+from properties.clients.illegal import ILLEGAL
 from properties.clients.loops import run_leaping
 from properties.clients.walk import Walk
 from properties.generate.choices import Choices, SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
 
-_STEPS = 10
+_STEPS, _MISUSES = 10, 2
 _SMALL_BYTES = 64
 """The largest buffer of some devices, so that buffers are as large as is allowed."""
 _FAILING = ("failed_maps", "failed_writes", "failed_submits", "failed_encodes", "out_of_memory")
@@ -74,8 +75,14 @@ class DirectClient(Client):
         device.restart(_scheduler(choices))
         told = "a device that was reset"
         walk = Walk(device, profile, choices, pipelines=walk.pipelines, told=told)
+        for _ in range(_MISUSES):
+            walk.misuse(choices.pick(ILLEGAL))
         walk.go(_STEPS)
         run_leaping(_listen(walk, choices), is_real=False)
+        if device.live_buffers:
+            raise BrokenPromise(
+                f"{device.live_buffers} buffers of a device are live, and none is left"
+            )
 
     def _drive(self, profile: Profile) -> None:
         """Call a driver, and lose another device of its adapter."""

@@ -105,7 +105,7 @@ class SharingClient(Client):
         if not fits or next(self._turns) % 2:
             self.target.perform(op)
             return
-        self._offer_unfit(crc32(write_op(op).encode()))
+        self._offer_unfit(_UNFIT[crc32(write_op(op).encode()) % len(_UNFIT)])
         native = self._made(op.size_bytes, _USAGE)
         if native is None:
             self.target.perform(op)
@@ -124,9 +124,8 @@ class SharingClient(Client):
                 f"{size_bytes, buffers}"
             )
 
-    def _offer_unfit(self, turn: int) -> None:
+    def _offer_unfit(self, own: _Unfit) -> None:
         """Offer a buffer that lacks a usage or is mapped; the runtime must refuse to adopt it."""
-        own = _UNFIT[turn % len(_UNFIT)]
         *_, error, unfit = own
         if not self._adopts(own):
             return

@@ -10,6 +10,7 @@ A device may fail as planned.  A call that fails has changed nothing, and is mad
 
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,8 +19,10 @@ from wgpu import BufferUsage
 
 from gpusim.limits import WORD_BYTES
 from gpusim.simulated import Profile
-from properties.clients.blocks import AFFINE, MEANINGS, Block, Pipelines
-from properties.clients.client import BrokenPromise
+from properties.clients.blocks import Block
+from properties.clients.client import BrokenPromise, is_idle
+from properties.clients.illegal import Row
+from properties.clients.passes import Dispatched, Pipelines, encode_pass
 from properties.generate.choices import Choices, Weights
 
 T = TypeVar("T")
@@ -106,13 +109,29 @@ class Walk:
         if self.map(block, "READ", start, size):
             skip = 2 * WORD_BYTES if size > 2 * WORD_BYTES and self._choices.chance(1, 2) else 0
             part = (start + skip, size - skip) if skip else ()
-            block.compare(block.native.read_mapped(*part), start + skip, size - skip)
+            shown = block.native.read_mapped(*part)
             block.native.unmap()
+            block.compare(shown, start + skip, size - skip)
+
+    def read(self) -> None:
+        """Read a part of a buffer by the queue."""
+        block = self._block(_SOURCES)
+        start, size = self._part(block)
+        read = self.device.queue.read_buffer
+        block.compare(self.again(lambda: read(block.native, start, size)), start, size)
+
+    def wait(self) -> None:
+        """Wait for the submitted work, which must then be done."""
+        if self.profile.tells_work_done:
+            self.again(self.device.queue.on_submitted_work_done_sync)
+            if not is_idle(self.device):
+                raise BrokenPromise("the promise of the submitted work settles before the work")
 
     def map(self, block: Block, mode: str, *part: int) -> bool:
         """Map a part of a buffer.  If the map fails, use the buffer, and return False."""
         try:
             block.native.map_sync(mode, *part)
+            state = block.native.map_state
         except Exception as error:
             self.excuse(error)
             if self.profile.failed_map_unmaps:
@@ -120,6 +139,8 @@ class Walk:
             else:
                 self._replace(block)
             return False
+        if state != "mapped":
+            raise BrokenPromise(f"a buffer is mapped, and its map_state is {state}")
         return True
 
     def use(self, block: Block) -> None:
@@ -147,6 +168,20 @@ class Walk:
         for _ in range(_WRITES_OF_MUCH):
             self.again(lambda: self.device.queue.write_buffer(native, 0, data))
         native.destroy()
+
+    def misuse(self, row: Row) -> None:
+        """Make a call that must be refused, and that changes nothing."""
+        told, call, error = row
+        at: Any = SimpleNamespace(device=self.device)
+        for block in self.blocks:
+            setattr(at, block.kind, block.native)
+        try:
+            call(at)
+        except error:
+            return
+        except Exception as raised:
+            raise BrokenPromise(f"{told} ends with {raised!r}, not {error.__name__}") from raised
+        raise BrokenPromise(f"{told} is not refused")
 
     def again(self, call: Callable[[], T]) -> T:
         """Make a call, and make it again as long as it fails as planned."""
@@ -228,41 +263,30 @@ class Walk:
         ), act
 
     def _pass(self) -> "_Command":
-        """A compute pass of a few dispatches; what is set already is not always set again."""
+        """A compute pass of a few dispatches."""
         dispatches = [self._dispatch() for _ in range(self._choices.integer(1, 4))]
-        resets = [self._flip() for _ in dispatches]
-        for block, _, _, _ in dispatches:
-            if block.group is None:
+        for block in self.blocks:
+            if block.kind == "storage" and block.group is None:
                 block.group = self.again(partial(self._bound, block))
 
-        def encode(encoder: Any) -> None:
-            begun = encoder.begin_compute_pass()
-            last: tuple[Any, ...] = (None, None, None)
-            for (block, name, count, by), reset in zip(dispatches, resets, strict=True):
-                if name != last[1] or reset:
-                    begun.set_pipeline(self.pipelines.by_name[name])
-                if block is not last[0] or reset:
-                    begun.set_bind_group(0, block.group)
-                if name == AFFINE and (last[2] is None or (by != last[2]).any()):
-                    begun.set_immediates(0, by)
-                    last = (*last[:2], by)
-                begun.dispatch_workgroups(count)
-                last = (block, name, last[2])
-            begun.end()
-
         def act() -> None:
-            for block, name, count, by in dispatches:
-                words = block.bytes[: count * WORD_BYTES].view(np.uint32)
-                said = f"dispatch {name} in a pass of {len(dispatches)} dispatches"
-                block.put(0, MEANINGS[name](words, by).view(np.uint8), said)
+            for each in dispatches:
+                each.act()
 
-        return encode, act
+        return (lambda encoder: encode_pass(encoder, self.pipelines, dispatches)), act
 
-    def _dispatch(self) -> tuple[Block, str, int, Any]:
-        block = self._block(("storage",))
-        name = self._choices.pick([*self.pipelines.by_name])
-        by = np.array([2 * self._choices.integer(0, 3) + 1, self._choices.integer(0, 9)], np.uint32)
-        return block, name, self._choices.integer(1, len(block.bytes) // WORD_BYTES), by
+    def _dispatch(self) -> Dispatched:
+        x = self._block(("storage",))
+        y = next(one for one in self.blocks if one.kind == "storage" and one is not x)
+        most = min(len(x.bytes), len(y.bytes)) // WORD_BYTES
+        return Dispatched(
+            shader=self._choices.pick([*self.pipelines.by_name]),
+            x=x,
+            y=y,
+            words=self._choices.integer(1, most),
+            by=np.array([self._choices.integer(1, 3), self._choices.integer(0, 9)], np.uint32),
+            resets=self._flip(),
+        )
 
     def _bound(self, block: Block) -> Any:
         bound = {"binding": 0, "resource": {"buffer": block.native}}
@@ -304,8 +328,9 @@ class Walk:
             read = self.device.queue.read_buffer
             block.compare(self.again(lambda: read(block.native)), 0, len(block.bytes))
         elif self.map(block, "READ"):
-            block.compare(block.native.read_mapped(), 0, len(block.bytes))
+            shown = block.native.read_mapped()
             block.native.unmap()
+            block.compare(shown, 0, len(block.bytes))
         block.native.destroy()
 
     def _block(self, kinds: tuple[str, ...]) -> Block:
@@ -334,5 +359,7 @@ _STEPS: Weights[Callable[[Walk], None]] = Weights(
     (Walk.write_mapped, 5),
     (Walk.read_mapped, 4),
     (Walk.replace, 3),
+    (Walk.read, 2),
+    (Walk.wait, 1),
     (Walk.write_much, 1),
 )

@@ -8,7 +8,8 @@ checked, since a failed verb may have made some of its calls.  Nothing here look
 """
 
 from collections import Counter
-from itertools import pairwise
+from collections.abc import Mapping
+from typing import Any
 from zlib import crc32
 
 from gpusim.trace import Trace
@@ -24,6 +25,8 @@ _VERBS = {
     "command encoder": ("encode", 1),
     "submit": ("submit", 1),
     "map": ("map", 1),
+    "unmap": ("take", 1),
+    "destroy": ("destroy_buffer", 2),
 }
 """For each kind of call: the verb that makes it, and how often a drain makes it."""
 
@@ -39,7 +42,7 @@ def judge_calls(execution: Execution) -> Failure | None:
     may_be_late = case.policy.wait_seconds is not None
     if counted is None or not is_drawn or may_be_late or execution.trace.failures:
         return None
-    needed = _needed(execution.trace, merges=case.policy.merge_passes)
+    needed = _needed(execution.trace, case.policy.merge_passes)
     if case.client != PLAIN or case.device.scheduler not in UNSEEDED:
         # Somebody may have waited in vain.
         del needed["command encoder"]
@@ -56,14 +59,30 @@ def judge_calls(execution: Execution) -> Failure | None:
     return None
 
 
-def _needed(trace: Trace, *, merges: bool) -> dict[str, int]:
+def _needed(trace: Trace, merges: bool) -> dict[str, int]:
     """How many calls of each kind the verbs need."""
-    kinds = [event.kind for event in trace]
-    verbs = Counter(kinds)
+    verbs = Counter([event.kind for event in trace])
     drains = verbs["drain"]
     needed = {call: verbs[verb] + each * drains for call, (verb, each) in _VERBS.items()}
-    needed["compute pass"] = verbs["dispatch"]
-    if merges:
-        in_a_row = [one == other == "dispatch" for one, other in pairwise(kinds)]
-        needed["compute pass"] -= sum(in_a_row)
+    return needed | _needed_in_passes(trace, merges)
+
+
+def _needed_in_passes(trace: Trace, merges: bool) -> Counter[str]:
+    """How many passes are begun, and how often something is set in them.
+
+    A pipeline or a bind group is set only if it is another than that of the dispatch before.
+    """
+    needed = Counter({"compute pass": 0})
+    last: Mapping[str, Any] | None = None
+    for event in trace:
+        if event.kind == "dispatch":
+            now = event.about
+            needed["compute pass"] += last is None
+            needed["set pipeline"] += last is None or now["kernel"] != last["kernel"]
+            needed["set bind group"] += last is None or any(
+                [now[name] != last[name] for name in ("group", "ranges")]
+            )
+            last = now if merges else None
+        elif event.kind in ("copy", "encode"):
+            last = None
     return needed

@@ -5,13 +5,15 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 import pytest
+from wgpu import BufferUsage
 
 from gpusim.program import Program
 from gpusim.runtime import Driver, WgpuDriver
-from gpusim.simulated import SPEC, AsLate, open_device
+from gpusim.simulated import PROFILES, SPEC, Profile, open_device
 from gpusim.simulated.buffer import GPUBuffer
 from properties.clients.blocks import Block
 from properties.clients.client import BrokenPromise
+from properties.clients.illegal import ILLEGAL, Row
 from properties.clients.walk import Walk
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case, parse_device
@@ -78,6 +80,36 @@ class FaultsOutliveTheReset(Overlay):
         self._inner._state.timeline.faults = kept.faults
 
 
+class TakesAnyCopy(Overlay):
+    """A copy from a buffer that may not be copied from copies nothing."""
+
+    def create_command_encoder(self, **about: Any) -> Any:
+        return _AnyCopy(self._inner.create_command_encoder(**about))
+
+
+class _AnyCopy(Overlay):
+    def copy_buffer_to_buffer(self, source: Any, *copied: Any) -> None:
+        if source.usage & BufferUsage.COPY_SRC:
+            self._inner.copy_buffer_to_buffer(source, *copied)
+
+
+class ImmediatesFromTheStart(Overlay):
+    """A part of the immediates is always their first part."""
+
+    def create_command_encoder(self, **about: Any) -> Any:
+        return _Encoder(self._inner.create_command_encoder(**about))
+
+
+class _Encoder(Overlay):
+    def begin_compute_pass(self) -> Any:
+        return _Pass(self._inner.begin_compute_pass())
+
+
+class _Pass(Overlay):
+    def set_immediates(self, at: int, *data: Any) -> None:
+        self._inner.set_immediates(0, *data)
+
+
 class DrainsInVain(WgpuDriver):
     """A drain submits, and waits for nothing."""
 
@@ -98,7 +130,16 @@ class LostTogether(WgpuDriver):
         return self.device.adapter in self.gone
 
 
-@pytest.mark.parametrize("broken", [WritesOneWordLater, GivenUpMapsArrive, FaultsOutliveTheReset])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        WritesOneWordLater,
+        GivenUpMapsArrive,
+        FaultsOutliveTheReset,
+        TakesAnyCopy,
+        ImmediatesFromTheStart,
+    ],
+)
 def test_a_mistake_of_a_device_is_seen_by_direct_calls_alone(broken: Any) -> None:
     def make_driver(device: Any) -> Driver:
         return WgpuDriver(broken(device))
@@ -121,8 +162,16 @@ def test_direct_calls_on_a_sound_device_show_nothing(device_name: str) -> None:
         assert judge(case, factory, MEANING_ONLY).failure is None
 
 
+@pytest.mark.parametrize("row", ILLEGAL, ids=lambda row: row[0])
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_a_device_refuses_each_illegal_call(row: Row, profile: Profile) -> None:
+    walk = Walk(open_device(profile=profile), profile, SeededChoices("a walk"))
+    walk.misuse(row)
+    walk.go(4)
+
+
 def test_a_wrong_byte_is_told_with_the_call_that_wrote_it() -> None:
-    device = open_device(scheduler=AsLate())
+    device = open_device()
     walk = Walk(device, SPEC, SeededChoices("a walk"))
     block: Block = walk.blocks[0]
     block.put(4, [1, 2, 3, 4], "a write of four bytes")

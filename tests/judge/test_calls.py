@@ -20,7 +20,8 @@ from properties.targets.factory import RuntimeFactory
 
 PROGRAM = Program.parse(
     "alloc a 64\nalloc b 64\ndispatch affine a 3,5 1x1x1\ndispatch tally a 3 1x1x1\n"
-    "copy a 0 b 0 8\ncopy a 0 b 8 8\ndispatch affine b 3,5 1x1x1\nread a 0 64 -> r0\nsync\n"
+    "copy a 0 b 0 8\ncopy a 0 b 8 8\ndispatch affine b 3,5 1x1x1\n"
+    "dispatch affine b 3,5 1x1x1\nread a 0 64 -> r0\nsync\n"
     "write a 0 01020304\nwrite a 4 01020304\nwrite a 8 01020304\nread b 0 64 -> r1\nsync\n"
 )
 DRAINING = replace(PRESETS["ring"], queued_write_bytes=4, upload_bytes=0)
@@ -32,6 +33,18 @@ class PassForEachKernel(WgpuDriver):
     def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
         for _, group in groupby(dispatches, lambda command: command.pipeline):
             super()._encode_pass(encoder, list(group))
+
+
+class SetsAll(WgpuDriver):
+    """Each dispatch sets its bind group, even if it is set."""
+
+    def _encode_pass(self, encoder: Any, dispatches: list[DispatchCommand]) -> None:
+        begun = encoder.begin_compute_pass()
+        for pipeline, group, groups, offset in dispatches:
+            begun.set_pipeline(pipeline.native)
+            begun.set_bind_group(0, group.native, () if offset is None else (offset,))
+            begun.dispatch_workgroups(*groups)
+        begun.end()
 
 
 class AsksOften(WgpuDriver):
@@ -77,6 +90,7 @@ def test_a_sound_driver_makes_the_calls_that_its_verbs_need(policy: Any, schedul
     ("broken", "call"),
     [
         (PassForEachKernel, "compute pass"),
+        (SetsAll, "set pipeline"),
         (AsksOften, "command encoder"),
         (DrainsInVain, "buffer"),
     ],
