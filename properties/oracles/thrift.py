@@ -152,6 +152,8 @@ class _Followed:
                 what = "staged writes" if role == Role.UPLOAD else "the fence of a sync"
                 self._waste("made again", f"a second buffer is made for {what}")
             self._made_once[role] = number
+            if role == Role.UPLOAD and size_bytes >= self._policy.upload_bytes + WORD_BYTES:
+                self._waste("upload size", f"the upload buffer has {size_bytes} bytes")
         elif self._alloc_bytes is not None:
             self._allocated.add(number)
             if size_bytes >= max(self._alloc_bytes, 1) + WORD_BYTES:
