@@ -85,7 +85,7 @@ def tell_loss(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
 def _with_other_profile(case: Case, again: Judge, *, has_refused: bool) -> Iterator[str]:
     """Says so if the case passes on a device that tells of its loss in the other way."""
     own = PROFILES[case.device.profile]
-    other = next(each for each in PROFILES.values() if each is not own)
+    other = next(each for each in PROFILES.values() if each.tells_loss != own.tells_loss)
     device = replace(case.device, profile=other.name, schedule=())
     if again(replace(case, device=device)).failure is not None:
         return
