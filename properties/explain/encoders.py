@@ -11,10 +11,10 @@ from itertools import pairwise
 from gpusim.limits import WORD_BYTES
 from gpusim.program import Program
 from properties.explain.calls import Call, calls
-from properties.explain.capacity import LIFTED
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails, instead_of
 from properties.explain.told import NOTHING, Told
+from properties.explain.trials import LIFTED
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict

@@ -43,6 +43,17 @@ class Others:
     plain_failed: bool = False
     """Whether the case fails with other data and no other change."""
 
+    @property
+    def free(self) -> str:
+        """What data and scalars may be for the case to fail; empty if nothing was run."""
+        if not self.runs:
+            return ""
+        if self.plain_failed:
+            return "data and scalars may be anything"
+        if self.shown:
+            return "data and scalars may be anything if the buffers are filled first"
+        return "the data matter: with other data and scalars it passes"
+
 
 def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
     """What an execution showed, for the search."""

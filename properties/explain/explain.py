@@ -9,21 +9,16 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from gpusim.ops import Replay
 from properties.explain.accused import tell_accused
-from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
-from properties.explain.awaited import tell_awaited
 from properties.explain.by_bytes import by_bytes, is_accepted
-from properties.explain.capacity import tell_capacity, tell_upload
+from properties.explain.capacity import tell_batches, tell_capacity, tell_upload
 from properties.explain.carried import tell_carried
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
-from properties.explain.copied import tell_copies
-from properties.explain.counted import tell_counts, tell_kept
-from properties.explain.elsewhere import tell_elsewhere
+from properties.explain.counted import tell_counts, tell_kept, tell_wasted
+from properties.explain.elsewhere import explain_rewrite, tell_alone, tell_elsewhere, tell_shown
 from properties.explain.encoders import tell_encoded, tell_like_batch
-from properties.explain.exhausted import tell_batches, tell_full
 from properties.explain.experiments import (
     Judge,
     Others,
@@ -34,7 +29,6 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
-from properties.explain.freed import tell_back, tell_freed, tell_freed_early, tell_once_more
 from properties.explain.hops import (
     tell_again,
     tell_bytes,
@@ -44,28 +38,38 @@ from properties.explain.hops import (
     tell_waiting,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid, tell_groups, tell_whose_grid
+from properties.explain.indirect import (
+    tell_forms,
+    tell_full,
+    tell_grid,
+    tell_groups,
+    tell_whose_grid,
+)
 from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
-from properties.explain.lengths import tell_lengths
+from properties.explain.lengths import tell_copies, tell_lengths
 from properties.explain.limits import tell_limits
-from properties.explain.lost import tell_loss
+from properties.explain.losses import tell_loss
 from properties.explain.pairs import tell_pairs, tell_staged
 from properties.explain.parts import tell_part
 from properties.explain.payloads import tell_payloads
-from properties.explain.reads import tell_reads, tell_whose
-from properties.explain.refused import tell_named, tell_refused
+from properties.explain.reads import tell_awaited, tell_crowd, tell_reads, tell_stale, tell_whose
+from properties.explain.refused import (
+    tell_back,
+    tell_freed,
+    tell_freed_early,
+    tell_named,
+    tell_once_more,
+    tell_poisoned,
+)
 from properties.explain.reported import (
     tell_earlier,
     tell_last_call,
     tell_left,
     tell_reported,
 )
-from properties.explain.rewritten import explain_rewrite
-from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
 from properties.explain.settling import MAPS, tell_settling
-from properties.explain.shows import tell_shown
 from properties.explain.slots import (
     tell_destroyed,
     tell_gone,
@@ -75,23 +79,23 @@ from properties.explain.slots import (
     tell_sizes,
     tell_taken,
 )
-from properties.explain.stale import tell_stale
+from properties.explain.staging import tell_staging
 from properties.explain.starts import tell_starts
 from properties.explain.together import tell_beside, tell_client
 from properties.explain.told import Told
+from properties.explain.trials import Evidence, Teller, Trials
 from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over, tell_uses
 from properties.explain.variations import Varied, vary
-from properties.explain.wasted import tell_wasted
 from properties.explain.weighing import REFUTED, Tried, doubt, order
 from properties.explain.when import tell_cut, tell_left_out
 from properties.explain.within import tell_within
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import B1, LAWS, LawContext
+from properties.oracles.laws.catalogue import LAWS, LawContext
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
-_MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
+_MOST_OTHERS, _MOST_SETTINGS = 2, 3
 _AFTERWARDS = ("F1", "F2", "G1")
 """Laws that are broken because the case fails, so that they are never the cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
@@ -118,7 +122,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if failure is None:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
     if failure.kind is FailureKind.RELATION and again is not None:
-        behind = explain_rewrite(verdict, failure, again, explain)
+        behind = explain_rewrite(verdict, failure, again, partial(explain, again=again))
         if behind is not None:
             return behind
     if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
@@ -127,9 +131,9 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     shown, traced = shown_by(verdict), _traced(verdict)
     argument = argue_kind(verdict, failure, traced.broken)
     if failure.kind is FailureKind.VALUE and again is not None:
-        unlike = held_alone(shown.scene, execution.case, again)
-        if unlike is not None:
-            return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
+        alone = tell_alone(shown.scene, Trials(execution.case, again))
+        if alone.sentence:
+            return replace(alone, later=argument.facts).added_to(argument)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found = _searched(verdict, failure, shown, traced, tried)
     if _is_searched(failure, verdict):
@@ -138,30 +142,45 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         _led_by_law(argument, traced.broken, is_found=bool(found)),
         first_broken=_first_broken(traced, argument),
     )
-    if failure.kind in (FailureKind.VALUE, FailureKind.LAW):
-        best = found[0] if found else None
-        told = tell_accused(
-            traced.accused, execution.case.program, best, execution.limits.max_groups_per_dimension
-        )
-        if told.sentence:
-            # When the ops of a mistake took effect counts only if that mistake is told of.
-            later = () if argument.crossing is not None else argument.facts
-            argument = replace(told, later=later).added_to(argument)
+    argument = _by_accused(argument, verdict, traced, found)
     settling = tell_settling(verdict, failure, argument.sentence, again)
     if settling.sentence:
         # Another size or another byte changes the order of maps as well, and so tells nothing.
         tried = replace(tried, varied=Varied())
-    argument = _by_trials(verdict, failure, settling.added_to(argument), found, traced, again)
+    evidence = Evidence(
+        verdict=verdict,
+        failure=failure,
+        traced=traced,
+        argument=settling.added_to(argument),
+        argue=explain,
+        best=found[0] if found else None,
+        again=again,
+    )
+    argument = _by_trials(evidence)
     argument = replace(
         argument,
         events=tuple(execution.trace),
         reached=traced.reached,
-        passes=_passes(tried),
+        passes=tried.passes,
         fails=tried.varied.fails[:_MOST_OTHERS],
-        free=_free(tried.others),
+        free=tried.others.free,
         inevitable=_fault_told(tried, argument),
     )
     return replace(argument, clock=_clock(argument))
+
+
+def _by_accused(
+    argument: Argument, verdict: Verdict, traced: Traced, found: tuple[Hypothesis, ...]
+) -> Argument:
+    """The argument, with the command that no op asked for as its cause if that says more."""
+    execution, best = verdict.execution, found[0] if found else None
+    if argument.failure.kind not in (FailureKind.VALUE, FailureKind.LAW):
+        return argument
+    most = execution.limits.max_groups_per_dimension
+    told = tell_accused(traced.accused, execution.case.program, best, most)
+    # When the ops of a mistake took effect counts only if that mistake is told of.
+    later = () if argument.crossing is not None else argument.facts
+    return replace(told, later=later).added_to(argument) if told.sentence else argument
 
 
 def _searched(
@@ -177,45 +196,38 @@ def _searched(
     return () if is_refuted or is_accepted(verdict, failure, found) else found
 
 
-def _by_trials(
-    verdict: Verdict,
-    failure: Failure,
-    argument: Argument,
-    found: tuple[Hypothesis, ...],
-    traced: Traced,
-    again: Judge | None,
-) -> Argument:
+def _by_trials(evidence: Evidence) -> Argument:
     """The argument, with the findings from calls, faults and trial programs added."""
-    kind, program = found[0].kind if found else "", verdict.execution.case.program
-    if found and found[0].rule is BINDINGS and again is not None:
-        argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
-    is_fed = argument.rule is B1 and any(isinstance(op, Replay) for op in program)
-    if again is not None and (is_fed or (found and found[0].rule is ENTRIES)):
-        argument = tell_entries(verdict, again).added_to(argument)
-    if kind == "poisoned":
-        argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
-    argument = tell_taken_over(verdict, found[0] if found else None, again).added_to(argument)
-    at = argument.culprit
-    argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
-    argument = tell_part(verdict, failure, kind, at, again).added_to(argument)
-    argument = tell_copies(verdict, failure, argument, again).added_to(argument)
-    argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
-    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
-    argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
-    argument = tell_whose_grid(verdict, traced, again).added_to(argument)
-    argument = tell_full(verdict, kind, argument, traced, again).added_to(argument)
-    argument = tell_groups(verdict, failure, kind, argument.culprit, again).added_to(argument)
-    for told in _looked_into(verdict, failure, argument, traced, again):
-        argument = told.added_to(argument)
-    argument = tell_cut(verdict, argument.facts, again).added_to(argument)
-    return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
+    for tell in _FIRST:
+        evidence = evidence.with_more(tell(evidence))
+    for told in _looked_into(evidence):
+        evidence = evidence.with_more(told)
+    cut = tell_cut(evidence.verdict, evidence.argument.facts, evidence.again)
+    evidence = evidence.with_more(cut)
+    return tell_pairs(evidence).added_to(evidence.argument)
 
 
-def _passes(tried: Tried) -> tuple[str, ...]:
-    """The changes with which the case passes: some of each sort."""
-    boundaries = tuple(map(str, tried.boundaries[:1]))
-    first = (*tried.varied.passes[:2], *boundaries, *tried.settings)
-    return first[:_MOST_PASSES]
+def _part(evidence: Evidence) -> Told:
+    at, again = evidence.argument.culprit, evidence.again
+    return tell_part(evidence.verdict, evidence.failure, evidence.kind, at, again)
+
+
+_FIRST: tuple[Teller, ...] = (
+    tell_uses,
+    tell_entries,
+    tell_poisoned,
+    tell_taken_over,
+    tell_conflicts,
+    _part,
+    tell_copies,
+    tell_lengths,
+    tell_grid,
+    tell_forms,
+    tell_whose_grid,
+    tell_full,
+    tell_groups,
+)
+"""Looks at the op that went wrong, each with what those before it found out."""
 
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
@@ -269,77 +281,79 @@ def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -
     )
 
 
-def _looked_into(
-    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
-) -> Iterator[Told]:
+def _looked_into(evidence: Evidence) -> Iterator[Told]:
     """Further findings from the trace, the faults and the history; later ones count more."""
+    verdict, failure = evidence.verdict, evidence.failure
+    traced, again = evidence.traced, evidence.again
     by_faults = tell_faults(verdict, failure, traced, again)
     yield by_faults
     if not by_faults.sentence:
-        yield from _of_ops(verdict, failure, argument, traced, again)
-        yield from _of_calls(verdict, failure, argument, traced, again)
+        yield from _of_ops(evidence)
+        yield from _of_calls(evidence)
 
 
-def _of_ops(
-    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
-) -> Iterator[Told]:
+def _of_ops(evidence: Evidence) -> Iterator[Told]:
     """What is found out about faults that were reported, and about reads and freed buffers."""
+    verdict, failure, argument = evidence.verdict, evidence.failure, evidence.argument
+    traced, again = evidence.traced, evidence.again
     yield tell_zeros(verdict, failure, traced, is_explained=UNEXPLAINED not in argument.sentence)
     yield tell_reported(verdict, failure, again)
-    yield tell_loss(verdict, failure, again)
+    yield tell_loss(evidence)
     yield tell_left(verdict, failure)
-    yield tell_awaited(verdict, failure, again)
+    yield tell_awaited(evidence)
     yield tell_last_call(verdict, failure)
     yield tell_earlier(verdict, failure, again)
     yield tell_order(argument.crossing, traced)
-    yield tell_extent(verdict, failure, argument.lost, again)
+    yield tell_extent(evidence)
     yield tell_bytes(verdict, failure, argument.culprit, traced, again)
     yield tell_destroyed(verdict, traced)
-    yield tell_reads(verdict, failure, traced, again)
-    yield tell_named(verdict, failure, again)
-    yield tell_stale(verdict, failure, again)
-    yield tell_counts(verdict, failure, again)
-    yield tell_kept(verdict, failure, again)
-    yield tell_repeated(verdict, failure, again)
+    yield tell_reads(evidence)
+    yield tell_crowd(evidence)
+    yield tell_named(evidence)
+    yield tell_stale(evidence)
+    yield tell_counts(evidence)
+    yield tell_kept(evidence)
+    yield tell_repeated(evidence)
     yield tell_left_out(verdict, failure, argument.sentence, traced)
-    yield tell_freed(verdict, failure, again)
-    yield tell_back(verdict, failure, argument.sentence, again)
-    yield tell_once_more(verdict, failure, again)
+    yield tell_freed(evidence)
+    yield tell_back(evidence)
+    yield tell_once_more(evidence)
 
 
-def _of_calls(
-    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
-) -> Iterator[Told]:
+def _of_calls(evidence: Evidence) -> Iterator[Told]:
     """What is found out about the calls on the device: payloads, pools, caches and batches."""
+    verdict, failure, argument = evidence.verdict, evidence.failure, evidence.argument
+    traced, again = evidence.traced, evidence.again
     yield tell_pool(verdict, traced)
     rule = argument.rule.name if argument.rule else ""
     yield tell_payloads(verdict, failure, rule, traced)
-    yield tell_staged(verdict, failure, traced, again)
-    yield tell_shown(verdict, failure, again, explain)
+    yield tell_staged(evidence)
+    yield tell_shown(evidence)
     yield tell_offset(verdict, failure, traced)
     if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
         yield tell_like_batch(verdict, refusal_of(failure))
     yield tell_grown(verdict, traced)
     yield tell_sizes(verdict, traced, again)
     yield tell_taken(verdict, traced, again)
-    yield tell_batches(verdict, traced, again)
+    yield tell_batches(evidence)
     yield tell_gone(verdict, failure)
     yield tell_carried(verdict, failure, traced, again)
     yield tell_life(verdict, traced, again)
     if argument.rule is not MAPS:
-        yield tell_whose(verdict, failure, again)
+        yield tell_whose(evidence)
     yield tell_within(verdict, failure, traced, again)
     yield tell_leak(verdict, failure, traced)
     yield tell_waiting(verdict, failure)
     yield tell_again(verdict, failure, again)
     yield tell_limits(verdict, failure, refusal_of(failure), again)
-    yield tell_capacity(verdict, failure, again)
-    yield tell_freed_early(verdict, failure, traced, again)
-    yield tell_upload(verdict, traced, again)
+    yield tell_capacity(evidence)
+    yield tell_freed_early(evidence)
+    yield tell_upload(evidence)
+    yield tell_staging(evidence)
     yield tell_starts(verdict, failure, again)
-    yield tell_wasted(verdict, failure, again)
+    yield tell_wasted(evidence)
     yield tell_encoded(verdict, failure, traced, again)
-    yield tell_elsewhere(verdict, failure, again, explain)
+    yield tell_elsewhere(evidence)
     yield tell_taken_along(verdict, traced)
     if verdict.execution.beside is not None:
         yield tell_beside(verdict, failure)
@@ -380,19 +394,6 @@ def _fault_told(tried: Tried, argument: Argument) -> str:
     """From when on the case can only fail, and the failed call if the argument names it."""
     fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
     is_planned = len(argument.case.device.faults) > 0
-    told = (
-        f"once {fault.partition(', and')[0].partition('; the batch')[0]}"
-        if fault and is_planned
-        else ""
-    )
+    once = f"once {fault.partition(', and')[0].partition('; the batch')[0]}"
+    told = once if fault and is_planned else ""
     return "; ".join(filter(None, (told, tried.inevitable)))
-
-
-def _free(others: Others) -> str:
-    if not others.runs:
-        return ""
-    if others.plain_failed:
-        return "data and scalars may be anything"
-    if others.shown:
-        return "data and scalars may be anything if the buffers are filled first"
-    return "the data matter: with other data and scalars it passes"

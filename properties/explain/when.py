@@ -13,11 +13,11 @@ from gpusim.text import write_op
 from properties.explain.accused import step_of
 from properties.explain.argument import Reached
 from properties.explain.calls import calls
-from properties.explain.capacity import LIFTED
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Judge, fails
 from properties.explain.hypothesis import Hypothesis, quoted
 from properties.explain.told import NOTHING, Told
+from properties.explain.trials import LIFTED
 from properties.explain.weighing import CROSSING
 from properties.model.case import PLAIN
 from properties.model.failure import Failure, FailureKind

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from gpusim.ops import Alloc
 from gpusim.program import Program
-from properties.explain.capacity import LIFTED
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.experiments import Judge
 from properties.explain.told import NOTHING, Told
+from properties.explain.trials import LIFTED
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import A1, A3, C1, LawContext
