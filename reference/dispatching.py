@@ -137,12 +137,12 @@ def _error_bound_within_reach(block: Block, error_bound: ErrorBounds) -> float:
 
 def _stays_normal(array: Array) -> bool:
     size = np.abs(array)
-    return bool(np.all((size == 0) | ((size >= _SMALLEST) & (size <= _LARGEST))))
+    return bool(((size == 0) | ((size >= _SMALLEST) & (size <= _LARGEST))).all())
 
 
 def _is_ordinary_or_special(array: Array) -> bool:
     """Whether no float is subnormal: a device may make such a float zero."""
-    return not np.any(_subnormal(array))
+    return not _subnormal(array).any()
 
 
 def _subnormal(array: Array) -> Array:

@@ -18,7 +18,8 @@ from gpusim.layer.sites import call_site
 from gpusim.trace import Event
 
 Sink = Callable[[Event], str | None]
-"""Receives every event, before the call is made; returns None, or the reason to refuse a submit."""
+"""Receives every event; that of a call comes before the call is made.  Returns None, or the reason
+to refuse a submit."""
 
 Range = tuple[int, int, int]
 """A buffer's number, an offset and a size in bytes."""

@@ -79,7 +79,7 @@ class GPUDevice:
 
     @property
     def live_buffers(self) -> int:
-        """The buffers that were made and not destroyed.  Real devices lack this property."""
+        """How many buffers were made and not destroyed.  Real devices lack this property."""
         return self._state.live_buffers
 
     @property

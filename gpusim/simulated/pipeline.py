@@ -32,6 +32,7 @@ from gpusim.wgsl.checks import checked
 _COMPUTE = wgpu.ShaderStage.COMPUTE
 _BYTE = np.dtype(np.uint8)
 _array = np.ndarray
+_NO_IMMEDIATES = np.zeros(0, np.uint8)
 _STAGE_KEYS = ("module", "entry_point", "constants")
 _KINDS = {
     ("storage", "read_write"): "storage",
@@ -255,7 +256,8 @@ class Plan:
     def __init__(self, pipeline: GPUComputePipeline, ranges: Slots) -> None:
         self._ranges = ranges
         bounds = [ranges[slot] for slot in pipeline.least_sizes]
-        self.immediates = np.zeros(pipeline.entry.point.immediate_bytes, np.uint8)
+        size_bytes = pipeline.entry.point.immediate_bytes
+        self.immediates = np.zeros(size_bytes, np.uint8) if size_bytes else _NO_IMMEDIATES
         """The bytes of the immediates, which each dispatch sets before it runs."""
         self.run = pipeline.entry.bind(
             [_array(bound.size, _BYTE, bound.buffer.memory, bound.offset) for bound in bounds],

@@ -49,7 +49,7 @@ class StatementLowering(Emitter):
         raise NotImplementedError
 
     def statements(self, body: list[typed.Statement]) -> None:
-        """Lower statements in order to the end of ``out``."""
+        """Lower statements one after another, and append what they become to ``out``."""
         for statement in body:
             form: Any = _FORMS[type(statement)]
             form(self, statement)

@@ -2,7 +2,7 @@
 
 The value of a scalar type is a scalar expression; that of a composite is the tuple of the values of
 its parts.  A place is where a value can be stored: in variables (Cells), in memory (Spot), or in
-those of several variables that an index picks (Picked).
+one part of a vector or matrix that lies in variables, chosen by an index (Picked).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """``bench fuzz``: how many programs are judged in a second, and where the time goes.
 
-The loop is that of a session's worker, with every law on and a clock around each stage.  Time
-outside the other stages counts as the stage ``runtime``: the runtime's and its device's.
+The loop is that of a session's worker, with every law on and a clock around each stage.  All
+other time counts as the stage ``runtime``: the runtime and its device spend it.
 """
 
 from collections.abc import Callable

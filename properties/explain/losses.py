@@ -248,7 +248,7 @@ def _with_other_profile(trials: Trials, *, has_refused: bool) -> Iterator[str]:
     """Says so if the case passes on a device that tells of its loss in the other way."""
     device = trials.case.device
     own = PROFILES[device.profile]
-    other = next(each for each in PROFILES.values() if each is not own)
+    other = next(each for each in PROFILES.values() if each.tells_loss != own.tells_loss)
     changed = trials.having(device=replace(device, profile=other.name, schedule=()))
     if changed.fails(trials.case.program):
         return

@@ -182,7 +182,7 @@ def _line(each: Reached, places: Mapping[_Key, int], picture: Picture) -> str:
 
 
 def _when(lane: str, number: int, picture: Picture) -> str:
-    """Says at which call an op reached a clock, or, of the first clock, before which call."""
+    """Says at which call an op reached a clock; for the first clock, before which call it did."""
     if picture.calls is None:
         return ""
     if lane == picture.lanes[0]:

@@ -140,20 +140,19 @@ def _no_events() -> Told:
 
 def _sort(events: Iterable[Event], told: Told) -> None:
     """Add each event that a figure is made of to the list of its kind in ``told``."""
-    for event in events:
-        kept = told.get(event.kind)
-        if kept is not None:
-            kept.append(event)
+    for event in [event for event in events if event.kind in told]:
+        told[event.kind].append(event)
 
 
 def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
     """Ops that were accepted; those of a replay are counted as well."""
     accepted = [op for op, outcome in issued if outcome.error is None]
-    done: Counter[str] = Counter()
-    for kind, times in Counter(map(type, accepted)).items():
-        done[_COUNTED.get(kind, "")] += times
+    kinds = [*map(type, accepted)]
+    done = dict.fromkeys((*_COUNTED.values(), "dispatches_dropped"), 0)
+    for kind, name in _COUNTED.items():
+        done[name] += kinds.count(kind)
     captures: dict[str, Sequence[Command]] = {}
-    for op in accepted:
+    for op in accepted if Replay in kinds else ():
         if type(op) is Capture:
             captures[op.graph] = op.commands
         elif type(op) is Replay:
@@ -163,8 +162,8 @@ def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
     if limit is not None:
         done["dispatches_dropped"] = max(0, done["dispatches"] - limit)
         done["dispatches"] -= done["dispatches_dropped"]
-    for name in dict.fromkeys((*_COUNTED.values(), "dispatches_dropped")):
-        yield name, done[name], getattr(stats, name)
+    for name, times in done.items():
+        yield name, times, getattr(stats, name)
 
 
 def _sizes(issued: Issued, stats: Stats) -> Figures:

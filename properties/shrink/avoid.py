@@ -43,8 +43,9 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
     **{kind: {promise: False} for kind, promise in SURVIVED.items()},
     **{f"{_REFUSES}{name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
 }
-"""For each form of ops, or kind of fault, that a target need not take: promises with the values
-that keep it out of programs.  For the odd forms, ``_ODD`` has the names of the promises."""
+"""What a target need not take: forms of ops, kinds of fault, and ops that are refused with an
+error.  Each has the promises, with their values, that keep it out of programs.  For the odd forms,
+``_ODD`` has the names of the promises."""
 
 
 def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:

@@ -11,7 +11,8 @@ from gpusim.errors import SubmitFailed
 from gpusim.runtime.drivers.faulty import Fault
 from gpusim.trace import Event, Trace
 from properties.oracles.laws import ELSEWHERE, LAWS
-from properties.oracles.laws.catalogue import compare_traces, page
+from properties.oracles.laws.__main__ import page
+from properties.oracles.laws.catalogue import compare_traces
 from tests.laws import buffer_corruptions, queue_corruptions
 from tests.laws.near_misses import FAULTS, NEAR_MISSES
 from tests.laws.traces import POLICIES, RICH, Cut, Real, reals, record

@@ -65,7 +65,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 def test_the_architecture_names_what_is_there() -> None:
     text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Every")[0]
     sources = [path for name in (*PACKAGES, "examples") for path in (ROOT / name).rglob("*.*s")]
-    sources += [path for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
+    sources += [path for name in (*PACKAGES, "tools") for path in (ROOT / name).rglob("*.py")]
     places = {path: f"/{path.as_posix()}" for path in sources}
     for name in set(re.findall(r"`([\w/]+\.(?:py|js))`", text)):
         assert any(place.endswith(f"/{name}") for place in places.values()), name

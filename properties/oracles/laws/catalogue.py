@@ -1,4 +1,4 @@
-"""The laws over a trace as values: the sentence and source of each; and the page docs/LAWS.md.
+"""The laws over a trace as values: the sentence and source of each.
 
 The files beside this one check the laws.  Only the law of determinism is checked here, since it
 needs two traces.  Laws that no single trace can show are listed with the place that checks them.
@@ -199,34 +199,6 @@ ELSEWHERE = {
     "H4": "another thread is refused: the runtime's tests of the contract",
 }
 """Laws that no single trace can show, and where each is checked."""
-
-
-_HEAD = """# The laws over a trace
-
-What must hold of the calls on a device, whatever bytes they move. The laws are checked after every
-program, on simulated and real devices, without the reference. A violation names its law, the op and
-the reason. `python -m properties.oracles.laws.catalogue` writes this page.
-
-| law | what must hold | source |
-|---|---|---|
-"""
-_MIDDLE = """
-Laws that no single trace can show are checked elsewhere:
-
-| law | where |
-|---|---|
-"""
-
-
-def page() -> str:
-    """The page as Markdown."""
-    laws = "".join(f"| {law.name} | {law.sentence} | {law.source} |\n" for law in LAWS)
-    others = "".join(f"| {name} | {where} |\n" for name, where in ELSEWHERE.items())
-    return _HEAD + laws + _MIDDLE + others
-
-
-if __name__ == "__main__":
-    print(page(), end="")
 
 
 def compare_traces(first: Trace, second: Trace) -> Failure | None:

@@ -165,7 +165,10 @@ class Order:
         if not state.violations:
             state.unasked = self._index, expected
         if expected is None:
-            state.report(laws.C1, f"{command} was submitted, and {UNASKED}, or not so often")
+            state.report(
+                laws.C1,
+                f"{command} was submitted, though {UNASKED}, or though ops asked for it less often",
+            )
             return
         law = blame(expected, command)
         state.report(law, f"{command} was submitted for {expected}, {NOT_MEANT}")
