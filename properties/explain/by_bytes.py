@@ -5,11 +5,11 @@ from dataclasses import replace
 from gpusim.errors import InvalidHandle
 from gpusim.text import write_op
 from properties.explain.argument import Argument, ByteStory, Crossing
+from properties.explain.carried import tell_when
 from properties.explain.clocks import Traced
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.search import Shown
 from properties.explain.weighing import CROSSING, SILENT, distinct, doubt
-from properties.explain.when import tell_when
 from properties.explain.writers import stories
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict

@@ -12,9 +12,9 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Dispatch, Replay
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.policy import Uniforms
+from properties.explain.batches import most_waiting
 from properties.explain.calls import calls_of
 from properties.explain.clocks import read_clocks
-from properties.explain.hops import most_waiting
 from properties.explain.told import NOTHING, Told, told
 from properties.explain.trials import LIFTED, Evidence, Trials, by_trial, sides
 from properties.model.execution import Execution
@@ -99,7 +99,9 @@ def tell_capacity(evidence: Evidence, trials: Trials) -> Told:
         if failed is not None:
             end = failed.notes[0].partition(", where")[0]
             if field == _IN_BYTES:
-                count = sum(len(call.event["data"]) for call in most_waiting(judged))
+                count = sum(
+                    len(call.event["data"]) for call in most_waiting(judged.execution.trace)
+                )
                 end = f"{count} bytes wait for a submit"
         said.append(f"with {field}={limit * unit}: {end}")
     return told(f"tried {_TIMES} {what} in a row: {'; '.join(said)}" if said else "")

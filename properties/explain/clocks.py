@@ -93,14 +93,10 @@ class Traced:
     def was_left_out(self, position: int) -> bool:
         """Whether no submit carried out an op, though a later submit carried out an earlier op."""
         reached = self.of(position)
-        return (
-            reached is not None
-            and reached.submitted < 0
-            and any(
-                number >= reached.recorded and any(each < position for each, _ in places)
-                for number, places in self.submits.items()
-            )
-        )
+        if reached is None or reached.submitted >= 0:
+            return False
+        later = (places for number, places in self.submits.items() if number >= reached.recorded)
+        return any(each < position for places in later for each, _ in places)
 
 
 class Clocks:
@@ -155,9 +151,7 @@ class Clocks:
 
     def _submit(self, about: About) -> None:
         carried = sorted(self._state.carried, key=itemgetter(1))
-        self.submits[self.now] = tuple(
-            (expected.position, expected.command) for expected, _ in carried
-        )
+        self.submits[self.now] = tuple((each.position, each.command) for each, _ in carried)
         for expected, index in self._state.carried:
             kind, details = self._state.batch[index]
             if type(expected) is ExpectedRead and kind == "copy":
@@ -177,16 +171,15 @@ class Clocks:
     def _misfed(self) -> Iterator[Fed]:
         """The dispatches of the batch whose slots do not hold the scalars of their calls."""
         for run, about in self._state.runs:
-            if not run.kernel.uniform_bytes:
-                continue
-            meant, held = run.payload(), content_of(about["ranges"][-1], self._state)
+            slot, form = about["ranges"][-1], f"<{run.kernel.uniform_format}"
+            meant = run.payload() if run.kernel.uniform_bytes else b""
+            held = content_of(slot, self._state) if meant else None
             if held is not None and len(held) == len(meant) and held != meant:
                 names = [scalar.name for scalar in run.kernel.scalars]
-                form = f"<{run.kernel.uniform_format}"
                 yield Fed(
                     position=run.position,
                     command=run.command,
-                    slot=about["ranges"][-1],
+                    slot=slot,
                     meant=meant,
                     held=held,
                     scalars=tuple(zip(names, map(str, run.scalars), strict=False)),
@@ -202,9 +195,7 @@ class Clocks:
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
         expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
-        if expected is None:
-            return None
-        if any(meets(expected, each, state) for each in later):
+        if expected is None or any(meets(expected, each, state) for each in later):
             return None
         made = {
             number: f"buffer {number}, which op {known.made_by} made"

@@ -236,26 +236,3 @@ def looked_at(
     if meant is None or got is None or meant == got or not wholes or wholes[0] is None:
         return None
     return op, meant, got, wholes[0]
-
-
-def played_on(case: Case, again: Judge) -> tuple[str, str]:
-    """Runs the program under policy ``cached``, with ops added that use, free and make a buffer.
-
-    Gives the added ops and the first broken law, in words.  Both are empty if no law is broken.
-    """
-    names = [op.buffer for op in case.program if isinstance(op, Alloc)]
-    one, other = [name for name in "yzxwvu" if name not in names][:2]
-    tail = Program.parse(
-        f"alloc {one} 4\ndispatch affine {one} 1,1 1x1x1\nsync\nfree {one}\nsync\n"
-        f"alloc {other} 4\ndispatch affine {other} 2,3 1x1x1\nsync\n"
-    )
-    program = Program((*case.program.ops, *tail.ops))
-    judged = again(replace(case, program=program, policy=PRESETS["cached"]))
-    failure = judged.failure
-    if failure is None or failure.kind is not FailureKind.LAW:
-        return "", ""
-    ops = "; ".join(str(tail).splitlines()[:4])
-    return (
-        ops,
-        f"{failure.trait} is broken: {failure.notes[0] if failure.notes else failure.reason}",
-    )

@@ -12,10 +12,10 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from properties.explain.calls import calls_of
 from properties.explain.capacity import BY_PLACE
+from properties.explain.carried import REPEATED
 from properties.explain.kinds import KEPT
 from properties.explain.told import NOTHING, Told, either, told
 from properties.explain.trials import Evidence, Trials, by_trial
-from properties.explain.when import REPEATED
 from properties.model.failure import FailureKind
 from properties.oracles.laws import catalogue as laws
 

@@ -16,6 +16,7 @@ from properties.clients.passed import is_second_into_one
 from properties.explain.calls import calls_of
 from properties.explain.experiments import looked_at
 from properties.explain.rules import READ
+from properties.explain.settling import MAPS
 from properties.explain.told import NOTHING, Told, alike, either, told
 from properties.explain.trials import LIFTED, Evidence, Trials, by_trial, edge, sides
 from properties.model.failure import FailureKind
@@ -133,7 +134,8 @@ def _which(wrong: list[int]) -> str:
 @by_trial(FailureKind.VALUE, without_faults=True)
 def tell_whose(evidence: Evidence, trials: Trials) -> Told:
     """Whose bytes each of a few reads of different words gets, if that is not its own."""
-    if sum(isinstance(op, Read) for op in evidence.program) < _COUNTS[0]:
+    few = sum(isinstance(op, Read) for op in evidence.program) < _COUNTS[0]
+    if few or evidence.argument.rule is MAPS:
         return NOTHING
     given = {count: _whose(trials, [WORD_BYTES] * count) for count in _COUNTS[:3]}
     wrong = {count: whose for count, whose in given.items() if whose != [*_ORDINALS[:count]]}
