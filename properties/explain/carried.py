@@ -12,6 +12,7 @@ from itertools import islice
 from gpusim.history import CRASH
 from gpusim.ops import AnyDispatch, Copy, Op, Read, Sync
 from gpusim.program import Program
+from gpusim.runtime.batch import FlushReason
 from gpusim.text import write_op
 from properties.explain.accused import step_of
 from properties.explain.argument import Reached
@@ -114,7 +115,7 @@ def _left_out(evidence: Evidence) -> Told:
     waited = _waited(evidence, first)
     if waited is not NOTHING:
         return waited
-    facts = [*_submitting(evidence, first)]
+    facts = [*_submitting(evidence, first.position)] if first.command < 0 else []
     if first.command > 0:
         facts += cut_before(first.position, first.command, traced)
     # If an earlier op was cut at that command, that tells more than that it is the same call.
@@ -135,11 +136,11 @@ def _has_unknown(evidence: Evidence, at: int) -> bool:
     return any(each[1].position == at and _unknown(evidence, *each) > 0 for each in made)
 
 
-def _submitting(evidence: Evidence, first: ExpectedOp) -> Iterator[str]:
-    """Says so if the op itself submitted earlier commands before it was recorded in any batch."""
-    submits, at = evidence.traced.submits, first.position
+def _submitting(evidence: Evidence, at: int) -> Iterator[str]:
+    """Says so if the op at ``at`` submitted earlier commands, and was recorded in no batch."""
+    submits = evidence.traced.submits
     begun = [call for call in evidence.calls("encode") if call.position == at]
-    for call in begun[:1] if first.command < 0 else ():
+    for call in begun[:1]:
         held = submits.get(min((n for n in submits if n > call.number), default=0), ())
         if held and at not in {position for position, _ in held}:
             yield (
@@ -295,6 +296,10 @@ def _passed_by(evidence: Evidence, reached: Reached) -> Iterator[str]:
     for batch, submit in islice(later, 1):
         places = evidence.traced.submits.get(submit.number, ())
         held = ", ".join(f"op {n}" for n, _ in places)
+        if batch.reason == FlushReason.UNIFORMS:
+            # The op only made room for itself, and should have come into the next batch.
+            yield from _submitting(evidence, reached.position)
+            return
         itself = " itself" if submit.position == reached.position else ""
         yield (
             f"the first submit after op {reached.position} began, call {submit.number}, made in "

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
     HOST_WRITES,
@@ -13,13 +14,16 @@ from gpusim.ops import (
     Replay,
     Sync,
 )
+from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import (
     STAGING,
     STORAGE,
     UNIFORM,
+    ExpectedCopy,
     ExpectedDispatch,
+    ExpectedOp,
     ExpectedWrite,
     counted_bytes,
 )
@@ -32,7 +36,7 @@ _OPS_OF = {
     "free": (Free,),
     "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
-"""For each of these reasons, the ops that may give it; ``_holds`` checks the other reasons."""
+"""For each of these reasons, the ops that may give it."""
 
 
 class Batches:
@@ -146,13 +150,15 @@ class Batches:
         state, reason = self._state, self._reason
         state.checked["C7"] += 1
         kinds = _OPS_OF.get(reason)
-        if kinds is not None:
-            # A close waits as a sync does, and gives the same reason.
-            is_asked = isinstance(state.op, kinds) or (reason == "sync" and state.is_closing)
-            if not is_asked:
-                state.report(
-                    laws.C7, f"a batch was submitted for {reason!r}, and no op gave that reason"
-                )
+        # A close waits as a sync does, and gives the same reason.
+        if (
+            kinds is not None
+            and not isinstance(state.op, kinds)
+            and not (reason == "sync" and state.is_closing)
+        ):
+            state.report(
+                laws.C7, f"a batch was submitted for {reason!r}, and no op gave that reason"
+            )
         elif not self._holds(reason, count):
             state.report(
                 laws.C7, f"a batch of {count} commands was submitted for {reason!r}, too early"
@@ -178,8 +184,11 @@ class Batches:
             case "queued":
                 return self._is_queue_full()
             case "uniforms":
-                used = sum(self._uniform_bytes(*command) > 0 for command in batch)
-                return policy.uniforms is not Uniforms.POOLED or used == policy.uniform_slots
+                return self._lacks_uniforms()
+            case "write":
+                return not self._could_be_staged()
+            case "asked" | "free" | "sync":
+                return True
             case "debug":
                 return policy.debug_submit_each
             case _:
@@ -209,6 +218,32 @@ class Batches:
         size_bytes = counted_bytes(len(expected.op.data) + 2 * WORD_BYTES, most)
         return self._queued_bytes + size_bytes > most
 
+    def _lacks_uniforms(self) -> bool:
+        """Whether the batch has no room for the uniforms of the next dispatch."""
+        state, policy = self._state, self._state.policy
+        sizes = [self._uniform_bytes(*command) for command in state.batch]
+        if policy.uniforms is not Uniforms.RING:
+            used = sum([size_bytes > 0 for size_bytes in sizes])
+            return policy.uniforms is Uniforms.POOLED and used == policy.uniform_slots
+        # A trace does not show which dispatch of a replay comes next, so it may be the largest.
+        sizes.append(max([*map(_uniforms_of, state.expected_ops)], default=0))
+        rings = [known.size_bytes for known in state.live.values() if known.role == UNIFORM]
+        alignment_bytes = state.context.limits.uniform_offset_alignment_bytes
+        return sum([_aligned(each, alignment_bytes) for each in sizes]) > max(rings, default=0)
+
+    def _could_be_staged(self) -> bool:
+        """Whether the current write is small, and the upload buffer has room for it."""
+        state, policy, expected = self._state, self._state.policy, self._state.expected
+        if type(expected) is not ExpectedWrite:
+            return False
+        # At most so many bytes are whole words; the others are patched by a dispatch.
+        size_bytes = _aligned(len(expected.op.data), WORD_BYTES)
+        if size_bytes > policy.staged_write_bytes:
+            return False
+        uploads = [number for number, known in state.live.items() if known.role == Role.UPLOAD]
+        used = [about["size_bytes"] for _, about in state.batch if about.get("source") in uploads]
+        return bool(sum(used) + size_bytes <= policy.upload_bytes)
+
     def _is_full(self, count: int) -> bool:
         limit = self._state.policy.batch_commands
         return limit is not None and count >= max(limit, 1)
@@ -225,6 +260,16 @@ def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
     """Workgroups of a batch.  A grid in a buffer (two numbers: its place) does not count."""
     grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
     return sum(math.prod(grid) for grid in grids if len(grid) == 3)
+
+
+def _uniforms_of(expected: ExpectedOp) -> int:
+    """The uniform bytes of the dispatch that carries out an op, or moves its single bytes."""
+    kernel: Kernel = COPY_BYTES if isinstance(expected, ExpectedCopy) else PATCH_WORDS
+    return (expected.kernel if isinstance(expected, ExpectedDispatch) else kernel).uniform_bytes
+
+
+def _aligned(size_bytes: int, alignment_bytes: int) -> int:
+    return -(-size_bytes // alignment_bytes) * alignment_bytes
 
 
 Slot = tuple[int, int, int]
