@@ -20,7 +20,6 @@ from properties.explain.told import NOTHING, Told, told
 from properties.explain.trials import LIFTED, Evidence, Trials, by_trial, edge
 from properties.model.failure import FailureKind
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.expected import STORAGE
 
 OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
@@ -102,7 +101,7 @@ def most_waiting(trace: Iterable[Event]) -> list[Call]:
 
 def tell_waiting(evidence: Evidence) -> Told:
     """Lists the host writes that wait for one submit, and says if no later sync submits either."""
-    written = most_waiting(evidence.verdict.execution.trace)
+    written = most_waiting(evidence.trace)
     is_broken = evidence.failure.kind is FailureKind.LAW and evidence.failure.trait == laws.C4.name
     if not is_broken or len(written) < 2:
         return NOTHING
@@ -165,7 +164,7 @@ def _submitted(trials: Trials, words: str, ops: tuple[str, ...]) -> str:
     if not execution.is_lawful:
         return ""
     first = sum(isinstance(op, Alloc) for op in execution.case.program)
-    for places in read_clocks(execution.trace, LawContext.of(execution)).submits.values():
+    for places in read_clocks(execution).submits.values():
         at = [position - first for position, _ in places]
         if sorted(at) == [*range(len(ops))]:
             return ", ".join(words.split(", ")[n] for n in at)
@@ -186,7 +185,7 @@ def tell_encoded(evidence: Evidence) -> Told:
 
 def _encoded_twice(evidence: Evidence, trials: Trials | None) -> Told:
     """Tells of two encoders with the same commands, of which the first was never submitted."""
-    for one, other in pairwise(batches(evidence.verdict.execution.trace)):
+    for one, other in pairwise(batches(evidence.trace)):
         if one.commands and one.content == other.content and one.submit is None:
             return Told(
                 sentence=f"a batch was encoded twice: the command encoder of call "
@@ -218,7 +217,7 @@ def _of_many(evidence: Evidence, trials: Trials) -> Told:
 
     Only asked if the runtime's calls are right, so that the device lost the command.
     """
-    case, made = evidence.case, batches(evidence.verdict.execution.trace)
+    case, made = evidence.case, batches(evidence.trace)
     longest = max((len(batch.commands) for batch in made), default=0)
     is_long = _COUNTS[-1] < longest <= _MOST_COMMANDS
     is_fit = evidence.failure.kind is FailureKind.VALUE and is_long and not evidence.broken
@@ -278,7 +277,7 @@ def tell_like_batch(evidence: Evidence) -> Told:
         return NOTHING
     if not failed or failed[0].event["verb"] != "submit":
         return NOTHING
-    made = batches(evidence.verdict.execution.trace)
+    made = batches(evidence.trace)
     begun = [each for each in made if each.begun.number < failed[0].number]
     for each in begun[:-1]:
         last = begun[-1]

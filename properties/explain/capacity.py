@@ -20,7 +20,6 @@ from properties.explain.trials import LIFTED, Evidence, Trials, by_trial, sides
 from properties.model.execution import Execution
 from properties.model.failure import FailureKind
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.expected import UNIFORM
 
 _LIMITS = (1, 4)
@@ -138,7 +137,7 @@ def _of_early(trials: Trials) -> Told:
 
 def _never_submitted(execution: Execution) -> str:
     """Which dispatches no submit carried out, counted from 1."""
-    traced = read_clocks(execution.trace, LawContext.of(execution))
+    traced = read_clocks(execution)
     dispatches = [n for n, op in enumerate(execution.case.program) if isinstance(op, Dispatch)]
     left = [str(n) for n, at in enumerate(dispatches, 1) if traced.never_submitted(at)]
     return f"dispatches {', '.join(left)}" if left else _NONE

@@ -72,9 +72,7 @@ def _undelivered(evidence: Evidence) -> Told:
         for op, outcome in zip(evidence.program, evidence.ends, strict=False)
         if isinstance(op, Read) and (outcome.error is None or outcome.error.startswith(CRASH))
     ]
-    came = [
-        event["result"] for event in evidence.verdict.execution.trace if event.kind == "delivered"
-    ]
+    came = [event["result"] for event in evidence.trace if event.kind == "delivered"]
     never = ", ".join(name for name in accepted if name not in came)
     if not never:
         return told(*_delivered_early(evidence))
@@ -85,7 +83,7 @@ def _delivered_early(evidence: Evidence) -> Iterator[str]:
     """Names a read that was delivered by its own call, while an earlier read still waited."""
     waiting: list[str] = []
     op: Op | None = None
-    for event in evidence.verdict.execution.trace:
+    for event in evidence.trace:
         if event.kind == "op":
             op = event["op"]
             waiting += [op.result] if isinstance(op, Read) else []
@@ -134,7 +132,7 @@ def _has_unknown(evidence: Evidence, at: int) -> bool:
 
     They may be the op's own, carried out wrongly.
     """
-    made = submitted(evidence.verdict.execution.trace)
+    made = submitted(evidence.trace)
     return any(each[1].position == at and _unknown(evidence, *each) > 0 for each in made)
 
 
@@ -174,7 +172,7 @@ def _is_alike(one: Op, other: Op) -> bool:
 def _twice(evidence: Evidence) -> Told:
     """Tells of a command with which one batch ends, and which the next batch has again."""
     last: tuple[Batch, Call] | None = None
-    for batch in batches(evidence.verdict.execution.trace):
+    for batch in batches(evidence.trace):
         for call in batch.commands if last is not None else ():
             is_early = call.number <= evidence.traced.broken_at
             if last is not None and is_early and _is_same(last[0].commands[-1], call):
@@ -244,7 +242,7 @@ def _waited(evidence: Evidence, first: ExpectedOp) -> Told:
     passed = [n for n, _ in traced.submits.get(traced.broken_at, ()) if n > first.position]
     if evidence.failure.kind is not FailureKind.LAW or not passed:
         return NOTHING
-    for batch, submit in submitted(evidence.verdict.execution.trace):
+    for batch, submit in submitted(evidence.trace):
         rest = _unknown(evidence, batch, submit)
         if submit.number > traced.broken_at and batch.reason != Sync.verb and rest > 0:
             return Told(
@@ -293,7 +291,7 @@ def tell_left_out(evidence: Evidence) -> Told:
 
 def _passed_by(evidence: Evidence, reached: Reached) -> Iterator[str]:
     """Tells of the first submit after an op was called, which did not carry out that op."""
-    made = submitted(evidence.verdict.execution.trace)
+    made = submitted(evidence.trace)
     later = ((batch, each) for batch, each in made if each.number >= reached.recorded)
     for batch, submit in islice(later, 1):
         places = evidence.traced.submits.get(submit.number, ())

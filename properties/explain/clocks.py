@@ -5,7 +5,7 @@ began.  A command is submitted with its batch, and a host write at its own call.
 is done when a later fence or map has settled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from struct import calcsize, unpack
@@ -13,6 +13,7 @@ from struct import calcsize, unpack
 from gpusim.trace import Event
 from properties.explain.accused import Accused, stood_for
 from properties.explain.argument import Reached
+from properties.model.execution import Execution
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import C9, LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
@@ -221,13 +222,18 @@ class Clocks:
                 self.done.setdefault(position, self.now)
 
 
-def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
-    """Reads from a trace when each op reached its clocks, and which law is broken first."""
-    checker = Checker(context, (*WATCHERS, Clocks))
+def read_clocks(execution: Execution) -> Traced:
+    """Reads from a trace when each op reached its clocks, and which law is broken first.
+
+    What is read is empty if the execution has no trace.
+    """
+    if not execution.is_lawful:
+        return Traced()
+    checker = Checker(LawContext.of(execution), (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)
     assert clocks is not None
     broken_at = 0
-    for event in events:
+    for event in execution.trace:
         checker.feed([event])
         if checker.violations and not broken_at:
             broken_at = clocks.now

@@ -135,7 +135,7 @@ def _on_the_device(evidence: Evidence) -> str:
     if not evidence.traced.is_known or evidence.broken:
         return ""
     at = evidence.argument.culprit
-    writes = calls_of(evidence.verdict.execution.trace, "write_buffer")
+    writes = calls_of(evidence.trace, "write_buffer")
     written = next((call.number for call in writes if call.position == at), 0)
     submits = evidence.traced.submits.items()
     before = {
@@ -200,7 +200,7 @@ def _between(trials: Trials) -> str:
 def _unstaged(evidence: Evidence, op: Write) -> str:
     """Says so if a write was short enough to go into the batch, and went to the queue at once."""
     at, most = evidence.argument.culprit, evidence.case.policy.staged_write_bytes
-    writes = calls_of(evidence.verdict.execution.trace, "write_buffer", role=STORAGE)
+    writes = calls_of(evidence.trace, "write_buffer", role=STORAGE)
     number = next((call.number for call in writes if call.position == at), 0)
     if evidence.case.follows_no_policy or len(op.data) > most or not number:
         return ""

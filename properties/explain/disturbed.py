@@ -12,10 +12,9 @@ from gpusim.ops import Alloc, Capture, Flush, Read
 from gpusim.program import Program
 from gpusim.simulated import NO_FAULTS
 from properties.explain import rules
-from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
-from properties.explain.trials import Evidence
+from properties.explain.trials import Evidence, Judge
 from properties.model.disturbance import Disturbance
 from properties.model.failure import FailureKind
 from properties.oracles.judge import Verdict

@@ -3,7 +3,7 @@
 Everything here runs the target, through a function that the caller passes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
@@ -11,16 +11,17 @@ from gpusim.errors import ProgramError
 from gpusim.ops import Alloc, Flush, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from properties.explain.neighbours import instead
 from properties.explain.scene import Scene
 from properties.explain.search import Shown
+from properties.explain.trials import Judge, Trials, sides
 from properties.explain.vivid import vivid
 from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.metamorphic.rewrites import fresh_names
+from properties.oracles.metamorphic.rewrites import fresh_names, sizes_of
 from properties.targets.factory import first_number
 
-Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
 """A longer program is not run with other data, since the search could not use the result."""
 _MOST_PLACES = 12
@@ -74,33 +75,25 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:
         return Others()
-    shown: list[Shown] = []
-    plain = False
+    trials, shown, plain = Trials(case, again), list[Shown](), False
     for seed, (fills, looks) in enumerate(_WAYS):
         other = vivid(case.program, kernels, fills=fills, looks=looks, seed=seed)
-        judged = again(replace(case, program=other.program))
+        judged = trials.run(other.program)
         if judged.failure is not None and judged.failure.kind is failure.kind:
             shown.append(shown_by(judged, other.numbers))
             plain = plain or not (fills or looks)
-    return Others(
-        shown=tuple(shown),
-        runs=len(_WAYS),
-        whole=_of_all_bytes(case, failure, again),
-        plain_failed=plain,
-    )
+    whole = _of_all_bytes(trials, failure)
+    return Others(shown=tuple(shown), runs=len(_WAYS), whole=whole, plain_failed=plain)
 
 
-def _of_all_bytes(case: Case, failure: Failure, again: Judge) -> tuple[Shown, ...]:
+def _of_all_bytes(trials: Trials, failure: Failure) -> tuple[Shown, ...]:
     """A run that reads the whole buffer, so that a mistake must explain all of its bytes."""
-    program, at = case.program, failure.position
-    op = program[at]
-    sizes = {each.buffer: each.size_bytes for each in program if isinstance(each, Alloc)}
-    size = sizes.get(op.buffer, 0) if isinstance(op, Read) else 0
+    program, op = trials.case.program, trials.case.program[failure.position]
+    size = sizes_of(program).get(op.buffer, 0) if isinstance(op, Read) else 0
     if not isinstance(op, Read) or not op.size_bytes < size <= _MOST_BYTES:
         return ()
     whole = replace(op, offset=0, size_bytes=size)
-    ops = (*program.ops[:at], whole, *program.ops[at + 1 :])
-    judged = again(replace(case, program=Program(ops)))
+    judged = trials.run(instead(program, failure.position, whole))
     is_like = judged.failure is not None and judged.failure.signature == failure.signature
     return (shown_by(judged),) if is_like else ()
 
@@ -122,7 +115,7 @@ class Boundary:
 
 def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
     """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
-    program = case.program
+    program, ops = case.program, case.program.ops
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
         # A flush would change nothing but the moment at which the judge asks for the statistics.
@@ -132,7 +125,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
         found = tuple(
             Boundary(at=at, verb=op.verb, is_end=at == len(program))
             for at in range(first, min(end, _MOST_PLACES))
-            if _passes(replace(case, program=_inserted(program, at, op)), again)
+            if _passes(replace(case, program=Program((*ops[:at], op, *ops[at:]))), again)
         )
         if found:
             return found[::-1] if kind is FailureKind.STATISTICS else found
@@ -157,10 +150,6 @@ def settings(case: Case, again: Judge) -> Iterator[str]:
     for text, changed in changed_settings(case):
         if _passes(changed, again):
             yield text
-
-
-def _inserted(program: Program, at: int, op: Op) -> Program:
-    return Program((*program.ops[:at], op, *program.ops[at:]))
 
 
 def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
@@ -199,17 +188,6 @@ def _passes(case: Case, again: Judge) -> bool:
     return again(case).failure is None
 
 
-def instead_of(verdict: Verdict, text: str, again: Judge) -> Verdict:
-    """The verdict on the program ``text``, under the settings of the case."""
-    case = replace(verdict.execution.case, program=Program.parse(text), transformations=())
-    return again(case)
-
-
-def fails(verdict: Verdict, text: str, again: Judge) -> bool:
-    """Whether the program ``text`` fails under the settings of the case."""
-    return instead_of(verdict, text, again).failure is not None
-
-
 def looked_at(
     verdict: Verdict, failure: Failure, again: Judge
 ) -> tuple[Read, bytes, bytes, bytes] | None:
@@ -222,17 +200,17 @@ def looked_at(
     if len(case.program) > _MOST_OPS:
         return None
     other = vivid(case.program, kernels, fills=True, looks=True, seed=0)
-    judged = again(replace(case, program=other.program))
-    at = other.numbers.index(failure.position)
-    op, history = other.program[at], judged.execution.history
+    judged = Trials(case, again).run(other.program)
+    pairs, at = sides(judged), other.numbers.index(failure.position)
+    op, (meant, got) = other.program[at], pairs[at]
     if judged.failure is None or not isinstance(op, Read):
         return None
-    meant, got = judged.expected.outcomes[at].data, history.outcomes[at].data
-    wholes = [
-        outcome.data
-        for look, outcome in zip(other.program, judged.expected.outcomes, strict=True)
-        if isinstance(look, Read) and look.result == f"look_{op.buffer}"
-    ]
-    if meant is None or got is None or meant == got or not wholes or wholes[0] is None:
+    wholes = {
+        each.result: meant
+        for each, (meant, _) in zip(other.program, pairs, strict=True)
+        if isinstance(each, Read)
+    }
+    whole = wholes.get(f"look_{op.buffer}")
+    if meant is None or got is None or meant == got or whole is None:
         return None
-    return op, meant, got, wholes[0]
+    return op, meant, got, whole

@@ -18,7 +18,6 @@ from properties.explain.batches import (
     tell_waiting,
     tell_within,
 )
-from properties.explain.by_bytes import by_bytes, is_accepted
 from properties.explain.capacity import tell_batches, tell_capacity, tell_upload
 from properties.explain.carried import tell_carried, tell_cut, tell_left_out
 from properties.explain.clocks import Traced, read_clocks
@@ -26,7 +25,6 @@ from properties.explain.conflicts import tell_conflicts
 from properties.explain.counted import tell_counts, tell_kept, tell_wasted
 from properties.explain.elsewhere import explain_rewrite, tell_alone, tell_elsewhere, tell_shown
 from properties.explain.experiments import (
-    Judge,
     Others,
     boundaries,
     settings,
@@ -67,14 +65,15 @@ from properties.explain.settling import tell_settling
 from properties.explain.slots import tell_grown, tell_offset, tell_pool, tell_sizes
 from properties.explain.staging import tell_staging
 from properties.explain.together import tell_together
-from properties.explain.trials import Evidence, Teller, Trials
-from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over, tell_uses
+from properties.explain.trials import Evidence, Judge, Teller, Trials
+from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over
 from properties.explain.variations import Varied, vary
 from properties.explain.weighing import REFUTED, Tried, doubt, order
+from properties.explain.writers import by_bytes, is_accepted
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import LAWS, LawContext
+from properties.oracles.laws.catalogue import LAWS
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_SETTINGS = 2, 3
@@ -93,7 +92,6 @@ _CLOCK_OF = {
     **dict.fromkeys(("D1", "D3", "D4", "D5", "D7"), "done"),
 }
 _OF_MISTAKES: tuple[Teller, ...] = (
-    tell_uses,
     tell_entries,
     tell_poisoned,
     tell_taken_over,
@@ -183,7 +181,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
         # Costs and growth show only in many runs of one runtime, and each trial here is one run.
         again = None
-    shown, traced = shown_by(verdict), _traced(verdict)
+    shown, traced = shown_by(verdict), read_clocks(execution)
     argument = argue_kind(verdict, failure, traced.broken)
     if failure.kind is FailureKind.VALUE and again is not None:
         alone = tell_alone(shown.scene, Trials(execution.case, again))
@@ -233,13 +231,6 @@ def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) ->
         passes=passes,
         culprit=failure.position if is_op else -1,
     )
-
-
-def _traced(verdict: Verdict) -> Traced:
-    execution = verdict.execution
-    if not execution.is_lawful:
-        return Traced()
-    return read_clocks(execution.trace, LawContext.of(execution))
 
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:

@@ -23,7 +23,6 @@ from properties.explain.told import NOTHING, Told, told
 from properties.explain.trials import Evidence, Trials, by_trial, edge
 from properties.model.failure import FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import LawContext
 from properties.oracles.laws.expected import ExpectedDispatch
 from properties.oracles.metamorphic.rewrites import sizes_of
 
@@ -89,10 +88,7 @@ def tell_grid(evidence: Evidence, trials: Trials) -> Told:
 
 def _groups_of(judged: Verdict, at: int) -> Grid | None:
     """The groups over which the op at ``at`` ran, if that is the first command nobody asked for."""
-    if not judged.execution.is_lawful:
-        return None
-    execution = judged.execution
-    accused = read_clocks(execution.trace, LawContext.of(execution)).accused
+    accused = read_clocks(judged.execution).accused
     if accused is None or accused.expected.position != at:
         return None
     groups: Grid = accused.command.about.get("groups", ())
@@ -117,7 +113,7 @@ def tell_whose_grid(evidence: Evidence, trials: Trials) -> Told:
     return told(
         f"tried with two groups more in x in the grid of each other op: op {at} is dispatched over "
         f"{_shown(given)} groups{'' if given in others else ' all the same, which no op asks for'}",
-        cached if next(_evicting(evidence), -1) == at else "",
+        cached if evidence.evicting("shapes")[:1] == [at] else "",
     )
 
 
@@ -135,16 +131,6 @@ def _longer(op: Op, *, is_own: bool) -> Op:
         return op
     x, y, z = op.grid
     return replace(op, grid=(x + 2, y, z))
-
-
-def _evicting(evidence: Evidence) -> Iterator[int]:
-    """The ops in which the cache of launch shapes evicted an entry."""
-    at = -1
-    for event in evidence.verdict.execution.trace:
-        if event.kind == "op":
-            at = event["position"]
-        elif event.kind == "shapes.evicted":
-            yield at
 
 
 @by_trial(FailureKind.VALUE, FailureKind.ERROR, follows_policy=True, without_faults=True)
@@ -198,7 +184,7 @@ def tell_full(evidence: Evidence, trials: Trials) -> Told:
     facts = [
         f"op {at} found the uniforms full, so it first submitted the commands before it (call "
         f"{call.number}, reason: {_FULL})"
-        for call in calls_of(evidence.verdict.execution.trace, "encode", reason=_FULL)
+        for call in calls_of(evidence.trace, "encode", reason=_FULL)
         if call.position == at
     ]
     judged = trials.run(instead(evidence.program, at, replace(op, grid=_LARGER)))

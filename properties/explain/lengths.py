@@ -163,7 +163,7 @@ def _short_scratch(evidence: Evidence, op: Copy) -> str:
     """Says so if the copy ``op`` went over a scratch buffer that is too small for its words."""
     start, end = op.source_offset, op.source_offset + op.size_bytes
     span = words_up(end) - words_down(start)
-    made = calls_of(evidence.verdict.execution.trace, "create_buffer", role=STORAGE)
+    made = calls_of(evidence.trace, "create_buffer", role=STORAGE)
     own = [call for call in made if call.position == evidence.argument.culprit]
     if op.source != op.target or len(own) != 1 or own[0].event["size_bytes"] >= span:
         return ""
@@ -197,7 +197,7 @@ def _of_short(trials: Trials) -> Iterator[str]:
 def _pieces(evidence: Evidence) -> Iterator[str]:
     """Where each dispatch of the kernel that copies bytes copied from and to, for the culprit."""
     written: dict[int, bytearray] = {}
-    for call in calls(evidence.verdict.execution.trace):
+    for call in calls(evidence.trace):
         event = call.event
         if event.kind == "write_buffer":
             held = written.setdefault(event["buffer"], bytearray())

@@ -13,7 +13,6 @@ from itertools import count
 from gpusim.ops import Alloc, AnyDispatch, Copy, Flush, Write
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
-from gpusim.text import write_op
 from gpusim.trace import Event
 from properties.explain.argument import said_shortly
 from properties.explain.calls import Call, calls
@@ -92,7 +91,7 @@ def tell_leak(evidence: Evidence) -> Told:
     """Names a uniform buffer that is never destroyed, though the cache evicted one."""
     is_crash = evidence.failure.kind is FailureKind.CRASH
     broken = evidence.traced.broken if is_crash else evidence.failure
-    evicted = _evicted(evidence)
+    evicted = evidence.evicting("uniforms")
     if broken is None or broken.trait not in _OF_CAPACITY or not evicted:
         return NOTHING
     for life in lives(evidence.calls()).values():
@@ -100,22 +99,12 @@ def tell_leak(evidence: Evidence) -> Told:
             used = life.of("create_buffer", "dispatch")[-1]
             return Told(
                 sentence=f"uniform buffer {life.number}, made in {life.made.place}, was never "
-                f"destroyed, not even by the close; the cache evicted a buffer in {evicted}, and "
-                f"this one was last used at call {used.number}; so {broken.said}",
+                "destroyed, not even by the close; the cache evicted a buffer in "
+                f"{evidence.place(evicted[0])}, and this one was last used at call {used.number}; "
+                f"so {broken.said}",
                 culprit=life.made.position,
             )
     return NOTHING
-
-
-def _evicted(evidence: Evidence) -> str:
-    """The op during which the cache of uniforms first gave up a buffer; empty without one."""
-    place = ""
-    for event in evidence.verdict.execution.trace:
-        if event.kind == "op":
-            place = f"op {event['position']} ({write_op(event['op'])})"
-        elif event.kind == "uniforms.evicted":
-            return place
-    return ""
 
 
 def tell_life(evidence: Evidence) -> Told:

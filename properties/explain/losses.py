@@ -230,7 +230,7 @@ def tell_loss(evidence: Evidence, trials: Trials) -> Told:
     ]
     if raised or evidence.failure.kind is not FailureKind.FAULTS:
         return Told(facts=tuple(facts))
-    failed = [call for call in calls(evidence.verdict.execution.trace) if call.failed]
+    failed = [call for call in calls(evidence.trace) if call.failed]
     heard = [f"; the first call that failed is call {call.number}" for call in failed[:1]]
     facts.append(
         f"the {lost.event.kind} of call {lost.number} lost the device and raised nothing"
@@ -267,7 +267,7 @@ def _lost_at(evidence: Evidence) -> Call | None:
     for fault in faults_of(device.faults) if device.is_simulated else ():
         made = [
             call
-            for call in calls_of(evidence.verdict.execution.trace, fault.verb)
+            for call in calls_of(evidence.trace, fault.verb)
             if call.event.about.get("commands") != 0
         ]
         if fault.error is DeviceLost and fault.call < len(made):

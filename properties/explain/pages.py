@@ -55,7 +55,7 @@ class Page:
 
     def taken(self, evidence: Evidence) -> list[Call]:
         """The calls that took the bytes of the staging buffer after the copy."""
-        takes = calls_of(evidence.verdict.execution.trace, "take", buffer=self.staging)
+        takes = calls_of(evidence.trace, "take", buffer=self.staging)
         return [call for call in takes if call.number > self.submit]
 
     def __str__(self) -> str:
@@ -281,7 +281,7 @@ def _untaken(evidence: Evidence, page: Page) -> Told:
     """Tells that a read was delivered before its own page was taken, and which page was."""
     pages = {each["target"]: n for n, (_, each) in evidence.traced.fetched.items()}
     number, taken = 0, 0
-    for event in evidence.verdict.execution.trace:
+    for event in evidence.trace:
         number += is_call(event)
         if event.kind == "take" and number > page.submit:
             if event["buffer"] == page.staging:
@@ -300,7 +300,7 @@ def _untaken(evidence: Evidence, page: Page) -> Told:
 
 def _mapped_short(evidence: Evidence, page: Page) -> Told:
     """Tells that a page was mapped for fewer bytes than were copied to it."""
-    maps = calls_of(evidence.verdict.execution.trace, "map", buffer=page.staging)
+    maps = calls_of(evidence.trace, "map", buffer=page.staging)
     call = next((each for each in maps if each.number > page.submit), None)
     if call is None or call.event["size_bytes"] >= page.span[1]:
         return NOTHING
@@ -313,7 +313,7 @@ def _mapped_short(evidence: Evidence, page: Page) -> Told:
 
 def _mapped_before(evidence: Evidence, page: Page) -> Told:
     """Tells that a staging buffer held the same bytes as when it was mapped the time before."""
-    takes = calls_of(evidence.verdict.execution.trace, "take", buffer=page.staging)
+    takes = calls_of(evidence.trace, "take", buffer=page.staging)
     for before, own in pairwise(takes):
         data = own.event["data"]
         is_own = before.number < page.submit < own.number

@@ -32,7 +32,6 @@ _MADE = "".join(
 _NUMBERED = "".join(f"alloc c{n} 64\nwrite c{n} 0 {'05000000' * 16}\n" for n in range(1, 15))
 """Fourteen buffers, each named by its number."""
 _ENDS = "read o 0 512 -> ro\nread p 0 512 -> rp\n"
-_FOLD = "dispatch fold x,o 1 1x1x1"
 _AFFINE = "dispatch affine o 3,1 1x1x1"
 _KERNEL = "the kernel"
 _TWELVE = 12
@@ -42,49 +41,38 @@ _SECOND, _LAST = "the 2nd of 12 scalars", "the last of 12 scalars"
 def _many(nth: int) -> str:
     """A dispatch with twelve scalars, of which the one of this number is another; none for 0."""
     scalars = ",".join(str(n + (n == nth)) for n in range(1, _TWELVE + 1))
-    return f"dispatch many o {scalars} 1x1x1"
+    return f"many o {scalars} 1x1x1"
 
 
-_PAIRS = {
-    "an input of the same size": (_FOLD, "dispatch fold y,o 1 1x1x1"),
-    "an input of another size": (_FOLD, "dispatch fold w,o 1 1x1x1"),
-    "a new input for a freed one": (
-        _FOLD,
-        "free x\nalloc v 512\ndispatch fold v,o 1 1x1x1",
-    ),
-    "an output": (_AFFINE, "dispatch affine p 3,1 1x1x1"),
-    "the part": (
-        "dispatch affine o[0:256] 3,1 1x1x1",
-        "dispatch affine o[256:512] 3,1 1x1x1",
-    ),
-    "the second of two inputs": (
-        "dispatch mix x,y,o 3,1 1x1x1",
-        "dispatch mix x,p,o 3,1 1x1x1",
-    ),
-    "the last of three buffers": (
-        "dispatch mix x,y,o 3,1 1x1x1",
-        "dispatch mix x,y,p 3,1 1x1x1",
-    ),
-    _KERNEL: (_AFFINE, "dispatch count o 3,1 1x1x1"),
-    "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
-    "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
-    _SECOND: (_many(0), _many(2)),
-    _LAST: (_many(0), _many(_TWELVE)),
-    "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
-    "both scalars, with the same sum": (
-        "dispatch affine o 3,5 1x1x1",
-        "dispatch affine o 2,6 1x1x1",
-    ),
-    "both scalars, with the same xor": (
-        "dispatch affine o 3,5 1x1x1",
-        "dispatch affine o 2,4 1x1x1",
-    ),
-    "the sign of a zero": ("dispatch blend x,o 0.0 1x1x1", "dispatch blend x,o -0.0 1x1x1"),
-    "the grid in x": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
-    "the grid in y": (_AFFINE, "dispatch affine o 3,1 1x2x1"),
-    "the grid in z": (_AFFINE, "dispatch affine o 3,1 1x1x2"),
+def _pair(one_and_other: str) -> tuple[str, str]:
+    """Two dispatches, before the second of which a buffer v is made if it reads that."""
+    one, other = (f"dispatch {each}" for each in one_and_other.split(" / "))
+    return one, f"free x\nalloc v 512\n{other}" if " v," in other else other
+
+
+_DIFFER = {
+    "an input of the same size": "fold x,o 1 1x1x1 / fold y,o 1 1x1x1",
+    "an input of another size": "fold x,o 1 1x1x1 / fold w,o 1 1x1x1",
+    "a new input for a freed one": "fold x,o 1 1x1x1 / fold v,o 1 1x1x1",
+    "an output": "affine o 3,1 1x1x1 / affine p 3,1 1x1x1",
+    "the part": "affine o[0:256] 3,1 1x1x1 / affine o[256:512] 3,1 1x1x1",
+    "the second of two inputs": "mix x,y,o 3,1 1x1x1 / mix x,p,o 3,1 1x1x1",
+    "the last of three buffers": "mix x,y,o 3,1 1x1x1 / mix x,y,p 3,1 1x1x1",
+    _KERNEL: "affine o 3,1 1x1x1 / count o 3,1 1x1x1",
+    "the first scalar": "affine o 3,1 1x1x1 / affine o 5,1 1x1x1",
+    "the last scalar": "affine o 3,1 1x1x1 / affine o 3,2 1x1x1",
+    _SECOND: f"{_many(0)} / {_many(2)}",
+    _LAST: f"{_many(0)} / {_many(_TWELVE)}",
+    "the order of the scalars": "affine o 3,5 1x1x1 / affine o 5,3 1x1x1",
+    "both scalars, with the same sum": "affine o 3,5 1x1x1 / affine o 2,6 1x1x1",
+    "both scalars, with the same xor": "affine o 3,5 1x1x1 / affine o 2,4 1x1x1",
+    "the sign of a zero": "blend x,o 0.0 1x1x1 / blend x,o -0.0 1x1x1",
+    "the grid in x": "affine o 3,1 1x1x1 / affine o 3,1 2x1x1",
+    "the grid in y": "affine o 3,1 1x1x1 / affine o 3,1 1x2x1",
+    "the grid in z": "affine o 3,1 1x1x1 / affine o 3,1 1x1x2",
 }
-"""For each thing in which two dispatches may differ, two such dispatches."""
+"""For each thing in which two dispatches may differ, two such dispatches; v is new, x is freed."""
+_PAIRS = {what: _pair(both) for what, both in _DIFFER.items()}
 _SCALARS = ("the first scalar", "the last scalar")
 _KERNELS = {
     "count (bound alike, as many bytes of scalars)": "dispatch count o 3,1 1x1x1",
@@ -173,7 +161,7 @@ def _of_pairs(evidence: Evidence, trials: Trials) -> Told:
 
 def _of_twelve(trials: Trials) -> str:
     """Says up to which of twelve scalars, each a word, a payload is told from another one."""
-    pairs = {str(nth): (_many(0), _many(nth)) for nth in range(1, _TWELVE + 1)}
+    pairs = {str(nth): _pair(f"{_many(0)} / {_many(nth)}") for nth in range(1, _TWELVE + 1)}
     wrong, right = _second_goes_wrong(trials, pairs)
     if not wrong or not right:
         return ""
@@ -275,7 +263,7 @@ def _of_one_batch(trials: Trials) -> Told:
 
 def _other_group(evidence: Evidence) -> Iterator[str]:
     """Tells of a dispatch for which a bind group was made, and which then had an earlier one."""
-    accused, trace = evidence.traced.accused, evidence.verdict.execution.trace
+    accused, trace = evidence.traced.accused, evidence.trace
     used = accused.command.about.get("group", -1) if accused is not None else -1
     if accused is None or used < 0:
         return
@@ -288,22 +276,12 @@ def _other_group(evidence: Evidence) -> Iterator[str]:
         f"op {at} made bind group {own[-1]} (call {made[own[-1]].number}), and was not given it: "
         f"its dispatch has group {used}, which {made[used].place} had made"
     )
-    if _evicts(evidence, at):
+    if at in evidence.evicting("bind_groups"):
         fact += f"; to keep group {own[-1]}, the full cache gave up another group in op {at}"
         most, order = evidence.case.policy.bind_group_cache, [*made]
         if order.index(own[-1]) - most == order.index(used):
             fact += f"; group {used} was the oldest of the {most} that it held"
     yield fact
-
-
-def _evicts(evidence: Evidence, at: int) -> bool:
-    """Whether the cache of bind groups gave up an entry during the op ``at``."""
-    position = -1
-    for event in evidence.verdict.execution.trace:
-        position = event["position"] if event.kind == "op" else position
-        if event.kind == "bind_groups.evicted" and position == at:
-            return True
-    return False
 
 
 def _second_goes_wrong(

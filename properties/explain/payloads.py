@@ -138,7 +138,7 @@ def _stale(
     Each command with that write.
     """
     found = lives(evidence.calls())
-    for batch, submit in submitted(evidence.verdict.execution.trace):
+    for batch, submit in submitted(evidence.trace):
         for command in batch.commands:
             if command.event.kind != kind:
                 continue

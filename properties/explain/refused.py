@@ -220,7 +220,7 @@ def tell_back(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     left = {
         call.event["buffer"]: call.number * (call.event.kind == "destroy_buffer")
-        for call in calls(evidence.verdict.execution.trace)
+        for call in calls(evidence.trace)
         if call.event.kind in ("create_buffer", "destroy_buffer")
     }
     asked = (

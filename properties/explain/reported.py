@@ -301,7 +301,7 @@ def _read_of(evidence: Evidence, names: list[str]) -> int:
 def _unsettled(evidence: Evidence) -> Told:
     """Tells that an awaited sync raised before it waited: its reads were delivered later."""
     result, is_within, waited = "", False, False
-    for event in evidence.verdict.execution.trace:
+    for event in evidence.trace:
         if event.kind in ("op", "outcome"):
             is_within = event.kind == "op" and event["position"] == evidence.at
         elif is_within and event.kind in ("wait", "drain", "take"):

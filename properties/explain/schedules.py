@@ -11,7 +11,7 @@ from itertools import islice
 
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
-from properties.explain.experiments import Judge
+from properties.explain.trials import Judge
 from properties.model.case import REPLAYED, UNSEEDED, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure

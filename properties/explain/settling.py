@@ -8,10 +8,9 @@ from dataclasses import replace
 from random import Random
 
 from gpusim.ops import Read
-from properties.explain.experiments import Judge
 from properties.explain.kinds import UNEXPLAINED
 from properties.explain.told import NOTHING, Told
-from properties.explain.trials import Trials
+from properties.explain.trials import Judge, Trials
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict

@@ -44,7 +44,7 @@ def tell_pool(evidence: Evidence) -> Told:
     if policy.uniforms is not Uniforms.POOLED or evidence.broken not in _OF_POOLS:
         return NOTHING
     count = policy.uniform_slots
-    for taken in writes_apart(evidence.verdict.execution.trace, UNIFORM):
+    for taken in writes_apart(evidence.trace, UNIFORM):
         if len(taken) > count:
             at = ", ".join(f"{call.place.partition(' (')[0]} at {call.number}" for call in taken)
             return Told(
@@ -73,7 +73,7 @@ def tell_offset(evidence: Evidence) -> Told:
     at = next((call.number for call in refused), -1) if is_asked else -1
     if at < 0 and UNASKED in evidence.said:
         at = evidence.traced.broken_at
-    made = [each for each in batches(evidence.verdict.execution.trace) if each.begun.number < at]
+    made = [each for each in batches(evidence.trace) if each.begun.number < at]
     found = lives(call for call in evidence.calls() if call.number < at)
     for dispatch in made[-1].commands if made else ():
         slot = found[dispatch.event["ranges"][-1][0]] if dispatch.event.kind == "dispatch" else None

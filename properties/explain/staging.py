@@ -15,7 +15,7 @@ from properties.explain.trials import LIFTED, Evidence, Trials, by_trial, sides
 from properties.model.case import PLAIN
 from properties.model.failure import FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.laws.catalogue import D4, D6, LawContext
+from properties.oracles.laws.catalogue import D4, D6
 from properties.oracles.laws.expected import STAGING
 
 _READS = (3, 4, 6)
@@ -84,10 +84,7 @@ def _copied_to(trials: Trials, size: int) -> str:
         f"alloc x {size}\nalloc y {size}\nwrite x 0 01010101\nread x 0 {size} -> rx\n"
         f"read y 0 {size} -> ry\nsync\nread x 0 {size} -> rz\n"
     )
-    execution = judged.execution
-    if not execution.is_lawful:
-        return ""
-    fetched = read_clocks(execution.trace, LawContext.of(execution)).fetched
+    fetched = read_clocks(judged.execution).fetched
     places = [str(fetched[at][1]["target"]) for at in _READS if at in fetched]
     if len(places) < len(_READS):
         return ""
@@ -125,7 +122,7 @@ def _of_lengths(evidence: Evidence, trials: Trials) -> Told:
 def _given_again(evidence: Evidence) -> Iterator[str]:
     """Tells of a read whose staging buffer an earlier op made, and is too small for the read."""
     at = evidence.failure.position
-    copies = calls_of(evidence.verdict.execution.trace, "copy")
+    copies = calls_of(evidence.trace, "copy")
     own = [call.event for call in copies if call.position == at][-1:]
     for call in _made(evidence.verdict):
         number, size = call.event["buffer"], call.event["size_bytes"]

@@ -13,6 +13,7 @@ from gpusim.history import Outcome
 from gpusim.ops import Op
 from gpusim.program import Program
 from gpusim.text import write_op
+from gpusim.trace import Trace
 from properties.explain.argument import Argument
 from properties.explain.calls import Call, calls
 from properties.explain.clocks import Traced
@@ -126,6 +127,11 @@ class Evidence:
         return self.case.program
 
     @property
+    def trace(self) -> Trace:
+        """The events of the execution."""
+        return self.verdict.execution.trace
+
+    @property
     def fits(self) -> Capabilities:
         """What the target promises."""
         return self.verdict.execution.capabilities
@@ -190,10 +196,20 @@ class Evidence:
         """The calls on the device: all, or those of some kinds, or on buffers of a role."""
         return [
             call
-            for call in calls(self.verdict.execution.trace)
+            for call in calls(self.trace)
             if (not kinds or call.event.kind in kinds)
             and (not role or call.event.about.get("role") == role)
         ]
+
+    def evicting(self, cache: str) -> list[int]:
+        """The ops during which a cache gave up an entry."""
+        found, at = [], -1
+        for event in self.trace:
+            if event.kind == "op":
+                at = event["position"]
+            elif event.kind == f"{cache}.evicted":
+                found.append(at)
+        return found
 
     def place(self, at: int) -> str:
         """An op with its text, or the last sync, for a reader."""

@@ -1,8 +1,7 @@
 """Tries whether a replay or a dispatch uses buffers or scalars of an earlier one.
 
-A command can use a buffer as an operand of a kernel, as the grid of an indirect dispatch, and as
-the source or the target of a copy.  Each use is tried in a program of its own: once with the
-captured buffer live, and once with it freed.  A replay over other buffers must pass in both.
+A graph of one copy shows by its bytes which buffers each replay of it used, and a graph of three
+dispatches shows which scalars each of them got.
 """
 
 from dataclasses import replace
@@ -18,16 +17,6 @@ from properties.model.failure import FailureKind
 from properties.oracles.laws.catalogue import B1, E3, E5
 from properties.oracles.metamorphic.rewrites import sizes_of
 
-_REPLAYED = (
-    f"alloc x 16\nalloc y 16\nalloc z 16\nwrite x 0 {'01000000' * 4}\nwrite y 0 {'02000000' * 4}\n"
-    "capture g {command}\n{free}replay g * x=y\nread z 0 16 -> rz\nread y 0 16 -> ry\n"
-)
-_USES = {
-    "an operand of a kernel": "dispatch affine x 1,1 1x1x1",
-    "the grid of an indirect dispatch": "dispatch_indirect affine z 1,1 x 0",
-    "the source of a copy": "copy x 0 z 0 8",
-    "the target of a copy": "copy z 0 x 0 8",
-}
 _ENTRIES = (
     "alloc x 4\nalloc y 4\nalloc z 4\ncapture g dispatch affine x 1,7 1x1x{0}; dispatch affine y "
     "1,7 1x1x{1}; dispatch affine z 1,7 1x1x{2}\nreplay g 1,1;1,2;1,3 -\nread x 0 4 -> rx\n"
@@ -48,42 +37,6 @@ _TWICE = (
 _ORDERS = (("-", "x=y", "x=w"), ("-", "x=y"), ("x=y", "-"), ("x=y", "x=w"))
 _LAST = {2: "second", 3: "third"}
 _SOURCES = {1: "x", 2: "y", 3: "w"}
-
-
-@by_trial()
-def tell_uses(evidence: Evidence, trials: Trials) -> Told:
-    """Tells in which uses a replay over other buffers keeps a captured one."""
-    op = evidence.culprit
-    if evidence.best is None or evidence.best.rule is not rules.BINDINGS:
-        return NOTHING
-    if not (isinstance(op, Replay) and op.bindings and evidence.fits.indirect):
-        return NOTHING
-
-    def wrong(free: str) -> list[str]:
-        texts = {use: _REPLAYED.format(command=each, free=free) for use, each in _USES.items()}
-        return trials.apart(texts)[0]
-
-    live = wrong("")
-    freed = wrong("free x\n") if len(live) < len(_USES) else []
-    if live and freed:
-        said = f"still uses the captured buffer as {' and as '.join(live)}"
-    elif freed:
-        said = f"fails once the captured buffer is freed, if that was {' or '.join(freed)}"
-    else:
-        return NOTHING
-    at = evidence.argument.culprit
-    return Told(
-        sentence=f"op {at} ({write_op(op)}): a replay over other buffers {said}",
-        culprit=at,
-        rule=rules.BINDINGS,
-        facts=(_alone("while the buffer is live", live), _alone("once the buffer is freed", freed)),
-    )
-
-
-def _alone(when: str, uses: list[str]) -> str:
-    """Says which uses go wrong ``when``, each tried in a program of its own."""
-    wrong = ", ".join(f"as {use}" for use in uses)
-    return f"each use of a captured buffer tried alone: {when}, wrong are {wrong or 'none'}"
 
 
 @by_trial(without_faults=True)
