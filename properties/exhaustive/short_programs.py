@@ -169,16 +169,9 @@ MOST_SCHEDULES = 20_000
 MakeDriver = Callable[[object], Driver]
 
 
-def check_on(
-    driver: Driver,
-    program: Program,
-    policy: Policy,
-    *,
-    parts: Parts = _ALL,
-    kernels: Kernels = BUILTIN,
-) -> Failure | None:
+def check_on(driver: Driver, program: Program, policy: Policy) -> Failure | None:
     """Run ``program`` once.  Gives the first difference from the reference; None if it has none."""
-    factory = _OverDriver(driver, kernels, parts)
+    factory = _OverDriver(driver, BUILTIN, _ALL)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
     ).failure
@@ -279,14 +272,12 @@ class _Bounding:
 CAPACITIES = (1, 2)
 
 
-def small_policies(
-    capacities: Sequence[int] = CAPACITIES, limits: Limits | None = None
-) -> list[Policy]:
+def small_policies(capacities: Sequence[int] = CAPACITIES) -> list[Policy]:
     """Returns each preset with each of ``capacities`` as the capacity of its pools and caches.
 
     A pool or cache of capacity 1 is full when a second entry is needed.
     """
-    slot_bytes = (limits or Limits()).uniform_offset_alignment_bytes
+    slot_bytes = Limits().uniform_offset_alignment_bytes
     return [
         _with_capacity(preset, capacity, slot_bytes)
         for preset in PRESETS.values()

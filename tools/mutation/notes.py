@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-NOTES = Path(__file__).with_name("survivors.toml")
+_NOTES = Path(__file__).with_name("survivors.toml")
 KINDS = {
     "equivalent": "no caller can tell it from the sound code",
     "cost": "every result is the same, and only time or memory differs",
@@ -22,10 +22,10 @@ class Note:
     reason: str
 
 
-def read_notes(path: Path = NOTES) -> dict[str, Note]:
+def read_notes() -> dict[str, Note]:
     """The notes by ``Result.key``; several changes may share one reason."""
     notes = {}
-    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["survivor"]:
+    for entry in tomllib.loads(_NOTES.read_text(encoding="utf-8"))["survivor"]:
         if entry["kind"] not in KINDS:
             raise ValueError(f"cannot tell {entry['kind']!r} because it is none of {list(KINDS)}")
         for change in entry["changes"]:
