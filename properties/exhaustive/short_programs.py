@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import product
 
 from gpusim.devices import SIMULATED
-from gpusim.kernels import BUILTIN, Kernels
+from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Copy, Dispatch, Flush, Free, Op, Read, Replay, Sync, Write
 from gpusim.program import Program
@@ -171,7 +171,7 @@ MakeDriver = Callable[[object], Driver]
 
 def check_on(driver: Driver, program: Program, policy: Policy) -> Failure | None:
     """Run ``program`` once.  Gives the first difference from the reference; None if it has none."""
-    factory = _OverDriver(driver, BUILTIN, _ALL)
+    factory = _OverDriver(driver)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
     ).failure
@@ -198,9 +198,7 @@ def check_under_every_schedule(
     def once(scheduler: Scheduler) -> Failure | None:
         bounded = _Bounded(scheduler)
         driver = make_driver(open_device(scheduler=bounded))
-        factory = _OverDriver(
-            driver, BUILTIN, parts, wrap=lambda target: _Bounding(target, bounded, until)
-        )
+        factory = _OverDriver(driver, parts, wrap=lambda target: _Bounding(target, bounded, until))
         return judge(case, factory, MEANING_ONLY).failure
 
     tried = 0
@@ -221,12 +219,11 @@ class _OverDriver(TargetFactory):
     def __init__(
         self,
         driver: Driver,
-        kernels: Kernels,
-        parts: Parts,
+        parts: Parts = _ALL,
         *,
         wrap: Callable[[Target], Target] = lambda target: target,
     ) -> None:
-        self.limits, self.kernels = driver.limits, kernels
+        self.limits, self.kernels = driver.limits, BUILTIN
         self._driver, self._parts, self._wrap = driver, parts, wrap
 
     def open(self, case: Case) -> Opened:
