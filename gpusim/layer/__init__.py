@@ -10,7 +10,7 @@ from gpusim.layer.classes import stand_between
 from gpusim.layer.lines import parse_event, write_event
 from gpusim.layer.memory import Held, Memory
 from gpusim.layer.report import Place, Report
-from gpusim.layer.rules import EMPTY_SUBMIT, RULES, Rule
+from gpusim.layer.rules import EMPTY_SUBMIT, RULES
 from gpusim.layer.sanitizer import Sanitizer, sanitize
 from gpusim.layer.watch import Watch
 
@@ -22,7 +22,6 @@ __all__ = [
     "Memory",
     "Place",
     "Report",
-    "Rule",
     "Sanitizer",
     "Watch",
     "parse_event",

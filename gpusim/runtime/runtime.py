@@ -12,7 +12,6 @@ from gpusim.errors import OutOfRange
 from gpusim.kernels import Kernel
 from gpusim.limits import Limits
 from gpusim.runtime import checks
-from gpusim.runtime.assembly import Assembly
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.buffers import Bound, Buffer
 from gpusim.runtime.byte_plans import words_up
@@ -22,7 +21,7 @@ from gpusim.runtime.drivers.opening import open_driver
 from gpusim.runtime.graph import Graph, GridIn
 from gpusim.runtime.host_data import Destination, plain_bytes
 from gpusim.runtime.loans import Loan
-from gpusim.runtime.parts import Parts
+from gpusim.runtime.parts import Assembly, Parts
 from gpusim.runtime.policy import PRESETS, Policy, policy_of
 from gpusim.runtime.readbacks import Ticket
 from gpusim.runtime.stats import Stats, stats_of

@@ -7,7 +7,6 @@ the specification leaves open.  The import loads no native library.
 
 from gpusim.simulated.adapter import (
     GPU,
-    GPUAdapter,
     make_adapter,
     on_device,
     open_device,
@@ -43,7 +42,6 @@ __all__ = [
     "AtRandom",
     "Drawn",
     "FaultPlan",
-    "GPUAdapter",
     "GPUDevice",
     "Profile",
     "Recording",

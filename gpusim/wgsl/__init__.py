@@ -6,14 +6,13 @@ Only NumPy and the standard library are used here; nothing here knows a device, 
 the judge.  Source: WebGPU Shading Language (gpuweb/gpuweb, ``wgsl/index.bs``).
 """
 
-from gpusim.wgsl.module import Binding, Entry, EntryPoint, Module, compile_module
+from gpusim.wgsl.module import Binding, Entry, Module, compile_module
 from gpusim.wgsl.syntax import ShaderError
 from gpusim.wgsl.typed import override_key
 
 __all__ = [
     "Binding",
     "Entry",
-    "EntryPoint",
     "Module",
     "ShaderError",
     "compile_module",

@@ -261,8 +261,8 @@ def determinant_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Reso
     return Resolved((kind,), kind.of)
 
 
-def parts_rule(first: str, second: str, whole: bool) -> Rule:
-    """Makes the rule for functions whose result is a struct of two members, with these names.
+def parts_rule(second: str, whole: bool) -> Rule:
+    """Makes the rule for functions whose result is a struct of ``fract`` and the ``second`` member.
 
     The first member has the operand's type.  So has the second; if it is ``whole``, it has integers
     for the operand's floats.
@@ -276,7 +276,7 @@ def parts_rule(first: str, second: str, whole: bool) -> Rule:
             other = with_element(kind, of)
         shape = f"vec{kind.size}_" if isinstance(kind, Vector) else ""
         name = f"__{'frexp' if whole else 'modf'}_result_{shape}{_short(element_of(kind))}"
-        return Resolved((kind,), struct_of(name, [(first, kind), (second, other)]))
+        return Resolved((kind,), struct_of(name, [("fract", kind), (second, other)]))
 
     return rule
 

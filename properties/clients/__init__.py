@@ -15,8 +15,6 @@ from properties.clients.beside import (
 from properties.clients.callbacks import ReentrantClient
 from properties.clients.client import (
     AskingClient,
-    BrokenPromise,
-    Client,
     ClosingClient,
     DroppingClient,
     WrongThreadClient,
@@ -36,8 +34,6 @@ __all__ = [
     "CLIENTS",
     "FOREIGN_CLIENTS",
     "BesideClient",
-    "BrokenPromise",
-    "Client",
     "draw_caller",
     "draw_client",
     "draw_meeting",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import product
 
 from gpusim.devices import SIMULATED
-from gpusim.kernels import BUILTIN, Kernels
+from gpusim.kernels import BUILTIN
 from gpusim.limits import Limits
 from gpusim.ops import Alloc, Capture, Copy, Dispatch, Flush, Free, Op, Read, Replay, Sync, Write
 from gpusim.program import Program
@@ -169,16 +169,9 @@ MOST_SCHEDULES = 20_000
 MakeDriver = Callable[[object], Driver]
 
 
-def check_on(
-    driver: Driver,
-    program: Program,
-    policy: Policy,
-    *,
-    parts: Parts = _ALL,
-    kernels: Kernels = BUILTIN,
-) -> Failure | None:
+def check_on(driver: Driver, program: Program, policy: Policy) -> Failure | None:
     """Run ``program`` once.  Gives the first difference from the reference; None if it has none."""
-    factory = _OverDriver(driver, kernels, parts)
+    factory = _OverDriver(driver)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
     ).failure
@@ -205,9 +198,7 @@ def check_under_every_schedule(
     def once(scheduler: Scheduler) -> Failure | None:
         bounded = _Bounded(scheduler)
         driver = make_driver(open_device(scheduler=bounded))
-        factory = _OverDriver(
-            driver, BUILTIN, parts, wrap=lambda target: _Bounding(target, bounded, until)
-        )
+        factory = _OverDriver(driver, parts, wrap=lambda target: _Bounding(target, bounded, until))
         return judge(case, factory, MEANING_ONLY).failure
 
     tried = 0
@@ -228,12 +219,11 @@ class _OverDriver(TargetFactory):
     def __init__(
         self,
         driver: Driver,
-        kernels: Kernels,
-        parts: Parts,
+        parts: Parts = _ALL,
         *,
         wrap: Callable[[Target], Target] = lambda target: target,
     ) -> None:
-        self.limits, self.kernels = driver.limits, kernels
+        self.limits, self.kernels = driver.limits, BUILTIN
         self._driver, self._parts, self._wrap = driver, parts, wrap
 
     def open(self, case: Case) -> Opened:
@@ -279,14 +269,12 @@ class _Bounding:
 CAPACITIES = (1, 2)
 
 
-def small_policies(
-    capacities: Sequence[int] = CAPACITIES, limits: Limits | None = None
-) -> list[Policy]:
+def small_policies(capacities: Sequence[int] = CAPACITIES) -> list[Policy]:
     """Returns each preset with each of ``capacities`` as the capacity of its pools and caches.
 
     A pool or cache of capacity 1 is full when a second entry is needed.
     """
-    slot_bytes = (limits or Limits()).uniform_offset_alignment_bytes
+    slot_bytes = Limits().uniform_offset_alignment_bytes
     return [
         _with_capacity(preset, capacity, slot_bytes)
         for preset in PRESETS.values()

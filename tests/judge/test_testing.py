@@ -69,8 +69,8 @@ class ReadsNothing(NaiveTarget):
 class ReusesItsBytes(NaiveTarget):
     """Every read hands out the same memory."""
 
-    def __init__(self, device: Any, kernels: Any = BUILTIN) -> None:
-        super().__init__(device, kernels)
+    def __init__(self, device: Any) -> None:
+        super().__init__(device)
         self.memory = bytearray(4)
 
     def read(self, buffer: str, offset: int, size_bytes: int) -> Any:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools.mutation.mutant import Mutant, draw
-from tools.mutation.notes import Note, read_notes
-from tools.mutation.page import interval, page
+from tools.mutation.page import Note, interval, page, read_notes
 from tools.mutation.results import Result, Sample, read, write
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -162,8 +162,8 @@ def smallest(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 
 @cache
-def reduced(mistake: str, number: int = 0) -> Case:
-    return smallest(found(mistake, number), fails_with(mistake))
+def reduced(mistake: str) -> Case:
+    return smallest(found(mistake), fails_with(mistake))
 
 
 def test_a_toy_without_a_mistake_shows_what_programs_mean() -> None:

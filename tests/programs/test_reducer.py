@@ -250,15 +250,15 @@ FAULTY = parse_device(
     "simulated profile=wgpu-native scheduler=random seed=17 failed_maps=5,7 out_of_memory=3 "
     "lost_at_buffer=90 max_binding_bytes=512 max_groups_per_dimension=7"
 )
-READS = "alloc a 4;" + "read a 0 4 -> r{};" * 6 + "sync"
+READS = "alloc a 4;" + "".join(f"read a 0 4 -> r{n};" for n in range(6)) + "sync"
 
 
-def on_device(text: str, device: DeviceSpec = FAULTY) -> Case:
-    return replace(case_of(text.format(*range(6))), device=device)
+def on_device(device: DeviceSpec = FAULTY) -> Case:
+    return replace(case_of(READS), device=device)
 
 
 def test_what_does_not_matter_of_a_device_goes() -> None:
-    found = smallest(on_device(READS), lambda case: "read" in str(case.program))
+    found = smallest(on_device(), lambda case: "read" in str(case.program))
     assert str(found.device) == "simulated"
 
 
@@ -280,12 +280,12 @@ def test_what_does_not_matter_of_a_device_goes() -> None:
 def test_what_matters_of_a_device_stays_alone_and_small(
     needed: Callable[[DeviceSpec], bool], left: str
 ) -> None:
-    assert str(smallest(on_device(READS), lambda case: needed(case.device)).device) == left
+    assert str(smallest(on_device(), lambda case: needed(case.device)).device) == left
 
 
 def test_choices_to_replay_become_fewer() -> None:
     device = parse_device("simulated scheduler=replay schedule=1,0,2,1,1,0,0")
-    case = on_device(READS, device)
+    case = on_device(device)
     found = smallest(case, lambda case: case.device.schedule[:3] == (1, 0, 2))
     assert found.device.schedule == (1, 0, 2)
 
@@ -295,7 +295,7 @@ def test_a_fault_comes_earlier_as_the_ops_before_it_go() -> None:
         reads = [op for op in case.program if isinstance(op, Read)]
         return len(reads) - 1 in case.device.faults.failed_maps
 
-    found = smallest(on_device(READS), last_read_fails)
+    found = smallest(on_device(), last_read_fails)
     assert str(found.program) == "alloc a 0\nread a 0 0 -> r0\n"
     assert str(found.device) == "simulated failed_maps=0"
 

@@ -16,8 +16,8 @@ USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 WORDS = np.arange(16, dtype=np.uint32)
 
 
-def native_of(runtime: Runtime, size: int = 64, usage: int = USAGE) -> Any:
-    return runtime.device.create_buffer(size=size, usage=usage)
+def native_of(runtime: Runtime, usage: int = USAGE) -> Any:
+    return runtime.device.create_buffer(size=64, usage=usage)
 
 
 def words(runtime: Runtime, buffer: Buffer) -> list[int]:

@@ -53,16 +53,16 @@ free b
 TVM = PRESETS["cached"]
 
 
-def counts_of(text: str, policy: Policy) -> EventCounts:
+def counts_of(policy: Policy) -> EventCounts:
     device = DeviceSpec(name="simulated")
-    case = Case(program=Program.parse(text), policy=policy, device=device)
+    case = Case(program=Program.parse(EVERY_OP), policy=policy, device=device)
     verdict = judge(case, RuntimeFactory("simulated"), MEANING_ONLY)
     assert verdict.failure is None
     return count_events(verdict.execution.trace, policy)
 
 
 def test_every_kind_of_op_is_counted_where_it_reaches_the_driver() -> None:
-    seen = counts_of(EVERY_OP, TVM)
+    seen = counts_of(TVM)
     kinds = ("write", "dispatch", "copy", "flush", "sync")
     assert [seen[OP, kind] for kind in kinds] == [2, 2, 1, 1, 1]
     # The fence of the sync is a buffer and a read of its own.
@@ -70,13 +70,13 @@ def test_every_kind_of_op_is_counted_where_it_reaches_the_driver() -> None:
 
 
 def test_what_a_pool_and_a_cache_did_has_names_of_its_own() -> None:
-    cached = counts_of(EVERY_OP, TVM)
+    cached = counts_of(TVM)
     assert cached["cached uniforms", "created"] == cached["cached uniforms", "reused"] == 1
     assert cached["cached bind groups", "reused"] == 1
-    pooled = counts_of(EVERY_OP, replace(TVM, uniforms=Uniforms.POOLED, uniform_slots=1))
+    pooled = counts_of(replace(TVM, uniforms=Uniforms.POOLED, uniform_slots=1))
     assert pooled["pooled uniforms", "created"] == pooled["pooled uniforms", "reused"] == 1
     assert ("cached uniforms", "created") not in pooled
-    fresh = counts_of(EVERY_OP, PRESETS["lazy"])
+    fresh = counts_of(PRESETS["lazy"])
     assert fresh["fresh uniforms", "created"] == fresh["fresh bind groups", "created"] == 2
     assert fresh["fresh staging", "created"] == 2
 

@@ -114,9 +114,9 @@ def perform_read(world: World, how: str, source: Any, target: Any) -> None:
         world.dispatch(AFFINE, [0, SEEN], target, grid=source)
 
 
-def seen(how: str, value: int, before: int = 0) -> int:
-    """What a read of ``value`` leaves in its target."""
-    return (SEEN if value else before) if how == "indirect" else value
+def seen(how: str, value: int) -> int:
+    """What a read of ``value`` leaves in its target, which is zero."""
+    return SEEN if value and how == "indirect" else value
 
 
 CASES = list(product(BOUNDARIES, STRATEGIES))

@@ -19,7 +19,6 @@ from tests.simulated.conformance.child import RealPlayer
 from tests.simulated.conformance.player import LIMITS, Player
 
 SESSIONS = int(os.environ.get("GPUSIM_RAW_SESSIONS", "8"))
-LENGTH = 40
 BACKENDS = {"vulkan": "Vulkan", "gl": "OpenGL"}
 
 RAISED = {
@@ -72,13 +71,13 @@ def on_real(request: pytest.FixtureRequest) -> Iterator[Callable[[int], list[str
     if request.param not in [adapter.name for adapter in adapters()]:
         pytest.skip(f"this machine has no {request.param} adapter")
     player = RealPlayer(BACKENDS[request.param])
-    yield cache(lambda seed: player.play(draw_session(Random(seed), LENGTH)))
+    yield cache(lambda seed: player.play(draw_session(Random(seed))))
     player.close()
 
 
 def test_real_adapters_agree(on_real: Callable[[int], list[str]]) -> None:
     for seed in range(SESSIONS):
-        calls = draw_session(Random(seed), LENGTH)
+        calls = draw_session(Random(seed))
         shown = on_real(seed)
         expected = on_simulated(calls)
         for place, (simulated, native) in enumerate(zip(expected, shown, strict=False)):
@@ -89,7 +88,7 @@ def test_real_adapters_agree(on_real: Callable[[int], list[str]]) -> None:
 def test_a_third_of_the_calls_is_illegal_and_every_error_is_raised() -> None:
     shown: Counter[tuple[str, str]] = Counter()
     for seed in range(1500):
-        calls = draw_session(Random(seed), LENGTH)
+        calls = draw_session(Random(seed))
         for call, outcome in zip(calls, on_simulated(calls), strict=False):
             shown[call.method, outcome.split()[0]] += 1
     total = sum(count for (_, outcome), count in shown.items() if outcome != "skip")
@@ -105,7 +104,7 @@ def test_a_third_of_the_calls_is_illegal_and_every_error_is_raised() -> None:
 def test_every_method_succeeds_too() -> None:
     succeeded = set()
     for seed in range(300):
-        calls = draw_session(Random(seed), LENGTH)
+        calls = draw_session(Random(seed))
         for call, outcome in zip(calls, on_simulated(calls, "spec"), strict=False):
             if outcome.startswith("ok") and call.method != "use_foreign":
                 succeeded.add(call.method)
@@ -113,7 +112,7 @@ def test_every_method_succeeds_too() -> None:
 
 
 def test_sessions_round_trip_as_text() -> None:
-    calls = draw_session(Random(1), LENGTH)
+    calls = draw_session(Random(1))
     assert [parse_call(str(call)) for call in calls] == calls
 
 
@@ -121,6 +120,6 @@ def test_a_planted_difference_is_found(on_real: Callable[[int], list[str]]) -> N
     """The spec profile is not what wgpu-native does; the comparison must say so."""
     differences = 0
     for seed in range(6):
-        calls = draw_session(Random(seed), LENGTH)
+        calls = draw_session(Random(seed))
         differences += on_real(seed) != on_simulated(calls, "spec")
     assert differences >= 1

@@ -7,7 +7,7 @@ specification, 15.2.9 "Examples", stand among them, with barriers for textures.
 import pytest
 
 from gpusim.wgsl import Module, compile_module
-from gpusim.wgsl.checks.shader import check_dispatch
+from gpusim.wgsl.checks import check_dispatch
 from tests.wgsl.shaders import shader
 
 pytestmark = pytest.mark.unit

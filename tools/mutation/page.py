@@ -1,13 +1,22 @@
-"""Makes docs/mutation.md: the mutants killed in each part, and why each survivor lives."""
+"""Makes docs/mutation.md: the mutants killed in each part, and the note why each survivor lives."""
 
 import math
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from tools.mutation.notes import KINDS, Note
 from tools.mutation.results import Sample
 
+_NOTES = Path(__file__).with_name("survivors.toml")
+_KINDS = {
+    "equivalent": "no caller can tell it from the sound code",
+    "cost": "every result is the same, and only time or memory differs",
+    "message": "only the words of an error, a warning or a representation differ",
+    "unreached": "only a device, an option or a misuse that this run leaves out would show it",
+}
+"""Why a mutant lives, in the order of the page."""
 _INTRODUCTION = """\
 # Mutation of the project's own source
 
@@ -31,6 +40,26 @@ _HEAD = (
     "| part | mutants | sample | at first | judge | tests | ended otherwise | alive | killed "
     "| interval | without the equivalent |"
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Why one survivor, or several of one place, live."""
+
+    kind: str
+    reason: str
+
+
+def read_notes() -> dict[str, Note]:
+    """The notes by ``Result.key``; several changes may share one reason."""
+    notes = {}
+    for entry in tomllib.loads(_NOTES.read_text(encoding="utf-8"))["survivor"]:
+        if entry["kind"] not in _KINDS:
+            raise ValueError(f"cannot tell {entry['kind']!r} because it is none of {list(_KINDS)}")
+        for change in entry["changes"]:
+            key = f"{entry['path']}: {entry['function']}\n{change.strip()}"
+            notes[key] = Note(kind=entry["kind"], reason=entry["reason"].strip())
+    return notes
 
 
 def page(samples: Mapping[str, Sample], notes: Mapping[str, Note]) -> str:
@@ -93,7 +122,7 @@ def _modules(sample: Sample) -> Iterator[str]:
 
 def _survivors(sample: Sample, notes: Mapping[str, Note]) -> Iterator[str]:
     alive = [(result, notes.get(result.key)) for result in sample.results if not result.killer]
-    for kind, meaning in (*KINDS.items(), ("", "nobody has looked into it")):
+    for kind, meaning in (*_KINDS.items(), ("", "nobody has looked into it")):
         chosen = [(r, note) for r, note in alive if (note.kind if note else "") == kind]
         if chosen:
             yield f"\n### {kind.capitalize() or 'Not written up'}: {meaning}\n"

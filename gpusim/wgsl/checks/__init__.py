@@ -4,8 +4,7 @@
 executed path the check for races is exact.  Nothing here knows a device.
 """
 
-from gpusim.wgsl.checks.entry import CheckedEntry, checked
-from gpusim.wgsl.checks.report import Act, Ledger, ShaderReport
-from gpusim.wgsl.checks.shader import check_dispatch
+from gpusim.wgsl.checks.entry import CheckedEntry, check_dispatch, checked
+from gpusim.wgsl.checks.report import Ledger, ShaderReport
 
-__all__ = ["Act", "CheckedEntry", "Ledger", "ShaderReport", "check_dispatch", "checked"]
+__all__ = ["CheckedEntry", "Ledger", "ShaderReport", "check_dispatch", "checked"]

@@ -7,7 +7,7 @@ dispatch over much memory runs in the detailed form at once, since this needs no
 orders run over copies, so they do not change the caller's bytes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, Protocol
@@ -17,17 +17,17 @@ from gpusim.wgsl.checks.desk import About, ReportDesk
 from gpusim.wgsl.checks.doubts import WRAP
 from gpusim.wgsl.checks.lowering import CheckedLowering
 from gpusim.wgsl.checks.nodes import WRITE, Bound, Doubt, Site, Touch
-from gpusim.wgsl.checks.orders import Order
+from gpusim.wgsl.checks.orders import TRIED, Order, tried
 from gpusim.wgsl.checks.recorder import Recorder
-from gpusim.wgsl.checks.report import Ledger
+from gpusim.wgsl.checks.report import Ledger, ShaderReport, Triple
 from gpusim.wgsl.checks.writer import ALONE, DETAILED, PLAIN, CheckedProgram
 from gpusim.wgsl.exits import without_exits
 from gpusim.wgsl.ir import Assign, Get, Load, Memory, Op, Scalar, Statement, Variable
 from gpusim.wgsl.lanes import StepsExceeded
 from gpusim.wgsl.lower import Lowered
-from gpusim.wgsl.module import Entry
+from gpusim.wgsl.module import Entry, compile_module
 from gpusim.wgsl.program import Run
-from gpusim.wgsl.syntax import ShaderError
+from gpusim.wgsl.syntax import Place, ShaderError
 from gpusim.wgsl.uniformity import statements_in
 
 _MOST_SITES = 1 << 16
@@ -264,3 +264,53 @@ def _keep_needed(body: list[Statement]) -> None:
     for each in statements_in(body):
         if isinstance(each, Doubt) and each.rule == WRAP:
             each.needed = isinstance(each.result, Get) and each.result.variable in used
+
+
+def check_dispatch(
+    text: str,
+    entry_point: str,
+    buffers: Sequence[Any],
+    grid: Triple,
+    *,
+    constants: Mapping[str, float] | None = None,
+    arithmetic: bool = False,
+    orders: int = TRIED,
+) -> tuple[ShaderReport, ...]:
+    """The mistakes of one dispatch, for the check of a kernel and for tests.
+
+    A device refuses a shader if some invocations may miss a barrier.  Here it runs, and the barrier
+    is reported.
+
+    Args:
+        buffers: for each binding of the entry point, by group and number, its bytes as an array of
+            uint8; the dispatch changes them.
+        grid: the workgroups in x, y and z.
+        constants: the values of overrides.
+        arithmetic: also warn of arithmetic that is seldom meant.
+        orders: how many other orders of workgroups and atomics to try, if these can decide what
+            the shader does.
+
+    Raises:
+        ShaderError: the text is not valid.
+        StepsExceeded: a loop has no end.
+    """
+    entry = compile_module(text).entry(entry_point, constants)
+    ledger = Ledger(arithmetic=arithmetic)
+    CheckedEntry(entry, ledger, text).bind(buffers)(*grid, orders=lambda: tried(orders))
+    reports = ledger.reports
+    if entry.missed_barriers and all(each.kind != "barrier" for each in reports):
+        return (_refused(entry, entry.missed_barriers[0], grid), *reports)
+    return reports
+
+
+def _refused(entry: Entry, place: Place, grid: Triple) -> ShaderReport:
+    return ShaderReport(
+        kind="barrier",
+        entry_point=entry.point.name,
+        grid=grid,
+        what=f"line {place.line}, column {place.column}: some invocations of a workgroup may miss "
+        "this barrier, though none did in this dispatch",
+        acts=(),
+        remedy="move the barrier out of the branch or loop that only some invocations may take",
+        places=(place,),
+    )

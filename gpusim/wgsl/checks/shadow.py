@@ -63,8 +63,7 @@ class Slots:
             before = slot[words]
             bad = (before != 0) & ((before ^ tokens) >> self._shift != 0)
             if bad.any():
-                kept = None if self._values is None else self._values[row][words[bad]]
-                found.append(_clash(words, tokens, before, bad, values, kept))
+                found.append(_clash(words, tokens, before, bad, values, self._row(row, words[bad])))
         return found
 
     def note(self, words: Values, tokens: Values, values: Values) -> list[Clash]:

@@ -13,9 +13,11 @@ import numpy as np
 from properties.bench.decoder.shape import EPSILON, Floats, Shape, rotary_table
 from properties.bench.timing import Sample, Watch
 
+_DEVICE = "cuda"
+
 
 class TorchDecoding:
-    """A decoder on ``device``, and the text that it has made.
+    """A decoder on a CUDA device, and the text that it has made.
 
     A step takes its token and its position from tensors, and leaves the next token in the first of
     them.  All shapes are the same at every position, so one captured graph makes every token.
@@ -24,21 +26,19 @@ class TorchDecoding:
     submits_per_token: float | None = None
     """PyTorch counts no submits."""
 
-    def __init__(
-        self, shape: Shape, weights: Mapping[str, Floats], *, graph: bool, device: str = "cuda"
-    ) -> None:
+    def __init__(self, shape: Shape, weights: Mapping[str, Floats], *, graph: bool) -> None:
         self.tokens: list[int] = []
         self._torch: Any = import_module("torch")
-        self._shape, self._device = shape, device
+        self._shape = shape
         self._weights = {name: self._filled(weight) for name, weight in weights.items()}
         self._table = self._filled(rotary_table(shape))
         kept = (shape.layers, shape.key_heads, shape.context, shape.head_width)
         self._keys, self._values = self._filled(np.zeros(kept)), self._filled(np.zeros(kept))
-        whole = {"dtype": self._torch.int64, "device": device}
+        whole = {"dtype": self._torch.int64, "device": _DEVICE}
         self._places = self._torch.arange(shape.context, **whole)
         self._token = self._torch.zeros(1, **whole)
         self._position = self._torch.zeros(1, **whole)
-        self._logits = self._torch.zeros(shape.vocabulary, device=device)
+        self._logits = self._torch.zeros(shape.vocabulary, device=_DEVICE)
         self._advance = self._captured() if graph else self._step
 
     def start(self) -> Floats:
@@ -123,4 +123,4 @@ class TorchDecoding:
         return self._torch.nn.functional.rms_norm(x, x.shape, gain, EPSILON)
 
     def _filled(self, data: Any) -> Any:
-        return self._torch.tensor(np.asarray(data, dtype=np.float32), device=self._device)
+        return self._torch.tensor(np.asarray(data, dtype=np.float32), device=_DEVICE)

@@ -3,7 +3,7 @@
 No law needs the reference.
 """
 
-from properties.oracles.laws.catalogue import ELSEWHERE, LAWS, Law, LawContext
+from properties.oracles.laws.catalogue import ELSEWHERE, LAWS, LawContext
 from properties.oracles.laws.checker import Checker, check
 
-__all__ = ["ELSEWHERE", "LAWS", "Checker", "Law", "LawContext", "check"]
+__all__ = ["ELSEWHERE", "LAWS", "Checker", "LawContext", "check"]

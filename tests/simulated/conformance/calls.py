@@ -76,18 +76,20 @@ _START = tuple(
     )
 )
 """What every session begins with, so that most methods have something to work on."""
+LENGTH = 40
+"""The calls of a session."""
 
 
-def draw_session(random: Random, length: int) -> list[Call]:
-    """A session of ``length`` calls; one in eight loses its device near its end."""
+def draw_session(random: Random) -> list[Call]:
+    """A session of ``LENGTH`` calls; one in eight loses its device near its end."""
     weights = [weight for weight, _ in METHODS.values()]
     calls = list(_START)
-    while len(calls) < length:
+    while len(calls) < LENGTH:
         method = random.choices(list(METHODS), weights)[0]
         calls.extend(_repeated(random, method))
     if random.randrange(8) == 0:
-        calls.insert(random.randrange(length * 3 // 4, length), Call("lose", ()))
-    return calls[:length]
+        calls.insert(random.randrange(LENGTH * 3 // 4, LENGTH), Call("lose", ()))
+    return calls[:LENGTH]
 
 
 def _repeated(random: Random, method: str) -> list[Call]:
