@@ -6,6 +6,7 @@ to.  A read that came too late for one wait can be waited for again.  An op that
 did anything can be made again, and counts once.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -29,9 +30,11 @@ from properties.clients.waits import (
     LATE_LOOKS,
     LEAST_SECONDS,
     LIMITED,
+    SYNCS,
     WAITS,
     WAYS,
     leave_loop,
+    write_much,
 )
 from properties.generate.choices import Choices, SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
@@ -72,6 +75,7 @@ class PatientClient(Client):
             self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
         self._fail_in_pieces(choices.integer(0, 2))
+        self._begin_again(SeededChoices(f"begin again {self._program}").pick([*SYNCS]))
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
@@ -88,6 +92,10 @@ class PatientClient(Client):
         call, seconds = WAITS[name]
         here, told = Troubled(self.target, inf, late=late), f"{name} on a device that hangs"
         here.read()
+        # Only a fence shows that the queue has done this write too.
+        own = here.runtime.alloc(PIECE_BYTES)
+        here.runtime.write(own, DATA[:PIECE_BYTES])
+        here.runtime.free(own)
         try:
             call(here)
         except NeverWoken as never:
@@ -103,8 +111,33 @@ class PatientClient(Client):
         if not here.runtime.is_open:
             _check(here, told, (WaitTimedOut,))
             return
+        if call is not write_much:
+            self._wait_in_vain(here, call, told)
         here.driver.looks = 0
         self._wait(here, then, f"answers, after {name} had not waited long enough")
+
+    def _wait_in_vain(self, here: Troubled, call: Callable[[Troubled], object], told: str) -> None:
+        """Wait once more; that must not submit anything, since all was submitted before."""
+        submits = here.runtime.stats().submits
+        with suppress(WaitTimedOut):
+            call(here)
+        if here.runtime.stats().submits != submits:
+            raise BrokenPromise(f"{told} submits something at the second time too")
+
+    def _begin_again(self, name: str) -> None:
+        """Sync; the next batches must be as short as the first ones were."""
+        here, early = Troubled(self.target), list[int]()
+        runtime = here.runtime
+        x = runtime.alloc(PIECE_BYTES)
+        for _ in range(2):
+            before = runtime.stats().flushes.get("early", 0)
+            for turn in range(runtime.policy.first_batch or 0):
+                runtime.dispatch(AFFINE, [x], (turn, 1))
+            early.append(runtime.stats().flushes.get("early", 0) - before)
+            SYNCS[name](here)
+        here.close()
+        if early[1] < early[0]:
+            raise BrokenPromise(f"after {name} the next batches are longer than the first ones")
 
     def _take_time(self, name: str) -> None:
         """Wait for several reads, each of which needs more than half of the limit for them all."""
