@@ -51,6 +51,7 @@ _FAILING = (
     ("encode", SubmitFailed),
 )
 """Calls on the driver that may fail while reads are under way, and the error of each."""
+_FIRST_BATCH = 2
 _LATE = (None, 0, 1, 2)
 """Which read a hanging device keeps back; None for all."""
 _UNDONE = (("compile", DeviceFault), ("create_bind_group", OutOfMemory))
@@ -75,7 +76,7 @@ class PatientClient(Client):
             self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
         self._fail_in_pieces(choices.integer(0, 2))
-        self._begin_again(SeededChoices(f"begin again {self._program}").pick([*SYNCS]))
+        self._begin_again()
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
@@ -124,20 +125,21 @@ class PatientClient(Client):
         if here.runtime.stats().submits != submits:
             raise BrokenPromise(f"{told} submits something at the second time too")
 
-    def _begin_again(self, name: str) -> None:
-        """Sync; the next batches must be as short as the first ones were."""
-        here, early = Troubled(self.target), list[int]()
-        runtime = here.runtime
+    def _begin_again(self) -> None:
+        """Sync in each form; the next batch must be as short as the first one was."""
+        here = Troubled(self.target, first_batch=_FIRST_BATCH)
+        runtime, before = here.runtime, 0
         x = runtime.alloc(PIECE_BYTES)
-        for _ in range(2):
-            before = runtime.stats().flushes.get("early", 0)
-            for turn in range(runtime.policy.first_batch or 0):
+        for name, sync in {"the begin": lambda _: None, **SYNCS}.items():
+            sync(here)
+            early = runtime.stats().flushes.get("early", 0)
+            for turn in range(_FIRST_BATCH):
                 runtime.dispatch(AFFINE, [x], (turn, 1))
-            early.append(runtime.stats().flushes.get("early", 0) - before)
-            SYNCS[name](here)
+            early = runtime.stats().flushes.get("early", 0) - early
+            if early < before:
+                raise BrokenPromise(f"after {name} the next batch is longer than the first one")
+            before = early
         here.close()
-        if early[1] < early[0]:
-            raise BrokenPromise(f"after {name} the next batches are longer than the first ones")
 
     def _take_time(self, name: str) -> None:
         """Wait for several reads, each of which needs more than half of the limit for them all."""

@@ -158,7 +158,7 @@ class Troubled:
     soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
     ``late``: the number of the only read that is late; None if all are.
     ``needs_seconds``: see ``LateDriver``.  ``policy_seconds``: how long the policy lets a wait
-    last, if the device does not hang.
+    last, if the device does not hang.  ``first_batch``: that of the policy, if it is given.
     """
 
     def __init__(
@@ -174,12 +174,14 @@ class Troubled:
         late: int | None = None,
         needs_seconds: float = 0,
         policy_seconds: int | None = None,
+        first_batch: int | None = None,
     ) -> None:
         self.driver = LateDriver(None, looks)
         policy = replace(
             target.runtime.policy,
             memory_budget_bytes=None,
             debug_dispatch_limit=None,
+            first_batch=first_batch or target.runtime.policy.first_batch,
             wait_seconds=POLICY_SECONDS if looks == inf else policy_seconds,
             queued_write_bytes=QUEUED_BYTES if looks == inf else queued_bytes,
         )

@@ -199,6 +199,7 @@ def _by_awaits_at_once(here: Troubled) -> None:
             await ticket
 
     async def main() -> None:
+        here.driver.looks = LATE_LOOKS
         here.read()
         waits = [here.runtime.sync_async(), *map(wait_for, here.tickets[:1])]
         cancelled = [asyncio.create_task(each) for each in waits]
@@ -259,6 +260,7 @@ def _by_close_in_a_loop(here: Troubled) -> None:
     """Close in a running loop, in which the runtime polls; nothing may stay scheduled there."""
 
     async def main() -> None:
+        here.driver.looks = LATE_LOOKS
         here.read(lambda _: None)
         # Then the loop's polls no longer come at once.
         await asyncio.sleep(_LEFT_SECONDS)

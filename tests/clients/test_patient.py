@@ -256,7 +256,7 @@ class EndlessWrite(Recorder):
         (Parts(readbacks=CallsInTurn), "ends before callbacks of its reads"),
         (Parts(reads=OneMoreFence), "submits something at the second time too"),
         (Parts(reads=WaitsForAll), "a sync waits for reads issued after it"),
-        (Parts(reads=BeginsNothing), "the next batches are longer than the first ones"),
+        (Parts(reads=BeginsNothing), "after sync_async() the next batch is longer"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
         (Parts(recorder=EndlessWrite), "a wait has no end"),
