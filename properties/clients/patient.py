@@ -3,7 +3,7 @@
 Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
 settled, with its value or with the error of the device.  No wait may last longer than it was asked
 to.  A read that came too late for one wait can be waited for again.  An op that failed before it
-did anything can be made again, and counts once.
+did anything can be made again, and counts once.  ``aftermath`` has what must be so after that.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from gpusim.errors import (
 from gpusim.kernels import AFFINE
 from gpusim.program import Program
 from gpusim.runtime.drivers.faulty import Fault
+from properties.clients.aftermath import AFTERMATHS
 from properties.clients.client import BrokenPromise, Client, ended
 from properties.clients.loops import NeverWoken
 from properties.clients.troubled import DATA, PIECE_BYTES, Troubled, can_be_lost
@@ -30,7 +31,6 @@ from properties.clients.waits import (
     LATE_LOOKS,
     LEAST_SECONDS,
     LIMITED,
-    SYNCS,
     WAITS,
     WAYS,
     leave_loop,
@@ -51,7 +51,6 @@ _FAILING = (
     ("encode", SubmitFailed),
 )
 """Calls on the driver that may fail while reads are under way, and the error of each."""
-_FIRST_BATCH = 2
 _LATE = (None, 0, 1, 2)
 """Which read a hanging device keeps back; None for all."""
 _UNDONE = (("compile", DeviceFault), ("create_bind_group", OutOfMemory))
@@ -76,7 +75,10 @@ class PatientClient(Client):
             self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
         self._fail_in_pieces(choices.integer(0, 2))
-        self._begin_again()
+        others = SeededChoices(f"aftermath {self._program}")
+        for aftermath in AFTERMATHS:
+            if wrong := aftermath(self.target, others):
+                raise BrokenPromise(wrong)
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
@@ -124,22 +126,6 @@ class PatientClient(Client):
             call(here)
         if here.runtime.stats().submits != submits:
             raise BrokenPromise(f"{told} submits something at the second time too")
-
-    def _begin_again(self) -> None:
-        """Sync in each form; the next batch must be as short as the first one was."""
-        here = Troubled(self.target, first_batch=_FIRST_BATCH)
-        runtime, before = here.runtime, 0
-        x = runtime.alloc(PIECE_BYTES)
-        for name, sync in {"the begin": lambda _: None, **SYNCS}.items():
-            sync(here)
-            early = runtime.stats().flushes.get("early", 0)
-            for turn in range(_FIRST_BATCH):
-                runtime.dispatch(AFFINE, [x], (turn, 1))
-            early = runtime.stats().flushes.get("early", 0) - early
-            if early < before:
-                raise BrokenPromise(f"after {name} the next batch is longer than the first one")
-            before = early
-        here.close()
 
     def _take_time(self, name: str) -> None:
         """Wait for several reads, each of which needs more than half of the limit for them all."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from gpusim.errors import SubmitFailed
 from gpusim.runtime.drivers.faulty import Fault
+from gpusim.runtime.policy import parse_policy
 from gpusim.trace import Event, Trace
 from properties.oracles.laws import ELSEWHERE, LAWS
 from properties.oracles.laws.__main__ import page
@@ -186,3 +188,34 @@ def test_a_write_in_its_place_in_the_batch_puts_its_bytes_there(
     events[place] = Event(kind, {**events[place].about, **changes})
     assert law in {violation.trait for violation in real.judged(events).violations}
     assert real.judged().violations == []
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [
+        ("ring staged_write_bytes=4 uniform_ring_bytes=512", "ring uniform_ring_bytes=512"),
+        ("ring upload_bytes=8 uniform_ring_bytes=512", "ring upload_bytes=16"),
+        ("pooled uniform_slots=2 flush_on_conflict=True", "cached flush_on_conflict=True"),
+        ("lazy", "lazy flush_on_conflict=True"),
+        ("lazy", "lazy defer_frees=True"),
+    ],
+)
+def test_a_submit_is_too_early_if_the_policy_does_not_ask_for_it(smaller: str, larger: str) -> None:
+    again = "dispatch affine a 3,5 1x1x1\n" * 3
+    text = (
+        f"alloc a 64\nalloc b 64\n{again}write a 8 0102030405060708\nwrite a 0 {'07' * 8}\n{again}"
+    )
+    real = record(f"{text}write b 0 07070707\n{again}free a\n", smaller)
+    assert real.judged().violations == []
+    lax = replace(real, context=replace(real.context, policy=parse_policy(larger)))
+    assert "C7" in {violation.trait for violation in lax.judged().violations}
+
+
+def test_a_ring_that_a_dispatch_would_just_fill_has_room() -> None:
+    text = "alloc a 64\n" + "dispatch affine a 3,5 1x1x1\n" * 3
+    real = record(text, "ring uniform_ring_bytes=512")
+    assert real.judged().violations == []
+    made = next(at for at, event in enumerate(real.events) if event.about.get("role") == "uniform")
+    event, events = real.events[made], list(real.events)
+    events[made] = Event(event.kind, {**event.about, "size_bytes": 768})
+    assert "C7" in {violation.trait for violation in real.judged(events).violations}

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
+    GRID_BYTES,
     HOST_WRITES,
     Dispatch,
     DispatchIndirect,
@@ -13,13 +15,18 @@ from gpusim.ops import (
     Replay,
     Sync,
 )
+from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import (
+    GRID_DIMENSIONS,
     STAGING,
     STORAGE,
     UNIFORM,
+    Bytes,
+    ExpectedCopy,
     ExpectedDispatch,
+    ExpectedOp,
     ExpectedWrite,
     counted_bytes,
 )
@@ -32,7 +39,7 @@ _OPS_OF = {
     "free": (Free,),
     "sync": (Sync, Dispatch, DispatchIndirect, Replay),
 }
-"""For each of these reasons, the ops that may give it; ``_holds`` checks the other reasons."""
+"""For each of these reasons, the ops that may give it."""
 
 
 class Batches:
@@ -146,13 +153,15 @@ class Batches:
         state, reason = self._state, self._reason
         state.checked["C7"] += 1
         kinds = _OPS_OF.get(reason)
-        if kinds is not None:
-            # A close waits as a sync does, and gives the same reason.
-            is_asked = isinstance(state.op, kinds) or (reason == "sync" and state.is_closing)
-            if not is_asked:
-                state.report(
-                    laws.C7, f"a batch was submitted for {reason!r}, and no op gave that reason"
-                )
+        # A close waits as a sync does, and gives the same reason.
+        if (
+            kinds is not None
+            and not isinstance(state.op, kinds)
+            and not (reason == "sync" and state.is_closing)
+        ):
+            state.report(
+                laws.C7, f"a batch was submitted for {reason!r}, and no op gave that reason"
+            )
         elif not self._holds(reason, count):
             state.report(
                 laws.C7, f"a batch of {count} commands was submitted for {reason!r}, too early"
@@ -178,8 +187,13 @@ class Batches:
             case "queued":
                 return self._is_queue_full()
             case "uniforms":
-                used = sum(self._uniform_bytes(*command) > 0 for command in batch)
-                return policy.uniforms is not Uniforms.POOLED or used == policy.uniform_slots
+                return self._lacks_uniforms()
+            case "write":
+                return self._cannot_wait()
+            case "free":
+                return not policy.defer_frees
+            case "asked" | "sync":
+                return True
             case "debug":
                 return policy.debug_submit_each
             case _:
@@ -209,6 +223,44 @@ class Batches:
         size_bytes = counted_bytes(len(expected.op.data) + 2 * WORD_BYTES, most)
         return self._queued_bytes + size_bytes > most
 
+    def _lacks_uniforms(self) -> bool:
+        """Whether the batch has no room for the uniforms of the next dispatch."""
+        state, policy = self._state, self._state.policy
+        sizes = [self._uniform_bytes(*command) for command in state.batch]
+        if policy.uniforms is not Uniforms.RING:
+            used = sum([size_bytes > 0 for size_bytes in sizes])
+            return policy.uniforms is Uniforms.POOLED and used == policy.uniform_slots
+        # A trace does not show which dispatch of a replay comes next, so it may be the largest.
+        sizes.append(max([*map(_uniforms_of, state.expected_ops)], default=0))
+        rings = [known.size_bytes for known in state.live.values() if known.role == UNIFORM]
+        most_bytes = max([policy.uniform_ring_bytes, *rings])
+        alignment_bytes = state.context.limits.uniform_offset_alignment_bytes
+        return sum([_aligned(each, alignment_bytes) for each in sizes]) > most_bytes
+
+    def _cannot_wait(self) -> bool:
+        """Whether the current write would overtake a command, and cannot be staged."""
+        state, policy, expected = self._state, self._state.policy, self._state.expected
+        if type(expected) is not ExpectedWrite:
+            return True
+        if policy.flush_on_conflict and not self._overtakes(expected):
+            return False
+        # At most so many bytes are whole words; the others are patched by a dispatch.
+        size_bytes = _aligned(len(expected.op.data), WORD_BYTES)
+        uploads = [number for number, known in state.live.items() if known.role == Role.UPLOAD]
+        used = [about["size_bytes"] for _, about in state.batch if about.get("source") in uploads]
+        has_room = sum(used) + size_bytes <= policy.upload_bytes
+        return size_bytes > policy.staged_write_bytes or not has_room
+
+    def _overtakes(self, write: ExpectedWrite) -> bool:
+        """Whether commands of the batch touch the words of a write, or bytes on both sides."""
+        touched = [each for command in self._state.batch for each in _touched(*command)]
+        spans = [(start, size) for number, start, size in touched if number == write.target.number]
+        begin = min([start for start, _ in spans], default=math.inf)
+        end = max([start + size_bytes for start, size_bytes in spans], default=0)
+        first = write.op.offset // WORD_BYTES * WORD_BYTES
+        last = _aligned(write.op.offset + len(write.op.data), WORD_BYTES)
+        return begin < last and first < end
+
     def _is_full(self, count: int) -> bool:
         limit = self._state.policy.batch_commands
         return limit is not None and count >= max(limit, 1)
@@ -225,6 +277,25 @@ def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
     """Workgroups of a batch.  A grid in a buffer (two numbers: its place) does not count."""
     grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
     return sum(math.prod(grid) for grid in grids if len(grid) == 3)
+
+
+def _touched(kind: str, about: About) -> list[Bytes]:
+    """The bytes that a command of a batch may read or write."""
+    if kind == "copy":
+        sides = ("source", "target")
+        return [(about[side], about[f"{side}_offset"], about["size_bytes"]) for side in sides]
+    groups = about["groups"]
+    return [*about["ranges"], *([(*groups, GRID_BYTES)] if len(groups) < GRID_DIMENSIONS else [])]
+
+
+def _uniforms_of(expected: ExpectedOp) -> int:
+    """The uniform bytes of the dispatch that carries out an op, or moves its single bytes."""
+    kernel: Kernel = COPY_BYTES if isinstance(expected, ExpectedCopy) else PATCH_WORDS
+    return (expected.kernel if isinstance(expected, ExpectedDispatch) else kernel).uniform_bytes
+
+
+def _aligned(size_bytes: int, alignment_bytes: int) -> int:
+    return -(-size_bytes // alignment_bytes) * alignment_bytes
 
 
 Slot = tuple[int, int, int]
