@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpusim import Refused, Runtime
-from gpusim.kernels import AFFINE
+from gpusim.kernels import AFFINE, BLEND, WIDEN
 from gpusim.program import Program
 from gpusim.runtime import Parts, Ticket
 from gpusim.runtime.reads import Reads
@@ -68,6 +68,21 @@ def test_every_form_of_a_grid_and_of_scalars_means_the_same(
                     runtime.dispatch(AFFINE, [x], scalars, given)
                 assert int(runtime.read(x, dtype="u32").result().sum()) == count
                 runtime.free(x)
+
+
+def test_numbers_of_numpy_are_among_the_scalars_of_each_type() -> None:
+    shift, part = forms.scalar_forms(WIDEN, (-3,)), forms.scalar_forms(BLEND, (0.25,))
+    assert [np.int64(-3)] in shift
+    assert {type(form[0]) for form in part if isinstance(form, list)} == {float, np.float64}
+    with Runtime("simulated") as runtime:
+        x, y = runtime.alloc(4), runtime.alloc(4)
+        for form in forms.scalar_forms(BLEND, (0.25,)):
+            for buffer in (x, y):
+                runtime.write(buffer, np.float32(2))
+            runtime.dispatch(BLEND, [x, y], form)
+            assert runtime.read(y, dtype="f32").result()[0] == 1.5
+        runtime.free(x)
+        runtime.free(y)
 
 
 def test_a_form_that_can_change_is_overwritten() -> None:
