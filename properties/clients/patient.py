@@ -6,6 +6,7 @@ to.  A read that came too late for one wait can be waited for again.  An op that
 did anything can be made again, and counts once.  ``aftermath`` has what must be so after that.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -33,6 +34,7 @@ from properties.clients.waits import (
     WAITS,
     WAYS,
     leave_loop,
+    write_much,
 )
 from properties.generate.choices import Choices, SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
@@ -93,6 +95,10 @@ class PatientClient(Client):
         call, seconds = WAITS[name]
         here, told = Troubled(self.target, inf, late=late), f"{name} on a device that hangs"
         here.read()
+        # Only a fence shows that the queue has done this write too.
+        own = here.runtime.alloc(PIECE_BYTES)
+        here.runtime.write(own, DATA[:PIECE_BYTES])
+        here.runtime.free(own)
         try:
             call(here)
         except NeverWoken as never:
@@ -108,8 +114,18 @@ class PatientClient(Client):
         if not here.runtime.is_open:
             _check(here, told, (WaitTimedOut,))
             return
+        if call is not write_much:
+            self._wait_in_vain(here, call, told)
         here.driver.looks = 0
         self._wait(here, then, f"answers, after {name} had not waited long enough")
+
+    def _wait_in_vain(self, here: Troubled, call: Callable[[Troubled], object], told: str) -> None:
+        """Wait once more; that must not submit anything, since all was submitted before."""
+        submits = here.runtime.stats().submits
+        with suppress(WaitTimedOut):
+            call(here)
+        if here.runtime.stats().submits != submits:
+            raise BrokenPromise(f"{told} submits something at the second time too")
 
     def _take_time(self, name: str) -> None:
         """Wait for several reads, each of which needs more than half of the limit for them all."""
