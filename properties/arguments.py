@@ -9,7 +9,7 @@ import argparse
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 MOST = 2**63 - 1
 """The largest whole number that is taken: a worker publishes such numbers in 64 bits."""
@@ -33,6 +33,30 @@ def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+class Share(NamedTuple):
+    """One of the ``machines`` shares of the blocks of a session; ``number`` counts from 0."""
+
+    number: int
+    machines: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.machines}"
+
+
+def read_share(text: str) -> Share:
+    """A share, written ``I/N``."""
+    number, slash, count = text.partition("/")
+    try:
+        share = Share(read_whole(0)(number), read_whole(1)(count))
+    except UsageError:
+        slash = ""
+    if not slash or share.number >= share.machines:
+        raise UsageError(
+            "it is no share I/N with I from 0 to N - 1 (probably 0/4, for example, is meant)"
+        )
+    return share
 
 
 def read_seconds(text: str) -> float:

@@ -25,8 +25,8 @@ _ENDS = (0, 1)
 """The exit statuses of a session that ended by itself."""
 _MOST_FAILURES = 9
 """How often shards may end without a kill, for instance if each worker is killed as it begins."""
-_VICTIMS = (b"--multiprocessing-fork", b"ray::_run_block")
-"""What stands in the command line of a process in which programs run."""
+_TASK, _FORKING = b"ray::_run_block", b"multiprocessing.forkserver"
+"""What stands in the command lines of a task of Ray; of a worker, and of what forks workers."""
 _TICK_SECONDS = 0.05
 _LAST_BYTES = 2000
 
@@ -83,8 +83,8 @@ class _Session:
 
     def victims(self) -> list[int]:
         """The processes in which programs run now."""
-        below = [pid for shard in self.running for pid in _below(shard.process.pid)]
-        return [pid for pid in below if any(word in _command(pid) for word in _VICTIMS)]
+        below = [pair for shard in self.running for pair in _below(shard.process.pid)]
+        return [pid for parent, pid in below if _runs_programs(parent, pid)]
 
     def end(self) -> None:
         """Kill the shards that still run."""
@@ -93,13 +93,18 @@ class _Session:
             shard.process.wait()
 
 
-def _below(pid: int) -> Iterator[int]:
-    """All processes that a process has begun, and those that these have begun, and so on."""
+def _below(pid: int) -> Iterator[tuple[int, int]]:
+    """All processes that a process has begun, and those of these, and so on, with their parents."""
     with suppress(OSError):
         listed = Path("/proc", str(pid), "task", str(pid), "children").read_text(encoding="ascii")
         for word in listed.split():
-            yield int(word)
+            yield pid, int(word)
             yield from _below(int(word))
+
+
+def _runs_programs(parent: int, pid: int) -> bool:
+    command = _command(pid)
+    return _TASK in command or (_FORKING in command and _FORKING in _command(parent))
 
 
 def _command(pid: int) -> bytes:

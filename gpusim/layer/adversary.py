@@ -114,11 +114,6 @@ class Adversary:
         elif loop_call == self._pumped_by:
             self._pumped_by = None
 
-    def settle_all(self) -> None:
-        """Settle everything that is held."""
-        while self._held:
-            self.advance()
-
     def _let_go(self) -> None:
         """Settle what an earlier program has left behind; its event loop may have ended."""
         while self._held:

@@ -11,6 +11,7 @@ from gpusim.simulated.adapter import (
     make_adapter,
     on_device,
     open_device,
+    stand_in,
 )
 from gpusim.simulated.device import GPUDevice
 from gpusim.simulated.faults import NO_FAULTS, FaultPlan, parse_faults
@@ -29,7 +30,6 @@ from gpusim.simulated.scheduler import (
     strategy,
     write_schedule,
 )
-from gpusim.simulated.standing import stand_in
 
 __all__ = [
     "GPU",

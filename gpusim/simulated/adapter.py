@@ -249,3 +249,17 @@ def _canonical(name: str, known: Mapping[str, int]) -> str:
 
 def _idle() -> Timeline:
     return Timeline(AsLate(), NO_FAULTS, None)
+
+
+def stand_in(gpu: GPU) -> None:
+    """Give every program of this process ``gpu`` as ``wgpu.gpu`` from now on.
+
+    That is the one entry point of a wgpu-py program: ``wgpu.utils`` makes the default device from
+    it.
+    """
+    # Imported here, because this loads wgpu's native library.
+    import wgpu
+    import wgpu.backends.auto
+
+    wgpu.gpu = gpu
+    wgpu.backends.auto.gpu = gpu

@@ -14,7 +14,6 @@ from typing import Any
 from gpusim.wgsl import syntax, typed
 from gpusim.wgsl.check_statements import Statements
 from gpusim.wgsl.constants import rounded
-from gpusim.wgsl.layout import fits_uniform
 from gpusim.wgsl.names import ACCESSES, SPACES, default_access, storable
 from gpusim.wgsl.syntax import TOO_DEEP, Named, Place
 from gpusim.wgsl.typed import OVERRIDE, Constant, Function, Symbol, override_key
@@ -29,6 +28,7 @@ from gpusim.wgsl.types import (
     Type,
     Vector,
     concrete,
+    fits_uniform,
     has_atomic,
     has_bool,
     has_override_count,

@@ -20,8 +20,7 @@ from gpusim.wgsl.syntax import (
     ShaderError,
     Unary,
 )
-from gpusim.wgsl.tokens import Token
-from gpusim.wgsl.words import KEYWORDS, RESERVED
+from gpusim.wgsl.tokens import KEYWORDS, RESERVED, Token
 
 _RELATIONS = ("<", ">", "<=", ">=", "==", "!=")
 _PLAIN = ("&", "|", "^")

@@ -3,8 +3,8 @@
 A ``>`` is always a token of its own at first, since the ``>>`` of ``a<b<c>>`` may end two lists.
 Once the lists are found, each ``>`` that ends none is joined with a ``>`` or ``=`` that directly
 follows.
-Nothing here knows the grammar.  Source: WGSL specification, section 3 "Textual Structure", and
-"Template Lists".
+Nothing here knows the grammar.  Source: WGSL specification, section 3 "Textual Structure",
+"Template Lists", and 18 "Keyword and Token Summary".
 """
 
 import re
@@ -12,6 +12,29 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from gpusim.wgsl.syntax import Place, ShaderError
+
+_KEYWORDS = """
+alias break case const const_assert continue continuing default diagnostic discard else enable
+false fn for if let loop override requires return struct switch true var while
+"""
+_RESERVED = """
+abstract active alignas alignof as asm asm_fragment async attribute auto await become cast catch
+class co_await co_return co_yield coherent column_major common compile compile_fragment concept
+const_cast consteval constexpr constinit crate debugger decltype delete demote demote_to_helper
+do dynamic_cast enum explicit export extends extern external fallthrough filter final finally
+friend from fxgroup get goto groupshared highp impl implements import inline instanceof
+interface layout lowp macro macro_rules match mediump meta mod module move mut mutable namespace
+new nil noexcept noinline nointerpolation non_coherent noncoherent noperspective NULL null
+nullptr of operator package packoffset pass passthrough patch pixelfragment precise precision
+premerge priv protected pub public readonly ref regardless register reinterpret_cast require
+resource restrict Self self set shared sizeof smooth snorm static static_assert static_cast std
+subroutine super target template this thread_local throw trait try type typedef typeid typename
+typeof union unless unorm unsafe unsized use using varying virtual volatile wgsl where with
+writeonly yield
+"""
+KEYWORDS = frozenset(_KEYWORDS.split())
+RESERVED = frozenset(_RESERVED.split())
+"""The words that WGSL keeps for later."""
 
 _BLANKS = "[ \\t\\n\\v\\f\\r\\u0085\\u200e\\u200f\\u2028\\u2029]"
 _LINE_END = re.compile("\r\n|[\n\v\f\r\u0085\u2028\u2029]")

@@ -8,6 +8,9 @@ Layout".
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
+
+_UNIFORM_UNIT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +281,33 @@ def stride_of(kind: Array | Matrix | Vector) -> int:
 def rounded(size: int, align: int) -> int:
     """The size, rounded up to a multiple of ``align``."""
     return -(-size // align) * align
+
+
+def fits_uniform(kind: Type) -> bool:
+    """Whether a type is laid out so that any uniform buffer may hold it.
+
+    There, arrays and structs begin at multiples of 16 bytes.  The language extension
+    ``uniform_buffer_standard_layout`` lifts the rule; not every implementation has it.
+    """
+    if isinstance(kind, Array):
+        # A stride is a multiple of the element's alignment already.
+        return stride_of(kind) % _UNIFORM_UNIT == 0 and fits_uniform(kind.of)
+    if not isinstance(kind, Struct):
+        return True
+    for member, after in pairwise(kind.members):
+        least = rounded(size_of(member.type), _UNIFORM_UNIT)
+        if isinstance(member.type, Struct) and after.offset - member.offset < least:
+            return False
+    return all(
+        member.offset % _align_in_uniform(member.type) == 0 and fits_uniform(member.type)
+        for member in kind.members
+    )
+
+
+def _align_in_uniform(kind: Type) -> int:
+    """The alignment in a uniform buffer."""
+    is_whole = isinstance(kind, Array | Struct)
+    return rounded(align_of(kind), _UNIFORM_UNIT) if is_whole else align_of(kind)
 
 
 def struct_of(

@@ -1,13 +1,14 @@
 """The arguments of ``gpusim bench``, and the benchmark that they choose.
 
-The module of a benchmark is imported only when that benchmark runs.  Nothing is measured here.
+Each benchmark is the function ``bench`` of the module of its name, which is imported only when the
+benchmark runs.  Nothing is measured here.
 """
 
 import argparse
 import shlex
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from gpusim.devices import BEST
 from properties.arguments import (
@@ -17,7 +18,7 @@ from properties.arguments import (
     read_file_to_write,
     read_whole,
 )
-from properties.bench.timing import Report, Results, write_report
+from properties.bench.timing import Asked, Report, Results, write_report
 
 _ROUNDS = {
     "decode": 1,
@@ -61,7 +62,7 @@ def add_options(parser: Parser) -> None:
     """The arguments of ``gpusim bench``."""
     parser.add_argument(
         "benchmark",
-        choices=sorted(_BENCHMARKS),
+        choices=sorted(_ROUNDS),
         nargs="?",
         default="dispatch",
         help="what to measure (default: dispatch)",
@@ -102,9 +103,15 @@ def run(arguments: argparse.Namespace) -> None:
 
     rounds = arguments.rounds or _ROUNDS[arguments.benchmark]
     tell(announcement(arguments.benchmark, rounds, small=arguments.small))
-    results = _BENCHMARKS[arguments.benchmark](
-        adapter.name, open_device(adapter.name), rounds, arguments.small, tell
+    asked = Asked(
+        device=open_device(adapter.name),
+        name=adapter.name,
+        rounds=rounds,
+        small=arguments.small,
+        tell=tell,
     )
+    module = import_module(f"properties.bench.{arguments.benchmark}")
+    results: Results = module.bench(asked)
     report = Report(
         benchmark=arguments.benchmark,
         device=adapter.name,
@@ -120,9 +127,6 @@ def run(arguments: argparse.Namespace) -> None:
         draw(report, arguments.plot)
 
 
-Tell = Callable[[str], None]
-
-
 def announcement(benchmark: str, rounds: int, *, small: bool) -> str:
     """Says about how long a benchmark takes, as the table ``_SECONDS`` has it."""
     whole, each = _SECONDS[benchmark, small]
@@ -131,59 +135,6 @@ def announcement(benchmark: str, rounds: int, *, small: bool) -> str:
     taken = f"{minutes} minute{'s' * (minutes > 1)}" if minutes else f"{seconds} seconds"
     counted = f"{rounds} round{'s' * (rounds > 1)}"
     return f"{benchmark}, {counted}: about {taken} on a software adapter, less on a GPU"
-
-
-def _dispatch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
-    from properties.bench.dispatch import bench_dispatch
-
-    return bench_dispatch(device, rounds, tell)
-
-
-def _decode(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
-    from properties.bench.decode import bench_decode
-
-    return bench_decode(device, rounds, small=small, tell=tell)
-
-
-def _launch(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
-    from properties.bench.launch import bench_launch
-
-    return bench_launch(device, rounds, tell)
-
-
-def _parts(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
-    from properties.bench.parts import bench_parts
-
-    return bench_parts(device, rounds, tell)
-
-
-def _readback(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
-    from properties.bench.readback import bench_readback
-
-    return Results(rows=bench_readback(device, rounds, small=small, tell=tell))
-
-
-def _fuzz(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
-    from properties.bench.fuzz import bench_fuzz
-
-    return Results(rows=bench_fuzz(name, rounds, tell))
-
-
-def _scale(name: str, device: Any, rounds: int, small: bool, tell: Tell) -> Results:
-    from properties.bench.scale import bench_scale
-
-    return Results(rows=bench_scale(device, small=small, tell=tell))
-
-
-_BENCHMARKS: dict[str, Callable[[str, Any, int, bool, Tell], Results]] = {
-    "decode": _decode,
-    "dispatch": _dispatch,
-    "fuzz": _fuzz,
-    "launch": _launch,
-    "parts": _parts,
-    "readback": _readback,
-    "scale": _scale,
-}
 
 
 def _drawing(file: Path | None) -> Callable[[Report, Path], None]:

@@ -9,7 +9,7 @@ lowers its clocks, and that slows the next arm.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from properties.bench.decoder.shape import (
     random_weights,
 )
 from properties.bench.decoder.torch_decoder import TorchDecoding
-from properties.bench.timing import Results, Row, Sample, Watch, interleave, rows_of
+from properties.bench.timing import Asked, Results, Row, Sample, Watch, interleave, rows_of
 
 _TURNS = 2
 MOST_ERROR = 1e-3
@@ -143,15 +143,15 @@ class Decoding:
         self._runtime.close()
 
 
-def bench_decode(device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]) -> Results:
+def bench(asked: Asked) -> Results:
     """Returns a row for each arm; each of its samples is the time of one token.
 
     In a round each arm makes one text, in two turns of half a text.
     """
-    shape = SMALL if small else FULL
+    shape, tell = SMALL if asked.small else FULL, asked.tell
     tell(f"random weights for {shape}")
     weights = random_weights(shape)
-    driver = driver_for(device)
+    driver = driver_for(asked.device)
     arms: dict[str, Text] = {}
     for name, variant in ablation().items():
         tell(f"{name}: weights to the device")
@@ -161,9 +161,9 @@ def bench_decode(device: Any, rounds: int, *, small: bool, tell: Callable[[str],
     foreign, notes = torch_arms(shape, weights, expected)
     arms |= foreign
     samples: dict[str, list[Sample]] = {name: [] for name in arms}
-    for number in range(rounds):
+    for number in range(asked.rounds):
         start(arms, expected, tell)
-        tell(f"round {number + 1} of {rounds}: {shape.new_tokens} tokens an arm")
+        tell(f"round {number + 1} of {asked.rounds}: {shape.new_tokens} tokens an arm")
         plays = {name: arm.play for name, arm in arms.items()}
         turn = shape.new_tokens // _TURNS
         for name, taken in interleave(plays, _TURNS, warm_rounds=0, turn=turn).items():

@@ -5,7 +5,7 @@ the bottleneck (it should not)?  Are batches that grow while the GPU is busy as 
 fixed size?
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -23,7 +23,7 @@ from properties.bench.arms import (
     with_floor,
 )
 from properties.bench.cuda import cuda_arms
-from properties.bench.timing import Results, Row, Sample, interleave, rows_of
+from properties.bench.timing import Asked, Results, Row, Sample, interleave, rows_of
 
 RATIOS = (0.1, 1.0, 10.0)
 """GPU time divided by host time of a dispatch, in the overlap workloads."""
@@ -42,8 +42,6 @@ _PROBE_US, _MOST_PROBES, _STEADY = 200.0, 20, 0.03
 two probes in a row may differ."""
 _PROBE = Chain(name="probe", dispatches=200, kernel=SPIN, turns=1)
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speeds:
@@ -61,12 +59,13 @@ class Speeds:
         return max(1, round((gpu_us - self.least_gpu_us) / self.turn_us))
 
 
-def bench_dispatch(device: Any, rounds: int, tell: Tell) -> Results:
-    """The rows of every workload; ``tell`` is called with what runs next."""
+def bench(asked: Asked) -> Results:
+    """The rows of every workload."""
+    device, tell = asked.device, asked.tell
     driver = driver_for(device)
     tell("probing the adapter's speed")
     speeds = probe(driver)
-    timing = Timing(driver, speeds, rounds)
+    timing = Timing(driver, speeds, asked.rounds)
     tell("chain of 1,000 dependent dispatches")
     foreign, missing = cuda_arms(_CHAIN)
     rows = timing.rows(_CHAIN, arms_of(device, driver, _CHAIN) | foreign)

@@ -13,7 +13,7 @@ from typing import Any
 
 from gpusim.errors import InternalError
 from gpusim.kernels import BUILTIN
-from properties.bench.timing import Row, Sample, Watch, rows_of
+from properties.bench.timing import Asked, Results, Sample, Watch, rows_of
 from properties.fuzz.tally import MEASURED_FIRST, Tally, is_measured
 from properties.fuzz.worker import spare_collector
 from properties.generate.cases import CaseSettings, case_for
@@ -106,10 +106,11 @@ def _sample(seconds: float, cpu_seconds: float) -> Sample:
     return Sample(record_seconds=seconds, cpu_seconds=cpu_seconds, total_seconds=seconds)
 
 
-def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Row]:
+def bench(asked: Asked) -> Results:
     """A row for each stage; times are per program."""
-    tell(f"{rounds} rounds of {_PROGRAMS} programs")
-    judging = _Judging(device)
+    rounds = asked.rounds
+    asked.tell(f"{rounds} rounds of {_PROGRAMS} programs")
+    judging = _Judging(asked.name)
     spare_collector()
     judging.play(_PROGRAMS // 3)
     judging.ops = 0
@@ -124,7 +125,5 @@ def bench_fuzz(device: str, rounds: int, tell: Callable[[str], None]) -> list[Ro
         "ops_per_second": 1e6 / whole * ops_per_program,
         "programs_per_cpu_second": 1e6 / first.cpu_us,
     }
-    return [
-        replace(first, more=rates),
-        *(replace(row, more={"share": row.median_us / whole}) for row in stages),
-    ]
+    shares = [replace(row, more={"share": row.median_us / whole}) for row in stages]
+    return Results(rows=[replace(first, more=rates), *shares])

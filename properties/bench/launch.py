@@ -6,7 +6,7 @@ arm, and ratios are taken within a block.  The notes say which goals each round 
 is a largest wanted time or ratio of times.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -23,7 +23,7 @@ from properties.bench.arms import (
 )
 from properties.bench.cuda import cuda_arms
 from properties.bench.dispatch import Timing, probe
-from properties.bench.timing import BARE, Results, Row, Sample, rows_of
+from properties.bench.timing import BARE, Asked, Results, Row, Sample, rows_of
 
 BLOCKS, ROUND = 10, ", round "
 CHAINS = (
@@ -39,8 +39,9 @@ Blocks = Mapping[str, Sequence[Sample]]
 """The blocks of each arm, each as the median of its plays."""
 
 
-def bench_launch(device: Any, rounds: int, tell: Callable[[str], None]) -> Results:
+def bench(asked: Asked) -> Results:
     """The rows of every chain and round."""
+    device, rounds, tell = asked.device, asked.rounds, asked.tell
     driver = driver_for(device)
     tell("probing the adapter's speed")
     timing = Timing(driver, probe(driver), BLOCKS)

@@ -23,7 +23,6 @@ from properties.bench.timing import Report, Row, by_workload, read_report
 _BLOCK = re.compile(
     r"(<!-- (table|loss|headline)(?: (\w+))? (\w+) -->\n).*?(<!-- end -->)", re.DOTALL
 )
-_NOT_RUN = "Not run yet.\n"
 _WITH_CACHES = ("lazy, uniform pool", "lazy, bind-group cache", "lazy, both", "cached")
 _HEADLINES = (
     ("a dispatch, of 1,000 in a row", "dispatch/chain", "eager", "µs"),
@@ -67,7 +66,7 @@ def fill(text: str, folder: Path) -> str:
         start, kind, benchmark, machine, end = match.groups()
         if kind == "headline":
             return f"{start}{headline(folder, machine)}{end}"
-        report = _report(folder, benchmark, machine)
+        report = read_report(folder / f"{benchmark}-{machine}.json")
         if kind == "loss":
             body = loss(report)
         else:
@@ -83,9 +82,7 @@ def headline(folder: Path, machine: str) -> str:
     lines = []
     for what, place, slow, unit in _HEADLINES:
         benchmark, workload = place.split("/")
-        report = _report(folder, benchmark, machine)
-        if report is None:
-            return _NOT_RUN
+        report = read_report(folder / f"{benchmark}-{machine}.json")
         us = {row.arm: row.median_us for row in by_workload(report.rows)[workload]}
         factor = 1e-3 if unit == "ms" else 1.0
         without, ours = (f"{number(factor * us[arm])} {unit}" for arm in (slow, "ring"))
@@ -93,13 +90,8 @@ def headline(folder: Path, machine: str) -> str:
     return "\n".join(_grid(head, lines)) + "\n"
 
 
-def tables(report: Report | None, expected: Expected) -> str:
-    """Returns a table for each workload; the workloads that compare batch limits share one table.
-
-    Without a report, the tables hold the expected figures.
-    """
-    if report is None:
-        return _NOT_RUN + "".join(_table_of_expected(*entry) for entry in expected.items())
+def tables(report: Report, expected: Expected) -> str:
+    """A table for each workload; the workloads that compare batch limits share one table."""
     groups = by_workload(report.rows)
     if all(ROUND in name for name in groups):
         return f"{report.description}; `{report.command}`\n{_tables_of_rounds(groups)}"
@@ -111,10 +103,8 @@ def tables(report: Report | None, expected: Expected) -> str:
     return text + (_table_of_limits(limits) if limits else "")
 
 
-def loss(report: Report | None) -> str:
+def loss(report: Report) -> str:
     """For each arm with caches, the share of its tokens a second that ``lazy`` loses."""
-    if report is None:
-        return _NOT_RUN
     by_arm = {row.arm: row for row in report.rows}
     lazy = by_arm["lazy"]
     lines = [
@@ -129,11 +119,6 @@ def loss(report: Report | None) -> str:
 def _lost(without_us: float, with_caches_us: float) -> str:
     share = 1 - with_caches_us / without_us
     return f"{'gains' if share < 0 else 'loses'} {abs(share):.0%}"
-
-
-def _report(folder: Path, benchmark: str, machine: str) -> Report | None:
-    file = folder / f"{benchmark}-{machine}.json"
-    return read_report(file) if file.exists() else None
 
 
 def _expected(file: Path, benchmark: str) -> Expected:
@@ -196,11 +181,6 @@ def _table_of_limits(groups: Mapping[str, Sequence[Row]]) -> str:
         for rows in zip(*groups.values(), strict=True)
     ]
     return _markdown("median µs by limit (÷ best fixed)", ["arm", *groups], lines)
-
-
-def _table_of_expected(workload: str, expected: Mapping[str, float]) -> str:
-    lines = [[arm, number(figure)] for arm, figure in expected.items()]
-    return _markdown(workload, ["arm", "expected µs"], lines)
 
 
 def _markdown(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

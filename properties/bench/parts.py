@@ -11,7 +11,7 @@ further arm, and a second table has the native calls of ``ring``.
 """
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -23,7 +23,7 @@ from gpusim.runtime import PRESETS, driver_for
 from properties.bench.arms import Arm, Chain, check_same, runtime_arm
 from properties.bench.dispatch import Timing, probe
 from properties.bench.native_calls import profile
-from properties.bench.timing import Results, Row, Sample, Watch, rows_of
+from properties.bench.timing import Asked, Results, Row, Sample, Watch, rows_of
 
 _CHAIN = Chain(name="parts of a dispatch", dispatches=1000)
 
@@ -72,12 +72,13 @@ are the two phases of Apache TVM's pull request 18871.
 """
 
 
-def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Results:
+def bench(asked: Asked) -> Results:
     """A row for each form of a dispatch, for each policy, and for each native call of ``ring``.
 
     Raises:
         ProgramError: the device is not wgpu-native's.
     """
+    device, tell = asked.device, asked.tell
     if not type(device).__module__.startswith("wgpu.backends.wgpu_native"):
         raise ProgramError(
             "cannot measure the parts of a dispatch because they are calls of wgpu-native, and "
@@ -85,7 +86,7 @@ def bench_parts(device: Any, rounds: int, tell: Callable[[str], None]) -> Result
         )
     driver = driver_for(device)
     tell("probing the adapter's speed")
-    timing = Timing(driver, probe(driver), rounds)
+    timing = Timing(driver, probe(driver), asked.rounds)
     arms: dict[str, Arm] = {name: form_arm(device, form, _CHAIN) for name, form in FORMS.items()}
     arms |= {name: runtime_arm(driver, policy, _CHAIN) for name, policy in PRESETS.items()}
     tell(f"{_CHAIN.dispatches} dispatches, each with parts of its own")

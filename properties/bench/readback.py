@@ -4,7 +4,7 @@ Two arms have no runtime: ``queue.read_buffer``, wgpu-py's way to read a buffer,
 staging buffer that is kept, copied to and mapped.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from wgpu import BufferUsage
 
 from gpusim.runtime import PRESETS, Driver, Policy, Runtime, driver_for
 from properties.bench.arms import Arm, check_same
-from properties.bench.timing import BARE, Row, Sample, Watch, interleave, rows_of
+from properties.bench.timing import BARE, Asked, Results, Row, Sample, Watch, interleave, rows_of
 
 READ_BUFFER = "read_buffer"
 _SMALL_READS, _SMALL_BYTES = 16, 256
@@ -21,20 +21,20 @@ _LARGE_BYTES, _LESS_BYTES = 1 << 26, 1 << 20
 _STORAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST
 
 
-def bench_readback(
-    device: Any, rounds: int, *, small: bool, tell: Callable[[str], None]
-) -> list[Row]:
-    """Returns the rows of sixteen small reads, with times per read, and those of one large read."""
-    large_bytes = _LESS_BYTES if small else _LARGE_BYTES
+def bench(asked: Asked) -> Results:
+    """The rows of sixteen small reads, with times per read, and those of one large read."""
+    large_bytes = _LESS_BYTES if asked.small else _LARGE_BYTES
+    device, rounds = asked.device, asked.rounds
     driver = driver_for(device)
-    tell(f"{_SMALL_READS} reads of {_SMALL_BYTES} bytes before a sync")
+    asked.tell(f"{_SMALL_READS} reads of {_SMALL_BYTES} bytes before a sync")
     rows = _time("16 small reads", device, driver, _SMALL_READS, _SMALL_BYTES, rounds)
-    tell(f"a read of {large_bytes >> 20} MiB")
+    asked.tell(f"a read of {large_bytes >> 20} MiB")
     large = _time("a large read", device, driver, 1, large_bytes, rounds)
-    return rows + [
+    rows += [
         replace(row, more={**row.more, "gb_per_second": large_bytes / row.median_us / 1000})
         for row in large
     ]
+    return Results(rows=rows)
 
 
 def reading_arms(device: Any, driver: Driver, reads: int, size_bytes: int) -> dict[str, Arm]:

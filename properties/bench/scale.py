@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from gpusim.kernels import AFFINE
 from gpusim.runtime import PRESETS, Buffer, Driver, Runtime, driver_for
-from properties.bench.timing import Row, Sample, Watch, rows_of
+from properties.bench.timing import Asked, Results, Row, Sample, Watch, rows_of
 
 _BYTES = 256
 _MOST_GRID = 100
@@ -23,12 +22,10 @@ Stretch = tuple[int, int, Sample]
 """How many ops, buffers or keys a stretch reached, its number of ops, and its time."""
 
 
-def bench_scale(
-    device: Any, *, small: bool, tell: Callable[[str], None], shrink: int = 1
-) -> list[Row]:
+def bench(asked: Asked, shrink: int = 1) -> Results:
     """The curves of dispatches, live buffers and cache keys; ``shrink`` divides their lengths."""
-    driver = driver_for(device)
-    shrink *= 10 if small else 1
+    driver = driver_for(asked.device)
+    shrink *= 10 if asked.small else 1
     curves: dict[str, Callable[[Runtime, int], Iterator[Stretch]]] = {
         "dispatches so far": dispatches,
         "live buffers": live_buffers,
@@ -38,9 +35,9 @@ def bench_scale(
     rows: list[Row] = []
     for workload, curve in curves.items():
         length = lengths.get(workload, 10_000) // shrink
-        tell(f"{workload}: up to {length:,}")
+        asked.tell(f"{workload}: up to {length:,}")
         rows += _curve(workload, driver, curve, length)
-    return rows
+    return Results(rows=rows)
 
 
 def dispatches(runtime: Runtime, length: int) -> Iterator[Stretch]:

@@ -7,7 +7,7 @@ import gc
 import json
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from random import Random
 from time import perf_counter, thread_time
@@ -29,6 +29,21 @@ class Sample:
 
 
 Play = Callable[[], Sample]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a benchmark is asked for; one that has only one size or round ignores that field."""
+
+    device: Any
+    name: str
+    """The device's."""
+    rounds: int
+    """How many count."""
+    small: bool
+    """Whether the sizes are to be those for a software adapter."""
+    tell: Callable[[str], None]
+    """Called with what runs next."""
 
 
 class Watch:
@@ -108,18 +123,6 @@ def spread(numbers: Sequence[float]) -> Spread:
 
 
 BARE, EAGER = "bare", "eager"
-_OWN = (
-    "workload",
-    "arm",
-    "median_us",
-    "low_us",
-    "high_us",
-    "record_us",
-    "cpu_us",
-    "ratio_to_bare",
-    "ratio_to_eager",
-    "rounds",
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +148,9 @@ class Row:
     rounds: int = 1
     more: Mapping[str, float] = field(default_factory=dict)
     """Further figures by name, the unit in the name."""
+
+
+_OWN = [each.name for each in fields(Row) if each.name != "more"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -208,13 +214,8 @@ def by_workload(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 def write_report(report: Report, file: Path) -> None:
     """Write ``report`` as JSON."""
-    head = {
-        "benchmark": report.benchmark,
-        "device": report.device,
-        "description": report.description,
-        "command": report.command,
-        "notes": list(report.notes),
-    }
+    names = ("benchmark", "device", "description", "command", "notes")
+    head = {name: getattr(report, name) for name in names}
     rows = [_to_json(row) for row in report.rows]
     file.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n", encoding="utf-8")
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from properties.arguments import Share
 from properties.fuzz.bugs import Bug
 from properties.fuzz.corpus import (
     BlockResult,
@@ -22,7 +23,7 @@ from properties.fuzz.corpus import (
     identity_of,
 )
 from properties.fuzz.engine import Session, Watch, opened, prepare, run_programs
-from properties.fuzz.settings import Settings, Share
+from properties.fuzz.settings import Settings
 from properties.fuzz.signatures import Signature
 from properties.fuzz.tally import Tally
 from properties.fuzz.union import Union, union

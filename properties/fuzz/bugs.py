@@ -267,7 +267,7 @@ class Bugs:
         """What the file of a bug holds."""
         return FindingFile(
             case=bug.case,
-            versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
+            versions=versions(),
             summary=bug.summary,
             kernels=self._place,
             details=printable(bug.failure.details),
@@ -300,6 +300,11 @@ def _check_can_save(folder: Path) -> None:
             f"cannot save findings in {folder} because {there} is no folder that can be written "
             "(probably another folder is meant; --save names it)"
         )
+
+
+def versions() -> str:
+    """The versions of what judges and of what is judged, for a header of a file."""
+    return f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}"
 
 
 def one_line(failure: Failure, reproduced: bool | None = True, is_cut_short: bool = False) -> str:

@@ -22,9 +22,8 @@ from gpusim.program import Program, inlined
 from gpusim.trace import Trace
 from properties.finding_file import read
 from properties.fuzz.bugs import Bug, Bugs
-from properties.fuzz.explaining import Explain
 from properties.fuzz.loading import TARGETS, MakeFactory, is_ours, load_kernels, load_target
-from properties.fuzz.protocol import Setup, setup_of
+from properties.fuzz.protocol import Explain, Setup, setup_of
 from properties.fuzz.published import Published
 from properties.fuzz.replay import ReplayPlan, check_asked, replay_command
 from properties.fuzz.settings import Settings

@@ -19,14 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import wgpu
-
-import gpusim
 from gpusim.errors import ProgramError
 from properties.arguments import UsageError
 from properties.explain.argument import Argument
 from properties.finding_file import format_finding, parse_finding
-from properties.fuzz.bugs import Bug, Bugs
+from properties.fuzz.bugs import Bug, Bugs, versions
 from properties.fuzz.loading import digest_of_kernels
 from properties.fuzz.plain import from_plain, to_plain
 from properties.fuzz.planted import PlantedMistake
@@ -79,7 +76,7 @@ def identity_of(settings: Settings, device: str) -> Identity:
     if settings.kernels:
         same[KERNELS_TEXT] = digest_of_kernels(settings.kernels)
     return Identity(
-        versions=f"gpusim {gpusim.__version__}, wgpu {wgpu.__version__}",
+        versions=versions(),
         device=device,
         settings=same,
     )

@@ -323,7 +323,7 @@ class _Loop:
                 failure: Failure | None = answer.failure(case)
                 if answer.was_killed:
                     # A long program may be killed several times by chance.
-                    failure = shard.judge(case, stall)
+                    failure = shard.supervisor.judge(case, stall)
                 if failure is not None:
                     self._found(shard, case, failure)
         self._tick()

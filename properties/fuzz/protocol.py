@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from properties.fuzz.explaining import Explain, Explained
+from properties.explain.argument import Argument
 from properties.fuzz.planted import PlantedMistake
 from properties.fuzz.settings import Settings
 from properties.fuzz.tally import Tally
@@ -95,6 +95,14 @@ class Plant:
     """What the programs leave out."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explain:
+    """Explain why a case fails; with ``tries``, by running it in other ways as well."""
+
+    case: Case
+    tries: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """End a ``Fuzz`` before its last program."""
@@ -174,6 +182,13 @@ class Judged:
     failure: Failure | None
     beyond_promises: str = ""
     """The part of the case that the target does not promise; then the case was not run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explained:
+    """Why a case fails; None if it passed."""
+
+    argument: Argument | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

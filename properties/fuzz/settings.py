@@ -7,13 +7,14 @@ default.  Nothing else reads the environment.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from gpusim.devices import BEST, SIMULATED, names
 from gpusim.errors import meant
 from gpusim.runtime.policy import PRESETS
 from properties.arguments import (
     Parser,
+    Share,
     UsageError,
     read_choice,
     read_device,
@@ -21,6 +22,7 @@ from properties.arguments import (
     read_folder,
     read_path,
     read_seconds,
+    read_share,
     read_text,
     read_value,
     read_whole,
@@ -57,29 +59,6 @@ def _target(text: str) -> str:
             probably = meant(text, TARGETS, "a module or file and a name are meant")
         raise UsageError(f"it is none of {', '.join(TARGETS)}, {_PLACES} (probably {probably})")
     return text
-
-
-class Share(NamedTuple):
-    """One of the ``machines`` shares of the blocks of a session; ``number`` counts from 0."""
-
-    number: int
-    machines: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.machines}"
-
-
-def _share(text: str) -> Share:
-    number, slash, count = text.partition("/")
-    try:
-        share = Share(read_whole(0)(number), read_whole(1)(count))
-    except UsageError:
-        slash = ""
-    if not slash or share.number >= share.machines:
-        raise UsageError(
-            "it is no share I/N with I from 0 to N - 1 (probably 0/4, for example, is meant)"
-        )
-    return share
 
 
 def _truth(text: str) -> bool:
@@ -142,7 +121,7 @@ class Settings:
         ),
     ] = False
     shard: Annotated[
-        Share | None, Option(_share, "run share I, from 0, of N; with --corpus", "I/N")
+        Share | None, Option(read_share, "run share I, from 0, of N; with --corpus", "I/N")
     ] = None
     corpus: Annotated[
         Path | None, Option(read_path, "folder that the shards of a session share", "DIR")

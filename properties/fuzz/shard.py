@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from gpusim.kernels import Kernels
 from gpusim.program import Program
-from properties.explain.argument import Argument
 from properties.fuzz.protocol import (
     Answer,
     FailedProgram,
@@ -39,7 +38,7 @@ class Shard:
         self.is_running = False
         self.avoided: Avoided = frozenset()
         """What most programs leave out since the last ``begin``."""
-        self._supervisor = supervisor
+        self.supervisor = supervisor
         self._stop = stop
         self._step = step
         self._is_told_to_stop = False
@@ -55,7 +54,7 @@ class Shard:
         """Start the worker, unless it runs already; most programs leave out what is ``avoided``."""
         if not self.is_running:
             self.avoided = avoided
-            self._supervisor.ask(
+            self.supervisor.ask(
                 Fuzz(first=self.next, stop=self._stop, step=self._step, avoided=avoided)
             )
             self.is_running, self._is_told_to_stop = True, False
@@ -63,12 +62,12 @@ class Shard:
     def end(self) -> None:
         """Stop the worker after its current program."""
         if self.is_running and not self._is_told_to_stop:
-            self._supervisor.ask(Stop())
+            self.supervisor.ask(Stop())
             self._is_told_to_stop = True
 
     def tick(self, stall_seconds: float, wait_seconds: float) -> Answer | Gone | None:
         """The worker's next answer; None if there is none yet."""
-        answer = self._supervisor.tick(stall_seconds, wait_seconds)
+        answer = self.supervisor.tick(stall_seconds, wait_seconds)
         match answer:
             case Progress():
                 self.next = answer.number
@@ -97,33 +96,20 @@ class Shard:
 
     def make(self, number: int, stall_seconds: float) -> Case:
         """The case of a program, without running it."""
-        self._supervisor.ask(MakeCase(number=number, avoided=self.avoided))
-        answer = self._supervisor.wait(stall_seconds)
+        self.supervisor.ask(MakeCase(number=number, avoided=self.avoided))
+        answer = self.supervisor.wait(stall_seconds)
         assert isinstance(answer, Made)
         return answer.case
 
-    def judge(self, case: Case, stall_seconds: float) -> Failure | None:
-        """The failure of a case that is run by itself; None if it passes."""
-        return self._supervisor.judge(case, stall_seconds)
-
-    def judgement(self, stall_seconds: float) -> Judgement:
+    def judgement(
+        self, stall_seconds: float, most_seconds: float = _SHRINK_STALL_SECONDS
+    ) -> Judgement:
         """A function that judges a candidate in the worker.
 
-        The candidate may stall for a few seconds only.
+        The candidate may stall for ``most_seconds`` only, and for no longer than ``stall_seconds``.
         """
-        patience_seconds = min(stall_seconds, _SHRINK_STALL_SECONDS)
-        return lambda candidate: self._supervisor.judge(candidate, patience_seconds)
-
-    def _patient(self, stall_seconds: float) -> Judgement:
-        """A function that judges a candidate whose executed lines are counted.
-
-        Counting is slow, so the candidate may stall for as long as a program of the session.
-        """
-        return lambda candidate: self._supervisor.judge(candidate, stall_seconds)
-
-    def explain(self, case: Case, failure: Failure, stall_seconds: float) -> Argument:
-        """Why a case fails, found out in the worker."""
-        return self._supervisor.explain(case, failure, stall_seconds)
+        patience_seconds = min(stall_seconds, most_seconds)
+        return lambda candidate: self.supervisor.judge(candidate, patience_seconds)
 
     def shrink(
         self,
@@ -139,10 +125,11 @@ class Shard:
         A fresh worker runs the case, since the failure may have harmed the device of the worker
         that met it.  Shrinking an abort or a hang may take longer than ``seconds``.
         """
-        self._supervisor.stop()
+        self.supervisor.stop()
         judgement = self.judgement(stall_seconds)
         if failure.kind is FailureKind.COST:
-            judgement = self._patient(stall_seconds)
+            # Executed lines are counted, which is slow.
+            judgement = self.judgement(stall_seconds, stall_seconds)
         if failure.kind in (FailureKind.ABORT, FailureKind.HANG):
             seconds *= _DEATH_PATIENCE
             case = _cut(case, failure, judgement)

@@ -1,7 +1,7 @@
 """Decides which bug a failing program shows: one that was met before, or a new one.
 
 A foreign target may have several bugs, and a frequent one hides the others.  So each failing
-program is also tried without what the met bugs need (``properties.shrink.curing`` says how).  If
+program is also tried without what the met bugs need (``properties.shrink.avoid`` says how).  If
 the program then passes, it shows one of the met bugs.  If it still fails, it may show another bug.
 Nothing here runs a program: a shard does.
 """
@@ -19,8 +19,7 @@ from properties.generate.fitting import is_within_capabilities
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
-from properties.shrink.avoid import with_only, without
-from properties.shrink.curing import cured
+from properties.shrink.avoid import cured, with_only, without
 from properties.shrink.reducer import Judgement, Shrunk, fails_like, shrink
 from properties.shrink.together import Together, together
 
@@ -65,7 +64,7 @@ class Sorter:
         if small is None and failure.trait == KILLED:
             # The worker was killed by chance, since the case did not end a worker again.  So what
             # counts is how the case fails by itself.
-            again = shard.judge(case, self.settings.stall)
+            again = shard.supervisor.judge(case, self.settings.stall)
             if again is not None and again.trait != KILLED:
                 self.sort(shard, case, again)
         elif small is None:
@@ -170,7 +169,7 @@ class Sorter:
 
     def _explain(self, shard: Shard, bug: Bug | None) -> None:
         if bug is not None and bug.argument is None:
-            bug.argument = shard.explain(bug.case, bug.failure, self.settings.stall)
+            bug.argument = shard.supervisor.explain(bug.case, bug.failure, self.settings.stall)
 
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
         """The kinds of the two ops between which a sync heals the case; empty if there are none.

@@ -4,18 +4,15 @@ The death or hang of a worker becomes an answer like any other.  The engine, not
 decides what an answer means.
 """
 
-import multiprocessing
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import resource_tracker
 from pathlib import Path
-from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,12 +22,13 @@ from gpusim.text import write_op
 from properties.explain.argument import Argument
 from properties.explain.experiments import changed_settings
 from properties.explain.explain import explain_unrun
-from properties.fuzz.explaining import Explain, Explained
 from properties.fuzz.protocol import (
     Answer,
     Broken,
     CannotJudge,
     CannotRun,
+    Explain,
+    Explained,
     JudgeCase,
     Judged,
     Ready,
@@ -40,6 +38,7 @@ from properties.fuzz.protocol import (
 )
 from properties.fuzz.published import Place, Published
 from properties.fuzz.standing import stands_in
+from properties.fuzz.starting import context_of_workers, interrupts_held, start
 from properties.fuzz.worker import work
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
@@ -123,8 +122,7 @@ class Supervisor:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        # A forked child that uses a real device hangs.
-        self._context = multiprocessing.get_context("spawn")
+        self._context = context_of_workers()
         self._published = Published(self._context)
         self._folder = tempfile.TemporaryDirectory(prefix="gpusim-session-")
         self._stderr = Path(self._folder.name) / "stderr"
@@ -147,11 +145,11 @@ class Supervisor:
         ours, theirs = self._context.Pipe()
         process: Any = self._context.Process(
             target=work,
-            args=(self._setup, theirs, self._published, str(self._stderr)),
+            args=(self._setup, dict(os.environ), theirs, self._published, str(self._stderr)),
             daemon=True,
         )
-        with _interrupts_held():
-            process.start()
+        with interrupts_held():
+            start(process)
             self._process, self._connection = process, ours
         theirs.close()
 
@@ -320,32 +318,6 @@ class Supervisor:
             text = file.read().decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return " / ".join(lines[-_LAST_WORDS:])
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Delay interrupts of this process until the ``with`` block, which starts a worker, ends.
-
-    A process that is interrupted while it starts prints a traceback.  So interrupts are blocked
-    here.  They are blocked in the new process too, until it ignores them.
-    """
-    if os.name == "nt" or current_thread() is not main_thread():
-        yield
-        return
-    came: list[int] = []
-    ends = (signal.SIGINT, signal.SIGTERM)
-    handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in ends]
-    # The resource tracker's start unblocks interrupts, so it comes before they are blocked.
-    resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in zip(ends, handlers, strict=True):
-            signal.signal(number, handler)
-    for each in came:
-        signal.raise_signal(each)
 
 
 def _checked(answer: Answer) -> Answer:

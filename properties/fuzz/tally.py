@@ -1,18 +1,17 @@
-"""Tallies: counts of what the programs of a session, or of a part of it, did.
+"""Tallies: counts of what the programs of a session, or a part of it, did, and how far they went.
 
 The tally of a session is the sum of its workers' tallies.  Nothing here judges.
 """
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from gpusim.kernels import Kernel
-from gpusim.ops import VERBS
+from gpusim.ops import VERBS, Read
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Policy
 from gpusim.trace import Trace
-from properties.fuzz.reach import Reach
 from properties.generate.measure import writers_of_reads
 from properties.model.case import Case
 from properties.oracles.compare import Checked, count_checked
@@ -101,6 +100,47 @@ class PolicyTally:
     programs: int = 0
     ops: int = 0
     seconds: float = 0.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Reach:
+    """The largest figures of one or more traces; without a driver's calls, only the reads count.
+
+    A mistake past a threshold shows only where a program went past it.
+    """
+
+    range_bytes: int = 0
+    """The largest range that a dispatch bound."""
+    batch_commands: int = 0
+    """The commands of the longest batch."""
+    reads_in_flight: int = 0
+    """The most reads that were issued and not delivered."""
+
+    def note(self, trace: Trace) -> None:
+        """Count one trace."""
+        waiting = 0
+        for event in trace.events:
+            match event.kind:
+                case "dispatch":
+                    largest = max([size for _, _, size in event["ranges"]], default=0)
+                    self.range_bytes = max(self.range_bytes, largest)
+                case "encode":
+                    self.batch_commands = max(self.batch_commands, event["commands"])
+                case "op":
+                    waiting += type(event["op"]) is Read
+                    self.reads_in_flight = max(self.reads_in_flight, waiting)
+                case "delivered":
+                    waiting -= 1
+
+    def add(self, other: "Reach") -> None:
+        """Keep the larger of each figure."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        self.range_bytes, self.batch_commands, self.reads_in_flight = map(max, pairs)
+
+    def __str__(self) -> str:
+        bound = f"a dispatch bound at most {self.range_bytes} bytes, a batch had at most "
+        traced = f"{bound}{self.batch_commands} commands, and " if self.batch_commands else ""
+        return f"{traced}at most {self.reads_in_flight} reads were in flight"
 
 
 @dataclass(kw_only=True, slots=True)

@@ -10,6 +10,7 @@ import signal
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -22,7 +23,6 @@ from gpusim.kernels import Kernels
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.clients import FOREIGN_CLIENTS, not_asked
-from properties.fuzz.explaining import Explain, Explained, explained
 from properties.fuzz.loading import MakeFactory, load_kernels, load_target
 from properties.fuzz.miscompiled import hunt_miscompiled
 from properties.fuzz.planted import PlantedMistake, hunt_mistakes, hunt_mutant
@@ -30,6 +30,8 @@ from properties.fuzz.protocol import (
     Broken,
     CannotJudge,
     CannotRun,
+    Explain,
+    Explained,
     FailedProgram,
     Fuzz,
     JudgeCase,
@@ -58,7 +60,7 @@ from properties.model.failure import Failure
 from properties.oracles.aiming import with_aim
 from properties.oracles.coverage import check_and_cover
 from properties.oracles.goals import GOALS, Scope, why_unreachable
-from properties.oracles.judge import Oracles, judge, judge_beneath, judge_determinism
+from properties.oracles.judge import Oracles, Verdict, judge, judge_beneath, judge_determinism
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.shrink.avoid import Avoided, left_out, without
@@ -66,13 +68,24 @@ from properties.shrink.avoid import Avoided, left_out, without
 _DETERMINISM_EVERY = 64
 """A program whose number is a multiple of this runs twice more, and must leave equal traces."""
 _REPORT_SECONDS = 0.1
+_UNREPEATED = Oracles(growth=False)
+"""Cases that are run to explain another case are not repeated to see whether memory grows."""
 
 
-def work(setup: Setup, connection: "Pipe", published: Published, stderr: str) -> None:
+def work(
+    setup: Setup,
+    environment: Mapping[str, str],
+    connection: "Pipe",
+    published: Published,
+    stderr: str,
+) -> None:
     """Serve requests until the session closes the connection.
 
-    The file ``stderr`` receives what native code prints as it dies.
+    ``environment`` is that of the session, and becomes the worker's.  The file ``stderr`` receives
+    what native code prints as it dies.
     """
+    os.environ.clear()
+    os.environ.update(environment)
     with open(stderr, "ab") as file:
         os.dup2(file.fileno(), 2)
     show_on_request()
@@ -248,8 +261,19 @@ class Bench:
 
     def explained(self, request: Explain) -> Explained:
         """Why a case fails."""
+        # Most workers never explain a case, so they do not load this.
+        from properties.explain.explain import explain
+
+        def again(case: Case) -> Verdict:
+            self._published.begin()
+            return judge(case, self._factory, _UNREPEATED)
+
         self._factory.make_trace = self._published.trace_of_calls
-        return explained(request, self._factory, self._published.begin)
+        self._published.begin()
+        verdict = judge(request.case, self._factory)
+        if verdict.failure is None:
+            return Explained(argument=None)
+        return Explained(argument=explain(verdict, again if request.tries else None))
 
     def beyond_promises(self, case: Case) -> str:
         """What ``case`` asks for beyond the target's promises, in words; empty if nothing."""

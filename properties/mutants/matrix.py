@@ -82,10 +82,6 @@ class Matrix:
     false_alarms: list[Hunt] = field(default_factory=list)
 
     @property
-    def survivors(self) -> list[Row]:
-        return [row for row in self.rows if not row.killed]
-
-    @property
     def is_clean(self) -> bool:
         """Whether every mutant was found, every find replays, and the sound runtime passed."""
         return not self.false_alarms and all(row.killed and row.replayed for row in self.rows)

@@ -7,14 +7,29 @@ in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need a client or fau
 back in one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs a client and faults, only the two
 together are left out.  What nearly every program has is never left out.  The bugs alone decide what
 is left out, never the target's name.
+
+A program can also be cured of the bugs that are known, so that it may show others: a sync stands
+between two ops that a bug needs in one batch, and forms of ops that a bug needs are left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from gpusim.kernels import Kernels
 from gpusim.limits import WORD_BYTES, Limits
+from gpusim.ops import (
+    HOST_WRITES,
+    Alloc,
+    Copy,
+    Dispatch,
+    DispatchIndirect,
+    Free,
+    Op,
+    Read,
+    Replay,
+    Sync,
+)
 from gpusim.program import Program
 from properties.clients import FOREIGN_CLIENTS
 from properties.generate.choices import SeededChoices
@@ -46,6 +61,13 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
 """What a target need not take: forms of ops, kinds of fault, and ops that are refused with an
 error.  Each has the promises, with their values, that keep it out of programs.  For the odd forms,
 ``_ODD`` has the names of the promises."""
+_LAST_OPS: dict[str, tuple[Any, ...]] = {
+    "write": HOST_WRITES,
+    "free": (Alloc, Free),
+    "command": (Dispatch, DispatchIndirect, Copy, Replay),
+    "read": (Read,),
+}
+"""The ops before which a sync is put, by the kind of the second op of a pair."""
 
 
 def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
@@ -135,3 +157,27 @@ def _without_refused(
     outcomes = run_reference(program, kernels, limits).outcomes
     pairs = zip(program, outcomes, strict=True)
     return Program(tuple([op for op, each in pairs if not is_of(op, each.error, sorts, kernels)]))
+
+
+def cured(
+    case: Case, words: Iterable[str], needs: Avoided, kernels: Kernels, limits: Limits
+) -> Case:
+    """``case`` without the ``needs`` of bugs, and with syncs inside the pairs of ops in ``words``.
+
+    ``words`` are the words of the bugs' signatures.  If only the kinds of the ops are known, there
+    is no cure.
+    """
+    healthy = without(case, needs, kernels, case.limits(limits))
+    return replace(healthy, program=Program(tuple(_apart(healthy.program, tuple(words)))))
+
+
+def _apart(program: Program, words: tuple[str, ...]) -> Iterator[Op]:
+    pairs = [tuple(word.split(" to ")) for word in words if " to " in word]
+    before = tuple(kind for pair in pairs for kind in _LAST_OPS.get(pair[-1], ()))
+    after = (Alloc,) if ("alloc", "any") in pairs else ()
+    for op in program:
+        if isinstance(op, before):
+            yield Sync()
+        yield op
+        if isinstance(op, after):
+            yield Sync()

@@ -16,7 +16,7 @@ from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure
 from properties.oracles.metamorphic.rewrites import moved_along, without_one
 from properties.shrink.passes import PASSES
-from properties.shrink.room import with_room
+from properties.shrink.rewriting import with_room
 from properties.shrink.search import Fails, OutOfTime, PassCount, Search, Statistics, text_of
 
 

@@ -1,4 +1,4 @@
-"""Pure rewrites that make a whole program smaller or simpler.
+"""Pure rewrites that make a whole program smaller or simpler, or give its buffers room.
 
 Each rewrite gives well-formed programs, or None if it does not apply.  The reducer decides
 which rewrite is tried when; nothing here runs a program.
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
+from gpusim.effects import accesses
 from gpusim.errors import ProgramError
 from gpusim.kernels import Kernel
 from gpusim.limits import WORD_BYTES
@@ -34,6 +35,9 @@ from gpusim.ops import (
 )
 from gpusim.program import Program, buffers_of, captures_of, inlined, renamed, replayed
 from properties.shrink.simpler import in_kernel, resized, simpler_kernels
+
+_MOST_REACHED_BYTES = 1 << 12
+"""An op that reaches further is out of range on purpose."""
 
 
 def without(program: Program, positions: Iterable[int]) -> Program:
@@ -291,3 +295,24 @@ def _well_formed(ops: Iterable[Op]) -> Program | None:
         return Program(tuple(ops))
     except ProgramError:
         return None
+
+
+def with_room(program: Program, kernels: Mapping[str, Kernel]) -> Program:
+    """``program`` with each buffer at least as large as its ops need.
+
+    Smaller buffers put ops out of range that were valid.  A program that fails with larger ones as
+    well does not need the refusal of such an op.
+    """
+    ends: dict[str, int] = {}
+    for op in program:
+        for reached in accesses(op, kernels) if isinstance(op, Read | Write | Copy) else ():
+            if reached.end <= _MOST_REACHED_BYTES:
+                ends[reached.buffer] = max(reached.end, ends.get(reached.buffer, 0))
+    return Program(tuple([_enlarged(op, ends) for op in program]))
+
+
+def _enlarged(op: Op, ends: Mapping[str, int]) -> Op:
+    if not isinstance(op, Alloc) or (end := ends.get(op.buffer, op.size_bytes)) <= op.size_bytes:
+        return op
+    words = -(-end // WORD_BYTES)
+    return replace(op, size_bytes=words * WORD_BYTES)

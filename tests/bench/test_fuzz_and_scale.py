@@ -1,22 +1,14 @@
 """The stages of judging add up, and the curves of scale are as long as they say."""
 
-from typing import Any
-
 import pytest
 
-from properties.bench import fuzz
-from properties.bench.fuzz import bench_fuzz
-from properties.bench.scale import bench_scale
-from properties.bench.timing import by_workload
+from properties.bench import fuzz, scale
+from properties.bench.timing import Asked, by_workload
 
 
-def silent(what: str) -> None:
-    """Nobody listens."""
-
-
-def test_the_stages_of_judging_add_up(device_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stages_of_judging_add_up(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "_PROGRAMS", 6)
-    whole, *stages = bench_fuzz(device_name, 1, silent)
+    whole, *stages = fuzz.bench(asked).rows
     assert [stage.arm for stage in stages] == list(fuzz._STAGES)
     assert sum(stage.median_us for stage in stages) == pytest.approx(whole.median_us)
     assert all(stage.median_us > 0 for stage in stages)
@@ -25,8 +17,8 @@ def test_the_stages_of_judging_add_up(device_name: str, monkeypatch: pytest.Monk
     assert whole.more["programs_per_cpu_second"] * whole.cpu_us == pytest.approx(1e6)
 
 
-def test_the_curves_reach_what_they_say_and_what_is_held_is_bounded(bench_device: Any) -> None:
-    curves = by_workload(bench_scale(bench_device, small=True, tell=silent, shrink=100))
+def test_the_curves_reach_what_they_say_and_what_is_held_is_bounded(asked: Asked) -> None:
+    curves = by_workload(scale.bench(asked, shrink=100).rows)
     reached = {name: int(rows[-1].more["reached"]) for name, rows in curves.items()}
     assert reached == {"dispatches so far": 1000, "live buffers": 100, "different cache keys": 10}
     for rows in curves.values():

@@ -64,8 +64,8 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 
 def test_the_architecture_names_what_is_there() -> None:
     text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## Every")[0]
-    sources = [path for name in (*PACKAGES, "examples") for path in (ROOT / name).rglob("*.*s")]
-    sources += [path for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
+    folders = [ROOT / name for name in (*PACKAGES, "tools", "examples")]
+    sources = [path for one in folders for ending in ("*.py", "*.*s") for path in one.rglob(ending)]
     places = {path: f"/{path.as_posix()}" for path in sources}
     for name in set(re.findall(r"`([\w/]+\.(?:py|js))`", text)):
         assert any(place.endswith(f"/{name}") for place in places.values()), name

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutation.mutant import Mutant
+from tools.mutation.mutant import Mutant, draw
 from tools.mutation.notes import Note, read_notes
 from tools.mutation.page import interval, page
 from tools.mutation.results import Result, Sample, read, write
-from tools.mutation.sample import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("runtime", "reference", "checkers")
@@ -24,7 +23,6 @@ def mutants(**sizes: int) -> list[Mutant]:
             operator="number",
             number=number,
             function="f",
-            in_function=True,
             first_line=number,
             last_line=number,
         )

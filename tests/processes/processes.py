@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,6 +21,16 @@ def children_of(pid: int) -> list[int]:
     """The processes that a process has begun and not yet buried; on Linux only."""
     listed = Path("/proc", str(pid), "task", str(pid), "children").read_text(encoding="utf-8")
     return [int(word) for word in listed.split()]
+
+
+def all_below(pid: int) -> list[int]:
+    """The processes that a process has begun, those that these have begun, and so on."""
+    found = []
+    for child in children_of(pid):
+        found.append(child)
+        with suppress(FileNotFoundError, ProcessLookupError):  # It may have ended by now.
+            found += all_below(child)
+    return found
 
 
 def _answers(pid: int) -> bool:

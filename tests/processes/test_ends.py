@@ -18,7 +18,7 @@ from typing import Literal
 
 import pytest
 
-from tests.processes.processes import children_of, has_ended
+from tests.processes.processes import all_below, has_ended
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the children")
@@ -70,9 +70,9 @@ def wait_for(mark: Path, session: subprocess.Popen[str]) -> int:
     return int(mark.read_text(encoding="utf-8"))
 
 
-def wait_for_children(session: subprocess.Popen[str], number: int) -> None:
-    """Return once the session has so many processes, however long that takes."""
-    while len(children_of(session.pid)) < number:
+def wait_for_processes(session: subprocess.Popen[str], number: int) -> None:
+    """Return once the session has so many processes below it, however long that takes."""
+    while len(all_below(session.pid)) < number:
         assert session.poll() is None, "the session has ended, and began too few processes"
 
 
@@ -96,12 +96,13 @@ def test_an_interrupt_does_not_wait_for_a_target_to_get_ready(tmp_path: Path) ->
 
 
 @ON_LINUX
-@pytest.mark.parametrize("children", [1, 2, 3])
+@pytest.mark.parametrize("processes", [1, 2, 3, 4])
 def test_an_interrupt_while_workers_begin_prints_no_traceback(
-    tmp_path: Path, children: int
+    tmp_path: Path, processes: int
 ) -> None:
+    # They are what tracks shared memory, what forks the workers, and the workers.
     with begun(tmp_path, "--workers", "2", "--seconds", "60") as session:
-        wait_for_children(session, children)
+        wait_for_processes(session, processes)
         os.killpg(session.pid, signal.SIGINT)
         printed, errors = session.communicate(timeout=_PATIENCE_SECONDS)
     assert "interrupted" in printed + errors
@@ -132,7 +133,7 @@ def test_an_interrupted_session_reports_what_it_has_and_says_so(tmp_path: Path) 
 @ON_LINUX
 def test_an_interrupt_that_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> None:
     with begun(tmp_path, "--programs", "3", interrupts="SIG_IGN") as session:
-        wait_for_children(session, 1)
+        wait_for_processes(session, 1)
         os.killpg(session.pid, signal.SIGINT)
         printed, errors = session.communicate(timeout=_PATIENCE_SECONDS)
     assert "interrupted" not in printed + errors

@@ -10,8 +10,7 @@ from gpusim.program import Program
 from properties.model.capabilities import CONTRACT
 from properties.model.case import NO_POLICY, Case, DeviceSpec
 from properties.model.failure import Failure, FailureKind
-from properties.shrink.avoid import avoidable
-from properties.shrink.curing import cured
+from properties.shrink.avoid import avoidable, cured
 from properties.shrink.together import together
 
 pytestmark = pytest.mark.unit

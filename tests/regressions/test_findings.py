@@ -17,7 +17,3 @@ def test_a_finding_of_the_past_passes(path: Path, device_name: str) -> None:
     device = case.device.name if case.device.is_simulated else device_name
     verdict = judge(case, RuntimeFactory(device))
     assert verdict.failure is None, verdict.failure
-
-
-def test_there_are_findings_to_replay() -> None:
-    assert _FINDINGS

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from gpusim.errors import ProgramError
-from properties.arguments import UsageError
+from properties.arguments import Share, UsageError
 from properties.cli import main
 from properties.fuzz.blocks import Block, blocks_of, fuzz_shard
 from properties.fuzz.corpus import BlockResult, Corpus, FoundBug, as_text, found_bug, from_text
 from properties.fuzz.engine import Session, fuzz
-from properties.fuzz.settings import Settings, Share
+from properties.fuzz.settings import Settings
 from properties.fuzz.union import Union, covered, union
 
 RARE = f"{Path(__file__).parents[1] / 'fleet' / 'rare.py'}:Rare"

@@ -15,7 +15,6 @@ from properties.fuzz.bugs import Bugs
 from properties.fuzz.coverage import coverage, missed
 from properties.fuzz.engine import Session
 from properties.fuzz.planted import PlantedMistake
-from properties.fuzz.reach import Reach
 from properties.fuzz.settings import Settings
 from properties.fuzz.tally import (
     ENOUGH_TRACES,
@@ -23,6 +22,7 @@ from properties.fuzz.tally import (
     OP,
     EventCounts,
     PolicyTally,
+    Reach,
     Tally,
     count_events,
 )

@@ -33,7 +33,6 @@ summary: op 1: read a 0 4 -> r (value: colons: are # fine)
 alloc a 4
 read a 0 4 -> r
 """
-DISTURBED = TEXT.replace("seed: 17/4", "disturbance: seed=3 failed_maps=0,2\nseed: 17/4")
 VERSION_1 = """gpusim finding 1
 device: simulated scheduler=early
 policy: eager

@@ -22,12 +22,11 @@ import rich  # noqa: F401
 import wgpu  # noqa: F401
 
 from tools.mutation import results, trial
-from tools.mutation.mutant import ROOT, Mutant
+from tools.mutation.mutant import ROOT, Mutant, draw
 from tools.mutation.mutants import PARTS, change_of, digest_of, population
 from tools.mutation.notes import read_notes
 from tools.mutation.page import page
 from tools.mutation.results import Result, Sample
-from tools.mutation.sample import draw
 from tools.mutation.suite import Sight, look, read_sight
 
 KEPT = ROOT / "build" / "mutation"

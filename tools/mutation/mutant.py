@@ -1,5 +1,7 @@
-"""A mutant: which place of which file is changed, and how.  Data only."""
+"""A mutant: which place of which file is changed, and how; and a sample of mutants."""
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,6 @@ class Mutant:
     operator: str
     number: int
     function: str
-    in_function: bool
     first_line: int
     """Where the statement begins, down to ``last_line`` where the change ends."""
     last_line: int
@@ -29,3 +30,16 @@ class Mutant:
         """The name under which the mutated module is imported."""
         parts = Path(self.path).with_suffix("").parts
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def draw(mutants: Sequence[Mutant], size: int, seed: int) -> list[Mutant]:
+    """``size`` of ``mutants``, evenly spaced from a place that ``seed`` decides.
+
+    Mutants stand module by module and operator by operator.  So each module and
+    each operator gets its share to within one mutant.
+    """
+    if size >= len(mutants):
+        return list(mutants)
+    step = len(mutants) / size
+    start = random.Random(seed).uniform(0, step)
+    return [mutants[int(start + index * step)] for index in range(size)]

@@ -132,7 +132,6 @@ class _Visitor(cst.CSTVisitor):
             operator=operator,
             number=number,
             function=".".join(_names(around)) or "-",
-            in_function=_in_function(around),
             first_line=self.get_metadata(PositionProvider, statement or expression).start.line,
             last_line=self.get_metadata(PositionProvider, expression).end.line,
         )

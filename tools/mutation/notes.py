@@ -1,11 +1,8 @@
 """Notes on survivors: why nothing sees them."""
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from tools.mutation.results import Result
 
 NOTES = Path(__file__).with_name("survivors.toml")
 KINDS = {
@@ -35,8 +32,3 @@ def read_notes(path: Path = NOTES) -> dict[str, Note]:
             key = f"{entry['path']}: {entry['function']}\n{change.strip()}"
             notes[key] = Note(kind=entry["kind"], reason=entry["reason"].strip())
     return notes
-
-
-def note_of(result: Result, notes: Mapping[str, Note]) -> Note | None:
-    """The note on a survivor; None if there is none."""
-    return notes.get(result.key)

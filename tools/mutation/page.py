@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import PurePosixPath
 
-from tools.mutation.notes import KINDS, Note, note_of
+from tools.mutation.notes import KINDS, Note
 from tools.mutation.results import Sample
 
 _INTRODUCTION = """\
@@ -68,7 +68,7 @@ def _figures(part: str, sample: Sample, notes: Mapping[str, Note]) -> str:
     killers = [(result.killer or "alive").partition(":")[0] for result in results]
     alive = [result for result in results if result.killer is None]
     killed = len(results) - len(alive)
-    found = [note_of(result, notes) for result in alive]
+    found = [notes.get(result.key) for result in alive]
     equal = sum(note is not None and note.kind == "equivalent" for note in found)
     low, high = interval(killed, len(results))
     cells = [
@@ -92,7 +92,7 @@ def _modules(sample: Sample) -> Iterator[str]:
 
 
 def _survivors(sample: Sample, notes: Mapping[str, Note]) -> Iterator[str]:
-    alive = [(result, note_of(result, notes)) for result in sample.results if not result.killer]
+    alive = [(result, notes.get(result.key)) for result in sample.results if not result.killer]
     for kind, meaning in (*KINDS.items(), ("", "nobody has looked into it")):
         chosen = [(r, note) for r, note in alive if (note.kind if note else "") == kind]
         if chosen:

@@ -1,7 +1,8 @@
 """One mutant tried: in a forked child that imports the project with that mutant in it.
 
 The parent has imported NumPy, Hypothesis, pytest and whatever else costs time
-and is no part of the project, and nothing of the project itself.
+and is no part of the project, and nothing of the project itself.  The child judges a few hundred
+programs on the simulated device, as a session does, and then runs tests.
 """
 
 import json
@@ -11,7 +12,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -19,7 +20,7 @@ from importlib.util import spec_from_file_location
 from types import ModuleType
 from typing import Any
 
-from tools.mutation import judging, suite
+from tools.mutation import suite
 from tools.mutation.mutant import ROOT, Mutant
 from tools.mutation.mutants import source_of
 
@@ -28,6 +29,10 @@ _PATIENCE = 5.0
 """Seconds of the clock for each second of CPU time: a process that only waits uses none."""
 _MOST_MEMORY_BYTES = 8 << 30
 _NEVER_IMPORTED = "never imported"
+_SEED = 7
+_PROGRAMS = 150
+_FAULTED_PROGRAMS = 80
+"""Programs of a device that fails now and then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +50,7 @@ def try_mutant(mutant: Mutant, tests: Sequence[str]) -> Outcome:
 
     def child() -> str | None:
         sys.meta_path.insert(0, finder)
-        found = judging.finds()
+        found = _judged()
         killer = f"judge: {found}" if found else _failed(suite.fails(tests))
         return killer if finder.asked else _NEVER_IMPORTED
 
@@ -101,6 +106,38 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> Any:
         return self.code
+
+
+def _judged() -> str | None:
+    """What is wrong with the first program that fails, or None; the same every time.
+
+    The project is imported here, so that the mutant is in it.
+    """
+    from properties.oracles.judge import judge
+    from properties.targets.factory import RuntimeFactory
+
+    factory = RuntimeFactory("simulated")
+    for case in _cases(factory):
+        failure = judge(case, factory).failure
+        if failure is not None:
+            return f"{failure.kind} {failure.trait}".strip()
+    return None
+
+
+def _cases(factory: Any) -> Iterator[Any]:
+    from gpusim.kernels import BUILTIN
+    from properties.fuzz.variants import with_variants
+    from properties.generate.cases import CaseSettings, case_for
+
+    for count, faults in ((_PROGRAMS, False), (_FAULTED_PROGRAMS, True)):
+        setting = CaseSettings(
+            device="simulated",
+            limits=factory.limits,
+            faults=faults,
+            promises=factory.capabilities,
+        )
+        for number in range(count):
+            yield with_variants(case_for(_SEED, number, setting), BUILTIN, refuses=True)
 
 
 def _failed(test: str | None) -> str | None:

@@ -57,7 +57,6 @@ class ReadPiece(NamedTuple):
     source: int
     source_offset: int
     staging: int
-    staging_offset: int
     size_bytes: int
 
 
@@ -94,9 +93,7 @@ def content_of(bound: tuple[int, int, int], state: TraceState) -> bytes | None:
 def _of_copy(about: Mapping[str, Any], state: TraceState) -> Piece | None:
     source, size_bytes = about["source"], about["size_bytes"]
     if about["target_role"] == STAGING:
-        return ReadPiece(
-            source, about["source_offset"], about["target"], about["target_offset"], size_bytes
-        )
+        return ReadPiece(source, about["source_offset"], about["target"], size_bytes)
     known = state.buffers.get(source)
     if known is not None and known.content is not None:
         start = about["source_offset"]
