@@ -6,6 +6,7 @@ to.  A read that came too late for one wait can be waited for again.  An op that
 did anything can be made again, and counts once.
 """
 
+import asyncio
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -22,6 +23,7 @@ from gpusim.errors import (
 from gpusim.kernels import AFFINE
 from gpusim.program import Program
 from gpusim.runtime.drivers.faulty import Fault
+from properties.clients.callbacks import unnoticed
 from properties.clients.client import BrokenPromise, Client, ended
 from properties.clients.loops import NeverWoken
 from properties.clients.troubled import DATA, PIECE_BYTES, Troubled, can_be_lost
@@ -31,6 +33,8 @@ from properties.clients.waits import (
     LIMITED,
     WAITS,
     WAYS,
+    closed_coroutine,
+    interrupted,
     leave_loop,
 )
 from properties.generate.choices import Choices, SeededChoices
@@ -48,6 +52,8 @@ _FAILING = (
     ("encode", SubmitFailed),
 )
 """Calls on the driver that may fail while reads are under way, and the error of each."""
+_ENDLESS_SECONDS = 10**400
+"""A limit of waits that no float holds, so it is no limit."""
 _LATE = (None, 0, 1, 2)
 """Which read a hanging device keeps back; None for all."""
 _UNDONE = (("compile", DeviceFault), ("create_bind_group", OutOfMemory))
@@ -72,6 +78,8 @@ class PatientClient(Client):
             self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
         self._fail_in_pieces(choices.integer(0, 2))
+        self._fail_for_all(choices.integer(0, 4))
+        self._leave_a_sync(by_ctrl_c=choices.chance(1, 2))
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):
@@ -124,7 +132,7 @@ class PatientClient(Client):
         _check(here, told, allowed)
 
     def _be_slow(self, way: str, *, leaves_loop: bool) -> None:
-        here = Troubled(self.target, LATE_LOOKS)
+        here = Troubled(self.target, LATE_LOOKS, policy_seconds=_ENDLESS_SECONDS)
         if leaves_loop:
             leave_loop(here)
         self._wait(here, way, "is slow" + " and was waited for in a loop that ended" * leaves_loop)
@@ -137,10 +145,47 @@ class PatientClient(Client):
         )
         self._wait(here, way, f"fails at {verb} {fault.call}")
 
+    def _fail_for_all(self, reads: int) -> None:
+        """Sync in three tasks at once; the last map, for which each of them waits, fails."""
+        fault = Fault(verb="take", call=max(reads - 1, 0), error=MapFailed)
+        here = Troubled(self.target, faults=[fault], errors=(MapFailed,), reads=reads)
+        ends: list[BaseException | None] = []
+
+        async def main() -> None:
+            syncs = [here.runtime.sync_async() for _ in range(3)]
+            ends.extend(await asyncio.gather(*syncs, return_exceptions=True))
+
+        here.read()
+        here.in_loop(main())
+        here.close()
+        if {*map(type, ends)} != {MapFailed}:
+            told = ", ".join("nothing" if end is None else type(end).__name__ for end in ends)
+            raise BrokenPromise(
+                f"three awaited syncs wait for one map that fails, and raise: {told}"
+            )
+
+    def _leave_a_sync(self, *, by_ctrl_c: bool) -> None:
+        """Leave a sync that has met a fault, while it waits; a later call must raise the fault."""
+        fault = Fault(verb="submit", call=1, error=SubmitFailed)
+        here = Troubled(self.target, faults=[fault], errors=(SubmitFailed,), reads=1)
+        here.read()
+        y = here.runtime.alloc(PIECE_BYTES)
+        here.runtime.write(y, DATA[:PIECE_BYTES])
+        here.runtime.free(y)
+        left = interrupted(here) if by_ctrl_c else closed_coroutine(here)
+        try:
+            here.runtime.sync()
+        except SubmitFailed:
+            left = ""
+        here.close()
+        if left:
+            raise BrokenPromise(f"a sync was left by {left}, and no call raises its fault")
+
     def _wait(self, here: Troubled, way: str, what: str) -> None:
         told = f"waiting by {way} for a device that {what}"
         try:
-            WAYS[way](here)
+            with unnoticed():
+                WAYS[way](here)
         except NeverWoken as never:
             raise BrokenPromise(f"{told} never ends, since {never}") from None
         except here.errors:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from gpusim.runtime import Ticket
+from properties.clients.callbacks import MeantCancel
 from properties.clients.client import BrokenPromise, ended
 from properties.clients.loops import run_leaping
 from properties.clients.troubled import (
@@ -67,9 +68,11 @@ class _Calls:
         self._comes = asyncio.Event()
 
     def note(self, ticket: Ticket) -> None:
-        """Note a call; this is the done callback."""
+        """Note a call; this is the done callback.  Every other call of it raises."""
         self._called.append(ticket)
         self._comes.set()
+        if len(self._called) % 2:
+            raise MeantCancel("a callback of a client raises on purpose")
 
     def add(self) -> None:
         """Add the done callback to each read that was issued since this object was made."""
@@ -208,19 +211,63 @@ async def _value(ticket: Ticket) -> Any:
     return await ticket
 
 
-async def _close_beside(here: Troubled) -> None:
-    """Close, while a task awaits the last read.
+class _CtrlC(KeyboardInterrupt):
+    """Raised by a done callback, as Python raises it wherever a program waits."""
 
-    The close must end the task long before the policy's time limit would.
+
+def interrupted(here: Troubled) -> str:
+    """Leave a sync by Ctrl-C at its first delivery.  Returns by what it was left, if it was."""
+    may_raise = [True]
+
+    def interrupt(_: Ticket) -> None:
+        # Outside of the sync it would end the session.
+        if may_raise:
+            raise _CtrlC
+
+    here.tickets[0].add_done_callback(interrupt)
+    try:
+        here.runtime.sync()
+    except _CtrlC:
+        return "Ctrl-C"
+    except here.errors:
+        pass
+    finally:
+        may_raise.clear()
+    return ""
+
+
+def closed_coroutine(here: Troubled) -> str:
+    """Close the coroutine of a sync at its first wait.  Returns by what it was left, if it was."""
+    left = []
+
+    async def main() -> None:
+        sync = here.runtime.sync_async()
+        with suppress(StopIteration, *here.errors):
+            sync.send(None)
+            left.append("the close of its coroutine")
+        sync.close()
+
+    here.in_loop(main())
+    return "".join(left)
+
+
+async def _close_beside(here: Troubled) -> None:
+    """Close, while a task awaits the last read, and two others sync.
+
+    The close must end the tasks long before the policy's time limit would.
     """
-    task = asyncio.create_task(_value(here.tickets[-1]))
+    waits = _value(here.tickets[-1]), here.runtime.sync_async(), here.runtime.sync_async()
+    tasks = [asyncio.create_task(wait) for wait in waits]
     await asyncio.sleep(0)
     try:
         here.runtime.close(0)
     finally:
-        await asyncio.gather(task, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
         if asyncio.get_running_loop().time() >= POLICY_SECONDS:
             raise BrokenPromise("a task waits on for a read that a close has given up")
+        # The last read shows the syncs that everything before it is done.
+        if None in ends and here.late is None:
+            raise BrokenPromise("an awaited sync returns, though a close has given it up")
 
 
 def _write_much(here: Troubled) -> None:
