@@ -3,7 +3,7 @@
 Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
 settled, with its value or with the error of the device.  No wait may last longer than it was asked
 to.  A read that came too late for one wait can be waited for again.  An op that failed before it
-did anything can be made again, and counts once.
+did anything can be made again, and counts once.  ``aftermath`` has what must be so after that.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from gpusim.errors import (
 from gpusim.kernels import AFFINE
 from gpusim.program import Program
 from gpusim.runtime.drivers.faulty import Fault
+from properties.clients.aftermath import AFTERMATHS
 from properties.clients.callbacks import unnoticed
 from properties.clients.client import BrokenPromise, Client, ended
 from properties.clients.loops import NeverWoken
@@ -80,6 +81,10 @@ class PatientClient(Client):
         self._fail_in_pieces(choices.integer(0, 2))
         self._fail_for_all(choices.integer(0, 4))
         self._leave_a_sync(by_ctrl_c=choices.chance(1, 2))
+        others = SeededChoices(f"aftermath {self._program}")
+        for aftermath in AFTERMATHS:
+            if wrong := aftermath(self.target, others):
+                raise BrokenPromise(wrong)
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):

@@ -88,23 +88,14 @@ def tell_accused(
     if isinstance(accused.expected, ExpectedWrite):
         # If a mistake explains the bytes, it says more than the command that wrote them.
         said = "" if best is not None else _of_write(accused, accused.expected, program)
-        return Told(sentence=said, culprit=at, rule=accused.law) if said else NOTHING
+        return Told(sentence=said, culprit=at, rule=accused.law)
     kind, said = _difference(accused, program)
-    is_said = best is not None and best.culprit == at and best.kind in _SAYS_AS_MUCH[kind]
-    if is_said:
+    if best is not None and best.culprit == at and best.kind in _SAYS_AS_MUCH[kind]:
         return NOTHING
     facts = (*_reordered(accused, program), *_apart(accused, program))
-    facts = (*facts, *_at_the_limit(accused, most_groups))
+    if kind in ("grid", "call") and most_groups in accused.command.about["groups"]:
+        facts += (f"{most_groups} is the device's limit of workgroups in one dimension",)
     return Told(sentence=said, culprit=at, rule=accused.law, facts=facts)
-
-
-def _at_the_limit(accused: Accused, most_groups: int) -> Iterator[str]:
-    """Says so if the command's grid is wrong and is, in one dimension, the device's limit."""
-    groups = accused.command.about.get("groups", ())
-    expected = accused.expected
-    is_own = isinstance(expected, ExpectedDispatch) and groups != expected.grid
-    if is_own and len(groups) == GRID_DIMENSIONS and most_groups in groups:
-        yield f"{most_groups} is the device's limit of workgroups in one dimension"
 
 
 def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> str:
@@ -112,11 +103,11 @@ def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> st
     if not isinstance(piece, WritePiece) or not piece.runs:
         return ""
     start = expected.op.offset
-    end = start + len(expected.op.data) - 1
     runs = " and ".join(f"{_data(data)} at byte {at}" for at, data in piece.runs[:_MOST_RUNS])
     return (
         f"{quoted(step_of(expected, program))} was carried out as a write of {runs} of "
-        f"{_named(piece.target, accused)}, and should be one of bytes {start} to {end}"
+        f"{_named(piece.target, accused)}, and should be one of bytes {start} to "
+        f"{start + len(expected.op.data) - 1}"
     )
 
 
@@ -128,12 +119,9 @@ def _reordered(accused: Accused, program: Program) -> Iterator[str]:
     """Says so if an earlier replay of the graph bound the same buffers in another order."""
     at = accused.expected.position
     own = program[at]
-    if not isinstance(own, Replay):
-        return
-    bound = _bound(own, program)
     for n, op in enumerate(program.ops[:at]):
-        if isinstance(op, Replay) and op.graph == own.graph:
-            before = _bound(op, program)
+        if isinstance(own, Replay) and isinstance(op, Replay) and op.graph == own.graph:
+            before, bound = _bound(op, program), _bound(own, program)
             if before != bound and sorted(before) == sorted(bound):
                 yield (
                     f"op {n} replayed {own.graph} over {', '.join(before)}, and op {at} over "
@@ -148,23 +136,19 @@ def _bound(op: Replay, program: Program) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for command in commands for name in buffers_of(command)))
 
 
-def _apart(accused: Accused, program: Program) -> tuple[str, ...]:
-    """Says how far apart the allocs of the used buffer and of the right buffer are.
-
-    Only for a read or a copy.
-    """
+def _apart(accused: Accused, program: Program) -> Iterator[str]:
+    """How far apart the allocs of the used and the right buffer of a read or a copy are."""
     if isinstance(accused.expected, ExpectedDispatch | ExpectedWrite):
-        return ()
-    _, given, own = _ends(accused)
+        return
     made = [op.buffer for op in program if isinstance(op, Alloc)]
-    names = [accused.names.get(number, "") for number, _, _ in (given, own)]
-    if names[0] == names[1] or not {*names} <= {*made}:
-        return ()
-    one, other = (made.index(name) + 1 for name in names)
-    return (
-        f"in the order of the allocs, {names[0]} is buffer {one} and {names[1]} is buffer {other}: "
-        f"{abs(one - other)} apart",
-    )
+    _, *ends = _ends(accused)
+    one, other = (accused.names.get(number, "") for number, _, _ in ends)
+    if one != other and {one, other} <= {*made}:
+        first, second = made.index(one) + 1, made.index(other) + 1
+        yield (
+            f"in the order of the allocs, {one} is buffer {first} and {other} is buffer {second}: "
+            f"{abs(first - second)} apart"
+        )
 
 
 def _difference(accused: Accused, program: Program) -> tuple[str, str]:
@@ -190,26 +174,15 @@ def _ends(accused: Accused) -> tuple[str, Bytes, Bytes]:
         return "from", given, (expected.source.number, op.offset, op.size_bytes)
     assert isinstance(expected, ExpectedCopy)
     assert isinstance(piece, CopyPiece)
-    return _end_of_copy(expected, piece)
-
-
-def _end_of_copy(expected: ExpectedCopy, piece: CopyPiece) -> tuple[str, Bytes, Bytes]:
-    """Which end of a copy is wrong ("from" or "to"), its bytes, and the bytes that are right."""
-    op, size_bytes = expected.op, piece.size_bytes
-    source, target = _source_of(expected), (expected.target.number, op.target_offset, op.size_bytes)
+    size_bytes, copy = piece.size_bytes, expected.op
+    # A copy takes its bytes from its source or, if it has one, from its scratch buffer.
+    source, shift = expected.scratch or (expected.source.number, 0)
+    target = expected.target.number, copy.target_offset, copy.size_bytes
     given = piece.target, piece.target_offset, size_bytes
-    if piece.source == source[0] and given != target:
+    if piece.source == source and given != target:
         return "to", given, target
-    return "from", (piece.source, piece.source_offset, size_bytes), source
-
-
-def _source_of(expected: ExpectedCopy) -> Bytes:
-    """Where a copy is to take its bytes: from its source or, if it has one, its scratch buffer."""
-    op = expected.op
-    if expected.scratch is None:
-        return expected.source.number, op.source_offset, op.size_bytes
-    number, shift = expected.scratch
-    return number, op.source_offset - shift, op.size_bytes
+    own = source, copy.source_offset - shift, copy.size_bytes
+    return "from", (piece.source, piece.source_offset, size_bytes), own
 
 
 def _of_dispatch(accused: Accused, expected: ExpectedDispatch, program: Program) -> tuple[str, str]:
@@ -239,17 +212,9 @@ def _of_dispatch(accused: Accused, expected: ExpectedDispatch, program: Program)
 
 def _twin(accused: Accused, expected: ExpectedDispatch) -> ExpectedDispatch | None:
     """The last issued dispatch, other than ``expected``, that asks for just what was submitted."""
-    about = accused.command.about
-    return next(
-        (
-            each
-            for each in reversed(accused.issued)
-            if isinstance(each, ExpectedDispatch)
-            and each is not expected
-            and is_dispatch(each, about)
-        ),
-        None,
-    )
+    issued = [each for each in accused.issued if isinstance(each, ExpectedDispatch)]
+    same = [each for each in issued if is_dispatch(each, accused.command.about)]
+    return next((each for each in reversed(same) if each is not expected), None)
 
 
 def step_of(expected: ExpectedOp, program: Program) -> Step:

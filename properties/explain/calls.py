@@ -67,3 +67,13 @@ def calls(events: Iterable[Event]) -> Iterator[Call]:
             number += 1
             last = Call(number=number, event=event, position=position, op=op, is_own=is_own)
             yield last
+
+
+def calls_of(events: Iterable[Event], kind: str, **fields: object) -> list[Call]:
+    """The calls of a trace that are of one kind, and whose events have these fields."""
+    return [
+        call
+        for call in calls(events)
+        if call.event.kind == kind
+        and all(call.event.about.get(name) == value for name, value in fields.items())
+    ]

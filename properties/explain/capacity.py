@@ -1,29 +1,26 @@
-"""Runs a longer program under two limits, to see by how much a runtime exceeds its limit.
+"""Runs longer programs under small limits: what happens when a pool, a batch or a queue is full?
 
 Shrinking makes a limit as small as it can.  Under so small a limit, a runtime that exceeds it by
 one looks like a runtime that never keeps it.  So a longer program runs under a small and a larger
-limit.
+limit.  Where the uniforms are full, the batch is submitted first, and then all is as it was before.
+Two small batches tell whether that is so.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Dispatch, Read, Replay
-from gpusim.program import Program
-from gpusim.runtime.byte_plans import words_down, words_up
-from gpusim.runtime.commands import Role
-from properties.explain.calls import calls
-from properties.explain.clocks import Traced, read_clocks
-from properties.explain.experiments import Judge
-from properties.explain.hops import most_waiting
-from properties.explain.told import NOTHING, Told
+from gpusim.ops import Dispatch, Replay
+from gpusim.runtime.batch import FlushReason
+from gpusim.runtime.policy import Uniforms
+from properties.explain.batches import most_waiting
+from properties.explain.calls import calls_of
+from properties.explain.clocks import read_clocks
+from properties.explain.told import NOTHING, Told, told
+from properties.explain.trials import LIFTED, Evidence, Trials, by_trial, sides
 from properties.model.execution import Execution
-from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from properties.model.failure import FailureKind
 from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.catalogue import LawContext
+from properties.oracles.laws.expected import UNIFORM
 
 _LIMITS = (1, 4)
 _MOST_UPLOAD_BYTES = 512
@@ -33,7 +30,7 @@ _FIELDS = {
     " free staging buffers, where": "staging_buffers",
     " workgroups before its last": "batch_groups",
     " commands, where": "batch_commands",
-    " bytes of host writes wait": "queued_write_bytes",
+    " bytes of host writes wait": _IN_BYTES,
 }
 """The field of the policy, by words in the report of the law."""
 _DISPATCHES = ["dispatch affine x 1,1 1x1x1"] * _TIMES
@@ -51,167 +48,174 @@ _EARLY = (" soon after a sync", "'early'")
 """Words in the report of a law about ``first_batch``."""
 _FIRST = (None, 4)
 _NONE = "none of them"
-LIFTED: Mapping[str, Any] = {
-    "batch_commands": None,
-    "batch_groups": None,
-    "batch_bytes": None,
-    "first_batch": None,
-    "join_reads": False,
+_BATCHES = (
+    "".join(f"alloc {name} 4\n" for name in "xyzw")
+    + "dispatch affine x 1,2 1x1x1\ndispatch affine y 1,3 1x1x1\nflush\n"
+    + "dispatch affine z 1,4 1x1x1\ndispatch affine w 1,5 1x1x1\n"
+    + "".join(f"read {name} 0 4 -> r{name}\n" for name in "xyzw")
+)
+"""Two batches; each dispatch writes its last scalar to a buffer of its own."""
+BY_PLACE = "so each ran with the payload that stood in its place in the first batch"
+_RAN = {
+    (0, 1, 0, 1): BY_PLACE,
+    (1, 1, 3, 3): "so the second of each batch wrote over the payload of the first",
+    (1, 1, 2, 3): "so the second of the first batch wrote over the payload of the first",
+    (0, 0, 0, 0): "so all ran with the payload of the first",
 }
-"""Settings under which no limit but the one that is tried makes the runtime submit a batch.
+"""What the four dispatches of these batches show, by whose payload each ran with."""
+_OF_FULL = (laws.B3.name, laws.E6.name)
+_POOL = "uniform_slots"
+_ROOM = {Uniforms.POOLED: _POOL, Uniforms.CACHED: "uniform_cache"}
+"""The field of the policy that says for how many payloads there is room."""
+_SLOTS, _DUE = 4, ["5", "9"]
+_ROW = "alloc x 4\n" + "".join(f"dispatch affine x {n},1 1x1x1\n" for n in range(_TIMES))
+_FULL = FlushReason.UNIFORMS.value
 
-Each read has a staging buffer of its own.
-"""
 
-
-def _short_staging(verdict: Verdict, again: Judge | None) -> Told:
-    """Tells of a staging buffer that was made for a read and is smaller than its whole words."""
-    case, failure = verdict.execution.case, verdict.failure
-    if failure is None or failure.kind is not FailureKind.LATE_ERROR:
+@by_trial(FailureKind.LAW)
+def tell_capacity(evidence: Evidence, trials: Trials) -> Told:
+    """Tells what the broken law says of a longer program, under each of two limits."""
+    failure, policy = evidence.failure, evidence.case.policy
+    if failure.trait not in _LAWS:
         return NOTHING
-    at = failure.position
-    op = case.program[at] if 0 <= at < len(case.program) else None
-    if not isinstance(op, Read):
+    if any(words in failure.said for words in _EARLY):
+        return _of_early(trials)
+    field = next((name for words, name in _FIELDS.items() if words in failure.said), "")
+    if not field:
         return NOTHING
-    due = words_up(op.offset + op.size_bytes) - words_down(op.offset)
-    made = [
-        call
-        for call in calls(verdict.execution.trace)
-        if call.event.kind == "create_buffer"
-        and call.event["role"] == Role.STAGING
-        and call.position == at
-    ]
-    if len(made) != 1 or made[0].event["size_bytes"] >= due:
-        return NOTHING
-    size, number = made[0].event["size_bytes"], made[0].event["buffer"]
-    fact = (
-        f"op {at} made staging buffer {number} of {size} bytes (call {made[0].number}), and its "
-        f"read takes {due}"
-    )
-    joined = case.policy.join_reads
-    other = replace(case, policy=replace(case.policy, join_reads=not joined))
-    if again is not None and again(other).failure is not None:
-        fact += f"; it fails with join_reads={not joined} as well, so pages have no part in it"
-    return Told(facts=(fact,))
+    is_replayed = any(isinstance(op, Replay) for op in evidence.program)
+    what, ops = _OPS.get(field, _REPLAYED if is_replayed else _PLAINLY)
+    made = "".join(f"alloc y{n} 4\n" for n in range(_TIMES))
+    text = f"alloc x 64\n{made}write x 0 01010101\nflush\n{ops}sync\n"
+    unit = WORD_BYTES if field == _IN_BYTES else 1
+    said = []
+    # A limit of 0 may be taken for no limit; a limit that only grew small by shrinking is not 0.
+    for limit in _LIMITS if getattr(policy, field) else (*_LIMITS, 0):
+        judged = trials.under(**{**LIFTED, field: limit * unit}).run(text)
+        failed, end = judged.failure, "it passes"
+        if failed is not None and failed.trait != failure.trait:
+            continue
+        if failed is not None:
+            end = failed.notes[0].partition(", where")[0]
+            if field == _IN_BYTES:
+                count = sum(
+                    len(call.event["data"]) for call in most_waiting(judged.execution.trace)
+                )
+                end = f"{count} bytes wait for a submit"
+        said.append(f"with {field}={limit * unit}: {end}")
+    return told(f"tried {_TIMES} {what} in a row: {'; '.join(said)}" if said else "")
 
 
-def tell_upload(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
-    """If an upload buffer was written past its end: which host writes are staged all the same.
-
-    If no law is broken, a staging buffer may be too small for its read.
-    """
-    case, broken = verdict.execution.case, traced.broken
-    if broken is None:
-        return _short_staging(verdict, again)
-    if again is None or broken.trait != laws.G4.name or case.follows_no_policy:
-        return NOTHING
-    size = case.policy.upload_bytes
-    if "upload buffer" not in " ".join(broken.notes) or not 8 <= size <= _MOST_UPLOAD_BYTES:
-        return NOTHING
-    half = size // 2
-    lengths = {
-        f"one of {size}": (size,),
-        f"one of {size + WORD_BYTES}": (size + WORD_BYTES,),
-        f"two of {half}": (half, half),
-        f"two of {half + WORD_BYTES}": (half + WORD_BYTES, half + WORD_BYTES),
-    }
-    wrong = [
-        what
-        for what, each in lengths.items()
-        if again(replace(case, program=_writing(each), transformations=())).failure is not None
-    ]
-    right = [what for what in lengths if what not in wrong]
-    if not wrong or not right:
-        return NOTHING
-    return Told(
-        facts=(
-            f"upload_bytes={size}: a write that the upload buffer has no room for is not to be "
-            f"staged, and the batch is submitted first; tried writes, in bytes: wrong are "
-            f"{' and '.join(wrong)}; right are {' and '.join(right)}",
-        )
-    )
-
-
-def _writing(lengths: tuple[int, ...]) -> Program:
-    """Writes of these lengths to a buffer that a dispatch uses, with no submit between them."""
-    text = "alloc x 2048\ndispatch affine x 3,1 1x1x1\n"
-    return Program.parse(
-        text + "".join(f"write x {512 * n} {'01' * size}\n" for n, size in enumerate(lengths))
-    )
-
-
-def _tell_early(verdict: Verdict, again: Judge) -> Told:
+def _of_early(trials: Trials) -> Told:
     """Tells how many commands the early batches have before a sync and after it, by first_batch.
 
     Also which of the dispatches no submit carried out.
     """
-    case = verdict.execution.case
     ops = [f"dispatch affine x 3,1 1x1x{n + 1}" for n in range(2 * _TIMES)]
-    program = Program.parse("\n".join(["alloc x 64", *ops[:_TIMES], "sync", *ops[_TIMES:]]))
-    told, lost = [], []
+    text = "\n".join(["alloc x 64", *ops[:_TIMES], "sync", *ops[_TIMES:], ""])
+    said, lost = [], []
     for first in _FIRST:
-        policy = replace(case.policy, **{**LIFTED, "first_batch": first})
-        execution = again(
-            replace(case, program=program, policy=policy, transformations=())
-        ).execution
-        made = [
-            (call.position > _TIMES, str(call.event["commands"]))
-            for call in calls(execution.trace)
-            if call.event.kind == "encode" and call.event["reason"] == "early"
-        ]
+        execution = trials.under(**{**LIFTED, "first_batch": first}).run(text).execution
+        made = calls_of(execution.trace, "encode", reason="early")
         before, after = (
-            " ".join(size for late, size in made if late is is_late) or "none"
+            " ".join(str(c.event["commands"]) for c in made if (c.position > _TIMES) is is_late)
             for is_late in (False, True)
         )
         due = "none" if first is None else f"{first} and {first}"
-        told.append(
-            f"with first_batch={first}: {before} before the sync, {after} after (due {due})"
+        said.append(
+            f"with first_batch={first}: {before or 'none'} before the sync, {after or 'none'} "
+            f"after (due {due})"
         )
-        lost += [f"with first_batch={first} {_never_submitted(execution)}"]
-    fact = f"tried {_TIMES} dispatches, a sync and {_TIMES} more"
-    left = [each for each in lost if not each.endswith(_NONE)]
-    return Told(
-        facts=(
-            *([f"{fact}: no submit, to the close, carried out, {'; '.join(lost)}"] if left else []),
-            f"{fact}; sizes of the early batches {'; '.join(told)}",
-        )
+        lost.append(f"with first_batch={first} {_never_submitted(execution)}")
+    fact, left = f"tried {_TIMES} dispatches, a sync and {_TIMES} more", "; ".join(lost)
+    is_lost = any(not each.endswith(_NONE) for each in lost)
+    return told(
+        f"{fact}: no submit, to the close, carried out, {left}" if is_lost else "",
+        f"{fact}; sizes of the early batches {'; '.join(said)}",
     )
 
 
 def _never_submitted(execution: Execution) -> str:
     """Which dispatches no submit carried out, counted from 1."""
-    traced = read_clocks(execution.trace, LawContext.of(execution))
+    traced = read_clocks(execution)
     dispatches = [n for n, op in enumerate(execution.case.program) if isinstance(op, Dispatch)]
-    left = [n for n, at in enumerate(dispatches, 1) if traced.never_submitted(at)]
-    return f"dispatches {', '.join(map(str, left))}" if left else _NONE
+    left = [str(n) for n, at in enumerate(dispatches, 1) if traced.never_submitted(at)]
+    return f"dispatches {', '.join(left)}" if left else _NONE
 
 
-def tell_capacity(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
-    """Tells what the broken law says of a longer program, under each of two limits."""
-    if again is None or failure.kind is not FailureKind.LAW or failure.trait not in _LAWS:
+@by_trial(follows_policy=True)
+def tell_upload(evidence: Evidence, trials: Trials) -> Told:
+    """If an upload buffer was written past its end: which host writes are staged all the same."""
+    size, broken = evidence.case.policy.upload_bytes, evidence.traced.broken
+    if broken is None or broken.trait != laws.G4.name:
         return NOTHING
-    said, case = failure.notes[0] if failure.notes else failure.reason, verdict.execution.case
-    if any(words in said for words in _EARLY):
-        return _tell_early(verdict, again)
-    field = next((name for words, name in _FIELDS.items() if words in said), "")
-    if not field:
+    if "upload buffer" not in " ".join(broken.notes) or not 8 <= size <= _MOST_UPLOAD_BYTES:
         return NOTHING
-    is_replayed = any(isinstance(op, Replay) for op in case.program)
-    what, ops = _OPS.get(field, _REPLAYED if is_replayed else _PLAINLY)
-    made = "".join(f"alloc y{n} 4\n" for n in range(_TIMES))
-    program = Program.parse(f"alloc x 64\n{made}write x 0 01010101\nflush\n{ops}sync\n")
-    unit = WORD_BYTES if field == _IN_BYTES else 1
-    told = []
-    # A limit of 0 may be taken for no limit; a limit that only grew small by shrinking is not 0.
-    for limit in _LIMITS if getattr(case.policy, field) else (*_LIMITS, 0):
-        policy = replace(case.policy, **{**LIFTED, field: limit * unit})
-        judged = again(replace(case, program=program, policy=policy, transformations=()))
-        failed = judged.failure
-        if failed is None or failed.trait == failure.trait:
-            end = "it passes" if failed is None else failed.notes[0].partition(", where")[0]
-            if failed is not None and field == _IN_BYTES:
-                count = sum(len(call.event["data"]) for call in most_waiting(judged))
-                end = f"{count} bytes wait for a submit"
-            told.append(f"with {field}={limit * unit}: {end}")
-    fact = f"tried {_TIMES} {what} in a row: {'; '.join(told)}"
-    return Told(facts=(fact,)) if told else NOTHING
+    half, more = size // 2, WORD_BYTES
+    wrong, right = trials.apart(
+        {
+            f"one of {size}": _writing(size),
+            f"one of {size + more}": _writing(size + more),
+            f"two of {half}": _writing(half, half),
+            f"two of {half + more}": _writing(half + more, half + more),
+        }
+    )
+    if not wrong or not right:
+        return NOTHING
+    return told(
+        f"upload_bytes={size}: a write that the upload buffer has no room for is not to be staged, "
+        f"and the batch is submitted first; tried writes, in bytes: wrong are "
+        f"{' and '.join(wrong)}; right are {' and '.join(right)}"
+    )
+
+
+def _writing(*lengths: int) -> str:
+    """Writes of these lengths to a buffer that a dispatch uses, with no submit between them."""
+    writes = (f"write x {512 * n} {'01' * size}\n" for n, size in enumerate(lengths))
+    return "alloc x 2048\ndispatch affine x 3,1 1x1x1\n" + "".join(writes)
+
+
+@by_trial(follows_policy=True, without_faults=True)
+def tell_batches(evidence: Evidence, trials: Trials) -> Told:
+    """With whose scalars the dispatches of a second batch ran, if not with their own."""
+    law = evidence.broken
+    if law not in (laws.B1.name, *_OF_FULL):
+        return NOTHING
+    # Where slots were used again too early, the pool or the cache is to be full.
+    field = _ROOM.get(evidence.case.policy.uniforms, "") if law in _OF_FULL else ""
+    room: dict[str, Any] = {field: 1} if field else {}
+    pairs = sides(trials.under(**LIFTED, **room).run(_BATCHES))[-4:]
+    own, ran = [meant for meant, _ in pairs], [got for _, got in pairs]
+    taken = _of_pool(trials) if law == laws.B3.name and field == _POOL else ""
+    if own == ran or None in ran:
+        return told(taken)
+    whose = [f"{int.from_bytes(data or b'', 'little')}" for data in ran]
+    how = next((said for places, said in _RAN.items() if ran == [own[n] for n in places]), "")
+    return told(
+        taken,
+        "tried two dispatches, a submit, and two more, with the scalars 2, 3 and then 4, 5"
+        f"{f', with {field}=1' if field else ''}: they ran with {', '.join(whose[:2])} and then "
+        f"{', '.join(whose[2:])}{f'; {how}' if how else ''}",
+    )
+
+
+def _of_pool(trials: Trials) -> str:
+    """Which uniform buffers the dispatches of a row take, and where the pool counts as full."""
+    pooled = trials.plainly().under(**LIFTED, debug_submit_each=False, **{_POOL: _SLOTS})
+    trace = pooled.run(_ROW).execution.trace
+    taken = [c.event["buffer"] for c in calls_of(trace, "write_buffer", role=UNIFORM)]
+    submits = [call for call in calls_of(trace, "encode") if 0 < call.position <= _TIMES]
+    full = [str(call.position) for call in submits if call.event["reason"] == _FULL]
+    if len({*taken}) >= _SLOTS or len(full) < len(submits):
+        return ""
+    said = f"submits for a full pool come before dispatches {', '.join(full) or 'none'}"
+    if full == _DUE:
+        said += ": slots are counted, but the dispatches do not each take their own"
+    else:
+        due = ", ".join(_DUE)
+        said += f", where they are due before {due}: slots in use are not counted as in use"
+    which = f"all {taken[0]}" if len({*taken}) == 1 else ", ".join(map(str, taken))
+    return (
+        f"tried {_TIMES} dispatches in a row, with {_POOL}={_SLOTS}: the uniform buffers that they "
+        f"write are {which}; {said}"
+    )

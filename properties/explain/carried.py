@@ -1,81 +1,89 @@
-"""Compares what the submits carried out with what the ops asked for.
+"""Compares what the submits carried out with what the ops asked for, and says when.
 
-A law names a command or a buffer by its number in the trace.  Here the trace is searched for more
-about it: the submit that has the command once more, the reads whose bytes share a page, that is,
-one staging buffer.  Only a batch whose submit fails is tried in a small program.
+A law names a command by its number in the trace.  Here the trace is searched for more about it: the
+submit that has the command once more, or the op that no submit carried out.  Only a batch whose
+submit fails, and a replay that is cut in two, are tried in small programs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from gpusim.history import CRASH
-from gpusim.ops import Op, Read
+from gpusim.ops import AnyDispatch, Copy, Op, Read, Sync
+from gpusim.program import Program
+from gpusim.runtime.batch import FlushReason
 from gpusim.text import write_op
 from properties.explain.accused import step_of
-from properties.explain.calls import Call, calls
-from properties.explain.clocks import Traced, is_call
-from properties.explain.experiments import Judge, shown_by
-from properties.explain.hops import first_take, order_within
-from properties.explain.hypothesis import named, quoted
+from properties.explain.argument import Reached
+from properties.explain.batches import OF_ORDER, Batch, batches, order_within, submitted
+from properties.explain.calls import Call
+from properties.explain.clocks import Traced
+from properties.explain.experiments import shown_by
+from properties.explain.hypothesis import Hypothesis, named, quoted
 from properties.explain.losses import run_again
-from properties.explain.scene import Scene, Step, place_of
-from properties.explain.told import NOTHING, Told
-from properties.explain.when import REPEATED, cut_before, tell_waited
-from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from properties.explain.scene import place_of
+from properties.explain.told import NOTHING, Told, told
+from properties.explain.trials import LIFTED, Evidence, Trials, by_trial
+from properties.explain.weighing import CROSSING
+from properties.model.failure import FailureKind
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import ExpectedOp, ExpectedWrite
 from properties.oracles.laws.matching import Command
 from properties.oracles.laws.order import UNASKED
-from properties.oracles.laws.state import About
 
-_OF_ORDER = (laws.A1.name, laws.A3.name, laws.C1.name)
+REPEATED = "is the same call"
+CUT = "submits of calls"
+_MADE = (
+    "alloc x 4\nalloc y 4\nalloc z 4\ncapture g dispatch affine x 3,1 1x1x1; dispatch affine x "
+    "5,2 1x1x1\n"
+)
+_CUT, _WHOLE = "dispatch affine y 1,1 1x1x1\ncopy y 0 z 0 4\n", "dispatch affine y 1,1 1x1x1\n"
+_SAME = {
+    "cut, then whole": (_CUT, _WHOLE),
+    "whole, then cut": (_WHOLE, _CUT),
+}
+_OTHER = {"cut, then whole": (_CUT, ""), "whole, then cut": ("", _CUT)}
+"""What comes before each of two replays of two dispatches, where a batch holds three commands.
 
-
-def tell_carried(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
-    """Tells what the trace shows of the page of a wrong read, or of the first broken law."""
-    broken = traced.broken
-    told = _of_page(verdict, failure, traced)
-    if broken is None or told is not NOTHING:
-        return told
-    said = broken.notes[0] if broken.notes else ""
-    if broken.trait == laws.D2.name:
-        return _undelivered(verdict)
-    if broken.trait not in _OF_ORDER:
-        return NOTHING
-    if UNASKED in said:
-        told = NOTHING if traced.accused is not None else _twice(verdict, traced, again)
-        told = told if told is not NOTHING else _same_call(verdict, said)
-        if told is not NOTHING:
-            return told
-    if traced.accused is not None:
-        return NOTHING
-    return _left_out(verdict, failure, traced)
+Their uniforms begin at the same place, or at two.
+"""
+_MOST_COMMANDS = 3
 
 
-def _undelivered(verdict: Verdict) -> Told:
+def tell_carried(evidence: Evidence) -> Told:
+    """Tells what the trace shows of the first broken law, if it is about order or deliveries."""
+    if evidence.broken == laws.D2.name:
+        return _undelivered(evidence)
+    if evidence.broken not in OF_ORDER or evidence.traced.accused is not None:
+        return _same_call(evidence) if evidence.broken in OF_ORDER else NOTHING
+    if UNASKED in evidence.said:
+        said = _twice(evidence)
+        said = said if said is not NOTHING else _same_call(evidence)
+        if said is not NOTHING:
+            return said
+    return _left_out(evidence)
+
+
+def _undelivered(evidence: Evidence) -> Told:
     """Which reads were delivered, in order, and which never were."""
-    program, history = verdict.execution.case.program, verdict.execution.history
     accepted = [
         op.result
-        for op, outcome in zip(program, history.outcomes, strict=True)
+        for op, outcome in zip(evidence.program, evidence.ends, strict=False)
         if isinstance(op, Read) and (outcome.error is None or outcome.error.startswith(CRASH))
     ]
-    came = [event["result"] for event in verdict.execution.trace if event.kind == "delivered"]
-    never = [name for name in accepted if name not in came]
+    came = [event["result"] for event in evidence.trace if event.kind == "delivered"]
+    never = ", ".join(name for name in accepted if name not in came)
     if not never:
-        return Told(facts=tuple(_delivered_early(verdict)))
-    fact = (
-        f"delivered in this order: {', '.join(came) or 'none'}; never delivered: {', '.join(never)}"
-    )
-    return Told(facts=(fact,))
+        return told(*_delivered_early(evidence))
+    return told(f"delivered in this order: {', '.join(came) or 'none'}; never delivered: {never}")
 
 
-def _delivered_early(verdict: Verdict) -> Iterator[str]:
+def _delivered_early(evidence: Evidence) -> Iterator[str]:
     """Names a read that was delivered by its own call, while an earlier read still waited."""
     waiting: list[str] = []
     op: Op | None = None
-    for event in verdict.execution.trace:
+    for event in evidence.trace:
         if event.kind == "op":
             op = event["op"]
             waiting += [op.result] if isinstance(op, Read) else []
@@ -90,81 +98,68 @@ def _delivered_early(verdict: Verdict) -> Iterator[str]:
             waiting.remove(name)
 
 
-def _left_out(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
+def _left_out(evidence: Evidence) -> Told:
     """Tells which command no submit carried out, though later commands were submitted.
 
     Or that the submit that broke the law has its commands in another order.
     """
-    first, program = traced.overtaken, verdict.execution.case.program
-    places = traced.submits.get(traced.broken_at, ())
-    if failure.kind is FailureKind.LAW and list(places) != sorted(places):
-        return Told(facts=(order_within(traced.broken_at, places),))
+    traced, is_law = evidence.traced, evidence.failure.kind is FailureKind.LAW
+    first, places = traced.overtaken, traced.submits.get(traced.broken_at, ())
+    if is_law and list(places) != sorted(places):
+        return told(order_within(traced.broken_at, places))
     if first is None or traced.was_submitted(first.position, first.command):
         return NOTHING
-    if isinstance(first, ExpectedWrite) and first.started:
+    is_begun = isinstance(first, ExpectedWrite) and first.started
+    if is_begun or _has_unknown(evidence, first.position):
         return NOTHING
-    if _has_unknown(verdict, first.position, traced):
-        return NOTHING
-    waited = tell_waited(verdict, failure, first, traced)
+    waited = _waited(evidence, first)
     if waited is not NOTHING:
         return waited
-    facts = [*_submitting(verdict, first, traced)]
+    facts = [*_submitting(evidence, first.position)] if first.command < 0 else []
     if first.command > 0:
         facts += cut_before(first.position, first.command, traced)
     # If an earlier op was cut at that command, that tells more than that it is the same call.
-    facts = facts or [*_alike(first.position, first.command, shown_by(verdict).scene)]
-    own = quoted(step_of(first, program))
+    facts = facts or [*_alike(first.position, first.command, evidence)]
+    own = quoted(step_of(first, evidence.program))
     sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"
-    if failure.kind is FailureKind.LAW:
+    if is_law:
         return Told(sentence=sentence, culprit=first.position, rule=laws.C1, facts=tuple(facts))
-    return Told(facts=(*facts, sentence)[:1])
+    return told(*(*facts, sentence)[:1])
 
 
-def _has_unknown(verdict: Verdict, at: int, traced: Traced) -> bool:
+def _has_unknown(evidence: Evidence, at: int) -> bool:
     """Whether a batch that the op at ``at`` submitted itself has commands of no known op.
 
     They may be the op's own, carried out wrongly.
     """
-    encoded = 0
-    for call in calls(verdict.execution.trace):
-        if call.event.kind == "encode":
-            encoded = call.event["commands"]
-        is_own = call.event.kind == "submit" and call.position == at
-        if is_own and len(traced.submits.get(call.number, ())) < encoded:
-            return True
-    return False
+    made = submitted(evidence.trace)
+    return any(each[1].position == at and _unknown(evidence, *each) > 0 for each in made)
 
 
-def _submitting(verdict: Verdict, first: ExpectedOp, traced: Traced) -> Iterator[str]:
-    """Says so if the op itself submitted earlier commands before it was recorded in any batch."""
-    for call in calls(verdict.execution.trace):
-        event = call.event
-        if first.command < 0 and event.kind == "encode" and call.position == first.position:
-            submit = min((n for n in traced.submits if n > call.number), default=0)
-            held = {position for position, _ in traced.submits.get(submit, ())}
-            if not held or first.position in held:
-                return
+def _submitting(evidence: Evidence, at: int) -> Iterator[str]:
+    """Says so if the op at ``at`` submitted earlier commands, and was recorded in no batch."""
+    submits = evidence.traced.submits
+    begun = [call for call in evidence.calls("encode") if call.position == at]
+    for call in begun[:1]:
+        held = submits.get(min((n for n in submits if n > call.number), default=0), ())
+        if held and at not in {position for position, _ in held}:
             yield (
-                f"op {first.position} itself submitted the commands before it (call "
-                f"{call.number}, reason: {event['reason']}), and was recorded in no batch"
+                f"op {at} itself submitted the commands before it (call {call.number}, reason: "
+                f"{call.event['reason']}), and was recorded in no batch"
             )
-            return
 
 
-def _alike(at: int, command: int, scene: Scene) -> Iterator[str]:
+def _alike(at: int, command: int, evidence: Evidence) -> Iterator[str]:
     """Says so if an earlier step asks for the same call as that command of op ``at``."""
-    before: list[Step] = []
-    for step in scene.steps:
-        if place_of(step) != (at, command):
-            before.append(step)
-            continue
-        alike = next((each for each in reversed(before) if _is_alike(each.op, step.op)), None)
-        if alike is not None:
+    steps = shown_by(evidence.verdict).scene.steps
+    own = next((n for n, step in enumerate(steps) if place_of(step) == (at, command)), 0)
+    for each in reversed(steps[:own]):
+        if _is_alike(each.op, steps[own].op):
             yield (
-                f"{named(alike)}, earlier, {REPEATED}: likeliest {named(step)} was taken for "
+                f"{named(each)}, earlier, {REPEATED}: likeliest {named(steps[own])} was taken for "
                 "a repetition of it"
             )
-        return
+            return
 
 
 def _is_alike(one: Op, other: Op) -> bool:
@@ -174,50 +169,34 @@ def _is_alike(one: Op, other: Op) -> bool:
     return one == other
 
 
-def _twice(verdict: Verdict, traced: Traced, again: Judge | None) -> Told:
+def _twice(evidence: Evidence) -> Told:
     """Tells of a command with which one batch ends, and which the next batch has again."""
-    last: tuple[Call, Call, int] | None = None
-    has_failed = False
-    encoded: Call | None = None
-    commands: list[Call] = []
-    for call in calls(verdict.execution.trace):
-        kind = call.event.kind
-        if kind == "encode":
-            encoded, commands = call, []
-        elif kind in ("dispatch", "copy"):
-            commands.append(call)
-            if last is not None and call.number <= traced.broken_at and _is_same(last[0], call):
-                told = _said_twice(verdict, traced, last, call, has_failed=has_failed)
-                if (
-                    has_failed
-                    and again is not None
-                    and not verdict.execution.case.follows_no_policy
-                ):
-                    return replace(told, facts=(*run_again(verdict, again), *told.facts))
-                return told
-        elif kind == "submit" and commands and encoded is not None:
-            last, has_failed = (commands[-1], encoded, call.number), False
-        elif call.failed and call.event["verb"] == "submit":
-            has_failed = True
+    last: tuple[Batch, Call] | None = None
+    for batch in batches(evidence.trace):
+        for call in batch.commands if last is not None else ():
+            is_early = call.number <= evidence.traced.broken_at
+            if last is not None and is_early and _is_same(last[0].commands[-1], call):
+                return _said_twice(evidence, *last, call)
+        if batch.submit is not None and batch.commands:
+            last = batch, batch.submit
     return NOTHING
 
 
-def _same_call(verdict: Verdict, said: str) -> Told:
-    """Tells of two equal commands, if ``said``, the words of a law, is about one like them."""
+def _same_call(evidence: Evidence) -> Told:
+    """Tells of two equal commands, if the words of the broken law are about one like them."""
     same = [
         call
-        for call in calls(verdict.execution.trace)
-        if call.event.kind in ("dispatch", "copy")
-        and said.startswith(str(Command(call.event.kind, call.event.about, None)))
+        for call in evidence.calls("dispatch", "copy")
+        if UNASKED in evidence.said
+        and evidence.said.startswith(str(Command(call.event.kind, call.event.about, None)))
     ]
     if len(same) < 2:
         return NOTHING
     first, again = same[:2]
-    fact = (
+    return told(
         f"call {again.number}, encoded in {again.place}, is the same {again.event.kind} as call "
         f"{first.number}, encoded in {first.place}: one call was submitted twice"
     )
-    return Told(facts=(fact,))
 
 
 def _is_same(one: Call, other: Call) -> bool:
@@ -231,164 +210,188 @@ def _is_same(one: Call, other: Call) -> bool:
     return all(one.event[name] == other.event[name] for name in ("group", "groups"))
 
 
-def _said_twice(
-    verdict: Verdict, traced: Traced, last: tuple[Call, Call, int], again: Call, *, has_failed: bool
-) -> Told:
-    ended, batch, submit = last
-    places = traced.submits.get(submit, ())
-    own = [step for step in shown_by(verdict).scene.steps if place_of(step) in places[-1:]]
+def _said_twice(evidence: Evidence, batch: Batch, submit: Call, again: Call) -> Told:
+    ended, places = batch.commands[-1], evidence.traced.submits.get(submit.number, ())
+    steps = shown_by(evidence.verdict).scene.steps
+    own = [step for step in steps if place_of(step) in places[-1:]]
     whose = quoted(own[0]) if own else f"the last command of {ended.place}"
-    count = batch.event["commands"]
-    held = f"; the last of {count} commands" if count > 1 else "; its only command"
-    held = held if has_failed else ""
-    first = f"in the batch of call {batch.number} (reason: {batch.event['reason']}{held})"
-    first = f"{first}, whose submit failed" if has_failed else f"at the end of{first[2:]}"
+    count, facts = batch.begun.event["commands"], tuple[str, ...]()
+    where = f"the batch of call {batch.begun.number} (reason: {batch.reason}"
     same = f"calls {ended.number} and {again.number} are the same command"
-    gone = "; what a batch holds whose submit fails is lost, and must not run later"
+    failed = [call.number for call in evidence.calls("failed") if call.event["verb"] == "submit"]
+    if any(submit.number <= number < again.number for number in failed):
+        held = f"the last of {count} commands" if count > 1 else "its only command"
+        where = f"in {where}; {held}), whose submit failed"
+        same += "; what a batch holds whose submit fails is lost, and must not run later"
+        if evidence.again is not None and not evidence.case.follows_no_policy:
+            facts = run_again(evidence.verdict, evidence.again)
+    else:
+        where = f"at the end of {where})"
     return Told(
-        sentence=f"{whose} was submitted twice: {first}, and again in the next batch, in "
+        sentence=f"{whose} was submitted twice: {where}, and again in the next batch, in "
         f"{again.place}",
         culprit=own[0].position if own else -1,
         rule=laws.C1,
-        facts=(f"{same}{gone if has_failed else ''}",),
+        facts=(*facts, same),
     )
 
 
-def _of_page(verdict: Verdict, failure: Failure, traced: Traced) -> Told:
-    """Tells what went wrong with the page of a wrong read, or with the reads that share it."""
-    at, program = failure.position, verdict.execution.case.program
-    fetched = traced.fetched.get(at)
-    if fetched is None or failure.kind not in _OF_READS:
+def _waited(evidence: Evidence, first: ExpectedOp) -> Told:
+    """Tells that ``first`` waited while a later op was submitted, and came in a later batch."""
+    traced = evidence.traced
+    passed = [n for n, _ in traced.submits.get(traced.broken_at, ()) if n > first.position]
+    if evidence.failure.kind is not FailureKind.LAW or not passed:
         return NOTHING
-    order = [
-        position
-        for position, (submit, copy) in sorted(traced.fetched.items())
-        if submit == fetched[0] and copy["target"] == fetched[1]["target"]
-    ]
-    told = _mapped_short(verdict, at, traced)
-    if told is not NOTHING:
-        return told
-    if len(order) == 1:
-        told = _untaken(verdict, at, traced)
-        return told if told is not NOTHING else _mapped_before(verdict, at, traced)
-    nth = order.index(at) + 1
-    ranges = {n: _range(traced.fetched[n][1]) for n in order}
-    name = f"staging buffer {fetched[1]['target']}"
-    same = [n for n in order if n != at and _meet(ranges[n], ranges[at])]
-    if same:
-        fact = (
-            f"op {same[0]} and op {at} share a page, {name}, and their copies overlap there: "
-            f"{_said(ranges[same[0]])} and {_said(ranges[at])}"
-        )
-        return Told(facts=(fact,))
-    where = _found_at(verdict, at, traced, ranges)
-    if where < 0:
-        return NOTHING
-    inside = [f"op {n}" for n in order if ranges[n][0] <= where < ranges[n][1]]
-    place = f", the place of {inside[0]}" if inside else ""
-    op = program[at]
-    assert isinstance(op, Read)
-    fact = (
-        f"op {at} is read {nth} of the {len(order)} in one page, {name}: its copy went to "
-        f"{_said(ranges[at])}, but op {at} was given what the page has from byte {where} on{place}"
-    )
-    return Told(facts=(fact,))
-
-
-_OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
-
-
-def _found_at(verdict: Verdict, at: int, traced: Traced, ranges: dict[int, tuple[int, int]]) -> int:
-    """The byte at which the page of a wrong read holds what the read was given.
-
-    -1 if that is the read's own place, or if it is the place of no other read.  Of several places,
-    the last one before the read's own, or else the first.
-    """
-    submit, copy = traced.fetched[at]
-    op, got = verdict.execution.case.program[at], verdict.execution.history.outcomes[at].data
-    assert isinstance(op, Read)
-    taken = first_take(verdict, submit, copy["target"])
-    data = None if taken is None else taken.event["data"]
-    shift = op.offset - copy["source_offset"]
-    if not got or data is None or data[ranges[at][0] + shift :][: len(got)] == got:
-        return -1
-    starts = [start + shift for n, (start, _) in ranges.items() if n != at]
-    places = [start for start in starts if data[start : start + len(got)] == got]
-    before = [start for start in places if start < ranges[at][0]]
-    return max(before, default=min(places, default=-1))
-
-
-def _untaken(verdict: Verdict, at: int, traced: Traced) -> Told:
-    """Tells that a read was delivered before its own page was taken, and which page was."""
-    submit, copy = traced.fetched[at]
-    op, target = verdict.execution.case.program[at], copy["target"]
-    assert isinstance(op, Read)
-    pages = {each["target"]: n for n, (_, each) in traced.fetched.items()}
-    number, taken = 0, 0
-    for event in verdict.execution.trace:
-        number += is_call(event)
-        if event.kind == "take" and number > submit:
-            if event["buffer"] == target:
-                return NOTHING
-            taken = event["buffer"] if event["buffer"] in pages else taken
-        elif event.kind == "delivered" and event["result"] == op.result:
-            break
-    if not taken:
-        return NOTHING
-    sentence = (
-        f"op {at} ({write_op(op)}) was given what staging buffer {taken} held, the page of op "
-        f"{pages[taken]}, though its own page, staging buffer {target}, was not taken yet"
-    )
-    return Told(sentence=sentence, culprit=at, rule=laws.D5)
-
-
-def _mapped_short(verdict: Verdict, at: int, traced: Traced) -> Told:
-    """Tells that a page was mapped for fewer bytes than were copied to it."""
-    submit, copy = traced.fetched[at]
-    target, (start, end) = copy["target"], _range(copy)
-    for call in calls(verdict.execution.trace):
-        event = call.event
-        if event.kind == "map" and event["buffer"] == target and call.number > submit:
-            if event["size_bytes"] >= end:
-                break
-            fact = (
-                f"the copy of op {at} went to {_said((start, end))} of its page, staging buffer "
-                f"{target}, but only the first {event['size_bytes']} bytes of it were mapped (call "
-                f"{call.number})"
+    for batch, submit in submitted(evidence.trace):
+        rest = _unknown(evidence, batch, submit)
+        if submit.number > traced.broken_at and batch.reason != Sync.verb and rest > 0:
+            return Told(
+                sentence=f"{evidence.place(passed[0])} overtook "
+                f"{quoted(step_of(first, evidence.program))}, which was called before it: call "
+                f"{traced.broken_at} submitted op {passed[0]} without what was recorded before",
+                culprit=passed[0],
+                facts=(
+                    f"what was recorded before op {passed[0]} stayed in its batch: call "
+                    f"{submit.number}, in {submit.place} (reason: {batch.reason}), submitted "
+                    f"{rest} commands of no later op",
+                ),
             )
-            return Told(facts=(fact,))
     return NOTHING
 
 
-def _mapped_before(verdict: Verdict, at: int, traced: Traced) -> Told:
-    """Tells that a staging buffer held the same bytes as when it was mapped the time before."""
-    submit, copy = traced.fetched[at]
-    outcome = verdict.execution.history.outcomes[at]
-    before: Call | None = None
-    for call in calls(verdict.execution.trace):
-        if call.event.kind != "take" or call.event["buffer"] != copy["target"]:
-            continue
-        if call.number < submit:
-            before = call
-            continue
-        is_same = before is not None and before.event["data"] == call.event["data"]
-        if before is None or not is_same or (outcome.data or b"") not in bytes(call.event["data"]):
-            break
-        fact = (
-            f"staging buffer {copy['target']}, which op {at} read, was mapped before, in "
-            f"{before.place}, and had the very same bytes then (call {before.number})"
+def _unknown(evidence: Evidence, batch: Batch, submit: Call) -> int:
+    """How many commands of a batch are those of no known op."""
+    return int(batch.begun.event["commands"]) - len(evidence.traced.submits.get(submit.number, ()))
+
+
+def tell_left_out(evidence: Evidence) -> Told:
+    """Names an accepted op that no submit carried out, if the failure itself does not name it.
+
+    Nothing is told unless a count in the statistics is wrong or law C7 is broken.
+    """
+    kind, traced, program = evidence.failure.kind, evidence.traced, evidence.program
+    is_consequence = (
+        kind in (FailureKind.LAW, FailureKind.VALUE) and evidence.broken == laws.C7.name
+    )
+    if not traced.has_left or not (kind is FailureKind.STATISTICS or is_consequence):
+        return NOTHING
+    for reached in traced.reached:
+        at = reached.position
+        is_command = at < len(program) and isinstance(program[at], AnyDispatch | Copy | Read)
+        if is_command and reached.submitted < 0 and evidence.ends[at].error is None:
+            return Told(
+                sentence=f"{evidence.place(at)} was accepted, and no submit carried it out, to the "
+                f"close: it is lost; so {evidence.argument.sentence}",
+                culprit=at,
+                rule=laws.C1,
+                facts=tuple(_passed_by(evidence, reached)),
+            )
+    return NOTHING
+
+
+def _passed_by(evidence: Evidence, reached: Reached) -> Iterator[str]:
+    """Tells of the first submit after an op was called, which did not carry out that op."""
+    made = submitted(evidence.trace)
+    later = ((batch, each) for batch, each in made if each.number >= reached.recorded)
+    for batch, submit in islice(later, 1):
+        places = evidence.traced.submits.get(submit.number, ())
+        held = ", ".join(f"op {n}" for n, _ in places)
+        if batch.reason == FlushReason.UNIFORMS:
+            # The op only made room for itself, and should have come into the next batch.
+            yield from _submitting(evidence, reached.position)
+            return
+        itself = " itself" if submit.position == reached.position else ""
+        yield (
+            f"the first submit after op {reached.position} began, call {submit.number}, made in "
+            f"{submit.place.partition(' (')[0]}{itself} with the reason {batch.reason!r}, "
+            f"carried out {f'{held} alone' if held else 'no op'}"
         )
-        return Told(facts=(fact,))
-    return NOTHING
 
 
-def _range(copy: About) -> tuple[int, int]:
-    return copy["target_offset"], copy["target_offset"] + copy["size_bytes"]
+@by_trial(follows_policy=True)
+def tell_cut(evidence: Evidence, trials: Trials) -> Told:
+    """Tries two replays in two batches, of which one is cut, if a fact tells of a cut replay.
+
+    They begin at the same place in the uniforms, or at two.
+    """
+    if not any(CUT in fact for fact in evidence.argument.facts):
+        return NOTHING
+    under = trials.under(**{**LIFTED, "batch_commands": _MOST_COMMANDS}).plainly()
+    same, others = (under.apart(_replays(pairs))[0] for pairs in (_SAME, _OTHER))
+    if not (same or others):
+        return NOTHING
+    so = "" if others else "; likeliest a part is found by its start and offset, whatever its end"
+    return told(
+        "tried two replays of a graph, one of them cut: with uniforms at one offset wrong "
+        f"are: {'; '.join(same) or 'none'}; at two offsets: {'; '.join(others) or 'none'}{so}"
+    )
 
 
-def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
+def _replays(pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    return {
+        what: f"{_MADE}{one}replay g * -\nflush\n{other}replay g * -\nread x 0 4 -> r\n"
+        for what, (one, other) in pairs.items()
+    }
 
 
-def _said(range_: tuple[int, int]) -> str:
-    return f"bytes {range_[0]} to {range_[1] - 1}"
+def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, ...]:
+    """Says when the ops of the mistake ``best`` took effect; empty if nothing shows that."""
+    if best.kind in CROSSING:
+        return _crossed(best, traced)
+    if best.kind == "scalars" and best.other > best.culprit:
+        return _apart(best, program)
+    if best.kind == "omitted" and int(best.detail) > 0:
+        return cut_before(best.culprit, int(best.detail), traced)
+    if best.kind == "omitted" and traced.never_submitted(best.culprit):
+        return (_never(program, best.culprit),)
+    return ()
+
+
+def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
+    """The op to blame ran with the scalars of a later op.  Says how many dispatches are between."""
+    between = program.ops[best.culprit + 1 : best.other + 1]
+    count = sum(isinstance(op, AnyDispatch) for op in between)
+    if count < 2:
+        return ()
+    return (
+        f"op {best.other} is {count} dispatches after op {best.culprit}: probably both use the "
+        f"same slot, as if there were only {count} slots",
+    )
+
+
+def _crossed(best: Hypothesis, traced: Traced) -> tuple[str, ...]:
+    one, other = traced.of(best.culprit), traced.of(best.other)
+    if one is None or other is None:
+        return (f"op {best.culprit} was called before op {best.other}, but took effect after it",)
+    return _when(one, "first"), _when(other, "later")
+
+
+def _when(reached: Reached, order: str) -> str:
+    never = reached.submitted < 0
+    end = "never reached the queue" if never else f"reached the queue at call {reached.submitted}"
+    return f"op {reached.position} was called {order}, before call {reached.recorded}, and {end}"
+
+
+def _never(program: Program, at: int) -> str:
+    """Says that no submit carried out an op, and whether an earlier op is the same call."""
+    alike = next((n for n in reversed(range(at)) if program[n] == program[at]), None)
+    same = f"op {at} {REPEATED} as op {alike}; " if alike is not None else ""
+    return f"{same}no submit carried out op {at}: it was not recorded, or was dropped afterwards"
+
+
+def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
+    """Finds another op of which one submit ended before the command numbered ``command``.
+
+    Op ``at`` lacks its own command of that number.
+    """
+    for number, places in traced.submits.items():
+        for later, others in traced.submits.items():
+            for position, last in places:
+                is_cut = last == command - 1 and (position, command) in others
+                if number < later and position != at and is_cut:
+                    return (
+                        f"op {position} was cut between its commands {last} and {command}, which "
+                        f"are in the {CUT} {number} and {later}: so likeliest op {at} used what "
+                        f"was kept of op {position}'s first part, and ended where that part ended",
+                    )
+    return ()

@@ -5,7 +5,7 @@ began.  A command is submitted with its batch, and a host write at its own call.
 is done when a later fence or map has settled.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 from struct import calcsize, unpack
@@ -13,6 +13,7 @@ from struct import calcsize, unpack
 from gpusim.trace import Event
 from properties.explain.accused import Accused, stood_for
 from properties.explain.argument import Reached
+from properties.model.execution import Execution
 from properties.model.failure import Failure
 from properties.oracles.laws.catalogue import C9, LawContext
 from properties.oracles.laws.checker import WATCHERS, Checker
@@ -93,14 +94,10 @@ class Traced:
     def was_left_out(self, position: int) -> bool:
         """Whether no submit carried out an op, though a later submit carried out an earlier op."""
         reached = self.of(position)
-        return (
-            reached is not None
-            and reached.submitted < 0
-            and any(
-                number >= reached.recorded and any(each < position for each, _ in places)
-                for number, places in self.submits.items()
-            )
-        )
+        if reached is None or reached.submitted >= 0:
+            return False
+        later = (places for number, places in self.submits.items() if number >= reached.recorded)
+        return any(each < position for places in later for each, _ in places)
 
 
 class Clocks:
@@ -155,9 +152,7 @@ class Clocks:
 
     def _submit(self, about: About) -> None:
         carried = sorted(self._state.carried, key=itemgetter(1))
-        self.submits[self.now] = tuple(
-            (expected.position, expected.command) for expected, _ in carried
-        )
+        self.submits[self.now] = tuple((each.position, each.command) for each, _ in carried)
         for expected, index in self._state.carried:
             kind, details = self._state.batch[index]
             if type(expected) is ExpectedRead and kind == "copy":
@@ -177,16 +172,15 @@ class Clocks:
     def _misfed(self) -> Iterator[Fed]:
         """The dispatches of the batch whose slots do not hold the scalars of their calls."""
         for run, about in self._state.runs:
-            if not run.kernel.uniform_bytes:
-                continue
-            meant, held = run.payload(), content_of(about["ranges"][-1], self._state)
+            slot, form = about["ranges"][-1], f"<{run.kernel.uniform_format}"
+            meant = run.payload() if run.kernel.uniform_bytes else b""
+            held = content_of(slot, self._state) if meant else None
             if held is not None and len(held) == len(meant) and held != meant:
                 names = [scalar.name for scalar in run.kernel.scalars]
-                form = f"<{run.kernel.uniform_format}"
                 yield Fed(
                     position=run.position,
                     command=run.command,
-                    slot=about["ranges"][-1],
+                    slot=slot,
                     meant=meant,
                     held=held,
                     scalars=tuple(zip(names, map(str, run.scalars), strict=False)),
@@ -202,9 +196,7 @@ class Clocks:
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]
         expected = stood_for(command, (resembled,) if resembled else tuple(state.open))
-        if expected is None:
-            return None
-        if any(meets(expected, each, state) for each in later):
+        if expected is None or any(meets(expected, each, state) for each in later):
             return None
         made = {
             number: f"buffer {number}, which op {known.made_by} made"
@@ -230,13 +222,18 @@ class Clocks:
                 self.done.setdefault(position, self.now)
 
 
-def read_clocks(events: Iterable[Event], context: LawContext) -> Traced:
-    """Reads from a trace when each op reached its clocks, and which law is broken first."""
-    checker = Checker(context, (*WATCHERS, Clocks))
+def read_clocks(execution: Execution) -> Traced:
+    """Reads from a trace when each op reached its clocks, and which law is broken first.
+
+    What is read is empty if the execution has no trace.
+    """
+    if not execution.is_lawful:
+        return Traced()
+    checker = Checker(LawContext.of(execution), (*WATCHERS, Clocks))
     clocks = checker.watcher(Clocks)
     assert clocks is not None
     broken_at = 0
-    for event in events:
+    for event in execution.trace:
         checker.feed([event])
         if checker.violations and not broken_at:
             broken_at = clocks.now

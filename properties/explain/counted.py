@@ -1,23 +1,23 @@
-"""Tries small programs for what is wrong after a program: a count of ``stats()``, or what is kept.
+"""Tries small programs for what is wrong after a program: a count, what is kept, or what is wasted.
 
 The failing program shows one op after which it is wrong.  Other ops, each tried in a program of its
-own, tell which of them count.
+own, tell which of them count; and equal ops in a row, which of them make again what is there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from properties.execute import LeftBehind
-from properties.explain.capacity import LIFTED
-from properties.explain.experiments import Judge, instead_of
-from properties.explain.told import NOTHING, Told
+from properties.explain.calls import calls_of
+from properties.explain.told import NOTHING, Told, alike, either, every, told
+from properties.explain.trials import LIFTED, Evidence, Trials, by_trial
 from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
 
 _LAUNCH = "alloc x 64\ndispatch affine x 3,1 1x1x1\n"
 _LONG = "alloc x 512\n"
 _LAST = "read x 0 260 -> last\n"
+_REFUSED = "alloc y 12\nalloc x 4\nfree x\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,6 @@ class _Tried:
     settings: Mapping[str, Any]
 
 
-_REFUSED = "alloc y 12\nalloc x 4\nfree x\n"
 _COUNTERS = {
     "live_bytes": _Tried(
         about="tried with x of 4 bytes freed, and y of 12, made before x, alive",
@@ -89,27 +88,30 @@ _SECOND = {
 }
 """Two reads with a write to their bytes in between, by what the second finds."""
 _TWO_READS = "alloc x 8\nread x 0 4 -> r\nsync\nread x 4 4 -> s\nsync\n"
+_WHICH = {"at 0 ": "the first is kept too", "at 4 ": "only the second is kept"}
+"""Which of these two reads is kept, by words of what is left."""
+_ROWS: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    "uniforms": ("create_buffer", {"role": "uniform"}, "2,1"),
+    "bind groups": ("create_bind_group", {}, ""),
+}
+"""By the trait of a cost: what is made, and scalars that need another one."""
+_TIMES = 12
 
 
-def tell_counts(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+@by_trial(FailureKind.STATISTICS)
+def tell_counts(evidence: Evidence, trials: Trials) -> Told:
     """For which programs a counter of ``stats()`` is wrong, and for which it is right."""
-    name = next((each for each in _COUNTERS if f" {each}" in failure.reason), "")
-    if again is None or failure.kind is not FailureKind.STATISTICS or not name:
+    name = next((each for each in _COUNTERS if f" {each}" in evidence.failure.reason), "")
+    if not name:
         return NOTHING
     tried = _COUNTERS[name]
-    case = verdict.execution.case
-    case = replace(case, policy=replace(case.policy, **tried.settings))
-    under = replace(verdict, execution=replace(verdict.execution, case=case))
-    said: dict[str, list[str]] = {}
-    for what, text in tried.programs.items():
-        said.setdefault(_wrong(instead_of(under, text, again).failure), []).append(what)
-    if not {*said} - {""}:
+    under = trials.under(**tried.settings)
+    ends = {what: _wrong(under.run(text).failure) for what, text in tried.programs.items()}
+    if not any(ends.values()):
         return NOTHING
-    told = [
-        f"{' or '.join(said[wrong])}: {wrong or 'right'}"
-        for wrong in sorted(said, key=lambda each: not each)
-    ]
-    return Told(facts=(f"{tried.about}: {'; '.join(told)}",))
+    said = alike(ends)
+    both = [f"{either(said[end])}: {end or 'right'}" for end in sorted(said, key=lambda e: not e)]
+    return told(f"{tried.about}: {'; '.join(both)}")
 
 
 def _wrong(failure: Failure | None) -> str:
@@ -124,51 +126,65 @@ def _wrong(failure: Failure | None) -> str:
     )
 
 
-def tell_kept(verdict: Verdict, failure: Failure, again: Judge | None) -> Told:
+@by_trial(FailureKind.CRASH)
+def tell_kept(evidence: Evidence, trials: Trials) -> Told:
     """After which ops the runtime keeps what nobody uses, or holds something after its close."""
-    if again is None or failure.kind is not FailureKind.CRASH:
+    if not isinstance(evidence.verdict.execution.close_error, LeftBehind):
         return NOTHING
-    if not isinstance(verdict.execution.close_error, LeftBehind):
-        return NOTHING
-    left = {what: _left(verdict, text, again) for what, text in _KEPT.items()}
+    left = {what: _left(trials, text) for what, text in _KEPT.items()}
     kept = [what for what, error in left.items() if error]
+    rest = [what for what, error in left.items() if not error]
     if not kept:
         return NOTHING
-    rest = [what for what, error in left.items() if not error]
+    fact = f"tried {len(left)} ops, each alone: something is left after"
     if not rest:
-        return Told(facts=(f"tried {len(left)} ops, each alone: something is left after each",))
-    both = _left(verdict, _TWO_READS, again) if "a read" in kept else ""
-    which = {"at 0 ": "the first is kept too", "at 4 ": "only the second is kept"}
-    more = next((said for place, said in which.items() if place in both), "")
-    more = more and f" (after two reads, each with a sync, {more})"
-    told = f"something is left after {' or '.join(kept)}{more}; nothing after {', '.join(rest)}"
-    again_given = _given_again(verdict, failure.reason, again) if "a read" in kept else ()
-    return Told(facts=(*again_given, f"tried {len(left)} ops, each alone: {told}"))
+        return told(f"{fact} each")
+    more = given = ""
+    if "a read" in kept:
+        both, given = _left(trials, _TWO_READS), _given_again(evidence, trials)
+        more = next((said for place, said in _WHICH.items() if place in both), "")
+        more = more and f" (after two reads, each with a sync, {more})"
+    return told(given, f"{fact} {either(kept)}{more}; nothing after {', '.join(rest)}")
 
 
-def _given_again(verdict: Verdict, left: str, again: Judge) -> tuple[str, ...]:
-    """Which second reads get the value of a kept one, though a write came in between.
-
-    ``left``: what the failure says of what is left.
-    """
-    ends = {what: instead_of(verdict, f"{_MADE}{ops}", again) for what, ops in _SECOND.items()}
-    wrong = [
-        what
-        for what, judged in ends.items()
-        if judged.failure is not None and judged.failure.kind is FailureKind.VALUE
-    ]
-    right = [what for what in ends if what not in wrong]
-    if not wrong and _READ_LEFT in left:
-        return ("the kept read is given to no later read of these bytes or others",)
-    if not wrong:
-        return ()
-    return (
-        "likeliest kept for a later read: of a range read twice, with a write in between, the "
-        f"second gives the old bytes if {' or '.join(wrong)}; not if {' or '.join(right)}",
-    )
-
-
-def _left(verdict: Verdict, text: str, again: Judge) -> str:
+def _left(trials: Trials, text: str) -> str:
     """What a program leaves behind, in words; "" for nothing."""
-    error = instead_of(verdict, text, again).execution.close_error
+    error = trials.run(text).execution.close_error
     return str(error) if isinstance(error, LeftBehind) else ""
+
+
+def _given_again(evidence: Evidence, trials: Trials) -> str:
+    """Which second reads get the value of a kept one, though a write came in between."""
+    failures = {what: trials.run(f"{_MADE}{ops}").failure for what, ops in _SECOND.items()}
+    kinds = {what: failed.kind for what, failed in failures.items() if failed is not None}
+    wrong = [what for what, kind in kinds.items() if kind is FailureKind.VALUE]
+    right = [what for what in _SECOND if what not in wrong]
+    if wrong:
+        return (
+            "likeliest kept for a later read: of a range read twice, with a write in between, the "
+            f"second gives the old bytes if {either(wrong)}; not if {either(right)}"
+        )
+    if _READ_LEFT in evidence.failure.reason:
+        return "the kept read is given to no later read of these bytes or others"
+    return ""
+
+
+@by_trial(FailureKind.COST)
+def tell_wasted(evidence: Evidence, trials: Trials) -> Told:
+    """Tells which of several equal dispatches make what is there already."""
+    trait = evidence.failure.trait
+    if trait not in _ROWS or not evidence.verdict.execution.is_lawful:
+        return NOTHING
+    kind, fields, other = _ROWS[trait]
+
+    def making(second: str) -> str:
+        """The dispatches that make an entry if every second one has these scalars."""
+        row = "".join(f"dispatch affine x {each} 1x1x1\n" for each in ("1,1", second))
+        trace = trials.plainly().run(f"alloc x 4\n{row * (_TIMES // 2)}").execution.trace
+        return every([c.position for c in calls_of(trace, kind, **fields) if c.position > 0])
+
+    both = f"; with two payloads in turn, dispatches {making(other)} do" if other else ""
+    return told(
+        f"tried {_TIMES} equal dispatches in a row: dispatches {making('1,1')} make an entry of "
+        f"the {trait}, where the first alone should{both}"
+    )

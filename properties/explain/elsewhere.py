@@ -1,25 +1,37 @@
-"""Tries other programs, if a finding shows only a wrong count, a leftover or a misuse accepted.
+"""Other programs that fail as well, and tell more: each is explained in the place of the first.
 
-A program that was made small shows a mistake in the way that needs the fewest ops.  A cache whose
-key lacks something may first show in its counts; the wrong bytes come only where the key matters.
+A program that was made small shows a mistake in the way that needs the fewest ops.  So the mistake
+may show in a count, or in a broken law, and in no value.  A kernel runs alone, since its WGSL and
+its NumPy may give other bytes.  Of two programs that must give the same, one may fail by itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
-from gpusim.program import Program
+from gpusim.errors import ProgramError
+from gpusim.kernels import BUILTIN
+from gpusim.limits import WORD_BYTES
+from gpusim.ops import Alloc, AnyDispatch, Copy, Dispatch, Op, Read, Sync, Write
+from gpusim.program import Program, buffers_of
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
 from properties.explain.argument import Argument
-from properties.explain.experiments import Judge
-from properties.explain.refused import tell_refused
-from properties.explain.told import NOTHING, Told
-from properties.model.case import PLAIN, Case
+from properties.explain.kinds import UNEXPLAINED
+from properties.explain.refused import taken_along
+from properties.explain.rules import KERNEL
+from properties.explain.scene import Scene
+from properties.explain.told import NOTHING, Told, told
+from properties.explain.trials import Argue, Evidence, Judge, Trials, by_trial, sides
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import A5, A8, A9
+from properties.oracles.metamorphic.relations import transform
+from properties.oracles.metamorphic.rewrites import fresh_names, sizes_of
 
+_OF_BYTES = (A5.name, A8.name, A9.name)
+_MOST_OTHERS = 2
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR)
-_LEFT, _PROMISE, _COUNTED = "LeftBehind: <", "BrokenPromise: an array as a buffer", " shapes "
+_WORDS = ("LeftBehind: <", "BrokenPromise: an array as a buffer", " shapes ")
 """Words of the failures that are looked into: what is kept, a wrong buffer, and a wrong count."""
 _PROGRAMS = (
     "alloc x 4; dispatch tally x 1 1x1x1; dispatch tally x 2 2x1x1; dispatch tally x 3 2x3x1; "
@@ -45,56 +57,155 @@ _PROGRAMS = (
 """Programs that use one thing twice, with one difference."""
 
 
-def tell_elsewhere(
-    verdict: Verdict, failure: Failure, again: Judge | None, argue: Callable[[Verdict], Argument]
-) -> Told:
+@by_trial(FailureKind.STATISTICS, FailureKind.CRASH, follows_policy=True, without_faults=True)
+def tell_elsewhere(evidence: Evidence, trials: Trials) -> Told:
     """The first of the programs that gives wrong bytes or a wrong error, and what went wrong in it.
 
-    ``argue`` explains a failing program by itself, without more trials.
+    Each runs under the policy of the case, under one with batches, and with every cache.
     """
-    case, fits = verdict.execution.case, verdict.execution.capabilities
-    said = " ".join((failure.reason, *(shown for _, shown in failure.sides)))
-    is_small = failure.kind in (FailureKind.STATISTICS, FailureKind.CRASH)
-    is_fit = fits.indirect and fits.replays and not len(case.device.faults)
-    if again is None or not (is_small and is_fit) or case.follows_no_policy:
+    failure, fits = evidence.failure, evidence.fits
+    said = " ".join((failure.reason, *(shown for _, shown in failure.sides), ""))
+    is_small = any(words in said for words in _WORDS)
+    if not (is_small and fits.indirect and fits.replays):
         return NOTHING
-    if not any(words in f"{said} " for words in (_LEFT, _PROMISE, _COUNTED)):
-        return NOTHING
-    wide = verdict.execution.limits.max_groups_per_dimension + 2
+    wide = evidence.verdict.execution.limits.max_groups_per_dimension + 2
+    plain, own = trials.plainly(), trials.case.policy
     for text in _PROGRAMS:
         ops = text.format(wide=wide)
-        program = Program.parse(f"{ops.replace('; ', chr(10))}\n")
-        for tried in _cases(case, program):
-            judged = again(tried)
+        for policy in (own, PRESETS["lazy"], PRESETS["ring"]):
+            judged = plain.having(policy=policy).run(ops.replace("; ", "\n") + "\n")
             if judged.failure is not None and judged.failure.kind in _SHOWN:
-                name = "" if tried.policy == case.policy else f" under policy {tried.policy.name}"
-                told = _refused(judged, again)
-                # What is said of a law that was broken on the way stands before "; so ".
-                said = told.sentence or argue(judged).sentence.rpartition("; so ")[2]
-                facts = (*told.facts, f"the other program{name} is {ops}")
-                if told.sentence:
-                    return replace(told, sentence=f"in another program, {said}", facts=facts)
-                said = ": ".join(filter(None, (*told.facts[:1], said)))
-                return Told(facts=(f"tried another program{name}: {said}; it is {ops}",))
+                name = "" if policy == own else f" under policy {policy.name}"
+                return _of_other(evidence, trials, judged, f"other program{name}", ops)
     return NOTHING
 
 
-def _refused(verdict: Verdict, again: Judge) -> Told:
+def _of_other(evidence: Evidence, trials: Trials, judged: Verdict, name: str, ops: str) -> Told:
+    """What went wrong in another program."""
+    found = _refused(judged, trials)
+    if found.sentence:
+        facts = (*found.facts, f"the {name} is {ops}")
+        return replace(found, sentence=f"in another program, {found.sentence}", facts=facts)
+    # What is said of a law that was broken on the way stands before "; so ".
+    said = evidence.argue(judged).sentence.rpartition("; so ")[2]
+    return told(f"tried an{name}: {': '.join((*found.facts[:1], said))}; it is {ops}")
+
+
+def _refused(judged: Verdict, trials: Trials) -> Told:
     """What an op that was rightly refused did to the dispatches around it; NOTHING if nothing."""
-    pairs = zip(verdict.expected.outcomes, verdict.execution.history.outcomes, strict=True)
+    pairs = zip(judged.expected.outcomes, judged.execution.history.outcomes, strict=True)
     for at, (meant, got) in enumerate(pairs):
         if meant.error is not None and meant.error == got.error:
-            told = tell_refused(verdict, at, again)
-            if not told.facts:
+            found = taken_along(replace(trials, case=judged.execution.case), at)
+            if not found.facts:
                 return NOTHING
-            op = f"op {at} ({write_op(verdict.execution.case.program[at])})"
-            first, *more = told.facts
-            return replace(told, facts=(f"{op} raises {meant.error}, rightly; {first}", *more))
+            op = f"op {at} ({write_op(judged.execution.case.program[at])})"
+            first, *more = found.facts
+            return replace(found, facts=(f"{op} raises {meant.error}, rightly; {first}", *more))
     return NOTHING
 
 
-def _cases(case: Case, program: Program) -> Iterator[Case]:
-    """The program under the policy of the case, under one with batches, and with every cache."""
-    plain = replace(case, program=program, client=PLAIN, transformations=())
-    yield plain
-    yield from (replace(plain, policy=PRESETS[name]) for name in ("lazy", "ring"))
+@by_trial(FailureKind.LAW)
+def tell_shown(evidence: Evidence, trials: Trials) -> Told:
+    """The mistake behind a broken law of bytes, if a dispatch before the op changes the buffer.
+
+    A small program may write the bytes that stand there anyway, so that no read is wrong.
+    """
+    program, at, op = evidence.program, evidence.failure.position, evidence.op
+    if evidence.failure.trait not in _OF_BYTES or not isinstance(op, Write | Copy):
+        return NOTHING
+    name = op.buffer if isinstance(op, Write) else op.target
+    size = sizes_of(program).get(name, 0)
+    if size < WORD_BYTES:
+        return NOTHING
+    dispatch = Dispatch(kernel="affine", buffers=(name,), scalars=(3, 1), grid=(1, 1, 1))
+    (result,) = fresh_names(program, 1)
+    read = Read(buffer=name, offset=0, size_bytes=size, result=result)
+    judged = trials.run(Program((*program.ops[:at], dispatch, op, read)))
+    if judged.failure is None or judged.failure.kind is not FailureKind.VALUE:
+        return NOTHING
+    sentence = evidence.argue(judged).sentence
+    if UNEXPLAINED in sentence:
+        return NOTHING
+    return told(f"tried with {write_op(dispatch)} as op {at}, and a read at the end: {sentence}")
+
+
+def tell_alone(scene: Scene, trials: Trials) -> Told:
+    """The first kernel of a user that gives other bytes in WGSL than in NumPy, run alone."""
+    seen: set[str] = {*BUILTIN}
+    for at, step in enumerate(scene.steps):
+        if isinstance(step.op, AnyDispatch) and step.op.kernel not in seen:
+            seen.add(step.op.kernel)
+            said = _differs(scene, at, step.op, trials.plainly())
+            if said:
+                return Told(sentence=said, rule=KERNEL, culprit=step.number)
+    return NOTHING
+
+
+def _differs(scene: Scene, at: int, op: AnyDispatch, trials: Trials) -> str:
+    """The first lane in which a kernel's WGSL and NumPy differ, in words; empty if none does."""
+    try:
+        program = Program(tuple(_lone(scene, at, op)))
+    except ProgramError:
+        return ""
+    verdict = trials.run(program)
+    failure = verdict.failure
+    if failure is None or failure.kind is not FailureKind.VALUE or failure.byte is None:
+        return ""
+    read, (meant, shown) = program[failure.position], sides(verdict)[failure.position]
+    assert isinstance(read, Read)
+    lane = failure.byte // WORD_BYTES
+    place = slice(lane * WORD_BYTES, (lane + 1) * WORD_BYTES)
+    came, due = (int.from_bytes((data or b"")[place], "little") for data in (shown, meant))
+    return (
+        f"kernel {op.kernel} alone: its WGSL and its NumPy differ in lane {lane} of {read.buffer}: "
+        f"{came} came back, and NumPy gives {due}"
+    )
+
+
+def _lone(scene: Scene, at: int, op: Op) -> Iterator[Op]:
+    """Writes of what the buffers hold at that step, the dispatch over them, and a read of each."""
+    held = {name: scene.states[at].get(name, b"") for name in buffers_of(op)}
+    for name, data in held.items():
+        yield Alloc(buffer=name, size_bytes=len(data))
+        if data:
+            yield Write(buffer=name, offset=0, data=data)
+    yield Sync()
+    yield op
+    for name, data in held.items():
+        yield Read(buffer=name, offset=0, size_bytes=len(data), result=f"alone_{name}")
+
+
+def explain_rewrite(
+    verdict: Verdict, failure: Failure, again: Judge, argue: Argue
+) -> Argument | None:
+    """Why one of two programs that must give the same results fails by itself; None if both pass.
+
+    The first to be tried is the changed program.
+    """
+    case = verdict.execution.case
+    rewrite = transform(case.plain, case.transformations, verdict.execution.kernels)
+    if rewrite is None:
+        return None
+    words = "; ".join(each.description for each in case.transformations)
+    judged = again(rewrite.case.plain)
+    if judged.failure is None:
+        judged = again(case.plain)
+        if judged.failure is None:
+            return None
+        argument = argue(judged)
+        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
+    argument = argue(judged)
+    own = {place for places in rewrite.places for place in places}
+    program = rewrite.case.program
+    new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]
+    inserted = [f"op {n} ({write_op(program[n])}) is not in the original program" for n in new]
+    parts = (
+        f"the results of the two programs first differ at op {failure.position} ({failure.op}) of "
+        "the original"
+    )
+    return replace(
+        argument,
+        sentence=f"with {words}: {argument.sentence}",
+        facts=(*argument.facts[:2], *inserted, parts),
+    )

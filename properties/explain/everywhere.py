@@ -22,16 +22,16 @@ def all_reads(scene: Scene) -> Iterator[Hypothesis]:
     if not reads:
         return
     names = [_result(step) for step in reads]
-    count = len(names)
     yield _given(scene, reads, [""] * len(reads), "all zeros", "was given zeros, like every read")
     if len(reads) > 1:
-        before, after = [names[0], *names[:-1]], [*names[1:], names[-1]]
-        said = "was given the bytes of the read {} it, like every read"
-        yield _given(scene, reads, before, "before", said.format("before"))
-        yield _given(scene, reads, after, "after", said.format("after"))
-        said = "was given the bytes of the {} read, like every read"
-        yield _given(scene, reads, names[:1] * count, "first", said.format("first"))
-        yield _given(scene, reads, names[-1:] * count, "last", said.format("last"))
+        for detail, lent, whose in (
+            ("before", [names[0], *names[:-1]], "read before it"),
+            ("after", [*names[1:], names[-1]], "read after it"),
+            ("first", names[:1] * len(names), "first read"),
+            ("last", names[-1:] * len(names), "last read"),
+        ):
+            said = f"was given the bytes of the {whose}, like every read"
+            yield _given(scene, reads, lent, detail, said)
     yield from _all_early(scene, Read)
     yield from _all_early(scene, Write)
 
@@ -42,13 +42,12 @@ def _result(step: Step) -> str:
 
 
 def _given(scene: Scene, reads: list[Step], lent: list[str], detail: str, said: str) -> Hypothesis:
-    zeros = "" in lent
     return Hypothesis(
         kind="given",
         culprit=reads[0].number,
         detail=detail,
         sentence=f"{quoted(reads[0])} {said}",
-        rule=laws.D1 if zeros else laws.D5,
+        rule=laws.D1 if "" in lent else laws.D5,
         steps=scene.steps,
         lends=tuple(zip(map(_result, reads), lent, strict=True)),
     )
@@ -57,32 +56,27 @@ def _given(scene: Scene, reads: list[Step], lent: list[str], detail: str, said: 
 def _all_early(scene: Scene, kind: type[Read] | type[Write]) -> Iterator[Hypothesis]:
     """Each op of the kind overtakes the commands that wait for a submit when it is called."""
     steps: Steps = ()
-    crossed: tuple[Step, Step] | None = None
+    crossed: list[tuple[Step, Step]] = []
     start = 0
     for step in scene.steps:
         steps = (*steps, step)
         if isinstance(step.op, kind):
-            over = [each for each in steps[start:-1] if scene.meets(each, step)]
-            if over and crossed is None:
-                crossed = over[0], step
+            crossed += [(each, step) for each in steps[start:-1] if scene.meets(each, step)]
             steps = moved(steps, len(steps) - 1, start)
-        if isinstance(step.op, kind):
             start += 1
         elif isinstance(step.op, _NOT_OVERTAKEN):
             start = len(steps)
-    if crossed is None:
+    if not crossed:
         return
-    overtaken, first = crossed
-    is_read = kind is Read
+    overtaken, first = crossed[0]
+    used = f"so {named(overtaken)} used what {named(first)} wrote"
     yield Hypothesis(
         kind="early",
         culprit=overtaken.number,
         other=first.number,
         detail=kind.verb,
         sentence=f"{quoted(first)} overtook {quoted(overtaken)}, like every {kind.verb}",
-        why=f"so {named(first)} got older bytes"
-        if is_read
-        else f"so {named(overtaken)} used what {named(first)} wrote",
-        rule=laws.A1 if is_read else laws.A2,
+        why=f"so {named(first)} got older bytes" if kind is Read else used,
+        rule=laws.A1 if kind is Read else laws.A2,
         steps=steps,
     )

@@ -3,7 +3,7 @@
 Everything here runs the target, through a function that the caller passes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
@@ -11,16 +11,17 @@ from gpusim.errors import ProgramError
 from gpusim.ops import Alloc, Flush, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
+from properties.explain.neighbours import instead
 from properties.explain.scene import Scene
 from properties.explain.search import Shown
+from properties.explain.trials import Judge, Trials, sides
 from properties.explain.vivid import vivid
 from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
-from properties.oracles.metamorphic.rewrites import fresh_names
+from properties.oracles.metamorphic.rewrites import fresh_names, sizes_of
 from properties.targets.factory import first_number
 
-Judge = Callable[[Case], Verdict]
 _MOST_OPS = 60
 """A longer program is not run with other data, since the search could not use the result."""
 _MOST_PLACES = 12
@@ -43,6 +44,17 @@ class Others:
     plain_failed: bool = False
     """Whether the case fails with other data and no other change."""
 
+    @property
+    def free(self) -> str:
+        """What data and scalars may be for the case to fail; empty if nothing was run."""
+        if not self.runs:
+            return ""
+        if self.plain_failed:
+            return "data and scalars may be anything"
+        if self.shown:
+            return "data and scalars may be anything if the buffers are filled first"
+        return "the data matter: with other data and scalars it passes"
+
 
 def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
     """What an execution showed, for the search."""
@@ -63,33 +75,25 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:
         return Others()
-    shown: list[Shown] = []
-    plain = False
+    trials, shown, plain = Trials(case, again), list[Shown](), False
     for seed, (fills, looks) in enumerate(_WAYS):
         other = vivid(case.program, kernels, fills=fills, looks=looks, seed=seed)
-        judged = again(replace(case, program=other.program))
+        judged = trials.run(other.program)
         if judged.failure is not None and judged.failure.kind is failure.kind:
             shown.append(shown_by(judged, other.numbers))
             plain = plain or not (fills or looks)
-    return Others(
-        shown=tuple(shown),
-        runs=len(_WAYS),
-        whole=_of_all_bytes(case, failure, again),
-        plain_failed=plain,
-    )
+    whole = _of_all_bytes(trials, failure)
+    return Others(shown=tuple(shown), runs=len(_WAYS), whole=whole, plain_failed=plain)
 
 
-def _of_all_bytes(case: Case, failure: Failure, again: Judge) -> tuple[Shown, ...]:
+def _of_all_bytes(trials: Trials, failure: Failure) -> tuple[Shown, ...]:
     """A run that reads the whole buffer, so that a mistake must explain all of its bytes."""
-    program, at = case.program, failure.position
-    op = program[at]
-    sizes = {each.buffer: each.size_bytes for each in program if isinstance(each, Alloc)}
-    size = sizes.get(op.buffer, 0) if isinstance(op, Read) else 0
+    program, op = trials.case.program, trials.case.program[failure.position]
+    size = sizes_of(program).get(op.buffer, 0) if isinstance(op, Read) else 0
     if not isinstance(op, Read) or not op.size_bytes < size <= _MOST_BYTES:
         return ()
     whole = replace(op, offset=0, size_bytes=size)
-    ops = (*program.ops[:at], whole, *program.ops[at + 1 :])
-    judged = again(replace(case, program=Program(ops)))
+    judged = trials.run(instead(program, failure.position, whole))
     is_like = judged.failure is not None and judged.failure.signature == failure.signature
     return (shown_by(judged),) if is_like else ()
 
@@ -111,7 +115,7 @@ class Boundary:
 
 def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
     """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
-    program = case.program
+    program, ops = case.program, case.program.ops
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
         # A flush would change nothing but the moment at which the judge asks for the statistics.
@@ -121,7 +125,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
         found = tuple(
             Boundary(at=at, verb=op.verb, is_end=at == len(program))
             for at in range(first, min(end, _MOST_PLACES))
-            if _passes(replace(case, program=_inserted(program, at, op)), again)
+            if _passes(replace(case, program=Program((*ops[:at], op, *ops[at:]))), again)
         )
         if found:
             return found[::-1] if kind is FailureKind.STATISTICS else found
@@ -146,10 +150,6 @@ def settings(case: Case, again: Judge) -> Iterator[str]:
     for text, changed in changed_settings(case):
         if _passes(changed, again):
             yield text
-
-
-def _inserted(program: Program, at: int, op: Op) -> Program:
-    return Program((*program.ops[:at], op, *program.ops[at:]))
 
 
 def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
@@ -188,17 +188,6 @@ def _passes(case: Case, again: Judge) -> bool:
     return again(case).failure is None
 
 
-def instead_of(verdict: Verdict, text: str, again: Judge) -> Verdict:
-    """The verdict on the program ``text``, under the settings of the case."""
-    case = replace(verdict.execution.case, program=Program.parse(text), transformations=())
-    return again(case)
-
-
-def fails(verdict: Verdict, text: str, again: Judge) -> bool:
-    """Whether the program ``text`` fails under the settings of the case."""
-    return instead_of(verdict, text, again).failure is not None
-
-
 def looked_at(
     verdict: Verdict, failure: Failure, again: Judge
 ) -> tuple[Read, bytes, bytes, bytes] | None:
@@ -211,40 +200,17 @@ def looked_at(
     if len(case.program) > _MOST_OPS:
         return None
     other = vivid(case.program, kernels, fills=True, looks=True, seed=0)
-    judged = again(replace(case, program=other.program))
-    at = other.numbers.index(failure.position)
-    op, history = other.program[at], judged.execution.history
+    judged = Trials(case, again).run(other.program)
+    pairs, at = sides(judged), other.numbers.index(failure.position)
+    op, (meant, got) = other.program[at], pairs[at]
     if judged.failure is None or not isinstance(op, Read):
         return None
-    meant, got = judged.expected.outcomes[at].data, history.outcomes[at].data
-    wholes = [
-        outcome.data
-        for look, outcome in zip(other.program, judged.expected.outcomes, strict=True)
-        if isinstance(look, Read) and look.result == f"look_{op.buffer}"
-    ]
-    if meant is None or got is None or meant == got or not wholes or wholes[0] is None:
+    wholes = {
+        each.result: meant
+        for each, (meant, _) in zip(other.program, pairs, strict=True)
+        if isinstance(each, Read)
+    }
+    whole = wholes.get(f"look_{op.buffer}")
+    if meant is None or got is None or meant == got or whole is None:
         return None
-    return op, meant, got, wholes[0]
-
-
-def played_on(case: Case, again: Judge) -> tuple[str, str]:
-    """Runs the program under policy ``cached``, with ops added that use, free and make a buffer.
-
-    Gives the added ops and the first broken law, in words.  Both are empty if no law is broken.
-    """
-    names = [op.buffer for op in case.program if isinstance(op, Alloc)]
-    one, other = [name for name in "yzxwvu" if name not in names][:2]
-    tail = Program.parse(
-        f"alloc {one} 4\ndispatch affine {one} 1,1 1x1x1\nsync\nfree {one}\nsync\n"
-        f"alloc {other} 4\ndispatch affine {other} 2,3 1x1x1\nsync\n"
-    )
-    program = Program((*case.program.ops, *tail.ops))
-    judged = again(replace(case, program=program, policy=PRESETS["cached"]))
-    failure = judged.failure
-    if failure is None or failure.kind is not FailureKind.LAW:
-        return "", ""
-    ops = "; ".join(str(tail).splitlines()[:4])
-    return (
-        ops,
-        f"{failure.trait} is broken: {failure.notes[0] if failure.notes else failure.reason}",
-    )
+    return op, meant, got, whole

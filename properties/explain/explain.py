@@ -1,31 +1,30 @@
 """Explains a failing case: gathers what is known of it into one argument.
 
 The meaning of the program shows which op went wrong, and a trace shows when.  ``again`` runs the
-case with other data and settings; without ``again`` only the given execution is looked at.
+case with other data and settings; without ``again`` only the given execution is looked at.  The
+files beside this one each look at a case in their own way; here stands in which order they do.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from gpusim.ops import Replay
 from properties.explain.accused import tell_accused
-from properties.explain.alone import held_alone
 from properties.explain.argument import NONE_BROKEN, Argument
-from properties.explain.awaited import tell_awaited
-from properties.explain.by_bytes import by_bytes, is_accepted
-from properties.explain.capacity import tell_capacity, tell_upload
-from properties.explain.carried import tell_carried
+from properties.explain.batches import (
+    tell_encoded,
+    tell_like_batch,
+    tell_order,
+    tell_waiting,
+    tell_within,
+)
+from properties.explain.capacity import tell_batches, tell_capacity, tell_upload
+from properties.explain.carried import tell_carried, tell_cut, tell_left_out
 from properties.explain.clocks import Traced, read_clocks
 from properties.explain.conflicts import tell_conflicts
-from properties.explain.copied import tell_copies
-from properties.explain.counted import tell_counts, tell_kept
-from properties.explain.elsewhere import tell_elsewhere
-from properties.explain.encoders import tell_encoded, tell_like_batch
-from properties.explain.exhausted import tell_batches, tell_full
+from properties.explain.counted import tell_counts, tell_kept, tell_wasted
+from properties.explain.elsewhere import explain_rewrite, tell_alone, tell_elsewhere, tell_shown
 from properties.explain.experiments import (
-    Judge,
     Others,
     boundaries,
     settings,
@@ -34,64 +33,50 @@ from properties.explain.experiments import (
 )
 from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
-from properties.explain.freed import tell_back, tell_freed, tell_freed_early, tell_once_more
-from properties.explain.hops import (
-    tell_again,
-    tell_bytes,
-    tell_leak,
-    tell_life,
-    tell_order,
-    tell_waiting,
-)
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import tell_forms, tell_grid, tell_groups, tell_whose_grid
-from properties.explain.kinds import UNEXPLAINED, argue_kind, refusal_of
-from properties.explain.lengths import tell_lengths
-from properties.explain.limits import tell_limits
-from properties.explain.lost import tell_loss
-from properties.explain.pairs import tell_pairs, tell_staged
-from properties.explain.parts import tell_part
-from properties.explain.payloads import tell_payloads
-from properties.explain.reads import tell_reads, tell_whose
-from properties.explain.refused import tell_named, tell_refused
-from properties.explain.reported import (
-    tell_earlier,
-    tell_last_call,
-    tell_left,
-    tell_reported,
+from properties.explain.indirect import (
+    tell_forms,
+    tell_full,
+    tell_grid,
+    tell_groups,
+    tell_whose_grid,
 )
-from properties.explain.rewritten import explain_rewrite
-from properties.explain.rules import BINDINGS, ENTRIES, KERNEL
+from properties.explain.kinds import UNEXPLAINED, argue_kind
+from properties.explain.lengths import tell_copies, tell_lengths
+from properties.explain.limits import tell_limits, tell_part
+from properties.explain.lives import tell_again, tell_gone, tell_leak, tell_life, tell_starts
+from properties.explain.losses import tell_loss
+from properties.explain.pages import tell_bytes, tell_destroyed, tell_page, tell_taken
+from properties.explain.pairs import tell_pairs, tell_staged
+from properties.explain.payloads import tell_payloads
+from properties.explain.reads import tell_awaited, tell_crowd, tell_reads, tell_stale, tell_whose
+from properties.explain.refused import (
+    tell_back,
+    tell_freed,
+    tell_freed_early,
+    tell_named,
+    tell_once_more,
+    tell_poisoned,
+)
+from properties.explain.reported import tell_earlier, tell_last_call, tell_left, tell_reported
 from properties.explain.schedules import inevitable
 from properties.explain.search import Shown, search
-from properties.explain.settling import MAPS, tell_settling
-from properties.explain.shows import tell_shown
-from properties.explain.slots import (
-    tell_destroyed,
-    tell_gone,
-    tell_grown,
-    tell_offset,
-    tell_pool,
-    tell_sizes,
-    tell_taken,
-)
-from properties.explain.stale import tell_stale
-from properties.explain.starts import tell_starts
-from properties.explain.together import tell_beside, tell_client
-from properties.explain.told import Told
-from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over, tell_uses
+from properties.explain.settling import tell_settling
+from properties.explain.slots import tell_grown, tell_offset, tell_pool, tell_sizes
+from properties.explain.staging import tell_staging
+from properties.explain.together import tell_together
+from properties.explain.trials import Evidence, Judge, Teller, Trials
+from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over
 from properties.explain.variations import Varied, vary
-from properties.explain.wasted import tell_wasted
 from properties.explain.weighing import REFUTED, Tried, doubt, order
-from properties.explain.when import tell_cut, tell_left_out
-from properties.explain.within import tell_within
+from properties.explain.writers import by_bytes, is_accepted
 from properties.model.case import Case
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict, is_beside
-from properties.oracles.laws.catalogue import B1, LAWS, LawContext
+from properties.oracles.laws.catalogue import LAWS
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
-_MOST_OTHERS, _MOST_SETTINGS, _MOST_PASSES = 2, 3, 4
+_MOST_OTHERS, _MOST_SETTINGS = 2, 3
 _AFTERWARDS = ("F1", "F2", "G1")
 """Laws that are broken because the case fails, so that they are never the cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
@@ -106,6 +91,78 @@ _CLOCK_OF = {
     **dict.fromkeys(("A1", "A2", "A3", "A4", "B2", "B3", "C1", "E6", "F4", "F6"), "submitted"),
     **dict.fromkeys(("D1", "D3", "D4", "D5", "D7"), "done"),
 }
+_OF_MISTAKES: tuple[Teller, ...] = (
+    tell_entries,
+    tell_poisoned,
+    tell_taken_over,
+    tell_conflicts,
+    tell_part,
+    tell_copies,
+    tell_lengths,
+    tell_grid,
+    tell_forms,
+    tell_whose_grid,
+    tell_full,
+    tell_groups,
+)
+"""Look closer at the mistake that explains the bytes; what a later one tells counts more."""
+_OF_CALLS: tuple[Teller, ...] = (
+    tell_zeros,
+    tell_reported,
+    tell_loss,
+    tell_left,
+    tell_awaited,
+    tell_last_call,
+    tell_earlier,
+    tell_order,
+    tell_extent,
+    tell_bytes,
+    tell_destroyed,
+    tell_reads,
+    tell_crowd,
+    tell_named,
+    tell_stale,
+    tell_counts,
+    tell_kept,
+    tell_repeated,
+    tell_left_out,
+    tell_freed,
+    tell_back,
+    tell_once_more,
+    tell_pool,
+    tell_payloads,
+    tell_staged,
+    tell_shown,
+    tell_offset,
+    tell_like_batch,
+    tell_grown,
+    tell_sizes,
+    tell_taken,
+    tell_batches,
+    tell_gone,
+    tell_carried,
+    tell_page,
+    tell_life,
+    tell_whose,
+    tell_within,
+    tell_leak,
+    tell_waiting,
+    tell_again,
+    tell_limits,
+    tell_capacity,
+    tell_freed_early,
+    tell_upload,
+    tell_staging,
+    tell_starts,
+    tell_wasted,
+    tell_encoded,
+    tell_elsewhere,
+    tell_taken_along,
+    tell_together,
+)
+"""Look at the calls, the faults and the history, unless a planned fault explains the failure."""
+_LAST: tuple[Teller, ...] = (tell_cut, tell_pairs)
+"""Look closer at what the others told."""
 
 
 def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
@@ -118,125 +175,45 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if failure is None:
         raise ValueError("cannot explain a case that passes (probably another verdict is meant)")
     if failure.kind is FailureKind.RELATION and again is not None:
-        behind = explain_rewrite(verdict, failure, again, explain)
+        behind = explain_rewrite(verdict, failure, again, partial(explain, again=again))
         if behind is not None:
             return behind
     if failure.kind in _REPEATED and again is not None and not again(execution.case).failure:
         # Costs and growth show only in many runs of one runtime, and each trial here is one run.
         again = None
-    shown, traced = shown_by(verdict), _traced(verdict)
+    shown, traced = shown_by(verdict), read_clocks(execution)
     argument = argue_kind(verdict, failure, traced.broken)
     if failure.kind is FailureKind.VALUE and again is not None:
-        unlike = held_alone(shown.scene, execution.case, again)
-        if unlike is not None:
-            return replace(argument, sentence=str(unlike), rule=KERNEL, culprit=unlike.position)
+        alone = tell_alone(shown.scene, Trials(execution.case, again))
+        if alone.sentence:
+            return replace(alone, later=argument.facts).added_to(argument)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found = _searched(verdict, failure, shown, traced, tried)
     if _is_searched(failure, verdict):
         argument = by_bytes(argument, shown, failure, found, traced)
-    argument = replace(
-        _led_by_law(argument, traced.broken, is_found=bool(found)),
-        first_broken=_first_broken(traced, argument),
-    )
-    if failure.kind in (FailureKind.VALUE, FailureKind.LAW):
-        best = found[0] if found else None
-        told = tell_accused(
-            traced.accused, execution.case.program, best, execution.limits.max_groups_per_dimension
-        )
-        if told.sentence:
-            # When the ops of a mistake took effect counts only if that mistake is told of.
-            later = () if argument.crossing is not None else argument.facts
-            argument = replace(told, later=later).added_to(argument)
+    argument = _by_trace(argument, verdict, traced, found)
     settling = tell_settling(verdict, failure, argument.sentence, again)
     if settling.sentence:
         # Another size or another byte changes the order of maps as well, and so tells nothing.
         tried = replace(tried, varied=Varied())
-    argument = _by_trials(verdict, failure, settling.added_to(argument), found, traced, again)
+    evidence = Evidence(
+        verdict=verdict,
+        failure=failure,
+        traced=traced,
+        argument=settling.added_to(argument),
+        argue=explain,
+        best=found[0] if found else None,
+        again=again,
+    )
     argument = replace(
-        argument,
+        _looked_into(evidence),
         events=tuple(execution.trace),
         reached=traced.reached,
-        passes=_passes(tried),
+        passes=tried.passes,
         fails=tried.varied.fails[:_MOST_OTHERS],
-        free=_free(tried.others),
-        inevitable=_fault_told(tried, argument),
+        free=tried.others.free,
     )
-    return replace(argument, clock=_clock(argument))
-
-
-def _searched(
-    verdict: Verdict, failure: Failure, shown: Shown, traced: Traced, tried: Tried
-) -> tuple[Hypothesis, ...]:
-    """The mistakes that explain the bytes, the likeliest first; none if the trace refutes it."""
-    if not _is_searched(failure, verdict):
-        return ()
-    answer = search(shown, failure.position, tried.others.shown, tried.others.whole)
-    by = partial(order, traced=traced, tried=tried, votes=answer.votes)
-    found = tuple(sorted(answer.found, key=by))
-    is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
-    return () if is_refuted or is_accepted(verdict, failure, found) else found
-
-
-def _by_trials(
-    verdict: Verdict,
-    failure: Failure,
-    argument: Argument,
-    found: tuple[Hypothesis, ...],
-    traced: Traced,
-    again: Judge | None,
-) -> Argument:
-    """The argument, with the findings from calls, faults and trial programs added."""
-    kind, program = found[0].kind if found else "", verdict.execution.case.program
-    if found and found[0].rule is BINDINGS and again is not None:
-        argument = tell_uses(verdict, argument.culprit, again).added_to(argument)
-    is_fed = argument.rule is B1 and any(isinstance(op, Replay) for op in program)
-    if again is not None and (is_fed or (found and found[0].rule is ENTRIES)):
-        argument = tell_entries(verdict, again).added_to(argument)
-    if kind == "poisoned":
-        argument = tell_refused(verdict, argument.culprit, again).added_to(argument)
-    argument = tell_taken_over(verdict, found[0] if found else None, again).added_to(argument)
-    at = argument.culprit
-    argument = tell_conflicts(verdict, failure, kind, at, traced, again).added_to(argument)
-    argument = tell_part(verdict, failure, kind, at, again).added_to(argument)
-    argument = tell_copies(verdict, failure, argument, again).added_to(argument)
-    argument = tell_lengths(verdict, failure, kind, argument.culprit, again).added_to(argument)
-    argument = tell_grid(verdict, failure, argument.culprit, again).added_to(argument)
-    argument = tell_forms(verdict, failure, argument.culprit, again).added_to(argument)
-    argument = tell_whose_grid(verdict, traced, again).added_to(argument)
-    argument = tell_full(verdict, kind, argument, traced, again).added_to(argument)
-    argument = tell_groups(verdict, failure, kind, argument.culprit, again).added_to(argument)
-    for told in _looked_into(verdict, failure, argument, traced, again):
-        argument = told.added_to(argument)
-    argument = tell_cut(verdict, argument.facts, again).added_to(argument)
-    return tell_pairs(verdict, failure, kind, traced, argument, again).added_to(argument)
-
-
-def _passes(tried: Tried) -> tuple[str, ...]:
-    """The changes with which the case passes: some of each sort."""
-    boundaries = tuple(map(str, tried.boundaries[:1]))
-    first = (*tried.varied.passes[:2], *boundaries, *tried.settings)
-    return first[:_MOST_PASSES]
-
-
-def _is_searched(failure: Failure, verdict: Verdict) -> bool:
-    is_op = 0 <= failure.position < len(verdict.execution.case.program)
-    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
-
-
-def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
-    """Run the case in other ways."""
-    case = verdict.execution.case
-    others = (
-        with_other_data(verdict, failure, again) if _is_searched(failure, verdict) else Others()
-    )
-    return Tried(
-        others=others,
-        boundaries=boundaries(case, failure.kind, again),
-        inevitable=inevitable(verdict, failure, again),
-        settings=tuple(islice(settings(case, again), _MOST_SETTINGS)),
-        varied=vary(verdict, failure, again),
-        has_run=True,
-    )
+    return replace(argument, inevitable=_fault_told(tried, argument), clock=_clock(argument))
 
 
 def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) -> Argument:
@@ -256,6 +233,55 @@ def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) ->
     )
 
 
+def _is_searched(failure: Failure, verdict: Verdict) -> bool:
+    is_op = 0 <= failure.position < len(verdict.execution.case.program)
+    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
+
+
+def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
+    """Run the case in other ways."""
+    case, is_searched = verdict.execution.case, _is_searched(failure, verdict)
+    return Tried(
+        others=with_other_data(verdict, failure, again) if is_searched else Others(),
+        boundaries=boundaries(case, failure.kind, again),
+        inevitable=inevitable(verdict, failure, again),
+        settings=tuple(islice(settings(case, again), _MOST_SETTINGS)),
+        varied=vary(verdict, failure, again),
+        has_run=True,
+    )
+
+
+def _searched(
+    verdict: Verdict, failure: Failure, shown: Shown, traced: Traced, tried: Tried
+) -> tuple[Hypothesis, ...]:
+    """The mistakes that explain the bytes, the likeliest first; none if the trace refutes it."""
+    if not _is_searched(failure, verdict):
+        return ()
+    answer = search(shown, failure.position, tried.others.shown, tried.others.whole)
+    by = partial(order, traced=traced, tried=tried, votes=answer.votes)
+    found = tuple(sorted(answer.found, key=by))
+    is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
+    return () if is_refuted or is_accepted(verdict, failure, found) else found
+
+
+def _by_trace(
+    argument: Argument, verdict: Verdict, traced: Traced, found: tuple[Hypothesis, ...]
+) -> Argument:
+    """The argument with what the trace says of the first broken law, and of a wrong command."""
+    execution, best = verdict.execution, found[0] if found else None
+    argument = _led_by_law(argument, traced.broken, is_found=bool(found))
+    argument = replace(argument, first_broken=_first_broken(traced, argument))
+    if argument.failure.kind not in (FailureKind.VALUE, FailureKind.LAW):
+        return argument
+    most_groups = execution.limits.max_groups_per_dimension
+    told = tell_accused(traced.accused, execution.case.program, best, most_groups)
+    if not told.sentence:
+        return argument
+    # When the ops of a mistake took effect counts only if that mistake is told of.
+    later = () if argument.crossing is not None else argument.facts
+    return replace(told, later=later).added_to(argument)
+
+
 def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -> Argument:
     """The argument with the first broken law as its cause, if no better cause is known."""
     if broken is None or broken.trait in _AFTERWARDS or is_found:
@@ -263,108 +289,36 @@ def _led_by_law(argument: Argument, broken: Failure | None, *, is_found: bool) -
     if argument.failure.kind not in _LED:
         return argument
     rule = next((law for law in LAWS if law.name == broken.trait), argument.rule)
-    told = broken.notes[0] if broken.notes else broken.reason
-    return replace(
-        argument, sentence=f"{told}; so {argument.sentence.removesuffix(UNEXPLAINED)}", rule=rule
-    )
-
-
-def _looked_into(
-    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
-) -> Iterator[Told]:
-    """Further findings from the trace, the faults and the history; later ones count more."""
-    by_faults = tell_faults(verdict, failure, traced, again)
-    yield by_faults
-    if not by_faults.sentence:
-        yield from _of_ops(verdict, failure, argument, traced, again)
-        yield from _of_calls(verdict, failure, argument, traced, again)
-
-
-def _of_ops(
-    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
-) -> Iterator[Told]:
-    """What is found out about faults that were reported, and about reads and freed buffers."""
-    yield tell_zeros(verdict, failure, traced, is_explained=UNEXPLAINED not in argument.sentence)
-    yield tell_reported(verdict, failure, again)
-    yield tell_loss(verdict, failure, again)
-    yield tell_left(verdict, failure)
-    yield tell_awaited(verdict, failure, again)
-    yield tell_last_call(verdict, failure)
-    yield tell_earlier(verdict, failure, again)
-    yield tell_order(argument.crossing, traced)
-    yield tell_extent(verdict, failure, argument.lost, again)
-    yield tell_bytes(verdict, failure, argument.culprit, traced, again)
-    yield tell_destroyed(verdict, traced)
-    yield tell_reads(verdict, failure, traced, again)
-    yield tell_named(verdict, failure, again)
-    yield tell_stale(verdict, failure, again)
-    yield tell_counts(verdict, failure, again)
-    yield tell_kept(verdict, failure, again)
-    yield tell_repeated(verdict, failure, again)
-    yield tell_left_out(verdict, failure, argument.sentence, traced)
-    yield tell_freed(verdict, failure, again)
-    yield tell_back(verdict, failure, argument.sentence, again)
-    yield tell_once_more(verdict, failure, again)
-
-
-def _of_calls(
-    verdict: Verdict, failure: Failure, argument: Argument, traced: Traced, again: Judge | None
-) -> Iterator[Told]:
-    """What is found out about the calls on the device: payloads, pools, caches and batches."""
-    yield tell_pool(verdict, traced)
-    rule = argument.rule.name if argument.rule else ""
-    yield tell_payloads(verdict, failure, rule, traced)
-    yield tell_staged(verdict, failure, traced, again)
-    yield tell_shown(verdict, failure, again, explain)
-    yield tell_offset(verdict, failure, traced)
-    if failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR):
-        yield tell_like_batch(verdict, refusal_of(failure))
-    yield tell_grown(verdict, traced)
-    yield tell_sizes(verdict, traced, again)
-    yield tell_taken(verdict, traced, again)
-    yield tell_batches(verdict, traced, again)
-    yield tell_gone(verdict, failure)
-    yield tell_carried(verdict, failure, traced, again)
-    yield tell_life(verdict, traced, again)
-    if argument.rule is not MAPS:
-        yield tell_whose(verdict, failure, again)
-    yield tell_within(verdict, failure, traced, again)
-    yield tell_leak(verdict, failure, traced)
-    yield tell_waiting(verdict, failure)
-    yield tell_again(verdict, failure, again)
-    yield tell_limits(verdict, failure, refusal_of(failure), again)
-    yield tell_capacity(verdict, failure, again)
-    yield tell_freed_early(verdict, failure, traced, again)
-    yield tell_upload(verdict, traced, again)
-    yield tell_starts(verdict, failure, again)
-    yield tell_wasted(verdict, failure, again)
-    yield tell_encoded(verdict, failure, traced, again)
-    yield tell_elsewhere(verdict, failure, again, explain)
-    yield tell_taken_along(verdict, traced)
-    if verdict.execution.beside is not None:
-        yield tell_beside(verdict, failure)
-    else:
-        is_read = argument.culprit == failure.position and bool(argument.bytes)
-        yield tell_client(verdict, argument.bytes[0].writer if is_read else argument.culprit)
-
-
-def _traced(verdict: Verdict) -> Traced:
-    execution = verdict.execution
-    if not execution.is_lawful:
-        return Traced()
-    return read_clocks(execution.trace, LawContext.of(execution))
+    sentence = f"{broken.said}; so {argument.sentence.removesuffix(UNEXPLAINED)}"
+    return replace(argument, sentence=sentence, rule=rule)
 
 
 def _first_broken(traced: Traced, argument: Argument) -> str:
     if not traced.is_known or argument.failure.kind is FailureKind.LAW:
         return ""
     if traced.broken is None:
-        if argument.failure.kind not in _HAS_BYTES:
-            return ""
-        return NONE_BROKEN
+        return NONE_BROKEN if argument.failure.kind in _HAS_BYTES else ""
     broken = traced.broken
-    told = broken.notes[0] if broken.notes else broken.reason
-    return f"{broken.trait} is broken first, at call {traced.broken_at}: {told}"
+    return f"{broken.trait} is broken first, at call {traced.broken_at}: {broken.said}"
+
+
+def _looked_into(evidence: Evidence) -> Argument:
+    """The argument, with all that was found out in other ways added."""
+    for tell in _OF_MISTAKES:
+        evidence = evidence.with_more(tell(evidence))
+    by_faults = tell_faults(evidence)
+    evidence = evidence.with_more(by_faults)
+    for tell in (*(() if by_faults.sentence else _OF_CALLS), *_LAST):
+        evidence = evidence.with_more(tell(evidence))
+    return evidence.argument
+
+
+def _fault_told(tried: Tried, argument: Argument) -> str:
+    """From when on the case can only fail, and the failed call if the argument names it."""
+    fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
+    is_planned = fault and len(argument.case.device.faults)
+    once = f"once {fault.partition(', and')[0].partition('; the batch')[0]}" if is_planned else ""
+    return "; ".join(filter(None, (once, tried.inevitable)))
 
 
 def _clock(argument: Argument) -> str:
@@ -374,25 +328,3 @@ def _clock(argument: Argument) -> str:
         never = bool(gone) and all(each.submitted < 0 for each in gone)
         return _CLOCKS["recorded"] if never else ""
     return _CLOCKS.get(_CLOCK_OF.get(rule.name, ""), "") if rule is not None else ""
-
-
-def _fault_told(tried: Tried, argument: Argument) -> str:
-    """From when on the case can only fail, and the failed call if the argument names it."""
-    fault = next((fact for fact in argument.facts if fact.startswith("the call ")), "")
-    is_planned = len(argument.case.device.faults) > 0
-    told = (
-        f"once {fault.partition(', and')[0].partition('; the batch')[0]}"
-        if fault and is_planned
-        else ""
-    )
-    return "; ".join(filter(None, (told, tried.inevitable)))
-
-
-def _free(others: Others) -> str:
-    if not others.runs:
-        return ""
-    if others.plain_failed:
-        return "data and scalars may be anything"
-    if others.shown:
-        return "data and scalars may be anything if the buffers are filled first"
-    return "the data matter: with other data and scalars it passes"

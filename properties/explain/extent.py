@@ -4,18 +4,16 @@ A program that was made small reads only a few bytes.  So an op that lost a part
 looks as if it had no effect.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from gpusim.ops import Copy, Read, Write
 from gpusim.program import Program
 from gpusim.text import write_op
-from properties.explain.experiments import Judge
 from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told
+from properties.explain.trials import Evidence, Trials, by_trial, sides
 from properties.explain.vivid import vivid
-from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from properties.model.failure import FailureKind
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.metamorphic.rewrites import sizes_of
 
@@ -25,70 +23,60 @@ _ROUND_BYTES = 64
 _MOST_RUNS = 3
 
 
-def tell_extent(
-    verdict: Verdict, failure: Failure, lost: Sequence[int], again: Judge | None
-) -> Told:
+@by_trial(FailureKind.VALUE)
+def tell_extent(evidence: Evidence, trials: Trials) -> Told:
     """Tells which bytes of the whole buffer are wrong.
 
-    ``lost``: the ops that seem to have had no effect.  If that is one write or copy, and a part of
-    its bytes arrived, the part that it lost is told as well.
+    If only one write or copy seems to have had no effect, and a part of its bytes arrived, the part
+    that it lost is told as well.
     """
-    program, at = verdict.execution.case.program, failure.position
-    op = program[at] if 0 <= at < len(program) else None
-    if failure.kind is not FailureKind.VALUE or again is None or not isinstance(op, Read):
+    op, at = evidence.op, evidence.failure.position
+    size = sizes_of(evidence.program).get(op.buffer, 0) if isinstance(op, Read) else 0
+    if not isinstance(op, Read) or not op.size_bytes < size <= _MOST_BYTES:
         return NOTHING
-    size = sizes_of(program).get(op.buffer, 0)
-    if not op.size_bytes < size <= _MOST_BYTES:
+    whole = instead(evidence.program, at, replace(op, offset=0, size_bytes=size))
+    wrong, meant = _wrong_in(trials, whole, at)
+    if not {*range(op.offset, op.offset + op.size_bytes)} & {*wrong}:
         return NOTHING
-    whole = instead(program, at, replace(op, offset=0, size_bytes=size))
-    wrong, meant = _wrong_in(verdict, whole, at, again)
-    if not set(range(op.offset, op.offset + op.size_bytes)) & set(wrong):
-        return NOTHING
-    other = vivid(whole, verdict.execution.kernels, fills=True, looks=False, seed=0)
-    more, as_meant = _wrong_in(verdict, other.program, other.numbers.index(at), again)
+    other = vivid(whole, evidence.verdict.execution.kernels, fills=True, looks=False, seed=0)
+    more, as_meant = _wrong_in(trials, other.program, other.numbers.index(at))
     how = ""
-    if set(more) > set(wrong):
+    if {*more} > {*wrong}:
         wrong, meant, how = more, as_meant, "with other data in filled buffers, "
     fact = (
         f"{how}a read of all {size} bytes of {op.buffer} is wrong in {_said(wrong)}, and in no "
         "others"
     )
-    part = _lost_part(verdict, op.buffer, lost, wrong, meant)
-    return Told(later=(fact,)) if part is None else replace(part, facts=(fact,))
+    part = _lost_part(evidence, op.buffer, wrong, meant)
+    return replace(part, facts=(fact,)) if part.sentence else Told(later=(fact,))
 
 
-def _wrong_in(verdict: Verdict, program: Program, at: int, again: Judge) -> tuple[list[int], bytes]:
+def _wrong_in(trials: Trials, program: Program, at: int) -> tuple[list[int], bytes]:
     """Which bytes of the read at ``at`` are wrong in a program, and what they should be."""
-    tried = again(replace(verdict.execution.case, program=program))
-    got, meant = tried.execution.history.outcomes[at].data, tried.expected.outcomes[at].data
+    meant, got = sides(trials.run(program))[at]
     if got is None or meant is None or len(got) != len(meant):
         return [], b""
     return [n for n, pair in enumerate(zip(meant, got, strict=True)) if pair[0] != pair[1]], meant
 
 
-def _lost_part(
-    verdict: Verdict, buffer: str, lost: Sequence[int], wrong: list[int], meant: bytes
-) -> Told | None:
-    """Tells which of its bytes the only op in ``lost`` lost.
+def _lost_part(evidence: Evidence, buffer: str, wrong: list[int], meant: bytes) -> Told:
+    """Tells which of its bytes the only op without effect lost.
 
-    None if it lost them all, or if it is not a write or a copy to ``buffer``.
+    NOTHING if it lost them all, or if it is not a write or a copy to ``buffer``.
     """
-    op = verdict.execution.case.program[lost[0]] if len(lost) == 1 else None
+    lost = evidence.argument.lost
+    op = evidence.program[lost[0]] if len(lost) == 1 else None
     if isinstance(op, Write) and op.buffer == buffer:
-        start, size = op.offset, len(op.data)
+        start, size, rule = op.offset, len(op.data), laws.A9
     elif isinstance(op, Copy) and op.target == buffer:
-        start, size = op.target_offset, op.size_bytes
+        start, size, rule = op.target_offset, op.size_bytes, laws.A5
     else:
-        return None
-    right = [n for n in range(start, start + size) if n not in wrong and meant[n]]
-    if not right:
-        return None
+        return NOTHING
+    if not any(n not in wrong and meant[n] for n in range(start, start + size)):
+        return NOTHING
     said = f"op {lost[0]} ({write_op(op)}) lost {_said(wrong)} of {buffer}"
-    return Told(
-        sentence=f"{said}; the rest of its {size} bytes arrived",
-        culprit=lost[0],
-        rule=laws.A9 if isinstance(op, Write) else laws.A5,
-    )
+    sentence = f"{said}; the rest of its {size} bytes arrived"
+    return Told(sentence=sentence, culprit=lost[0], rule=rule)
 
 
 def _said(wrong: list[int]) -> str:
@@ -102,13 +90,10 @@ def _said(wrong: list[int]) -> str:
 
 
 def _run(start: int, last: int) -> str:
-    return f"{start}{f' to {last}' if last > start else ''}{_edge(start, last)}"
-
-
-def _edge(start: int, last: int) -> str:
-    """Where a run begins or ends, if that is a round number."""
+    """A run of bytes, and where it begins or ends if that is a round number."""
+    said = f"{start} to {last}" if last > start else f"{start}"
     for edge, word in ((start, "from"), (last + 1, "up to")):
         if edge and edge % _ROUND_BYTES == 0:
             kibi = f" = {edge // 1024} KiB" if edge % 1024 == 0 else ""
-            return f" ({word} byte {edge}{kibi})"
-    return ""
+            return f"{said} ({word} byte {edge}{kibi})"
+    return said

@@ -6,6 +6,7 @@ gives it to the wrong read, raises it again later, refuses bytes that were not l
 bytes.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.effects import written_by
@@ -14,121 +15,110 @@ from gpusim.ops import Op, Read, Replay, Sync
 from gpusim.program import buffers_of, captures_of, replayed
 from gpusim.text import write_op
 from properties.explain import rules
-from properties.explain.calls import Call, calls
-from properties.explain.clocks import Traced
+from properties.explain.calls import Call
 from properties.explain.disturbed import tell_disturbed
-from properties.explain.experiments import Judge, shown_by
+from properties.explain.experiments import shown_by
+from properties.explain.kinds import UNEXPLAINED
 from properties.explain.losses import healed_by, losses
 from properties.explain.neighbours import instead
+from properties.explain.pages import page_of
 from properties.explain.reported import of_client
 from properties.explain.scene import Step
-from properties.explain.told import NOTHING, Told
-from properties.model.failure import Failure, FailureKind
+from properties.explain.told import NOTHING, Told, told
+from properties.explain.trials import Evidence
+from properties.model.failure import FailureKind
 from properties.oracles.faulted import overwritten, used
-from properties.oracles.judge import Verdict
 from properties.oracles.metamorphic.rewrites import sizes_of
 
 _DATA_LOST = DataLost.__name__
-_OF_MAPS = ("map", "take")
 _VALUES = (FailureKind.VALUE, FailureKind.LATE_ERROR)
 
 
-def tell_faults(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+def tell_faults(evidence: Evidence) -> Told:
     """What became of the faults that the device met; NOTHING if the device met no fault."""
-    case = verdict.execution.case
+    case, kind = evidence.case, evidence.failure.kind
     if case.disturbance is not None and case.injected:
-        return tell_disturbed(verdict, failure, case.disturbance, again)
-    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
+        return tell_disturbed(evidence, case.disturbance)
+    failed = evidence.failed
     if not failed or not len(case.device.faults):
         return NOTHING
-    facts = tuple(_met(call, verdict) for call in failed[:1])
-    if failure.kind is FailureKind.FAULTS:
-        kept = _kept(verdict, failed)
-        return kept if kept.sentence else Told(facts=of_client(verdict, failed[0]), later=facts)
-    if failure.kind is FailureKind.ERROR:
-        told = _swallowed(verdict, failure, failed)
-        return told or _held_against(verdict, failure, failed, traced) or Told(facts=facts)
-    if failure.kind in _VALUES:
-        return _stands(verdict, failure, failed, traced, again) or Told(facts=facts)
-    return Told(facts=facts)
+    met, said = _met(failed[0], evidence), None
+    if kind is FailureKind.FAULTS:
+        kept = _kept(evidence, failed)
+        return kept or Told(facts=of_client(evidence, failed[0]), later=(met,))
+    if kind is FailureKind.ERROR:
+        said = _swallowed(evidence, failed) or _held_against(evidence, failed)
+    if kind in _VALUES:
+        said = _stands(evidence, failed)
+    return said or told(met)
 
 
-def _met(call: Call, verdict: Verdict) -> str:
+def _met(call: Call, evidence: Evidence) -> str:
     """Says which call failed, during which op, and which op raised the error."""
-    outcomes = verdict.execution.history.outcomes
+    outcomes = evidence.verdict.execution.history.outcomes
     late = [n for n, each in enumerate(outcomes) if each.late_error == call.failed]
-    is_raised = call.position < len(outcomes) and call.position >= 0
-    error = outcomes[call.position].error if is_raised else None
+    error = outcomes[call.position].error if 0 <= call.position < len(outcomes) else None
     by = f", and that op raised it{'' if error == call.failed else f' as {error}'}" if error else ""
     by = by or (f", and the read of op {late[0]} gave it" if late else "")
-    verb = call.event["verb"]
-    reasons = [
-        each.event["reason"]
-        for each in calls(verdict.execution.trace)
-        if each.event.kind == "encode" and each.number <= call.number
-    ]
-    why = ""
-    if (
-        verb == "submit"
-        and reasons
-        and call.op is not None
-        and reasons[-1] not in (call.op.verb, "asked")
-    ):
-        why = f", reason: {reasons[-1]}"
+    verb, reason = call.event["verb"], _reason(call, evidence)
+    is_asked = call.op is None or reason in ("", call.op.verb, "asked")
+    why = f", reason: {reason}" if verb == "submit" and not is_asked else ""
     number = f"call {call.number}{why}"
     return f"the call {verb} ({number}) failed with {call.failed} during {call.place}{by}"
 
 
-def tell_taken_along(verdict: Verdict, traced: Traced) -> Told:
+def _reason(call: Call, evidence: Evidence) -> str:
+    """Why the last batch before a call was ended; empty without such a batch."""
+    begun = [each for each in evidence.calls("encode") if each.number <= call.number]
+    return begun[-1].event["reason"] if begun else ""
+
+
+def tell_taken_along(evidence: Evidence) -> Told:
     """Tells of a read that ended with the error of the only failed call, made for other bytes."""
-    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
-    if len(failed) != 1 or not len(verdict.execution.case.device.faults):
+    failed = evidence.failed
+    if len(failed) != 1 or not len(evidence.case.device.faults):
         return NOTHING
     call = failed[0]
-    same = [each.event for each in calls(verdict.execution.trace) if each.number == call.number]
-    mapped = [event["buffer"] for event in same if event.kind in _OF_MAPS]
-    for at, outcome in enumerate(verdict.execution.history.outcomes):
-        submit, copy = traced.fetched.get(at, (call.number, {}))
-        is_other = submit < call.number and copy.get("target") not in mapped
-        if outcome.late_error == call.failed and is_other:
-            fact = (
+    same = [each for each in evidence.calls("map", "take") if each.number == call.number]
+    for at, outcome in enumerate(evidence.verdict.execution.history.outcomes):
+        page = page_of(evidence, at) if outcome.late_error == call.failed else None
+        is_mapped = page and page.staging in [each.event["buffer"] for each in same]
+        if page is not None and page.submit < call.number and not is_mapped:
+            return told(
                 f"the failed {call.event['verb']} (call {call.number}) was not made for op {at}, "
-                f"which was submitted before (call {submit}); yet the read of op {at} ended with "
-                f"{call.failed} as well"
+                f"which was submitted before (call {page.submit}); yet the read of op {at} ended "
+                f"with {call.failed} as well"
             )
-            return Told(facts=(fact,))
     return NOTHING
 
 
-def _kept(verdict: Verdict, failed: list[Call]) -> Told:
+def _kept(evidence: Evidence, failed: list[Call]) -> Told | None:
     """Tells of a failed call whose error was raised again when a later op asked for such a call."""
-    planned = verdict.execution.case.device.planned_faults
+    device = evidence.case.device
     for at, later in enumerate(failed):
-        same = [each for each in failed[:at] if _alike(each, later)]
-        if len(same) < planned[later.failed] or not same:
+        verb, count = later.event["verb"], device.planned_faults[later.failed]
+        same = [e for e in failed[:at] if (e.event["verb"], e.failed) == (verb, later.failed)]
+        if not same or len(same) < count:
             continue
-        first, verb = same[0], later.event["verb"]
-        facts = (
-            f"the plan, {verdict.execution.case.device.faults}, has {planned[later.failed]} "
-            f"{later.failed}, and the first was the {verb} of op {first.position}",
-            f"nothing failed on the device in op {later.position}: the {verb} that op "
-            f"{later.position} asked for was answered with the old error",
+        first = same[0]
+        return Told(
+            sentence=f"{later.place} raised {later.failed}, the failure of the {verb} in "
+            f"{first.place}, again: the failure was kept, and the {verb} was not tried again",
+            culprit=later.position,
+            rule=rules.REPORTED,
+            facts=(
+                f"the plan, {device.faults}, has {count} {later.failed}, and the first was the "
+                f"{verb} of op {first.position}",
+                f"nothing failed on the device in op {later.position}: the {verb} that op "
+                f"{later.position} asked for was answered with the old error",
+            ),
         )
-        sentence = (
-            f"{later.place} raised {later.failed}, the failure of the {verb} in {first.place}, "
-            f"again: the failure was kept, and the {verb} was not tried again"
-        )
-        return Told(sentence=sentence, culprit=later.position, rule=rules.REPORTED, facts=facts)
-    return NOTHING
+    return None
 
 
-def _alike(one: Call, other: Call) -> bool:
-    return (one.event["verb"], one.failed) == (other.event["verb"], other.failed)
-
-
-def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
+def _taken(call: Call, evidence: Evidence) -> dict[str, int]:
     """The buffers that the batch of a failed submit would have written, each with its writer."""
-    program = verdict.execution.case.program
+    program, traced = evidence.program, evidence.traced
     positions = [position for position, _ in traced.submits.get(call.number, ())]
     earlier = (places for number, places in traced.submits.items() if number < call.number)
     if any(position == call.position for places in earlier for position, _ in places):
@@ -141,111 +131,101 @@ def _taken(call: Call, traced: Traced, verdict: Verdict) -> dict[str, int]:
             for each in traced.reached
             if each.submitted < 0 and each.position < min(call.position, len(program))
         ]
+    kernels, captures = evidence.verdict.execution.kernels, captures_of(program)
     return {
         name: position
         for position in positions
-        for name in written_by(program[position], verdict.execution.kernels, captures_of(program))
+        for name in written_by(program[position], kernels, captures)
     }
 
 
-def _swallowed(verdict: Verdict, failure: Failure, failed: list[Call]) -> Told | None:
+def _swallowed(evidence: Evidence, failed: list[Call]) -> Told | None:
     """Tells that a sync, made by the client within the op, swallowed a failed submit.
 
     So the op was refused in the place of the sync.
     """
-    at, outcomes = failure.position, verdict.execution.history.outcomes
-    if not 0 <= at < len(outcomes) or outcomes[at].error != _DATA_LOST:
-        return None
+    at, outcomes = evidence.at, evidence.verdict.execution.history.outcomes
     call = next((each for each in failed if each.position == at), None)
     if call is None or call.op is None or isinstance(call.op, Sync | Read):
         return None
-    begun = [
-        each.event["reason"]
-        for each in calls(verdict.execution.trace)
-        if each.event.kind == "encode" and each.number <= call.number
-    ]
-    if begun[-1:] != [Sync.verb] or call.event["verb"] != "submit":
+    is_synced = _reason(call, evidence) == Sync.verb and call.event["verb"] == "submit"
+    if not is_synced or outcomes[at].error != _DATA_LOST:
         return None
-    client = verdict.execution.case.client
-    sentence = (
-        f"a sync that client {client} made in op {at} ({failure.op}) met the failed submit of "
-        f"call {call.number} and ended in silence: the sync must raise {call.failed}; instead op "
-        f"{at} then raised {_DATA_LOST}"
+    return Told(
+        sentence=f"a sync that client {evidence.case.client} made in {evidence.place(at)} met the "
+        f"failed submit of call {call.number} and ended in silence: the sync must raise "
+        f"{call.failed}; instead op {at} then raised {_DATA_LOST}",
+        culprit=at,
+        rule=rules.REPORTED,
+        facts=(
+            f"the submit of call {call.number} was encoded for a sync, and failed with "
+            f"{call.failed}",
+        ),
     )
-    fact = f"the submit of call {call.number} was encoded for a sync, and failed with {call.failed}"
-    return Told(sentence=sentence, culprit=at, rule=rules.REPORTED, facts=(fact,))
 
 
-def _held_against(
-    verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced
-) -> Told | None:
+def _held_against(evidence: Evidence, failed: list[Call]) -> Told | None:
     """Tells that the op was refused for lost bytes, though no failed batch was to write these."""
-    program, at = verdict.execution.case.program, failure.position
-    if not 0 <= at < len(program) or not traced.is_known:
+    at, op, traced = evidence.at, evidence.op, evidence.traced
+    if op is None or not traced.is_known or evidence.ends[at].error != _DATA_LOST:
         return None
-    if verdict.execution.history.outcomes[at].error != _DATA_LOST:
-        return None
-    names = buffers_of(program[at])
+    names = tuple(dict.fromkeys(buffers_of(op)))
     batches = [call for call in failed if call.event["verb"] == "submit" and call.position < at]
-    if not batches or any(
-        name in _taken(call, traced, verdict) for call in batches for name in names
-    ):
+    lost = [_taken(call, evidence) for call in batches]
+    if not batches or any(name in taken for taken in lost for name in names):
         return None
-    last = batches[-1]
-    held = [f"op {position}" for position, _ in traced.submits.get(last.number, ())]
-    writes = ", ".join(_taken(last, traced, verdict)) or "no buffer of the program"
+    held = ", ".join(f"op {n}" for n, _ in traced.submits.get(batches[-1].number, ()))
     facts = [
-        f"{_met(last, verdict)}; the batch of that call held "
-        f"{', '.join(held) or 'no command of an op'} and writes {writes}"
+        f"{_met(batches[-1], evidence)}; the batch of that call held "
+        f"{held or 'no command of an op'} and writes "
+        f"{', '.join(lost[-1]) or 'no buffer of the program'}"
     ]
-    writer = _last_writer(verdict, at, names)
-    reached = traced.of(writer) if writer >= 0 else None
+    writer = _last_writer(evidence, at, names)
+    reached = traced.of(writer)
     if reached is not None and reached.submitted >= 0:
         facts.append(
-            f"op {writer} ({write_op(program[writer])}) wrote {', '.join(dict.fromkeys(names))} "
-            f"last, and was submitted at call {reached.submitted}, which did not fail"
+            f"{evidence.place(writer)} wrote {', '.join(names)} last, and was submitted at call "
+            f"{reached.submitted}, which did not fail"
         )
-    sentence = (
-        f"op {at} ({failure.op}) was refused with {_DATA_LOST}, though the batch that failed "
-        f"wrote nothing of {', '.join(dict.fromkeys(names))}: what other batches wrote was taken "
-        "for lost as well"
+    return Told(
+        sentence=f"{evidence.place(at)} was refused with {_DATA_LOST}, though the batch that "
+        f"failed wrote nothing of {', '.join(names)}: what other batches wrote was taken for lost "
+        "as well",
+        culprit=at,
+        rule=rules.LOST,
+        facts=tuple(facts),
     )
-    return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=tuple(facts))
 
 
-def _last_writer(verdict: Verdict, until: int, names: tuple[str, ...]) -> int:
-    program, kernels = verdict.execution.case.program, verdict.execution.kernels
+def _last_writer(evidence: Evidence, until: int, names: tuple[str, ...]) -> int:
+    program, kernels = evidence.program, evidence.verdict.execution.kernels
     captures = captures_of(program)
-    for at in range(until - 1, -1, -1):
-        is_accepted = verdict.execution.history.outcomes[at].error is None
-        if is_accepted and set(names) & set(written_by(program[at], kernels, captures)):
-            return at
-    return -1
+    writers = (
+        at
+        for at in reversed(range(until))
+        if evidence.ends[at].error is None
+        and {*names} & {*written_by(program[at], kernels, captures)}
+    )
+    return next(writers, -1)
 
 
-def _stands(
-    verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced, again: Judge | None
-) -> Told | None:
+def _stands(evidence: Evidence, failed: list[Call]) -> Told | None:
     """Tells of effects that a failed batch, or the first part of a failed replay, left behind."""
-    half = _half_done(verdict, failure, failed, again)
-    healed = _healed(verdict, failure, failed, traced, again)
+    half, healed = _half_done(evidence, failed), _healed(evidence, failed)
     if half is None and healed is None:
         return None
-    lost = losses(verdict, again)
+    lost = losses(evidence.verdict, evidence.again)
     # If losing goes wrong without a replay that ends in its middle as well, that is the cause.
-    told = healed if healed is not None and (lost or half is None) else half
-    return None if told is None else replace(told, facts=(*lost[:1], *told.facts, *lost[1:]))
+    said = healed if healed is not None and (lost or half is None) else half
+    return None if said is None else replace(said, facts=(*lost[:1], *said.facts, *lost[1:]))
 
 
-def _half_done(
-    verdict: Verdict, failure: Failure, failed: list[Call], again: Judge | None
-) -> Told | None:
+def _half_done(evidence: Evidence, failed: list[Call]) -> Told | None:
     """Tells that a replay failed at a command, and that its earlier commands kept their effect."""
-    got = verdict.execution.history.outcomes[failure.position].data
-    scene = shown_by(verdict).scene
+    scene = shown_by(evidence.verdict).scene
     for call in failed:
         op, at = call.op, call.position
-        if not isinstance(op, Replay) or at >= failure.position:
+        if not isinstance(op, Replay) or at >= evidence.at:
             continue
         before = [step for step in scene.steps if step.position < at]
         after = [step for step in scene.steps if step.position > at]
@@ -253,55 +233,57 @@ def _half_done(
         for count in range(1, len(commands) + 1):
             done = [Step(at, each, n, at) for n, each in enumerate(commands[:count])]
             history = scene.run([*before, *done, *after])
-            if history is not None and history.outcomes[failure.position].data == got:
-                return _left(verdict, failure, call, count, again)
+            if history is not None and history.outcomes[evidence.at].data == evidence.got:
+                return _left(evidence, call, count)
     return None
 
 
-def _left(verdict: Verdict, failure: Failure, call: Call, count: int, again: Judge | None) -> Told:
-    for name in buffers_of(verdict.execution.case.program[failure.position]):
-        part = healed_by(verdict, name, failure.position, call.position + 1, again)
+def _left(evidence: Evidence, call: Call, count: int) -> Told:
+    """Tells of what the first commands of a replay left, which failed at ``call``."""
+    at, met = evidence.at, _met(call, evidence)
+    for name in buffers_of(evidence.program[at]):
+        part = healed_by(evidence.verdict, name, at, call.position + 1, evidence.again)
         if part:
-            sentence = (
-                f"op {failure.position} ({failure.op}) used {name}, which is lost since "
-                f"{call.place} failed half done, and was accepted: it must be refused with "
-                f"{_DATA_LOST}"
+            return Told(
+                sentence=f"{evidence.place(at)} used {name}, which is lost since {call.place} "
+                f"failed half done, and was accepted: it must be refused with {_DATA_LOST}",
+                culprit=at,
+                rule=rules.LOST,
+                facts=(*part, met),
             )
-            facts = (*part, _met(call, verdict))
-            return Told(sentence=sentence, culprit=failure.position, rule=rules.LOST, facts=facts)
     first = "its first command" if count == 1 else f"its first {count} commands"
-    sentence = (
-        f"{call.place} failed at the {call.event['verb']} of call {call.number}, and what {first} "
-        f"did stands: op {failure.position} ({failure.op}) gave those bytes.  A replay that fails "
-        f"must change nothing, or else what its commands write must be lost ({_DATA_LOST})"
-    )
     return Told(
-        sentence=sentence, culprit=call.position, rule=rules.WHOLE, facts=(_met(call, verdict),)
+        sentence=f"{call.place} failed at the {call.event['verb']} of call {call.number}, and what "
+        f"{first} did stands: {evidence.place(at)} gave those bytes.  A replay that fails must "
+        f"change nothing, or else what its commands write must be lost ({_DATA_LOST})",
+        culprit=call.position,
+        rule=rules.WHOLE,
+        facts=(met,),
     )
 
 
-def _healed(
-    verdict: Verdict, failure: Failure, failed: list[Call], traced: Traced, again: Judge | None
-) -> Told | None:
+def _healed(evidence: Evidence, failed: list[Call]) -> Told | None:
     """Tells of an op that was accepted though it used what a failed batch would have written."""
-    program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
-    sizes = sizes_of(program)
+    program, sizes = evidence.program, sizes_of(evidence.program)
     lost: dict[str, int] = {}
     undone: dict[str, int] = {}
     for call in failed:
-        lost |= _taken(call, traced, verdict)
+        lost |= _taken(call, evidence)
     start = failed[0].position + 1
-    for at, op in enumerate(program.ops[start : failure.position + 1], start):
+    for at, op in enumerate(program.ops[start : evidence.at + 1], start):
         ops = replayed(captures_of(program)[op.graph], op) if isinstance(op, Replay) else [op]
         names = [name for name in used(ops, sizes) if name in lost]
-        is_accepted = outcomes[at].error is None and outcomes[at].late_error is None
+        end = evidence.ends[at]
+        is_accepted = end.error is None and end.late_error is None
         if names and is_accepted:
-            told = _used(verdict, at, names[0], lost[names[0]], failed[0], again)
-            undid = undone.get(names[0], -1)
-            told = replace(
-                told, facts=(*healed_by(verdict, names[0], at, start, again), *told.facts)
+            said = _used(evidence, at, names[0], lost[names[0]], failed[0])
+            healed = healed_by(evidence.verdict, names[0], at, start, evidence.again)
+            undid = (
+                f"{evidence.place(n)} was to write the lost buffer whole, but raised "
+                f"{evidence.ends[n].error} and was taken back; so the buffer is lost as before"
+                for n in [undone[name] for name in names[:1] if name in undone]
             )
-            return told if undid < 0 else replace(told, facts=(_undid(verdict, undid), *told.facts))
+            return replace(said, facts=(*undid, *healed, *said.facts))
         for name in [name for each in ops for name in overwritten(each, sizes)]:
             if is_accepted:
                 lost.pop(name, None)
@@ -310,84 +292,64 @@ def _healed(
     return None
 
 
-def _undid(verdict: Verdict, at: int) -> str:
-    """Says that op ``at`` was to overwrite the lost buffer but failed, so that it stays lost."""
-    error = verdict.execution.history.outcomes[at].error
-    return (
-        f"op {at} ({write_op(verdict.execution.case.program[at])}) was to write the lost buffer "
-        f"whole, but raised {error} and was taken back; so the buffer is lost as before"
+def _used(evidence: Evidence, at: int, name: str, writer: int, call: Call) -> Told:
+    return Told(
+        sentence=f"{evidence.place(at)} used {name}, which was lost with the batch of op {writer}, "
+        f"and was accepted: it must be refused with {_DATA_LOST}{_plainly(evidence, at)}",
+        culprit=at,
+        rule=rules.LOST,
+        facts=(
+            f"{_met(call, evidence)}; the batch of that call held {evidence.place(writer)}, so "
+            f"{name} is lost until it is written whole",
+        ),
     )
 
 
-def tell_zeros(verdict: Verdict, failure: Failure, traced: Traced, *, is_explained: bool) -> Told:
-    """Tells that a read gave zeros and no error, though a later call failed.
-
-    A mistake that explains the bytes counts more, unless no call took the bytes of the read.
-    """
-    at, history = failure.position, verdict.execution.history
-    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
-    if failure.kind is not FailureKind.VALUE or not failed or failed[0].position <= at:
-        return NOTHING
-    got, meant = history.outcomes[at].data, verdict.expected.outcomes[at].data
-    if got is None or meant is None or len(got) != len(meant):
-        return NOTHING
-    wrong = [byte for byte, own in zip(got, meant, strict=True) if byte != own]
-    if any(wrong) or history.outcomes[at].late_error is not None:
-        return NOTHING
-    untaken = _untaken(verdict, at, traced)
-    if is_explained and not untaken:
-        return NOTHING
-    sentence = (
-        f"op {at} ({failure.op}) gave zeros in the place of some bytes, and no error, though "
-        f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed} in "
-        f"{failed[0].place}"
-    )
-    facts = (*untaken, _met(failed[0], verdict))
-    return Told(sentence=sentence, culprit=at, rule=rules.OWN_ERROR, facts=facts)
-
-
-def _untaken(verdict: Verdict, at: int, traced: Traced) -> tuple[str, ...]:
-    """Says so if no call took the bytes of the read at ``at`` from its staging buffer."""
-    submit, copy = traced.fetched.get(at, (0, {}))
-    staging = copy.get("target")
-    for call in calls(verdict.execution.trace):
-        is_of = call.event.kind == "take" and call.event["buffer"] == staging
-        if is_of and call.number > submit and call.event["data"]:
-            return ()
-    if staging is None:
-        return ()
-    return (
-        f"no call took the bytes of op {at} from staging buffer {staging}, to which they were "
-        "copied: so the zeros are not the device's, and the read must end with an error",
-    )
-
-
-def _used(
-    verdict: Verdict, at: int, name: str, writer: int, call: Call, again: Judge | None
-) -> Told:
-    program = verdict.execution.case.program
-    op = program[at]
-    facts = (
-        f"{_met(call, verdict)}; the batch of that call held op {writer} "
-        f"({write_op(program[writer])}), so {name} is lost until it is written whole",
-    )
-    plainly = ""
-    if isinstance(op, Replay) and again is not None:
-        plainly = _plainly(verdict, at, op, again)
-    sentence = (
-        f"op {at} ({write_op(op)}) used {name}, which was lost with the batch of op {writer}, and "
-        f"was accepted: it must be refused with {_DATA_LOST}{plainly}"
-    )
-    return Told(sentence=sentence, culprit=at, rule=rules.LOST, facts=facts)
-
-
-def _plainly(verdict: Verdict, at: int, op: Replay, again: Judge) -> str:
+def _plainly(evidence: Evidence, at: int) -> str:
     """Names the first command of a replay that is refused, with DataLost, outside the graph."""
-    case = verdict.execution.case
-    commands: list[Op] = list(replayed(captures_of(case.program)[op.graph], op))
-    plain = instead(case.program, at, *commands)
-    outcomes = again(replace(case, program=plain)).execution.history.outcomes
+    program, again, op = evidence.program, evidence.again, evidence.program[at]
+    if again is None or not isinstance(op, Replay):
+        return ""
+    commands: list[Op] = list(replayed(captures_of(program)[op.graph], op))
+    plain = replace(evidence.case, program=instead(program, at, *commands))
+    outcomes = again(plain).execution.history.outcomes
     for command, outcome in zip(commands, outcomes[at : at + len(commands)], strict=True):
         if outcome.error == _DATA_LOST:
             return f"; called outside the graph, its {write_op(command)} is refused"
     return ""
+
+
+def tell_zeros(evidence: Evidence) -> Told:
+    """Tells that a read gave zeros and no error, though a later call failed.
+
+    A mistake that explains the bytes counts more, unless no call took the bytes of the read.
+    """
+    at, failed = evidence.at, evidence.failed
+    if evidence.failure.kind is not FailureKind.VALUE or not failed or failed[0].position <= at:
+        return NOTHING
+    got, meant = evidence.got, evidence.meant
+    if got is None or meant is None or len(got) != len(meant):
+        return NOTHING
+    wrong = [byte for byte, own in zip(got, meant, strict=True) if byte != own]
+    untaken = (*_untaken(evidence, at),)
+    is_explained = UNEXPLAINED not in evidence.argument.sentence
+    if any(wrong) or evidence.ends[at].late_error is not None or (is_explained and not untaken):
+        return NOTHING
+    return Told(
+        sentence=f"{evidence.place(at)} gave zeros in the place of some bytes, and no error, "
+        f"though {failed[0].event['verb']} (call {failed[0].number}) failed with "
+        f"{failed[0].failed} in {failed[0].place}",
+        culprit=at,
+        rule=rules.OWN_ERROR,
+        facts=(*untaken, _met(failed[0], evidence)),
+    )
+
+
+def _untaken(evidence: Evidence, at: int) -> Iterator[str]:
+    """Says so if no call took the bytes of the read at ``at`` from its staging buffer."""
+    page = page_of(evidence, at)
+    if page is not None and not any(call.event["data"] for call in page.taken(evidence)):
+        yield (
+            f"no call took the bytes of op {at} from staging buffer {page.staging}, to which they "
+            "were copied: so the zeros are not the device's, and the read must end with an error"
+        )

@@ -10,6 +10,8 @@ from properties.explain.hypothesis import Hypothesis
 from properties.explain.scene import Scene, Step
 from properties.oracles.laws.catalogue import Law
 
+Entries = tuple[Scalars | None, ...]
+
 
 def replays(scene: Scene) -> Iterator[Hypothesis]:
     """Each replay with the scalars or the buffers of its capture or of another replay.
@@ -21,76 +23,47 @@ def replays(scene: Scene) -> Iterator[Hypothesis]:
         assert isinstance(op, Replay)
         capture = scene.captures[op.graph]
         own = replayed(capture, op)
-        for other, given, rule, said in _other_replays(scene, position, op):
+        alike = [(given, said, -1) for given, said in _changed(op)]
+        for given, said, other in (*alike, *_like_others(scene, position, op)):
             commands = replayed(capture, given)
+            rule = rules.BINDINGS if given.scalars == op.scalars else rules.ENTRIES
             if commands != own:
                 yield _replayed(scene, position, commands, rule, said, other)
         yield _replayed(scene, position, own[::-1], rules.REPLAY, "ran its commands backwards", -1)
 
 
-def _other_replays(
-    scene: Scene, position: int, op: Replay
-) -> Iterator[tuple[int, Replay, Law, str]]:
-    yield -1, replace(op, scalars=None), rules.ENTRIES, "kept the scalars of the capture"
-    yield -1, replace(op, bindings=()), rules.BINDINGS, "ran over the captured buffers"
-    turned = tuple((new, old) for old, new in op.bindings)
-    yield -1, replace(op, bindings=turned), rules.BINDINGS, "took its bindings the wrong way round"
-    if op.bindings:
-        yield (
-            -1,
-            replace(op, bindings=op.bindings[:1]),
-            rules.BINDINGS,
-            "took its first binding alone",
-        )
-        yield (
-            -1,
-            replace(op, bindings=op.bindings[-1:]),
-            rules.BINDINGS,
-            "took its last binding alone",
-        )
-    if op.scalars and len(op.scalars) > 1:
-        entries = (*op.scalars[1:], op.scalars[-1])
+def _changed(op: Replay) -> Iterator[tuple[Replay, str]]:
+    """The replay with less than its scalars and bindings, or with these in another order."""
+    scalars, bindings = op.scalars, op.bindings
+    yield replace(op, scalars=None), "kept the scalars of the capture"
+    yield replace(op, bindings=()), "ran over the captured buffers"
+    turned = tuple((new, old) for old, new in bindings)
+    yield replace(op, bindings=turned), "took its bindings the wrong way round"
+    yield replace(op, bindings=bindings[:1]), "took its first binding alone"
+    yield replace(op, bindings=bindings[-1:]), "took its last binding alone"
+    if scalars and len(scalars) > 1:
         said = "ran each dispatch with the scalars given for the next one"
-        if len(op.scalars) == 2:
+        if len(scalars) == 2:
             # Of two dispatches, the other one may be the next one or the one before.
             said = "ran its first dispatch with the scalars given for its second"
-        yield -1, replace(op, scalars=entries), rules.ENTRIES, said
-        first = (op.scalars[0],) * len(op.scalars)
-        yield (
-            -1,
-            replace(op, scalars=first),
-            rules.ENTRIES,
-            "ran every dispatch with the scalars given for its first",
-        )
-    for at in range(position):
-        other = scene.program[at]
-        if not isinstance(other, Replay) or other.graph != op.graph:
-            continue
-        mixed = _mixed(op.scalars, other.scalars)
-        number = scene.number(at)
-        yield (
-            number,
-            replace(op, scalars=other.scalars),
-            rules.ENTRIES,
-            f"ran with the scalars of op {number}, another replay",
-        )
-        yield (
-            number,
-            replace(op, scalars=mixed),
-            rules.ENTRIES,
-            f"kept the scalars of op {number}, another replay, in the place of the capture's",
-        )
-        yield (
-            number,
-            replace(op, bindings=other.bindings),
-            rules.BINDINGS,
-            f"ran over the buffers of op {number}, another replay",
-        )
+        yield replace(op, scalars=(*scalars[1:], scalars[-1])), said
+        said = "ran every dispatch with the scalars given for its first"
+        yield replace(op, scalars=scalars[:1] * len(scalars)), said
 
 
-def _mixed(
-    own: tuple[Scalars | None, ...] | None, other: tuple[Scalars | None, ...] | None
-) -> tuple[Scalars | None, ...] | None:
+def _like_others(scene: Scene, position: int, op: Replay) -> Iterator[tuple[Replay, str, int]]:
+    """The replay with what an earlier replay of its graph was given, and the number of that op."""
+    for at, other in enumerate(scene.program.ops[:position]):
+        if isinstance(other, Replay) and other.graph == op.graph:
+            number = scene.number(at)
+            by = f"op {number}, another replay"
+            yield replace(op, scalars=other.scalars), f"ran with the scalars of {by}", number
+            said = f"kept the scalars of {by}, in the place of the capture's"
+            yield replace(op, scalars=_mixed(op.scalars, other.scalars)), said, number
+            yield replace(op, bindings=other.bindings), f"ran over the buffers of {by}", number
+
+
+def _mixed(own: Entries | None, other: Entries | None) -> Entries | None:
     if other is None:
         return own
     given = own or (None,) * len(other)
@@ -102,18 +75,15 @@ def _mixed(
 def _replayed(
     scene: Scene, position: int, commands: tuple[Op, ...], rule: Law, said: str, other: int
 ) -> Hypothesis:
-    steps = scene.steps
-    at = [number for number, step in enumerate(steps) if step.position == position]
-    instead = tuple(
-        Step(position, command, number, scene.number(position))
-        for number, command in enumerate(commands)
-    )
+    at = [number for number, step in enumerate(scene.steps) if step.position == position]
+    number = scene.number(position)
+    instead = tuple(Step(position, each, n, number) for n, each in enumerate(commands))
     return Hypothesis(
         kind="replay",
-        culprit=scene.number(position),
+        culprit=number,
         other=other,
         detail=said,
-        sentence=f"op {scene.number(position)} (a replay) {said}",
+        sentence=f"op {number} (a replay) {said}",
         rule=rule,
-        steps=(*steps[: at[0]], *instead, *steps[at[-1] + 1 :]),
+        steps=(*scene.steps[: at[0]], *instead, *scene.steps[at[-1] + 1 :]),
     )

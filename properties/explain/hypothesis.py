@@ -77,35 +77,22 @@ def quoted(step: Step) -> str:
     return f"{named(step)} ({text if len(text) <= _SHOWN else text[:_SHOWN] + '...'})"
 
 
-def with_op(
-    scene: Scene,
-    at: int,
-    op: Op,
-    kind: str,
-    rule: Law,
-    said: str,
-    other: int = -1,
-    detail: str = "",
-) -> Hypothesis:
-    """The mistake that step ``at`` takes effect as ``op``; ``detail`` distinguishes it."""
-    return with_ops(scene, at, (op,), kind, rule, said, other, detail)
-
-
 def with_ops(
     scene: Scene,
     at: int,
-    ops: Iterable[Op],
+    ops: Op | Iterable[Op],
     kind: str,
     rule: Law,
     said: str,
     other: int = -1,
     detail: str | None = None,
 ) -> Hypothesis:
-    """The mistake that step ``at`` takes effect as ``ops``.
+    """The mistake that step ``at`` takes effect as another op, or as some other ops.
 
     ``detail``, or else ``said``, distinguishes the mistake from others of its kind.
     """
     step = scene.steps[at]
+    instead = (ops,) if isinstance(ops, Op) else ops
     return Hypothesis(
         kind=kind,
         culprit=step.number,
@@ -113,5 +100,5 @@ def with_ops(
         detail=f"{step.command} {said if detail is None else detail}",
         sentence=f"{quoted(step)} {said}",
         rule=rule,
-        steps=changed(scene.steps, at, *(step._replace(op=op) for op in ops)),
+        steps=changed(scene.steps, at, *(step._replace(op=op) for op in instead)),
     )

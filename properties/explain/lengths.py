@@ -1,23 +1,50 @@
-"""Tries host writes of several lengths and starts: which of them lose or change bytes?
+"""Tries host writes and copies of several lengths and places: which lose or change bytes?
 
 A word is four bytes.  The edges of a write are the bytes in the words that it does not write whole;
-a runtime writes them in another way.  So a mistake in one sort of edge shows at a few lengths and
-places only.
+a runtime writes them in another way.  A copy of whole words is one command, others go through a
+kernel, and a copy within one buffer goes through a scratch buffer.  So a mistake may show at a few
+lengths and places only.
 """
 
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from gpusim.kernels import COPY_BYTES
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Write
-from properties.explain.experiments import Judge, instead_of
-from properties.explain.told import NOTHING, Told
-from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from gpusim.ops import Copy, Write
+from gpusim.runtime.byte_plans import words_down, words_up
+from properties.explain.calls import calls, calls_of
+from properties.explain.kinds import UNEXPLAINED
+from properties.explain.told import NOTHING, Told, either, listed, told
+from properties.explain.trials import Evidence, Trials, by_trial, sides
+from properties.model.failure import FailureKind
+from properties.oracles.laws.catalogue import A5
+from properties.oracles.laws.expected import STORAGE
 
-_LENGTHS = range(1, 9)
-_STARTS = range(WORD_BYTES)
 _MOST_TOLD = 6
+_LENGTHS, _STARTS = range(1, 9), range(WORD_BYTES)
+_WRITTEN = "alloc x{size} 16\nwrite x{size} 0 {fill}\nwrite x{size} {start} {data}\n"
+_FILL = "ee" * 16
+_DATA = bytes(1 + n % 251 for n in range(1024)).hex()
+_COPIED = f"alloc x 1024\nalloc y 1024\nwrite x 0 {_DATA}\n"
+_ENDS = "read x 0 1024 -> rx\nread y 0 1024 -> ry\n"
+_COPIES = {
+    "a copy of whole words": "copy x 0 y 0 16",
+    "one from an odd byte": "copy x 1 y 0 4",
+    "one to an odd byte": "copy x 0 y 1 4",
+    "one of 7 bytes": "copy x 0 y 0 7",
+    "one of 515 bytes": "copy x 0 y 0 515",
+    "one of 516 bytes from an odd byte": "copy x 1 y 0 516",
+    "one of 516 bytes": "copy x 0 y 0 516",
+    "one within a buffer": "copy x 0 x 512 16",
+    "one within a buffer from an odd byte": "copy x 1 x 512 4",
+    "one within a buffer to an odd byte": "copy x 0 x 513 4",
+    "one over itself, forwards": "copy x 0 x 4 16",
+    "one over itself, backwards": "copy x 4 x 0 16",
+}
+_PAYLOAD = struct.Struct("<3I")
+"""Of the kernel that copies bytes: the place in the source, that in the target, and how many."""
 
 
 def _edges(write: tuple[int, int]) -> list[int]:
@@ -52,67 +79,134 @@ _SORTS: Mapping[str, Callable[[tuple[int, int]], object]] = {
     "that end past the word in which they begin": lambda write: sum(write) > WORD_BYTES,
 }
 """Sorts of writes, with a test for each; a write is given as its start and its length."""
-_MADE = "alloc x{size} 16\nwrite x{size} 0 {fill}\nwrite x{size} {start} {data}\n"
-_FILL = "ee" * 16
 
 
-def tell_lengths(
-    verdict: Verdict, failure: Failure, kind: str, at: int, again: Judge | None
-) -> Told:
-    """Tells which short writes go wrong, if the write at ``at`` has an edge and went wrong.
-
-    ``kind``: the kind of the mistake that explains the bytes.
-    """
-    program, fits = verdict.execution.case.program, verdict.execution.capabilities
-    op = program[at] if 0 <= at < len(program) else None
-    if again is None or failure.kind is not FailureKind.VALUE or kind not in ("write", "omitted"):
+@by_trial(FailureKind.VALUE)
+def tell_lengths(evidence: Evidence, trials: Trials) -> Told:
+    """Tells which short writes go wrong, if the culprit is a write with an edge."""
+    op, fits = evidence.culprit, evidence.fits
+    if not isinstance(op, Write) or evidence.kind not in ("write", "omitted"):
         return NOTHING
-    if not isinstance(op, Write) or fits.write_offset_bytes > 1 or fits.write_size_bytes > 1:
+    is_whole = not (op.offset % WORD_BYTES or len(op.data) % WORD_BYTES)
+    if is_whole or fits.write_offset_bytes > 1 or fits.write_size_bytes > 1:
         return NOTHING
-    if not (op.offset % WORD_BYTES or len(op.data) % WORD_BYTES):
-        return NOTHING
-    wrong = {(start, size) for start in _STARTS for size in _wrong_at(verdict, start, again)}
+    wrong = {(start, size) for start in _STARTS for size in _wrong_at(trials, start)}
     tried = {(start, size) for start in _STARTS for size in _LENGTHS}
     if not wrong:
-        return _of_whole_buffers(verdict, again)
+        return _of_whole_buffers(trials)
     if wrong == tried:
         return NOTHING
     sorts = (what for what, holds in _SORTS.items() if wrong == {*filter(holds, tried)})
     places = [f"{size} at byte {start}" for start, size in sorted(wrong)]
-    more = f" and {len(places) - _MOST_TOLD} more" if len(places) > _MOST_TOLD else ""
-    told = next(sorts, f"of so many bytes: {', '.join(places[:_MOST_TOLD])}{more}")
+    said = next(sorts, f"of so many bytes: {listed(places, _MOST_TOLD)}")
     right = f"the other {len(tried) - len(wrong)} of {len(tried)} are right"
-    fact = f"tried writes of 1 to 8 bytes at bytes 0 to 3: wrong are those {told}; {right}"
-    return Told(facts=(fact,))
+    return told(f"tried writes of 1 to 8 bytes at bytes 0 to 3: wrong are those {said}; {right}")
 
 
-def _of_whole_buffers(verdict: Verdict, again: Judge) -> Told:
-    """Which writes go wrong that fill a buffer of so many bytes, and what comes back."""
-    made = "".join(f"alloc x{n} {n}\nwrite x{n} 0 {'0b' * n}\n" for n in _LENGTHS)
-    looks = "".join(f"read x{n} 0 {n} -> r{n}\n" for n in _LENGTHS)
-    outcomes = instead_of(verdict, made + looks, again).execution.history.outcomes
-    came = {n: each.data for n, each in zip(_LENGTHS, outcomes[-len(_LENGTHS) :], strict=True)}
-    wrong = [n for n, data in came.items() if data != b"\x0b" * n]
-    right = [str(n) for n in _LENGTHS if n not in wrong]
-    if not wrong or not right:
-        return NOTHING
-    zeros = ", and all their bytes are zero" if not any(any(came[n] or b"1") for n in wrong) else ""
-    return Told(
-        facts=(
-            f"tried writes that fill a buffer: those of {', '.join(map(str, wrong))} bytes are "
-            f"wrong{zeros}; those of {', '.join(right)} bytes are right",
-        )
-    )
-
-
-def _wrong_at(verdict: Verdict, start: int, again: Judge) -> list[int]:
+def _wrong_at(trials: Trials, start: int) -> list[int]:
     """The lengths of writes that go wrong if they begin at that byte."""
     made = "".join(
-        _MADE.format(size=size, start=start, fill=_FILL, data=bytes(range(1, size + 1)).hex())
+        _WRITTEN.format(size=size, start=start, fill=_FILL, data=bytes(range(1, size + 1)).hex())
         for size in _LENGTHS
     )
     looks = "".join(f"read x{size} 0 16 -> r{size}\n" for size in _LENGTHS)
-    judged = instead_of(verdict, made + looks, again)
-    pairs = zip(judged.expected.outcomes, judged.execution.history.outcomes, strict=True)
-    last = [meant.data != got.data for meant, got in pairs][-len(_LENGTHS) :]
-    return [size for size, is_wrong in zip(_LENGTHS, last, strict=True) if is_wrong]
+    last = sides(trials.run(made + looks))[-len(_LENGTHS) :]
+    return [size for size, (meant, got) in zip(_LENGTHS, last, strict=True) if meant != got]
+
+
+def _of_whole_buffers(trials: Trials) -> Told:
+    """Which writes go wrong that fill a buffer of so many bytes, and what comes back."""
+    made = "".join(f"alloc x{n} {n}\nwrite x{n} 0 {'0b' * n}\n" for n in _LENGTHS)
+    looks = "".join(f"read x{n} 0 {n} -> r{n}\n" for n in _LENGTHS)
+    ends = sides(trials.run(made + looks))[-len(_LENGTHS) :]
+    wrong = {n: got for n, (meant, got) in zip(_LENGTHS, ends, strict=True) if meant != got}
+    right = [str(n) for n in _LENGTHS if n not in wrong]
+    if not wrong or not right:
+        return NOTHING
+    zeros = (
+        "" if any(any(got or b"1") for got in wrong.values()) else ", and all their bytes are zero"
+    )
+    return told(
+        f"tried writes that fill a buffer: those of {', '.join(map(str, wrong))} bytes are "
+        f"wrong{zeros}; those of {', '.join(right)} bytes are right"
+    )
+
+
+@by_trial(FailureKind.VALUE, FailureKind.LAW)
+def tell_copies(evidence: Evidence, trials: Trials) -> Told:
+    """If a copy is the culprit: which sorts of copies go wrong, and if its scratch is too small."""
+    op, fits, at = evidence.culprit, evidence.fits, evidence.argument.culprit
+    is_shown = evidence.failure.kind is FailureKind.VALUE or evidence.failure.trait == A5.name
+    if not isinstance(op, Copy) or not is_shown:
+        return NOTHING
+    if fits.copy_offset_bytes > 1 or fits.copy_size_bytes > 1:
+        return NOTHING
+    wrong, right = trials.apart({w: f"{_COPIED}{text}\n{_ENDS}" for w, text in _COPIES.items()})
+    if not wrong or not right:
+        return NOTHING
+    fact = (
+        f"copies, each tried alone: wrong are {listed(wrong, _MOST_TOLD)}; right are "
+        f"{listed(right, _MOST_TOLD)}"
+    )
+    short = _short_scratch(evidence, op)
+    if short:
+        said = f"{evidence.argument.sentence.removesuffix(UNEXPLAINED)}, since {short}"
+        return Told(sentence=said, culprit=at, rule=A5, facts=(*_of_short(trials), fact))
+    pieces = list(_pieces(evidence))
+    if not 2 <= len(pieces) <= _MOST_TOLD:
+        return told(fact)
+    places = "; ".join(pieces)
+    return told(f"op {at} was copied in {len(pieces)} pieces, in bytes: {places}", fact)
+
+
+def _short_scratch(evidence: Evidence, op: Copy) -> str:
+    """Says so if the copy ``op`` went over a scratch buffer that is too small for its words."""
+    start, end = op.source_offset, op.source_offset + op.size_bytes
+    span = words_up(end) - words_down(start)
+    made = calls_of(evidence.trace, "create_buffer", role=STORAGE)
+    own = [call for call in made if call.position == evidence.argument.culprit]
+    if op.source != op.target or len(own) != 1 or own[0].event["size_bytes"] >= span:
+        return ""
+    return (
+        "it went over a scratch buffer that is too small: that has "
+        f"{own[0].event['size_bytes']} bytes (call {own[0].number}), and bytes {start} to "
+        f"{end - 1} of {op.source} lie in words of {span} bytes"
+    )
+
+
+def _of_short(trials: Trials) -> Iterator[str]:
+    """Which short copies within one buffer are wrong, from the bytes 1, 2 and 3 of a word."""
+    tried = {
+        (size, start): f"copy x {start} x 512 {size}" for size in range(1, 6) for start in (1, 2, 3)
+    }
+    wrong, right = trials.apart({w: f"{_COPIED}{text}\n{_ENDS}" for w, text in tried.items()})
+    if wrong and right:
+        reach = [start + size > words_up(size) for size, start in wrong]
+        is_by_words = all(reach) and not any(start + size > words_up(size) for size, start in right)
+        so = ": those that reach into one word more than their length fills" if is_by_words else ""
+        starts: dict[int, list[int]] = {}
+        for size, start in wrong:
+            starts.setdefault(size, []).append(start)
+        said = ", ".join(f"{size} from {either(each)}" for size, each in starts.items())
+        yield (
+            "tried copies within a buffer, of 1 to 5 bytes from byte 1, 2 and 3: wrong are only "
+            f"{said}{so}"
+        )
+
+
+def _pieces(evidence: Evidence) -> Iterator[str]:
+    """Where each dispatch of the kernel that copies bytes copied from and to, for the culprit."""
+    written: dict[int, bytearray] = {}
+    for call in calls(evidence.trace):
+        event = call.event
+        if event.kind == "write_buffer":
+            held = written.setdefault(event["buffer"], bytearray())
+            start, data = event["offset"], event["data"]
+            held.extend(bytes(max(0, start + len(data) - len(held))))
+            held[start : start + len(data)] = data
+        elif event.kind == "dispatch" and event["kernel"] == COPY_BYTES.name:
+            (_, source, _), (_, target, _), (number, offset, size) = event["ranges"]
+            payload = written.get(number, bytearray())[offset : offset + size]
+            if call.position == evidence.argument.culprit and len(payload) == _PAYLOAD.size:
+                from_, to, count = _PAYLOAD.unpack(payload)
+                yield f"{count} from byte {source + from_} on to byte {target + to} on"

@@ -1,19 +1,21 @@
-"""Compares the limits that the driver gave the runtime with the limits of the device.
+"""How far a runtime reaches: to the limits that its driver gave, and to the end of a part.
 
 A runtime keeps to the limits that its driver gives.  If such a limit is not the device's, calls are
-refused, or buffers overlap, though the runtime is right.
+refused, or buffers overlap, though the runtime is right.  Which bytes of a part are reached is
+tried.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields, replace
 
 from gpusim.limits import Limits
 from gpusim.ops import Dispatch
-from properties.explain.experiments import Judge
+from properties.explain.kinds import refusal_of
 from properties.explain.neighbours import instead
-from properties.explain.told import NOTHING, Told
-from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from properties.explain.told import NOTHING, Told, told
+from properties.explain.trials import Evidence, Trials, by_trial, sides
+from properties.model.failure import FailureKind
 
 _DEFAULT = " (what WebGPU guarantees)"
 _KINDS = (
@@ -23,64 +25,92 @@ _KINDS = (
     FailureKind.CRASH,
     FailureKind.WORDS,
 )
+_SIZE, _START, _END = 1024, 256, 320
+_TRIED = (
+    f"alloc x {_SIZE}\nwrite x 0 {'01000000' * (_SIZE // 4)}\n"
+    f"dispatch affine x[{_START}:{_END}] 3,1 8x1x1\nread x 0 {_SIZE} -> r\n"
+)
 
 
-def tell_limits(verdict: Verdict, failure: Failure, refusal: str, again: Judge | None) -> Told:
-    """Tells which limits the driver gave wrongly; ``refusal`` is what the device said.
+def tell_limits(evidence: Evidence) -> Told:
+    """Tells which limits the driver gave wrongly, and what the device said.
 
     If that is the limit of workgroups, a grid between the two values is tried.
     """
-    execution = verdict.execution
-    if failure.kind not in _KINDS or execution.told_limits is None:
+    execution, at = evidence.verdict.execution, evidence.at
+    if evidence.failure.kind not in _KINDS or execution.told_limits is None:
         return NOTHING
+    refusal, names = refusal_of(evidence.failure), [field.name for field in fields(Limits)]
+    given = {name: getattr(execution.told_limits, name) for name in names}
+    held = {name: getattr(execution.limits, name) for name in names}
     wrong = [
-        f"{name}={told}{_DEFAULT * (told == getattr(Limits(), name))}, and the device has "
-        f"{name}={held}"
-        for name, told, held in _pairs(execution.told_limits, execution.limits)
-        if told != held
+        f"{name}={given[name]}{_DEFAULT * (given[name] == getattr(Limits(), name))}, and the "
+        f"device has {name}={held[name]}"
+        for name in names
+        if given[name] != held[name]
     ]
     if not wrong:
-        return Told(later=_named(refusal, execution.limits))
-    sentence = f"the driver gave the runtime a wrong limit: {'; '.join(wrong)}"
-    shown = (
-        f"so op {failure.position} ({failure.op}) kept to the driver's limit and failed: {refusal}"
+        return Told(later=(*_named(refusal, held),))
+    return Told(
+        sentence=f"the driver gave the runtime a wrong limit: {'; '.join(wrong)}",
+        culprit=at,
+        facts=(
+            *_between(evidence, execution.told_limits.max_groups_per_dimension),
+            f"so op {at} ({evidence.failure.op}) kept to the driver's limit and failed: {refusal}",
+        ),
     )
-    tried = () if again is None else _between(verdict, failure, again)
-    return Told(sentence=sentence, culprit=failure.position, facts=(*tried, shown))
 
 
-def _between(verdict: Verdict, failure: Failure, again: Judge) -> tuple[str, ...]:
+def _between(evidence: Evidence, given: int) -> Iterator[str]:
     """Tries one workgroup more than the device allows, if the driver's limit allows it."""
-    case, at = verdict.execution.case, failure.position
-    op = case.program[at] if 0 <= at < len(case.program) else None
-    told, held = verdict.execution.told_limits, verdict.execution.limits
-    most = held.max_groups_per_dimension
-    if not isinstance(op, Dispatch) or told is None or told.max_groups_per_dimension <= most:
-        return ()
-    more = replace(op, grid=(1, 1, most + 1))
-    judged = again(replace(case, program=instead(case.program, at, more)))
-    outcome, meant = judged.execution.history.outcomes[at], judged.expected.outcomes[at]
-    did = f"raises {outcome.error}" if outcome.error else "is accepted"
-    return (
-        f"tried: over 1x1x{most + 1} groups, one more than the device's limit, op {at} {did}, but "
-        f"must be refused with {meant.error}: the limit itself is wrong, and not the words alone",
-    )
+    at, op, trials = evidence.at, evidence.op, evidence.trials
+    most = evidence.verdict.execution.limits.max_groups_per_dimension
+    if trials is not None and isinstance(op, Dispatch) and given > most:
+        more = replace(op, grid=(1, 1, most + 1))
+        judged = trials.run(instead(evidence.program, at, more))
+        error = judged.execution.history.outcomes[at].error
+        yield (
+            f"tried: over 1x1x{most + 1} groups, one more than the device's limit, op {at} "
+            f"{f'raises {error}' if error else 'is accepted'}, but must be refused with "
+            f"{judged.expected.outcomes[at].error}: the limit itself is wrong, and not the words "
+            "alone"
+        )
 
 
-def _named(refusal: str, limits: Limits) -> tuple[str, ...]:
+def _named(refusal: str, held: dict[str, int]) -> Iterator[str]:
     """Names the device's alignments whose values stand in a refusal, if it says "multiple"."""
-    if "multiple" not in refusal:
-        return ()
-    numbers = [int(each) for each in re.findall(r"\b\d+\b", refusal)]
+    numbers = dict.fromkeys(map(int, re.findall(r"\b\d+\b", refusal)))
     named = [
-        f"{number} is its {field.name}"
-        for number in dict.fromkeys(numbers)
-        for field in fields(Limits)
-        if "alignment" in field.name and getattr(limits, field.name) == number
+        f"{number} is its {name}"
+        for number in numbers
+        for name, value in held.items()
+        if "alignment" in name and value == number
     ]
-    return (f"of the device's limits: {', '.join(named)}",) if len(named) > 1 else ()
+    if "multiple" in refusal and len(named) > 1:
+        yield f"of the device's limits: {', '.join(named)}"
 
 
-def _pairs(told: Limits, held: Limits) -> list[tuple[str, int | None, int | None]]:
-    names = [field.name for field in fields(Limits)]
-    return [(name, getattr(told, name), getattr(held, name)) for name in names]
+@by_trial()
+def tell_part(evidence: Evidence, trials: Trials) -> Told:
+    """Which bytes a dispatch over a part changes, if the op to blame seems to bind others."""
+    if evidence.kind != "part":
+        return NOTHING
+    meant, got = sides(trials.run(_TRIED))[-1]
+    if got is None or got == meant:
+        return NOTHING
+    changed = [n for n in range(0, len(got), 4) if got[n : n + 4] != b"\1\0\0\0"]
+    if not changed:
+        return NOTHING
+    at, end = evidence.argument.culprit, changed[-1] + 4
+    fact = (
+        f"tried alone: a dispatch over bytes {_START} to {_END - 1} of a buffer of {_SIZE} changes "
+        f"bytes {changed[0]} to {end - 1}"
+    )
+    if evidence.failure.kind is FailureKind.ERROR:
+        # What was refused shows no bytes, so that the trial tells more than they do.
+        place = evidence.place(evidence.at)
+        return Told(sentence=f"{place} was given other bytes than those of its parts; {fact}")
+    if (changed[0], end) != (_START, _SIZE) or at < 0:
+        return told(fact)
+    said = "was given a part up to the end of its buffer, whatever the part's size"
+    return Told(sentence=f"{evidence.place(at)} {said}", culprit=at, facts=(fact,))

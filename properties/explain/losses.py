@@ -1,26 +1,31 @@
-"""Tries what a failed batch loses, which ops use a lost buffer, and what makes it whole too early.
+"""Tries what is lost with a failed batch or with the device, and which ops are accepted then.
 
 Each is tried in a program of its own, on a device whose first submit fails.  The buffer x is lost
 with that submit.  Until x is written whole, every op that uses it must be refused.  No command of
-the batch may run later.
+the batch may run later.  A device of profile ``spec`` has a promise of its loss, and calls on it
+raise nothing once it is lost.  A device of profile ``wgpu-native`` has none, and calls on it raise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from gpusim.errors import DataLost, SubmitFailed
+from gpusim.errors import DataLost, DeviceLost, SubmitFailed
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Write
+from gpusim.ops import Alloc, Write
 from gpusim.program import Program
 from gpusim.simulated.faults import FaultPlan
+from gpusim.simulated.profile import PROFILES
 from gpusim.text import write_op
-from properties.explain.calls import calls
-from properties.explain.capacity import LIFTED
-from properties.explain.experiments import Judge
+from properties.explain.calls import Call, calls, calls_of
 from properties.explain.neighbours import instead
-from properties.model.case import PLAIN
+from properties.explain.told import NOTHING, Told, listed
+from properties.explain.trials import LIFTED, Evidence, Judge, Trials, by_trial
+from properties.model.case import Case
+from properties.model.failure import FailureKind
 from properties.oracles.judge import Verdict
+from properties.oracles.laws.catalogue import G5
 from properties.oracles.metamorphic.rewrites import sizes_of
+from properties.targets.failing import faults_of
 
 _MADE = (
     "alloc x 12\nalloc y 12\ncapture g {}\nwrite y 0 020000000200000002000000\n"
@@ -57,11 +62,22 @@ _FLUSH, _USE, _AT_THE_END = 5, 6, -1
 _LOST = DataLost.__name__
 _UNTOLD = "no submit failed"
 _MOST_SAID = 4
-_IN_BATCH = ("the first copy", "the dispatch", "the second copy")
-_THREE = Program.parse(
+_THREE = (
     "alloc x 8\nalloc y 8\ncopy x 0 y 0 4\ndispatch affine x 3,1 1x1x1\ncopy x 4 y 4 4\nflush\n"
     "sync\n"
 )
+_DEVICE_LOST = DeviceLost.__name__
+_ON_THE_LOST = {
+    "alloc": "alloc tried 4\n",
+    "write": "write {name} 0 01010101\n",
+    "write of no bytes": "write {name} 0 -\n",
+    "dispatch": "dispatch affine {name} 1,1 1x1x1\n",
+    "flush": "flush\n",
+}
+_TELLS = {
+    True: "tells of its loss by a promise alone",
+    False: "tells of its loss by the errors of calls, and has no promise of it",
+}
 
 
 def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
@@ -70,9 +86,10 @@ def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
     device, fits = execution.case.device, execution.capabilities
     if again is None or not device.is_simulated or not (fits.replays and execution.is_lawful):
         return ()
+    trials = _with_failed_submit(execution.case, again)
 
     def tried(rows: Mapping[str, tuple[str, str, str]], asked: int) -> dict[str, bool]:
-        ends = {what: _ends(verdict, *ops, again)[asked] for what, ops in rows.items()}
+        ends = {what: _ends(trials, *ops)[asked] for what, ops in rows.items()}
         return {what: end is None for what, end in ends.items() if end in (None, _LOST)}
 
     kept = tried({what: (*ops, "") for what, ops in _WRITERS.items()}, _AT_THE_END)
@@ -99,41 +116,31 @@ def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
     return tuple(f"tried alone: {each}" for each in told)
 
 
+def _with_failed_submit(case: Case, again: Judge) -> Trials:
+    """Trials on a device whose first submit fails, and in which no limit makes a batch end."""
+    device = replace(case.device, faults=FaultPlan(failed_submits=(0,)), schedule=())
+    return Trials(case, again).plainly().under(**LIFTED).having(device=device)
+
+
 def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list[str]:
     bad = [what for what, is_wrong in tried.items() if is_wrong]
     good = [what for what, is_wrong in tried.items() if not is_wrong]
     # Those of the same sort as a wrong one tell most, so they come first.
     sorts = {what.split()[1] for what in bad}
     good.sort(key=lambda what: what.split()[1] not in sorts)
-    if not bad:
-        return []
-    return [f"{wrong.format(_some(bad))}; {right.format(_some(good))}"] if good else [every]
+    if not bad or not good:
+        return [every] * bool(bad)
+    some, others = listed(bad, _MOST_SAID, "or"), listed(good, _MOST_SAID, "or")
+    return [f"{wrong.format(some)}; {right.format(others)}"]
 
 
-def _some(what: list[str]) -> str:
-    """The first few of ``what``, and how many more there are."""
-    left = len(what) - _MOST_SAID
-    return ", ".join(what[:_MOST_SAID]) + (f" or {left} more" if left > 0 else "")
-
-
-def _ends(
-    verdict: Verdict, captured: str, waits: str, after: str, again: Judge
-) -> list[str | None]:
+def _ends(trials: Trials, captured: str, waits: str, after: str) -> list[str | None]:
     """The error of each op of a program whose flush is the first submit.
 
     If the flush did not fail, nothing was lost, and no error tells anything.
     """
-    case = verdict.execution.case
     text = _MADE.format(captured, f"{waits}\n", f"{after}\n" if after else "")
-    tried = replace(
-        case,
-        program=Program.parse(text),
-        policy=replace(case.policy, **LIFTED),
-        client=PLAIN,
-        device=replace(case.device, faults=FaultPlan(failed_submits=(0,)), schedule=()),
-        transformations=(),
-    )
-    outcomes = again(tried).execution.history.outcomes
+    outcomes = trials.run(text).execution.history.outcomes
     errors = [each.error or each.late_error for each in outcomes]
     return errors if errors[_FLUSH] == SubmitFailed.__name__ else [_UNTOLD] * len(errors)
 
@@ -143,38 +150,31 @@ def healed_by(
 ) -> tuple[str, ...]:
     """Says which write of a part of the lost buffer ``name`` the case needs in order to fail."""
     case = verdict.execution.case
-    for n in range(start - 1, at):
+    for n in range(start - 1, at if again is not None else 0):
         op = case.program[n]
         if again is None or not isinstance(op, Write) or op.buffer != name:
             continue
-        if verdict.execution.history.outcomes[n].error is not None:
-            continue
-        if again(replace(case, program=instead(case.program, n))).failure is None:
+        trials = Trials(case, again)
+        is_refused = verdict.execution.history.outcomes[n].error is not None
+        if not is_refused and not trials.fails(instead(case.program, n)):
             return (
                 f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so op "
-                f"{n} made {name} count as whole again{_healing(verdict, n, op, again)}",
+                f"{n} made {name} count as whole again{_healing(trials, n, op)}",
             )
     return ()
 
 
-def _healing(verdict: Verdict, at: int, op: Write, again: Judge) -> str:
+def _healing(trials: Trials, at: int, op: Write) -> str:
     """Says which lengths of the write at ``at`` make its buffer count as whole."""
-    case = verdict.execution.case
-    size = sizes_of(case.program).get(op.buffer, 0)
+    program = trials.case.program
+    size = sizes_of(program).get(op.buffer, 0)
     words = size // WORD_BYTES * WORD_BYTES
-    tried = {
-        length: again(
-            replace(
-                case,
-                program=instead(case.program, at, replace(op, offset=0, data=b"\1" * length)),
-            )
-        ).failure
-        for length in sorted({1, words - WORD_BYTES, words, size - 1})
-        if 0 < length < size
-    }
-    wrong, right = (
-        [str(length) for length, failed in tried.items() if (failed is not None) is is_wrong]
-        for is_wrong in (True, False)
+    wrong, right = trials.apart(
+        {
+            str(length): instead(program, at, replace(op, offset=0, data=b"\1" * length))
+            for length in sorted({1, words - WORD_BYTES, words, size - 1})
+            if 0 < length < size
+        }
     )
     if not wrong:
         return ""
@@ -184,19 +184,15 @@ def _healing(verdict: Verdict, at: int, op: Write, again: Judge) -> str:
 
 def run_again(verdict: Verdict, again: Judge) -> tuple[str, ...]:
     """Which commands of a batch run again, if its submit fails: two copies, and a dispatch."""
-    case = verdict.execution.case
-    device = replace(case.device, faults=FaultPlan(failed_submits=(0,)))
-    policy = replace(case.policy, **{**LIFTED, "debug_submit_each": False})
-    case = replace(case, program=_THREE, device=device, policy=policy, client=PLAIN)
-    failed_at, left = 0, dict.fromkeys(_IN_BATCH, 0)
-    for call in calls(again(replace(case, transformations=())).execution.trace):
+    trials = _with_failed_submit(verdict.execution.case, again).under(debug_submit_each=False)
+    is_after, left = False, {"the first copy": 0, "the dispatch": 0, "the second copy": 0}
+    for call in calls(trials.run(_THREE).execution.trace):
         if call.failed and call.event["verb"] == "submit":
-            failed_at = call.number
-        elif failed_at and call.event.kind == "dispatch":
+            is_after = True
+        elif is_after and call.event.kind == "dispatch":
             left["the dispatch"] += 1
-        elif failed_at and call.event.kind == "copy":
-            nth = call.event["target_offset"] // WORD_BYTES
-            left[_IN_BATCH[min(2 * nth, 2)]] += 1
+        elif is_after and call.event.kind == "copy":
+            left["the second copy" if call.event["target_offset"] else "the first copy"] += 1
     told = [what for what, count in left.items() if count]
     rest = [what for what, count in left.items() if not count]
     if not told:
@@ -205,3 +201,75 @@ def run_again(verdict: Verdict, again: Judge) -> tuple[str, ...]:
         "tried a batch of a copy, a dispatch and another copy whose submit fails: run again are "
         f"{' and '.join(told)}{f', not {rest[0]}' if rest else ''}",
     )
+
+
+@by_trial(FailureKind.ERROR, FailureKind.FAULTS)
+def tell_loss(evidence: Evidence, trials: Trials) -> Told:
+    """Which ops a runtime accepts after the loss of its device, and from what it hears of one."""
+    program, lost = evidence.program, _lost_at(evidence)
+    if lost is None or lost.position < 0:
+        return NOTHING
+    outcomes = evidence.verdict.execution.history.outcomes
+    raised = [n for n, each in enumerate(outcomes) if each.error == _DEVICE_LOST]
+    after = raised[0] if raised else lost.position
+    name = next((op.buffer for op in program if isinstance(op, Alloc)), "")
+    ahead = Program(program.ops[: after + 1])
+    ends = {
+        what: trials.run(f"{ahead}{op.format(name=name)}").execution.history.outcomes[-1].error
+        for what, op in _ON_THE_LOST.items()
+    }
+    accepted = [what for what, end in ends.items() if end is None]
+    refused = [what for what, end in ends.items() if end == _DEVICE_LOST]
+    if not accepted:
+        return NOTHING
+    which = f"which raised {_DEVICE_LOST}" if raised else "in which the device was lost"
+    facts = [
+        *_with_other_profile(trials, has_refused=bool(refused)),
+        f"tried right after op {after}, {which}: accepted are {', '.join(accepted)}; refused are "
+        f"{', '.join(refused) or 'none'}",
+    ]
+    if raised or evidence.failure.kind is not FailureKind.FAULTS:
+        return Told(facts=tuple(facts))
+    failed = [call for call in calls(evidence.trace) if call.failed]
+    heard = [f"; the first call that failed is call {call.number}" for call in failed[:1]]
+    facts.append(
+        f"the {lost.event.kind} of call {lost.number} lost the device and raised nothing"
+        f"{''.join(heard)}"
+    )
+    passed = next((n for n in range(after + 1, len(outcomes)) if outcomes[n].error is None), after)
+    sentence = (
+        f"op {passed} ({write_op(program[passed])}) was accepted, though the device was lost in op "
+        f"{after} ({write_op(program[after])})"
+    )
+    return Told(sentence=sentence, culprit=passed, rule=G5, facts=tuple(facts))
+
+
+def _with_other_profile(trials: Trials, *, has_refused: bool) -> Iterator[str]:
+    """Says so if the case passes on a device that tells of its loss in the other way."""
+    device = trials.case.device
+    own = PROFILES[device.profile]
+    other = next(each for each in PROFILES.values() if each.tells_loss != own.tells_loss)
+    changed = trials.having(device=replace(device, profile=other.name, schedule=()))
+    if changed.fails(trials.case.program):
+        return
+    likeliest = ": likeliest only a promise is looked at"
+    if own.tells_loss:
+        likeliest = "" if has_refused else ": likeliest the promise is not looked at"
+    yield (
+        f"this device (profile {own.name}) {_TELLS[own.tells_loss]}; with profile {other.name}, "
+        f"which {_TELLS[other.tells_loss]}, it passes{likeliest}"
+    )
+
+
+def _lost_at(evidence: Evidence) -> Call | None:
+    """The call at which the plan loses the device, if it was made."""
+    device = evidence.case.device
+    for fault in faults_of(device.faults) if device.is_simulated else ():
+        made = [
+            call
+            for call in calls_of(evidence.trace, fault.verb)
+            if call.event.about.get("commands") != 0
+        ]
+        if fault.error is DeviceLost and fault.call < len(made):
+            return made[fault.call]
+    return None

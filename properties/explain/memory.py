@@ -37,17 +37,12 @@ def _lent(scene: Scene, step: Step, other: Step) -> Iterator[Hypothesis]:
         if whole and other.op.size_bytes == step.op.size_bytes:
             continue
         yield Hypothesis(
-            kind="lent",
-            culprit=step.number,
-            other=other.number,
+            kind="lent", culprit=step.number, other=other.number,
             detail="whole" if whole else "",
             sentence=f"{quoted(step)} was given the bytes of {quoted(other)}",
-            why="as if both used one staging buffer",
-            rule=laws.D5,
-            steps=scene.steps,
-            lends=((step.op.result, other.op.result),),
-            lends_whole=whole,
-        )
+            why="as if both used one staging buffer", rule=laws.D5, steps=scene.steps,
+            lends=((step.op.result, other.op.result),), lends_whole=whole,
+        )  # fmt: skip
 
 
 def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
@@ -55,16 +50,12 @@ def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
     for align in ALIGNMENTS:
         low = op.offset // align * align
         if low < op.offset:
-            yield (
-                replace(op, offset=low),
-                f"copied its bytes from an offset rounded down to a multiple of {align}",
-            )
+            said = f"copied its bytes from an offset rounded down to a multiple of {align}"
+            yield replace(op, offset=low), said
     for shift in (1, 2, 3, 4, -1, -2, -3, -4):
-        if op.offset + shift >= 0 and op.offset + shift + op.size_bytes <= size:
-            yield (
-                replace(op, offset=op.offset + shift),
-                f"copied the bytes at {shift:+} from its own place",
-            )
+        start = op.offset + shift
+        if 0 <= start <= size - op.size_bytes:
+            yield replace(op, offset=start), f"copied the bytes at {shift:+} from its own place"
     if op.offset:
         yield replace(op, offset=0), "copied its bytes from the start of the buffer"
     for name in scene.states[at]:
@@ -94,21 +85,14 @@ def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
     for later in range(at + 1, len(steps)):
         if not scene.meets(steps[at], steps[later]) or isinstance(steps[later].op, Read | Free):
             continue
-        clear = Write(buffer=op.buffer, offset=0, data=bytes(op.size_bytes))
+        clear = by_nobody(Write(buffer=op.buffer, offset=0, data=bytes(op.size_bytes)))
         yield Hypothesis(
-            kind="cleared",
-            culprit=steps[at].number,
-            other=steps[later].number,
+            kind="cleared", culprit=steps[at].number, other=steps[later].number,
             sentence=f"{quoted(steps[later])} overtook the clearing of {op.buffer} by "
             f"{quoted(steps[at])}",
-            why=f"so what {named(steps[later])} wrote was cleared",
-            rule=laws.A12,
-            steps=(
-                *steps[: later + 1],
-                by_nobody(clear),
-                *steps[later + 1 :],
-            ),
-        )
+            why=f"so what {named(steps[later])} wrote was cleared", rule=laws.A12,
+            steps=(*steps[: later + 1], clear, *steps[later + 1 :]),
+        )  # fmt: skip
 
 
 def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
@@ -158,6 +142,10 @@ def _before_its_batch(scene: Scene, at: int, made: int, freed: int) -> Iterator[
     new, old = steps[at].op, steps[made].op
     assert isinstance(new, Alloc)
     assert isinstance(old, Alloc)
+    said = (
+        f"{quoted(steps[at])} was given the memory of {old.buffer}, which {named(steps[freed])} "
+        "freed, and its clearing overtook"
+    )
     late = [
         step
         for step in steps[made + 1 : freed]
@@ -169,21 +157,17 @@ def _before_its_batch(scene: Scene, at: int, made: int, freed: int) -> Iterator[
         ]
         yield Hypothesis(
             kind="recycled", culprit=first.number, other=steps[at].number,
-            sentence=f"{quoted(steps[at])} was given the memory of {old.buffer}, which "
-            f"{named(steps[freed])} freed, and its clearing overtook {quoted(first)}",
+            sentence=f"{said} {quoted(first)}",
             why=f"so what {named(first)} wrote shows in {new.buffer}", rule=laws.A12,
             steps=(*steps[: at + 1], *moved, *steps[at + 1 :]),
         )  # fmt: skip
-    clear = by_nobody(
-        Write(buffer=old.buffer, offset=0, data=bytes(min(new.size_bytes, old.size_bytes)))
-    )
-    for start in range(made + 1, freed):
-        read = steps[start]
-        if isinstance(read.op, Read) and read.op.buffer == old.buffer:
+    cleared = bytes(min(new.size_bytes, old.size_bytes))
+    clear = by_nobody(Write(buffer=old.buffer, offset=0, data=cleared))
+    for start, read in enumerate(steps[:freed]):
+        if start > made and isinstance(read.op, Read) and read.op.buffer == old.buffer:
             yield Hypothesis(
                 kind="recycled", culprit=read.number, other=steps[at].number, detail="read",
-                sentence=f"{quoted(steps[at])} was given the memory of {old.buffer}, which "
-                f"{named(steps[freed])} freed, and its clearing overtook {quoted(read)}",
+                sentence=f"{said} {quoted(read)}",
                 why=f"so {named(read)} copied zeros", rule=laws.A12,
                 steps=(*steps[:start], clear, *steps[start:]),
             )  # fmt: skip

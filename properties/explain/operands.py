@@ -1,7 +1,8 @@
-"""Hypotheses about operands: a dispatch used another op's scalars, kernel, buffers or parts.
+"""Hypotheses about operands: a dispatch used another op's scalars, kernel, buffers, parts or grid.
 
 These are the mistakes of caches, pools and rounding.  A dispatch may have an old bind group, or the
-scalars of another dispatch, or a part whose offset or size was rounded.
+scalars of another dispatch, or a part whose offset or size was rounded; or it runs over more or
+fewer groups, or over a grid that was read too early or at another place.
 """
 
 import math
@@ -11,11 +12,13 @@ from itertools import permutations
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
+    GRID_BYTES,
     Alloc,
     AnyDispatch,
     Bound,
     Capture,
     Dispatch,
+    DispatchIndirect,
     Free,
     Part,
     Scalars,
@@ -23,57 +26,54 @@ from gpusim.ops import (
 )
 from gpusim.text import write_bound
 from properties.explain import rules
-from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_op, without
+from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_ops, without
 from properties.explain.scene import Scene, Step
-from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.catalogue import Law
+from properties.oracles.laws.catalogue import B1, E3, E5, Law
 
 _MOST_BINDINGS = 4
 """The most buffers whose orders are all tried."""
+Grid = tuple[int, int, int]
+
+
+def _dispatches(scene: Scene) -> Iterator[tuple[int, AnyDispatch]]:
+    """The dispatches, each with its place among the steps."""
+    for at, step in enumerate(scene.steps):
+        if isinstance(step.op, AnyDispatch):
+            yield at, step.op
 
 
 def scalars(scene: Scene) -> Iterator[Hypothesis]:
     """Dispatches with another call's scalars, with zeros for scalars, or with scalars reversed."""
-    dispatches = [step for step in _with_captured(scene) if isinstance(step.op, AnyDispatch)]
-    for at, step in enumerate(scene.steps):
-        op = step.op
-        if not isinstance(op, AnyDispatch) or not op.scalars:
+    for at, op in _dispatches(scene):
+        # Another number of scalars is refused, whatever their values are.
+        if op.scalars and len(op.scalars) == len(scene.kernels[op.kernel].scalars):
+            for given, said, other, detail in _other_scalars(scene, at, op):
+                instead = replace(op, scalars=given)
+                yield with_ops(scene, at, instead, "scalars", B1, f"ran {said}", other, detail)
+
+
+def _other_scalars(
+    scene: Scene, at: int, op: AnyDispatch
+) -> Iterator[tuple[Scalars, str, int, str]]:
+    """Other scalars, whose they are, the number of that op, and what distinguishes them."""
+    step, own = scene.steps[at], op.scalars
+    for other in _with_captured(scene):
+        is_own = (other.position, other.command) == (step.position, step.command)
+        if not isinstance(other.op, AnyDispatch) or is_own:
             continue
-        if len(op.scalars) != len(scene.kernels[op.kernel].scalars):
-            # This number of scalars is refused, whatever their values are.
-            continue
-        for other in dispatches:
-            assert isinstance(other.op, AnyDispatch)
-            given = _fit(other.op.scalars, op, scene)
-            if other.position == step.position and other.command == step.command:
-                continue
-            if given is None or given == op.scalars:
-                continue
-            whose = f"the scalars of {named(other)}"
-            said = f"ran with {whose} ({_listed(given)}), and not its own"
-            yield with_op(
-                scene, at, replace(op, scalars=given), "scalars", laws.B1, said, other.number,
-                str(other.command),
-            )  # fmt: skip
-        zeros = tuple(type(one)(0) for one in op.scalars)
-        yield with_op(
-            scene, at, replace(op, scalars=zeros), "scalars", laws.B1,
-            "ran with scalars that are all zero, and not its own", detail="zero",
-        )  # fmt: skip
-        for place, own in enumerate(op.scalars):
-            less = (*op.scalars[:place], type(own)(0), *op.scalars[place + 1 :])
-            if own and len(op.scalars) > 1:
-                name = scene.kernels[op.kernel].scalars[place].name
-                yield with_op(
-                    scene, at, replace(op, scalars=less), "scalars", laws.B1,
-                    f"ran with its scalar {name} as zero", detail=f"zero {place}",
-                )  # fmt: skip
-        if len(op.scalars) > 1:
-            turned = op.scalars[::-1]
-            yield with_op(
-                scene, at, replace(op, scalars=turned), "scalars", laws.B1,
-                "ran with its scalars in another order", detail="turned",
-            )  # fmt: skip
+        given = _fit(other.op.scalars, op, scene)
+        if given not in (None, own):
+            said = f"with the scalars of {named(other)} ({_listed(given)}), and not its own"
+            yield given, said, other.number, str(other.command)
+    zeros = tuple(type(one)(0) for one in own)
+    yield zeros, "with scalars that are all zero, and not its own", -1, "zero"
+    for place, one in enumerate(own if len(own) > 1 else ()):
+        if one:
+            name = scene.kernels[op.kernel].scalars[place].name
+            less = (*own[:place], zeros[place], *own[place + 1 :])
+            yield less, f"with its scalar {name} as zero", -1, f"zero {place}"
+    if len(own) > 1:
+        yield own[::-1], "with its scalars in another order", -1, "turned"
 
 
 def _with_captured(scene: Scene) -> list[Step]:
@@ -89,14 +89,9 @@ def _with_captured(scene: Scene) -> list[Step]:
 
 def _fit(given: Scalars, op: AnyDispatch, scene: Scene) -> Scalars | None:
     """As many of ``given`` as ``op`` has scalars; None if they are too few or of other types."""
-    kernel = scene.kernels[op.kernel]
     fitting = given[: len(op.scalars)]
-    if len(fitting) != len(op.scalars):
-        return None
-    types = [float if scalar.is_float else int for scalar in kernel.scalars]
-    if any(type(one) is not kind for one, kind in zip(fitting, types, strict=True)):
-        return None
-    return fitting
+    types = [float if each.is_float else int for each in scene.kernels[op.kernel].scalars]
+    return fitting if [type(one) for one in fitting] == types else None
 
 
 def _listed(values: Iterable[object]) -> str:
@@ -105,81 +100,64 @@ def _listed(values: Iterable[object]) -> str:
 
 def bindings(scene: Scene) -> Iterator[Hypothesis]:
     """Dispatches over other buffers or parts, or with another kernel."""
-    for at, step in enumerate(scene.steps):
-        op = step.op
-        if not isinstance(op, AnyDispatch):
-            continue
-        yield from _other_buffers(scene, at, op)
+    for at, op in _dispatches(scene):
+        tried = {op.buffers}
+        for bound, said, number, detail in _other_buffers(scene, at, op):
+            if bound not in tried:
+                tried.add(bound)
+                instead = replace(op, buffers=bound)
+                yield with_ops(scene, at, instead, "buffers", E5, f"bound {said}", number, detail)
         for bound, rule, said in _other_places(scene, op):
-            yield with_op(scene, at, replace(op, buffers=bound), "part", rule, said, detail=said)
+            yield with_ops(scene, at, replace(op, buffers=bound), "part", rule, said)
         for other in scene.steps:
-            if not isinstance(other.op, AnyDispatch) or other.op.kernel == op.kernel:
-                continue
-            given = _fit_kernel(op, other.op.kernel, scene)
+            given = _with_kernel_of(other, op, scene)
             if given is not None:
-                said = f"ran kernel {other.op.kernel}, which is that of {named(other)}"
-                yield with_op(scene, at, given, "kernel", laws.E5, said, other.number)
+                said = f"ran kernel {given.kernel}, which is that of {named(other)}"
+                yield with_ops(scene, at, given, "kernel", E5, said, other.number, "")
 
 
-def _fit_kernel(op: AnyDispatch, name: str, scene: Scene) -> AnyDispatch | None:
-    kernel = scene.kernels[name]
+def _with_kernel_of(other: Step, op: AnyDispatch, scene: Scene) -> AnyDispatch | None:
+    """The dispatch with another one's kernel; None if that is the same, or does not fit."""
+    if not isinstance(other.op, AnyDispatch) or other.op.kernel == op.kernel:
+        return None
+    kernel = scene.kernels[other.op.kernel]
     if len(kernel.buffers) != len(op.buffers):
         return None
     # The other kernel takes its scalars from this payload, which may end with the count of groups.
     groups = math.prod(op.grid) if isinstance(op, Dispatch) else 0
-    given = (*op.scalars, groups, *(0 for _ in kernel.scalars))[: len(kernel.scalars)]
-    floats = [scalar.is_float for scalar in kernel.scalars]
-    if any(
-        not (is_float or math.isfinite(one)) for one, is_float in zip(given, floats, strict=True)
-    ):
+    payload = (*op.scalars, groups, *(0 for _ in kernel.scalars))
+    given = list(zip(payload, kernel.scalars, strict=False))
+    if not all(scalar.is_float or math.isfinite(one) for one, scalar in given):
         return None
-    values = [
-        float(one) if is_float else int(one) for one, is_float in zip(given, floats, strict=True)
-    ]
-    return replace(op, kernel=name, scalars=tuple(values))
+    values = tuple(float(one) if scalar.is_float else int(one) for one, scalar in given)
+    return replace(op, kernel=other.op.kernel, scalars=values)
 
 
-def _other_buffers(scene: Scene, at: int, op: AnyDispatch) -> Iterator[Hypothesis]:
-    step = scene.steps[at]
-    tried: set[tuple[Bound, ...]] = {op.buffers}
+def _other_buffers(
+    scene: Scene, at: int, op: AnyDispatch
+) -> Iterator[tuple[tuple[Bound, ...], str, int, str]]:
+    """Other bindings, what they are, the number of their op, and what distinguishes them."""
     for other in scene.steps:
-        if not isinstance(other.op, AnyDispatch) or other is step:
-            continue
-        bound = other.op.buffers
-        if len(bound) == len(op.buffers) and bound not in tried:
-            tried.add(bound)
-            said = f"bound {_shown(bound)}, as {named(other)} did, and not its own buffers"
-            yield with_op(
-                scene, at, replace(op, buffers=bound), "buffers", laws.E5, said, other.number
-            )
+        if isinstance(other.op, AnyDispatch) and len(other.op.buffers) == len(op.buffers):
+            bound = other.op.buffers
+            said = f"{_shown(bound)}, as {named(other)} did, and not its own buffers"
+            yield bound, said, other.number, ""
     if 1 < len(op.buffers) <= _MOST_BINDINGS:
         for bound in permutations(op.buffers):
-            if bound not in tried:
-                tried.add(bound)
-                said = f"bound its buffers in another order, {_shown(bound)}"
-                yield with_op(
-                    scene, at, replace(op, buffers=bound), "buffers", laws.E5, said,
-                    detail=str([op.buffers.index(one) for one in bound]),
-                )  # fmt: skip
+            order = str([op.buffers.index(one) for one in bound])
+            yield bound, f"its buffers in another order, {_shown(bound)}", -1, order
     for place, own in enumerate(op.buffers):
         for name in scene.states[at]:
-            bound = (*op.buffers[:place], _renamed(own, name), *op.buffers[place + 1 :])
-            if bound not in tried:
-                tried.add(bound)
-                said = f"bound {name} in the place of {name_of(own)}"
-                yield with_op(
-                    scene, at, replace(op, buffers=bound), "buffers", laws.E5, said,
-                    detail=f"{place} {name}",
-                )  # fmt: skip
+            instead = name if isinstance(own, str) else own._replace(buffer=name)
+            bound = (*op.buffers[:place], instead, *op.buffers[place + 1 :])
+            yield bound, f"{name} in the place of {name_of(own)}", -1, f"{place} {name}"
 
 
 def freed(scene: Scene) -> Iterator[Hypothesis]:
     """Dispatches over a freed buffer that an earlier dispatch of the same kernel bound."""
-    for at, step in enumerate(scene.steps):
-        op = step.op
-        if not isinstance(op, AnyDispatch):
-            continue
-        for other in scene.steps[:at]:
+    for at, op in _dispatches(scene):
+        step, ahead, later = scene.steps[at], scene.steps[:at], scene.steps[at + 1 :]
+        for other in ahead:
             before = other.op
             if not isinstance(before, AnyDispatch) or before.kernel != op.kernel:
                 continue
@@ -187,10 +165,9 @@ def freed(scene: Scene) -> Iterator[Hypothesis]:
             gone = [name_of(one) for one in bound if name_of(one) not in scene.states[at]]
             if not gone or len(bound) != len(op.buffers):
                 continue
-            frees = [each for each in scene.steps[:at] if _frees(each, gone)]
-            kept = [each for each in scene.steps[:at] if each not in frees]
+            frees = [s for s in ahead if isinstance(s.op, Free) and s.op.buffer in gone]
+            kept = [each for each in ahead if each not in frees]
             over = step._replace(op=replace(op, buffers=bound))
-            later = scene.steps[at + 1 :]
             # What the dispatch reads from a freed buffer may matter, or nothing that it does.
             for detail, steps in (
                 ("kept", (*kept, over, *frees, *later)),
@@ -203,17 +180,9 @@ def freed(scene: Scene) -> Iterator[Hypothesis]:
                     detail=detail,
                     sentence=f"{quoted(step)} bound {_shown(bound)}, as {named(other)} did, and "
                     f"not its own buffers; {gone[0]} was freed",
-                    rule=laws.E3,
+                    rule=E3,
                     steps=steps,
                 )
-
-
-def _frees(step: Step, names: Iterable[str]) -> bool:
-    return isinstance(step.op, Free) and step.op.buffer in names
-
-
-def _renamed(bound: Bound, name: str) -> Bound:
-    return name if isinstance(bound, str) else bound._replace(buffer=name)
 
 
 def _shown(bound: Iterable[Bound]) -> str:
@@ -225,40 +194,119 @@ def _other_places(scene: Scene, op: AnyDispatch) -> Iterator[tuple[tuple[Bound, 
     sizes = {each.buffer: each.size_bytes for each in scene.program if isinstance(each, Alloc)}
     for place, own in enumerate(op.buffers):
         size = sizes[name_of(own)]
-        for instead, rule, said in _places_of(own, size):
+        if isinstance(own, str):
+            rule, places = rules.WORDS, _places_of_whole(own, size)
+        else:
+            rule, places = rules.PART, _places_of_part(own, size)
+        for instead, said in places:
             yield (*op.buffers[:place], instead, *op.buffers[place + 1 :]), rule, said
 
 
-def _places_of(own: Bound, size: int) -> Iterator[tuple[Bound, Law, str]]:
-    name = name_of(own)
-    if isinstance(own, str):
-        whole = size // WORD_BYTES * WORD_BYTES
-        for words in (1, 2, 4, 16, 64):
-            if whole > words * WORD_BYTES:
-                less = Part(own, 0, whole - words * WORD_BYTES)
-                yield less, rules.WORDS, f"was given {name} without its last {words} words"
-                first = Part(own, 0, words * WORD_BYTES)
-                yield first, rules.WORDS, f"was given only the first {words} words of {name}"
-        return
-    start, length = own.offset, own.size_bytes
+def _places_of_whole(name: str, size: int) -> Iterator[tuple[Bound, str]]:
+    whole = size // WORD_BYTES * WORD_BYTES
+    for words in (1, 2, 4, 16, 64):
+        some = words * WORD_BYTES
+        if whole > some:
+            yield Part(name, 0, whole - some), f"was given {name} without its last {words} words"
+            yield Part(name, 0, some), f"was given only the first {words} words of {name}"
+
+
+def _places_of_part(own: Part, size: int) -> Iterator[tuple[Bound, str]]:
+    name, start, length = own
     if start:
-        there = f"bound bytes 0 to {length - 1} of {name}, the right number from the wrong place"
-        yield Part(name, 0, length), rules.PART, there
+        said = f"bound bytes 0 to {length - 1} of {name}, the right number from the wrong place"
+        yield Part(name, 0, length), said
     for align in ALIGNMENTS:
-        longer = -(-length // align) * align
+        longer, low = -(-length // align) * align, start // align * align
         if longer > length and start + longer <= size:
-            yield (
-                Part(name, start, longer),
-                rules.PART,
-                f"bound a part whose size was rounded up to a multiple of {align} bytes",
-            )
-        low = start // align * align
+            said = f"bound a part whose size was rounded up to a multiple of {align} bytes"
+            yield Part(name, start, longer), said
         if low < start:
-            yield (
-                Part(name, low, length),
-                rules.PART,
-                f"bound a part whose start was rounded down to a multiple of {align} bytes",
-            )
+            said = f"bound a part whose start was rounded down to a multiple of {align} bytes"
+            yield Part(name, low, length), said
     if start + length < size:
-        yield Part(name, start, size - start), rules.PART, f"bound {name} up to its end"
-    yield name, rules.PART, f"bound all of {name} in the place of a part"
+        yield Part(name, start, size - start), f"bound {name} up to its end"
+    yield name, f"bound all of {name} in the place of a part"
+
+
+def grids(scene: Scene) -> Iterator[Hypothesis]:
+    """Dispatches over another number of groups, and indirect ones over another grid."""
+    for at, op in _dispatches(scene):
+        if isinstance(op, Dispatch):
+            groups = math.prod(op.grid)
+            for grid, said in _other_grids(scene, at, op.grid):
+                other, instead = math.prod(grid), replace(op, grid=grid)
+                if other != groups:
+                    how = f"{said}: {other} groups and not {groups}"
+                    yield with_ops(scene, at, instead, "grid", rules.GRID, how, detail=said)
+        else:
+            for grid, (said, number) in _other_counts(scene, at, op).items():
+                how, kernel = f"{said}: {'x'.join(map(str, grid))}", op.kernel
+                direct = Dispatch(kernel=kernel, buffers=op.buffers, scalars=op.scalars, grid=grid)
+                yield with_ops(scene, at, direct, "counts", rules.INDIRECT, how, number, said)
+
+
+def _other_grids(scene: Scene, at: int, own: Grid) -> Iterator[tuple[Grid, str]]:
+    most, groups = scene.limits.max_groups_per_dimension, math.prod(own)
+    x, y, z = own
+    for other in scene.steps:
+        if isinstance(other.op, Dispatch) and other.op.grid != own:
+            yield other.op.grid, f"ran over the grid of {named(other)}"
+        elif isinstance(other.op, DispatchIndirect):
+            found = _grid_in(scene.states[at].get(other.op.counts, b""), other.op.offset)
+            if found is not None:
+                yield found, f"ran over the grid that {named(other)} reads"
+    fewer = "ran one group too few" if groups > 1 else "ran over no groups, as if it was lost"
+    if groups:
+        yield (groups - 1, 1, 1), fewer
+    else:
+        yield (1, 1, 1), "ran all the same"
+    yield (groups + 1, 1, 1), "ran one group too many"
+    yield (min(x, most), min(y, most), min(z, most)), "ran over a grid that was cut to the limit"
+    yield (max(x, 1), max(y, 1), max(z, 1)), "ran as if a zero in its grid were a one"
+    yield (x, 1, 1), "ran over the first dimension of its grid alone"
+    yield (x, y, 1), "ran over two dimensions of its grid"
+    box = math.prod(min(side, most) for side in (groups, -(-groups // most)))
+    yield (box, 1, 1), "ran over all groups of the larger grid into which its own was spread"
+
+
+def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> dict[Grid, tuple[str, int]]:
+    """Grids from another time or place in the buffer, or of another dispatch.
+
+    Each with what it is in words, and the number of the op that takes part.
+    """
+    found: dict[Grid, tuple[str, int]] = {}
+    counts = scene.states[at].get(op.counts, b"")
+    own = _grid_in(counts, op.offset)
+
+    def found_in(data: bytes, offset: int, said: str, number: int = -1) -> None:
+        grid = _grid_in(data, offset)
+        if grid not in (None, own):
+            found.setdefault(grid, (said, number))
+
+    found_in(counts, 0, "read its grid from the start of its buffer")
+    words = "read its grid at four times its offset, as if that were in words"
+    found_in(counts, 4 * op.offset, words)
+    for time, state in enumerate(scene.states):
+        before = time <= at
+        near = scene.steps[time if before else time - 1]
+        when = f"{'before' if before else 'after'} {named(near)} wrote it"
+        said = f"read its grid as it was {when}"
+        found_in(state.get(op.counts, b""), op.offset, said, near.number)
+    for other in scene.steps:
+        if isinstance(other.op, DispatchIndirect) and other.op != op:
+            data, said = scene.states[at].get(other.op.counts, b""), named(other)
+            said = f"read its grid where {named(other)} reads its own"
+            found_in(data, other.op.offset, said, other.number)
+        elif isinstance(other.op, Dispatch) and other.op.grid != own:
+            found.setdefault(other.op.grid, (f"ran over the grid of {named(other)}", other.number))
+    found.setdefault((1, 1, 1), ("ran over one group, whatever its grid", -1))
+    return found
+
+
+def _grid_in(data: bytes, offset: int) -> Grid | None:
+    piece = data[offset : offset + GRID_BYTES]
+    if len(piece) < GRID_BYTES:
+        return None
+    x, y, z = (int.from_bytes(piece[n : n + WORD_BYTES], "little") for n in (0, 4, 8))
+    return x, y, z

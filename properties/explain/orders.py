@@ -70,17 +70,18 @@ def _crossed(
 
 def _what_follows(scene: Scene, one: Step, other: Step) -> str:
     """What the crossing of two steps did, in words."""
-    named_one, named_other = named(one), named(other)
-    reads = _reads_from(scene, one, other)
+    first, second = named(one), named(other)
     if isinstance(one.op, Alloc):
-        return f"so {named_one} cleared what {named_other} had written"
-    if reads:
-        verb = "copied out" if isinstance(one.op, Read) else "used"
-        return f"so {named_one} {verb} what {named_other} wrote"
+        return f"so {first} cleared what {second} had written"
+    if _reads_from(scene, one, other):
+        return f"so {first} {_used(one)} what {second} wrote"
     if _reads_from(scene, other, one):
-        verb = "copied out" if isinstance(other.op, Read) else "used"
-        return f"so {named_other} {verb} the bytes from before {named_one}"
-    return f"so {named_one} wrote over what {named_other} had written"
+        return f"so {second} {_used(other)} the bytes from before {first}"
+    return f"so {first} wrote over what {second} had written"
+
+
+def _used(step: Step) -> str:
+    return "copied out" if isinstance(step.op, Read) else "used"
 
 
 def _reads_from(scene: Scene, reader: Step, writer: Step) -> bool:
@@ -176,11 +177,10 @@ def poisoned(scene: Scene) -> Iterator[Hypothesis]:
         while end < len(steps) and not isinstance(steps[end].op, _ENDS_BATCH):
             end += 1
         for low, high in ((start, end), (start, at), (at + 1, end)):
-            lost = [each for each in steps[low:high] if each is not step and _is_queued(each)]
+            others = (each for each in steps[low:high] if each is not step)
+            lost = [each for each in others if isinstance(each.op, AnyDispatch | Copy | Read)]
             if not lost:
                 continue
-            reads = tuple((each.op.result, "") for each in lost if isinstance(each.op, Read))
-            kept = tuple(each for each in steps if each not in lost or isinstance(each.op, Read))
             yield Hypothesis(
                 kind="poisoned",
                 culprit=step.number,
@@ -189,13 +189,9 @@ def poisoned(scene: Scene) -> Iterator[Hypothesis]:
                 sentence=f"{quoted(step)}, which should only be refused, destroyed its batch",
                 why=f"so {', '.join(map(named, lost))} had no effect",
                 rule=laws.G1,
-                steps=kept,
-                lends=reads,
+                steps=tuple(e for e in steps if e not in lost or isinstance(e.op, Read)),
+                lends=tuple((e.op.result, "") for e in lost if isinstance(e.op, Read)),
             )
-
-
-def _is_queued(step: Step) -> bool:
-    return isinstance(step.op, AnyDispatch | Copy | Read)
 
 
 def repetitions(scene: Scene) -> Iterator[Hypothesis]:

@@ -24,6 +24,7 @@ _MOST_TEXT = 400
 _MOST_CALLS = 400
 _MOST_OPEN = 24
 """A longer list of calls is folded."""
+_BAD = ' class="bad"'
 _NO_SECOND = (
     "A picture of what should have happened has the ops in the same order, so it is left out. "
     "What differs: "
@@ -41,21 +42,22 @@ _IN_ORDER = (
 class _Links(NamedTuple):
     """How many ops, and how many calls, have a line on the page."""
 
-    ops: int
-    calls: int
+    op: int
+    call: int
 
     def to(self, word: str, number: int) -> str:
         """The link for ``op N`` or ``call N``; empty if it has no line."""
-        if word == "op" and number < self.ops:
-            return f"#op-{number}"
-        return f"#call-{number}" if word == "call" and 0 < number <= self.calls else ""
+        has_line = (word == "op" and number < self.op) or (
+            word == "call" and 0 < number <= self.call
+        )
+        return f"#{word}-{number}" if has_line else ""
 
 
 def page(argument: Argument, replay: str) -> str:
     """The page; ``replay`` is the command that runs the finding again."""
     called = [*rows(argument)]
     last = min(called[-1].number, _MOST_CALLS) if called else 0
-    links = _Links(ops=min(len(argument.program), _MOST_OPS), calls=last)
+    links = _Links(op=min(len(argument.program), _MOST_OPS), call=last)
     parts = [
         f"<h1>{_linked(cut_hex(argument.sentence), links)}</h1>",
         f'<p class="soft">{escape(_how(argument))}</p>',
@@ -85,16 +87,12 @@ def _pictures(argument: Argument) -> str:
         caption = "what happened, as far as the bytes that came back show"
     figures = _figure(shown(argument), caption, "")
     if is_in_turn(argument):
-        figures += f'<p class="soft">{escape(_NO_SECOND + _differs(argument))}</p>'
+        sides = (f"{name} {said_shortly(shown)}" for name, shown in argument.failure.sides)
+        differs = ", ".join(sides) or argument.failure.reason or argument.sentence
+        figures += f'<p class="soft">{escape(_NO_SECOND + differs)}</p>'
     else:
         figures += _figure(expected(argument), _IN_ORDER, "should")
     return f'<h2>The three clocks</h2><div class="pair">{figures}</div>'
-
-
-def _differs(argument: Argument) -> str:
-    """What is wrong if the order is right."""
-    sides = (f"{name} {said_shortly(shown)}" for name, shown in argument.failure.sides)
-    return ", ".join(sides) or argument.failure.reason or argument.sentence
 
 
 def _figure(picture: Picture, caption: str, kind: str) -> str:
@@ -135,37 +133,40 @@ def _linked(text: str, links: _Links) -> str:
     return " ".join(shown_words)
 
 
-def _bytes(stories: Iterable[ByteStory]) -> str:
-    rows = "".join(
+def _table(heads: Sequence[str], rows: Iterable[str]) -> str:
+    """A table whose rows are given in HTML."""
+    names = "".join(f"<th>{name}</th>" for name in heads)
+    return f"<table><tr>{names}</tr>{''.join(rows)}</table>"
+
+
+def _bytes(stories: Sequence[ByteStory]) -> str:
+    rows = (
         f"<tr><td>{story.byte} of {escape(story.buffer)}</td><td>{story.meant:02x}</td>"
         f"<td>{story.shown:02x}</td><td>{_writer(story)}</td><td>{escape(story.source)}</td></tr>"
         for story in stories
     )
-    if not rows:
-        return ""
-    heads = "".join(
-        f"<th>{name}</th>"
-        for name in ("byte", "should be", "came back", "written last by", "what came back is")
-    )
-    return f'<h2>The wrong bytes</h2><div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
+    heads = ("byte", "should be", "came back", "written last by", "what came back is")
+    table = f'<h2>The wrong bytes</h2><div class="wide">{_table(heads, rows)}</div>'
+    return table if stories else ""
 
 
 def _writer(story: ByteStory) -> str:
-    if story.writer < 0:
-        return "nothing"
-    return f'<a href="#op-{story.writer}">op {story.writer}</a>'
+    link = f'<a href="#op-{story.writer}">op {story.writer}</a>'
+    return "nothing" if story.writer < 0 else link
 
 
 def _program(argument: Argument) -> str:
-    marked = argument.marked
     items = "".join(
-        f'<li id="op-{n}"{_class(n in marked)}>{escape(_cut(write_op(op), _MOST_TEXT))}'
-        f"{_own(argument.case.client, op)}</li>"
+        f'<li id="op-{n}"{_BAD * (n in argument.marked)}>'
+        f"{escape(_cut(write_op(op), _MOST_TEXT))}{_own(argument.case.client, op)}</li>"
         for n, op in enumerate(argument.program.ops[:_MOST_OPS])
     )
-    left = len(argument.program) - _MOST_OPS
-    more = f'<p class="soft">and {left} ops more</p>' if left > 0 else ""
+    more = _more(len(argument.program) - _MOST_OPS, "ops")
     return f'<h2>The program</h2><ol start="0">{items}</ol>{more}'
+
+
+def _more(left: int, what: str) -> str:
+    return f'<p class="soft">and {left} {what} more</p>' if left > 0 else ""
 
 
 def _own(client: str, op: Op) -> str:
@@ -174,33 +175,24 @@ def _own(client: str, op: Op) -> str:
     return f'<br><span class="soft">client {escape(client)}: {escape(own)}</span>' if own else ""
 
 
-def _class(is_marked: bool) -> str:
-    return ' class="bad"' if is_marked else ""
-
-
 def _calls(argument: Argument, called: Sequence[Row], links: _Links) -> str:
     """The calls on the device as a table, folded if it is long."""
     if not called:
         return ""
-    lines = "".join(
+    rows = (
         f"<tr{_id(row)}><td>{row.number}</td><td>{_linked(row.maker, links)}</td>"
         f"<td>{row.verb}</td><td>{escape(row.what)}</td><td>{_linked(row.serves, links)}</td></tr>"
         for row in called
         if row.number <= _MOST_CALLS
     )
-    heads = "".join(
-        f"<th>{name}</th>" for name in ("call", "made in", "verb", "what", "for the program")
-    )
-    left = called[-1].number - _MOST_CALLS
-    more = f'<p class="soft">and {left} calls more</p>' if left > 0 else ""
-    client = does(argument.case.client)
+    count, client = called[-1].number, does(argument.case.client)
     whose = f'<p class="soft">{escape(_OF_CLIENT.format(client))}</p>' if client else ""
     is_open = " open" if len(called) <= _MOST_OPEN else ""
+    table = _table(("call", "made in", "verb", "what", "for the program"), rows)
     return (
         f"<h2>The calls on the device</h2>{whose}<details{is_open}>"
-        f"<summary>{called[-1].number} calls</summary>"
-        f'<div class="wide" tabindex="0"><table><tr>{heads}</tr>{lines}</table></div>'
-        f"{more}</details>"
+        f'<summary>{count} calls</summary><div class="wide" tabindex="0">{table}</div>'
+        f"{_more(count - _MOST_CALLS, 'calls')}</details>"
     )
 
 

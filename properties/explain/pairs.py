@@ -5,23 +5,18 @@ leaves something out, then of two dispatches that differ only in this, the secon
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from gpusim.limits import WORD_BYTES
 from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
-from properties.explain.argument import Argument
-from properties.explain.calls import Call, calls
-from properties.explain.clocks import Traced
-from properties.explain.exhausted import BY_PLACE
-from properties.explain.experiments import Judge, fails, instead_of
+from properties.explain.calls import calls_of
+from properties.explain.capacity import BY_PLACE
+from properties.explain.carried import REPEATED
 from properties.explain.kinds import KEPT
-from properties.explain.told import NOTHING, Told
-from properties.explain.when import REPEATED
-from properties.model.case import PLAIN
-from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
+from properties.explain.told import NOTHING, Told, either, told
+from properties.explain.trials import Evidence, Trials, by_trial
+from properties.model.failure import FailureKind
 from properties.oracles.laws import catalogue as laws
 
 _MADE = "".join(
@@ -37,7 +32,6 @@ _MADE = "".join(
 _NUMBERED = "".join(f"alloc c{n} 64\nwrite c{n} 0 {'05000000' * 16}\n" for n in range(1, 15))
 """Fourteen buffers, each named by its number."""
 _ENDS = "read o 0 512 -> ro\nread p 0 512 -> rp\n"
-_FOLD = "dispatch fold x,o 1 1x1x1"
 _AFFINE = "dispatch affine o 3,1 1x1x1"
 _KERNEL = "the kernel"
 _TWELVE = 12
@@ -47,49 +41,38 @@ _SECOND, _LAST = "the 2nd of 12 scalars", "the last of 12 scalars"
 def _many(nth: int) -> str:
     """A dispatch with twelve scalars, of which the one of this number is another; none for 0."""
     scalars = ",".join(str(n + (n == nth)) for n in range(1, _TWELVE + 1))
-    return f"dispatch many o {scalars} 1x1x1"
+    return f"many o {scalars} 1x1x1"
 
 
-_PAIRS = {
-    "an input of the same size": (_FOLD, "dispatch fold y,o 1 1x1x1"),
-    "an input of another size": (_FOLD, "dispatch fold w,o 1 1x1x1"),
-    "a new input for a freed one": (
-        _FOLD,
-        "free x\nalloc v 512\ndispatch fold v,o 1 1x1x1",
-    ),
-    "an output": (_AFFINE, "dispatch affine p 3,1 1x1x1"),
-    "the part": (
-        "dispatch affine o[0:256] 3,1 1x1x1",
-        "dispatch affine o[256:512] 3,1 1x1x1",
-    ),
-    "the second of two inputs": (
-        "dispatch mix x,y,o 3,1 1x1x1",
-        "dispatch mix x,p,o 3,1 1x1x1",
-    ),
-    "the last of three buffers": (
-        "dispatch mix x,y,o 3,1 1x1x1",
-        "dispatch mix x,y,p 3,1 1x1x1",
-    ),
-    _KERNEL: (_AFFINE, "dispatch count o 3,1 1x1x1"),
-    "the first scalar": (_AFFINE, "dispatch affine o 5,1 1x1x1"),
-    "the last scalar": (_AFFINE, "dispatch affine o 3,2 1x1x1"),
-    _SECOND: (_many(0), _many(2)),
-    _LAST: (_many(0), _many(_TWELVE)),
-    "the order of the scalars": ("dispatch affine o 3,5 1x1x1", "dispatch affine o 5,3 1x1x1"),
-    "both scalars, with the same sum": (
-        "dispatch affine o 3,5 1x1x1",
-        "dispatch affine o 2,6 1x1x1",
-    ),
-    "both scalars, with the same xor": (
-        "dispatch affine o 3,5 1x1x1",
-        "dispatch affine o 2,4 1x1x1",
-    ),
-    "the sign of a zero": ("dispatch blend x,o 0.0 1x1x1", "dispatch blend x,o -0.0 1x1x1"),
-    "the grid in x": (_AFFINE, "dispatch affine o 3,1 2x1x1"),
-    "the grid in y": (_AFFINE, "dispatch affine o 3,1 1x2x1"),
-    "the grid in z": (_AFFINE, "dispatch affine o 3,1 1x1x2"),
+def _pair(one_and_other: str) -> tuple[str, str]:
+    """Two dispatches, before the second of which a buffer v is made if it reads that."""
+    one, other = (f"dispatch {each}" for each in one_and_other.split(" / "))
+    return one, f"free x\nalloc v 512\n{other}" if " v," in other else other
+
+
+_DIFFER = {
+    "an input of the same size": "fold x,o 1 1x1x1 / fold y,o 1 1x1x1",
+    "an input of another size": "fold x,o 1 1x1x1 / fold w,o 1 1x1x1",
+    "a new input for a freed one": "fold x,o 1 1x1x1 / fold v,o 1 1x1x1",
+    "an output": "affine o 3,1 1x1x1 / affine p 3,1 1x1x1",
+    "the part": "affine o[0:256] 3,1 1x1x1 / affine o[256:512] 3,1 1x1x1",
+    "the second of two inputs": "mix x,y,o 3,1 1x1x1 / mix x,p,o 3,1 1x1x1",
+    "the last of three buffers": "mix x,y,o 3,1 1x1x1 / mix x,y,p 3,1 1x1x1",
+    _KERNEL: "affine o 3,1 1x1x1 / count o 3,1 1x1x1",
+    "the first scalar": "affine o 3,1 1x1x1 / affine o 5,1 1x1x1",
+    "the last scalar": "affine o 3,1 1x1x1 / affine o 3,2 1x1x1",
+    _SECOND: f"{_many(0)} / {_many(2)}",
+    _LAST: f"{_many(0)} / {_many(_TWELVE)}",
+    "the order of the scalars": "affine o 3,5 1x1x1 / affine o 5,3 1x1x1",
+    "both scalars, with the same sum": "affine o 3,5 1x1x1 / affine o 2,6 1x1x1",
+    "both scalars, with the same xor": "affine o 3,5 1x1x1 / affine o 2,4 1x1x1",
+    "the sign of a zero": "blend x,o 0.0 1x1x1 / blend x,o -0.0 1x1x1",
+    "the grid in x": "affine o 3,1 1x1x1 / affine o 3,1 2x1x1",
+    "the grid in y": "affine o 3,1 1x1x1 / affine o 3,1 1x2x1",
+    "the grid in z": "affine o 3,1 1x1x1 / affine o 3,1 1x1x2",
 }
-"""For each thing in which two dispatches may differ, two such dispatches."""
+"""For each thing in which two dispatches may differ, two such dispatches; v is new, x is freed."""
+_PAIRS = {what: _pair(both) for what, both in _DIFFER.items()}
 _SCALARS = ("the first scalar", "the last scalar")
 _KERNELS = {
     "count (bound alike, as many bytes of scalars)": "dispatch count o 3,1 1x1x1",
@@ -137,245 +120,190 @@ _OF_TWELVE = "of 12"
 _OF_ONE_SORT = (_OF_TWELVE, "input", "output", "scalar", "grid")
 
 
-def tell_pairs(
-    verdict: Verdict,
-    failure: Failure,
-    kind: str,
-    traced: Traced,
-    argument: Argument,
-    again: Judge | None,
-) -> Told:
+def tell_pairs(evidence: Evidence) -> Told:
     """Says with which differences between two dispatches the second goes wrong.
 
-    ``kind``: the kind of the mistake that explains the bytes.  ``argument``: what is known so far.
     Of a dispatch for which a bind group was made, the trace shows if it had another.
     """
-    group = _other_group(verdict, traced)
-    case, fits = verdict.execution.case, verdict.execution.capabilities
-    if again is None or failure.kind not in _KINDS or len(case.device.faults) or not fits.parts:
-        return group
-    broken = traced.broken.trait if traced.broken is not None else ""
-    rule = argument.rule.name if argument.rule is not None else ""
-    if any(REPEATED in fact for fact in argument.facts):
-        return _of_repeated(verdict, again)
-    if any(BY_PLACE in fact for fact in argument.facts):
+    group = told(*_other_group(evidence))
+    facts, broken = evidence.argument.facts, evidence.broken
+    if any(REPEATED in fact for fact in facts):
+        return _of_repeated(evidence)
+    if any(BY_PLACE in fact for fact in facts):
         # What decides is the place of a dispatch in its batch, and not what it differs in.
         return group
-    is_kept = any(KEPT in fact for fact in argument.facts)
-    if not is_kept and kind not in _OPERANDS and not {broken, rule} & {*_LAWS}:
-        return group
-    wrong, right = _second_goes_wrong(verdict, _PAIRS, again)
+    rule = evidence.argument.rule.name if evidence.argument.rule is not None else ""
+    is_kept = any(KEPT in fact for fact in facts)
+    is_fit = is_kept or evidence.kind in _OPERANDS or {broken, rule} & {*_LAWS}
+    return told(*group.facts, *_of_pairs(evidence).facts) if is_fit else group
+
+
+@by_trial(*_KINDS, without_faults=True)
+def _of_pairs(evidence: Evidence, trials: Trials) -> Told:
+    """Which of the pairs go wrong, and what more is tried of those that do."""
+    wrong, right = _second_goes_wrong(trials, _PAIRS) if evidence.fits.parts else ([], [])
     if {*_SCALARS} & {*wrong}:
         wrong = [what for what in wrong if what not in _FINER]
     if {*_SCALARS} <= {*wrong}:
         wrong = [what for what in wrong if _sort(what) != _OF_TWELVE]
     if not wrong or not right:
-        return group
-    wrong += _joined(verdict, again) if broken == laws.E5.name else ()
+        return NOTHING
+    wrong += _joined(trials) if evidence.broken == laws.E5.name else ()
     left = len(right) - _MOST_RIGHT
-    return Told(
-        facts=(
-            *group.facts,
-            *(_of_kernels(verdict, again) if _KERNEL in wrong else ()),
-            *(_of_twelve(verdict, again) if _LAST in wrong and _SECOND in right else ()),
-            f"of two dispatches that differ in one thing, the second goes wrong if that is "
-            f"{' or '.join(wrong)}; not if it is {', '.join(right[:_MOST_RIGHT])}"
-            f"{f' or {left} others' if left > 0 else ''}",
-        )
+    return told(
+        *(_of_kernels(trials) if _KERNEL in wrong else ()),
+        _of_twelve(trials) if _LAST in wrong and _SECOND in right else "",
+        f"of two dispatches that differ in one thing, the second goes wrong if that is "
+        f"{either(wrong)}; not if it is {', '.join(right[:_MOST_RIGHT])}"
+        f"{f' or {left} others' if left > 0 else ''}",
     )
 
 
-def _of_twelve(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+def _of_twelve(trials: Trials) -> str:
     """Says up to which of twelve scalars, each a word, a payload is told from another one."""
-    pairs = {str(nth): (_many(0), _many(nth)) for nth in range(1, _TWELVE + 1)}
-    wrong, right = _second_goes_wrong(verdict, pairs, again)
+    pairs = {str(nth): _pair(f"{_many(0)} / {_many(nth)}") for nth in range(1, _TWELVE + 1)}
+    wrong, right = _second_goes_wrong(trials, pairs)
     if not wrong or not right:
-        return ()
+        return ""
     start = [str(nth) for nth in range(1, len(right) + 1)]
     said = f"the first {len(right) * WORD_BYTES} bytes" if right == start else "those"
-    fact = (
+    return (
         f"tried payloads of {_TWELVE} scalars, each a word, that differ in one: told apart are "
         f"those that differ in scalar {', '.join(right)}; not in scalar {', '.join(wrong)}: so "
         f"likeliest only {said} are compared"
     )
-    return (fact,)
 
 
-def _of_kernels(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+def _of_kernels(trials: Trials) -> Iterator[str]:
     """Says after which other kernels a dispatch goes wrong, and whether caches have a part in it.
 
     A runtime always keeps pipelines; what else it keeps, its policy says.
     """
-    case = verdict.execution.case
     pairs = {what: (before, _AFFINE) for what, before in _KERNELS.items()}
-    wrong, right = _second_goes_wrong(verdict, pairs, again)
+    wrong, right = _second_goes_wrong(trials, pairs)
     if not wrong or not right:
-        return ()
-    fact = (
-        f"tried: affine goes wrong right after {' or '.join(wrong)}; not after {', '.join(right)}"
-    )
-    if case.follows_no_policy:
-        return (fact,)
-    bare = replace(case, policy=replace(case.policy, **_NO_CACHE))
-    plain = replace(verdict, execution=replace(verdict.execution, case=bare))
-    if not _second_goes_wrong(plain, {what: pairs[what] for what in wrong[:1]}, again)[0]:
-        return (fact,)
-    kept = (
-        "tried without a cache of plans, bind groups or uniforms: it goes wrong all the same, so "
-        "likeliest the pipeline of one kernel was found for the other"
-    )
-    return fact, kept
+        return
+    yield f"tried: affine goes wrong right after {either(wrong)}; not after {', '.join(right)}"
+    if trials.case.follows_no_policy:
+        return
+    if _second_goes_wrong(trials.under(**_NO_CACHE), {wrong[0]: pairs[wrong[0]]})[0]:
+        yield (
+            "tried without a cache of plans, bind groups or uniforms: it goes wrong all the same, "
+            "so likeliest the pipeline of one kernel was found for the other"
+        )
 
 
-def _of_repeated(verdict: Verdict, again: Judge) -> Told:
+@by_trial(*_KINDS, without_faults=True)
+def _of_repeated(evidence: Evidence, trials: Trials) -> Told:
     """Says in what a dispatch may differ from the one before it, and yet be taken for it again.
 
     Scalars may stand in a new place for each dispatch, which would tell any two apart.  So equal
     payloads share a place here, if the runtime follows a policy.
     """
-    case = verdict.execution.case
-    shared = "" if case.follows_no_policy else " under uniforms=cached"
-    if shared:
-        policy = replace(case.policy, uniforms=Uniforms.CACHED)
-        case = replace(case, policy=policy)
-        verdict = replace(verdict, execution=replace(verdict.execution, case=case))
+    if not evidence.fits.parts:
+        return NOTHING
+    shared = ""
+    if not evidence.case.follows_no_policy:
+        shared, trials = " under uniforms=cached", trials.under(uniforms=Uniforms.CACHED)
     pairs = {"nothing": (_AFFINE, _AFFINE), **{what: _PAIRS[what] for what in _IN_A_ROW}}
-    wrong, right = _second_goes_wrong(verdict, pairs, again, between="")
+    wrong, right = _second_goes_wrong(trials, pairs, between="")
     if not wrong or not right:
         return NOTHING
-    return Told(
-        facts=(
-            f"tried{shared}: the second of two dispatches in a row goes wrong if they differ in "
-            f"{' or '.join(wrong)}; not if they differ in {' or '.join(right)}",
-        )
+    return told(
+        f"tried{shared}: the second of two dispatches in a row goes wrong if they differ in "
+        f"{either(wrong)}; not if they differ in {either(right)}"
     )
 
 
-def _joined(verdict: Verdict, again: Judge) -> Iterator[str]:
+def _joined(trials: Trials) -> Iterator[str]:
     """Tells of numbers that are one text if they are joined, though they are other numbers."""
     # The text is the same only if buffers count from 1.
-    case = replace(verdict.execution.case, seed="")
-    plain = replace(verdict, execution=replace(verdict.execution, case=case))
+    counted = trials.having(seed="")
     one, two = (f"dispatch fold c{a},c{b} 1 1x1x1\n" for a, b in ((1, 14), (11, 4)))
     end = "read c4 0 64 -> r\n"
-    is_wrong = fails(plain, f"{_NUMBERED}{one}flush\n{two}{end}", again)
-    if is_wrong and not fails(plain, f"{_NUMBERED}{two}{end}", again):
+    is_wrong = counted.fails(f"{_NUMBERED}{one}flush\n{two}{end}")
+    if is_wrong and not counted.fails(f"{_NUMBERED}{two}{end}"):
         yield "the numbers of two buffers that give one text if joined (1 with 14 and 11 with 4)"
 
 
-def tell_staged(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> Told:
+@by_trial(*_KINDS, FailureKind.CRASH, follows_policy=True, without_faults=True)
+def tell_staged(evidence: Evidence, trials: Trials) -> Told:
     """Says how many bytes, compared with the first, a second batch stages if it goes wrong."""
-    case, broken = verdict.execution.case, traced.broken
-    is_by_law = failure.kind in _KINDS and broken is not None and broken.trait in _OF_STAGED
+    is_crash = evidence.failure.kind is FailureKind.CRASH
     # A client that reads in its callbacks sees the wrong bytes before any read of the program.
-    is_by_client = failure.kind is FailureKind.CRASH and _ANOTHER in failure.reason
-    if again is None or not (is_by_law or is_by_client) or len(case.device.faults):
+    is_by_client = is_crash and _ANOTHER in evidence.failure.reason
+    is_by_law = not is_crash and evidence.broken in _OF_STAGED
+    if not (is_by_client or is_by_law) or not evidence.case.policy.staged_write_bytes:
         return NOTHING
-    if case.follows_no_policy or not case.policy.staged_write_bytes:
-        return NOTHING
-    plain = replace(verdict.execution, case=replace(case, client=PLAIN))
-    verdict = replace(verdict, execution=plain)
-    wrong, right = _second_goes_wrong(verdict, _STAGED, again)
+    wrong, right = _second_goes_wrong(trials.plainly(), _STAGED)
     if not wrong:
-        return _of_one_batch(verdict, again)
-    return Told(
-        facts=(
-            "of two batches that stage host writes, the second goes wrong if it stages "
-            f"{' or '.join(wrong)}; not if it stages {' or '.join(right)}",
-        )
+        return _of_one_batch(trials.plainly())
+    return told(
+        "of two batches that stage host writes, the second goes wrong if it stages "
+        f"{either(wrong)}; not if it stages {either(right)}"
     )
 
 
-def _other_group(verdict: Verdict, traced: Traced) -> Told:
+def _of_one_batch(trials: Trials) -> Told:
+    """From where in the upload buffer the copies of three staged writes of one batch are taken."""
+    judged = trials.run(f"{_MADE}{_WAITS}{_WAITS.replace(' o ', ' p ')}{_THREE}flush\n{_ENDS}")
+    trace = judged.execution.trace
+    made = calls_of(trace, "create_buffer", role=Role.UPLOAD.value)
+    uploads = {call.event["buffer"] for call in made}
+    copies = [call.event for call in calls_of(trace, "copy")]
+    taken = [copy["source_offset"] for copy in copies if copy["source"] in uploads]
+    if judged.failure is None or len(taken) != len(_PLACES) or taken == [*_PLACES]:
+        return NOTHING
+    due, got = (", ".join(map(str, places)) for places in (_PLACES, taken))
+    return told(
+        f"tried staged writes of 4, 8 and 12 bytes in one batch, to places of their own: their "
+        f"copies begin at bytes {got} of the upload buffer; due are {due}"
+    )
+
+
+def _other_group(evidence: Evidence) -> Iterator[str]:
     """Tells of a dispatch for which a bind group was made, and which then had an earlier one."""
-    accused = traced.accused
+    accused, trace = evidence.traced.accused, evidence.trace
     used = accused.command.about.get("group", -1) if accused is not None else -1
     if accused is None or used < 0:
-        return NOTHING
+        return
     at = accused.expected.position
-    made: dict[int, Call] = {}
-    for call in calls(verdict.execution.trace):
-        if call.event.kind == "create_bind_group":
-            made[call.event["group"]] = call
+    made = {call.event["group"]: call for call in calls_of(trace, "create_bind_group")}
     own = [number for number, each in made.items() if each.position == at and number != used]
     if not own or used not in made or made[used].position >= at:
-        return NOTHING
+        return
     fact = (
         f"op {at} made bind group {own[-1]} (call {made[own[-1]].number}), and was not given it: "
         f"its dispatch has group {used}, which {made[used].place} had made"
     )
-    if _evicts(verdict, at):
+    if at in evidence.evicting("bind_groups"):
         fact += f"; to keep group {own[-1]}, the full cache gave up another group in op {at}"
-        most, order = verdict.execution.case.policy.bind_group_cache, [*made]
+        most, order = evidence.case.policy.bind_group_cache, [*made]
         if order.index(own[-1]) - most == order.index(used):
             fact += f"; group {used} was the oldest of the {most} that it held"
-    return Told(facts=(fact,))
-
-
-def _evicts(verdict: Verdict, at: int) -> bool:
-    """Whether the cache of bind groups gave up an entry during the op ``at``."""
-    position = -1
-    for event in verdict.execution.trace:
-        position = event["position"] if event.kind == "op" else position
-        if event.kind == "bind_groups.evicted" and position == at:
-            return True
-    return False
-
-
-def _of_one_batch(verdict: Verdict, again: Judge) -> Told:
-    """From where in the upload buffer the copies of three staged writes of one batch are taken."""
-    text = f"{_MADE}{_WAITS}{_WAITS.replace(' o ', ' p ')}{_THREE}flush\n{_ENDS}"
-    judged = instead_of(verdict, text, again)
-    events = [call.event for call in calls(judged.execution.trace)]
-    uploads = {
-        event["buffer"]
-        for event in events
-        if event.kind == "create_buffer" and event["role"] == Role.UPLOAD.value
-    }
-    taken = [e["source_offset"] for e in events if e.kind == "copy" and e["source"] in uploads]
-    if judged.failure is None or len(taken) != len(_PLACES) or taken == [*_PLACES]:
-        return NOTHING
-    due, got = (", ".join(map(str, places)) for places in (_PLACES, taken))
-    return Told(
-        facts=(
-            f"tried staged writes of 4, 8 and 12 bytes in one batch, to places of their own: their "
-            f"copies begin at bytes {got} of the upload buffer; due are {due}",
-        )
-    )
+    yield fact
 
 
 def _second_goes_wrong(
-    verdict: Verdict,
-    pairs: Mapping[str, tuple[str, str]],
-    again: Judge,
-    between: str = "flush\n",
+    trials: Trials, pairs: Mapping[str, tuple[str, str]], between: str = "flush\n"
 ) -> tuple[list[str], list[str]]:
     """The differences with which the second of a pair goes wrong after the first, and the others.
 
     Among the others are those whose second goes wrong without the first as well.
     """
-    tried = {
-        what: _failed(verdict, f"{one}\n{between}{two}", again)
-        for what, (one, two) in pairs.items()
-    }
-    # If the second goes wrong without the first as well, the first has no part in it.
-    failed = {
-        what: kind
-        for what, kind in tried.items()
-        if kind is not None and _failed(verdict, pairs[what][1], again) is None
-    }
+    failed: dict[str, FailureKind] = {}
+    for what, (one, two) in pairs.items():
+        failure = trials.run(f"{_MADE}{one}\n{between}{two}\n{_ENDS}").failure
+        # If the second goes wrong without the first as well, the first has no part in it.
+        if failure is not None and not trials.fails(f"{_MADE}{two}\n{_ENDS}"):
+            failed[what] = failure.kind
     # If some pairs give a wrong value or a wrong error, those that only break a law do not count.
     wrong = [what for what, kind in failed.items() if kind in _SHOWN] or [*failed]
     near = {*map(_sort, wrong)} - {""}
-    right = [what for what in tried if what not in wrong]
+    right = [what for what in pairs if what not in wrong]
     right.sort(key=lambda what: _sort(what) not in near)
     return wrong, right
 
 
 def _sort(what: str) -> str:
     return next((sort for sort in _OF_ONE_SORT if sort in what), "")
-
-
-def _failed(verdict: Verdict, dispatches: str, again: Judge) -> FailureKind | None:
-    failure = instead_of(verdict, f"{_MADE}{dispatches}\n{_ENDS}", again).failure
-    return None if failure is None else failure.kind

@@ -8,11 +8,12 @@ numbers of the fields stand.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from gpusim.ops import Read
 from gpusim.text import write_op
 from properties.explain.argument import Argument
-from properties.explain.pools import lanes
+from properties.explain.pools import Lane, lanes
 
 _PACKET = 1
 _TIMESTAMP, _SEQUENCE, _EVENT, _DESCRIPTOR = 8, 10, 11, 60
@@ -34,8 +35,12 @@ def perfetto(argument: Argument) -> bytes:
         for child, (track, slices) in enumerate(tracks, start=1):
             uuid = (parent << 16) + child
             packets.append(_descriptor(uuid, track, parent << 16))
-            for one in slices:
-                packets += _slice(uuid, one)
+            for name, start, end in slices:
+                kinds = (_INSTANT,) if start == end else (_BEGIN, _END)
+                packets += [
+                    _event(uuid, kind, at, name * (kind != _END))
+                    for kind, at in zip(kinds, (start, end), strict=False)
+                ]
     return b"".join(_bytes(_PACKET, packet) for packet in packets)
 
 
@@ -48,25 +53,28 @@ def _groups(argument: Argument) -> Iterator[tuple[str, list[tuple[str, list[Slic
     for each in argument.reached:
         is_op = each.position < len(argument.program)
         text = write_op(argument.program[each.position]) if is_op else "sync"
+        times = (each.recorded, each.submitted, each.done)
         slices = [
-            ("recorded", each.recorded, each.submitted),
-            ("submitted", each.submitted, each.done),
+            (name, start, end)
+            for name, (start, end) in zip(("recorded", "submitted"), pairwise(times), strict=True)
+            if 0 <= start <= end
         ]
-        kept = [(name, start, end) for name, start, end in slices if start >= 0 and end >= start]
         name = f"op {each.position}: {text}"[:_MOST_NAME]
-        ops.append((name, kept or [("called", each.recorded, each.recorded)]))
+        ops.append((name, slices or [("called", each.recorded, each.recorded)]))
     yield "ops", ops
     found, calls = lanes(argument.events)
     for kind in dict.fromkeys(lane.kind for lane in found):
-        tracks = []
-        for lane in found:
-            if lane.kind == kind:
-                end = lane.end if lane.end >= 0 else calls
-                uses = [("used", at, at) for at in lane.uses]
-                uses += [("written", at, at) for at in lane.writes]
-                maps = [("mapped", low, high) for low, high in lane.maps]
-                tracks.append((lane.name, [("alive", lane.start, end), *maps, *uses]))
-        yield kind, tracks
+        yield kind, [(lane.name, _of_lane(lane, calls)) for lane in found if lane.kind == kind]
+
+
+def _of_lane(lane: Lane, calls: int) -> list[Slice]:
+    """The life of an object, its maps and its uses."""
+    return [
+        ("alive", lane.start, lane.end if lane.end >= 0 else calls),
+        *(("mapped", low, high) for low, high in lane.maps),
+        *(("used", at, at) for at in lane.uses),
+        *(("written", at, at) for at in lane.writes),
+    ]
 
 
 def _called(argument: Argument) -> list[tuple[str, list[Slice]]]:
@@ -87,13 +95,6 @@ def _called(argument: Argument) -> list[tuple[str, list[Slice]]]:
         elif event.kind == "delivered" and event["result"] in reads:
             tracks[reads[event["result"]]][1].append(("delivered", now, now))
     return list(tracks.values())
-
-
-def _slice(uuid: int, one: Slice) -> list[bytes]:
-    name, start, end = one
-    if start == end:
-        return [_event(uuid, _INSTANT, start, name)]
-    return [_event(uuid, _BEGIN, start, name), _event(uuid, _END, end, "")]
 
 
 def _event(uuid: int, kind: int, call: int, name: str) -> bytes:

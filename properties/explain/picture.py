@@ -5,7 +5,7 @@ each op from clock to clock; two lines that cross are two ops that changed place
 arrow has a title, and the source has the ops in the order of the program.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
@@ -51,9 +51,8 @@ def shown(argument: Argument) -> Picture:
             marked=argument.marked,
             calls=in_words(rows(argument)),
         )
-    order = list(range(len(argument.program)))
-    crossing = argument.crossing
-    if crossing is not None and crossing.later in order and crossing.earlier in order:
+    order, crossing = list(range(len(argument.program))), argument.crossing
+    if crossing is not None and {crossing.later, crossing.earlier} <= {*order}:
         order.remove(crossing.later)
         order.insert(order.index(crossing.earlier), crossing.later)
     return Picture(
@@ -80,15 +79,9 @@ def is_in_turn(argument: Argument) -> bool:
     """
     if argument.crossing is not None or argument.lost:
         return False
-    for clock in zip(*map(_times, shown(argument).reached), strict=True):
-        known = [time for time in clock if time >= 0]
-        if known != sorted(known):
-            return False
-    return True
-
-
-def _times(each: Reached) -> tuple[int, int, int]:
-    return each.recorded, each.submitted, each.done
+    times = ((each.recorded, each.submitted, each.done) for each in shown(argument).reached)
+    known = [[time for time in clock if time >= 0] for clock in zip(*times, strict=True)]
+    return known == [*map(sorted, known)]
 
 
 def _in_order(order: Iterable[int], program: Program) -> tuple[Reached, ...]:
@@ -109,7 +102,8 @@ def _in_order(order: Iterable[int], program: Program) -> tuple[Reached, ...]:
 
 def draw(picture: Picture, name: str) -> str:
     """The picture as SVG; ``name`` is for screen readers."""
-    places = _places(picture.reached)
+    keys = {key for each in picture.reached for key in _keys(each) if key[0] >= 0}
+    places = {key: row for row, key in enumerate(sorted(keys))}
     height = _TOP + _ROW * len(places) + _END
     heads = "".join(
         f'<text class="head" x="{x}" y="18" text-anchor="middle">{escape(lane)}</text>'
@@ -140,17 +134,7 @@ def _keys(each: Reached) -> tuple[_Key, _Key, _Key]:
 
     An op that was recorded before a call comes before what that call submits.
     """
-    return (
-        (each.recorded, 0, each.position),
-        (each.submitted, 1, 0),
-        (each.done, 2, 0),
-    )
-
-
-def _places(reached: Sequence[Reached]) -> dict[_Key, int]:
-    """The row of each time, from the top."""
-    keys = {key for each in reached for key in _keys(each) if key[0] >= 0}
-    return {key: row for row, key in enumerate(sorted(keys))}
+    return (each.recorded, 0, each.position), (each.submitted, 1, 0), (each.done, 2, 0)
 
 
 def _line(each: Reached, places: Mapping[_Key, int], picture: Picture) -> str:

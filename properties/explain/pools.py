@@ -1,76 +1,56 @@
 """Buffers, bind groups and maps as lanes: when each was made, used and destroyed, in SVG."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 
 from gpusim.trace import Event
-from properties.explain.clocks import is_call
+from properties.explain.calls import calls
+from properties.explain.lives import Life, lives
 
 _MOST_LANES, _MOST_CALLS = 40, 400
 _COLUMN, _ROW, _TOP, _LEFT, _END = 58, 12, 52, 34, 16
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Lane:
     """One object: the calls at which it was made, used, mapped and destroyed."""
 
     name: str
     kind: str
     start: int
-    end: int = -1
-    uses: list[int] = field(default_factory=list)
-    writes: list[int] = field(default_factory=list)
-    maps: list[tuple[int, int]] = field(default_factory=list)
+    end: int
+    """-1 if it was never destroyed."""
+    uses: list[int]
+    writes: list[int]
+    maps: list[tuple[int, int]]
 
 
 def lanes(events: Iterable[Event]) -> tuple[list[Lane], int]:
     """The lanes of a trace, in the order in which objects were made; and the number of calls."""
-    found: dict[tuple[str, int], Lane] = {}
-    mapped: dict[int, int] = {}
-    now = 0
-    for event in events:
-        if not is_call(event):
-            continue
-        now += 1
-        _take(event, now, found, mapped)
-    for buffer, start in mapped.items():
-        _of(found, buffer).maps.append((start, now))
-    return list(found.values()), now
+    made = [call for call in calls(events) if not call.failed]
+    last = made[-1].number if made else 0
+    return [_lane(life, last) for life in lives(made).values()], last
 
 
-def _of(found: dict[tuple[str, int], Lane], buffer: int) -> Lane:
-    return found.setdefault(("buffer", buffer), Lane(name=f"{buffer}", kind="buffer", start=1))
-
-
-def _take(
-    event: Event, now: int, found: dict[tuple[str, int], Lane], mapped: dict[int, int]
-) -> None:
-    match event.kind:
-        case "create_buffer":
-            role, number = str(event["role"]), event["buffer"]
-            found["buffer", number] = Lane(name=f"{role} {number}", kind=role, start=now)
-        case "create_bind_group":
-            number = event["group"]
-            found["group", number] = Lane(name=f"group {number}", kind="group", start=now)
-        case "destroy_buffer":
-            _of(found, event["buffer"]).end = now
-        case "write_buffer":
-            _of(found, event["buffer"]).writes.append(now)
-        case "dispatch":
-            for number, _, _ in event["ranges"]:
-                _of(found, number).uses.append(now)
-            group = found.get(("group", event["group"]))
-            if group is not None:
-                group.uses.append(now)
-        case "copy":
-            _of(found, event["source"]).uses.append(now)
-            _of(found, event["target"]).writes.append(now)
-        case "map":
-            mapped[event["buffer"]] = now
-        case "take":
-            start = mapped.pop(event["buffer"], now)
-            _of(found, event["buffer"]).maps.append((start, now))
+def _lane(life: Life, last: int) -> Lane:
+    gone, maps, start = life.of("destroy_buffer"), list[tuple[int, int]](), 0
+    for call in life.of("map", "take"):
+        if call.event.kind == "take":
+            maps.append((start or call.number, call.number))
+        start = call.number if call.event.kind == "map" else 0
+    copies = [(call.number, call.event["target"] == life.number) for call in life.of("copy")]
+    uses = [call.number for call in life.of("dispatch")]
+    writes = [call.number for call in life.of("write_buffer")]
+    return Lane(
+        name=f"{life.role} {life.number}",
+        kind=life.role,
+        start=life.made.number,
+        end=gone[-1].number if gone else -1,
+        uses=[*uses, *(at for at, is_target in copies if not is_target)],
+        writes=[*writes, *(at for at, is_target in copies if is_target)],
+        maps=[*maps, *([(start, last)] if start else [])],
+    )
 
 
 def draw_pools(events: Iterable[Event], said: Mapping[int, str]) -> str:

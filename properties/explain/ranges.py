@@ -15,8 +15,7 @@ from properties.clients.passed import misread
 from properties.explain import rules
 from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, with_ops
 from properties.explain.scene import Scene, Step
-from properties.oracles.laws import catalogue as laws
-from properties.oracles.laws.catalogue import Law
+from properties.oracles.laws.catalogue import A5, A8, A9
 
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
 _MOST_PIECES = 1 << 14
@@ -24,8 +23,13 @@ _MOST_PIECES = 1 << 14
 _EXPONENT, _FRACTION, _QUIET = np.uint32(0x7F800000), np.uint32(0x7FFFFF), np.uint32(0x400000)
 """Bits of a float of one word; a NaN whose bit ``_QUIET`` is set is a quiet NaN."""
 _KIBIBYTE = 1 << 10
-_SPOILT = 0xEE
+_SPOILT = b"\xee"
 """The byte with which a client overwrites an array that it has passed."""
+
+
+def _rounded(number: int, align: int) -> tuple[int, int]:
+    """The multiples of ``align`` below and above ``number``."""
+    return number // align * align, -(-number // align) * align
 
 
 def writes(scene: Scene) -> Iterator[Hypothesis]:
@@ -37,11 +41,14 @@ def writes(scene: Scene) -> Iterator[Hypothesis]:
     for at, op, size in _writes(scene):
         for data, how in misread(scene.client, op):
             if data != op.data:
-                said = f"took its bytes {how}"
-                instead = replace(op, data=data)
-                yield with_ops(scene, at, (instead,), "write", laws.A9, said, detail=how[:9])
-        for instead, rule, said in _other_ranges(op, size):
-            yield with_ops(scene, at, (instead,), "write", rule, said)
+                instead, said = replace(op, data=data), f"took its bytes {how}"
+                yield with_ops(scene, at, instead, "write", A9, said, detail=how[:9])
+        for instead, said in _other_ranges(op, size):
+            is_inside = op.offset <= instead.offset and _end(instead) <= _end(op)
+            yield with_ops(scene, at, instead, "write", A9 if is_inside else A8, said)
+        spoilt = replace(op, data=_SPOILT * len(op.data))
+        said = "took its bytes after the call, when the caller had overwritten the array"
+        yield with_ops(scene, at, spoilt, "write", rules.TAKEN, said)
     for at, op, _ in _writes(scene):
         yield from _stale_edges(scene, at, op)
         yield from _other_writes(scene, at, op)
@@ -54,76 +61,56 @@ def _writes(scene: Scene) -> Iterator[tuple[int, Write, int]]:
             yield at, step.op, len(scene.states[at][step.op.buffer])
 
 
+def _end(op: Write) -> int:
+    return op.offset + len(op.data)
+
+
 def _other_writes(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
     data = op.data
     for other in scene.steps:
         if isinstance(other.op, Write) and other.op is not op and other.op.data != data:
-            lent = other.op.data[: len(data)].ljust(len(data), b"\0")
+            lent = replace(op, data=other.op.data[: len(data)].ljust(len(data), b"\0"))
             said = f"wrote the bytes of {named(other)}, and not its own"
-            instead = replace(op, data=lent)
-            yield with_ops(scene, at, (instead,), "write", laws.A9, said, other.number)
+            yield with_ops(scene, at, lent, "write", A9, said, other.number)
     for name in scene.states[at]:
         if name != op.buffer:
             said = f"reached {name}, and not {op.buffer}"
-            yield with_ops(scene, at, (replace(op, buffer=name),), "write", rules.HANDLE, said)
+            yield with_ops(scene, at, replace(op, buffer=name), "write", rules.HANDLE, said)
 
 
-def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, Law, str]]:
-    data, end = op.data, op.offset + len(op.data)
+def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, str]]:
+    data, end = op.data, _end(op)
     for align in ALIGNMENTS:
-        longer = min(-(-len(data) // align) * align, size - op.offset)
+        cut, longer = _rounded(len(data), align)
+        longer = min(longer, size - op.offset)
         if longer > len(data):
-            yield (
-                replace(op, data=data.ljust(longer, b"\0")),
-                laws.A8,
-                f"was padded with zeros to a multiple of {align} bytes, over its neighbours",
-            )
-        low = op.offset // align * align
+            said = f"was padded with zeros to a multiple of {align} bytes, over its neighbours"
+            yield replace(op, data=data.ljust(longer, b"\0")), said
+        low = _rounded(op.offset, align)[0]
         # A refused write may end past its buffer.
-        high = max(end, min(-(-end // align) * align, size))
+        high = max(end, min(_rounded(end, align)[1], size))
         if low < op.offset or high > end:
-            padded = bytes(op.offset - low) + data + bytes(high - end)
             said = f"was widened with zeros to multiples of {align} bytes, over its neighbours"
-            yield replace(op, offset=low, data=padded), laws.A8, said
-        cut = len(data) // align * align
+            padded = bytes(op.offset - low) + data + bytes(high - end)
+            yield replace(op, offset=low, data=padded), said
         if 0 < cut < len(data):
-            yield (
-                replace(op, data=data[:cut]),
-                laws.A9,
-                f"lost what is past {_cut(cut, align)}",
-            )
+            yield replace(op, data=data[:cut]), f"lost what is past {_cut(cut, align)}"
     for length in _LENGTHS:
         if length < len(data):
-            yield replace(op, data=data[:length]), laws.A9, f"wrote only its first {length} bytes"
-            yield (
-                replace(op, data=data[-length:], offset=end - length),
-                laws.A9,
-                f"wrote only its last {length} bytes",
-            )
-            yield replace(op, data=data[:-length]), laws.A9, f"lost its last {length} bytes"
-            yield (
-                replace(op, data=data[length:], offset=op.offset + length),
-                laws.A9,
-                f"lost its first {length} bytes",
-            )
+            last = replace(op, data=data[-length:], offset=end - length)
+            rest = replace(op, data=data[length:], offset=op.offset + length)
+            yield replace(op, data=data[:length]), f"wrote only its first {length} bytes"
+            yield last, f"wrote only its last {length} bytes"
+            yield replace(op, data=data[:-length]), f"lost its last {length} bytes"
+            yield rest, f"lost its first {length} bytes"
     for shift in (1, 2, 3, 4, -1, -2, -3, -4):
         if op.offset + shift >= 0 and end + shift <= size:
-            yield (
-                replace(op, offset=op.offset + shift),
-                laws.A8,
-                f"landed {shift:+} bytes from its place",
-            )
+            yield replace(op, offset=op.offset + shift), f"landed {shift:+} bytes from its place"
     if op.offset:
-        yield replace(op, offset=0), laws.A8, "landed at the start of its buffer"
+        yield replace(op, offset=0), "landed at the start of its buffer"
     for floats, what in _as_floats(data):
         if floats != data:
-            yield replace(op, data=floats), laws.A9, f"went through floats on its way: {what}"
-    spoilt = bytes([_SPOILT]) * len(data)
-    yield (
-        replace(op, data=spoilt),
-        rules.TAKEN,
-        "took its bytes after the call, when the caller had overwritten the array",
-    )
+            yield replace(op, data=floats), f"went through floats on its way: {what}"
 
 
 def _as_floats(data: bytes) -> Iterator[tuple[bytes, str]]:
@@ -149,25 +136,19 @@ def _cut(cut: int, align: int) -> str:
 
 def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
     """The write also puts back the bytes beside it, as they were at an earlier time."""
-    end = op.offset + len(op.data)
+    end = _end(op)
     for align in (4, 16, 256):
-        low = op.offset // align * align
-        for time in range(at):
-            old = scene.states[time].get(op.buffer)
-            if old is None:
-                continue
-            high = min(-(-end // align) * align, len(old))
-            data = old[low : op.offset] + op.data + old[end:high]
+        low, high = _rounded(op.offset, align)[0], _rounded(end, align)[1]
+        for step, state in zip(scene.steps[:at], scene.states, strict=False):
+            old = state.get(op.buffer)
+            data = op.data if old is None else old[low : op.offset] + op.data + old[end:high]
             if len(data) > len(op.data):
-                since = named(scene.steps[time])
                 said = (
                     f"put back the bytes beside it, up to multiples of {align} bytes, as they were "
-                    f"before {since}"
+                    f"before {named(step)}"
                 )
                 instead = replace(op, offset=low, data=data)
-                yield with_ops(
-                    scene, at, (instead,), "write", laws.A8, said, scene.steps[time].number
-                )
+                yield with_ops(scene, at, instead, "write", A8, said, step.number)
 
 
 def zeroed(scene: Scene) -> Iterator[Hypothesis]:
@@ -176,103 +157,87 @@ def zeroed(scene: Scene) -> Iterator[Hypothesis]:
         if isinstance(step.op, Write):
             op = replace(step.op, data=bytes(len(step.op.data)))
             said = "wrote zeros in the place of its bytes"
-            yield with_ops(scene, at, (op,), "write", laws.A9, said)
+            yield with_ops(scene, at, op, "write", A9, said)
 
 
 def copies(scene: Scene) -> Iterator[Hypothesis]:
     """Copies from or to other bytes, and copies in pieces that overlap their own source."""
     for at, step in enumerate(scene.steps):
-        op = step.op
-        if not isinstance(op, Copy) or not {op.source, op.target} <= scene.states[at].keys():
-            continue
-        sizes = {name: len(data) for name, data in scene.states[at].items()}
-        for instead, said in _other_copies(scene, op, sizes, step):
-            yield with_ops(scene, at, (instead,), "copy", laws.A5, said)
-        yield from _in_pieces(scene, at, op)
+        op, sizes = step.op, {name: len(data) for name, data in scene.states[at].items()}
+        if isinstance(op, Copy) and {op.source, op.target} <= sizes.keys():
+            room = min(sizes[op.source] - op.source_offset, sizes[op.target] - op.target_offset)
+            for instead, said in _other_copies(op, room):
+                yield with_ops(scene, at, instead, "copy", A5, said)
+            for instead, said in _like_others(scene, op, step):
+                yield with_ops(scene, at, instead, "copy", A5, said)
+            yield from _in_pieces(scene, at, op)
 
 
-def _other_copies(
-    scene: Scene, op: Copy, sizes: dict[str, int], step: Step
-) -> Iterator[tuple[Copy, str]]:
+def _piece(op: Copy, start: int, size: int) -> Copy:
+    """The copy of so many bytes of ``op``, from the byte ``start`` of it on."""
+    source, target = op.source_offset + start, op.target_offset + start
+    return replace(op, source_offset=source, target_offset=target, size_bytes=size)
+
+
+def _other_copies(op: Copy, room: int) -> Iterator[tuple[Copy, str]]:
     size = op.size_bytes
-    room = min(sizes[op.source] - op.source_offset, sizes[op.target] - op.target_offset)
     for align in ALIGNMENTS:
-        longer = min(-(-size // align) * align, room)
-        if longer > size:
+        shorter, longer = _rounded(size, align)
+        if min(longer, room) > size:
+            longer = min(longer, room)
             yield replace(op, size_bytes=longer), f"was rounded up to a multiple of {align} bytes"
-        if size // align * align < size:
-            yield (
-                replace(op, size_bytes=size // align * align),
-                f"was rounded down to a multiple of {align} bytes",
-            )
-        low, there = op.source_offset // align * align, op.target_offset // align * align
+        if shorter < size:
+            said = f"was rounded down to a multiple of {align} bytes"
+            yield replace(op, size_bytes=shorter), said
+        low, there = _rounded(op.source_offset, align)[0], _rounded(op.target_offset, align)[0]
         if low < op.source_offset:
-            yield (
-                replace(op, source_offset=low),
-                f"took its bytes from an offset rounded down to a multiple of {align}",
-            )
+            said = f"took its bytes from an offset rounded down to a multiple of {align}"
+            yield replace(op, source_offset=low), said
         if there < op.target_offset:
             said = f"landed at an offset rounded down to a multiple of {align}"
             yield replace(op, target_offset=there), said
     for length in _LENGTHS:
         if length < size:
-            yield replace(op, size_bytes=length), f"moved only its first {length} bytes"
-            yield replace(op, size_bytes=size - length), f"lost its last {length} bytes"
-            yield (
-                replace(
-                    op,
-                    source_offset=op.source_offset + length,
-                    target_offset=op.target_offset + length,
-                    size_bytes=size - length,
-                ),
-                f"lost its first {length} bytes",
-            )
+            yield _piece(op, 0, length), f"moved only its first {length} bytes"
+            yield _piece(op, 0, size - length), f"lost its last {length} bytes"
+            yield _piece(op, length, size - length), f"lost its first {length} bytes"
     if op.source_offset:
         yield replace(op, source_offset=0), "took its bytes from the start of its source"
     if op.target_offset:
         yield replace(op, target_offset=0), "landed at the start of its target"
-    turned = replace(
-        op,
+
+
+def _like_others(scene: Scene, op: Copy, step: Step) -> Iterator[tuple[Copy, str]]:
+    turned = Copy(
         source=op.target,
         source_offset=op.target_offset,
         target=op.source,
         target_offset=op.source_offset,
+        size_bytes=op.size_bytes,
     )
     yield turned, "went from its target to its source"
     for other in scene.steps:
         if isinstance(other.op, Copy) and other is not step:
-            yield (
-                replace(op, source=other.op.source),
-                f"took its bytes from the source of {named(other)}",
-            )
-            yield replace(op, target=other.op.target), f"landed in the target of {named(other)}"
-            yield (
-                replace(op, source_offset=other.op.source_offset),
-                f"took the source offset of {named(other)}",
-            )
+            source, offset, by = other.op.source, other.op.source_offset, named(other)
+            yield replace(op, source=source), f"took its bytes from the source of {by}"
+            yield replace(op, target=other.op.target), f"landed in the target of {by}"
+            yield replace(op, source_offset=offset), f"took the source offset of {by}"
 
 
 def _in_pieces(scene: Scene, at: int, op: Copy) -> Iterator[Hypothesis]:
     """The copy in pieces one after the other, forwards and backwards."""
-    for length in (1, 2, 4, 8, -(-op.size_bytes // 2)):
-        if not 0 < length < op.size_bytes <= length * _MOST_PIECES:
+    size = op.size_bytes
+    for length in (1, 2, 4, 8, -(-size // 2)):
+        if not 0 < length < size <= length * _MOST_PIECES:
             continue
-        pieces = [
-            replace(
-                op,
-                source_offset=op.source_offset + start,
-                target_offset=op.target_offset + start,
-                size_bytes=min(length, op.size_bytes - start),
-            )
-            for start in range(0, op.size_bytes, length)
-        ]
-        forwards = f"went in pieces of {length} bytes from the front, over its own source"
-        backwards = f"went in pieces of {length} bytes from the back, over its own source"
-        yield with_ops(scene, at, pieces, "copy", rules.MEMMOVE, forwards)
-        yield with_ops(scene, at, pieces[::-1], "copy", rules.MEMMOVE, backwards)
+        starts = range(0, size, length)
+        pieces = [_piece(op, start, min(length, size - start)) for start in starts]
+        for ops, side in ((pieces, "front"), (pieces[::-1], "back")):
+            said = f"went in pieces of {length} bytes from the {side}, over its own source"
+            yield with_ops(scene, at, ops, "copy", rules.MEMMOVE, said)
         again = [
             replace(piece, source_offset=pieces[max(0, n - 1)].source_offset)
             for n, piece in enumerate(pieces)
         ]
         said = f"took each piece of {length} bytes from the place of the piece before"
-        yield with_ops(scene, at, again, "copy", laws.A5, said)
+        yield with_ops(scene, at, again, "copy", A5, said)

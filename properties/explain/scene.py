@@ -79,13 +79,13 @@ class Scene:
     @cached_property
     def steps(self) -> Steps:
         """The steps of the unchanged program."""
-        outcomes = self._plain_outcomes()
-        return tuple(
-            step
-            for position, op in enumerate(self.program)
-            if self._follows(position, outcomes[position])
-            for step in self._steps_of(position, op)
-        )
+        reference, steps = Reference(self.kernels, self.limits), list[Step]()
+        for position, op in enumerate(self.program):
+            meant = self.expected.outcomes[position].error
+            # An op that met a fault, or has another outcome than the reference's, is no step.
+            if meant not in _FAULTS and _perform(reference, op).error == meant:
+                steps += self._steps_of(position, op)
+        return tuple(steps)
 
     @cached_property
     def states(self) -> tuple[Contents, ...]:
@@ -97,10 +97,9 @@ class Scene:
             now = dict(states[-1])
             if isinstance(step.op, Alloc):
                 sizes[step.op.buffer] = step.op.size_bytes
-            for name in self._touched(step.op, sizes):
+            for name in dict.fromkeys(each.buffer for each in _touches(step.op, self.kernels)):
                 try:
-                    found = reference.read(name, 0, sizes[name])
-                    now[name] = found.data
+                    now[name] = reference.read(name, 0, sizes.get(name, 0)).data
                 except (Refused, DeviceFault):
                     now.pop(name, None)
             states.append(now)
@@ -161,18 +160,6 @@ class Scene:
     def _stepped(self) -> frozenset[int]:
         return frozenset(step.position for step in self.steps)
 
-    def _plain_outcomes(self) -> list[Outcome]:
-        """The reference's outcome of each op; an op that met a fault keeps its expected one."""
-        reference = Reference(self.kernels, self.limits)
-        outcomes = []
-        for op, meant in zip(self.program, self.expected.outcomes, strict=True):
-            outcomes.append(meant if meant.error in _FAULTS else _perform(reference, op))
-        return outcomes
-
-    def _follows(self, position: int, outcome: Outcome) -> bool:
-        meant = self.expected.outcomes[position]
-        return meant.error not in _FAULTS and outcome.error == meant.error
-
     def _steps_of(self, position: int, op: Op) -> Iterator[Step]:
         if isinstance(op, Replay) and self.expected.outcomes[position].error is None:
             for number, command in enumerate(replayed(self.captures[op.graph], op)):
@@ -184,10 +171,6 @@ class Scene:
     def captures(self) -> Mapping[str, Capture]:
         """The captures of the program by their graph."""
         return captures_of(self.program)
-
-    def _touched(self, op: Op, sizes: Mapping[str, int]) -> list[str]:
-        found = dict.fromkeys(access.buffer for access in _touches(op, self.kernels))
-        return [name for name in found if name in sizes]
 
 
 _FAULTS = frozenset({"SubmitFailed", "MapFailed", "DeviceLost", "DeviceFault", "DataLost"})

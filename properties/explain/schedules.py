@@ -7,11 +7,12 @@ replays a schedule, and notes how many options it had at each choice.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from gpusim.simulated import NO_FAULTS
 from gpusim.text import write_op
-from properties.explain.experiments import Judge
-from properties.model.case import REPLAYED, UNSEEDED, Case, DeviceSpec
+from properties.explain.trials import Judge
+from properties.model.case import REPLAYED, UNSEEDED, Case
 from properties.model.execution import Execution
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict
@@ -48,34 +49,26 @@ def every_schedule(case: Case, failure: Failure, again: Judge) -> tuple[Leaf, ..
     """
     if len(case.program) > _MOST_OPS or case.transformations:
         return ()
-    leaves: list[Leaf] = []
-    for leaf in _leaves(case, failure, again):
-        leaves.append(leaf)
-        if len(leaves) > _MOST_RUNS:
-            return ()
-    return tuple(leaves)
+    leaves = tuple(islice(_leaves(case, failure, again), _MOST_RUNS + 1))
+    return leaves if len(leaves) <= _MOST_RUNS else ()
 
 
 def _leaves(case: Case, failure: Failure, again: Judge) -> Iterator[Leaf]:
     """Runs the case under every schedule, depth first, in the order of the choices."""
     prefix: list[int] = []
     while True:
-        judged = again(replace(case, device=_replaying(case.device, tuple(prefix))))
+        device = replace(case.device, scheduler=REPLAYED, schedule=tuple(prefix), seed=0)
+        judged = again(replace(case, device=device))
         counts = [choice.options for choice in judged.execution.choices]
         choices = prefix + [0] * (len(counts) - len(prefix))
         fails = judged.failure is not None and judged.failure.kind is failure.kind
-        yield Leaf(
-            choices=tuple(choices), positions=tuple(_positions(judged.execution)), fails=fails
-        )
+        positions = tuple(_positions(judged.execution))
+        yield Leaf(choices=tuple(choices), positions=positions, fails=fails)
         while choices and choices[-1] + 1 == counts[len(choices) - 1]:
             choices.pop()
         if not choices:
             return
         prefix = [*choices[:-1], choices[-1] + 1]
-
-
-def _replaying(device: DeviceSpec, schedule: tuple[int, ...]) -> DeviceSpec:
-    return replace(device, scheduler=REPLAYED, schedule=schedule, seed=0)
 
 
 def _positions(execution: Execution) -> Iterator[int]:

@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from gpusim.history import History
 from gpusim.ops import Read
-from properties.explain import everywhere, graphs, grids, memory, operands, orders, ranges
+from properties.explain import everywhere, graphs, memory, operands, orders, ranges
 from properties.explain.hypothesis import Hypothesis, Key
 from properties.explain.scene import Scene
 from properties.model.capabilities import Capabilities
@@ -26,7 +26,7 @@ _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
     memory.buffers,
     operands.scalars,
     operands.bindings,
-    grids.grids,
+    operands.grids,
     graphs.replays,
     memory.reads,
     everywhere.all_reads,

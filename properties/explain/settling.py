@@ -8,10 +8,9 @@ from dataclasses import replace
 from random import Random
 
 from gpusim.ops import Read
-from gpusim.program import Program
-from properties.explain.experiments import Judge
 from properties.explain.kinds import UNEXPLAINED
 from properties.explain.told import NOTHING, Told
+from properties.explain.trials import Judge, Trials
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.judge import Verdict
@@ -28,7 +27,7 @@ AT_RANDOM = [
 """Seeds with which the layer, in each language, settles any map that waits."""
 _READS = 5
 _ORDERS = 120
-_FIVE = "alloc x 20\nwrite x 0 {data}\n" + "".join(
+_FIVE = f"alloc x 20\nwrite x 0 {'01020304' * _READS}\n" + "".join(
     f"read x {4 * n} 4 -> five{n}\n" for n in range(_READS)
 )
 MAPS = Law(
@@ -45,9 +44,9 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
     This is tried only for a runtime that is not ours, and a case with reads and no planned fault.
     """
     case = verdict.execution.case
-    reads = [op for op in case.program if isinstance(op, Read)]
-    layered = case.disturbance is not None or case.device.is_simulated
-    if again is None or not case.follows_no_policy or not layered or not reads:
+    is_layered = case.disturbance is not None or case.device.is_simulated
+    has_read = any(isinstance(op, Read) for op in case.program)
+    if again is None or not case.follows_no_policy or not is_layered or not has_read:
         return NOTHING
     if case.injected or len(case.device.faults):
         return NOTHING
@@ -56,6 +55,7 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
     other = again(replace(case, disturbance=REVERSED)).failure
     if other is None or other.kind is not failure.kind:
         return NOTHING
+    likeliest = _likeliest(sentence, failure, Trials(case, again))
     known = sentence.removesuffix(UNEXPLAINED)
     return Told(
         sentence=f"the runtime relies on the order in which maps settle: {known}",
@@ -63,56 +63,47 @@ def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judg
         facts=(
             "tried: it passes if maps settle in the order of their calls, and fails if the last "
             "one that was asked for settles first",
-            *_likeliest(verdict, sentence, failure, again),
+            *([likeliest] if likeliest else []),
         ),
     )
 
 
-def _likeliest(verdict: Verdict, sentence: str, failure: Failure, again: Judge) -> tuple[str, ...]:
+def _likeliest(sentence: str, failure: Failure, trials: Trials) -> str:
     """What wrong bytes, or the device's words about a map that has not settled, point to."""
     if failure.kind is FailureKind.VALUE:
         return (
             "every map gave its own bytes: likeliest the bytes of two reads, or of two parts of "
-            "one read, are taken in the order in which they arrive",
+            "one read, are taken in the order in which they arrive"
         )
     if "map is pending" in sentence:
         return (
             "a staging buffer was used again before its own map had settled: likeliest the one "
-            "that is longest in use was taken for the one whose map settled",
+            "that is longest in use was taken for the one whose map settled"
         )
-    if "if its mapped" in sentence:
-        return (
-            _by_the_last(verdict, again)
-            or "a staging buffer was read before its own map had settled: likeliest a map that "
-            "settles, or a count of settled maps, stands for the read that waits longest, or for "
-            "all earlier maps",
-        )
-    return ()
+    return _by_the_last(trials) if "if its mapped" in sentence else ""
 
 
-def _by_the_last(verdict: Verdict, again: Judge) -> str:
+def _by_the_last(trials: Trials) -> str:
     """Says whether a program of five reads passes as often as its fifth map settles last.
 
     If a map, or a count of maps, stands for another read, the program passes only if all five
     settle in order, which is rarer.
     """
-    case = verdict.execution.case
-    program = Program.parse(_FIVE.format(data="01020304" * _READS))
-    runs = [
-        again(replace(case, program=program, disturbance=Disturbance(seed=seed)))
-        for seed in AT_RANDOM
-    ]
-    passed, count = sum(run.failure is None for run in runs), len(runs)
+    fails = [trials.having(disturbance=Disturbance(seed=seed)).fails(_FIVE) for seed in AT_RANDOM]
+    passed, count = fails.count(False), len(fails)
+    tried = f"with five reads and maps that settle at random it passes {passed} of {count} times"
     if passed <= count / _READS / 2:
         return (
-            f"with five reads and maps that settle at random it passes {passed} of {count} times, "
-            f"not 1 in {_READS} as if a sync waited for the last map alone: likeliest each map "
-            "that settles, or a count of them, stands for the read that waits longest"
+            f"{tried}, not 1 in {_READS} as if a sync waited for the last map alone: likeliest "
+            "each map that settles, or a count of them, stands for the read that waits longest"
         )
     if passed >= 2 * count / _READS:
-        return ""
+        return (
+            "a staging buffer was read before its own map had settled: likeliest a map that "
+            "settles, or a count of settled maps, stands for the read that waits longest, or for "
+            "all earlier maps"
+        )
     return (
-        f"with five reads and maps that settle at random it passes {passed} of {count} times: "
-        f"about as often as the map that was asked for last settles last (1 in {_READS}); all five "
-        f"settle in order 1 in {_ORDERS}. So likeliest a sync waits for the last map alone"
+        f"{tried}: about as often as the map that was asked for last settles last (1 in {_READS}); "
+        f"all five settle in order 1 in {_ORDERS}. So likeliest a sync waits for the last map alone"
     )

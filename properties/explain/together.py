@@ -9,15 +9,15 @@ from dataclasses import replace
 
 from gpusim.kernels import Kernel
 from gpusim.ops import Capture
-from gpusim.program import Program
 from gpusim.runtime.commands import Role
 from gpusim.trace import Event
 from properties.clients import BESIDE
 from properties.clients.passed import does, passed
 from properties.explain import rules
-from properties.explain.calls import Call, calls
+from properties.explain.calls import Call
+from properties.explain.lives import lives, named_by
 from properties.explain.told import Told
-from properties.model.execution import Execution
+from properties.explain.trials import Evidence
 from properties.model.failure import Failure
 from properties.oracles.judge import Verdict, is_beside
 from properties.oracles.laws.expected import UNIFORM
@@ -37,36 +37,47 @@ _USES = {
 }
 
 
-def tell_beside(verdict: Verdict, failure: Failure) -> Told:
-    """What one of the two runtimes did to an object of the other."""
+def tell_together(evidence: Evidence) -> Told:
+    """What one of two runtimes did to an object of the other; or what the client did."""
+    return _of_client(evidence) if evidence.verdict.execution.beside is None else _beside(evidence)
+
+
+def _beside(evidence: Evidence) -> Told:
     beside = f"client {BESIDE}: it {does(BESIDE)}, in part with other kernels of the same names"
-    crossed = _crossed(verdict)
-    if crossed is not None:
-        made, call, number, rest = crossed
-        role = _role(made.event)
-        sentence = (
+    crossed = [*_crossed(evidence)]
+    if not crossed:
+        swapped = _swapped(evidence.verdict, evidence.failure)
+        if not swapped:
+            return Told(later=(beside,))
+        return Told(sentence=swapped, rule=rules.DATA_ALONE, facts=(beside,))
+    made, call, number = crossed[0]
+    role, used = _role(made.event), [call for _, call, _ in crossed]
+    more = f"{len(used)} calls of one runtime use objects of the other: {_calls_of(used)}"
+    return Told(
+        sentence=(
             f"{_who(call)} {_USES[call.event.kind]} {role} {number} (call {call.number}"
             f"{_in(call)}), which {_who(made)} had made (call {made.number}{_in(made)})"
-        )
-        facts = (*_staged(verdict, call, number), *rest, *_kept(verdict, made), beside)
-        return Told(
-            sentence=sentence,
-            culprit=max(call.position, made.position),
-            rule=rules.DATA_ALONE,
-            facts=facts,
-        )
-    swapped = _swapped(verdict, failure)
-    if swapped:
-        return Told(sentence=swapped, rule=rules.DATA_ALONE, facts=(beside,))
-    return Told(later=(beside,))
+        ),
+        culprit=max(call.position, made.position),
+        rule=rules.DATA_ALONE,
+        facts=(
+            *_staged(evidence, call, number),
+            *_destroyed(evidence, made, call, number),
+            *([more] if len(used) > 1 else []),
+            *_kept(evidence.verdict, made),
+            beside,
+        ),
+    )
 
 
-def tell_client(verdict: Verdict, culprit: int) -> Told:
+def _of_client(evidence: Evidence) -> Told:
     """What the client does, and in which form it passed the arguments of the op to blame."""
-    case = verdict.execution.case
+    argument, case = evidence.argument, evidence.case
+    is_read = argument.culprit == evidence.at and bool(argument.bytes)
+    culprit = argument.bytes[0].writer if is_read else argument.culprit
     facts: list[str] = []
     if 0 <= culprit < len(case.program):
-        form = passed(case.client, case.program[culprit], verdict.execution.kernels)
+        form = passed(case.client, case.program[culprit], evidence.verdict.execution.kernels)
         facts += [f"op {culprit} was called with {form}"] if form else []
     done = does(case.client)
     later = (f"client {case.client}: it {done}",) if done else ()
@@ -81,67 +92,57 @@ def _in(call: Call) -> str:
     return f", in {call.place}" if call.is_own else ""
 
 
-def _crossed(verdict: Verdict) -> tuple[Call, Call, int, tuple[str, ...]] | None:
-    """Finds the first call of one runtime on an object of the other.
+def _by_maker(evidence: Evidence) -> Iterator[Call]:
+    """The calls; one during a capture is not the program's, since a capture makes none."""
+    for call in evidence.calls():
+        is_other = isinstance(call.op, Capture)
+        yield replace(call, is_own=False, position=-1, op=None) if is_other else call
 
-    Gives the call that made the object, the call that used it, the object's number, and a fact
-    about all such calls if there are several.
+
+def _crossed(evidence: Evidence) -> Iterator[tuple[Call, Call, int]]:
+    """The calls of one runtime on an object of the other.
+
+    Gives the call that made the object, the call that used it, and the object's number.
     """
-    made: dict[int, Call] = {}
-    found: list[tuple[Call, Call, int]] = []
-    for call in map(_by_maker, calls(verdict.execution.trace)):
-        for name in ("buffer", "group"):
-            if (
-                call.event.kind in ("create_buffer", "create_bind_group")
-                and name in call.event.about
-            ):
-                made[call.event[name]] = call
-        if call.event.kind in _USES and not call.failed:
-            for number in _used(call.event):
-                if number in made and made[number].is_own is not call.is_own:
-                    found.append((made[number], call, number))
-    if not found:
-        return None
-    more = (
-        f"{len(found)} calls of one runtime use objects of the other: "
-        f"{_calls_of([call for _, call, _ in found])}"
-    )
-    gone = _destroyed(verdict, *found[0])
-    return (*found[0], (*gone, *((more,) if len(found) > 1 else ())))
+    found = lives(_by_maker(evidence))
+    for call in _by_maker(evidence):
+        for number in named_by(call.event) if call.event.kind in _USES else ():
+            made = found[number].made
+            if made.is_own is not call.is_own and made.number < call.number:
+                yield made, call, number
 
 
-def _destroyed(verdict: Verdict, made: Call, used: Call, number: int) -> Iterator[str]:
+def _destroyed(evidence: Evidence, made: Call, used: Call, number: int) -> Iterator[str]:
     """Which runtime destroyed a buffer first, if the first use by the other was another call."""
-    for call in map(_by_maker, calls(verdict.execution.trace)):
-        is_gone = call.event.kind == "destroy_buffer" and call.event["buffer"] == number
-        if is_gone and "role" in made.event.about:
-            if call.number != used.number:
-                role = _role(made.event)
-                yield f"{_who(call)} destroyed {role} {number} (call {call.number}{_in(call)})"
-            return
+    gone = [
+        call
+        for call in _by_maker(evidence)
+        if call.event.kind == "destroy_buffer" and call.event["buffer"] == number
+    ]
+    for call in gone[:1]:
+        if "role" in made.event.about and call.number != used.number:
+            role = _role(made.event)
+            yield f"{_who(call)} destroyed {role} {number} (call {call.number}{_in(call)})"
 
 
-def _staged(verdict: Verdict, copy: Call, number: int) -> Iterator[str]:
+def _staged(evidence: Evidence, copy: Call, number: int) -> Iterator[str]:
     """Where the bytes of a staged write went, if ``copy`` takes them from ``number`` instead."""
-    written: Call | None = None
-    for call in map(_by_maker, calls(verdict.execution.trace)):
-        if call.number >= copy.number:
-            break
-        if call.event.kind == "write_buffer" and call.event["role"] == Role.UPLOAD:
-            written = call if call.is_own is copy.is_own else written
+    written = [
+        call
+        for call in _by_maker(evidence)
+        if call.number < copy.number
+        and call.event.kind == "write_buffer"
+        and call.event["role"] == Role.UPLOAD
+        and call.is_own is copy.is_own
+    ]
     is_source = copy.event.kind == "copy" and copy.event["source"] == number
-    if written is not None and is_source and written.event["buffer"] != number:
-        yield (
-            f"the bytes of the write went to upload buffer {written.event['buffer']} of "
-            f"{_who(copy)} itself (call {written.number}); only the source of the copy is another "
-            f"runtime's; of the two, {_OTHER} was made last"
-        )
-
-
-def _by_maker(call: Call) -> Call:
-    """The call; one during a capture is not the program's, since a capture makes none."""
-    is_other = isinstance(call.op, Capture)
-    return replace(call, is_own=False, position=-1, op=None) if is_other else call
+    for call in written[-1:]:
+        if is_source and call.event["buffer"] != number:
+            yield (
+                f"the bytes of the write went to upload buffer {call.event['buffer']} of "
+                f"{_who(copy)} itself (call {call.number}); only the source of the copy is another "
+                f"runtime's; of the two, {_OTHER} was made last"
+            )
 
 
 def _role(made: Event) -> str:
@@ -157,66 +158,43 @@ def _kept(verdict: Verdict, made: Call) -> Iterator[str]:
 
 def _calls_of(found: list[Call]) -> str:
     by_number = {each.number: each for each in found}.values()
-    told = [f"{each.event.kind} (call {each.number}, {_at(each)})" for each in by_number]
-    return ", ".join(told[:_MOST_CALLS]) + ", ..." * (len(told) > _MOST_CALLS)
+    said = [f"{each.event.kind} (call {each.number}, {_at(each)})" for each in by_number]
+    return ", ".join(said[:_MOST_CALLS]) + ", ..." * (len(said) > _MOST_CALLS)
 
 
 def _at(call: Call) -> str:
-    """The op that made a call, or the runtime beside."""
-    where = f"in op {call.position}" if call.position >= 0 else f"by {_OWN}"
-    return where if call.is_own else f"by {_OTHER}"
-
-
-def _used(event: Event) -> Iterator[int]:
-    if event.kind == "create_bind_group":
-        yield from (number for number, _, _ in event["ranges"])
-    elif event.kind == "dispatch":
-        yield event["group"]
-        yield from (number for number, _, _ in event["ranges"])
-    elif event.kind == "copy":
-        yield event["source"]
-        yield event["target"]
-    else:
-        yield event["buffer"]
+    """The op that made a call, or the runtime that did."""
+    if not call.is_own:
+        return f"by {_OTHER}"
+    return f"in op {call.position}" if call.position >= 0 else f"by {_OWN}"
 
 
 def _swapped(verdict: Verdict, failure: Failure) -> str:
     """A sentence, if the other runtime's kernel of the same name would give what came back."""
-    execution = verdict.execution
-    shown = execution.beside if is_beside(failure) else execution
+    beside = verdict.execution.beside
+    shown = beside if is_beside(failure) else verdict.execution
     at = failure.position
     if shown is None or not 0 <= at < len(shown.case.program):
         return ""
-    got = shown.history.outcomes[at].data
-    program, kernels = shown.case.program, shown.kernels
-    if execution.beside is not None:
-        kernels = execution.beside.kernels
-    for name in _names(program):
-        if got is None or _give(program, _exchanged(kernels, name), shown, at) != got:
+    got, program = shown.history.outcomes[at].data, shown.case.program
+    kernels = beside.kernels if beside is not None else shown.kernels
+    for name in dict.fromkeys(getattr(op, "kernel", "") for op in program):
+        exchanged = _exchanged(kernels, name)
+        if not name or got is None:
             continue
-        where = _OTHER if is_beside(failure) else _OWN
-        plain = kernels[name].name
-        ops = [n for n, op in enumerate(program) if getattr(op, "kernel", "") == name]
-        return (
-            f"op {ops[0]} of {where} ran the pipeline of the other runtime's kernel {plain}: each "
-            "has its own kernel of that name, and a pipeline is found by the name alone"
-        )
+        if run(program, exchanged, shown.limits).outcomes[at].data == got:
+            where = _OTHER if is_beside(failure) else _OWN
+            ops = [n for n, op in enumerate(program) if getattr(op, "kernel", "") == name]
+            return (
+                f"op {ops[0]} of {where} ran the pipeline of the other runtime's kernel "
+                f"{kernels[name].name}: each has its own kernel of that name, and a pipeline is "
+                "found by the name alone"
+            )
     return ""
-
-
-def _names(program: Program) -> list[str]:
-    named = [getattr(op, "kernel", "") for op in program]
-    return list(dict.fromkeys(filter(None, named)))
 
 
 def _exchanged(kernels: Mapping[str, Kernel], name: str) -> dict[str, Kernel]:
     """The kernels, with the kernel ``name`` exchanged for the other runtime's of that name."""
     pairs = [(each, twin_name(each, kernels)) for each in kernels]
     other = next((b if a == name else a for a, b in pairs if a != b and name in (a, b)), name)
-    return {**kernels, name: kernels[other]}
-
-
-def _give(
-    program: Program, kernels: Mapping[str, Kernel], shown: Execution, at: int
-) -> bytes | None:
-    return run(program, kernels, shown.limits).outcomes[at].data
+    return {**kernels, name: kernels[other]} if name else {}

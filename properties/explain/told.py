@@ -3,12 +3,16 @@
 Each module that looks at a finding in its own way returns a Told.  Nothing here finds anything out.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from properties.explain.argument import Argument
 from properties.oracles.laws.catalogue import Law
 
 _MOST_FACTS = 6
+_What = TypeVar("_What")
+_End = TypeVar("_End")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,3 +51,34 @@ class Told:
 
 
 NOTHING = Told()
+
+
+def told(*facts: str) -> Told:
+    """The facts alone, without those that are empty."""
+    return Told(facts=tuple(filter(None, facts)))
+
+
+def listed(what: Sequence[object], most: int, word: str = "and") -> str:
+    """The first few of ``what`` in words, and how many others there are."""
+    left = len(what) - most
+    others = f" {word} {left} other{'s' * (left > 1)}" if left > 0 else ""
+    return ", ".join(map(str, what[:most])) + others
+
+
+def either(what: Sequence[object]) -> str:
+    """All of ``what`` in words, with "or" between them."""
+    return " or ".join(map(str, what))
+
+
+def every(what: Sequence[object]) -> str:
+    """All of ``what`` in words, with "and" before the last."""
+    *first, last = map(str, what)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def alike(ends: Mapping[_What, _End]) -> dict[_End, list[_What]]:
+    """For each end, what ends so; in the order in which the ends come first."""
+    found: dict[_End, list[_What]] = {}
+    for what, end in ends.items():
+        found.setdefault(end, []).append(what)
+    return found

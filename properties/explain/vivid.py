@@ -33,7 +33,8 @@ _MOST_GROUPS = 4
 _PIECE_BYTES = 256
 _MOST_FILLED_BYTES = 1 << 16
 """A larger buffer is not filled: its alloc may be refused, and its pieces would take minutes."""
-_WHOLE_SCALARS = "u32"
+_WHOLE = {"u32"}
+"""The types of scalars that get other values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,26 +87,19 @@ def _changed(op: Op, counts: set[str], kernels: Mapping[str, Kernel], choices: C
             return replace(op, data=_bytes(len(op.data), choices))
         if op.offset % WORD_BYTES:
             return op
-        words = -(-len(op.data) // WORD_BYTES)
-        grid = b"".join(
-            choices.integer(1, _MOST_GROUPS).to_bytes(4, "little") for _ in range(words)
-        )
+        words = range(0, len(op.data), WORD_BYTES)
+        grid = b"".join(choices.integer(1, _MOST_GROUPS).to_bytes(4, "little") for _ in words)
         return replace(op, data=grid[: len(op.data)])
     if isinstance(op, AnyDispatch):
-        return replace(op, scalars=_scalars(op.kernel, op.scalars, kernels, choices))
+        dtypes = {scalar.dtype for scalar in kernels[op.kernel].scalars}
+        own = op.scalars
+        return replace(op, scalars=_entry(own, choices) or () if dtypes <= _WHOLE else own)
     if isinstance(op, Capture):
         commands = tuple(_changed(each, counts, kernels, choices) for each in op.commands)
         return replace(op, commands=tuple(each for each in commands if isinstance(each, Command)))
     if isinstance(op, Replay) and op.scalars is not None:
         return replace(op, scalars=tuple(_entry(entry, choices) for entry in op.scalars))
     return op
-
-
-def _scalars(name: str, own: Scalars, kernels: Mapping[str, Kernel], choices: Choices) -> Scalars:
-    kernel = kernels[name]
-    if any(scalar.dtype != _WHOLE_SCALARS for scalar in kernel.scalars):
-        return own
-    return _entry(own, choices) or ()
 
 
 def _entry(own: Scalars | None, choices: Choices) -> Scalars | None:

@@ -14,7 +14,7 @@ from properties.oracles.laws.order import NOT_MEANT, UNASKED
 
 CROSSING = ("order", "early", "recycled")
 _OF_ORDER = (*CROSSING, "cleared")
-_MOST_TOLD = 2
+_MOST_TOLD, _MOST_PASSES = 2, 4
 SURE, LIKELY, SILENT, REFUTED = range(4)
 _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
@@ -34,6 +34,12 @@ class Tried:
     inevitable: str = ""
     """The step from which on the case could only fail, in words."""
     has_run: bool = False
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The changes with which the case passes: some of each sort."""
+        first = map(str, self.boundaries[:1])
+        return (*self.varied.passes[:2], *first, *self.settings)[:_MOST_PASSES]
 
 
 def order(

@@ -74,6 +74,11 @@ class Failure:
         return str(self.kind), self.trait
 
     @property
+    def said(self) -> str:
+        """The first remark, which says the most; without remarks the reason."""
+        return self.notes[0] if self.notes else self.reason
+
+    @property
     def argument(self) -> str:
         """The failure without the details."""
         width = max((len(name) for name, _ in self.sides), default=0) + 1
