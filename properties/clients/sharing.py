@@ -116,13 +116,19 @@ class SharingClient(Client):
 
     def _check_counted(self, before: Stats, size_bytes: int, buffers: int) -> None:
         """Check that ``stats()`` has so many bytes and buffers more since ``before``."""
-        now = self.target.runtime.stats()
-        more = now.live_bytes - before.live_bytes, now.live_buffers - before.live_buffers
-        if more != (size_bytes, buffers):
-            raise BrokenPromise(
-                f"an adopted buffer changes live_bytes and live_buffers by {more}, and not by "
-                f"{size_bytes, buffers}"
-            )
+        now, live_bytes = self.target.runtime.stats(), before.live_bytes + size_bytes
+        counted = {
+            "live_buffers": before.live_buffers + buffers,
+            "live_bytes": live_bytes,
+            "peak_bytes": max(before.peak_bytes, live_bytes),
+            "total_bytes": before.total_bytes + max(size_bytes, 0),
+        }
+        for name, meant in counted.items():
+            if getattr(now, name) != meant:
+                raise BrokenPromise(
+                    f"an adopted buffer of {abs(size_bytes)} bytes comes or goes, and {name} is "
+                    f"{getattr(now, name)}, and not {meant}"
+                )
 
     def _offer_unfit(self, own: _Unfit) -> None:
         """Offer a buffer that lacks a usage or is mapped; the runtime must refuse to adopt it."""

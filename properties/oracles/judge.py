@@ -39,7 +39,7 @@ from properties.oracles.laws import Checker, LawContext, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.planned import judge_planned
-from properties.oracles.statistics import judge_shared, judge_statistics
+from properties.oracles.statistics import judge_ops, judge_statistics
 from properties.oracles.thrift import judge_thrift
 from properties.oracles.words import judge_fault_words, judge_words
 from properties.targets.factory import TargetFactory
@@ -209,11 +209,15 @@ def _judge_meaning(
         # Only our runtime has counters, and only its messages are checked.
         failure = judge_words(program, expected, got, met)
         failure = failure or judge_fault_words(program, got, execution.trace)
-    if failure is None and execution.shares_driver:
-        failure = judge_shared(execution)
+    if failure is None and (execution.shares_driver or _drops_dispatches(execution.case)):
+        failure = judge_ops(execution)
     if failure is None and execution.is_lawful:
         failure = judge_statistics(execution) or judge_thrift(execution) or judge_calls(execution)
     return expected, failure
+
+
+def _drops_dispatches(case: Case) -> bool:
+    return case.policy.debug_dispatch_limit is not None and case.client == PLAIN
 
 
 def _met_by(execution: Execution) -> list[str]:

@@ -151,3 +151,27 @@ def test_an_adopted_buffer_counts_in_the_statistics_and_for_the_budget() -> None
     tight = replace(PRESETS["ring"], memory_budget_bytes=64 * 1024)
     assert failure("sharing", tight) is None
     assert failure("sharing", tight, parts=broken) is not None
+
+
+class PeakOfAllocs(BufferTable):
+    """An adopted buffer does not raise the peak of the live bytes."""
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        peak_bytes = self.peak_bytes
+        buffer = super().add(device_buffer, size_bytes, label)
+        self.peak_bytes = peak_bytes if device_buffer.is_adopted else self.peak_bytes
+        return buffer
+
+
+class TotalOfAllocs(BufferTable):
+    """An adopted buffer does not count in the bytes that were ever allocated."""
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        buffer = super().add(device_buffer, size_bytes, label)
+        self.total_bytes -= size_bytes if device_buffer.is_adopted else 0
+        return buffer
+
+
+def test_an_adopted_buffer_counts_in_the_peak_and_in_the_total() -> None:
+    assert "peak_bytes" in str(failure("sharing", parts=Parts(buffers=PeakOfAllocs)))
+    assert "total_bytes" in str(failure("sharing", parts=Parts(buffers=TotalOfAllocs)))
