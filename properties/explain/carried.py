@@ -223,8 +223,8 @@ def _said_twice(evidence: Evidence, batch: Batch, submit: Call, again: Call) -> 
         held = f"the last of {count} commands" if count > 1 else "its only command"
         where = f"in {where}; {held}), whose submit failed"
         same += "; what a batch holds whose submit fails is lost, and must not run later"
-        if evidence.again is not None and not evidence.case.follows_no_policy:
-            facts = run_again(evidence.verdict, evidence.again)
+        if evidence.trials is not None and not evidence.case.follows_no_policy:
+            facts = run_again(evidence.trials)
     else:
         where = f"at the end of {where})"
     return Told(

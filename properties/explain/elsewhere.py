@@ -2,7 +2,7 @@
 
 A program that was made small shows a mistake in the way that needs the fewest ops.  So the mistake
 may show in a count, or in a broken law, and in no value.  A kernel runs alone, since its WGSL and
-its NumPy may give other bytes.  Of two programs that must give the same, one may fail by itself.
+its NumPy may give other bytes.  Of two programs that must give the same, the second may fail.
 """
 
 from collections.abc import Iterator
@@ -179,23 +179,17 @@ def _lone(scene: Scene, at: int, op: Op) -> Iterator[Op]:
 def explain_rewrite(
     verdict: Verdict, failure: Failure, again: Judge, argue: Argue
 ) -> Argument | None:
-    """Why one of two programs that must give the same results fails by itself; None if both pass.
+    """Why the changed program of two that must give the same results fails; None if it passes.
 
-    The first to be tried is the changed program.
+    The original passes, or it would have failed by itself.
     """
     case = verdict.execution.case
     rewrite = transform(case.plain, case.transformations, verdict.execution.kernels)
-    if rewrite is None:
+    judged = again(rewrite.case.plain) if rewrite is not None else None
+    if rewrite is None or judged is None or judged.failure is None:
         return None
-    words = "; ".join(each.description for each in case.transformations)
-    judged = again(rewrite.case.plain)
-    if judged.failure is None:
-        judged = again(case.plain)
-        if judged.failure is None:
-            return None
-        argument = argue(judged)
-        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
     argument = argue(judged)
+    words = "; ".join(each.description for each in case.transformations)
     own = {place for places in rewrite.places for place in places}
     program = rewrite.case.program
     new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]

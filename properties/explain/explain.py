@@ -31,7 +31,6 @@ from properties.explain.experiments import (
     shown_by,
     with_other_data,
 )
-from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
 from properties.explain.hypothesis import Hypothesis
 from properties.explain.indirect import (
@@ -42,7 +41,7 @@ from properties.explain.indirect import (
     tell_whose_grid,
 )
 from properties.explain.kinds import UNEXPLAINED, argue_kind
-from properties.explain.lengths import tell_copies, tell_lengths
+from properties.explain.lengths import tell_copies, tell_extent, tell_lengths
 from properties.explain.limits import tell_limits, tell_part
 from properties.explain.lives import tell_again, tell_gone, tell_leak, tell_life, tell_starts
 from properties.explain.losses import tell_loss

@@ -214,7 +214,7 @@ def _stands(evidence: Evidence, failed: list[Call]) -> Told | None:
     half, healed = _half_done(evidence, failed), _healed(evidence, failed)
     if half is None and healed is None:
         return None
-    lost = losses(evidence.verdict, evidence.again)
+    lost = losses(evidence)
     # If losing goes wrong without a replay that ends in its middle as well, that is the cause.
     said = healed if healed is not None and (lost or half is None) else half
     return None if said is None else replace(said, facts=(*lost[:1], *said.facts, *lost[1:]))
@@ -242,7 +242,7 @@ def _left(evidence: Evidence, call: Call, count: int) -> Told:
     """Tells of what the first commands of a replay left, which failed at ``call``."""
     at, met = evidence.at, _met(call, evidence)
     for name in buffers_of(evidence.program[at]):
-        part = healed_by(evidence.verdict, name, at, call.position + 1, evidence.again)
+        part = healed_by(evidence, name, at, call.position + 1)
         if part:
             return Told(
                 sentence=f"{evidence.place(at)} used {name}, which is lost since {call.place} "
@@ -277,7 +277,7 @@ def _healed(evidence: Evidence, failed: list[Call]) -> Told | None:
         is_accepted = end.error is None and end.late_error is None
         if names and is_accepted:
             said = _used(evidence, at, names[0], lost[names[0]], failed[0])
-            healed = healed_by(evidence.verdict, names[0], at, start, evidence.again)
+            healed = healed_by(evidence, names[0], at, start)
             undid = (
                 f"{evidence.place(n)} was to write the lost buffer whole, but raised "
                 f"{evidence.ends[n].error} and was taken back; so the buffer is lost as before"

@@ -328,5 +328,5 @@ def tell_awaited(evidence: Evidence, trials: Trials) -> Told:
     return told(
         f"tried under policy lazy join_reads=True: {either(firsts)}, a sync returns too early "
         f"behind {either(befores)}",
-        f"no sync does behind {either(right)}",
+        f"no sync does behind {either(right)}" if right else "",
     )
