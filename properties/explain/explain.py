@@ -184,28 +184,28 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     argument = argue_kind(verdict, failure, traced.broken)
     if failure.kind is FailureKind.VALUE and again is not None:
         alone = tell_alone(shown.scene, Trials(execution.case, again))
-        if alone.sentence:
+        if alone:
             return replace(alone, later=argument.facts).added_to(argument)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found = _searched(verdict, failure, shown, traced, tried)
     if _is_searched(failure, verdict):
         argument = by_bytes(argument, shown, failure, found, traced)
     argument = _by_trace(argument, verdict, traced, found)
-    settling = tell_settling(verdict, failure, argument.sentence, again)
-    if settling.sentence:
-        # Another size or another byte changes the order of maps as well, and so tells nothing.
-        tried = replace(tried, varied=Varied())
     evidence = Evidence(
         verdict=verdict,
         failure=failure,
         traced=traced,
-        argument=settling.added_to(argument),
+        argument=argument,
         argue=explain,
         best=found[0] if found else None,
         again=again,
     )
+    settling = tell_settling(evidence)
+    if settling:
+        # Another size or another byte changes the order of maps as well, and so tells nothing.
+        tried = replace(tried, varied=Varied())
     argument = replace(
-        _looked_into(evidence),
+        _looked_into(evidence.with_more(settling)),
         events=tuple(execution.trace),
         reached=traced.reached,
         passes=tried.passes,
