@@ -337,7 +337,7 @@ _OF_A_FILE = ("replay", "explain")
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
     """The options of the simulated device of ``gpusim run``."""
-    from gpusim.simulated.scheduler import STRATEGIES
+    from gpusim.simulated import PROFILES, STRATEGIES
 
     parser.add_argument("--scheduler", default="late", help=", ".join(STRATEGIES), metavar="NAME")
     parser.add_argument("--seed", default=0, type=int, help="of the random scheduler", metavar="N")
@@ -350,9 +350,8 @@ def _add_device_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the same, and warn of divisions by zero, wide shifts and the like",
     )
-    parser.add_argument(
-        "--profile", default="wgpu-native", help="spec, or wgpu-native", metavar="NAME"
-    )
+    known = ", ".join(PROFILES)
+    parser.add_argument("--profile", default="wgpu-native", help=known, metavar="NAME")
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {

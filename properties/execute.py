@@ -66,7 +66,6 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     marks.closing()
     close_error = _closed(target)
     marks.closed()
-    limits = case.limits(factory.limits)
     other = None if beside is None else beside.execution(factory.limits, trace)
     left = left or (ours.left_behind() if ours is not None else "")
     if left and isinstance(close_error, DeviceFault | None):
@@ -75,8 +74,9 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
         case=case,
         history=history,
         capabilities=case.promises or target.capabilities,
-        limits=limits,
-        told_limits=opened.target.limits if isinstance(opened.target, RuntimeTarget) else None,
+        limits=case.limits(factory.limits),
+        told_limits=None if ours is None else ours.limits,
+        device_calls=getattr(ours.driver.device, "calls", None) if ours is not None else None,
         kernels=factory.kernels,
         trace=trace,
         is_lawful=opened.is_traced

@@ -4,6 +4,7 @@ No op lives here, and nothing is decided here: the policy decides, and ``parts``
 """
 
 from gpusim.limits import Limits
+from gpusim.runtime import checks
 from gpusim.runtime.drivers.driver import Driver
 from gpusim.runtime.graph import Captures
 from gpusim.runtime.guard import Guard
@@ -28,6 +29,7 @@ class Assembly(Handle):
     def _assemble(self, parts: Parts) -> None:
         self._done = dict.fromkeys(COUNTED, 0)
         self._captures = Captures()
+        self._wait_seconds = checks.seconds("wait", self.policy.wait_seconds)
         self._assemble_stores(parts)
         self._assemble_ops(parts)
 
@@ -41,7 +43,7 @@ class Assembly(Handle):
         self._staging = parts.staging(driver, policy, caches)
         self._uploads = parts.uploads(driver, policy)
         self._clock = parts.clock()
-        self._readbacks = parts.readbacks(driver, self._staging, self._clock, policy.wait_seconds)
+        self._readbacks = parts.readbacks(driver, self._staging, self._clock, self._wait_seconds)
         self._recorder = parts.recorder(
             driver,
             uniforms=self._uniforms,
@@ -52,7 +54,7 @@ class Assembly(Handle):
             clock=self._clock,
             merge_passes=policy.merge_passes,
             keep_groups=policy.cache_bind_groups,
-            wait_seconds=policy.wait_seconds,
+            wait_seconds=self._wait_seconds,
         )
 
     def _assemble_ops(self, parts: Parts) -> None:
@@ -78,7 +80,7 @@ class Assembly(Handle):
             guard=self._guard,
             join=policy.join_reads,
             page_bytes=policy.staging_page_bytes,
-            wait_seconds=policy.wait_seconds,
+            wait_seconds=self._wait_seconds,
         )
         self._debug = DebugModes.of(policy, self._reads, self._guard, self._done)
         self._replays = parts.replays(

@@ -13,8 +13,8 @@ bytes.
 
 import math
 from collections.abc import Sequence
-from copy import copy
 from enum import StrEnum
+from typing import Any
 
 from gpusim.runtime.buffers import Buffer
 from gpusim.runtime.byte_plans import words_up
@@ -32,6 +32,9 @@ from gpusim.runtime.policy import Policy
 from gpusim.runtime.staging import StagingPage
 from gpusim.runtime.stats import Counts
 
+_GROWING = ("commands", "written", "pages", "uniform_data", "upload_data", "plans")
+_COUNTS = ("uniform_slots", "size_bytes", "groups")
+"""What recording changes in a batch: what grows at its end, and what is counted."""
 MOST_QUEUED_WRITES = 4096
 """The most host writes that may wait for a submit: each write costs wgpu about 2 KB."""
 
@@ -55,6 +58,8 @@ class Batch:
         self.groups = 0
         self.plans: dict[DispatchPlan, None] = {}
         self._touched: dict[DeviceBuffer, tuple[int, int]] = {}
+        self._touched_before: dict[DeviceBuffer, tuple[int, int] | None] | None = None
+        """For each buffer that was touched since the last ``mark``: its span at that time."""
 
     def record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         """Append a dispatch of ``plan``, and count the slot that its uniforms take in a pool."""
@@ -80,11 +85,29 @@ class Batch:
         for buffer in written:
             self.written[buffer] = None
 
-    def copy(self) -> "Batch":
-        """A copy of the batch as it is now, from which it can be restored."""
-        kept = Batch()
-        kept.__dict__.update({name: copy(held) for name, held in self.__dict__.items()})
-        return kept
+    def mark(self) -> tuple[dict[str, int], dict[str, int]]:
+        """A mark to go ``back_to``.  A long batch takes no longer, since nothing is copied."""
+        self._touched_before = {}
+        sizes = {name: len(getattr(self, name)) for name in _GROWING}
+        return sizes, {name: getattr(self, name) for name in _COUNTS}
+
+    def back_to(self, mark: tuple[dict[str, int], dict[str, int]]) -> None:
+        """Take back what was recorded since the last ``mark``, except what was retired."""
+        sizes, counts = mark
+        for name, size in sizes.items():
+            grown: Any = getattr(self, name)
+            if isinstance(grown, dict):
+                while len(grown) > size:
+                    grown.popitem()
+            else:
+                del grown[size:]
+        for name, count in counts.items():
+            setattr(self, name, count)
+        for buffer, span in (self._touched_before or {}).items():
+            if span is None:
+                del self._touched[buffer]
+            else:
+                self._touched[buffer] = span
 
     def extend(self, part: "Batch") -> None:
         """Append the commands of ``part``, whose uniforms this batch has in its ring already."""
@@ -113,6 +136,8 @@ class Batch:
 
     def _touch(self, buffer: DeviceBuffer, start: int, end: int) -> None:
         span = self._touched.get(buffer)
+        if self._touched_before is not None:
+            self._touched_before.setdefault(buffer, span)
         self._touched[buffer] = (
             (start, end) if span is None else (min(start, span[0]), max(end, span[1]))
         )

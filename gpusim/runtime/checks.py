@@ -30,6 +30,7 @@ from gpusim.runtime.commands import (
 )
 
 _THREE_INTS = [int, int, int]
+_NO_GRIDS = (Mapping, Set, bytes, bytearray, memoryview)
 _MOST_CHARACTERS = 80
 
 
@@ -287,8 +288,10 @@ def grid_of(kernel: Kernel, grid: int | Sequence[int]) -> Grid:
     if type(grid) is tuple and [*map(type, grid)] == _THREE_INTS:
         return grid
     try:
-        given = tuple(grid) if isinstance(grid, Iterable) else (grid,)
-        if isinstance(grid, Mapping | Set) or not given or bool in map(type, given):
+        # An array without dimensions is one number.
+        is_alone = not isinstance(grid, Iterable) or getattr(grid, "shape", None) == ()
+        given: tuple[Any, ...] = (grid,) if is_alone else (*grid,)  # type: ignore[misc]
+        if isinstance(grid, _NO_GRIDS) or not given or bool in map(type, given):
             raise TypeError
         x, y, z = (*map(index, given), *(1,) * (3 - len(given)))
     except (TypeError, ValueError):

@@ -48,8 +48,11 @@ class LoopPolls:
         self._turn = loop.call_later(next(self._delays), self._take_turn, loop, poll)
 
     def _take_turn(self, loop: asyncio.AbstractEventLoop, poll: Callable[[], bool]) -> None:
-        self._turn = None
-        wants_more = poll()
-        # A callback may have started polling again.
-        if wants_more and self._turn is None:
-            self._come_again(loop, poll)
+        self._turn, wants_more = None, True
+        try:
+            wants_more = poll()
+        finally:
+            # A callback may have started polling again.  If one has ended the loop, as by Ctrl-C,
+            # the reads behind it are still to be delivered once the loop runs on.
+            if wants_more and self._turn is None:
+                self._come_again(loop, poll)

@@ -29,9 +29,13 @@ class Uniforms(StrEnum):
     """One buffer for the runtime, written once for each batch and addressed by dynamic offsets."""
 
 
+ENDLESS_BATCHES: Mapping[str, Any] = dict.fromkeys(
+    ("batch_commands", "batch_bytes", "batch_groups", "first_batch")
+)
+"""The limits of a batch, all lifted."""
 _LIMITS = (
-    *("batch_commands", "batch_bytes", "batch_groups", "first_batch", "queued_write_bytes"),
-    *("memory_budget_bytes", "wait_seconds", "debug_dispatch_limit"),
+    *ENDLESS_BATCHES,
+    *("queued_write_bytes", "memory_budget_bytes", "wait_seconds", "debug_dispatch_limit"),
 )
 """The fields that may be None."""
 
@@ -218,9 +222,7 @@ def _tvm(name: str, **decisions: Any) -> Policy:
     They make a pass for each dispatch, and flush before each host write, readback, free and sync.
     """
     rules: dict[str, Any] = {
-        "batch_commands": None,
-        "batch_groups": None,
-        "first_batch": None,
+        **ENDLESS_BATCHES,
         "merge_passes": False,
         "flush_on_conflict": False,
         "staged_write_bytes": 0,

@@ -152,7 +152,8 @@ def _call(callbacks: Sequence[Callable[[Ticket], object]], ticket: Ticket) -> No
     for at, callback in enumerate(callbacks):
         try:
             callback(ticket)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
+            # The result of a cancelled future raises CancelledError, which cancels nothing here.
             _log.exception("a done callback of a read raised")
         except BaseException:
             # After a KeyboardInterrupt nothing else would call the callbacks behind this one.
@@ -266,10 +267,10 @@ class Readbacks:
         """The ticket of the last issued read; None if all reads are delivered."""
         return self._queue[-1].ticket if self._queue else None
 
-    def covers(self, act: int) -> bool:
-        """Whether a pending map waits for act number ``act`` of the ``QueueClock``."""
-        pages = (readback.page for readback in reversed(self._queue))
-        return any(page is not None and page.act == act and page.mapping for page in pages)
+    def fence_of(self, act: int) -> StagingPage | None:
+        """A page whose pending map waits for act number ``act`` of the ``QueueClock``, if any."""
+        pages = (each.page for each in reversed(self._queue) if each.page and each.page.mapping)
+        return next((page for page in pages if page.act == act), None)
 
     def settle_through(self, ticket: Ticket, seconds: float | None = None) -> None:
         """Wait for the reads up to that of ``ticket``, and deliver them; all are submitted by now.
@@ -373,9 +374,8 @@ class Readbacks:
     def _value(self, readback: Readback, page: StagingPage) -> Any:
         """The value of a read, None if its page has an error.
 
-        A read that is alone on its page copies its bytes from the map.  The bytes of a
-        shared page are kept, since each read's destination may be written only when its
-        turn comes.
+        A read that is alone on its page copies its bytes from the map.  The bytes of a shared page
+        are kept, since each read's destination may be written only when its turn comes.
         """
         if page.mapping is not None and page.reads > 1:
             self._take(page, page.mapping, page.keep)

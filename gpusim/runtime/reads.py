@@ -3,7 +3,8 @@
 Nothing here maps, settles or delivers a read: ``readbacks`` does.
 """
 
-import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 from gpusim.errors import DeviceFault, WaitTimedOut
@@ -98,7 +99,7 @@ class Reads:
         if self._recorder.has_reads:
             self._recorder.submit(FlushReason.SYNC)
         is_done = self._recorder.is_empty and self._clock.is_idle
-        covered = self._recorder.is_empty and self._readbacks.covers(self._clock.acts)
+        covered = self._recorder.is_empty and self._readbacks.fence_of(self._clock.acts)
         if not is_done and not covered:
             self._issue_fence()
         return self._readbacks.last_ticket
@@ -109,27 +110,20 @@ class Reads:
         If a fault prevents the fence, the fault is raised after every read is settled.
         """
         goal, fault = self._goal_or_fault()
-        try:
+        fence = self._readbacks.fence_of(self._clock.acts)
+        with self._told_or_kept(fault):
             if goal is not None:
                 self._readbacks.settle_through(goal, seconds)
-        except WaitTimedOut as late:
-            raise fault or late from None
-        self._after_sync(fault)
+        self._after_sync(fault, fence)
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         """``wait_for_all`` without blocking the event loop."""
         goal, fault = self._goal_or_fault()
-        try:
+        fence = self._readbacks.fence_of(self._clock.acts)
+        with self._told_or_kept(fault):
             if goal is not None:
                 await self._readbacks.settle_through_async(goal, seconds)
-        except WaitTimedOut as late:
-            raise fault or late from None
-        except asyncio.CancelledError:
-            # Nobody waits for this sync any more, so the next call raises its fault.
-            if fault is not None:
-                self._guard.keep(fault)
-            raise
-        self._after_sync(fault)
+        self._after_sync(fault, fence)
 
     def finish(self, seconds: float | None) -> DeviceFault | None:
         """Submit, wait for and settle all that is left; gives a fault that no call has raised yet.
@@ -188,10 +182,31 @@ class Reads:
             self._guard.notice_loss()
             return self._readbacks.last_ticket, fault
 
-    def _after_sync(self, fault: DeviceFault | None) -> None:
+    @contextmanager
+    def _told_or_kept(self, fault: DeviceFault | None) -> Iterator[None]:
+        """If the block, a wait, is late, raise ``fault``; if it is left otherwise, keep ``fault``.
+
+        Nobody waits for a sync that was left by a cancellation or by Ctrl-C.  So the next call
+        raises its fault.
+        """
+        try:
+            yield
+        except WaitTimedOut as late:
+            raise fault or late from None
+        except BaseException:
+            if fault is not None:
+                self._guard.keep(fault)
+            raise
+
+    def _after_sync(self, fault: DeviceFault | None, fence: StagingPage | None = None) -> None:
+        """Raise what the sync has met.  Each sync that waited for a failed ``fence`` raises its
+        error, since nothing has shown that the earlier calls are done."""
         if fault is not None:
             raise fault
         self._recorder.after_sync()
+        if fence is not None and fence.error is not None:
+            self._guard.raise_fault()
+            raise type(fence.error)(*fence.error.args) from fence.error
 
     def _issue_fence(self) -> None:
         if self._fence_source is None:

@@ -148,19 +148,21 @@ class Recorder:
         all of them are lost.  Otherwise those that were lost before the block are lost again, since
         the commands that would have overwritten them are taken back.
         """
-        batch, kept = self._batch, self._batch.copy()
+        batch, mark = self._batch, self._batch.mark()
         lost = [buffer for buffer in written if buffer.lost]
         try:
             yield
         except BaseException:
-            if self._batch is not batch:
-                kept, lost = Batch(), [*written]
-            for buffer in lost:
-                buffer.lost = True
             # Buffers that were retired in the block must still be destroyed: their cache may have
             # dropped them already.
-            kept.retired = self._batch.retired
-            self._batch = kept
+            if self._batch is batch:
+                batch.back_to(mark)
+            else:
+                lost, retired = [*written], self._batch.retired
+                self._batch = Batch()
+                self._batch.retired = retired
+            for buffer in lost:
+                buffer.lost = True
             raise
 
     def retire(self, buffer: DeviceBuffer) -> None:

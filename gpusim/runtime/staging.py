@@ -83,9 +83,10 @@ class StagingPool:
             self.counts.held = len(self._free)
             return buffer
         self.counts.exhausted += self._capacity > 0
-        buffer = self._driver.create_buffer(
-            _size_class(size_bytes, self._class_bytes), Role.STAGING
-        )
+        class_bytes = _size_class(size_bytes, self._class_bytes)
+        # A power of two may be more than the device allows, and the size itself never is.
+        class_bytes = min(class_bytes, self._driver.limits.max_buffer_bytes)
+        buffer = self._driver.create_buffer(class_bytes, Role.STAGING)
         self.counts.created += 1
         return buffer
 

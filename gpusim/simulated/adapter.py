@@ -205,16 +205,28 @@ def open_device(
 
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
-    ``limits`` replace defaults.  ``emit(kind, **about)`` is called for every event, like
-    ``gpusim.trace.Trace.emit``.  With ``poison_staging``, a buffer is overwritten when its mapping
-    for reading ends.  That is against the specification; but a program that reads a staging buffer
-    again without a new copy to it then gets wrong bytes, and not the right ones by chance.
+    ``limits`` replace defaults; the device's adapter supports both.
+    ``emit(kind, **about)`` is called for every event, like ``gpusim.trace.Trace.emit``.  With
+    ``poison_staging``, a buffer is overwritten when its mapping for reading ends.  That is against
+    the specification; but a program that reads a staging buffer again without a new copy to it then
+    gets wrong bytes, and not the right ones by chance.
     ``checks`` receives the mistakes in shaders that are found while a dispatch runs.
     """
-    adapter = make_adapter(profile=profile, limits=limits, emit=emit, checks=checks)
+    asked = limits or {}
+    supported = {
+        name: value
+        for name, value in asked.items()
+        if _is_better(name, value, DEFAULT_LIMITS[name])
+    }
+    adapter = make_adapter(profile=profile, limits=supported, emit=emit, checks=checks)
     return adapter.make(
-        adapter.limits, scheduler or AsLate(), faults, poison_staging=poison_staging
+        {**adapter.limits, **asked}, scheduler or AsLate(), faults, poison_staging=poison_staging
     )
+
+
+def _is_better(name: str, value: int, other: int) -> bool:
+    """Whether ``value`` allows more than the ``other`` value of the limit ``name``."""
+    return value < other if name.startswith("min-") else value > other
 
 
 def limits_with(supported: Mapping[str, int], wanted: Mapping[str, int | None]) -> dict[str, int]:
@@ -229,8 +241,7 @@ def limits_with(supported: Mapping[str, int], wanted: Mapping[str, int | None]) 
         key = _canonical(name, supported)
         if value is None:
             continue
-        better = value < supported[key] if key.startswith("min-") else value > supported[key]
-        if better:
+        if _is_better(key, value, supported[key]):
             raise RuntimeError(
                 f"cannot request a device with {key}={value} because the adapter supports "
                 f"{supported[key]} (probably a limit of another adapter)"

@@ -161,6 +161,7 @@ class GPUComputePassEncoder(DebugGroups):
         if home is not self._device.home:
             self._invalidate("set a pipeline", "it is another device's", "two devices are mixed up")
             return
+        self._device.note("set pipeline")
         self._pipeline = pipeline
         self._plan = None
 
@@ -188,6 +189,7 @@ class GPUComputePassEncoder(DebugGroups):
         if because:
             self._invalidate("set a bind group", because, "a wrong number, group or offset")
             return
+        self._device.note("set bind group")
         self._plan = None
         if bind_group is None:
             self._groups.pop(index, None)

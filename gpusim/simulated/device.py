@@ -83,6 +83,11 @@ class GPUDevice:
         return self._state.live_buffers
 
     @property
+    def calls(self) -> dict[str, int]:
+        """How often each kind of call was made.  Real devices lack this property."""
+        return {kind: last + 1 for kind, last in self._state.calls.items()}
+
+    @property
     def adapter_info(self) -> Any:
         """The adapter's info."""
         return self.adapter.info

@@ -55,6 +55,7 @@ class GPUCommandEncoder(PassOwner):
     ) -> GPUComputePassEncoder:
         """Begin a pass; this encoder is locked until the pass ends."""
         opened = self._open_pass()
+        self._device.note("compute pass")
         if timestamp_writes is not None:
             self._invalidate("begin a compute pass", "it asks for timestamps", "no feature")
         return GPUComputePassEncoder(self._device, self, label, opened)

@@ -88,6 +88,10 @@ class DeviceState:
             self.lose("a fault was planned")
         return number
 
+    def note(self, kind: str) -> None:
+        """Count a call that only records a command, and that no plan of faults names."""
+        self.calls[kind] = self.calls.get(kind, -1) + 1
+
     def count(self, kind: str) -> int:
         """Ask the scheduler, then count a call of the queue or of a mapping."""
         if not self.timeline.defers:

@@ -21,6 +21,7 @@ from properties.clients.client import (
     DroppingClient,
     WrongThreadClient,
 )
+from properties.clients.direct import DirectClient
 from properties.clients.foreign import FOREIGN_CLIENTS, not_asked, suiting
 from properties.clients.misusing import MisusingClient
 from properties.clients.patient import PatientClient
@@ -53,6 +54,7 @@ __all__ = [
 
 CLIENTS: Mapping[str, Callable[[RuntimeTarget, Program], Target]] = {
     PLAIN: lambda target, program: target,
+    "direct": DirectClient,
     "asking": lambda target, program: AskingClient(target),
     "mutating": lambda target, program: MutatingClient(target),
     "awaiting": lambda target, program: AwaitingClient(target),
@@ -73,10 +75,10 @@ _KEEPS_FAULTS = ("reentrant", "closing", "sharing", "patient")
 """Clients that may meet a fault which no op of the program shows."""
 _MAKES_SEVERAL_CALLS = ("asking", "awaiting")
 """Clients for which one op may meet several faults; the op shows only one of them."""
-_TIMES = {PLAIN: 3, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2, BESIDE: 2}
+_TIMES = {PLAIN: 2, "mutating": 3, "misusing": 3, "own_arrays": 2, "dropping": 2, BESIDE: 2}
 _CLIENTS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS))
 _CALLERS = Weights(*((name, _TIMES.get(name, 1)) for name in CLIENTS if name != PLAIN))
-_WAITING = {"asking": 3, "awaiting": 4, "dropping": 3}
+_WAITING = {"asking": 2, "awaiting": 4, "dropping": 3}
 _BRINGS_TROUBLE = "patient"
 """The client that brings its own faults, so planned ones would only disturb it."""
 _MEETING = Weights(

@@ -236,7 +236,7 @@ class ClosingClient(Client):
             raise BrokenPromise("a read is not settled, though its runtime is closed")
         # A fault may prevent the fence for which the close waits.
         is_sound = self._error is None and self._loss is None
-        if is_sound and not _is_idle(self.target.runtime.device):
+        if is_sound and not is_idle(self.target.runtime.device):
             raise BrokenPromise("a close ends before the device has done what was submitted")
         for name, call in METHODS.items():
             try:
@@ -248,13 +248,14 @@ class ClosingClient(Client):
             raise BrokenPromise(f"{name} of a closed runtime is not refused")
 
 
-def _is_idle(device: Any) -> bool:
+def is_idle(device: Any) -> bool:
     """Whether a simulated device has done all that was submitted; true of other devices."""
     timeline = getattr(getattr(device, "_state", None), "timeline", None)
     return timeline is None or timeline.executed >= timeline.submitted
 
 
-def _is_simulated(device: Any) -> bool:
+def is_simulated(device: Any) -> bool:
+    """Whether a device is a simulated one, which can be reset."""
     return hasattr(device, "restart")
 
 
@@ -336,7 +337,7 @@ class WrongThreadClient(Client):
             # If the alloc or capture of a name failed, the target itself refuses to use the name.
             if not isinstance(error, WrongThread | InvalidHandle):
                 raise BrokenPromise(f"a call from another thread ended with {error!r}")
-        if type(op) is Sync and not self._has_forked and _is_simulated(self.target.runtime.device):
+        if type(op) is Sync and not self._has_forked and is_simulated(self.target.runtime.device):
             self._has_forked = True
             self._fork()
         return super().perform(op)

@@ -189,7 +189,7 @@ def _narrow(number: int) -> Any:
     return np.min_scalar_type(number).type(number)
 
 
-NUMBERS: Sequence[Callable[[int], Any]] = (int, np.int64, _Indexed, _narrow, np.int32)
+NUMBERS: Sequence[Callable[[int], Any]] = (int, np.int64, _Indexed, _narrow, np.array, np.int32)
 """Forms of a whole number; the last form cannot hold every number."""
 _MOST_INT32 = 2**31 - 1
 
@@ -207,7 +207,7 @@ def grid_forms(grid: Grid) -> list[Any]:
     if z == 1:
         forms += [(x, y), [x, y]]
     if y == z == 1:
-        forms += [x, (x,), [x], _Indexed(x), range(x, x + 1)]
+        forms += [x, (x,), [x], _Indexed(x), np.array(x), range(x, x + 1)]
     return forms
 
 

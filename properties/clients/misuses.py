@@ -2,7 +2,8 @@
 
 The columns are a name, the call, the error class, and what its message must say; ``{x}`` there is
 the buffer x.  A call gets ``at``, the objects that can be misused, from the misusing client.
-Misuses that every method must refuse are in ``forbidden``.
+Misuses that every method must refuse are in ``forbidden``; those of parts, of grids and of devices
+have files of their own.
 """
 
 import array
@@ -28,6 +29,8 @@ from gpusim import (
 )
 from gpusim.kernels import AFFINE, BLEND, EXCHANGE, FOLD, SCRAMBLE
 from properties.clients.forbidden import FORBIDDEN, Row
+from properties.clients.misused_devices import DEVICES
+from properties.clients.misused_grids import GRIDS
 from properties.clients.misused_parts import PARTS
 
 UNSOUND = replace(AFFINE, name="unsound", body="x[i] = lost_out_of_memory_map_submit;")
@@ -325,36 +328,6 @@ DISPATCHES: list[Row] = [
         "a=nan",
     ),
     (
-        "a grid of bools",
-        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=True),
-        LimitExceeded,
-        "grid=True",
-    ),
-    (
-        "a grid of nothing",
-        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=()),
-        LimitExceeded,
-        r"grid=\(\) .*one to three",
-    ),
-    (
-        "a grid of four",
-        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=(1, 1, 1, 1)),
-        LimitExceeded,
-        "one to three",
-    ),
-    (
-        "a grid of NaN",
-        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=(1, float("nan"))),
-        LimitExceeded,
-        "one to three",
-    ),
-    (
-        "a grid of 2^70",
-        lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], grid=1 << 70),
-        LimitExceeded,
-        "a dimension holds",
-    ),
-    (
         "a grid in the place of scalars",
         lambda at: at.runtime.dispatch(SCRAMBLE, [at.x], 4),
         InvalidScalar,
@@ -396,4 +369,4 @@ GRAPHS: list[Row] = [
         "the wrong way round",
     ),
 ]
-OF_A_RUNTIME = NUMBERS + DATA + HANDLES + DISPATCHES + PARTS + GRAPHS + FORBIDDEN
+OF_A_RUNTIME = NUMBERS + DATA + HANDLES + DISPATCHES + GRIDS + PARTS + GRAPHS + FORBIDDEN + DEVICES

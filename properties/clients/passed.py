@@ -29,6 +29,8 @@ _DOES = {
     "runtime that adopts what the first one lends",
     "closing": "closes the runtime in the place of the last sync, at times by an error in its "
     "with block",
+    "direct": "runs the program plainly; then calls devices of its own without a runtime, some of "
+    "which fail, and a driver",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
     "slow, hangs, fails or is lost; at times waits again after a wait that timed out, or after an "
     "event loop that ended; and writes in pieces, one of which fails",

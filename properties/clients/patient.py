@@ -3,7 +3,7 @@
 Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
 settled, with its value or with the error of the device.  No wait may last longer than it was asked
 to.  A read that came too late for one wait can be waited for again.  An op that failed before it
-did anything can be made again, and counts once.
+did anything can be made again, and counts once.  ``aftermath`` has what must be so after that.
 """
 
 from contextlib import suppress
@@ -22,6 +22,7 @@ from gpusim.errors import (
 from gpusim.kernels import AFFINE
 from gpusim.program import Program
 from gpusim.runtime.drivers.faulty import Fault
+from properties.clients.aftermath import AFTERMATHS
 from properties.clients.client import BrokenPromise, Client, ended
 from properties.clients.loops import NeverWoken
 from properties.clients.troubled import DATA, PIECE_BYTES, Troubled, can_be_lost
@@ -72,6 +73,10 @@ class PatientClient(Client):
             self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
         self._fail_in_pieces(choices.integer(0, 2))
+        others = SeededChoices(f"aftermath {self._program}")
+        for aftermath in AFTERMATHS:
+            if wrong := aftermath(self.target, others):
+                raise BrokenPromise(wrong)
         device = self.target.runtime.device
         is_silent = not hasattr(device, "lost_async")
         if can_be_lost(device) and (is_silent or choices.chance(1, 8)):

@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
+from zlib import crc32
 
 from wgpu import BufferUsage, GPUError, GPUValidationError
 
@@ -30,6 +31,7 @@ from gpusim.ops import (
 from gpusim.program import buffers_of, replayed
 from gpusim.runtime import Buffer, Runtime, Stats
 from gpusim.runtime.policy import PRESETS
+from gpusim.text import write_op
 from properties.clients.client import BrokenPromise, Client
 from properties.clients.forbidden import NAMING
 from properties.model.target import Delivery
@@ -37,19 +39,36 @@ from properties.targets.runtime_target import RuntimeTarget
 
 _USAGE = BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST | BufferUsage.INDIRECT
 _UNFIT_BYTES = 16
-_UNFIT: Sequence[tuple[int, type[Refused], str]] = (
-    (BufferUsage.STORAGE, InvalidBinding, "without STORAGE usage"),
-    (BufferUsage.COPY_SRC, InvalidBinding, "without COPY_SRC usage"),
-    (BufferUsage.COPY_DST, InvalidBinding, "without COPY_DST usage"),
-    (0, InvalidHandle, "that is mapped"),
+_UNMAPPED, _MAPPED, _PENDING = "unmapped", "mapped", "pending"
+_Unfit = tuple[int, str, type[Refused], str]
+"""The usage that a buffer lacks, the state of its mapping, the error class of the refusal, and
+words of its message."""
+_UNFIT: Sequence[_Unfit] = (
+    (BufferUsage.STORAGE, _UNMAPPED, InvalidBinding, "without STORAGE usage"),
+    (BufferUsage.COPY_SRC, _UNMAPPED, InvalidBinding, "without COPY_SRC usage"),
+    (BufferUsage.COPY_DST, _UNMAPPED, InvalidBinding, "without COPY_DST usage"),
+    (0, _MAPPED, InvalidHandle, "that is mapped"),
+    (0, _PENDING, InvalidHandle, "that is about to be mapped"),
 )
-"""The usage that a buffer lacks, the error class of the refusal, and words of its message."""
-_BARE: tuple[int, type[Refused], str] = (
+_BARE: _Unfit = (
     _USAGE & ~BufferUsage.INDIRECT,
+    _UNMAPPED,
     InvalidBinding,
     "without any of the three",
 )
 """It is tried only beside another that was adopted."""
+
+
+class _AboutToBeMapped:
+    """A buffer as a device shows it whose storage buffers can be mapped; few devices are so."""
+
+    map_state = _PENDING
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
 
 
 class SharingClient(Client):
@@ -57,7 +76,7 @@ class SharingClient(Client):
 
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
-        self._turns, self._offers, self._loans = count(), count(), count()
+        self._turns, self._loans = count(), count()
         self._mine: dict[str, Any] = {}
         self._guest: Runtime | None = None
         self._uses = count()
@@ -86,7 +105,7 @@ class SharingClient(Client):
         if not fits or next(self._turns) % 2:
             self.target.perform(op)
             return
-        self._offer_unfit(next(self._offers))
+        self._offer_unfit(_UNFIT[crc32(write_op(op).encode()) % len(_UNFIT)])
         native = self._made(op.size_bytes, _USAGE)
         if native is None:
             self.target.perform(op)
@@ -97,25 +116,30 @@ class SharingClient(Client):
 
     def _check_counted(self, before: Stats, size_bytes: int, buffers: int) -> None:
         """Check that ``stats()`` has so many bytes and buffers more since ``before``."""
-        now = self.target.runtime.stats()
-        more = now.live_bytes - before.live_bytes, now.live_buffers - before.live_buffers
-        if more != (size_bytes, buffers):
-            raise BrokenPromise(
-                f"an adopted buffer changes live_bytes and live_buffers by {more}, and not by "
-                f"{size_bytes, buffers}"
-            )
+        now, live_bytes = self.target.runtime.stats(), before.live_bytes + size_bytes
+        counted = {
+            "live_buffers": before.live_buffers + buffers,
+            "live_bytes": live_bytes,
+            "peak_bytes": max(before.peak_bytes, live_bytes),
+            "total_bytes": before.total_bytes + max(size_bytes, 0),
+        }
+        for name, meant in counted.items():
+            if getattr(now, name) != meant:
+                raise BrokenPromise(
+                    f"an adopted buffer of {abs(size_bytes)} bytes comes or goes, and {name} is "
+                    f"{getattr(now, name)}, and not {meant}"
+                )
 
-    def _offer_unfit(self, turn: int) -> None:
+    def _offer_unfit(self, own: _Unfit) -> None:
         """Offer a buffer that lacks a usage or is mapped; the runtime must refuse to adopt it."""
-        own = _UNFIT[turn % len(_UNFIT)]
-        lacks, error, unfit = own
-        if not self._adopts(lacks, error):
+        *_, error, unfit = own
+        if not self._adopts(own):
             return
         ends: dict[bool, list[str]] = {True: [], False: []}
         for other in (*_UNFIT, _BARE):
             if other is not own:
                 with suppress(Exception):
-                    ends[self._adopts(*other[:2])].append(f"one {other[2]}")
+                    ends[self._adopts(other)].append(f"one {other[-1]}")
         told = {"adopted as well is": ends[True], "refused is": ends[False]}
         others = [f"; {words} {', '.join(names)}" for words, names in told.items() if names]
         raise BrokenPromise(
@@ -123,12 +147,13 @@ class SharingClient(Client):
             f"{''.join(others)}"
         )
 
-    def _adopts(self, lacks: int, error: type[Refused]) -> bool:
-        native = self._made(_UNFIT_BYTES, _USAGE & ~lacks, is_mapped=not lacks)
+    def _adopts(self, unfit: _Unfit) -> bool:
+        lacks, state, error, _ = unfit
+        native = self._made(_UNFIT_BYTES, _USAGE & ~lacks, is_mapped=state == _MAPPED)
         if native is None:
             return False
         try:
-            self.target.runtime.adopt(native)
+            self.target.runtime.adopt(_AboutToBeMapped(native) if state == _PENDING else native)
         except error:
             return False
         finally:

@@ -6,7 +6,7 @@ The device answers late or never, its calls fail, or it is lost.  Nothing here j
 import asyncio
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -32,6 +32,7 @@ QUEUED_BYTES = 64
 _NAP_SECONDS = {True: 1000.0, False: 0.001}
 """How long an await sleeps before it looks again.  True: the device hangs.  False: it is late."""
 _ATTEMPTS = 4
+NO_CHANGES: Mapping[str, Any] = {}
 
 
 class LateDriver:
@@ -128,7 +129,7 @@ class Troubled:
     soon as the reads are flushed.  ``queued_bytes``: how many bytes of host writes may wait.
     ``late``: the number of the only read that is late; None if all are.
     ``needs_seconds``: see ``LateDriver``.  ``policy_seconds``: how long the policy lets a wait
-    last, if the device does not hang.
+    last, if the device does not hang.  ``changes``: other fields of the policy.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class Troubled:
         late: int | None = None,
         needs_seconds: float = 0,
         policy_seconds: int | None = None,
+        changes: Mapping[str, Any] = NO_CHANGES,
     ) -> None:
         self.driver = LateDriver(None, looks)
         policy = replace(
@@ -152,6 +154,7 @@ class Troubled:
             debug_dispatch_limit=None,
             wait_seconds=POLICY_SECONDS if looks == inf else policy_seconds,
             queued_write_bytes=QUEUED_BYTES if looks == inf else queued_bytes,
+            **changes,
         )
 
         def around(driver: Driver) -> Any:

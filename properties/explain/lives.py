@@ -6,7 +6,7 @@ so a longer program runs with counts that begin a little below.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -25,7 +25,7 @@ from properties.targets.factory import STARTS, first_number
 
 _BUFFER = re.compile(r"(\w+) buffer (\d+)")
 _LIFE = {"create_buffer": "made", "destroy_buffer": "destroyed"}
-_MAKING = ("create_buffer", "create_bind_group")
+_MAKING = {"create_buffer": "buffer", "adopt_buffer": "adopted", "create_bind_group": "group"}
 _NAMING = ("buffer", "source", "target", "group")
 """Fields of a call that name one buffer or bind group."""
 _OF_CAPACITY = (laws.B5.name, laws.F6.name)
@@ -48,21 +48,24 @@ class Life:
         return [call for call in self.calls if call.event.kind in kinds]
 
     @property
-    def made(self) -> Call | None:
-        """The call that made it last; None if no call of the trace did."""
+    def made(self) -> Call:
+        """The call that made it last."""
         making = [call for call in self.of(*_MAKING) if _own(call.event) == [self.number]]
-        return making[-1] if making else None
+        return (making or self.calls)[-1 if making else 0]
 
     @property
     def role(self) -> str:
-        """The role of a buffer; "group" for a bind group, and "buffer" if nothing made it."""
-        about = self.made.event.about if self.made is not None else {"role": "buffer"}
-        return str(about.get("role", "group"))
+        """The role of a buffer; "adopted" for one from outside, and "group" for a bind group."""
+        return str(self.made.event.about.get("role", _MAKING.get(self.made.event.kind, "buffer")))
 
     @property
     def gone(self) -> Call | None:
         """The first call that destroyed it."""
         return next(iter(self.of("destroy_buffer")), None)
+
+    def is_alive(self, number: int) -> bool:
+        """Whether it was made before the call of that number, and not destroyed before it."""
+        return self.made.number < number and not (self.gone and self.gone.number < number)
 
 
 def named_by(event: Event) -> list[int]:
@@ -92,7 +95,7 @@ def tell_leak(evidence: Evidence) -> Told:
     if broken is None or broken.trait not in _OF_CAPACITY or not evicted:
         return NOTHING
     for life in lives(evidence.calls()).values():
-        if life.role == UNIFORM and life.made is not None and life.gone is None:
+        if life.role == UNIFORM and life.gone is None:
             used = life.of("create_buffer", "dispatch")[-1]
             return Told(
                 sentence=f"uniform buffer {life.number}, made in {life.made.place}, was never "
@@ -149,26 +152,29 @@ def tell_gone(evidence: Evidence) -> Told:
     submits = [call.number for call in evidence.calls("submit")]
     for dispatch in evidence.calls("dispatch"):
         life = found[dispatch.event["group"]]
-        group, first = life.made, life.of("dispatch")[0].number
-        if group is None or not any(first < each < dispatch.number for each in submits):
+        first = life.of("dispatch")[0].number
+        if not any(first < each < dispatch.number for each in submits):
             continue
-        is_other = group.event["kernel"] != dispatch.event["kernel"]
+        is_other = life.made.event["kernel"] != dispatch.event["kernel"]
         for buffer in [found[number] for number, _, _ in dispatch.event["ranges"]]:
-            is_gone = buffer.gone is not None and buffer.gone.number < dispatch.number
-            if is_gone and (is_other or buffer.role == STORAGE):
-                return _with_old_group(dispatch, group, buffer, found)
+            is_gone = not buffer.is_alive(dispatch.number)
+            if buffer.gone and is_gone and (is_other or buffer.role == STORAGE):
+                return _with_old_group(dispatch, life.made, buffer, buffer.gone, found)
     return NOTHING
 
 
-def _with_old_group(dispatch: Call, group: Call, buffer: Life, found: dict[int, Life]) -> Told:
-    gone, role = buffer.gone, buffer.role
-    assert gone is not None
+def _with_old_group(
+    dispatch: Call, group: Call, buffer: Life, gone: Call, found: dict[int, Life]
+) -> Told:
+    role, earlier = buffer.role, [life for life in found.values() if life.is_alive(dispatch.number)]
     new = [
         f"; {dispatch.place} made buffer {life.number} (call {life.made.number})"
-        for life in found.values()
-        if life.made is not None and life.role == role
-        if life.made.position == dispatch.position and life.made.number < dispatch.number
+        for life in earlier
+        if life.role == role and life.made.position == dispatch.position
     ]
+    kernel, others = dispatch.event["kernel"], group.event["kernel"]
+    groups = [life.made for life in earlier if life.role == "group"]
+    own = [call for call in groups if call.event["kernel"] == kernel != others]
     return Told(
         sentence=(
             f"{dispatch.place} was dispatched with the bind group of {group.place}, which binds "
@@ -180,23 +186,14 @@ def _with_old_group(dispatch: Call, group: Call, buffer: Life, found: dict[int, 
             f"call {dispatch.number} has bind group {dispatch.event['group']}, made at call "
             f"{group.number}; call {gone.number} destroyed its buffer {buffer.number}"
             f"{''.join(new[-1:])}",
-            *_own_group(dispatch, group, found),
+            *(
+                f"bind group {group.event['group']} was made for kernel {others}; {kernel} has "
+                f"group {call.event['group']}, made at call {call.number}: likeliest an entry of "
+                "the cache has the value of another key"
+                for call in own[-1:]
+            ),
         ),
     )
-
-
-def _own_group(dispatch: Call, given: Call, found: dict[int, Life]) -> Iterator[str]:
-    """The group made for the dispatch's own kernel, if the dispatch was given another kernel's."""
-    kernel, others = dispatch.event["kernel"], given.event["kernel"]
-    groups = [life.made for life in found.values() if life.role == "group"]
-    own = [call for call in groups if call is not None and call.event["kernel"] == kernel]
-    own = [call for call in own if call.number < dispatch.number]
-    if kernel != others and own:
-        yield (
-            f"bind group {given.event['group']} was made for kernel {others}; {kernel} has group "
-            f"{own[-1].event['group']}, made at call {own[-1].number}: likeliest an entry of the "
-            "cache has the value of another key"
-        )
 
 
 @by_trial(FailureKind.LAW)
@@ -230,19 +227,18 @@ def tell_starts(evidence: Evidence, trials: Trials) -> Told:
     if own == 1 or trials.again(replace(evidence.case, seed="")).failure is not None:
         return NOTHING
     program = Program((*evidence.program.ops, *Program.parse(_MORE).ops))
-    ends = {
-        first: _end(trials.having(seed=_seed_of(first)).run(program).failure)
+    # A seed by which a runtime counts from that number on.
+    seeds = {
+        first: next(seed for seed in map(str, count()) if first_number(seed) == first)
         for first in sorted({*STARTS})
+    }
+    ends = {
+        first: _end(trials.having(seed=seed).run(program).failure) for first, seed in seeds.items()
     }
     if ends[1] != "passes" or ends[own] == "passes":
         return NOTHING
     said = "; ".join(f"from {first}: {end}" for first, end in ends.items() if first > 1)
     return told(f"tried in a longer program, with buffers, writes and submits counted {said}")
-
-
-def _seed_of(first: int) -> str:
-    """A seed by which a runtime counts from that number on."""
-    return next(seed for seed in map(str, count()) if first_number(seed) == first)
 
 
 def _end(failure: Failure | None) -> str:

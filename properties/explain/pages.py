@@ -6,6 +6,7 @@ Whether a law is broken or not, the page shows on which side of the map the byte
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import Alloc, Read, Write
@@ -232,12 +233,9 @@ def tell_page(evidence: Evidence) -> Told:
     said = _mapped_short(evidence, page)
     if said is not NOTHING:
         return said
-    pages = {n: page_of(evidence, n) for n in sorted(evidence.traced.fetched)}
-    sharing = {
-        n: each
-        for n, each in pages.items()
-        if each is not None and (each.submit, each.staging) == (page.submit, page.staging)
-    }
+    pages = ((n, page_of(evidence, n)) for n in sorted(evidence.traced.fetched))
+    own = page.submit, page.staging
+    sharing = {n: each for n, each in pages if each and (each.submit, each.staging) == own}
     if len(sharing) > 1:
         return _of_shared(evidence, page, sharing)
     said = _untaken(evidence, page)
@@ -316,19 +314,15 @@ def _mapped_short(evidence: Evidence, page: Page) -> Told:
 def _mapped_before(evidence: Evidence, page: Page) -> Told:
     """Tells that a staging buffer held the same bytes as when it was mapped the time before."""
     takes = calls_of(evidence.trace, "take", buffer=page.staging)
-    before = [call for call in takes if call.number < page.submit][-1:]
-    data = [call.event["data"] for call in (*before, *page.taken(evidence)[:1])]
-    if (
-        not before
-        or len(data) < 2
-        or data[0] != data[1]
-        or (evidence.got or b"") not in bytes(data[0])
-    ):
-        return NOTHING
-    return told(
-        f"staging buffer {page.staging}, which op {evidence.at} read, was mapped before, in "
-        f"{before[0].place}, and had the very same bytes then (call {before[0].number})"
-    )
+    for before, own in pairwise(takes):
+        data = own.event["data"]
+        is_own = before.number < page.submit < own.number
+        if is_own and data == before.event["data"] and (evidence.got or b"") in bytes(data):
+            return told(
+                f"staging buffer {page.staging}, which op {evidence.at} read, was mapped before, "
+                f"in {before.place}, and had the very same bytes then (call {before.number})"
+            )
+    return NOTHING
 
 
 def tell_destroyed(evidence: Evidence) -> Told:
@@ -336,18 +330,16 @@ def tell_destroyed(evidence: Evidence) -> Told:
     if evidence.broken != laws.D4.name:
         return NOTHING
     pool = [life for life in lives(evidence.calls()).values() if life.role == STAGING]
-    made = [call for call in (life.made for life in pool) if call is not None]
-    gone = [call for call in (life.gone for life in pool) if call is not None]
-    for life, call in [(life, life.gone) for life in pool]:
-        before = [each for each in life.of("map", "take") if call and each.number < call.number]
-        if call and life.made and before and before[-1].event.kind == "map":
-            alive = sum(each.number < call.number for each in made)
-            alive -= sum(each.number < call.number for each in gone)
-            return told(
-                f"{call.place} destroyed staging buffer {life.number}, which {life.made.place} had "
-                f"made, while its map was under way; there were {alive} staging buffers, with "
-                f"staging_buffers={evidence.case.policy.staging_buffers}"
-            )
+    for life in pool:
+        for mapped, gone in pairwise(life.of("map", "take", "destroy_buffer")):
+            if (mapped.event.kind, gone.event.kind) == ("map", "destroy_buffer"):
+                alive = sum(each.is_alive(gone.number) for each in pool)
+                return told(
+                    f"{gone.place} destroyed staging buffer {life.number}, which "
+                    f"{life.made.place} had made, while its map was under way; there were {alive} "
+                    "staging buffers, with "
+                    f"staging_buffers={evidence.case.policy.staging_buffers}"
+                )
     return NOTHING
 
 

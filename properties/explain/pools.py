@@ -34,30 +34,21 @@ def lanes(events: Iterable[Event]) -> tuple[list[Lane], int]:
 
 
 def _lane(life: Life, last: int) -> Lane:
-    uses = [
-        call
-        for call in life.of("dispatch", "copy")
-        if call.event.about.get("target") != life.number
-    ]
-    writes = [
-        c.number
-        for c in life.of("write_buffer", "copy")
-        if c.event.about.get("source") != life.number
-    ]
-    maps: list[tuple[int, int]] = []
-    gone = life.of("destroy_buffer")
-    start = 0
+    gone, maps, start = life.of("destroy_buffer"), list[tuple[int, int]](), 0
     for call in life.of("map", "take"):
         if call.event.kind == "take":
             maps.append((start or call.number, call.number))
         start = call.number if call.event.kind == "map" else 0
+    copies = [(call.number, call.event["target"] == life.number) for call in life.of("copy")]
+    uses = [call.number for call in life.of("dispatch")]
+    writes = [call.number for call in life.of("write_buffer")]
     return Lane(
         name=f"{life.role} {life.number}",
         kind=life.role,
-        start=life.made.number if life.made else 1,
+        start=life.made.number,
         end=gone[-1].number if gone else -1,
-        uses=[call.number for call in uses],
-        writes=writes,
+        uses=[*uses, *(at for at, is_target in copies if not is_target)],
+        writes=[*writes, *(at for at, is_target in copies if is_target)],
         maps=[*maps, *([(start, last)] if start else [])],
     )
 

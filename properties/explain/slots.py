@@ -4,6 +4,8 @@ A pool has a number of slots, and a ring a number of bytes.  When all are used, 
 before any is used again.  A payload must also stand where its dispatch binds it.
 """
 
+from collections.abc import Iterable
+
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.runtime.policy import Uniforms
 from gpusim.trace import Event
@@ -88,8 +90,8 @@ def _cut(evidence: Evidence, dispatch: Call, slot: Life) -> Told | None:
     number, _, size_bytes = dispatch.event["ranges"][-1]
     name, kernels = dispatch.event["kernel"], {**evidence.verdict.execution.kernels, **OURS}
     wanted = kernels[name].uniform_bytes if name in kernels else 0
-    writes, made = slot.of("write_buffer"), slot.made
-    if not writes or made is None or slot.role != UNIFORM or size_bytes >= wanted:
+    made, writes = slot.made, slot.of("write_buffer")
+    if not writes or slot.role != UNIFORM or size_bytes >= wanted:
         return None
     write = writes[-1]
     return Told(
@@ -145,24 +147,23 @@ def tell_grown(evidence: Evidence) -> Told:
     if evidence.broken != laws.E6.name:
         return NOTHING
     pool = [life for life in lives(evidence.calls()).values() if life.role == UNIFORM]
-    made = [call for call in (life.made for life in pool) if call is not None]
-    gone = [call for call in (life.gone for life in pool) if call is not None]
-    sizes = {call.event["buffer"]: call.event["size_bytes"] for call in made}
-    both = {call.position for call in made} & {call.position for call in gone}
-    for position in sorted(both - {-1}):
-        lost = [call for call in gone if call.position == position]
-        new = [call for call in made if call.position == position]
-        first = min(call.number for call in lost)
-        held = sum(call.number < first for call in made) - sum(call.number < first for call in gone)
-        one, other = (
-            ", ".join(map(str, sorted(sizes[call.event["buffer"]] for call in each)))
-            for each in (lost, new)
-        )
-        return told(
-            f"op {position} destroyed uniform buffers of {one} bytes, and made some of {other} "
-            f"bytes{'; no older one was left' if held == len(lost) else ''}"
-        )
+    for position in sorted({life.made.position for life in pool} - {-1}):
+        gone = [(life, life.gone) for life in pool if life.gone is not None]
+        lost = [(life, call.number) for life, call in gone if call.position == position]
+        new = [life for life in pool if life.made.position == position]
+        if lost:
+            first = min(number for _, number in lost)
+            held = sum(life.is_alive(first) for life in pool)
+            return told(
+                f"op {position} destroyed uniform buffers of {_sizes(life for life, _ in lost)} "
+                f"bytes, and made some of {_sizes(new)} bytes"
+                f"{'; no older one was left' if held == len(lost) else ''}"
+            )
     return NOTHING
+
+
+def _sizes(pool: Iterable[Life]) -> str:
+    return ", ".join(map(str, sorted(life.made.event["size_bytes"] for life in pool)))
 
 
 @by_trial(follows_policy=True, without_faults=True)

@@ -108,7 +108,7 @@ def _crossed(evidence: Evidence) -> Iterator[tuple[Call, Call, int]]:
     for call in _by_maker(evidence):
         for number in named_by(call.event) if call.event.kind in _USES else ():
             made = found[number].made
-            if made is not None and made.is_own is not call.is_own and made.number < call.number:
+            if made.is_own is not call.is_own and made.number < call.number:
                 yield made, call, number
 
 

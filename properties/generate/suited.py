@@ -12,14 +12,11 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Capture, Flush, Sync, Write
 from gpusim.program import Program
 from gpusim.runtime.batch import MOST_QUEUED_WRITES
-from gpusim.runtime.policy import Policy, Uniforms
+from gpusim.runtime.policy import ENDLESS_BATCHES, Policy, Uniforms
 from properties.generate.choices import Choices
 
 ROOMY: Mapping[str, Any] = {
-    "batch_commands": None,
-    "batch_bytes": None,
-    "batch_groups": None,
-    "first_batch": None,
+    **ENDLESS_BATCHES,
     "merge_passes": True,
     "flush_on_conflict": True,
     "defer_frees": True,

@@ -45,6 +45,8 @@ class Execution:
     """The limits of the case."""
     told_limits: Limits | None = None
     """The limits that the driver gave the target, if that is known."""
+    device_calls: Mapping[str, int] | None = None
+    """How often each kind of call was made on the device, up to the end; None if nobody counts."""
     kernels: Mapping[str, Kernel]
     trace: Trace
     """The calls on the driver, and marks for ops; only marks if the target is not traced."""

@@ -26,7 +26,7 @@ from typing import Any
 
 from gpusim.kernels import AFFINE
 from gpusim.ops import Alloc, Capture, Command, Copy, Dispatch, Flush, Free, Op, Replay, Sync
-from gpusim.runtime.policy import Policy, Uniforms
+from gpusim.runtime.policy import ENDLESS_BATCHES, Policy, Uniforms
 from gpusim.simulated import NO_FAULTS
 from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
@@ -113,10 +113,7 @@ def _roomy(policy: Policy) -> Policy:
     """``policy`` with unlimited batches and small caches."""
     return replace(
         policy,
-        batch_commands=None,
-        batch_bytes=None,
-        batch_groups=None,
-        first_batch=None,
+        **ENDLESS_BATCHES,
         queued_write_bytes=None,
         upload_bytes=1 << 20,
         uniform_slots=1 << 20,

@@ -28,6 +28,7 @@ from properties.model.failure import Failure, FailureKind
 from properties.model.marks import apart
 from properties.model.refusals import refusals
 from properties.oracles.blame import last_writer
+from properties.oracles.calls import judge_calls
 from properties.oracles.compare import compare, details_of, shown_as, unrefused_class
 from properties.oracles.cost import judge_cost
 from properties.oracles.coverage import Coverage, coverage_of
@@ -38,9 +39,9 @@ from properties.oracles.laws import Checker, LawContext, check
 from properties.oracles.laws.catalogue import compare_traces
 from properties.oracles.metamorphic import judge_relations, judge_without_faults
 from properties.oracles.planned import judge_planned
-from properties.oracles.statistics import judge_shared, judge_statistics
+from properties.oracles.statistics import judge_ops, judge_statistics
 from properties.oracles.thrift import judge_thrift
-from properties.oracles.words import judge_words
+from properties.oracles.words import judge_fault_words, judge_words
 from properties.targets.factory import TargetFactory
 from reference import Reference as Executor
 from reference import run as run_reference
@@ -207,11 +208,16 @@ def _judge_meaning(
     if failure is None and execution.stats is not None:
         # Only our runtime has counters, and only its messages are checked.
         failure = judge_words(program, expected, got, met)
-    if failure is None and execution.shares_driver:
-        failure = judge_shared(execution)
+        failure = failure or judge_fault_words(program, got, execution.trace)
+    if failure is None and (execution.shares_driver or _drops_dispatches(execution.case)):
+        failure = judge_ops(execution)
     if failure is None and execution.is_lawful:
-        failure = judge_statistics(execution) or judge_thrift(execution)
+        failure = judge_statistics(execution) or judge_thrift(execution) or judge_calls(execution)
     return expected, failure
+
+
+def _drops_dispatches(case: Case) -> bool:
+    return case.policy.debug_dispatch_limit is not None and case.client == PLAIN
 
 
 def _met_by(execution: Execution) -> list[str]:

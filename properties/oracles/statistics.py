@@ -25,10 +25,10 @@ from gpusim.ops import (
     Replay,
     Write,
 )
-from gpusim.runtime.policy import Uniforms
+from gpusim.runtime.policy import Policy, Uniforms
 from gpusim.runtime.stats import Counts, Stats
 from gpusim.text import write_op
-from gpusim.trace import Event
+from gpusim.trace import Event, Trace
 from properties.model.case import PLAIN
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
@@ -74,23 +74,36 @@ def judge_statistics(execution: Execution) -> Failure | None:
     return _judge(execution, lookups, told, stats, None)
 
 
-def judge_shared(execution: Execution) -> Failure | None:
-    """The first wrong figure of ``stats()`` of a runtime that shares its driver.
+def judge_ops(execution: Execution) -> Failure | None:
+    """The first figure of ``stats()`` that is wrong, where the trace does not show the ops alone.
 
-    The trace is of both runtimes, so only the ops are counted, and the submits of both together.
+    That is so if a second runtime shares the driver, or if the policy drops dispatches.  Then only
+    the ops are counted, and what both runtimes made together.
     """
-    stats, program = execution.stats, execution.case.program
+    case, stats = execution.case, execution.stats
     if stats is None or execution.trace.count("failed"):
         return None
-    issued = [*zip(program.ops, execution.history.outcomes, strict=True)]
-    limit = execution.case.policy.debug_dispatch_limit
-    figures = [*_ops(issued, limit, stats), *_sizes(issued, stats)]
-    figures.append(("submits", sum(stats.flushes.values()), stats.submits))
-    beside = execution.beside
-    if beside is not None and beside.stats is not None:
-        made = execution.trace.count("submit")
-        figures.append(("submits of both runtimes", made, stats.submits + beside.stats.submits))
-    return _first_wrong(figures, len(program), "the end of the program")
+    issued = [*zip(case.program.ops, execution.history.outcomes, strict=True)]
+    figures = [*_ops(issued, stats, case.policy.debug_dispatch_limit), *_sizes(issued, stats)]
+    figures += _held(case.policy, stats)
+    if execution.beside is not None and execution.beside.stats is not None:
+        figures += _of_both(execution.trace, stats, execution.beside.stats)
+    return _first_wrong(figures, len(case.program), "the end of the program")
+
+
+def _of_both(trace: Trace, stats: Stats, other: Stats) -> Figures:
+    """What two runtimes on one driver have submitted and made together."""
+    made = [event["role"] for event in trace if event.kind == "create_buffer"]
+    totals = {
+        "submits": trace.count("submit"),
+        "uniforms": made.count("uniform"),
+        "staging": made.count("staging"),
+        "bind_groups": trace.count("create_bind_group"),
+    }
+    yield "submits of both runtimes", totals.pop("submits"), stats.submits + other.submits
+    for name, total in totals.items():
+        created = [getattr(each, name).created for each in (stats, other)]
+        yield f"{name} created by both runtimes", total, sum(created)
 
 
 def _judge(
@@ -107,8 +120,7 @@ def _judge(
         # A call of the client itself may fail; its fault is then reported for an accepted op.
         return None
     issued = [*zip(program.ops[:ops], execution.history.outcomes[:ops], strict=True)]
-    limit = execution.case.policy.debug_dispatch_limit
-    figures = [*_ops(issued, limit, stats), *_sizes(issued, stats)]
+    figures = [*_ops(issued, stats), *_sizes(issued, stats)]
     figures += _submits(told["submit"], stats)
     if not has_failed:
         figures += _stores(execution, told, stats, is_over=is_over)
@@ -144,8 +156,11 @@ def _sort(events: Iterable[Event], told: Told) -> None:
         told[event.kind].append(event)
 
 
-def _ops(issued: Issued, limit: int | None, stats: Stats) -> Figures:
-    """Ops that were accepted; those of a replay are counted as well."""
+def _ops(issued: Issued, stats: Stats, limit: int | None = None) -> Figures:
+    """Ops that were accepted; those of a replay are counted as well.
+
+    ``limit``: after how many dispatches the policy drops them.
+    """
     accepted = [op for op, outcome in issued if outcome.error is None]
     kinds = [*map(type, accepted)]
     done = dict.fromkeys((*_COUNTED.values(), "dispatches_dropped"), 0)
@@ -212,15 +227,7 @@ def _stores(execution: Execution, told: Told, stats: Stats, *, is_over: bool) ->
     yield "uniforms created", made.count("uniform"), stats.uniforms.created
     yield "staging created", made.count("staging"), stats.staging.created
     yield "bind_groups created", len(told["create_bind_group"]), stats.bind_groups.created
-    keeping: Mapping[str, tuple[Counts, bool]] = {
-        "uniforms": (stats.uniforms, policy.uniforms is not Uniforms.FRESH),
-        "bind_groups": (stats.bind_groups, policy.cache_bind_groups),
-        "shapes": (stats.shapes, True),
-    }
-    for name, (counts, keeps) in keeping.items():
-        dropped = _dropped(counts)
-        yield f"{name} held", counts.created - dropped if keeps else 0, counts.held
-        yield f"{name} dropped", dropped if keeps else 0, dropped
+    yield from _held(policy, stats)
     back = len(told["take"]) - stats.staging.reused - stats.staging.evicted
     yield "staging held", back, stats.staging.held
     if is_over:
@@ -230,6 +237,19 @@ def _stores(execution: Execution, told: Told, stats: Stats, *, is_over: bool) ->
     yield "staging exhausted", missed, stats.staging.exhausted
     if is_over and policy.uniforms is not Uniforms.RING:
         yield "uniforms used", _with_scalars(execution, told["dispatch"]), _used(stats.uniforms)
+
+
+def _held(policy: Policy, stats: Stats) -> Figures:
+    """What each pool or cache holds: all that it made and has not dropped."""
+    keeping: Mapping[str, tuple[Counts, bool]] = {
+        "uniforms": (stats.uniforms, policy.uniforms is not Uniforms.FRESH),
+        "bind_groups": (stats.bind_groups, policy.cache_bind_groups),
+        "shapes": (stats.shapes, True),
+    }
+    for name, (counts, keeps) in keeping.items():
+        dropped = _dropped(counts)
+        yield f"{name} held", counts.created - dropped if keeps else 0, counts.held
+        yield f"{name} dropped", dropped if keeps else 0, dropped
 
 
 def _shapes(lookups: Lookups, stats: Stats) -> Figures:

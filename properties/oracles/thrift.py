@@ -1,12 +1,12 @@
 """What a program costs the device under our runtime: objects and submits that its policy saves.
 
 One pass over the trace follows each pool and cache as the policy promises it.  These are failures:
-to make an object though a kept one fits, or to make it larger than needed; to destroy a free
-staging buffer though the pool has room, or though the pool keeps a smaller one; to submit though
-nothing asks for it; to write a buffer twice for one batch; to write or map bytes that no command of
-the batch uses; to keep a freed buffer that no command uses; and to wait for the queue though it has
-room.  A program that meets a fault is not checked, since what a fault drops is made again.  The
-laws say how many objects may be kept.  Nothing here looks at values.
+to make an object though a kept one fits, or to make it larger than needed; to submit though nothing
+asks for it; to write a buffer twice for one batch; to write bytes that no command of the batch
+uses; to keep a freed buffer that no command uses; and to wait for the queue though it has room.
+``staging_pool`` has those of staging buffers.  A program that meets a fault is not checked, since
+what a fault drops is made again.  The laws say how many objects may be kept.  Nothing here looks at
+values.
 """
 
 from collections import deque
@@ -23,13 +23,12 @@ from properties.model.case import PLAIN
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.laws.expected import counted_bytes
+from properties.oracles.staging_pool import StagingPool
 
 About = Mapping[str, Any]
 _ONE_IN = 3
 _LONG = 200
 """A program with more ops is long."""
-_LEAST_STAGING_BYTES = 256
-"""The smallest class of staging buffers."""
 
 
 def judge_thrift(execution: Execution) -> Failure | None:
@@ -77,21 +76,13 @@ class _Followed:
         self._policy = policy
         self._asks = asks
         self._alignment_bytes = alignment_bytes
-        self._page_bytes = -(-policy.staging_page_bytes // WORD_BYTES) * WORD_BYTES
         self._position, self._is_sync = 0, False
-        self._sizes: dict[int, int] = {}
-        self._free: dict[int, int] = {}
-        """Staging buffers that are kept for reuse, and their bytes.  Reads of the open batch
-        may have taken some already.  These stay here until the batch is encoded, since only then
-        does the trace show the copies of the reads."""
-        self._made: list[tuple[int, tuple[int, ...]]] = []
-        """Staging buffers made for the open batch, each with the free ones of sufficient size."""
-        self._taken = 0
-        """How many of the free staging buffers are taken already."""
+        self._staging = StagingPool(policy, self._waste)
         self._ring_bytes = 0
         self._contents: dict[bytes, None] = {}
         self._groups: dict[Hashable, None] = {}
-        self._fence_source = 0
+        self._made_once: dict[Role, int] = {}
+        """The upload buffer and the buffer that a fence copies from, by role."""
         self._acts = self._done = self._submitted = 0
         """Queue acts (host writes and submits) are numbered: ``_acts`` is the last one, ``_done``
         the last one known to be done, and ``_submitted`` the last submit."""
@@ -102,8 +93,6 @@ class _Followed:
         self._mapped: dict[int, int] = {}
         """Staging buffers that are being mapped, and the act that their map waits for."""
         self._commands = 0
-        self._pages: dict[int, int] = {}
-        """Bytes used of each staging buffer that the current batch copies to, in order."""
         self._slots = self._peak_slots = self._made_slots = 0
         """``_slots``: uniforms of the current batch.  ``_peak_slots``: the most of any batch.
         ``_made_slots``: uniform buffers made so far."""
@@ -140,7 +129,7 @@ class _Followed:
             "map": self._map,
             "take": self._take,
             "drain": self._drain,
-            "staging.reused": self._reuse,
+            "staging.reused": self._staging.take,
         }
 
     def _waste(self, trait: str, reason: str) -> None:
@@ -154,16 +143,17 @@ class _Followed:
 
     def _create(self, about: About) -> None:
         number, role, size_bytes = about["buffer"], about["role"], about["size_bytes"]
-        self._sizes[number] = size_bytes
         if role == Role.STAGING:
-            fitting = tuple([free for free, size in self._free.items() if size >= size_bytes])
-            self._made.append((number, fitting))
+            self._staging.create(number, size_bytes)
         elif role == Role.UNIFORM:
             self._create_uniform(number, size_bytes)
-        elif role == Role.STORAGE and self._is_sync:
-            if self._fence_source:
-                self._waste("fence", "a second buffer is made for the fence of a sync")
-            self._fence_source = number
+        elif role == Role.UPLOAD or (role == Role.STORAGE and self._is_sync):
+            if role in self._made_once:
+                what = "staged writes" if role == Role.UPLOAD else "the fence of a sync"
+                self._waste("made again", f"a second buffer is made for {what}")
+            self._made_once[role] = number
+            if role == Role.UPLOAD and size_bytes >= self._policy.upload_bytes + WORD_BYTES:
+                self._waste("upload size", f"the upload buffer has {size_bytes} bytes")
         elif self._alloc_bytes is not None:
             self._allocated.add(number)
             if size_bytes >= max(self._alloc_bytes, 1) + WORD_BYTES:
@@ -199,20 +189,7 @@ class _Followed:
                 "a freed buffer is destroyed later than its free, though no command of the last "
                 "batch uses it",
             )
-        if number not in self._free:
-            return
-        if len(self._free) <= self._policy.staging_buffers:
-            self._waste(
-                "kept staging",
-                f"a staging buffer is destroyed, though only {len(self._free)} are free, and "
-                f"{self._policy.staging_buffers} may be kept",
-            )
-        size_bytes = self._free.pop(number)
-        if not self._taken and size_bytes > min(self._free.values(), default=size_bytes):
-            self._waste(
-                "dropped staging",
-                f"a staging buffer of {size_bytes} bytes is destroyed, but a smaller one is kept",
-            )
+        self._staging.destroy(number)
 
     def _is_used(self, number: int) -> bool:
         """Whether a command of the last batch uses a buffer."""
@@ -269,7 +246,8 @@ class _Followed:
         kept[key] = None
 
     def _encode(self, about: About) -> None:
-        self._commands, self._pages = about["commands"], {}
+        self._commands = about["commands"]
+        self._staging.encode()
         self._slots, self._bound, self._ends = 0, [], {}
         if about["reason"] == "read" and self._policy.join_reads and not self._asks:
             self._waste("submits", "a read is submitted by itself, and nobody waits for it")
@@ -282,13 +260,8 @@ class _Followed:
             self._ends[source] = max(self._ends.get(source, 0), end)
         if about["target_role"] != Role.STAGING:
             return
-        number, size_bytes = about["target"], about["size_bytes"]
-        if number not in self._pages:
-            self._check_page(size_bytes)
-        self._pages[number] = self._pages.get(number, 0) + size_bytes
-        if self._free.pop(number, None) is not None:
-            self._taken -= 1
-        is_fence = source == self._fence_source
+        self._staging.copy(about["target"], about["size_bytes"])
+        is_fence = source == self._made_once.get(Role.STORAGE)
         is_known = self._done == self._acts or self._acts in self._mapped.values()
         if is_fence and self._commands == 1 and is_known:
             self._waste(
@@ -297,19 +270,10 @@ class _Followed:
                 "pending map shows when the queue is done",
             )
 
-    def _check_page(self, size_bytes: int) -> None:
-        """Check that a read which begins a staging buffer (a page) had no room in the last one."""
-        if not self._policy.join_reads or size_bytes > self._page_bytes // 2 or not self._pages:
-            return
-        last, used_bytes = next(reversed(self._pages.items()))
-        if used_bytes + size_bytes <= self._sizes.get(last, 0):
-            self._waste("pages", "a read has a page of its own, though the last one has room")
-
     def _submit(self, about: About) -> None:
         if self._written:
             self._check_written()
-        if self._made:
-            self._check_made()
+        self._staging.submit()
         self._acts += 1
         self._submitted = self._acts
 
@@ -325,53 +289,14 @@ class _Followed:
                 )
         self._written = {}
 
-    def _check_made(self) -> None:
-        """Check that each free buffer was taken before another was made."""
-        places = {number: place for place, number in enumerate(self._pages)}
-        for number, fitting in self._made:
-            self._check_size(number)
-            place = places.get(number, 0)
-            if any(places.get(free, len(places)) > place for free in fitting):
-                size_bytes = self._sizes[number]
-                self._waste(
-                    "staging",
-                    f"a staging buffer of {size_bytes} bytes is made, though a free one fits",
-                )
-        self._made = []
-
-    def _check_size(self, number: int) -> None:
-        """Check that a new staging buffer is no larger than the policy asks for."""
-        used_bytes, most_bytes = self._pages.get(number, 0), self._policy.staging_class_bytes
-        if self._policy.join_reads and used_bytes <= self._page_bytes:
-            used_bytes = self._page_bytes
-        # The pool sizes a buffer by its first read, and rounds a size that is no larger than
-        # staging_class_bytes up to a power of two.  Later reads may use more bytes than that.
-        least_bytes = min(used_bytes, most_bytes)
-        class_bytes = max(_LEAST_STAGING_BYTES, 1 << (least_bytes - 1).bit_length())
-        used_bytes = max(used_bytes, class_bytes)
-        if self._sizes[number] > used_bytes:
-            self._waste(
-                "staging size",
-                f"a staging buffer of {self._sizes[number]} bytes is made, where the policy asks "
-                f"for {used_bytes} at most",
-            )
-
     def _map(self, about: About) -> None:
-        number, size_bytes = about["buffer"], about["size_bytes"]
-        used_bytes = self._pages.get(number, size_bytes)
-        if size_bytes > used_bytes:
-            self._waste(
-                "map", f"{size_bytes} bytes are mapped, where reads have copied {used_bytes}"
-            )
-        self._mapped[number] = self._acts
+        self._staging.map(about["buffer"], about["size_bytes"])
+        self._mapped[about["buffer"]] = self._acts
 
     def _take(self, about: About) -> None:
         number = about["buffer"]
         self._done = max(self._done, self._mapped.pop(number, 0))
-        self._free[number] = self._sizes.get(number, 0)
-
-    def _reuse(self, about: About) -> None:
-        self._taken += 1
+        self._staging.give_back(number)
 
     def _drain(self, about: About) -> None:
         while self._queued and self._queued[0][0] <= self._done:

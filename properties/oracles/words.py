@@ -1,9 +1,12 @@
-"""The words of refusals: a message names the buffers, offsets, sizes and limits that it is about.
+"""The words of errors: a message names the buffers, offsets, sizes and limits that it is about.
 
 The reference refuses the same op with a message of its own.  Everything that the runtime's message
 names must stand in the reference's message, in the same order; the reference's may name more.  What
-a message says after "probably" is a guess, and is ignored.  The message of a fault is not checked,
-since only the device knows it.  Nothing here compares errors or values.
+a message says after "probably" is a guess, and is ignored.
+
+The message of a fault says which call on the driver failed.  If it names what the call was about,
+such as the number of commands, a call that failed must have been about that.  Only the device knows
+the rest of the message.  Nothing here compares errors or values.
 """
 
 import re
@@ -13,11 +16,23 @@ from gpusim.history import History, Outcome
 from gpusim.ops import Alloc, Free
 from gpusim.program import Program
 from gpusim.text import write_op
+from gpusim.trace import Trace
 from properties.model.failure import Failure, FailureKind
 
 _GRAPH = re.compile(r"<graph[^>]*>")
 _HANDLE = re.compile(r"<(\w+), (-?\d+) bytes(, freed)?>")
 _FACT = re.compile(r"<\w+>|(?<![\w.=])-?\d+(?![\w.])")
+_OF_FAULTS = {
+    "encode": (re.compile(r"cannot encode a batch of (\d+) commands "), ("commands",)),
+    "create_buffer": (
+        re.compile(r"cannot create a (\w+) buffer of (\d+) bytes "),
+        ("role", "size_bytes"),
+    ),
+    "create_bind_group": (re.compile(r"cannot bind buffers for (\w+) "), ("kernel",)),
+    "compile": (re.compile(r"cannot compile kernel (\w+) "), ("kernel",)),
+}
+"""For each verb: how the message of its fault begins, and the details of the ``failed`` event that
+the message names."""
 
 
 def judge_words(
@@ -55,6 +70,34 @@ def judge_words(
                 reason=reason,
                 sides=(("expected", words[0]), ("got", words[1])),
             )
+    return None
+
+
+def judge_fault_words(program: Program, got: History, trace: Trace) -> Failure | None:
+    """The first fault in ``got`` whose message is about a call that did not fail in ``trace``."""
+    failed = [event for event in trace if event.kind == "failed"] if trace.failures else []
+    if not failed or any([event["verb"] == "drain" for event in failed]):
+        # A drain makes calls that no event shows.
+        return None
+    for position, (op, outcome) in enumerate(zip(program.ops, got.outcomes, strict=True)):
+        said = _said(outcome) if outcome.error or outcome.late_error else ""
+        for verb, (pattern, names) in _OF_FAULTS.items():
+            found = pattern.match(said)
+            met = [
+                tuple([str(event[name]) for name in names])
+                for event in failed
+                if found and event["verb"] == verb
+            ]
+            if found and found.groups() not in met:
+                calls = "; ".join([" ".join(each) for each in met]) or "none"
+                return Failure(
+                    kind=FailureKind.WORDS,
+                    trait=verb,
+                    position=position,
+                    op=write_op(op),
+                    reason=f"no call of {verb} that failed was about {' '.join(found.groups())}",
+                    sides=(("failed calls", calls), ("got", said)),
+                )
     return None
 
 

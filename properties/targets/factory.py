@@ -21,7 +21,7 @@ from gpusim.kernels import BUILTIN, OFFERED, Kernels
 from gpusim.layer import Adversary, Held, Memory, Report, stand_between
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Op
-from gpusim.runtime import Driver, Parts, Runtime, Stats, WgpuDriver, driver_for
+from gpusim.runtime import Driver, Parts, Policy, Runtime, Stats, WgpuDriver, driver_for
 from gpusim.runtime.buffers import BufferTable
 from gpusim.runtime.drivers.faulty import FaultyDriver
 from gpusim.runtime.drivers.traced import TracedDriver
@@ -209,13 +209,9 @@ class RuntimeFactory(TargetFactory):
         limits = driver.limits
         if not case.device.is_simulated:
             limits = case.device.held(limits)
-        target = RuntimeTarget(
-            TracedDriver(driver, trace, limits=limits),
-            case.policy,
-            kernels=self.kernels,
-            parts=counting_from(first, traced_parts(self._parts, trace)),
-            make_runtime=self._make_runtime,
-        )
+        traced = TracedDriver(driver, trace, limits=limits)
+        parts = counting_from(first, traced_parts(self._parts, trace))
+        target = self._target(traced, case.policy, parts)
         self._checks.clear()
         return Opened(
             target=target,
@@ -228,12 +224,16 @@ class RuntimeFactory(TargetFactory):
 
     def untraced(self, case: Case) -> Target:
         """See ``TargetFactory``; the small limits of ``case`` do not hold on a real device."""
+        return self._target(self._driver_of(case.device, 1), case.policy, self._parts)
+
+    def _target(self, driver: Driver, policy: Policy, parts: Parts) -> RuntimeTarget:
         return RuntimeTarget(
-            self._driver_of(case.device, 1),
-            case.policy,
+            driver,
+            policy,
             kernels=self.kernels,
-            parts=self._parts,
+            parts=parts,
             make_runtime=self._make_runtime,
+            make_driver=self._make_driver,
         )
 
     def _driver_of(

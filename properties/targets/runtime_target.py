@@ -22,6 +22,7 @@ from gpusim.runtime import (
     Policy,
     Runtime,
     Ticket,
+    driver_for,
 )
 from properties.model.capabilities import CONTRACT
 from properties.model.target import IndirectAdapter, ReplayingAdapter
@@ -52,9 +53,12 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         kernels: Mapping[str, Kernel] = BUILTIN,
         parts: Parts = _ALL,
         make_runtime: Callable[..., Runtime] = Runtime,
+        make_driver: Callable[[Any], Driver] = driver_for,
     ) -> None:
         self.runtime = make_runtime(driver=driver, policy=policy, parts=parts)
         self._made_of = driver, policy, parts, make_runtime
+        self.make_driver = make_driver
+        """Makes a driver like the target's, over a device that a client has opened."""
         self.driver, self.policy = driver, policy
         self.limits = self.runtime.limits
         self.kernels = kernels
@@ -67,7 +71,12 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         """A second runtime on the same driver, made of the same parts, over ``kernels``."""
         driver, _, parts, make_runtime = self._made_of
         return RuntimeTarget(
-            driver, policy, kernels=kernels, parts=parts, make_runtime=make_runtime
+            driver,
+            policy,
+            kernels=kernels,
+            parts=parts,
+            make_runtime=make_runtime,
+            make_driver=self.make_driver,
         )
 
     def runtime_around(self, around: Callable[[Driver], Any], policy: Policy) -> Runtime:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 
 from gpusim.program import Program
-from gpusim.runtime import PRESETS, Parts, Policy, Runtime
+from gpusim.runtime import PRESETS, Parts, Policy, Runtime, WgpuDriver
 from gpusim.runtime.batch import FlushReason
 from gpusim.runtime.buffers import Buffer, BufferTable
 from gpusim.runtime.commands import DeviceBuffer
@@ -49,6 +49,13 @@ class FreeOfAdoptedDeferred(Recorder):
         self._submit_for(self._rules.before_free(self._batch))
 
 
+class AdoptsWhatIsAboutToBeMapped(WgpuDriver):
+    """A buffer that is about to be mapped is taken for one that is not."""
+
+    def adopt_buffer(self, native: Any) -> DeviceBuffer:
+        return super().adopt_buffer(getattr(native, "_native", native))
+
+
 class LentForGood(BufferTable):
     """A buffer that was lent once is never taken back."""
 
@@ -73,9 +80,15 @@ class FoundByItsPlan(Runtime):
         return Loan(buffer, self._guard, self._buffers, self._recorder, lambda _: None)
 
 
-def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Failure | None:
+def failure(
+    client: str,
+    policy: Policy = PRESETS["ring"],
+    *,
+    program: Program = PROGRAM,
+    **broken: Any,
+) -> Failure | None:
     factory = RuntimeFactory("simulated", **broken)
-    case = Case(program=PROGRAM, policy=policy, device=parse_device("simulated"), client=client)
+    case = Case(program=program, policy=policy, device=parse_device("simulated"), client=client)
     return judge(case, factory, MEANING_ONLY).failure
 
 
@@ -94,6 +107,16 @@ def failure(client: str, policy: Policy = PRESETS["ring"], **broken: Any) -> Fai
 def test_a_mistake_about_shared_buffers_is_seen_by_sharing_alone(broken: Any) -> None:
     assert failure(PLAIN, **broken) is None
     assert failure("sharing", **broken) is not None
+
+
+def test_one_alloc_of_a_few_offers_a_buffer_that_is_about_to_be_mapped() -> None:
+    programs = [Program.parse(f"alloc a {4 * words}\nfree a\n") for words in range(1, 30)]
+    broken = [
+        failure("sharing", program=program, make_driver=AdoptsWhatIsAboutToBeMapped)
+        for program in programs
+    ]
+    assert "about to be mapped" in "".join(map(str, broken))
+    assert not any([failure("sharing", program=program) for program in programs])
 
 
 def test_programs_show_the_same_over_shared_buffers(device_name: str) -> None:
@@ -128,3 +151,27 @@ def test_an_adopted_buffer_counts_in_the_statistics_and_for_the_budget() -> None
     tight = replace(PRESETS["ring"], memory_budget_bytes=64 * 1024)
     assert failure("sharing", tight) is None
     assert failure("sharing", tight, parts=broken) is not None
+
+
+class PeakOfAllocs(BufferTable):
+    """An adopted buffer does not raise the peak of the live bytes."""
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        peak_bytes = self.peak_bytes
+        buffer = super().add(device_buffer, size_bytes, label)
+        self.peak_bytes = peak_bytes if device_buffer.is_adopted else self.peak_bytes
+        return buffer
+
+
+class TotalOfAllocs(BufferTable):
+    """An adopted buffer does not count in the bytes that were ever allocated."""
+
+    def add(self, device_buffer: DeviceBuffer, size_bytes: int, label: str) -> Buffer:
+        buffer = super().add(device_buffer, size_bytes, label)
+        self.total_bytes -= size_bytes if device_buffer.is_adopted else 0
+        return buffer
+
+
+def test_an_adopted_buffer_counts_in_the_peak_and_in_the_total() -> None:
+    assert "peak_bytes" in str(failure("sharing", parts=Parts(buffers=PeakOfAllocs)))
+    assert "total_bytes" in str(failure("sharing", parts=Parts(buffers=TotalOfAllocs)))

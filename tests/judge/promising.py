@@ -207,6 +207,21 @@ Twin = Callable[[Small], Perform]
 """Carries out ops in place of the sound target's own way, with a mistake."""
 
 
+def changing(change: Callable[[Small, Any], Op | None]) -> Twin:
+    """A twin that carries out other ops: none where ``change`` gives none."""
+
+    def twin(target: Small) -> Perform:
+        sound = target.perform
+
+        def perform(op: Op) -> Delivery | None:
+            changed = change(target, op)
+            return None if changed is None else sound(changed)
+
+        return perform
+
+    return twin
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     """A promise, how a sound target uses it, and the twin that breaks it."""

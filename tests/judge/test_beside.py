@@ -14,6 +14,7 @@ from gpusim.ops import Capture, Dispatch, DispatchIndirect, Write
 from gpusim.program import Program
 from gpusim.runtime import Buffer, Driver, Parts, Runtime
 from gpusim.runtime.buffers import BufferTable
+from gpusim.runtime.caches import CachedBindGroups, CacheState
 from gpusim.runtime.commands import DeviceBuffer, Pipeline
 from gpusim.runtime.graph import Captures
 from gpusim.runtime.host_writes import QueueClock
@@ -189,6 +190,31 @@ class OneKindOfPipeline(Overlay):
         return self._made[kernel]
 
 
+class OneCache(CachedBindGroups):
+    """The runtimes of a driver share their bind groups, and the counts of these."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, Any]] = WeakKeyDictionary()
+
+    def __init__(self, driver: Driver, caches: CacheState) -> None:
+        super().__init__(driver, caches)
+        self._cache = self.shared.setdefault(driver, self._cache)
+        self.counts = self._cache.counts
+
+
+class OneShelf(CachedBindGroups):
+    """The runtimes of a driver share their bind groups, and each counts for itself."""
+
+    shared: ClassVar[WeakKeyDictionary[Driver, Any]] = WeakKeyDictionary()
+
+    def __init__(self, driver: Driver, caches: CacheState) -> None:
+        super().__init__(driver, caches)
+        self._cache._entries = self.shared.setdefault(driver, self._cache._entries)
+
+
+def _groups(kept: type[CachedBindGroups]) -> dict[str, Any]:
+    return {"parts": Parts(bind_groups=lambda driver, _, caches: kept(driver, caches))}
+
+
 MEETING = Program.parse(
     "alloc a 64\nalloc b 64\nread a 0 64 -> r0\nread b 0 64 -> r1\nflush\n"
     "capture g dispatch affine a 3,5 1x1x1; copy a 0 b 0 64\nreplay g * -\n"
@@ -208,8 +234,13 @@ MEETING = Program.parse(
         ("", "7", {"make_runtime": OneClock}),
         ("", "7", {"make_runtime": OneReason}),
         ("", "5", {"make_runtime": OneOwner}),
+        ("", "7", _groups(OneCache)),
+        ("", "7", _groups(OneShelf)),
     ],
-    ids=["capture", "handle", "loop", "fault", "count", "clock", "reason", "owner"],
+    ids=[
+        *("capture", "handle", "loop", "fault", "count", "clock", "reason", "owner"),
+        *("cache", "shelf"),
+    ],
 )
 def test_what_belongs_to_one_runtime_is_looked_at_beside_another(
     faults: str, seed: str, broken: dict[str, Any]

@@ -10,8 +10,9 @@ import pytest
 from gpusim.kernels import BUILTIN
 from gpusim.ops import Capture, Read, Replay, Sync
 from gpusim.program import Program
-from gpusim.runtime import Buffer, Parts, Runtime, WgpuDriver
+from gpusim.runtime import Buffer, Driver, Parts, Policy, Runtime, WgpuDriver
 from gpusim.runtime.batch import Batch, RingUniforms, Uploads
+from gpusim.runtime.caches import CacheState
 from gpusim.runtime.commands import DeviceBuffer, Role
 from gpusim.runtime.policy import PRESETS
 from gpusim.runtime.readbacks import Readback, Readbacks
@@ -236,6 +237,28 @@ class UploadsAll(Uploads):
         super().before_submit(batch)
 
 
+class UploadsOnce(Uploads):
+    """Each upload buffer serves one batch."""
+
+    def before_submit(self, batch: Batch) -> None:
+        super().before_submit(batch)
+        batch.retired += self.clear() if batch.upload_data else []
+
+
+class TakesTheLargest(StagingPool):
+    """A read takes the largest free buffer."""
+
+    def take(self, size_bytes: int) -> DeviceBuffer:
+        return super().take(max([size_bytes, *[free.size_bytes for free in self._free]]))
+
+
+def staging_of(pool: type[StagingPool]) -> RuntimeFactory:
+    def make(driver: Driver, policy: Policy, _: CacheState) -> StagingPool:
+        return pool(driver, policy.staging_buffers, policy.staging_class_bytes)
+
+    return RuntimeFactory("simulated", parts=Parts(staging=make))
+
+
 class DropsTheLargest(StagingPool):
     """A full pool destroys its largest buffer."""
 
@@ -261,17 +284,7 @@ class DropsTheLargest(StagingPool):
             "written bytes",
         ),
         (RuntimeFactory("simulated", parts=Parts(uploads=UploadsAll)), "written bytes"),
-        (
-            RuntimeFactory(
-                "simulated",
-                parts=Parts(
-                    staging=lambda driver, policy, _: DropsTheLargest(
-                        driver, policy.staging_buffers, policy.staging_class_bytes
-                    )
-                ),
-            ),
-            "dropped staging",
-        ),
+        (staging_of(DropsTheLargest), "dropped staging"),
     ],
 )
 def test_bytes_that_a_batch_does_not_use_and_large_buffers_that_are_dropped_are_waste(
@@ -283,6 +296,25 @@ def test_bytes_that_a_batch_does_not_use_and_large_buffers_that_are_dropped_are_
     )
     policy = replace(PRESETS["ring"], staging_buffers=1)
     case = replace(case_under("ring"), program=Program.parse(text), policy=policy, seed="")
+    failure = judge(case, factory).failure
+    assert failure is not None
+    assert failure.trait == trait
+    assert judge(case, RuntimeFactory("simulated")).failure is None
+
+
+@pytest.mark.parametrize(
+    ("factory", "trait"),
+    [
+        (RuntimeFactory("simulated", parts=Parts(uploads=UploadsOnce)), "made again"),
+        (staging_of(TakesTheLargest), "taken staging"),
+    ],
+)
+def test_a_second_upload_buffer_and_a_needlessly_large_staging_buffer_are_waste(
+    factory: RuntimeFactory, trait: str
+) -> None:
+    again = "dispatch affine a 3,5 1x1x1\nwrite a 0 11111111\nread a 0 4 -> r%d\n"
+    text = f"alloc a 8192\nread a 0 8192 -> r0\n{again % 1}sync\n{again % 2}sync\n"
+    case = replace(case_under("ring"), program=Program.parse(text), seed="")
     failure = judge(case, factory).failure
     assert failure is not None
     assert failure.trait == trait

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from gpusim.program import Program
-from gpusim.runtime import PRESETS, Runtime
+from gpusim.runtime import PRESETS, Runtime, Stats
 from properties.fuzz.variants import with_variants
 from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import Case, DeviceSpec
+from properties.model.failure import FailureKind
 from properties.oracles.judge import SOUND, judge
 from properties.targets.factory import RuntimeFactory
 
@@ -34,6 +35,29 @@ class OneTooMany(Runtime):
         super().__init__(
             **{**given, "policy": replace(given["policy"], debug_dispatch_limit=limit + 1)}
         )
+
+
+class CountsDropped(Runtime):
+    """A dispatch that is dropped counts among the dispatches as well."""
+
+    def stats(self) -> Stats:
+        stats = super().stats()
+        return replace(stats, dispatches=stats.dispatches + stats.dispatches_dropped)
+
+
+class CountsNoDropped(Runtime):
+    """Nothing counts what is dropped."""
+
+    def stats(self) -> Stats:
+        return replace(super().stats(), dispatches_dropped=0)
+
+
+@pytest.mark.parametrize("mistaken", [CountsDropped, CountsNoDropped])
+def test_what_is_dropped_is_counted_apart(mistaken: type[Runtime]) -> None:
+    factory = RuntimeFactory("simulated", make_runtime=mistaken)
+    failure = judge(case(2), factory, SOUND).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.STATISTICS
 
 
 @pytest.mark.parametrize("limit", range(6))

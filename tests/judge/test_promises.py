@@ -10,27 +10,12 @@ from gpusim.errors import GpusimError
 from gpusim.ops import Alloc, Copy, Dispatch, Free, Op, Read, Replay, Sync, Write
 from properties.model.capabilities import CONTRACT, Capabilities, Refusal, capabilities_of
 from properties.model.target import Arrived, Delivery
-from tests.judge.promising import Pair, Perform, Small, Twin, failures
+from tests.judge.promising import Pair, Perform, Small, Twin, changing, failures
 
 pytestmark = pytest.mark.unit
 
 SOUND_PROGRAMS = 60
 TWIN_PROGRAMS = 300
-
-
-def changing(change: Callable[[Small, Any], Op | None]) -> Twin:
-    """A twin that carries out other ops: none where ``change`` gives none."""
-
-    def twin(target: Small) -> Perform:
-        sound = target.perform
-
-        def perform(op: Op) -> Delivery | None:
-            changed = change(target, op)
-            return None if changed is None else sound(changed)
-
-        return perform
-
-    return twin
 
 
 def after_a_refusal(harm: Callable[[Small, Any], None]) -> Twin:
@@ -179,10 +164,9 @@ def _clears_late(target: Small) -> Perform:
     return perform
 
 
-def _keeps_scalars(target: Small) -> Perform:
+def _keeps_scalars(target: Small, op: Any) -> Any:
     """A replay forgets the scalars that it is given."""
-    sound = target.perform
-    return lambda op: sound(replace(op, scalars=None) if isinstance(op, Replay) else op)
+    return replace(op, scalars=None) if isinstance(op, Replay) else op
 
 
 _ANY = capabilities_of(refuses=False)
@@ -288,7 +272,9 @@ PAIRS: Sequence[Pair] = (
         capabilities=_beside(CONTRACT, orders_deliveries=False),
         twin=_clears_late,
     ),
-    Pair(name="graphs", capabilities=_beside(CONTRACT, replays=True), twin=_keeps_scalars),
+    Pair(
+        name="graphs", capabilities=_beside(CONTRACT, replays=True), twin=changing(_keeps_scalars)
+    ),
 )
 
 

@@ -196,11 +196,16 @@ def test_a_write_in_its_place_in_the_batch_puts_its_bytes_there(
         ("ring staged_write_bytes=4 uniform_ring_bytes=512", "ring uniform_ring_bytes=512"),
         ("ring upload_bytes=8 uniform_ring_bytes=512", "ring upload_bytes=16"),
         ("pooled uniform_slots=2 flush_on_conflict=True", "cached flush_on_conflict=True"),
+        ("lazy", "lazy flush_on_conflict=True"),
+        ("lazy", "lazy defer_frees=True"),
     ],
 )
-def test_a_submit_for_lack_of_room_is_too_early_if_there_is_room(smaller: str, larger: str) -> None:
+def test_a_submit_is_too_early_if_the_policy_does_not_ask_for_it(smaller: str, larger: str) -> None:
     again = "dispatch affine a 3,5 1x1x1\n" * 3
-    real = record(f"alloc a 64\n{again}write a 8 0102030405060708\nwrite a 0 {'07' * 8}\n", smaller)
+    text = (
+        f"alloc a 64\nalloc b 64\n{again}write a 8 0102030405060708\nwrite a 0 {'07' * 8}\n{again}"
+    )
+    real = record(f"{text}write b 0 07070707\n{again}free a\n", smaller)
     assert real.judged().violations == []
     lax = replace(real, context=replace(real.context, policy=parse_policy(larger)))
     assert "C7" in {violation.trait for violation in lax.judged().violations}

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[object]] = {
     "staging_class_bytes": {0, 64, 512, 1_048_576},
     "defer_frees": {False, True},
     "join_reads": {False, True},
-    "uniform_ring_bytes": {1, 40, 256},
+    "uniform_ring_bytes": {1, 40, 256, 512},
     "plan_cache": {0, 1, 2, 5},
     "graph_cache": {0, 1, 2, 3},
     "cache_bind_groups": {False, True},

@@ -153,47 +153,40 @@ def test_a_write_after_a_read_takes_the_shortcut_away(traced: Open) -> None:
     assert runtime.read(a).result() == (WORDS + np.uint32(1)).tobytes()
 
 
-@pytest.mark.parametrize("name", ["cached", "ring"])
-@pytest.mark.parametrize(("limit", "submits"), [(0, 6), (1, 6), (2, 3), (3, 2), (None, 0)])
-def test_the_limit_in_commands_means_what_it_says(
-    traced: Open, name: str, limit: int | None, submits: int
+LIMITS = [
+    # the field, what it counts of a dispatch, and for each limit the submits of so many dispatches
+    ("batch_commands", "commands", 6, {0: 6, 1: 6, 2: 3, 3: 2, None: 0}),
+    ("batch_bytes", "bytes", 4, {0: 4, 8: 4, 9: 2, 16: 2, None: 0}),
+    ("batch_groups", "groups", 4, {0: 4, 3: 4, 4: 2, 7: 1, None: 0}),
+]
+
+
+@pytest.mark.parametrize("name", ["lazy", "cached", "ring"])
+@pytest.mark.parametrize(
+    ("field", "reason", "dispatches", "limit", "submits"),
+    [
+        (*row, limit, submits)
+        for *row, submits_of in LIMITS
+        for limit, submits in submits_of.items()
+    ],
+)
+def test_a_limit_of_a_batch_means_what_it_says(
+    traced: Open,
+    name: str,
+    field: str,
+    reason: str,
+    dispatches: int,
+    limit: int | None,
+    submits: int,
 ) -> None:
-    runtime, trace = traced(replace(PRESETS[name], batch_commands=limit))
+    changed: dict[str, Any] = {field: limit}
+    runtime, trace = traced(replace(PRESETS[name], **changed))
     a = filled(runtime)
     before = trace.count("submit")
-    for scalar in range(6):
-        runtime.dispatch(AFFINE, [a], [3, scalar])
-    assert trace.count("submit") - before == submits
-    assert flushes(trace)["commands"] == submits
-    check_stats(runtime, trace)
-
-
-@pytest.mark.parametrize("name", ["cached", "ring"])
-@pytest.mark.parametrize(("limit", "submits"), [(0, 4), (8, 4), (9, 2), (16, 2), (None, 0)])
-def test_the_limit_in_bytes_means_what_it_says(
-    traced: Open, name: str, limit: int | None, submits: int
-) -> None:
-    runtime, trace = traced(replace(PRESETS[name], batch_bytes=limit))
-    a = filled(runtime)
-    before = trace.count("submit")
-    for scalar in range(4):
-        runtime.dispatch(AFFINE, [a], [3, scalar])
-    assert trace.count("submit") - before == submits
-    check_stats(runtime, trace)
-
-
-@pytest.mark.parametrize("name", ["lazy", "ring"])
-@pytest.mark.parametrize(("limit", "submits"), [(0, 4), (3, 4), (4, 2), (7, 1), (None, 0)])
-def test_the_limit_in_workgroups_means_what_it_says(
-    traced: Open, name: str, limit: int | None, submits: int
-) -> None:
-    runtime, trace = traced(replace(PRESETS[name], batch_groups=limit))
-    a = filled(runtime)
-    before = trace.count("submit")
-    for scalar in range(4):
+    for scalar in range(dispatches):
         runtime.dispatch(AFFINE, [a], [3, scalar], (3, 1, 1))
     assert trace.count("submit") - before == submits
-    assert flushes(trace)["groups"] == submits
+    assert flushes(trace)[reason] == submits
     check_stats(runtime, trace)
 
 

@@ -17,8 +17,9 @@ from gpusim.errors import (
     SubmitFailed,
 )
 from gpusim.kernels import AFFINE, SCRAMBLE
-from gpusim.runtime import WgpuDriver
+from gpusim.runtime import Driver, WgpuDriver
 from gpusim.runtime.commands import DeviceBuffer, Range, Role, StagingMap
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.runtime.drivers.package import package_of
 
 
@@ -153,3 +154,15 @@ def test_a_kernel_that_is_refused_is_the_programs_fault_and_a_broken_compiler_is
     verbs.errors["create_shader_module"] = verbs.of.GPUValidationError("Device lost")
     with pytest.raises(DeviceLost, match="cannot compile kernel scramble because the device is"):
         verbs.call("create_shader_module")
+
+
+@pytest.mark.parametrize("verb", ["adopt_buffer", "destroy_buffer"])
+def test_no_fault_can_be_planned_for_a_verb_that_never_fails(verb: str) -> None:
+    with pytest.raises(ProgramError, match=f"cannot plan OutOfMemory for {verb}"):
+        Fault(verb=verb, call=0, error=OutOfMemory)
+
+
+def test_a_loss_that_is_planned_for_a_destroy_only_makes_the_device_lost(driver: Driver) -> None:
+    faulty = FaultyDriver(driver, Fault(verb="destroy_buffer", call=0, error=DeviceLost))
+    faulty.destroy_buffer(faulty.create_buffer(4, Role.STORAGE))
+    assert faulty.lost

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gpusim.errors import DeviceFault, DeviceLost, MapFailed, OutOfMemory, SubmitFailed
+from gpusim.kernels import AFFINE
 from gpusim.runtime import PRESETS, Runtime, Ticket, WgpuDriver
 from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
 from gpusim.simulated import open_device
@@ -98,3 +99,83 @@ def test_a_sync_that_is_cancelled_leaves_its_fault_to_the_next_call() -> None:
     runtime.flush()
     runtime.free(a)
     runtime.close()
+
+
+def opened(fault: Fault) -> Runtime:
+    """A runtime whose maps settle only when somebody waits for them."""
+    return Runtime(driver=FaultyDriver(WgpuDriver(open_device()), fault))
+
+
+def by_ctrl_c(runtime: Runtime) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        runtime.sync()
+
+
+def by_a_closed_coroutine(runtime: Runtime) -> None:
+    async def main() -> None:
+        waiting = runtime.sync_async()
+        waiting.send(None)
+        waiting.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("leave", [by_ctrl_c, by_a_closed_coroutine])
+def test_a_sync_that_is_left_keeps_its_fault(leave: Callable[[Runtime], None]) -> None:
+    runtime = opened(Fault(verb="submit", call=1, error=SubmitFailed))
+    x, y = runtime.alloc(16), runtime.alloc(16)
+
+    def interrupt(_: Ticket) -> None:
+        raise KeyboardInterrupt
+
+    ticket = runtime.read(x)
+    runtime.flush()
+    if leave is by_ctrl_c:
+        ticket.add_done_callback(interrupt)
+    runtime.dispatch(AFFINE, [y], (3, 1))
+    leave(runtime)
+    with pytest.raises(SubmitFailed):
+        runtime.sync()
+    runtime.sync()
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_each_sync_that_waits_for_a_failed_fence_raises(reads: bool) -> None:
+    runtime = opened(Fault(verb="take", call=0, error=MapFailed))
+    x = runtime.alloc(16)
+    runtime.dispatch(AFFINE, [x], (3, 1))
+    if reads:
+        runtime.read(x)
+
+    async def main() -> list[BaseException | None]:
+        syncs = [runtime.sync_async() for _ in range(3)]
+        return await asyncio.gather(*syncs, return_exceptions=True)
+
+    assert [type(end) for end in asyncio.run(main())] == [MapFailed] * 3
+    runtime.sync()
+    assert runtime.read(x, dtype=np.uint32).result().tolist() == [1, 1, 1, 1]
+
+
+def test_a_sync_whose_fence_fails_raises_though_a_poll_has_met_the_fault() -> None:
+    runtime = opened(Fault(verb="take", call=0, error=MapFailed))
+    runtime.dispatch(AFFINE, [runtime.alloc(16)], (3, 1))
+
+    async def main() -> None:
+        task = asyncio.create_task(runtime.sync_async())
+        await asyncio.sleep(0)
+        while runtime.poll():
+            pass
+        with pytest.raises(MapFailed):
+            runtime.flush()
+        with pytest.raises(MapFailed):
+            await task
+
+    asyncio.run(main())
+
+
+def test_a_sync_raises_nothing_of_a_read_that_failed_before_it() -> None:
+    runtime = opened(Fault(verb="submit", call=0, error=SubmitFailed))
+    runtime.read(runtime.alloc(16))
+    with pytest.raises(SubmitFailed):
+        runtime.flush()
+    runtime.sync()

@@ -110,3 +110,34 @@ def test_a_close_that_gives_up_refuses_what_its_callbacks_call() -> None:
     ):
         runtime.close(None)
     assert len(raised) == 1
+
+
+def test_a_late_close_ends_awaited_syncs_with_its_error() -> None:
+    async def main() -> list[BaseException | None]:
+        runtime = Runtime(driver=FirstIsLate(open_device()))
+        x = runtime.alloc(16)
+        runtime.dispatch(AFFINE, [x], (3, 1))
+        runtime.free(x)
+        syncs = [asyncio.create_task(runtime.sync_async()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(WaitTimedOut):
+            runtime.close(0)
+        return await asyncio.gather(*syncs, return_exceptions=True)
+
+    assert [type(end) for end in asyncio.run(main())] == [WaitTimedOut, WaitTimedOut]
+
+
+def test_a_policy_may_wait_for_more_seconds_than_a_float_holds() -> None:
+    policy = replace(PRESETS["ring"], wait_seconds=10**400, queued_write_bytes=16)
+    runtime = Runtime(open_device(), policy)
+    x = runtime.alloc(16)
+    for _ in range(4):
+        runtime.write(x, WORDS)
+    assert runtime.read(x).result() == WORDS.tobytes()
+    runtime.read(x)
+    runtime.sync()
+    runtime.read(x)
+    asyncio.run(runtime.sync_async())
+    runtime.dispatch(AFFINE, [x], (3, 1))
+    runtime.free(x)
+    runtime.close(None)

@@ -11,14 +11,18 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import wgpu
 
-from gpusim.errors import RuntimeClosed, WrongThread
+from gpusim.errors import OutOfMemory, RuntimeClosed, WrongThread
 from gpusim.kernels import AFFINE
-from gpusim.runtime import PRESETS, Driver, Policy, Runtime
+from gpusim.runtime import PRESETS, Driver, Policy, Runtime, WgpuDriver
+from gpusim.runtime.drivers.faulty import Fault, FaultyDriver
+from gpusim.runtime.policy import Uniforms
+from gpusim.simulated import open_device
 from gpusim.trace import Trace
 
 Open = Callable[[Policy], tuple[Runtime, Trace]]
@@ -230,3 +234,29 @@ def _in_a_child(device_name: str) -> bytes:
         data = bytes(runtime.read(buffer).result())
         runtime.free(buffer)
         return data
+
+
+@pytest.mark.parametrize("uniforms", ["fresh", "pooled", "cached"])
+def test_a_replay_that_was_taken_back_keeps_no_buffer(uniforms: str) -> None:
+    device = open_device()
+    fault = Fault(verb="create_bind_group", call=1, error=OutOfMemory)
+    policy = replace(PRESETS["ring"], uniforms=Uniforms(uniforms))
+    runtime = Runtime(driver=FaultyDriver(WgpuDriver(device), fault), policy=policy)
+    x, y, z = (runtime.alloc(16) for _ in range(3))
+    runtime.dispatch(AFFINE, [x], (3, 1))
+    with runtime.capture() as graph:
+        runtime.copy(x, y, size_bytes=4)
+        runtime.dispatch(AFFINE, [z], (3, 1))
+    with pytest.raises(OutOfMemory):
+        graph.replay()
+    before, submits = device.live_buffers, runtime.stats().submits
+    runtime.free(y)
+    assert device.live_buffers == before - 1
+    runtime.free(x)
+    assert device.live_buffers == before - 1, "a dispatch in the batch uses this one"
+    assert runtime.stats().submits == submits
+    runtime.flush()
+    assert device.live_buffers < before - 1
+    assert runtime.stats().commands == 1
+    runtime.free(z)
+    runtime.close()

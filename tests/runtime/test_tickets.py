@@ -1,5 +1,6 @@
 """What tickets and buffers show of themselves: their state, and their bytes as arrays."""
 
+import asyncio
 import gc
 import tracemalloc
 from collections.abc import Callable
@@ -170,3 +171,57 @@ def test_a_callback_that_ends_the_program_holds_up_no_other(
         ticket.result()
     assert called == [ticket, ticket]
     assert later.result() == bytes(4)
+
+
+def test_a_callback_that_raises_cancelled_error_is_logged_like_any_other(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[Ticket] = []
+
+    def cancelled(_: Ticket) -> None:
+        raise asyncio.CancelledError
+
+    async def main() -> None:
+        x, comes = runtime.alloc(4), asyncio.Event()
+        first, second = runtime.read(x), runtime.read(x)
+        for callback in (cancelled, called.append):
+            first.add_done_callback(callback)
+        second.add_done_callback(lambda _: comes.set())
+        runtime.flush()
+        await comes.wait()
+        assert called == [first]
+        runtime.read(x).add_done_callback(cancelled)
+        await runtime.sync_async()
+
+    asyncio.run(main())
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [
+        asyncio.CancelledError
+    ] * 2
+
+
+def test_a_loop_that_ctrl_c_has_left_goes_on_with_the_callbacks(runtime: Runtime) -> None:
+    called: list[Ticket] = []
+
+    def interrupt(_: Ticket) -> None:
+        raise KeyboardInterrupt
+
+    async def main() -> None:
+        # Two batches, so that each read is delivered in a poll of its own.
+        for callback in (interrupt, called.append):
+            runtime.read(runtime.alloc(4)).add_done_callback(callback)
+            runtime.flush()
+        await asyncio.Event().wait()
+
+    async def wait() -> None:
+        while not called:
+            await asyncio.sleep(0.001)
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(main())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    loop.run_until_complete(wait())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(task)
+    loop.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gpusim.errors import InternalError, NoDevice
+from gpusim.errors import InternalError
 from gpusim.runtime import PRESETS
 from properties.finding_file import read
 from properties.fuzz.details import show_bug
@@ -165,11 +165,6 @@ def test_a_judge_that_fails_itself_finds_nothing(tmp_path: Path) -> None:
     with pytest.raises(InternalError, match="there is no target"):
         run(tmp_path, "simulated", planted("fails_to_judge"))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_no_device_of_that_name_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NoDevice, match=r"metal.*apt-get install mesa-vulkan-drivers"):
-        run(tmp_path, "metal:7")
 
 
 def test_parts_of_a_session_add_up_to_the_whole(tmp_path: Path) -> None:

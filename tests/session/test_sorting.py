@@ -39,6 +39,7 @@ class Bench:
     def __init__(self) -> None:
         self.runs = self.shrunk = 0
         self.is_slow = False
+        self.supervisor = self
 
     def judgement(self, stall_seconds: float) -> Judgement:
         def judged(candidate: Case) -> Failure | None:

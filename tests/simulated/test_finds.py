@@ -18,6 +18,7 @@ from gpusim.devices import adapters, open_device
 from gpusim.simulated import FaultPlan, Scheduler, explore
 from gpusim.simulated import open_device as open_simulated
 from tests.simulated.conformance.player import SWING
+from tests.simulated.recording import bind, record
 
 U = wgpu.BufferUsage
 STAGING = U.MAP_READ | U.COPY_DST
@@ -93,19 +94,10 @@ def batch_is_lost_to_one_aliased_dispatch(device: Any) -> bool:
     target = device.create_buffer(size=8, usage=COPIED)
     twice = device.create_buffer(size=64, usage=U.STORAGE)
     uniform = device.create_buffer(size=16, usage=U.UNIFORM)
-    entries = [
-        {"binding": number, "resource": {"buffer": bound, "offset": 0, "size": 16}}
-        for number, bound in enumerate((twice, twice, uniform))
-    ]
-    layout = pipeline.get_bind_group_layout(0)
-    group = device.create_bind_group(layout=layout, entries=entries)
+    group = bind(device, pipeline.get_bind_group_layout(0), twice, twice, uniform)
     encoder = device.create_command_encoder()
     encoder.copy_buffer_to_buffer(source, 0, target, 0, 8)
-    compute_pass = encoder.begin_compute_pass()
-    compute_pass.set_pipeline(pipeline)
-    compute_pass.set_bind_group(0, group)
-    compute_pass.dispatch_workgroups(1)
-    compute_pass.end()
+    record(encoder, pipeline, group)
     with suppress(wgpu.GPUValidationError):
         device.queue.submit([encoder.finish()])
     return bytes(device.queue.read_buffer(target)) != b"abcdabcd"

@@ -14,6 +14,7 @@ import wgpu
 
 from gpusim.kernels import AFFINE, FOLD, Kernel
 from gpusim.simulated import STRATEGIES, open_device, strategy
+from tests.simulated.recording import bind
 
 U = wgpu.BufferUsage
 ALL = U.STORAGE | U.COPY_SRC | U.COPY_DST | U.INDIRECT
@@ -66,13 +67,7 @@ class World:
         uniform = self.device.create_buffer_with_data(
             data=np.array(scalars, np.uint32), usage=U.UNIFORM
         )
-        entries = [
-            {"binding": number, "resource": bound}
-            for number, bound in enumerate([*buffers, uniform])
-        ]
-        group = self.device.create_bind_group(
-            layout=pipeline.get_bind_group_layout(0), entries=entries
-        )
+        group = bind(self.device, pipeline.get_bind_group_layout(0), *buffers, uniform)
         self._pass = self._pass or self._open().begin_compute_pass()
         self._pass.set_pipeline(pipeline)
         self._pass.set_bind_group(0, group)

@@ -12,6 +12,7 @@ import wgpu
 
 import gpusim.simulated
 from gpusim.simulated import open_device
+from tests.simulated.recording import bind, record
 
 U = wgpu.BufferUsage
 CODE = """
@@ -41,12 +42,7 @@ def called() -> Iterator[Counter[str]]:
 def dispatched(device: Any, pipeline: Any, group: Any) -> Counter[str]:
     """The calls of the device while one dispatch is encoded, submitted and finished."""
     with called() as calls:
-        encoder = device.create_command_encoder()
-        compute_pass = encoder.begin_compute_pass()
-        compute_pass.set_pipeline(pipeline)
-        compute_pass.set_bind_group(0, group)
-        compute_pass.dispatch_workgroups(1)
-        compute_pass.end()
+        encoder = record(device.create_command_encoder(), pipeline, group)
         device.queue.submit([encoder.finish()])
     return calls
 
@@ -57,10 +53,7 @@ def test_a_dispatch_is_planned_once_for_its_pipeline_and_bind_group() -> None:
     compute = {"module": module, "entry_point": "main"}
     pipeline = device.create_compute_pipeline(layout="auto", compute=compute)
     x = device.create_buffer(size=16, usage=U.STORAGE | U.COPY_SRC)
-    group = device.create_bind_group(
-        layout=pipeline.get_bind_group_layout(0),
-        entries=[{"binding": 0, "resource": {"buffer": x, "offset": 0, "size": 16}}],
-    )
+    group = bind(device, pipeline.get_bind_group_layout(0), x)
     first, *others = [dispatched(device, pipeline, group) for _ in range(4)]
     planning = "Plan.__init__"
     assert first[planning] == 1

@@ -21,6 +21,7 @@ import wgpu
 import gpusim.devices
 from gpusim.simulated import PROFILES, Profile, open_device, strategy
 from tests.simulated.conformance.player import SWING
+from tests.simulated.recording import bind, record
 
 U = wgpu.BufferUsage
 ALL = U.STORAGE | U.COPY_SRC | U.COPY_DST
@@ -47,11 +48,6 @@ def storage_layout(device: Any, **more: Any) -> Any:
     return device.create_bind_group_layout(entries=[entry])
 
 
-def bind(device: Any, layout: Any, *buffers: Any) -> Any:
-    entries = [{"binding": n, "resource": bound} for n, bound in enumerate(buffers)]
-    return device.create_bind_group(layout=layout, entries=entries)
-
-
 def copied(device: Any, source: Any, target: Any, *size: int) -> Any:
     encoder = device.create_command_encoder()
     encoder.copy_buffer_to_buffer(source, 0, target, 0, *size)
@@ -64,12 +60,7 @@ def refuses_aliased_writes(device: Any) -> str:
     twice = buffer(device)
     uniform = buffer(device, 16, U.UNIFORM)
     group = bind(device, pipeline.get_bind_group_layout(0), twice, twice, uniform)
-    encoder = device.create_command_encoder()
-    compute_pass = encoder.begin_compute_pass()
-    compute_pass.set_pipeline(pipeline)
-    compute_pass.set_bind_group(0, group)
-    compute_pass.dispatch_workgroups(1)
-    compute_pass.end()
+    encoder = record(device.create_command_encoder(), pipeline, group)
     return shown(lambda: encoder.finish() and None)
 
 

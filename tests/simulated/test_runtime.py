@@ -6,6 +6,7 @@ right, and every buffer is given back.
 """
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from gpusim.program import Program
 from gpusim.runtime import PRESETS, Runtime, TracedDriver, WgpuDriver
 from gpusim.simulated import STRATEGIES, FaultPlan, open_device, parse_faults, strategy
 from gpusim.trace import Trace
+from properties.clients.misused_devices import LEAST
 from properties.execute import run
 from properties.generate.cases import draw_case
 from properties.generate.choices import SeededChoices
@@ -181,3 +183,28 @@ def test_a_write_beyond_a_binding_keeps_its_place_in_the_batch() -> None:
         assert runtime.read(big, 0, 16).result() == b"a" + b"x" * 10 + b"a" * 5
         runtime.free(big)
         runtime.free(small)
+
+
+@pytest.mark.parametrize("most_bytes", [128, 6000, 300_000, 768 << 10])
+def test_every_buffer_can_be_read_whole(most_bytes: int) -> None:
+    policy = replace(
+        PRESETS["ring"], uniform_ring_bytes=64, upload_bytes=64, staging_page_bytes=most_bytes
+    )
+    with Runtime(open_device(limits={"max-buffer-size": most_bytes}), policy) as runtime:
+        largest, small = runtime.alloc(most_bytes), runtime.alloc(4)
+        runtime.write(largest, bytes([7]) * most_bytes)
+        assert runtime.read(largest).result() == bytes([7]) * most_bytes
+        assert runtime.read(small).result() == bytes(4)
+        runtime.sync()
+        runtime.free(largest)
+        runtime.free(small)
+
+
+def test_a_device_with_the_least_limits_copies_bytes() -> None:
+    with Runtime(open_device(limits=LEAST)) as runtime:
+        x, y = runtime.alloc(600), runtime.alloc(600)
+        runtime.write(x, bytes(range(200)), 1)
+        runtime.copy(x, y, source_offset=3, target_offset=2, size_bytes=500)
+        assert runtime.read(y, 1, 199).result() == bytes([0, *range(2, 200)])
+        runtime.free(x)
+        runtime.free(y)

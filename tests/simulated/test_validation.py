@@ -16,6 +16,7 @@ import wgpu
 from gpusim.devices import adapters
 from gpusim.simulated import STRATEGIES, open_device, strategy
 from tests.simulated.conformance.player import KERNELS, SWING
+from tests.simulated.recording import bind, record
 
 U = wgpu.BufferUsage
 READ, WRITE = wgpu.MapMode.READ, wgpu.MapMode.WRITE
@@ -210,15 +211,8 @@ def dispatching(device: Any) -> tuple[Any, list[Any]]:
     module = device.create_shader_module(code=SWING.wgsl())
     pipeline = device.create_compute_pipeline(layout="auto", compute={"module": module})
     buffers = [device.create_buffer(size=64, usage=U.STORAGE | U.UNIFORM) for _ in range(3)]
-    entries = [{"binding": n, "resource": bound} for n, bound in enumerate(buffers)]
-    group = device.create_bind_group(layout=pipeline.get_bind_group_layout(0), entries=entries)
-    encoder = device.create_command_encoder()
-    compute_pass = encoder.begin_compute_pass()
-    compute_pass.set_pipeline(pipeline)
-    compute_pass.set_bind_group(0, group)
-    compute_pass.dispatch_workgroups(1)
-    compute_pass.end()
-    return encoder.finish(), buffers
+    group = bind(device, pipeline.get_bind_group_layout(0), *buffers)
+    return record(device.create_command_encoder(), pipeline, group).finish(), buffers
 
 
 @pytest.mark.parametrize("destroyed", [None, 0, 1, 2])
@@ -344,14 +338,8 @@ def test_a_grid_has_its_limit(device: Any, grid: tuple[int, int, int], valid: bo
     module = device.create_shader_module(code=KERNELS[3].wgsl())
     pipeline = device.create_compute_pipeline(layout="auto", compute={"module": module})
     bound = device.create_buffer(size=4, usage=U.STORAGE)
-    entries = [{"binding": 0, "resource": bound}]
-    group = device.create_bind_group(layout=pipeline.get_bind_group_layout(0), entries=entries)
-    encoder = device.create_command_encoder()
-    compute_pass = encoder.begin_compute_pass()
-    compute_pass.set_pipeline(pipeline)
-    compute_pass.set_bind_group(0, group)
-    compute_pass.dispatch_workgroups(*grid)
-    compute_pass.end()
+    group = bind(device, pipeline.get_bind_group_layout(0), bound)
+    encoder = record(device.create_command_encoder(), pipeline, group, grid)
     assert accepts(encoder.finish) == valid
 
 
@@ -380,13 +368,7 @@ def test_an_automatic_layout_fits_its_own_pipeline_alone(adapter: Any, made_for:
         "neither": device.create_bind_group_layout(entries=[entry]),
     }[made_for]
     bound = device.create_buffer(size=4, usage=U.STORAGE)
-    group = device.create_bind_group(layout=layout, entries=[{"binding": 0, "resource": bound}])
-    encoder = device.create_command_encoder()
-    compute_pass = encoder.begin_compute_pass()
-    compute_pass.set_pipeline(pipeline)
-    compute_pass.set_bind_group(0, group)
-    compute_pass.dispatch_workgroups(1)
-    compute_pass.end()
+    encoder = record(device.create_command_encoder(), pipeline, bind(device, layout, bound))
     assert accepts(encoder.finish) == (made_for == "itself")
 
 

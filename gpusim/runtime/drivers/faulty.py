@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from gpusim.errors import DeviceFault, DeviceLost
+from gpusim.errors import DeviceFault, DeviceLost, ProgramError
 from gpusim.kernels import Kernel
 from gpusim.runtime.commands import (
     BindGroup,
@@ -26,18 +26,30 @@ from gpusim.runtime.drivers.driver import Driver, Receive, Value
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """Call number ``call`` (counted from 0) of ``verb`` raises ``error`` and does nothing else."""
+    """Call number ``call`` (counted from 0) of ``verb`` raises ``error`` and does nothing else.
+
+    ProgramError for a verb that never raises a fault.  But a DeviceLost may be planned for
+    ``destroy_buffer``: it only makes the device lost.
+    """
 
     verb: str
     call: int
     error: type[DeviceFault]
+
+    def __post_init__(self) -> None:
+        only_loses = self.verb == "destroy_buffer" and self.error is DeviceLost
+        if self.verb in ("adopt_buffer", "destroy_buffer") and not only_loses:
+            raise ProgramError(
+                f"cannot plan {self.error.__name__} for {self.verb} because that verb never raises "
+                "a fault (probably another verb was meant)"
+            )
 
 
 class FaultyDriver:
     """A driver with a plan of faults.  After a planned DeviceLost the device counts as lost.
 
     From then on each verb raises DeviceLost, except ``adopt_buffer`` and ``destroy_buffer``, which
-    never raise a fault.  A DeviceLost that is planned for a destroy only makes the device lost.
+    never raise a fault.
     """
 
     def __init__(self, driver: Driver, *faults: Fault) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from gpusim.devices import Adapter, find_adapter, open_adapter, open_device, what_is_missing
 from gpusim.errors import NoDevice
+from gpusim.kernels import COPY_BYTES, PATCH_WORDS
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.runtime.byte_plans import most_piece_bytes
 from gpusim.runtime.drivers.driver import Driver
@@ -14,6 +15,18 @@ from gpusim.runtime.drivers.native import driver_for
 from gpusim.runtime.policy import PRESETS, Policy
 
 _OF_A_DEVICE = ("create_buffer", "limits", "queue")
+_OWN = (COPY_BYTES, PATCH_WORDS)
+_NEEDED = {
+    "max-storage-buffers-per-shader-stage": max(len(kernel.buffers) for kernel in _OWN),
+    "max-uniform-buffers-per-shader-stage": 1,
+    "max-dynamic-uniform-buffers-per-pipeline-layout": 1,
+    "max-uniform-buffer-binding-size": max(kernel.uniform_bytes for kernel in _OWN),
+    "max-bindings-per-bind-group": max(len(kernel.buffers) for kernel in _OWN) + 1,
+    "max-compute-workgroup-size-x": max(kernel.group_size for kernel in _OWN),
+    "max-compute-invocations-per-workgroup": max(kernel.group_size for kernel in _OWN),
+}
+"""The limits of a device, by wgpu-py's names, without which the kernels of the runtime itself do
+not compile.  Every device has more, unless it was requested with less."""
 
 
 def open_driver(device: Any, driver: Driver | None) -> Driver:
@@ -23,8 +36,8 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
     for the best adapter of this machine, which is never the simulated device.
 
     Raises:
-        NoDevice: ``device`` is not a device or the name of one, or there is no adapter, or the
-            bindings of the device are too small for copying bytes.
+        NoDevice: ``device`` is not a device or the name of one, or there is no adapter, or a limit
+            of the device is too small for copying bytes.
     """
     if driver is None:
         return _usable(driver_for(_device_of(device)))
@@ -42,8 +55,16 @@ def open_driver(device: Any, driver: Driver | None) -> Driver:
 
 
 def _usable(driver: Driver) -> Driver:
-    """``driver``; NoDevice if its device's bindings are too small to copy a word at any offset."""
+    """``driver``; NoDevice if its device cannot copy a word at any offset."""
     limits = driver.limits
+    for name, least in _NEEDED.items():
+        has = getattr(driver.device, "limits", {}).get(name, least)
+        if has < least:
+            raise NoDevice(
+                f"cannot make a runtime on {driver.device!r} because its {name} is {has}, and "
+                f"copies of bytes need {least} (probably the device was requested with too small "
+                "a limit)"
+            )
     if most_piece_bytes(limits) < WORD_BYTES:
         raise NoDevice(
             f"cannot make a runtime on {driver.device!r} because its bindings hold "

@@ -42,7 +42,8 @@ class TracedDriver:
     """A driver that emits an event for each verb.
 
     Writes, encodes, submits, maps and destroys are emitted before they are carried out.  A verb
-    that raises a DeviceFault is followed by a ``failed`` event.  The groups of an indirect
+    that raises a DeviceFault is followed by a ``failed`` event, which says what the call was about
+    if no other event does, or if the fault's message names it.  The groups of an indirect
     dispatch are two numbers: a buffer, and an offset in it.  Objects are numbered in the order in
     which this trace first saw them.  So two runs of one program on a shared driver leave equal
     traces.  ``limits`` replace the driver's, to see what a runtime does on a smaller device.
@@ -74,7 +75,7 @@ class TracedDriver:
         try:
             buffer = self._driver.create_buffer(size_bytes, role)
         except DeviceFault as fault:
-            self._tell_failed("create_buffer", fault)
+            self._tell_failed("create_buffer", fault, role=role, size_bytes=size_bytes)
             raise
         number = self._numbers[buffer.uid]
         self._tell(
@@ -116,7 +117,7 @@ class TracedDriver:
         try:
             return self._driver.compile(kernel, dynamic_uniforms=dynamic_uniforms)
         except DeviceFault as fault:
-            self._tell_failed("compile", fault)
+            self._tell_failed("compile", fault, kernel=kernel.name)
             raise
 
     def create_bind_group(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> BindGroup:
@@ -124,7 +125,7 @@ class TracedDriver:
         try:
             group = self._driver.create_bind_group(pipeline, ranges)
         except DeviceFault as fault:
-            self._tell_failed("create_bind_group", fault)
+            self._tell_failed("create_bind_group", fault, kernel=pipeline.kernel.name)
             raise
         number, bound = self._numbers[group.uid], self._ranges(ranges)
         if group.ranges is ranges:
@@ -148,7 +149,7 @@ class TracedDriver:
         try:
             return self._driver.encode(commands, label, merge_passes=merge_passes)
         except DeviceFault as fault:
-            self._tell_failed("encode", fault)
+            self._tell_failed("encode", fault, commands=len(commands))
             raise
 
     def submit(self, command_buffer: Any) -> None:
@@ -220,9 +221,9 @@ class TracedDriver:
             self._tell_failed("take", fault)
             raise
 
-    def _tell_failed(self, verb: str, fault: DeviceFault) -> None:
+    def _tell_failed(self, verb: str, fault: DeviceFault, **about: Any) -> None:
         self.trace.failures += 1
-        self._tell(Event("failed", {"verb": verb, "error": type(fault).__name__}))
+        self._tell(Event("failed", {"verb": verb, "error": type(fault).__name__, **about}))
 
     def _tell_dispatch(self, command: DispatchCommand) -> None:
         pipeline, group, groups, offset = command

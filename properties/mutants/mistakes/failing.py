@@ -214,17 +214,17 @@ class RollbackForgetsLoss(Recorder):
 
     @contextmanager
     def all_or_nothing(self, written: Sequence[Buffer]) -> Iterator[None]:
-        batch, kept = self._batch, self._batch.copy()
+        batch, healed = self._batch, list[Buffer]()
         try:
-            yield
+            with super().all_or_nothing(written):
+                try:
+                    yield
+                finally:
+                    healed = [buffer for buffer in written if not buffer.lost]
         except BaseException:
-            lost = [buffer for buffer in written if buffer.lost]
-            if self._batch is not batch:
-                kept, lost = Batch(), [*written]
-            for buffer in lost:
-                buffer.lost = True
-            kept.retired = self._batch.retired
-            self._batch = kept
+            if self._batch is batch:
+                for buffer in healed:
+                    buffer.lost = False
             raise
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from gpusim.kernels import COPY_BYTES, PATCH_WORDS, Kernel
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
+    GRID_BYTES,
     HOST_WRITES,
     Dispatch,
     DispatchIndirect,
@@ -18,9 +19,11 @@ from gpusim.runtime.commands import Role
 from gpusim.runtime.policy import Uniforms
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.expected import (
+    GRID_DIMENSIONS,
     STAGING,
     STORAGE,
     UNIFORM,
+    Bytes,
     ExpectedCopy,
     ExpectedDispatch,
     ExpectedOp,
@@ -186,8 +189,10 @@ class Batches:
             case "uniforms":
                 return self._lacks_uniforms()
             case "write":
-                return not self._could_be_staged()
-            case "asked" | "free" | "sync":
+                return self._cannot_wait()
+            case "free":
+                return not policy.defer_frees
+            case "asked" | "sync":
                 return True
             case "debug":
                 return policy.debug_submit_each
@@ -228,21 +233,33 @@ class Batches:
         # A trace does not show which dispatch of a replay comes next, so it may be the largest.
         sizes.append(max([*map(_uniforms_of, state.expected_ops)], default=0))
         rings = [known.size_bytes for known in state.live.values() if known.role == UNIFORM]
+        most_bytes = max([policy.uniform_ring_bytes, *rings])
         alignment_bytes = state.context.limits.uniform_offset_alignment_bytes
-        return sum([_aligned(each, alignment_bytes) for each in sizes]) > max(rings, default=0)
+        return sum([_aligned(each, alignment_bytes) for each in sizes]) > most_bytes
 
-    def _could_be_staged(self) -> bool:
-        """Whether the current write is small, and the upload buffer has room for it."""
+    def _cannot_wait(self) -> bool:
+        """Whether the current write would overtake a command, and cannot be staged."""
         state, policy, expected = self._state, self._state.policy, self._state.expected
         if type(expected) is not ExpectedWrite:
+            return True
+        if policy.flush_on_conflict and not self._overtakes(expected):
             return False
         # At most so many bytes are whole words; the others are patched by a dispatch.
         size_bytes = _aligned(len(expected.op.data), WORD_BYTES)
-        if size_bytes > policy.staged_write_bytes:
-            return False
         uploads = [number for number, known in state.live.items() if known.role == Role.UPLOAD]
         used = [about["size_bytes"] for _, about in state.batch if about.get("source") in uploads]
-        return bool(sum(used) + size_bytes <= policy.upload_bytes)
+        has_room = sum(used) + size_bytes <= policy.upload_bytes
+        return size_bytes > policy.staged_write_bytes or not has_room
+
+    def _overtakes(self, write: ExpectedWrite) -> bool:
+        """Whether commands of the batch touch the words of a write, or bytes on both sides."""
+        touched = [each for command in self._state.batch for each in _touched(*command)]
+        spans = [(start, size) for number, start, size in touched if number == write.target.number]
+        begin = min([start for start, _ in spans], default=math.inf)
+        end = max([start + size_bytes for start, size_bytes in spans], default=0)
+        first = write.op.offset // WORD_BYTES * WORD_BYTES
+        last = _aligned(write.op.offset + len(write.op.data), WORD_BYTES)
+        return begin < last and first < end
 
     def _is_full(self, count: int) -> bool:
         limit = self._state.policy.batch_commands
@@ -260,6 +277,15 @@ def _groups_of(batch: Sequence[tuple[str, About]]) -> int:
     """Workgroups of a batch.  A grid in a buffer (two numbers: its place) does not count."""
     grids = [about["groups"] for kind, about in batch if kind == "dispatch"]
     return sum(math.prod(grid) for grid in grids if len(grid) == 3)
+
+
+def _touched(kind: str, about: About) -> list[Bytes]:
+    """The bytes that a command of a batch may read or write."""
+    if kind == "copy":
+        sides = ("source", "target")
+        return [(about[side], about[f"{side}_offset"], about["size_bytes"]) for side in sides]
+    groups = about["groups"]
+    return [*about["ranges"], *([(*groups, GRID_BYTES)] if len(groups) < GRID_DIMENSIONS else [])]
 
 
 def _uniforms_of(expected: ExpectedOp) -> int:
