@@ -111,7 +111,7 @@ def tell_shown(evidence: Evidence, trials: Trials) -> Told:
 
     A small program may write the bytes that stand there anyway, so that no read is wrong.
     """
-    program, at, op = evidence.program, evidence.failure.position, evidence.op
+    program, at, op = evidence.program, evidence.at, evidence.op
     if evidence.failure.trait not in _OF_BYTES or not isinstance(op, Write | Copy):
         return NOTHING
     name = op.buffer if isinstance(op, Write) else op.target

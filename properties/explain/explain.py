@@ -32,14 +32,14 @@ from properties.explain.experiments import (
     with_other_data,
 )
 from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
-from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import (
+from properties.explain.grids import (
     tell_forms,
     tell_full,
     tell_grid,
     tell_groups,
     tell_whose_grid,
 )
+from properties.explain.hypothesis import Hypothesis
 from properties.explain.kinds import UNEXPLAINED, argue_kind
 from properties.explain.lengths import tell_copies, tell_extent, tell_lengths
 from properties.explain.limits import tell_limits, tell_part

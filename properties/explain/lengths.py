@@ -99,7 +99,7 @@ def tell_extent(evidence: Evidence, trials: Trials) -> Told:
     If only one write or copy seems to have had no effect, and a part of its bytes arrived, the part
     that it lost is told as well.
     """
-    op, at = evidence.op, evidence.failure.position
+    op, at = evidence.op, evidence.at
     size = sizes_of(evidence.program).get(op.buffer, 0) if isinstance(op, Read) else 0
     if not isinstance(op, Read) or not op.size_bytes < size <= _MOST_BYTES:
         return NOTHING
