@@ -213,7 +213,8 @@ def _said_twice(evidence: Evidence, batch: Batch, submit: Call, again: Call) -> 
     steps = shown_by(evidence.verdict).scene.steps
     own = [step for step in steps if place_of(step) in places[-1:]]
     whose = quoted(own[0]) if own else f"the last command of {ended.place}"
-    count, facts = batch.begun.event["commands"], tuple[str, ...]()
+    count = batch.begun.event["commands"]
+    facts: tuple[str, ...] = ()
     where = f"the batch of call {batch.begun.number} (reason: {batch.reason}"
     same = f"calls {ended.number} and {again.number} are the same command"
     failed = [call.number for call in evidence.calls("failed") if call.event["verb"] == "submit"]

@@ -40,7 +40,7 @@ from properties.explain.grids import (
     tell_whose_grid,
 )
 from properties.explain.hypothesis import Hypothesis
-from properties.explain.kinds import UNEXPLAINED, argue_kind
+from properties.explain.kinds import UNEXPLAINED, tell_kind
 from properties.explain.lengths import tell_copies, tell_extent, tell_lengths
 from properties.explain.limits import tell_limits, tell_part
 from properties.explain.lives import tell_again, tell_gone, tell_leak, tell_life, tell_starts
@@ -181,7 +181,15 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         # Costs and growth show only in many runs of one runtime, and each trial here is one run.
         again = None
     shown, traced = shown_by(verdict), read_clocks(execution)
-    argument = argue_kind(verdict, failure, traced.broken)
+    evidence = Evidence(
+        verdict=verdict,
+        failure=failure,
+        traced=traced,
+        argument=explain_unrun(execution.case, failure),
+        argue=explain,
+        again=again,
+    )
+    argument = tell_kind(evidence).added_to(evidence.argument)
     if failure.kind is FailureKind.VALUE and again is not None:
         alone = tell_alone(shown.scene, Trials(execution.case, again))
         if alone:
@@ -191,15 +199,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     if _is_searched(failure, verdict):
         argument = by_bytes(argument, shown, failure, found, traced)
     argument = _by_trace(argument, verdict, traced, found)
-    evidence = Evidence(
-        verdict=verdict,
-        failure=failure,
-        traced=traced,
-        argument=argument,
-        argue=explain,
-        best=found[0] if found else None,
-        again=again,
-    )
+    evidence = replace(evidence, argument=argument, best=found[0] if found else None)
     settling = tell_settling(evidence)
     if settling:
         # Another size or another byte changes the order of maps as well, and so tells nothing.

@@ -34,19 +34,20 @@ def lanes(events: Iterable[Event]) -> tuple[list[Lane], int]:
 
 
 def _lane(life: Life, last: int) -> Lane:
-    gone, maps, start = life.of("destroy_buffer"), list[tuple[int, int]](), 0
+    maps: list[tuple[int, int]] = []
+    start = 0
     for call in life.of("map", "take"):
         if call.event.kind == "take":
             maps.append((start or call.number, call.number))
         start = call.number if call.event.kind == "map" else 0
-    used = [c.number for c in life.of("dispatch", "copy") if _is_end(c, "source", life.number)]
-    written = life.of("write_buffer", "copy")
+    gone = life.of("destroy_buffer")
+    used, written = life.of("dispatch", "copy"), life.of("write_buffer", "copy")
     return Lane(
         name=f"{life.role} {life.number}",
         kind=life.role,
         start=life.made.number,
         end=gone[-1].number if gone else -1,
-        uses=used,
+        uses=[call.number for call in used if _is_end(call, "source", life.number)],
         writes=[call.number for call in written if _is_end(call, "target", life.number)],
         maps=[*maps, *([(start, last)] if start else [])],
     )
