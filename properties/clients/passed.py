@@ -34,7 +34,9 @@ _DOES = {
     "which fail, and a driver",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
     "slow, hangs, fails or is lost; at times waits again after a wait that timed out, in a "
-    "done callback, or after an event loop that ended; and writes in pieces, one of which fails",
+    "done callback, or after an event loop that ended; writes in pieces, one of which fails; "
+    "leaves a sync by Ctrl-C, or by the close of its coroutine; and syncs in three tasks, whose "
+    "one map fails",
     "wrong_thread": "issues most ops first from a thread that is to be refused; before the first "
     "sync, a forked child calls each method, which is to be refused too",
     BESIDE: "runs a second runtime on the same device, with a like program of other data, and at "

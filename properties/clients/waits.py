@@ -15,6 +15,7 @@ from typing import Any
 
 from gpusim.errors import WaitTimedOut
 from gpusim.runtime import Ticket
+from properties.clients.callbacks import MeantCancel
 from properties.clients.client import BrokenPromise, ended
 from properties.clients.loops import run_leaping
 from properties.clients.troubled import (
@@ -108,9 +109,11 @@ class _Calls:
         self._comes = asyncio.Event()
 
     def note(self, ticket: Ticket) -> None:
-        """Note a call; this is the done callback."""
+        """Note a call; this is the done callback.  Every other call of it raises."""
         self._called.append(ticket)
         self._comes.set()
+        if len(self._called) % 2:
+            raise MeantCancel("a callback of a client raises on purpose")
 
     def add(self) -> None:
         """Add the done callback to each read that was issued since this object was made."""
@@ -316,20 +319,24 @@ SYNCS: Mapping[str, Callable[[Troubled], object]] = {
 
 
 async def _close_beside(here: Troubled) -> None:
-    """Close, while a task awaits the last read.
+    """Close, while a task awaits the last read, and two others sync.
 
-    The close must end the task long before the policy's time limit would.
+    The close must end the tasks long before the policy's time limit would.
     """
     here.driver.never_naps = True
-    task = asyncio.create_task(_value(here.tickets[-1]))
+    waits = _value(here.tickets[-1]), here.runtime.sync_async(), here.runtime.sync_async()
+    tasks = [asyncio.create_task(wait) for wait in waits]
     await asyncio.sleep(0)
     try:
         here.runtime.close(0)
     finally:
-        done, _ = await asyncio.wait([task], timeout=_GAP_SECONDS[1])
-        if not done:
+        _, late = await asyncio.wait(tasks, timeout=_GAP_SECONDS[1])
+        if late:
             raise BrokenPromise("a task waits on for a read that a close has given up")
-        await asyncio.gather(task, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        # The last read shows the syncs that everything before it is done.
+        if None in ends and here.late is None:
+            raise BrokenPromise("an awaited sync returns, though a close has given it up")
 
 
 def write_much(here: Troubled) -> None:

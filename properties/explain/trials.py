@@ -63,9 +63,7 @@ class Trials:
         """Whether a program fails."""
         return self.run(program).failure is not None
 
-    def apart(
-        self, programs: Mapping[_What, Program | str] | Mapping[_What, str]
-    ) -> tuple[list[_What], list[_What]]:
+    def apart(self, programs: Mapping[_What, Program | str]) -> tuple[list[_What], list[_What]]:
         """What the programs that fail are named, and what those that pass are named."""
         failed = {what: self.fails(program) for what, program in programs.items()}
         return (

@@ -2,7 +2,8 @@
 
 import asyncio
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +52,36 @@ def shown(
         if failure is not None and words in failure.reason:
             return failure.reason
     return ""
+
+
+class FenceOfOne(Reads):
+    """Only one of the syncs that wait for a fence raises its error."""
+
+    def _after_sync(self, fault: DeviceFault | None, fence: StagingPage | None = None) -> None:
+        super()._after_sync(fault)
+
+
+class ForgetfulSync(Reads):
+    """A sync that is left, however, keeps no fault."""
+
+    @contextmanager
+    def _told_or_kept(self, fault: DeviceFault | None) -> Iterator[None]:
+        try:
+            yield
+        except WaitTimedOut as late:
+            raise fault or late from None
+
+
+class Cancelled(Readbacks):
+    """A CancelledError of a done callback leaves the call that delivers the read."""
+
+    def _deliver(self, readback: Readback) -> None:
+        callbacks, readback.ticket._callbacks = readback.ticket._callbacks, []
+        self._listened -= bool(callbacks)
+        super()._deliver(readback)
+        for callback in callbacks:
+            with suppress(Exception):
+                callback(readback.ticket)
 
 
 class OnePoll(Readbacks):
@@ -260,6 +291,11 @@ class EndlessWrite(Recorder):
         (Parts(reads=BeginsNothing), "after sync_async() the next batch is longer"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
+        (Parts(reads=FenceOfOne), "wait for one map that fails, and raise: "),
+        (Parts(reads=FenceOfOne), "an awaited sync returns, though a close has given it up"),
+        (Parts(reads=ForgetfulSync), "left by Ctrl-C, and no call raises"),
+        (Parts(reads=ForgetfulSync), "left by the close of its coroutine, and no call raises"),
+        (Parts(readbacks=Cancelled), "a CancelledError of a done callback leaves"),
         (Parts(recorder=EndlessWrite), "a wait has no end"),
     ],
 )
