@@ -248,8 +248,11 @@ class BeginsNothing(Reads):
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         goal, _ = self._goal_or_fault()
+        fence = self._readbacks.fence_of(self._clock.acts)
         if goal is not None:
             await self._readbacks.settle_through_async(goal, seconds)
+        if fence is not None and fence.error is not None:
+            raise fence.error
 
 
 class SilentClose(Reads):
