@@ -6,7 +6,7 @@ import numpy as np
 
 from properties.clients.client import BrokenPromise
 
-_MOST_TOLD = 8
+_MOST_TOLD = 6
 
 
 class Block:
@@ -32,7 +32,7 @@ class Block:
         pairs = zip(got, meant, strict=False)
         wrong = next((at for at, (one, other) in enumerate(pairs) if one != other), len(meant))
         at, shows = start + wrong, got[wrong : wrong + 1].hex() or "missing"
-        calls = ", then ".join(self._calls[-_MOST_TOLD:]) or "nothing"
+        calls = ", ".join(self._calls[-_MOST_TOLD:]) or "nothing"
         raise BrokenPromise(
             f"byte {at} of a buffer for {self.kind}, of {self.bytes.size} bytes, must be "
             f"{meant[wrong : wrong + 1].hex()}, and is {shows}; the last calls that wrote the "
