@@ -14,7 +14,7 @@ from gpusim.history import ACCEPTED, CRASH, History, Outcome, Raised
 from gpusim.limits import Limits
 from gpusim.ops import VERBS, Op, Read, Replay, Sync
 from gpusim.program import Program, buffers_of
-from gpusim.runtime import Stats
+from gpusim.runtime import Stats, Ticket
 from gpusim.trace import Trace
 from properties.clients import (
     BesideClient,
@@ -188,13 +188,12 @@ class _Running:
     def history(self) -> History:
         """What the run has shown.  Call this only once the run is over."""
         recorder, size = self._recorder, len(self._program)
-        deliveries = tuple(recorder.deliveries)
         values = self._outcomes[:size]
         for position, (op, outcome) in enumerate(zip(self._program, values, strict=True)):
             if type(op) is Read and outcome.error is None:
                 values[position] = recorder.value(op.result)
         closing = self._outcomes[size] if len(self._outcomes) > size else None
-        return History(outcomes=tuple(values), deliveries=deliveries, closing=closing)
+        return History(outcomes=tuple(values), deliveries=(*recorder.deliveries,), closing=closing)
 
 
 class _Beside:
@@ -366,11 +365,12 @@ class _Value:
     def _ask(self) -> Outcome:
         try:
             data = self._delivery.result()
+            if type(data) is not bytes and isinstance(self._delivery, Ticket):
+                raise TypeError(f"a read without a dtype gives {type(data).__name__}, and no bytes")
             outcome = Outcome(data=bytes(data))
         except Exception as error:
             return Outcome(late_error=name_of(error), raised=said_by(error))
-        if self._kept is None:
-            self._kept = data
+        self._kept = data if self._kept is None else self._kept
         return outcome
 
 

@@ -281,7 +281,10 @@ class Runtime(Assembly):
         self._guard.raise_fault()
 
     async def sync_async(self, timeout: float | None = None) -> None:
-        """``sync`` without blocking the event loop; covers the calls made before it."""
+        """``sync`` without blocking the event loop; covers the calls made before it.
+
+        Several syncs may wait for one map.  If the map fails, each of them raises its error.
+        """
         self._guard.check_sync()
         await self._reads.wait_for_all_async(checks.seconds("sync", timeout))
         self._guard.raise_fault()

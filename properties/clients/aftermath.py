@@ -24,6 +24,7 @@ from gpusim.errors import (
 from gpusim.kernels import AFFINE, SCRAMBLE
 from gpusim.runtime.drivers.faulty import Fault
 from properties.clients.troubled import DATA, Troubled
+from properties.clients.waits import SYNCS
 from properties.generate.choices import Choices
 from properties.targets.runtime_target import RuntimeTarget
 
@@ -156,10 +157,34 @@ def _mended_in_vain(target: RuntimeTarget, choices: Choices) -> str:
     return f"{what} give {_said(seen)}"
 
 
+_FIRST_BATCH = 2
+
+
+def _longer(target: RuntimeTarget, choices: Choices) -> str:
+    """After each form of a sync, the next batch is as short as the first one was."""
+    here = Troubled(target, changes={"first_batch": _FIRST_BATCH})
+    runtime, told, before = here.runtime, "", 0
+    x = runtime.alloc(len(DATA))
+    # A sync that tells twice that it was late is found elsewhere.
+    with suppress(WaitTimedOut):
+        for name, sync in {"the begin": lambda _: None, **SYNCS}.items():
+            sync(here)
+            early = runtime.stats().flushes.get("early", 0)
+            for turn in range(_FIRST_BATCH):
+                runtime.dispatch(AFFINE, [x], (turn, 1))
+            early = runtime.stats().flushes.get("early", 0) - early
+            if early < before:
+                told = told or f"after {name} the next batch is longer than the first one"
+            before = early
+    here.close()
+    return told
+
+
 AFTERMATHS: Sequence[Callable[[RuntimeTarget, Choices], str]] = (
     _late_for_each,
     _interfered,
     _two_faults,
     _mended_in_vain,
+    _longer,
 )
 """Each says what is wrong; it says nothing of a sound runtime."""

@@ -1,15 +1,17 @@
-"""The client whose done callbacks use the runtime, and raise."""
+"""The client whose done callbacks use the runtime, and raise errors, a CancelledError too."""
 
+import asyncio
 import logging
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count, cycle
 from typing import Any
 
 import numpy as np
 
 from gpusim.errors import DeviceFault
 from gpusim.kernels import SCRAMBLE
-from gpusim.ops import Read
+from gpusim.ops import Op, Read
 from gpusim.runtime import Ticket
 from properties.clients.client import BrokenPromise, Client
 from properties.model.target import Delivery
@@ -22,8 +24,8 @@ _MOST_CALLBACKS = 24
 class ReentrantClient(Client):
     """Each delivery starts work on a new buffer that is not in the program.
 
-    Before that, another callback raises; no other callback may notice.  Some of the work is done
-    while the runtime closes.
+    Before that, another callback raises; nobody else may notice.  Some of the work is done while
+    the runtime closes.
     """
 
     def __init__(self, target: RuntimeTarget) -> None:
@@ -32,10 +34,16 @@ class ReentrantClient(Client):
         self._expected: list[tuple[Ticket, bytes]] = []
         self._broken: list[str] = []
         self._fault: DeviceFault | None = None
+        self._errors = cycle((Meant, MeantCancel))
+
+    def perform(self, op: Op) -> Delivery | None:
+        """See ``Target``."""
+        with unnoticed():
+            return super().perform(op)
 
     def read(self, op: Read) -> Delivery:
         ticket = self.target.read(op.buffer, op.offset, op.size_bytes)
-        return _Answered(ticket, self._answer)
+        return _Answered(ticket, self._answer, next(self._errors))
 
     def close(self) -> None:
         """Close, and raise BrokenPromise if a callback's work was lost.
@@ -45,7 +53,8 @@ class ReentrantClient(Client):
         if len(self._expected) % 2:
             self._check()
         try:
-            self.target.close()
+            with unnoticed():
+                self.target.close()
         finally:
             if not all([ticket.done() for ticket, _ in self._expected]):
                 self._broken.append("a close leaves a read pending that a callback issued")
@@ -115,32 +124,50 @@ class ReentrantClient(Client):
 class _Answered:
     """A delivery that, with each callback that is added to it, adds two of the client's own.
 
-    The one before it raises; the one after it does the client's work.
+    The one before it raises ``error``; the one after it does the client's work.
     """
 
-    def __init__(self, ticket: Ticket, answer: Callable[[Ticket], None]) -> None:
+    def __init__(
+        self, ticket: Ticket, answer: Callable[[Ticket], None], error: type[BaseException]
+    ) -> None:
         self._ticket = ticket
         self._answer = answer
+        self._error = error
 
     def result(self) -> Any:
-        return self._ticket.result()
+        with unnoticed():
+            return self._ticket.result()
+
+    def _raise(self, _: Ticket) -> None:
+        raise self._error("a callback of a client raises on purpose")
 
     def add_done_callback(self, callback: Callable[[Delivery], None]) -> None:
-        self._ticket.add_done_callback(_raise)
+        self._ticket.add_done_callback(self._raise)
         self._ticket.add_done_callback(lambda _: callback(self))
         self._ticket.add_done_callback(self._answer)
 
 
-class _Meant(Exception):
+class Meant(Exception):
     """Raised by a callback on purpose."""
 
 
-def _raise(_: Ticket) -> None:
-    raise _Meant("a callback of a client raises on purpose")
+class MeantCancel(asyncio.CancelledError):
+    """Raised by a callback on purpose, as the result of a cancelled future raises its class."""
+
+
+@contextmanager
+def unnoticed() -> Iterator[None]:
+    """A block that delivers reads, and that no error of a callback may leave."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise BrokenPromise(
+            "a CancelledError of a done callback leaves the call that delivers its read"
+        ) from None
 
 
 def _was_not_meant(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and record.exc_info[0] is _Meant)
+    return not (record.exc_info and record.exc_info[0] in (Meant, MeantCancel))
 
 
 logging.getLogger("gpusim").addFilter(_was_not_meant)

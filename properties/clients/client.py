@@ -5,9 +5,10 @@ ops.  The other clients wait for reads in other ways, close early, call from ano
 the runtime in done callbacks.  Such a client has a method for each verb that it does not forward.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -83,6 +84,8 @@ class AskingClient(Client):
     def __init__(self, target: RuntimeTarget) -> None:
         super().__init__(target)
         self._tickets: list[Ticket] = []
+        self._settled = 0
+        """How many of the first tickets are known to be settled."""
 
     def read(self, op: Read) -> Ticket:
         """Read; by turns ask for the value at once, or later, or for all values in reverse."""
@@ -106,20 +109,30 @@ class AskingClient(Client):
     def flush(self, op: Flush) -> None:
         """Flush, then poll: the reads that have arrived may be delivered now."""
         self.target.perform(op)
-        self.target.runtime.poll()
+        self._poll()
 
     def sync(self, op: Sync) -> None:
         """Ask for the last read but one, or poll; the sync then delivers what is left.
 
-        A fault that is raised before the sync belongs to this op; the sync is still made.
+        By turns it is made twice, the first time with a timeout that is too short; and it blocks,
+        or is awaited.  A fault that is raised before the sync belongs to this op; the sync is still
+        made.
         """
+        reads = len(self._tickets)
         try:
-            if len(self._tickets) > 1 and not self._tickets[-2].done():
-                self._ask(len(self._tickets) - 2)
+            if reads > 1 and not self._tickets[-2].done():
+                self._ask(reads - 2)
             else:
-                self.target.runtime.poll()
+                self._poll()
+            if reads % 2:
+                with told_seconds(0):
+                    self.target.runtime.sync(timeout=0)
         finally:
-            self.target.perform(op)
+            if reads // 2 % 2:
+                with closing(asyncio.new_event_loop()) as loop:
+                    loop.run_until_complete(self.target.runtime.sync_async())
+            else:
+                self.target.perform(op)
 
     def close(self) -> None:
         """Close; the text of the policy must give the policy again."""
@@ -127,6 +140,17 @@ class AskingClient(Client):
         self.target.close()
         if parse_policy(text) != policy:
             raise BrokenPromise(f"the text of the policy gives another policy: {text}")
+
+    def _poll(self) -> None:
+        """Poll; the number that it returns must count every read that is pending."""
+        counted = self.target.runtime.poll()
+        for ticket in self._tickets[self._settled :]:
+            if not ticket.done():
+                break
+            self._settled += 1
+        pending = len(self._tickets) - self._settled
+        if counted < pending:
+            raise BrokenPromise(f"a poll counts {counted} pending reads, of at least {pending}")
 
     def _ask(self, position: int) -> None:
         """Ask for a value; for every second read, first wait with a timeout that is too short."""

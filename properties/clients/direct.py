@@ -32,7 +32,7 @@ from properties.clients.walk import Walk
 from properties.generate.choices import Choices, SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
 
-_STEPS, _MISUSES = 10, 2
+_STEPS, _MISUSES = 8, 2
 _SMALL_BYTES = 64
 """The largest buffer of some devices, so that buffers are as large as is allowed."""
 _FAILING = ("failed_maps", "failed_writes", "failed_submits", "failed_encodes", "out_of_memory")

@@ -8,7 +8,7 @@ and the clients decide which form is drawn.
 import array
 import ctypes
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -223,7 +223,17 @@ def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
     dtypes = [parameter.dtype for parameter in kernel.scalars]
     if len(names) == len(scalars) and dtypes and {*dtypes} == {"u32"}:
         forms += _numpy_scalars(scalars)
+    elif len(names) == len(scalars) and all(map(_is_wide, scalars)):
+        forms.append([_WIDEST[type(value)](value) for value in scalars])
     return forms
+
+
+_WIDEST: Mapping[type, Any] = {int: np.int64, float: np.float64}
+"""NumPy's types of numbers in which Python's have the same value."""
+
+
+def _is_wide(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and -(1 << 63) <= value < 1 << 63)
 
 
 _ZEROS = 24

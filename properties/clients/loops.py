@@ -68,18 +68,26 @@ class LeapingLoop(asyncio.SelectorEventLoop):
 
 
 def run_leaping(
-    main: Coroutine[Any, Any, None], *, is_real: bool, then_rests: bool = False
+    main: Coroutine[Any, Any, None],
+    *,
+    is_real: bool,
+    then_rests: bool = False,
+    then_is_idle: bool = False,
 ) -> None:
     """Run ``main`` in a ``LeapingLoop``.  NeverWoken if it waits for something that never comes.
 
     ``then_rests``: once ``main`` has ended, nothing may go on waking the loop without end.
+    ``then_is_idle``: nothing may be scheduled for later then.
     """
     loop = LeapingLoop(is_real=is_real)
     task = loop.create_task(main)
     try:
         loop.run_until_complete(task)
-        if then_rests:
+        if then_rests or then_is_idle:
+            before_seconds = loop.time()
             loop.rest()
+            if then_is_idle and loop.time() > before_seconds:
+                raise NeverWoken("something stays scheduled in the loop, which nobody waits for")
     finally:
         loop.leave()
         for left in asyncio.all_tasks(loop):

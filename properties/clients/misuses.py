@@ -10,7 +10,6 @@ import array
 import copy
 import ctypes
 import pickle
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +28,7 @@ from gpusim import (
 )
 from gpusim.kernels import AFFINE, BLEND, EXCHANGE, FOLD, SCRAMBLE
 from properties.clients.forbidden import FORBIDDEN, Row
+from properties.clients.misfits import MISFITS
 from properties.clients.misused_devices import DEVICES
 from properties.clients.misused_grids import GRIDS
 from properties.clients.misused_parts import PARTS
@@ -42,27 +42,6 @@ WORDS = np.arange(4, dtype=np.uint32)
 def captured_twice(at: Any) -> None:
     with at.graph:
         pass
-
-
-def _past_the_last(dtype: Any) -> Iterator[Row]:
-    """Ops over eight bytes at the last multiple of 4 that a type of NumPy holds.
-
-    The end of such an op does not fit into the type.
-    """
-    first, size_bytes = dtype(np.iinfo(dtype).max - 3), dtype(8)
-    says = f"8 bytes at offset {first} "
-    calls: dict[str, Callable[[Any], object]] = {
-        "a read": lambda at: at.runtime.read(at.x, first, size_bytes),
-        "a write": lambda at: at.runtime.write(at.x, bytes(8), first),
-        "a copy": lambda at: at.runtime.copy(
-            at.x, at.y, source_offset=first, size_bytes=size_bytes
-        ),
-        "a copy to": lambda at: at.runtime.copy(
-            at.x, at.y, target_offset=first, size_bytes=size_bytes
-        ),
-    }
-    for name, call in calls.items():
-        yield f"{name} whose end passes NumPy's last {dtype.__name__}", call, OutOfRange, says
 
 
 NUMBERS: list[Row] = [
@@ -91,7 +70,6 @@ NUMBERS: list[Row] = [
         OutOfRange,
         "source_offset=nan",
     ),
-    *[row for dtype in (np.uint16, np.int32, np.uint64) for row in _past_the_last(dtype)],
     ("a timeout of NaN", lambda at: at.ticket.result(float("nan")), OutOfRange, "timeout=nan"),
     ("a timeout below 0", lambda at: at.runtime.sync(timeout=-1), OutOfRange, "timeout=-1"),
     ("a timeout of a text", lambda at: at.runtime.sync("1 s"), OutOfRange, "timeout='1 s'"),
@@ -369,4 +347,5 @@ GRAPHS: list[Row] = [
         "the wrong way round",
     ),
 ]
-OF_A_RUNTIME = NUMBERS + DATA + HANDLES + DISPATCHES + GRIDS + PARTS + GRAPHS + FORBIDDEN + DEVICES
+OF_A_RUNTIME = NUMBERS + DATA + HANDLES + DISPATCHES + GRIDS + PARTS + GRAPHS + MISFITS
+OF_A_RUNTIME += FORBIDDEN + DEVICES

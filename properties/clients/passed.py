@@ -14,7 +14,8 @@ from properties.clients.misusing import misuse_before
 AWAITING = "awaiting"
 _MUTATING, _OWN_ARRAYS = "mutating", "own_arrays"
 _DOES = {
-    "asking": "asks for values before any sync, and for the text of the policy",
+    "asking": "asks for values before any sync, and for the text of the policy; makes some syncs "
+    "twice, the first time with timeout=0, and awaits some",
     _MUTATING: "passes each argument in another form, and overwrites it after the call",
     AWAITING: "awaits its reads in an event loop, and cancels some syncs and awaits as they wait",
     _OWN_ARRAYS: "reads into arrays of its own, which may hold nearly the same bytes before; or "
@@ -26,14 +27,16 @@ _DOES = {
     "program's, and the third calls the runtime, in a close too",
     "misusing": "makes calls between the ops that are to be refused",
     "sharing": "shares buffers with the runtime, and carries out some ops itself, or by a second "
-    "runtime that adopts what the first one lends",
+    "runtime that adopts what the first one lends; flushes in each loan, and closes in one",
     "closing": "closes the runtime in the place of the last sync, at times by an error in its "
     "with block",
     "direct": "runs the program plainly; then calls devices of its own without a runtime, some of "
     "which fail, and a driver",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
-    "slow, hangs, fails or is lost; at times waits again after a wait that timed out, or after an "
-    "event loop that ended; and writes in pieces, one of which fails",
+    "slow, hangs, fails or is lost; at times waits again after a wait that timed out, in a "
+    "done callback, or after an event loop that ended; writes in pieces, one of which fails; "
+    "leaves a sync by Ctrl-C, or by the close of its coroutine; and syncs in three tasks, whose "
+    "one map fails",
     "wrong_thread": "issues most ops first from a thread that is to be refused; before the first "
     "sync, a forked child calls each method, which is to be refused too",
     BESIDE: "runs a second runtime on the same device, with a like program of other data, and at "

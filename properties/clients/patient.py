@@ -6,6 +6,8 @@ to.  A read that came too late for one wait can be waited for again.  An op that
 did anything can be made again, and counts once.  ``aftermath`` has what must be so after that.
 """
 
+import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -21,8 +23,10 @@ from gpusim.errors import (
 )
 from gpusim.kernels import AFFINE
 from gpusim.program import Program
+from gpusim.runtime import Ticket
 from gpusim.runtime.drivers.faulty import Fault
 from properties.clients.aftermath import AFTERMATHS
+from properties.clients.callbacks import unnoticed
 from properties.clients.client import BrokenPromise, Client, ended
 from properties.clients.loops import NeverWoken
 from properties.clients.troubled import DATA, PIECE_BYTES, Troubled, can_be_lost
@@ -33,6 +37,7 @@ from properties.clients.waits import (
     WAITS,
     WAYS,
     leave_loop,
+    write_much,
 )
 from properties.generate.choices import Choices, SeededChoices
 from properties.targets.runtime_target import RuntimeTarget
@@ -49,6 +54,8 @@ _FAILING = (
     ("encode", SubmitFailed),
 )
 """Calls on the driver that may fail while reads are under way, and the error of each."""
+_ENDLESS_SECONDS = 10**400
+"""A limit of waits that no float holds, so it is no limit."""
 _LATE = (None, 0, 1, 2)
 """Which read a hanging device keeps back; None for all."""
 _UNDONE = (("compile", DeviceFault), ("create_bind_group", OutOfMemory))
@@ -73,6 +80,8 @@ class PatientClient(Client):
             self._fail(choices, choices.pick([*WAYS]))
             self._fail_at_first(choices)
         self._fail_in_pieces(choices.integer(0, 2))
+        self._fail_for_all(choices.integer(0, 4))
+        self._leave_a_sync(by_ctrl_c=choices.chance(1, 2))
         others = SeededChoices(f"aftermath {self._program}")
         for aftermath in AFTERMATHS:
             if wrong := aftermath(self.target, others):
@@ -93,6 +102,10 @@ class PatientClient(Client):
         call, seconds = WAITS[name]
         here, told = Troubled(self.target, inf, late=late), f"{name} on a device that hangs"
         here.read()
+        # Only a fence shows that the queue has done this write too.
+        own = here.runtime.alloc(PIECE_BYTES)
+        here.runtime.write(own, DATA[:PIECE_BYTES])
+        here.runtime.free(own)
         try:
             call(here)
         except NeverWoken as never:
@@ -108,8 +121,18 @@ class PatientClient(Client):
         if not here.runtime.is_open:
             _check(here, told, (WaitTimedOut,))
             return
+        if call is not write_much:
+            self._wait_in_vain(here, call, told)
         here.driver.looks = 0
         self._wait(here, then, f"answers, after {name} had not waited long enough")
+
+    def _wait_in_vain(self, here: Troubled, call: Callable[[Troubled], object], told: str) -> None:
+        """Wait once more; that must not submit anything, since all was submitted before."""
+        submits = here.runtime.stats().submits
+        with suppress(WaitTimedOut):
+            call(here)
+        if here.runtime.stats().submits != submits:
+            raise BrokenPromise(f"{told} submits something at the second time too")
 
     def _take_time(self, name: str) -> None:
         """Wait for several reads, each of which needs more than half of the limit for them all."""
@@ -129,7 +152,7 @@ class PatientClient(Client):
         _check(here, told, allowed)
 
     def _be_slow(self, way: str, *, leaves_loop: bool) -> None:
-        here = Troubled(self.target, LATE_LOOKS)
+        here = Troubled(self.target, LATE_LOOKS, policy_seconds=_ENDLESS_SECONDS)
         if leaves_loop:
             leave_loop(here)
         self._wait(here, way, "is slow" + " and was waited for in a loop that ended" * leaves_loop)
@@ -142,10 +165,47 @@ class PatientClient(Client):
         )
         self._wait(here, way, f"fails at {verb} {fault.call}")
 
+    def _fail_for_all(self, reads: int) -> None:
+        """Sync in three tasks at once; the last map, for which each of them waits, fails."""
+        fault = Fault(verb="take", call=max(reads - 1, 0), error=MapFailed)
+        here = Troubled(self.target, faults=[fault], errors=(MapFailed,), reads=reads)
+        ends: list[BaseException | None] = []
+
+        async def main() -> None:
+            syncs = [here.runtime.sync_async() for _ in range(3)]
+            ends.extend(await asyncio.gather(*syncs, return_exceptions=True))
+
+        here.read()
+        here.in_loop(main())
+        here.close()
+        if {*map(type, ends)} != {MapFailed}:
+            told = ", ".join("nothing" if end is None else type(end).__name__ for end in ends)
+            raise BrokenPromise(
+                f"three awaited syncs wait for one map that fails, and raise: {told}"
+            )
+
+    def _leave_a_sync(self, *, by_ctrl_c: bool) -> None:
+        """Leave a sync that has met a fault, while it waits; a later call must raise the fault."""
+        fault = Fault(verb="submit", call=1, error=SubmitFailed)
+        here = Troubled(self.target, faults=[fault], errors=(SubmitFailed,), reads=1)
+        here.read()
+        y = here.runtime.alloc(PIECE_BYTES)
+        here.runtime.write(y, DATA[:PIECE_BYTES])
+        here.runtime.free(y)
+        left = _interrupted(here) if by_ctrl_c else _closed_coroutine(here)
+        try:
+            here.runtime.sync()
+        except SubmitFailed:
+            left = ""
+        here.close()
+        if left:
+            raise BrokenPromise(f"a sync was left by {left}, and no call raises its fault")
+
     def _wait(self, here: Troubled, way: str, what: str) -> None:
         told = f"waiting by {way} for a device that {what}"
         try:
-            WAYS[way](here)
+            with unnoticed():
+                WAYS[way](here)
         except NeverWoken as never:
             raise BrokenPromise(f"{told} never ends, since {never}") from None
         except here.errors:
@@ -211,3 +271,43 @@ def _check(here: Troubled, told: str, errors: tuple[type[DeviceFault], ...]) -> 
         may_fail = value in errors and here.late in (None, at)
         if not may_fail and value != DATA[start : start + size_bytes]:
             raise BrokenPromise(f"{told} gives a read the value {value!r}")
+
+
+class _CtrlC(KeyboardInterrupt):
+    """Raised by a done callback, as Python raises it wherever a program waits."""
+
+
+def _interrupted(here: Troubled) -> str:
+    """Leave a sync by Ctrl-C at its first delivery.  Returns by what it was left, if it was."""
+    may_raise = [True]
+
+    def interrupt(_: Ticket) -> None:
+        # Outside of the sync it would end the session.
+        if may_raise:
+            raise _CtrlC
+
+    here.tickets[0].add_done_callback(interrupt)
+    try:
+        here.runtime.sync()
+    except _CtrlC:
+        return "Ctrl-C"
+    except here.errors:
+        pass
+    finally:
+        may_raise.clear()
+    return ""
+
+
+def _closed_coroutine(here: Troubled) -> str:
+    """Close the coroutine of a sync at its first wait.  Returns by what it was left, if it was."""
+    left = []
+
+    async def main() -> None:
+        sync = here.runtime.sync_async()
+        with suppress(StopIteration, *here.errors):
+            sync.send(None)
+            left.append("the close of its coroutine")
+        sync.close()
+
+    here.in_loop(main())
+    return "".join(left)

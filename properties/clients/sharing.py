@@ -205,7 +205,9 @@ class SharingClient(Client):
             self.target.perform(op)
             return
         runtime = self.target.runtime
+        before = runtime.live_buffers(), runtime.stats().live_bytes
         with runtime.lend(buffer) as native:
+            self._check_lent(before)
             self._use_lent(op.buffer)
             is_done = self._work(
                 lambda: runtime.device.queue.write_buffer(native, op.offset, op.data),
@@ -232,7 +234,9 @@ class SharingClient(Client):
             )
             device.queue.submit([encoder.finish()])
 
+        before = runtime.live_buffers(), runtime.stats().live_bytes
         with runtime.lend(source) as origin, runtime.lend(target) as place:
+            self._check_lent(before)
             self._use_lent(op.source)
             self._use_lent(op.target)
             is_done = self._work(
@@ -295,13 +299,20 @@ class SharingClient(Client):
         native.destroy()
 
     def close(self) -> None:
-        """Close; the client's own buffers must outlive the runtime."""
-        device = self.target.runtime.device
+        """Close, while one buffer is lent; the client's own buffers must outlive the runtime."""
+        runtime, device = self.target.runtime, self.target.runtime.device
         if self._guest is not None:
             with suppress(DeviceFault):
                 self._guest.close()
+        fault: DeviceFault | None = None
         try:
-            self.target.close()
+            with ExitStack() as loan:
+                try:
+                    for buffer in [one for one in runtime.live_buffers() if not one.lost][:1]:
+                        loan.enter_context(runtime.lend(buffer))
+                except DeviceFault as met:
+                    fault = met
+                self.target.close()
         finally:
             for native in self._mine.values():
                 try:
@@ -309,6 +320,18 @@ class SharingClient(Client):
                 except GPUError as error:
                     _check_fault(error)
                 native.destroy()
+        if fault is not None:
+            raise fault
+
+    def _check_lent(self, before: tuple[list[Buffer], int]) -> None:
+        """Check that a lent buffer counts as live, and that no earlier call waits for a submit."""
+        runtime = self.target.runtime
+        if (runtime.live_buffers(), runtime.stats().live_bytes) != before:
+            raise BrokenPromise("a buffer that is lent is not among the live ones")
+        submits = runtime.stats().submits
+        runtime.flush()
+        if runtime.stats().submits != submits:
+            raise BrokenPromise("a loan has not submitted all that was called before it")
 
     def _use_lent(self, name: str) -> None:
         """Use a buffer while it is lent: by a call that names it, and by the last op over it again.

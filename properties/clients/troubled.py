@@ -35,12 +35,30 @@ _ATTEMPTS = 4
 NO_CHANGES: Mapping[str, Any] = {}
 
 
+class _LatePromise:
+    """The promise of a map, which is pending as long as ``is_late`` says so."""
+
+    def __init__(self, promise: Any, is_late: Callable[[], bool]) -> None:
+        self._promise, self._is_late = promise, is_late
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._promise, name)
+
+    @property
+    def _state(self) -> str:
+        return "pending" if self._is_late() else str(self._promise._state)
+
+
 class LateDriver:
     """A driver under which maps are late: the first ``looks`` looks do not find a map arrived.
 
     A wait whose time limit is not 0 finds the map arrived, unless ``looks`` is infinite: then the
     device hangs, and the wait times out at once.  If ``late`` is the number of a map, all other
     maps arrive at once.  ``needs_seconds``: how long each wait for a map really takes.
+
+    Awaits of a map that is late are left to the driver below.  If the device hangs, this driver
+    naps instead, since a few long naps pass hours; but not if it ``never_naps``.  If the driver
+    below keeps no promises, this one looks in its place.
     """
 
     def __init__(
@@ -49,6 +67,7 @@ class LateDriver:
         self._driver = driver
         self.looks = looks
         self.needs_seconds = needs_seconds
+        self.never_naps = False
         self._late = late
         self._maps: list[StagingMap] = []
         self.waited_seconds = 0.0
@@ -63,8 +82,11 @@ class LateDriver:
 
     def map(self, buffer: DeviceBuffer, size_bytes: int) -> StagingMap:
         """See ``Driver``."""
-        self._maps.append(self._driver.map(buffer, size_bytes))
-        return self._maps[-1]
+        mapping: StagingMap = self._driver.map(buffer, size_bytes)
+        self._maps.append(mapping)
+        if hasattr(mapping.native, "_state"):
+            mapping.native = _LatePromise(mapping.native, lambda: self._is_pending(mapping))
+        return mapping
 
     def wait(self, mapping: StagingMap, seconds: float | None = None) -> bool:
         """See ``Driver``."""
@@ -83,11 +105,15 @@ class LateDriver:
 
     async def wait_async(self, mapping: StagingMap) -> None:
         """See ``Driver``."""
-        while not mapping.is_given_up and not self._is_prompt(mapping) and self._is_late(0):
-            await asyncio.sleep(_NAP_SECONDS[self.looks == inf])
-        await asyncio.sleep(self.needs_seconds)
+        is_below = isinstance(mapping.native, _LatePromise)
+        is_below &= self.never_naps or self.looks != inf
+        while not is_below and not mapping.is_given_up and self._is_pending(mapping):
+            await asyncio.sleep(_NAP_SECONDS[self.looks == inf and not self.never_naps])
+        if self.needs_seconds:
+            await asyncio.sleep(self.needs_seconds)
         await self._driver.wait_async(mapping)
-        self._arrived.append(mapping)
+        if not self._is_pending(mapping):
+            self._arrived.append(mapping)
 
     def take(self, mapping: StagingMap, receive: Receive[Value]) -> Value:
         """See ``Driver``; nobody may take what nobody has waited for."""
@@ -104,6 +130,10 @@ class LateDriver:
         if self.needs_seconds:
             time.sleep(self.needs_seconds if has_time else seconds or 0)
         return has_time
+
+    def _is_pending(self, mapping: StagingMap) -> bool:
+        """Look at a map; returns whether it is late."""
+        return not self._is_prompt(mapping) and self._is_late(0)
 
     def _is_prompt(self, mapping: StagingMap) -> bool:
         return self._late is not None and self._maps.index(mapping) != self._late
@@ -170,6 +200,7 @@ class Troubled:
         """What done callbacks have met that they should not."""
         self.loses = loses
         self._reads = reads
+        self._more: Any = None
         self._may_be_late = looks == inf or needs_seconds > 0
 
     def read(self, note: Callable[[Ticket], object] | None = None, *, flushes: bool = True) -> None:
@@ -199,6 +230,16 @@ class Troubled:
             last.add_done_callback(lambda _: self._free(later))
         if self.loses:
             self.runtime.device.destroy()
+
+    def read_again(self) -> Ticket:
+        """Issue one more read, of all the data, and flush it."""
+        if self._more is None:
+            self._more = self.again(lambda: self.runtime.alloc(len(DATA)))
+            self.again(lambda: self.runtime.write(self._more, DATA))
+        self.tickets.append(self.again(lambda: self.runtime.read(self._more)))
+        with suppress(*self.errors):
+            self.runtime.flush()
+        return self.tickets[-1]
 
     def _free(self, own: Buffer) -> None:
         """Free a buffer in a done callback.  A runtime only logs what a callback raises."""

@@ -6,13 +6,16 @@ one that needs time for each read.  Which of them are tried, and what must hold 
 """
 
 import asyncio
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+from gpusim.errors import WaitTimedOut
 from gpusim.runtime import Ticket
+from properties.clients.callbacks import MeantCancel
 from properties.clients.client import BrokenPromise, ended
 from properties.clients.loops import run_leaping
 from properties.clients.troubled import (
@@ -25,6 +28,9 @@ LATE_LOOKS = 60
 """How many looks find a slow device late.  A running loop has fewer different delays between its
 looks, so even the longest delay comes up."""
 _MOST_POLLS = 20_000
+_MOST_TURNS = 20
+_NAP_SECONDS = 0.001
+"""For so many turns, of so much time, a sync may go on though reads issued after it have come."""
 _GAP_SECONDS = (0.001, 0.1)
 """The least and the most time between the last two looks of a running loop."""
 _ASKED_SECONDS = 3600
@@ -48,13 +54,49 @@ def leave_loop(here: Troubled) -> None:
     run_leaping(main(), is_real=here.is_real)
 
 
-def _by_polls(here: Troubled) -> None:
-    here.read()
+def _poll(here: Troubled) -> None:
     for _ in range(_MOST_POLLS):
         if not here.again(here.runtime.poll):
             return
         if here.is_real:
-            run_leaping(asyncio.sleep(1), is_real=True)
+            time.sleep(_SHORT_SECONDS)
+    raise BrokenPromise(f"{_MOST_POLLS} polls have not delivered what is pending")
+
+
+def _within(here: Troubled, wait: Callable[[Troubled], None]) -> None:
+    """Wait, and again in the done callback of the first of the reads.
+
+    The inner wait must call the callbacks of what it delivers before it ends.
+    """
+    before, called = len(here.tickets), list[Ticket]()
+
+    def note(ticket: Ticket) -> None:
+        called.append(ticket)
+        if len(called) > 1:
+            return
+        try:
+            wait(here)
+        except here.errors:
+            pass
+        except Exception as error:
+            # A runtime only logs what a callback raises.
+            here.broken.append(f"a wait in a done callback ended with {error!r}")
+        if called != [each for each in here.tickets[before:] if each.done()]:
+            here.broken.append("a wait in a done callback ends before callbacks of its reads")
+
+    here.read(note)
+    wait(here)
+
+
+def _twice(wait: Callable[[Troubled], None]) -> Callable[[Troubled], None]:
+    """Wait for reads; then again for others, also in a done callback."""
+
+    def waited(here: Troubled) -> None:
+        here.read()
+        wait(here)
+        _within(here, wait)
+
+    return waited
 
 
 class _Calls:
@@ -67,9 +109,11 @@ class _Calls:
         self._comes = asyncio.Event()
 
     def note(self, ticket: Ticket) -> None:
-        """Note a call; this is the done callback."""
+        """Note a call; this is the done callback.  Every other call of it raises."""
         self._called.append(ticket)
         self._comes.set()
+        if len(self._called) % 2:
+            raise MeantCancel("a callback of a client raises on purpose")
 
     def add(self) -> None:
         """Add the done callback to each read that was issued since this object was made."""
@@ -148,17 +192,28 @@ def _by_awaits(here: Troubled) -> None:
 
 
 def _by_awaits_at_once(here: Troubled) -> None:
-    """Await each read in two tasks at once; meanwhile reads are issued that nobody submits."""
+    """Await each read in two tasks at once; meanwhile reads are issued that nobody submits.
+
+    Another await of the first read, and a sync, are cancelled while they wait.
+    """
 
     async def wait_for(ticket: Ticket) -> None:
         with suppress(*here.errors):
             await ticket
 
     async def main() -> None:
+        here.driver.looks = LATE_LOOKS
         here.read()
+        waits = [here.runtime.sync_async(), *map(wait_for, here.tickets[:1])]
+        cancelled = [asyncio.create_task(each) for each in waits]
         tasks = [asyncio.create_task(wait_for(each)) for each in here.tickets for _ in range(2)]
         await asyncio.sleep(0)
-        here.read(flushes=False)
+        for each in cancelled:
+            each.cancel()
+        try:
+            here.read(flushes=False)
+        finally:
+            await asyncio.gather(*cancelled, return_exceptions=True)
         await asyncio.gather(*tasks)
         for ticket in here.tickets:
             await wait_for(ticket)
@@ -166,15 +221,9 @@ def _by_awaits_at_once(here: Troubled) -> None:
     here.in_loop(main())
 
 
-def _by_results(here: Troubled) -> None:
-    here.read()
+def _ask(here: Troubled) -> None:
     for ticket in reversed(here.tickets):
         ended(ticket)
-
-
-def _by_sync(here: Troubled) -> None:
-    here.read()
-    here.runtime.sync()
 
 
 def _by_awaited_sync(here: Troubled) -> None:
@@ -182,8 +231,53 @@ def _by_awaited_sync(here: Troubled) -> None:
     here.in_loop(here.runtime.sync_async())
 
 
+def _by_sync_beside_reads(here: Troubled) -> None:
+    """Await a sync, while another task reads, faster than the device answers.
+
+    Those reads must not hold up the sync.
+    """
+    here.driver.needs_seconds = 2 * _NAP_SECONDS
+
+    async def main() -> None:
+        here.read()
+        sync, turns = asyncio.create_task(here.runtime.sync_async()), 0
+        await asyncio.sleep(0)
+        try:
+            first = here.read_again()
+            while not sync.done() and turns < _MOST_TURNS:
+                here.read_again()
+                await asyncio.sleep(_NAP_SECONDS)
+                turns += first.done()
+        finally:
+            here.broken += ["a sync waits for reads issued after it"] * (turns == _MOST_TURNS)
+            await sync
+
+    try:
+        here.in_loop(main())
+    finally:
+        here.driver.needs_seconds = 0
+        here.runtime.sync()
+
+
+def _by_close_in_a_loop(here: Troubled) -> None:
+    """Close in a running loop, in which the runtime polls; nothing may stay scheduled there."""
+
+    async def main() -> None:
+        here.driver.looks = LATE_LOOKS
+        here.read(lambda _: None)
+        # Then the loop's polls no longer come at once.
+        await asyncio.sleep(_LEFT_SECONDS)
+        _close(here)
+
+    run_leaping(main(), is_real=here.is_real, then_is_idle=True)
+
+
 def _by_close(here: Troubled) -> None:
     here.read()
+    _close(here)
+
+
+def _close(here: Troubled) -> None:
     with warnings.catch_warnings():
         # A buffer is left only if a done callback could not free it; ``broken`` tells of that.
         warnings.simplefilter("ignore", ResourceWarning)
@@ -191,16 +285,18 @@ def _by_close(here: Troubled) -> None:
 
 
 WAYS: Mapping[str, Callable[[Troubled], None]] = {
-    "polls": _by_polls,
+    "polls": _twice(_poll),
     "done callbacks in a running loop": _by_callbacks,
     "done callbacks added in a running loop": _by_late_callbacks,
     "a poll in a running loop": _by_poll_in_a_loop,
-    "a sync": _by_sync,
+    "a sync": _twice(lambda here: here.runtime.sync()),
     "an awaited sync": _by_awaited_sync,
+    "an awaited sync beside new reads": _by_sync_beside_reads,
     "awaits": _by_awaits,
     "awaits of two tasks at once": _by_awaits_at_once,
-    "results": _by_results,
+    "results": _twice(_ask),
     "a close": _by_close,
+    "a close in a running loop": _by_close_in_a_loop,
 }
 
 
@@ -208,22 +304,43 @@ async def _value(ticket: Ticket) -> Any:
     return await ticket
 
 
-async def _close_beside(here: Troubled) -> None:
-    """Close, while a task awaits the last read.
+def _sync_late(here: Troubled) -> None:
+    with suppress(WaitTimedOut):
+        here.runtime.sync(0)
+    here.runtime.sync()
 
-    The close must end the task long before the policy's time limit would.
+
+SYNCS: Mapping[str, Callable[[Troubled], object]] = {
+    "sync()": lambda here: here.runtime.sync(),
+    "sync(0) and sync()": _sync_late,
+    "sync_async()": lambda here: here.in_loop(here.runtime.sync_async()),
+}
+"""The ways to sync a device that is in no trouble."""
+
+
+async def _close_beside(here: Troubled) -> None:
+    """Close, while a task awaits the last read, and two others sync.
+
+    The close must end the tasks long before the policy's time limit would.
     """
-    task = asyncio.create_task(_value(here.tickets[-1]))
+    here.driver.never_naps = True
+    waits = _value(here.tickets[-1]), here.runtime.sync_async(), here.runtime.sync_async()
+    tasks = [asyncio.create_task(wait) for wait in waits]
     await asyncio.sleep(0)
     try:
         here.runtime.close(0)
     finally:
-        await asyncio.gather(task, return_exceptions=True)
-        if asyncio.get_running_loop().time() >= POLICY_SECONDS:
+        _, late = await asyncio.wait(tasks, timeout=_GAP_SECONDS[1])
+        if late:
             raise BrokenPromise("a task waits on for a read that a close has given up")
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        # The last read shows the syncs that everything before it is done.
+        if None in ends and here.late is None:
+            raise BrokenPromise("an awaited sync returns, though a close has given it up")
 
 
-def _write_much(here: Troubled) -> None:
+def write_much(here: Troubled) -> None:
+    """Write more than may wait for the device."""
     x = here.runtime.alloc(QUEUED_BYTES)
     for _ in range(4):
         here.runtime.write(x, bytes(QUEUED_BYTES))
@@ -243,7 +360,7 @@ WAITS: Mapping[str, tuple[Callable[[Troubled], object], int]] = {
         lambda here: here.in_loop(here.runtime.sync_async(_ASKED_SECONDS)),
         _ASKED_SECONDS,
     ),
-    "a write": (_write_much, POLICY_SECONDS),
+    "a write": (write_much, POLICY_SECONDS),
     "close(0)": (lambda here: here.runtime.close(0), 0),
     "close(None)": (lambda here: here.runtime.close(None), POLICY_SECONDS),
     "close(0) beside an await": (

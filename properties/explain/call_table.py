@@ -11,7 +11,9 @@ from gpusim.trace import Event
 from properties.clients.beside import BESIDE
 from properties.explain.argument import Argument, Reached
 from properties.explain.calls import Call, calls
+from properties.explain.lives import lives
 from properties.model.results import cut_hex
+from properties.oracles.laws.expected import STORAGE
 
 _MOST_TEXT = 300
 _Names = Mapping[int, str]
@@ -73,21 +75,17 @@ def _maker(call: Call, argument: Argument) -> str:
 
 def _names(found: Iterable[Call], client: str) -> _Names:
     """The buffers by their numbers, as "storage 4 (made for a)"."""
-    names: dict[int, str] = {}
-    for call in found:
-        event = call.event
-        if event.kind == "create_buffer":
-            names[event["buffer"]] = f"{event['role']} {event['buffer']}{_owner(call, client)}"
-        elif event.kind == "adopt_buffer":
-            names[event["buffer"]] = f"adopted {event['buffer']}"
-    return names
+    return {
+        number: f"{life.role} {number}{_owner(life.made, client)}"
+        for number, life in lives(found).items()
+    }
 
 
-def _owner(call: Call, client: str) -> str:
-    if not call.is_own and client == BESIDE:
+def _owner(made: Call, client: str) -> str:
+    if not made.is_own and client == BESIDE:
         return " (of the runtime beside)"
-    is_named = isinstance(call.op, Alloc) and str(call.event["role"]) == "storage"
-    return f" (made for {call.op.buffer})" if is_named and isinstance(call.op, Alloc) else ""
+    is_named = isinstance(made.op, Alloc) and made.event.about.get("role") == STORAGE
+    return f" (made for {getattr(made.op, 'buffer', '')})" if is_named else ""
 
 
 def _serves(number: int, reached: Sequence[Reached]) -> str:

@@ -55,14 +55,11 @@ def tell_carried(evidence: Evidence) -> Told:
     """Tells what the trace shows of the first broken law, if it is about order or deliveries."""
     if evidence.broken == laws.D2.name:
         return _undelivered(evidence)
-    if evidence.broken not in OF_ORDER or evidence.traced.accused is not None:
-        return _same_call(evidence) if evidence.broken in OF_ORDER else NOTHING
-    if UNASKED in evidence.said:
-        said = _twice(evidence)
-        said = said if said is not NOTHING else _same_call(evidence)
-        if said is not NOTHING:
-            return said
-    return _left_out(evidence)
+    if evidence.broken not in OF_ORDER:
+        return NOTHING
+    if evidence.traced.accused is not None:
+        return _same_call(evidence)
+    return _twice(evidence) or _same_call(evidence) or _left_out(evidence)
 
 
 def _undelivered(evidence: Evidence) -> Told:
@@ -103,27 +100,29 @@ def _left_out(evidence: Evidence) -> Told:
 
     Or that the submit that broke the law has its commands in another order.
     """
-    traced, is_law = evidence.traced, evidence.failure.kind is FailureKind.LAW
+    traced = evidence.traced
     first, places = traced.overtaken, traced.submits.get(traced.broken_at, ())
-    if is_law and list(places) != sorted(places):
+    if evidence.failure.kind is FailureKind.LAW and list(places) != sorted(places):
         return told(order_within(traced.broken_at, places))
     if first is None or traced.was_submitted(first.position, first.command):
         return NOTHING
     is_begun = isinstance(first, ExpectedWrite) and first.started
     if is_begun or _has_unknown(evidence, first.position):
         return NOTHING
-    waited = _waited(evidence, first)
-    if waited is not NOTHING:
-        return waited
-    facts = [*_submitting(evidence, first.position)] if first.command < 0 else []
-    if first.command > 0:
-        facts += cut_before(first.position, first.command, traced)
+    return _waited(evidence, first) or _never_submitted(evidence, first)
+
+
+def _never_submitted(evidence: Evidence, first: ExpectedOp) -> Told:
+    at, command = first.position, first.command
+    facts = [*_submitting(evidence, at)] if command < 0 else []
+    if command > 0:
+        facts += cut_before(at, command, evidence.traced)
     # If an earlier op was cut at that command, that tells more than that it is the same call.
-    facts = facts or [*_alike(first.position, first.command, evidence)]
+    facts = facts or [*_alike(at, command, evidence)]
     own = quoted(step_of(first, evidence.program))
     sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"
-    if is_law:
-        return Told(sentence=sentence, culprit=first.position, rule=laws.C1, facts=tuple(facts))
+    if evidence.failure.kind is FailureKind.LAW:
+        return Told(sentence=sentence, culprit=at, rule=laws.C1, facts=tuple(facts))
     return told(*(*facts, sentence)[:1])
 
 
@@ -139,8 +138,7 @@ def _has_unknown(evidence: Evidence, at: int) -> bool:
 def _submitting(evidence: Evidence, at: int) -> Iterator[str]:
     """Says so if the op at ``at`` submitted earlier commands, and was recorded in no batch."""
     submits = evidence.traced.submits
-    begun = [call for call in evidence.calls("encode") if call.position == at]
-    for call in begun[:1]:
+    for call in [call for call in evidence.calls("encode") if call.position == at][:1]:
         held = submits.get(min((n for n in submits if n > call.number), default=0), ())
         if held and at not in {position for position, _ in held}:
             yield (
@@ -172,7 +170,7 @@ def _is_alike(one: Op, other: Op) -> bool:
 def _twice(evidence: Evidence) -> Told:
     """Tells of a command with which one batch ends, and which the next batch has again."""
     last: tuple[Batch, Call] | None = None
-    for batch in batches(evidence.trace):
+    for batch in batches(evidence.trace) if UNASKED in evidence.said else ():
         for call in batch.commands if last is not None else ():
             is_early = call.number <= evidence.traced.broken_at
             if last is not None and is_early and _is_same(last[0].commands[-1], call):
@@ -215,7 +213,8 @@ def _said_twice(evidence: Evidence, batch: Batch, submit: Call, again: Call) -> 
     steps = shown_by(evidence.verdict).scene.steps
     own = [step for step in steps if place_of(step) in places[-1:]]
     whose = quoted(own[0]) if own else f"the last command of {ended.place}"
-    count, facts = batch.begun.event["commands"], tuple[str, ...]()
+    count = batch.begun.event["commands"]
+    facts: tuple[str, ...] = ()
     where = f"the batch of call {batch.begun.number} (reason: {batch.reason}"
     same = f"calls {ended.number} and {again.number} are the same command"
     failed = [call.number for call in evidence.calls("failed") if call.event["verb"] == "submit"]
@@ -223,8 +222,8 @@ def _said_twice(evidence: Evidence, batch: Batch, submit: Call, again: Call) -> 
         held = f"the last of {count} commands" if count > 1 else "its only command"
         where = f"in {where}; {held}), whose submit failed"
         same += "; what a batch holds whose submit fails is lost, and must not run later"
-        if evidence.again is not None and not evidence.case.follows_no_policy:
-            facts = run_again(evidence.verdict, evidence.again)
+        if evidence.trials is not None and not evidence.case.follows_no_policy:
+            facts = run_again(evidence.trials)
     else:
         where = f"at the end of {where})"
     return Told(

@@ -2,16 +2,15 @@
 
 A program that was made small shows a mistake in the way that needs the fewest ops.  So the mistake
 may show in a count, or in a broken law, and in no value.  A kernel runs alone, since its WGSL and
-its NumPy may give other bytes.  Of two programs that must give the same, one may fail by itself.
+its NumPy may give other bytes.  Of two programs that must give the same, the second may fail.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from gpusim.errors import ProgramError
 from gpusim.kernels import BUILTIN
 from gpusim.limits import WORD_BYTES
-from gpusim.ops import Alloc, AnyDispatch, Copy, Dispatch, Op, Read, Sync, Write
+from gpusim.ops import AnyDispatch, Copy, Read, Write
 from gpusim.program import Program, buffers_of
 from gpusim.runtime.policy import PRESETS
 from gpusim.text import write_op
@@ -111,23 +110,23 @@ def tell_shown(evidence: Evidence, trials: Trials) -> Told:
 
     A small program may write the bytes that stand there anyway, so that no read is wrong.
     """
-    program, at, op = evidence.program, evidence.failure.position, evidence.op
+    program, at, op = evidence.program, evidence.at, evidence.op
     if evidence.failure.trait not in _OF_BYTES or not isinstance(op, Write | Copy):
         return NOTHING
     name = op.buffer if isinstance(op, Write) else op.target
     size = sizes_of(program).get(name, 0)
     if size < WORD_BYTES:
         return NOTHING
-    dispatch = Dispatch(kernel="affine", buffers=(name,), scalars=(3, 1), grid=(1, 1, 1))
-    (result,) = fresh_names(program, 1)
-    read = Read(buffer=name, offset=0, size_bytes=size, result=result)
-    judged = trials.run(Program((*program.ops[:at], dispatch, op, read)))
+    dispatch, (result,) = f"dispatch affine {name} 3,1 1x1x1", fresh_names(program, 1)
+    judged = trials.run(
+        f"{Program(program.ops[:at])}{dispatch}\n{write_op(op)}\nread {name} 0 {size} -> {result}\n"
+    )
     if judged.failure is None or judged.failure.kind is not FailureKind.VALUE:
         return NOTHING
     sentence = evidence.argue(judged).sentence
     if UNEXPLAINED in sentence:
         return NOTHING
-    return told(f"tried with {write_op(dispatch)} as op {at}, and a read at the end: {sentence}")
+    return told(f"tried with {dispatch} as op {at}, and a read at the end: {sentence}")
 
 
 def tell_alone(scene: Scene, trials: Trials) -> Told:
@@ -145,14 +144,14 @@ def tell_alone(scene: Scene, trials: Trials) -> Told:
 def _differs(scene: Scene, at: int, op: AnyDispatch, trials: Trials) -> str:
     """The first lane in which a kernel's WGSL and NumPy differ, in words; empty if none does."""
     try:
-        program = Program(tuple(_lone(scene, at, op)))
+        verdict = trials.run(_lone(scene, at, op))
     except ProgramError:
         return ""
-    verdict = trials.run(program)
     failure = verdict.failure
     if failure is None or failure.kind is not FailureKind.VALUE or failure.byte is None:
         return ""
-    read, (meant, shown) = program[failure.position], sides(verdict)[failure.position]
+    read = verdict.execution.case.program[failure.position]
+    meant, shown = sides(verdict)[failure.position]
     assert isinstance(read, Read)
     lane = failure.byte // WORD_BYTES
     place = slice(lane * WORD_BYTES, (lane + 1) * WORD_BYTES)
@@ -163,39 +162,29 @@ def _differs(scene: Scene, at: int, op: AnyDispatch, trials: Trials) -> str:
     )
 
 
-def _lone(scene: Scene, at: int, op: Op) -> Iterator[Op]:
+def _lone(scene: Scene, at: int, op: AnyDispatch) -> str:
     """Writes of what the buffers hold at that step, the dispatch over them, and a read of each."""
     held = {name: scene.states[at].get(name, b"") for name in buffers_of(op)}
-    for name, data in held.items():
-        yield Alloc(buffer=name, size_bytes=len(data))
-        if data:
-            yield Write(buffer=name, offset=0, data=data)
-    yield Sync()
-    yield op
-    for name, data in held.items():
-        yield Read(buffer=name, offset=0, size_bytes=len(data), result=f"alone_{name}")
+    made = "".join(f"alloc {name} {len(data)}\n" for name, data in held.items())
+    writes = "".join(f"write {name} 0 {data.hex()}\n" for name, data in held.items() if data)
+    reads = "".join(f"read {name} 0 {len(data)} -> {name}\n" for name, data in held.items())
+    return f"{made}{writes}sync\n{write_op(op)}\n{reads}"
 
 
 def explain_rewrite(
     verdict: Verdict, failure: Failure, again: Judge, argue: Argue
 ) -> Argument | None:
-    """Why one of two programs that must give the same results fails by itself; None if both pass.
+    """Why the changed program of two that must give the same results fails; None if it passes.
 
-    The first to be tried is the changed program.
+    The original passes, or it would have failed by itself.
     """
     case = verdict.execution.case
     rewrite = transform(case.plain, case.transformations, verdict.execution.kernels)
-    if rewrite is None:
+    judged = again(rewrite.case.plain) if rewrite is not None else None
+    if rewrite is None or judged is None or judged.failure is None:
         return None
-    words = "; ".join(each.description for each in case.transformations)
-    judged = again(rewrite.case.plain)
-    if judged.failure is None:
-        judged = again(case.plain)
-        if judged.failure is None:
-            return None
-        argument = argue(judged)
-        return replace(argument, passes=(f"with {words}", *argument.passes)[:_MOST_OTHERS])
     argument = argue(judged)
+    words = "; ".join(each.description for each in case.transformations)
     own = {place for places in rewrite.places for place in places}
     program = rewrite.case.program
     new = [n for n in range(len(program)) if n not in own][:_MOST_OTHERS]

@@ -31,18 +31,17 @@ from properties.explain.experiments import (
     shown_by,
     with_other_data,
 )
-from properties.explain.extent import tell_extent
 from properties.explain.faults import tell_faults, tell_taken_along, tell_zeros
-from properties.explain.hypothesis import Hypothesis
-from properties.explain.indirect import (
+from properties.explain.grids import (
     tell_forms,
     tell_full,
     tell_grid,
     tell_groups,
     tell_whose_grid,
 )
-from properties.explain.kinds import UNEXPLAINED, argue_kind
-from properties.explain.lengths import tell_copies, tell_lengths
+from properties.explain.hypothesis import Hypothesis
+from properties.explain.kinds import UNEXPLAINED, tell_kind
+from properties.explain.lengths import tell_copies, tell_extent, tell_lengths
 from properties.explain.limits import tell_limits, tell_part
 from properties.explain.lives import tell_again, tell_gone, tell_leak, tell_life, tell_starts
 from properties.explain.losses import tell_loss
@@ -182,31 +181,31 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         # Costs and growth show only in many runs of one runtime, and each trial here is one run.
         again = None
     shown, traced = shown_by(verdict), read_clocks(execution)
-    argument = argue_kind(verdict, failure, traced.broken)
+    evidence = Evidence(
+        verdict=verdict,
+        failure=failure,
+        traced=traced,
+        argument=explain_unrun(execution.case, failure),
+        argue=explain,
+        again=again,
+    )
+    argument = tell_kind(evidence).added_to(evidence.argument)
     if failure.kind is FailureKind.VALUE and again is not None:
         alone = tell_alone(shown.scene, Trials(execution.case, again))
-        if alone.sentence:
+        if alone:
             return replace(alone, later=argument.facts).added_to(argument)
     tried = Tried() if again is None else _try(verdict, failure, again)
     found = _searched(verdict, failure, shown, traced, tried)
     if _is_searched(failure, verdict):
         argument = by_bytes(argument, shown, failure, found, traced)
     argument = _by_trace(argument, verdict, traced, found)
-    settling = tell_settling(verdict, failure, argument.sentence, again)
-    if settling.sentence:
+    evidence = replace(evidence, argument=argument, best=found[0] if found else None)
+    settling = tell_settling(evidence)
+    if settling:
         # Another size or another byte changes the order of maps as well, and so tells nothing.
         tried = replace(tried, varied=Varied())
-    evidence = Evidence(
-        verdict=verdict,
-        failure=failure,
-        traced=traced,
-        argument=settling.added_to(argument),
-        argue=explain,
-        best=found[0] if found else None,
-        again=again,
-    )
     argument = replace(
-        _looked_into(evidence),
+        _looked_into(evidence.with_more(settling)),
         events=tuple(execution.trace),
         reached=traced.reached,
         passes=tried.passes,

@@ -42,7 +42,7 @@ def tell_faults(evidence: Evidence) -> Told:
     failed = evidence.failed
     if not failed or not len(case.device.faults):
         return NOTHING
-    met, said = _met(failed[0], evidence), None
+    met, said = _met(failed[0], evidence), NOTHING
     if kind is FailureKind.FAULTS:
         kept = _kept(evidence, failed)
         return kept or Told(facts=of_client(evidence, failed[0]), later=(met,))
@@ -92,7 +92,7 @@ def tell_taken_along(evidence: Evidence) -> Told:
     return NOTHING
 
 
-def _kept(evidence: Evidence, failed: list[Call]) -> Told | None:
+def _kept(evidence: Evidence, failed: list[Call]) -> Told:
     """Tells of a failed call whose error was raised again when a later op asked for such a call."""
     device = evidence.case.device
     for at, later in enumerate(failed):
@@ -113,7 +113,7 @@ def _kept(evidence: Evidence, failed: list[Call]) -> Told | None:
                 f"{later.position} asked for was answered with the old error",
             ),
         )
-    return None
+    return NOTHING
 
 
 def _taken(call: Call, evidence: Evidence) -> dict[str, int]:
@@ -139,7 +139,7 @@ def _taken(call: Call, evidence: Evidence) -> dict[str, int]:
     }
 
 
-def _swallowed(evidence: Evidence, failed: list[Call]) -> Told | None:
+def _swallowed(evidence: Evidence, failed: list[Call]) -> Told:
     """Tells that a sync, made by the client within the op, swallowed a failed submit.
 
     So the op was refused in the place of the sync.
@@ -147,10 +147,10 @@ def _swallowed(evidence: Evidence, failed: list[Call]) -> Told | None:
     at, outcomes = evidence.at, evidence.verdict.execution.history.outcomes
     call = next((each for each in failed if each.position == at), None)
     if call is None or call.op is None or isinstance(call.op, Sync | Read):
-        return None
+        return NOTHING
     is_synced = _reason(call, evidence) == Sync.verb and call.event["verb"] == "submit"
     if not is_synced or outcomes[at].error != _DATA_LOST:
-        return None
+        return NOTHING
     return Told(
         sentence=f"a sync that client {evidence.case.client} made in {evidence.place(at)} met the "
         f"failed submit of call {call.number} and ended in silence: the sync must raise "
@@ -164,16 +164,16 @@ def _swallowed(evidence: Evidence, failed: list[Call]) -> Told | None:
     )
 
 
-def _held_against(evidence: Evidence, failed: list[Call]) -> Told | None:
+def _held_against(evidence: Evidence, failed: list[Call]) -> Told:
     """Tells that the op was refused for lost bytes, though no failed batch was to write these."""
     at, op, traced = evidence.at, evidence.op, evidence.traced
     if op is None or not traced.is_known or evidence.ends[at].error != _DATA_LOST:
-        return None
+        return NOTHING
     names = tuple(dict.fromkeys(buffers_of(op)))
     batches = [call for call in failed if call.event["verb"] == "submit" and call.position < at]
     lost = [_taken(call, evidence) for call in batches]
     if not batches or any(name in taken for taken in lost for name in names):
-        return None
+        return NOTHING
     held = ", ".join(f"op {n}" for n, _ in traced.submits.get(batches[-1].number, ()))
     facts = [
         f"{_met(batches[-1], evidence)}; the batch of that call held "
@@ -209,18 +209,18 @@ def _last_writer(evidence: Evidence, until: int, names: tuple[str, ...]) -> int:
     return next(writers, -1)
 
 
-def _stands(evidence: Evidence, failed: list[Call]) -> Told | None:
+def _stands(evidence: Evidence, failed: list[Call]) -> Told:
     """Tells of effects that a failed batch, or the first part of a failed replay, left behind."""
     half, healed = _half_done(evidence, failed), _healed(evidence, failed)
-    if half is None and healed is None:
-        return None
-    lost = losses(evidence.verdict, evidence.again)
+    if not (half or healed):
+        return NOTHING
+    lost = losses(evidence)
     # If losing goes wrong without a replay that ends in its middle as well, that is the cause.
-    said = healed if healed is not None and (lost or half is None) else half
-    return None if said is None else replace(said, facts=(*lost[:1], *said.facts, *lost[1:]))
+    said = healed if healed and (lost or not half) else half
+    return replace(said, facts=(*lost[:1], *said.facts, *lost[1:]))
 
 
-def _half_done(evidence: Evidence, failed: list[Call]) -> Told | None:
+def _half_done(evidence: Evidence, failed: list[Call]) -> Told:
     """Tells that a replay failed at a command, and that its earlier commands kept their effect."""
     scene = shown_by(evidence.verdict).scene
     for call in failed:
@@ -235,14 +235,14 @@ def _half_done(evidence: Evidence, failed: list[Call]) -> Told | None:
             history = scene.run([*before, *done, *after])
             if history is not None and history.outcomes[evidence.at].data == evidence.got:
                 return _left(evidence, call, count)
-    return None
+    return NOTHING
 
 
 def _left(evidence: Evidence, call: Call, count: int) -> Told:
     """Tells of what the first commands of a replay left, which failed at ``call``."""
     at, met = evidence.at, _met(call, evidence)
     for name in buffers_of(evidence.program[at]):
-        part = healed_by(evidence.verdict, name, at, call.position + 1, evidence.again)
+        part = healed_by(evidence, name, at, call.position + 1)
         if part:
             return Told(
                 sentence=f"{evidence.place(at)} used {name}, which is lost since {call.place} "
@@ -262,7 +262,7 @@ def _left(evidence: Evidence, call: Call, count: int) -> Told:
     )
 
 
-def _healed(evidence: Evidence, failed: list[Call]) -> Told | None:
+def _healed(evidence: Evidence, failed: list[Call]) -> Told:
     """Tells of an op that was accepted though it used what a failed batch would have written."""
     program, sizes = evidence.program, sizes_of(evidence.program)
     lost: dict[str, int] = {}
@@ -277,7 +277,7 @@ def _healed(evidence: Evidence, failed: list[Call]) -> Told | None:
         is_accepted = end.error is None and end.late_error is None
         if names and is_accepted:
             said = _used(evidence, at, names[0], lost[names[0]], failed[0])
-            healed = healed_by(evidence.verdict, names[0], at, start, evidence.again)
+            healed = healed_by(evidence, names[0], at, start)
             undid = (
                 f"{evidence.place(n)} was to write the lost buffer whole, but raised "
                 f"{evidence.ends[n].error} and was taken back; so the buffer is lost as before"
@@ -289,7 +289,7 @@ def _healed(evidence: Evidence, failed: list[Call]) -> Told | None:
                 lost.pop(name, None)
             elif name in lost:
                 undone[name] = at
-    return None
+    return NOTHING
 
 
 def _used(evidence: Evidence, at: int, name: str, writer: int, call: Call) -> Told:

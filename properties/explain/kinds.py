@@ -1,24 +1,23 @@
 """The argument for each kind of failure, from the failure and its execution alone."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 from gpusim.history import CRASH, Outcome
-from gpusim.ops import Alloc, Read
+from gpusim.ops import Read
 from gpusim.program import buffers_of
-from gpusim.text import write_op
 from properties.clients.client import BrokenPromise
 from properties.execute import CHANGED
 from properties.explain import rules
-from properties.explain.argument import Argument, said_shortly
-from properties.explain.calls import Call, calls
+from properties.explain.argument import said_shortly
 from properties.explain.reported import tellers
 from properties.explain.told import Told
+from properties.explain.trials import Evidence, Teller
 from properties.model.failure import Failure, FailureKind
 from properties.oracles.compare import shown_as
-from properties.oracles.judge import Verdict, is_beside
+from properties.oracles.judge import is_beside
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.catalogue import LAWS, Law
 
@@ -48,46 +47,36 @@ _ADD_UP = Law(
 )
 
 
-def argue_kind(verdict: Verdict, failure: Failure, broken: Failure | None) -> Argument:
-    """Makes the argument that the failure gives by itself; ``broken`` is the first broken law."""
-    case = verdict.execution.case
-    told = _KINDS.get(failure.kind, _plain)(verdict, failure)
-    fault = _fault_in(verdict)
-    is_told = not len(case.device.faults) and failure.kind is not FailureKind.VALUE
-    refused = laws.G4 if fault and "refused" in _shown(failure) else None
-    return Argument(
-        failure=failure,
-        case=case,
-        sentence=told.sentence,
-        rule=told.rule or (_BY_NAME.get(broken.trait) if broken else refused),
-        facts=(*told.facts, *([fault] if fault and is_told else ())),
-        culprit=failure.position if 0 <= failure.position < len(case.program) else -1,
-    )
-
-
-def _fault_in(verdict: Verdict) -> str:
-    """The call on the device that failed first in an op, and that op."""
-    failed = (call for call in calls(verdict.execution.trace) if call.failed and call.op)
-    call = next(failed, None)
-    if call is None:
-        return ""
-    return f"the call {call.event['verb']} failed with {call.failed} during {call.place}"
+def tell_kind(evidence: Evidence) -> Told:
+    """What the failure and its execution say by themselves."""
+    said = _KINDS.get(evidence.failure.kind, _plain)(evidence)
+    met = [call for call in evidence.calls() if call.failed and call.op is not None]
+    faults = [
+        f"the call {call.event['verb']} failed with {call.failed} during {call.place}"
+        for call in met[:1]
+    ]
+    refused = laws.G4 if met and "refused" in _shown(evidence.failure) else None
+    rule = _BY_NAME.get(evidence.broken) if evidence.broken else refused
+    if len(evidence.case.device.faults) or evidence.failure.kind is FailureKind.VALUE:
+        faults = []
+    return replace(said, rule=said.rule or rule, facts=(*said.facts, *faults))
 
 
 def _place(failure: Failure) -> str:
     return f"op {failure.position} ({failure.op})" if failure.position >= 0 else failure.op
 
 
-def _plain(verdict: Verdict, failure: Failure) -> Told:
+def _plain(evidence: Evidence) -> Told:
+    failure = evidence.failure
     return Told(sentence=f"{_place(failure)}: {failure.reason}", facts=failure.notes)
 
 
-def _value(verdict: Verdict, failure: Failure) -> Told:
+def _value(evidence: Evidence) -> Told:
+    failure = evidence.failure
     if is_beside(failure):
         said = "shows other bytes: two runtimes on one device share what each should own"
         return Told(sentence=f"{_place(failure)} {said}", rule=rules.DATA_ALONE)
-    sides, at = (verdict.expected, verdict.execution.history), failure.position
-    meant, got = (each.outcomes[at].data for each in sides)
+    meant, got = evidence.meant, evidence.got
     said = f"returned other bytes than it should{UNEXPLAINED}"
     if meant is not None and got is not None and len(got) != len(meant):
         more = len(got) - len(meant)
@@ -95,16 +84,16 @@ def _value(verdict: Verdict, failure: Failure) -> Told:
     return Told(sentence=f"{_place(failure)} {said}", rule=rules.READ)
 
 
-def _error(verdict: Verdict, failure: Failure) -> Told:
-    at, sides = failure.position, (verdict.expected, verdict.execution.history)
-    is_op = 0 <= at < len(verdict.execution.case.program)
-    meant, shown = (each.outcomes[at] if is_op else Outcome() for each in sides)
+def _error(evidence: Evidence) -> Told:
+    at, failure = evidence.at, evidence.failure
+    meant = evidence.verdict.expected.outcomes[at] if evidence.op is not None else Outcome()
     if meant.error is None:
         failed = f"failed, and nothing in the contract refuses it: {_got(failure)}"
         return Told(sentence=f"{_place(failure)} {failed}")
+    shown = evidence.ends[at]
     did, facts = f"raised {shown.error}", [f"its message: {_message(shown)}"]
     if shown.error is None:
-        did, facts = "was accepted", [*_looked_alike(verdict, at)]
+        did, facts = "was accepted", [*_looked_alike(evidence, at)]
     reason = _message(meant).partition(" (probably")[0]
     return Told(
         sentence=f"{_place(failure)} {did}, but must be refused with {meant.error}",
@@ -135,77 +124,69 @@ def _message(outcome: Outcome) -> str:
     return lines[0] if lines else ""
 
 
-def _looked_alike(verdict: Verdict, at: int) -> Iterator[str]:
+def _looked_alike(evidence: Evidence, at: int) -> Iterator[str]:
     """Finds an earlier op like op ``at`` that was rightly accepted, and a free between the two."""
-    program, has_free = verdict.execution.case.program, False
+    program, has_free = evidence.program, False
     for other in reversed(range(at)):
         before = program[other]
         if not {*buffers_of(program[at])} & {*buffers_of(before)}:
             continue
         if before.verb == "free" and not has_free:
             has_free = True
-            yield f"op {other} ({write_op(before)}) came before op {at}"
-        is_accepted = verdict.expected.outcomes[other].error is None
+            yield f"{evidence.place(other)} came before op {at}"
+        is_accepted = evidence.verdict.expected.outcomes[other].error is None
         if type(before) is type(program[at]) and is_accepted:
-            yield (
-                f"op {other} ({write_op(before)}) is like op {at} and was rightly accepted: {KEPT}"
-            )
+            yield f"{evidence.place(other)} is like op {at} and was rightly accepted: {KEPT}"
             return
 
 
-def _late(verdict: Verdict, failure: Failure) -> Told:
-    if CHANGED not in _shown(failure):
-        never = f"was accepted, and its value never came: {_got(failure)}"
-        return Told(sentence=f"{_place(failure)} {never}")
-    program, start = verdict.execution.case.program, failure.position + 1
-    later = [n for n, op in enumerate(program) if n >= start and isinstance(op, Read)]
-    by = (
-        f", when op {later[0]} ({write_op(program[later[0]])}) used its memory again"
-        if later
-        else ""
+def _late(evidence: Evidence) -> Told:
+    place, program = _place(evidence.failure), evidence.program
+    if CHANGED not in _shown(evidence.failure):
+        never = f"was accepted, and its value never came: {_got(evidence.failure)}"
+        return Told(sentence=f"{place} {never}")
+    later = [n for n, op in enumerate(program) if n > evidence.at and isinstance(op, Read)]
+    by = f", when {evidence.place(later[0])} used its memory again" if later else ""
+    return Told(
+        sentence=f"the value of {place} changed after it was delivered{by}", rule=rules.KEPT
     )
-    changed = f"the value of {_place(failure)} changed after it was delivered{by}"
-    return Told(sentence=changed, rule=rules.KEPT)
 
 
-def _deliveries(verdict: Verdict, failure: Failure) -> Told:
+def _deliveries(evidence: Evidence) -> Told:
+    failure = evidence.failure
     named = failure.reason.replace(",", " ").split()
+    reads = [
+        f"{op.result} is the read of op {n}"
+        for n, op in enumerate(evidence.program)
+        if isinstance(op, Read) and op.result in named
+    ]
     return Told(
         sentence=f"{failure.reason}, at {_place(failure)}",
         rule=laws.D3 if "not delivered" in failure.reason else laws.D2,
-        facts=(
-            *_calls_in(verdict, failure.position),
-            *(
-                f"{op.result} is the read of op {n}"
-                for n, op in enumerate(verdict.execution.case.program)
-                if isinstance(op, Read) and op.result in named
-            ),
-        ),
+        facts=(*_calls_in(evidence), *reads),
     )
 
 
-def _law(verdict: Verdict, failure: Failure) -> Told:
+def _law(evidence: Evidence) -> Told:
+    failure = evidence.failure
     rule = _BY_NAME.get(failure.trait)
-    facts = tuple(_calls_in(verdict, failure.position)) if rule is laws.D3 else ()
+    facts = tuple(_calls_in(evidence)) if rule is laws.D3 else ()
     return Told(sentence=f"{failure.said}, in {_place(failure)}", rule=rule, facts=facts)
 
 
-def _calls_in(verdict: Verdict, position: int) -> Iterator[str]:
-    """The calls on the device that an op made, if there is a trace."""
-    if verdict.execution.is_lawful:
-        made = [
-            call.event.kind
-            for call in calls(verdict.execution.trace)
-            if call.position == position and not call.failed
-        ]
-        said = f"made the calls {', '.join(made)}" if made else "made no call on the device"
-        yield f"op {position} {said}"
+def _calls_in(evidence: Evidence) -> Iterator[str]:
+    """The calls on the device that the failing op made, if there is a trace."""
+    if evidence.verdict.execution.is_lawful:
+        own = [call for call in evidence.calls() if call.position == evidence.at]
+        made = ", ".join(call.event.kind for call in own if not call.failed)
+        said = f"made the calls {made}" if made else "made no call on the device"
+        yield f"op {evidence.at} {said}"
 
 
-def _faults(verdict: Verdict, failure: Failure) -> Told:
-    raised = "; ".join(words for _, words, _ in tellers(verdict))
+def _faults(evidence: Evidence) -> Told:
+    failure, failed = evidence.failure, evidence.failed
+    raised = "; ".join(words for _, words, _ in tellers(evidence.verdict))
     said = raised or "no op raised a fault, and no read ended with one"
-    failed = [call for call in calls(verdict.execution.trace) if call.failed and call.is_own]
     if not raised and len(failed) == 1:
         met = f"{failed[0].event['verb']} (call {failed[0].number}) failed with {failed[0].failed}"
         sentence = f"{met} in {failed[0].place}, and nobody heard of it: {said}"
@@ -214,101 +195,78 @@ def _faults(verdict: Verdict, failure: Failure) -> Told:
     return Told(sentence=sentence, rule=rules.REPORTED, facts=(f"{failure.reason}: {said}",))
 
 
-def _words(verdict: Verdict, failure: Failure) -> Told:
-    number = re.match(r"it names (\d+);", failure.reason)
-    known = " and ".join(_known_as(verdict, failure, int(number[1]))) if number else ""
-    return Told(
-        sentence=f"the message of {_place(failure)} is about another thing: {failure.reason}",
-        rule=rules.MESSAGES,
-        facts=(f"{number[1]} is here {known}",) if number and known else (),
-    )
+def _words(evidence: Evidence) -> Told:
+    failure = evidence.failure
+    sentence = f"the message of {_place(failure)} is about another thing: {failure.reason}"
+    return Told(sentence=sentence, rule=rules.MESSAGES, facts=tuple(_known_as(evidence)))
 
 
-def _known_as(verdict: Verdict, failure: Failure, number: int) -> Iterator[str]:
-    """What ``number`` is in this case: the size of a workgroup, a limit, or a buffer's size."""
-    execution = verdict.execution
-    for op in execution.case.program.ops[failure.position : failure.position + 1]:
-        kernel = execution.kernels.get(getattr(op, "kernel", ""))
-        if kernel is not None and kernel.group_size == number:
-            yield f"the size of a workgroup of {kernel.name}"
-    for limit in fields(execution.limits):
-        if getattr(execution.limits, limit.name) == number:
-            yield f"the limit {limit.name}"
-    for op in execution.case.program:
-        if isinstance(op, Alloc) and op.size_bytes == number:
-            yield f"the size of {op.buffer}"
+def _known_as(evidence: Evidence) -> Iterator[str]:
+    """Says so if a message names the size of a workgroup of the op's kernel."""
+    number = re.match(r"it names (\d+);", evidence.failure.reason)
+    kernel = evidence.verdict.execution.kernels.get(getattr(evidence.op, "kernel", ""))
+    if number and kernel is not None and kernel.group_size == int(number[1]):
+        yield f"{number[1]} is here the size of a workgroup of {kernel.name}"
 
 
 def _sides(failure: Failure) -> str:
     return ", ".join(f"{name} {shown}" for name, shown in failure.sides)
 
 
-def _statistics(verdict: Verdict, failure: Failure) -> Told:
-    program, outcomes = verdict.execution.case.program, verdict.execution.history.outcomes
-    at = len(program) - 1
-    last = f", after op {at} ({write_op(program[at])})" if at >= 0 else ""
-    refused = outcomes[at].error if at >= 0 else None
+def _statistics(evidence: Evidence) -> Told:
+    at, failure = len(evidence.program) - 1, evidence.failure
+    last = f", after {evidence.place(at)}" if at >= 0 else ""
+    refused = evidence.ends[at].error if at >= 0 else None
     fact = f"op {at} was refused with {refused}, and a refused op counts nothing"
     return Told(
         sentence=f"{failure.reason}: {_sides(failure)}{last}",
         rule=_ADD_UP,
-        facts=(*([fact] if refused else ()), *_created(verdict, failure.reason.split())),
+        facts=(*([fact] if refused else ()), *_created(evidence, failure.reason.split())),
     )
 
 
-def _created(verdict: Verdict, words: list[str]) -> Iterator[str]:
+def _created(evidence: Evidence, words: list[str]) -> Iterator[str]:
     """What the trace shows about a wrong count: submits of its reason, or buffers of its role."""
-
-    def at(call: Call) -> str:
-        return f"call {call.number}, in {call.place}"
-
-    made = [*calls(verdict.execution.trace)]
     if "flushes" in words:
         encoded = [
-            f"{at(call)}, of {call.event['commands']} commands"
-            for call in made
-            if call.event.kind == "encode" and call.event["reason"] == words[-1]
+            f"call {call.number}, in {call.place}, of {call.event['commands']} commands"
+            for call in evidence.calls("encode")
+            if call.event["reason"] == words[-1]
         ]
         yield f"submits of that reason that the device saw: {'; '.join(encoded[:3]) or 'none'}"
     elif words[-1] == "created":
-        own = [
-            at(call)
-            for call in made
-            if call.event.kind == "create_buffer"
-            and call.event["role"] == words[-2]
-            and call.is_own
-        ]
+        made = [call for call in evidence.calls("create_buffer", role=words[-2]) if call.is_own]
+        own = "; ".join(f"call {call.number}, in {call.place}" for call in made[:3])
         if own:
-            yield f"{words[-2]} buffers that the device made: {'; '.join(own[:3])}"
+            yield f"{words[-2]} buffers that the device made: {own}"
 
 
-def _crash(verdict: Verdict, failure: Failure) -> Told:
-    got, more = _shown(failure) or failure.reason, list[str]()
+def _crash(evidence: Evidence) -> Told:
+    failure = evidence.failure
+    got = _shown(failure) or failure.reason
+    more: list[str] = []
     if got.startswith(_JUDGED):
         # After "; " a BrokenPromise tells of similar calls: that is too long for a headline.
         got, *more = got.split("; ")
-    first = _ended_first(verdict, failure.position)
     return Told(
-        sentence=f"{first}{_place(failure)} ended with {got}",
+        sentence=f"{_ended_first(evidence)}{_place(failure)} ended with {got}",
         rule=_NO_OTHERS,
         facts=(*more, *_raised_in(failure.details)),
     )
 
 
-def _ended_first(verdict: Verdict, at: int) -> str:
+def _ended_first(evidence: Evidence) -> str:
     """How the next op that crashed ended, if the failing op is a read whose value never came.
 
     The read's error may only be a consequence of that crash.  Empty for other failing ops.
     """
-    history, program = verdict.execution.history, verdict.execution.case.program
-    if not 0 <= at < len(program) or history.outcomes[at].late_error is None:
+    at, ends = evidence.at, evidence.ends
+    if evidence.op is None or ends[at].late_error is None:
         return ""
-    ends = [*history.outcomes, history.closing or Outcome()]
     for position, outcome in enumerate(ends):
         if position > at and outcome.error is not None and outcome.error.startswith(CRASH):
-            is_op = position < len(program)
-            place = f"op {position} ({write_op(program[position])})" if is_op else "the last sync"
-            return f"{place} ended with {said_shortly(shown_as(outcome, ''))}; so "
+            end = said_shortly(shown_as(outcome, ""))
+            return f"{evidence.place(position)} ended with {end}; so "
     return ""
 
 
@@ -338,7 +296,8 @@ def _raised_in(details: str) -> tuple[str, ...]:
     return tuple(facts)
 
 
-def _cost(verdict: Verdict, failure: Failure) -> Told:
+def _cost(evidence: Evidence) -> Told:
+    failure = evidence.failure
     head, colon, counts = failure.reason.partition(": ")
     if not failure.notes:
         return Told(sentence=failure.reason, rule=_SAVED)
@@ -350,7 +309,7 @@ def _cost(verdict: Verdict, failure: Failure) -> Told:
     return Told(sentence=sentence, rule=_SAVED, facts=tuple(notes))
 
 
-_KINDS: Mapping[FailureKind, Callable[[Verdict, Failure], Told]] = {
+_KINDS: Mapping[FailureKind, Teller] = {
     FailureKind.VALUE: _value,
     FailureKind.ERROR: _error,
     FailureKind.LATE_ERROR: _late,

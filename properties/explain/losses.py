@@ -19,10 +19,8 @@ from gpusim.text import write_op
 from properties.explain.calls import Call, calls, calls_of
 from properties.explain.neighbours import instead
 from properties.explain.told import NOTHING, Told, listed
-from properties.explain.trials import LIFTED, Evidence, Judge, Trials, by_trial
-from properties.model.case import Case
+from properties.explain.trials import LIFTED, Evidence, Trials, by_trial
 from properties.model.failure import FailureKind
-from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import G5
 from properties.oracles.metamorphic.rewrites import sizes_of
 from properties.targets.failing import faults_of
@@ -80,13 +78,13 @@ _TELLS = {
 }
 
 
-def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
+def losses(evidence: Evidence) -> tuple[str, ...]:
     """What goes wrong of losing a buffer, refusing it, and keeping it lost; empty if nothing."""
-    execution = verdict.execution
-    device, fits = execution.case.device, execution.capabilities
-    if again is None or not device.is_simulated or not (fits.replays and execution.is_lawful):
+    is_traced = evidence.verdict.execution.is_lawful
+    is_simulated = evidence.case.device.is_simulated
+    if evidence.trials is None or not (is_simulated and is_traced and evidence.fits.replays):
         return ()
-    trials = _with_failed_submit(execution.case, again)
+    trials = _with_failed_submit(evidence.trials)
 
     def tried(rows: Mapping[str, tuple[str, str, str]], asked: int) -> dict[str, bool]:
         ends = {what: _ends(trials, *ops)[asked] for what, ops in rows.items()}
@@ -116,10 +114,10 @@ def losses(verdict: Verdict, again: Judge | None) -> tuple[str, ...]:
     return tuple(f"tried alone: {each}" for each in told)
 
 
-def _with_failed_submit(case: Case, again: Judge) -> Trials:
+def _with_failed_submit(trials: Trials) -> Trials:
     """Trials on a device whose first submit fails, and in which no limit makes a batch end."""
-    device = replace(case.device, faults=FaultPlan(failed_submits=(0,)), schedule=())
-    return Trials(case, again).plainly().under(**LIFTED).having(device=device)
+    device = replace(trials.case.device, faults=FaultPlan(failed_submits=(0,)), schedule=())
+    return trials.plainly().under(**LIFTED).having(device=device)
 
 
 def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list[str]:
@@ -145,18 +143,14 @@ def _ends(trials: Trials, captured: str, waits: str, after: str) -> list[str | N
     return errors if errors[_FLUSH] == SubmitFailed.__name__ else [_UNTOLD] * len(errors)
 
 
-def healed_by(
-    verdict: Verdict, name: str, at: int, start: int, again: Judge | None
-) -> tuple[str, ...]:
+def healed_by(evidence: Evidence, name: str, at: int, start: int) -> tuple[str, ...]:
     """Says which write of a part of the lost buffer ``name`` the case needs in order to fail."""
-    case = verdict.execution.case
-    for n in range(start - 1, at if again is not None else 0):
-        op = case.program[n]
-        if again is None or not isinstance(op, Write) or op.buffer != name:
+    trials, program = evidence.trials, evidence.program
+    for n, op in list(enumerate(program))[start - 1 : at]:
+        is_refused = evidence.ends[n].error is not None
+        if trials is None or not isinstance(op, Write) or op.buffer != name or is_refused:
             continue
-        trials = Trials(case, again)
-        is_refused = verdict.execution.history.outcomes[n].error is not None
-        if not is_refused and not trials.fails(instead(case.program, n)):
+        if not trials.fails(instead(program, n)):
             return (
                 f"without op {n} ({write_op(op)}), which writes a part of {name}, it passes: so op "
                 f"{n} made {name} count as whole again{_healing(trials, n, op)}",
@@ -182,9 +176,9 @@ def _healing(trials: Trials, at: int, op: Write) -> str:
     return f"; {op.buffer} has {size} bytes: a write of its first {' or '.join(wrong)} does so{but}"
 
 
-def run_again(verdict: Verdict, again: Judge) -> tuple[str, ...]:
+def run_again(trials: Trials) -> tuple[str, ...]:
     """Which commands of a batch run again, if its submit fails: two copies, and a dispatch."""
-    trials = _with_failed_submit(verdict.execution.case, again).under(debug_submit_each=False)
+    trials = _with_failed_submit(trials).under(debug_submit_each=False)
     is_after, left = False, {"the first copy": 0, "the dispatch": 0, "the second copy": 0}
     for call in calls(trials.run(_THREE).execution.trace):
         if call.failed and call.event["verb"] == "submit":

@@ -230,16 +230,14 @@ def tell_page(evidence: Evidence) -> Told:
     page = page_of(evidence, evidence.at)
     if page is None or evidence.failure.kind not in _OF_READS:
         return NOTHING
-    said = _mapped_short(evidence, page)
-    if said is not NOTHING:
-        return said
     pages = ((n, page_of(evidence, n)) for n in sorted(evidence.traced.fetched))
     own = page.submit, page.staging
     sharing = {n: each for n, each in pages if each and (each.submit, each.staging) == own}
     if len(sharing) > 1:
-        return _of_shared(evidence, page, sharing)
-    said = _untaken(evidence, page)
-    return said if said is not NOTHING else _mapped_before(evidence, page)
+        return _mapped_short(evidence, page) or _of_shared(evidence, page, sharing)
+    return (
+        _mapped_short(evidence, page) or _untaken(evidence, page) or _mapped_before(evidence, page)
+    )
 
 
 def _of_shared(evidence: Evidence, page: Page, sharing: dict[int, Page]) -> Told:

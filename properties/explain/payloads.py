@@ -45,9 +45,8 @@ def tell_payloads(evidence: Evidence) -> Told:
     guess = rule.name if rule is not None else ""
     if evidence.failure.kind not in _KINDS or not evidence.broken:
         return NOTHING
-    said = _written_over(evidence, guess)
-    said = said if said is not NOTHING else _unwritten(evidence)
-    if said is not NOTHING:
+    said = _written_over(evidence, guess) or _unwritten(evidence)
+    if said:
         return said
     fed = evidence.traced.fed[0] if evidence.broken in _BY_SLOT and evidence.traced.fed else None
     places = _places(evidence, fed) if fed is not None else ()

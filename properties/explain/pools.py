@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from gpusim.trace import Event
-from properties.explain.calls import calls
+from properties.explain.calls import Call, calls
 from properties.explain.lives import Life, lives
 
 _MOST_LANES, _MOST_CALLS = 40, 400
@@ -34,23 +34,28 @@ def lanes(events: Iterable[Event]) -> tuple[list[Lane], int]:
 
 
 def _lane(life: Life, last: int) -> Lane:
-    gone, maps, start = life.of("destroy_buffer"), list[tuple[int, int]](), 0
+    maps: list[tuple[int, int]] = []
+    start = 0
     for call in life.of("map", "take"):
         if call.event.kind == "take":
             maps.append((start or call.number, call.number))
         start = call.number if call.event.kind == "map" else 0
-    copies = [(call.number, call.event["target"] == life.number) for call in life.of("copy")]
-    uses = [call.number for call in life.of("dispatch")]
-    writes = [call.number for call in life.of("write_buffer")]
+    gone = life.of("destroy_buffer")
+    used, written = life.of("dispatch", "copy"), life.of("write_buffer", "copy")
     return Lane(
         name=f"{life.role} {life.number}",
         kind=life.role,
         start=life.made.number,
         end=gone[-1].number if gone else -1,
-        uses=[*uses, *(at for at, is_target in copies if not is_target)],
-        writes=[*writes, *(at for at, is_target in copies if is_target)],
+        uses=[call.number for call in used if _is_end(call, "source", life.number)],
+        writes=[call.number for call in written if _is_end(call, "target", life.number)],
         maps=[*maps, *([(start, last)] if start else [])],
     )
+
+
+def _is_end(call: Call, end: str, number: int) -> bool:
+    """Whether that end of a copy is the object of this number; True for other calls."""
+    return bool(call.event.about.get(end, number) == number)
 
 
 def draw_pools(events: Iterable[Event], said: Mapping[int, str]) -> str:

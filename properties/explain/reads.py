@@ -53,16 +53,17 @@ _BEFORE = {
 @by_trial(FailureKind.VALUE)
 def tell_reads(evidence: Evidence, trials: Trials) -> Told:
     """Tells which of several equal reads go wrong, or at which lengths a read does."""
-    op, at = evidence.op, evidence.failure.position
-    if evidence.broken == D4.name or not isinstance(op, Read):
-        return NOTHING
-    meant, got = sides(evidence.verdict)[at]
-    if meant is None or got is None:
+    op, meant, got = evidence.op, evidence.meant, evidence.got
+    if evidence.broken == D4.name or not isinstance(op, Read) or meant is None or got is None:
         return NOTHING
     if len(meant) != len(got):
         return _of_lengths(trials)
-    is_first = not any(isinstance(each, Read) for each in evidence.program.ops[:at])
-    return NOTHING if is_first else _of_counts(trials, op)
+    return NOTHING if _is_first(evidence) else _of_counts(trials, op)
+
+
+def _is_first(evidence: Evidence) -> bool:
+    """Whether no read comes before the one that fails."""
+    return not any(isinstance(op, Read) for op in evidence.program.ops[: evidence.at])
 
 
 @by_trial(FailureKind.CRASH)
@@ -226,8 +227,7 @@ def tell_stale(evidence: Evidence, trials: Trials) -> Told:
     if not isinstance(op, Read):
         return NOTHING
     into_one = _of_one_array(evidence, op, trials)
-    is_first = not any(isinstance(each, Read) for each in evidence.program.ops[: failure.position])
-    return into_one if into_one.facts or is_first else _of_row(trials)
+    return into_one if into_one.facts or _is_first(evidence) else _of_row(trials)
 
 
 def _of_one_array(evidence: Evidence, op: Read, trials: Trials) -> Told:
@@ -238,7 +238,7 @@ def _of_one_array(evidence: Evidence, op: Read, trials: Trials) -> Told:
     looked = looked_at(evidence.verdict, evidence.failure, trials.again)
     if looked is None or not is_second_into_one(client, looked[0], size):
         return NOTHING
-    first, at = size - op.size_bytes, evidence.failure.position
+    first, at = size - op.size_bytes, evidence.at
     if looked[2] != looked[3][first:]:
         return NOTHING
     return Told(
@@ -328,5 +328,5 @@ def tell_awaited(evidence: Evidence, trials: Trials) -> Told:
     return told(
         f"tried under policy lazy join_reads=True: {either(firsts)}, a sync returns too early "
         f"behind {either(befores)}",
-        f"no sync does behind {either(right)}",
+        f"no sync does behind {either(right)}" if right else "",
     )

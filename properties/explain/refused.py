@@ -8,8 +8,9 @@ buffer than the one that was freed.
 import re
 
 from gpusim.errors import InvalidHandle
-from gpusim.ops import Alloc, AnyDispatch, Copy, Dispatch, Flush, Free, Op, Read, Sync
+from gpusim.ops import Alloc, AnyDispatch, Free, Read
 from gpusim.program import Program, buffers_of
+from gpusim.text import write_op
 from properties.explain.argument import said_shortly
 from properties.explain.calls import calls, calls_of
 from properties.explain.told import NOTHING, Told, told
@@ -28,6 +29,9 @@ _FREED = (
 )
 """Programs that free x: alone, with another buffer beside it, or with others made after it."""
 _BEFORE, _NEXT, _AFTER = _NAMES = ("before", "next", "after")
+_DISPATCH = "dispatch affine {} 1,1 1x1x1\n"
+_INSTEAD = {"nothing": "", "a flush": "flush\n", "a copy": f"copy {_AFTER} 0 {_NEXT} 4 4\n"}
+"""What may stand after a refused op in the place of a dispatch."""
 _MADE = "alloc x 512\nalloc y 512\n"
 _USES = {
     "a dispatch that writes it": "dispatch affine x 3,1 1x1x1",
@@ -82,7 +86,7 @@ def taken_along(trials: Trials, at: int) -> Told:
     names = {op.buffer for op in program if isinstance(op, Alloc)}
     if names & {*_NAMES} or not 0 <= at < len(program):
         return NOTHING
-    lost = _lost(trials, at, _dispatch(_AFTER))
+    lost = _lost(trials, at, _DISPATCH.format(_AFTER))
     if _NEXT not in lost:
         return NOTHING
     before = "neither of the two before it has an effect"
@@ -90,9 +94,7 @@ def taken_along(trials: Trials, at: int) -> Told:
         before = "of the two before it the last has no effect"
     end = "nor has the one after it" if _AFTER in lost else "the one after it has its effect"
     fact = f"tried with two dispatches right before op {at} and one right after: {before}, {end}"
-    copy = Copy(source=_AFTER, source_offset=0, target=_NEXT, target_offset=4, size_bytes=4)
-    others: dict[str, tuple[Op, ...]] = {"nothing": (), "a flush": (Flush(),), "a copy": (copy,)}
-    right = [what for what, ops in others.items() if not _lost(trials, at, *ops)]
+    right = [what for what, ops in _INSTEAD.items() if not _lost(trials, at, ops)]
     if "nothing" not in right or _AFTER in lost:
         return told(fact)
     what = "dispatch" if isinstance(program[at], AnyDispatch) else "op"
@@ -110,19 +112,15 @@ def taken_along(trials: Trials, at: int) -> Told:
     )
 
 
-def _lost(trials: Trials, at: int, *after: Op) -> set[str]:
+def _lost(trials: Trials, at: int, after: str) -> set[str]:
     """The buffers whose dispatches have no effect, with ``after`` right after the op at ``at``."""
-    program = trials.case.program
-    made = [Alloc(buffer=name, size_bytes=8) for name in _NAMES]
-    looks = [Read(buffer=n, offset=0, size_bytes=4, result=f"look_{n}") for n in _NAMES]
-    ahead = (*program.ops[:at], _dispatch(_BEFORE), _dispatch(_NEXT))
-    judged = trials.run(Program((*made, *ahead, program[at], *after, Sync(), *looks)))
+    ops = trials.case.program.ops
+    made = "".join(f"alloc {name} 8\n" for name in _NAMES)
+    ahead = f"{Program(ops[:at])}{_DISPATCH.format(_BEFORE)}{_DISPATCH.format(_NEXT)}"
+    looks = "".join(f"read {name} 0 4 -> look_{name}\n" for name in _NAMES)
+    judged = trials.run(f"{made}{ahead}{write_op(ops[at])}\n{after}sync\n{looks}")
     pairs = sides(judged)[-len(_NAMES) :]
     return {name for name, (meant, got) in zip(_NAMES, pairs, strict=True) if meant != got}
-
-
-def _dispatch(name: str) -> Op:
-    return Dispatch(kernel="affine", buffers=(name,), scalars=(1, 1), grid=(1, 1, 1))
 
 
 @by_trial(FailureKind.WORDS)

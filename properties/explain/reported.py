@@ -159,8 +159,7 @@ def tell_reported(evidence: Evidence) -> Told:
         return NOTHING
     raised, trials = [*tellers(evidence.verdict)], evidence.trials
     if not raised and trials is not None:
-        first = _tried_again(evidence, trials)
-        return first if first is not NOTHING else _of_a_read(trials)
+        return _tried_again(evidence, trials) or _of_a_read(trials)
     if len(raised) < 2:
         return NOTHING
     (_, one, reason), (second, other, later) = raised[:2]

@@ -79,7 +79,8 @@ class Scene:
     @cached_property
     def steps(self) -> Steps:
         """The steps of the unchanged program."""
-        reference, steps = Reference(self.kernels, self.limits), list[Step]()
+        reference = Reference(self.kernels, self.limits)
+        steps: list[Step] = []
         for position, op in enumerate(self.program):
             meant = self.expected.outcomes[position].error
             # An op that met a fault, or has another outcome than the reference's, is no step.

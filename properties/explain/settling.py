@@ -4,16 +4,14 @@ WebGPU leaves the order of maps open.  The layer between a target and its device
 order of their calls in one run, and in the reverse order in another run.
 """
 
-from dataclasses import replace
 from random import Random
 
 from gpusim.ops import Read
 from properties.explain.kinds import UNEXPLAINED
 from properties.explain.told import NOTHING, Told
-from properties.explain.trials import Judge, Trials
+from properties.explain.trials import Evidence, Trials, by_trial
 from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
-from properties.oracles.judge import Verdict
 from properties.oracles.laws.catalogue import Law
 
 IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
@@ -38,24 +36,23 @@ MAPS = Law(
 )
 
 
-def tell_settling(verdict: Verdict, failure: Failure, sentence: str, again: Judge | None) -> Told:
+@by_trial(without_faults=True)
+def tell_settling(evidence: Evidence, trials: Trials) -> Told:
     """Whether the case fails because maps do not settle in the order of their calls.
 
     This is tried only for a runtime that is not ours, and a case with reads and no planned fault.
     """
-    case = verdict.execution.case
+    case, sentence = evidence.case, evidence.argument.sentence
     is_layered = case.disturbance is not None or case.device.is_simulated
     has_read = any(isinstance(op, Read) for op in case.program)
-    if again is None or not case.follows_no_policy or not is_layered or not has_read:
+    if not case.follows_no_policy or not is_layered or not has_read or case.injected:
         return NOTHING
-    if case.injected or len(case.device.faults):
+    if trials.having(disturbance=IN_ORDER).fails(case.program):
         return NOTHING
-    if again(replace(case, disturbance=IN_ORDER)).failure is not None:
+    other = trials.having(disturbance=REVERSED).run(case.program).failure
+    if other is None or other.kind is not evidence.failure.kind:
         return NOTHING
-    other = again(replace(case, disturbance=REVERSED)).failure
-    if other is None or other.kind is not failure.kind:
-        return NOTHING
-    likeliest = _likeliest(sentence, failure, Trials(case, again))
+    likeliest = _likeliest(sentence, evidence.failure, trials)
     known = sentence.removesuffix(UNEXPLAINED)
     return Told(
         sentence=f"the runtime relies on the order in which maps settle: {known}",

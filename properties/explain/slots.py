@@ -80,19 +80,19 @@ def tell_offset(evidence: Evidence) -> Told:
         if slot is None or not (is_asked or dispatch.event["kernel"] in OURS):
             continue
         said = _cut(evidence, dispatch, slot) or _astray(dispatch, slot.of("write_buffer"))
-        if said is not None:
+        if said:
             return said
     return NOTHING
 
 
-def _cut(evidence: Evidence, dispatch: Call, slot: Life) -> Told | None:
+def _cut(evidence: Evidence, dispatch: Call, slot: Life) -> Told:
     """Tells of a payload that was written in part, as its slot has no room for all of it."""
     number, _, size_bytes = dispatch.event["ranges"][-1]
     name, kernels = dispatch.event["kernel"], {**evidence.verdict.execution.kernels, **OURS}
     wanted = kernels[name].uniform_bytes if name in kernels else 0
     made, writes = slot.made, slot.of("write_buffer")
     if not writes or slot.role != UNIFORM or size_bytes >= wanted:
-        return None
+        return NOTHING
     write = writes[-1]
     return Told(
         sentence=(
@@ -109,15 +109,15 @@ def _cut(evidence: Evidence, dispatch: Call, slot: Life) -> Told | None:
     )
 
 
-def _astray(dispatch: Call, written: list[Call]) -> Told | None:
+def _astray(dispatch: Call, written: list[Call]) -> Told:
     """Tells of a dispatch whose uniforms are not within the last payloads that were written."""
     number, offset, size_bytes = dispatch.event["ranges"][-1]
     if not written or written[-1].event["role"] != UNIFORM:
-        return None
+        return NOTHING
     *before, write = written
     start, end = bounds(write.event)
     if start <= offset and offset + size_bytes <= end:
-        return None
+        return NOTHING
     low, high = bounds(before[-1].event) if before else (offset + 1, 0)
     facts: tuple[str, ...] = ()
     if not start:

@@ -121,7 +121,7 @@ def _of_lengths(evidence: Evidence, trials: Trials) -> Told:
 
 def _given_again(evidence: Evidence) -> Iterator[str]:
     """Tells of a read whose staging buffer an earlier op made, and is too small for the read."""
-    at = evidence.failure.position
+    at = evidence.at
     copies = calls_of(evidence.trace, "copy")
     own = [call.event for call in copies if call.position == at][-1:]
     for call in _made(evidence.verdict):
@@ -138,7 +138,7 @@ def _given_again(evidence: Evidence) -> Iterator[str]:
 
 def _of_short(evidence: Evidence, trials: Trials) -> Told:
     """Tells of a staging buffer that was made for a read and is smaller than its whole words."""
-    op, at, case = evidence.op, evidence.failure.position, evidence.case
+    op, at, case = evidence.op, evidence.at, evidence.case
     made = [call for call in _made(evidence.verdict) if call.position == at]
     if not isinstance(op, Read) or len(made) != 1:
         return NOTHING

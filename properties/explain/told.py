@@ -30,6 +30,10 @@ class Told:
     later: tuple[str, ...] = ()
     law: str = ""
 
+    def __bool__(self) -> bool:
+        """Whether anything was found out."""
+        return self != NOTHING
+
     def added_to(self, argument: Argument) -> Argument:
         """The argument with these findings added."""
         if self.sentence:

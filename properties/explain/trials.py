@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from gpusim.history import Outcome
 from gpusim.ops import Op
 from gpusim.program import Program
+from gpusim.runtime.policy import ENDLESS_BATCHES
 from gpusim.text import write_op
 from gpusim.trace import Trace
 from properties.explain.argument import Argument
@@ -26,13 +27,7 @@ from properties.oracles.judge import Verdict
 
 Judge = Callable[[Case], Verdict]
 Argue = Callable[[Verdict], Argument]
-LIFTED: Mapping[str, Any] = {
-    "batch_commands": None,
-    "batch_groups": None,
-    "batch_bytes": None,
-    "first_batch": None,
-    "join_reads": False,
-}
+LIFTED: Mapping[str, Any] = {**ENDLESS_BATCHES, "join_reads": False}
 """Settings under which no limit makes the runtime submit a batch.
 
 Each read has a staging buffer of its own.
@@ -68,9 +63,7 @@ class Trials:
         """Whether a program fails."""
         return self.run(program).failure is not None
 
-    def apart(
-        self, programs: Mapping[_What, Program | str] | Mapping[_What, str]
-    ) -> tuple[list[_What], list[_What]]:
+    def apart(self, programs: Mapping[_What, Program | str]) -> tuple[list[_What], list[_What]]:
         """What the programs that fail are named, and what those that pass are named."""
         failed = {what: self.fails(program) for what, program in programs.items()}
         return (

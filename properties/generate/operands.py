@@ -17,6 +17,7 @@ from gpusim.kernels.kernel import Dtype
 from gpusim.limits import WORD_BYTES, Limits
 from gpusim.ops import Grid
 from properties.generate.choices import Choices, Weights
+from properties.model.case import SMALL_BUFFER_BYTES
 
 FEW = 6
 """Words below this are safe as a grid that the GPU reads, since they start few groups."""
@@ -138,6 +139,7 @@ def draw_size(choices: Choices, most: int) -> int:
             size = choices.integer(0, 600)
         case "page":
             size = 4096 + choices.integer(-1, 4)
+            size = most if most == SMALL_BUFFER_BYTES else size
         case _:
             size = choices.weighted(_HUGE_BYTES)
     return min(size, most)

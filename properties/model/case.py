@@ -48,6 +48,9 @@ _APART: tuple[AskedLimits, ...] = (
     (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),
 )
 """Pairs of alignments that differ: on some adapters the one is finer, on some the other."""
+SMALL_BUFFER_BYTES = (1 << 18) + 256
+"""A limit of buffers that programs reach.  It is no power of two, and little more than the largest
+buffer that a preset asks for."""
 FIELD_OF_CALL = {
     "create_buffer": "out_of_memory",
     "create_bind_group": "failed_bind_groups",
@@ -198,7 +201,7 @@ def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
     narrow_bytes = limits.storage_offset_alignment_bytes + 256
     return (
         (),
-        (("max_groups_per_dimension", 5),),
+        (("max_groups_per_dimension", 5), ("max_buffer_bytes", SMALL_BUFFER_BYTES)),
         *((ALIGNED, *_APART) if simulated else ()),
         (("max_binding_bytes", narrow_bytes), ("max_groups_per_dimension", 7)),
         (("max_binding_bytes", 8 * storage_bytes), ("max_groups_per_dimension", 5), *fine),

@@ -32,7 +32,7 @@ from properties.generate.choices import SeededChoices
 from properties.model.case import PLAIN, Case
 from properties.model.failure import Failure
 from properties.oracles.lines import FunctionLines, Lines, widened
-from properties.oracles.peaks import judge_peaks
+from properties.oracles.peaks import judge_batches, judge_peaks
 from properties.oracles.rounds import (
     cleared,
     cost_failure,
@@ -87,6 +87,7 @@ def count_cost(case: Case, factory: TargetFactory) -> Failure | None:
         or judge_long_lived(bare, factory)
         or judge_tickets(bare, factory)
         or judge_peaks(bare, factory)
+        or judge_batches(bare, factory)
         or _judge_replays(bare, factory)
         or _judge_pipelines(bare, factory)
     )
@@ -97,7 +98,9 @@ def _bare(case: Case) -> Case | None:
     sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
     if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
         return None
-    device = replace(case.device, faults=NO_FAULTS, schedule=())
+    # The roomy policy asks for large buffers.
+    limits = [each for each in case.device.limits if each[0] != "max_buffer_bytes"]
+    device = replace(case.device, faults=NO_FAULTS, schedule=(), limits=tuple(limits))
     if device.is_simulated:
         device = replace(device, scheduler="early", seed=0)
     return replace(

@@ -99,6 +99,8 @@ def judge(case: Case, factory: TargetFactory, oracles: Oracles = SOUND) -> Verdi
     faults = case.device.shown_faults if oracles.shown_faults is None else oracles.shown_faults
     expected, failure = _judge_meaning(execution, faults, oracles)
     failure = failure or _judge_close(execution, faults, expected)
+    if execution.is_lawful:
+        failure = failure or judge_calls(execution)
     if execution.beside is not None:
         failure = failure or _judge_beside(execution.beside, faults, oracles)
     if oracles.growth:
@@ -212,7 +214,7 @@ def _judge_meaning(
     if failure is None and (execution.shares_driver or _drops_dispatches(execution.case)):
         failure = judge_ops(execution)
     if failure is None and execution.is_lawful:
-        failure = judge_statistics(execution) or judge_thrift(execution) or judge_calls(execution)
+        failure = judge_statistics(execution) or judge_thrift(execution)
     return expected, failure
 
 

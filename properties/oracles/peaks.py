@@ -1,8 +1,10 @@
-"""The host memory that large writes and reads take; the calls are made here, not by a program.
+"""The host memory that calls take at their peak; the calls are made here, not by a program.
 
 Whoever moves large data has no room for spare copies of it.  So the peak of each call is counted,
 with what a simulated device allocates; a real device's memory is not seen.  And the runtime must
-not keep the caller's array.  What the runtime itself keeps in use is counted in ``rounds``.
+not keep the caller's array.  A command in a long batch takes no more than one in a short batch: a
+copy of the batch would show, which costs no line of the runtime's source.  What the runtime itself
+keeps in use is counted in ``rounds``.
 """
 
 import tracemalloc
@@ -13,10 +15,11 @@ from weakref import ref
 
 import numpy as np
 
-from gpusim.ops import Alloc
+from gpusim.ops import Alloc, Capture, Command, Copy, Dispatch, Op, Replay, Sync
 from gpusim.runtime import Buffer, Runtime
 from properties.model.case import Case
 from properties.model.failure import Failure
+from properties.model.target import Target
 from properties.oracles.rounds import cost_failure, perform, untraced_target
 from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
@@ -86,3 +89,65 @@ def _copies(runtime: Runtime, buffer: Buffer, call: Call, array: Array) -> float
             tracemalloc.stop()
         runtime.sync()
     return peak_bytes / _SIZE_BYTES
+
+
+_SHORT, _LONG = 16, 528
+"""The commands in the open batches in which one more command is recorded."""
+_TRIES = 3
+"""The least of so many peaks counts, since now and then a list grows."""
+_BYTES_A_COMMAND = 4
+"""A failure needs at least this many bytes more for each command that is in the batch before."""
+_DISPATCH = Dispatch(kernel="affine", buffers=("here",), scalars=(3, 5), grid=(1, 1, 1))
+_COPY = Copy(source="here", source_offset=1, target="there", target_offset=2, size_bytes=5)
+_RECORDED: Mapping[str, Op] = {
+    "a dispatch": _DISPATCH,
+    "a copy of bytes": _COPY,
+    "a copy within a buffer": Copy(
+        source="here", source_offset=0, target="here", target_offset=4, size_bytes=8
+    ),
+    "a replay of a dispatch": Replay(graph="one", scalars=None, bindings=()),
+    "a replay of a copy of bytes": Replay(graph="other", scalars=None, bindings=()),
+}
+"""Ops that only record, under a policy whose batches have no limits."""
+
+
+def judge_batches(case: Case, factory: TargetFactory) -> Failure | None:
+    """The failure if recording takes more host memory the more the open batch holds."""
+    if tracemalloc.is_tracing():
+        return None
+    short, long = (_peaks_after(case, factory, length) for length in (_SHORT, _LONG))
+    for what, few_bytes in short.items():
+        if long[what] - few_bytes >= _BYTES_A_COMMAND * (_LONG - _SHORT):
+            reason = (
+                f"{what} takes {few_bytes} bytes of host memory at its peak if {_SHORT} dispatches "
+                f"are in the batch, and {long[what]} if {_LONG} are"
+            )
+            return cost_failure(case, f"memory of {what}", reason)
+    return None
+
+
+def _peaks_after(case: Case, factory: TargetFactory, length: int) -> dict[str, int]:
+    """The bytes that each op takes at its peak in a batch with ``length`` dispatches or more."""
+    with untraced_target(case, factory) as target:
+        if not isinstance(target, RuntimeTarget):
+            return dict.fromkeys(_RECORDED, 0)
+        commands: Mapping[str, Command] = {"one": _DISPATCH, "other": _COPY}
+        for name in ("here", "there"):
+            perform(target, Alloc(buffer=name, size_bytes=16))
+        for name, command in commands.items():
+            perform(target, Capture(graph=name, commands=(command,)))
+        for op in (*_RECORDED.values(), Sync(), *[_DISPATCH] * length):
+            perform(target, op)
+        return {
+            what: min(_peak_bytes(target, op) for _ in range(_TRIES))
+            for what, op in _RECORDED.items()
+        }
+
+
+def _peak_bytes(target: Target, op: Op) -> int:
+    tracemalloc.start()
+    try:
+        perform(target, op)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

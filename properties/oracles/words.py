@@ -75,30 +75,44 @@ def judge_words(
 
 def judge_fault_words(program: Program, got: History, trace: Trace) -> Failure | None:
     """The first fault in ``got`` whose message is about a call that did not fail in ``trace``."""
-    failed = [event for event in trace if event.kind == "failed"] if trace.failures else []
-    if not failed or any([event["verb"] == "drain" for event in failed]):
-        # A drain makes calls that no event shows.
+    if not trace.failures:
         return None
-    for position, (op, outcome) in enumerate(zip(program.ops, got.outcomes, strict=True)):
-        said = _said(outcome) if outcome.error or outcome.late_error else ""
-        for verb, (pattern, names) in _OF_FAULTS.items():
-            found = pattern.match(said)
-            met = [
-                tuple([str(event[name]) for name in names])
-                for event in failed
-                if found and event["verb"] == verb
-            ]
-            if found and found.groups() not in met:
-                calls = "; ".join([" ".join(each) for each in met]) or "none"
-                return Failure(
-                    kind=FailureKind.WORDS,
-                    trait=verb,
-                    position=position,
-                    op=write_op(op),
-                    reason=f"no call of {verb} that failed was about {' '.join(found.groups())}",
-                    sides=(("failed calls", calls), ("got", said)),
-                )
+    for position, outcome in enumerate(got.outcomes):
+        said = _said(outcome)
+        verb, about = _call_of(said) if said else ("", ())
+        met = _failed(trace, verb) if verb else None
+        if met is None or about in met:
+            continue
+        return Failure(
+            kind=FailureKind.WORDS,
+            trait=verb,
+            position=position,
+            op=write_op(program[position]),
+            reason=f"no call of {verb} that failed was about {' '.join(about)}",
+            sides=(("failed calls", "; ".join(map(" ".join, met)) or "none"), ("got", said)),
+        )
     return None
+
+
+def _call_of(said: str) -> tuple[str, tuple[str, ...]]:
+    """The verb whose fault has such a message, and what the message names; empty if none has."""
+    for verb, (pattern, _) in _OF_FAULTS.items():
+        found = pattern.match(said)
+        if found:
+            return verb, found.groups()
+    return "", ()
+
+
+def _failed(trace: Trace, verb: str) -> list[tuple[str, ...]] | None:
+    """What the failed calls of a verb were about; None if a drain failed.
+
+    A drain makes calls that no event shows.
+    """
+    failed = [event for event in trace if event.kind == "failed"]
+    if any([event["verb"] == "drain" for event in failed]):
+        return None
+    names = _OF_FAULTS[verb][1]
+    return [tuple([str(one[name]) for name in names]) for one in failed if one["verb"] == verb]
 
 
 def _said(outcome: Outcome) -> str:

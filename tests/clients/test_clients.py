@@ -238,6 +238,54 @@ def test_a_wait_without_end_that_ends_is_seen_by_asking_alone() -> None:
     assert "WaitTimedOut" in str(failure("asking", parts=parts))
 
 
+class CountsSubmitted(Readbacks):
+    """A poll does not count the reads of the open batch."""
+
+    def poll(self) -> int:
+        super().poll()
+        return sum(one.page is not None and not one.page.is_recorded for one in self._queue)
+
+
+def test_a_poll_that_counts_too_few_reads_is_seen_by_asking_alone() -> None:
+    factory = RuntimeFactory("simulated", parts=Parts(readbacks=CountsSubmitted))
+    case = Case(program=PROGRAM, policy=PRESETS["ring"], device=SIMULATED)
+    assert judge(case, factory, MEANING_ONLY).failure is None
+    found = judge(replace(case, client="asking"), factory, MEANING_ONLY).failure
+    assert "a poll counts 0 pending reads, of at least 1" in str(found)
+
+
+class SecondFence(Reads):
+    """A sync does not know the fence of the one before it."""
+
+    def goal_of_sync(self) -> Ticket | None:
+        last = self._readbacks.last_ticket
+        if last is not None and last.span is None and not last.is_recorded:
+            self._issue_fence()
+        return super().goal_of_sync()
+
+
+class AwaitedForNothing(Reads):
+    """An awaited sync leaves batches as long as they have become."""
+
+    async def wait_for_all_async(self, seconds: float | None = None) -> None:
+        goal, _ = self._goal_or_fault()
+        if goal is not None:
+            await self._readbacks.settle_through_async(goal, seconds)
+
+
+@pytest.mark.parametrize(
+    ("reads", "told"), [(SecondFence, "a fence that it does not need"), (AwaitedForNothing, "C4")]
+)
+def test_asking_syncs_in_several_forms_and_keeps_the_laws(reads: type[Reads], told: str) -> None:
+    dispatches = "dispatch affine a 3,5 1x1x1\n" * 7
+    text = "alloc a 4\nread a 0 4 -> r0\n" + f"{dispatches}sync\n" * 2
+    text += "read a 0 4 -> r1\nread a 0 4 -> r2\n" + f"{dispatches}sync\n" * 2
+    case = Case(program=Program.parse(text), device=SIMULATED, client="asking")
+    case = replace(case, policy=replace(PRESETS["ring"], first_batch=3))
+    assert judge(case, RuntimeFactory("simulated")).failure is None
+    assert told in str(judge(case, RuntimeFactory("simulated", parts=Parts(reads=reads))).failure)
+
+
 def test_scalars_of_dispatches_and_captures_change_after_the_call() -> None:
     text = "alloc a 4\n"
     text += "".join(f"dispatch affine a {n},5 1x1x1\n" for n in range(20))

@@ -1,14 +1,26 @@
 """Every form of an argument means the same, and overwriting it changes nothing that was taken."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
-from gpusim import Runtime
-from gpusim.kernels import AFFINE
+from gpusim import Refused, Runtime
+from gpusim.kernels import AFFINE, BLEND, WIDEN
+from gpusim.program import Program
+from gpusim.runtime import Parts, Ticket
+from gpusim.runtime.reads import Reads
 from properties.clients import forms
 from properties.clients.forbidden import METHODS
+from properties.clients.misfits import MISFITS
 from properties.clients.misuses import OF_A_RUNTIME
+from properties.model.case import Case, DeviceSpec
+from properties.oracles.judge import MEANING_ONLY, judge
+from properties.targets.factory import RuntimeFactory
 
+SIMULATED = DeviceSpec(name="simulated")
 WORDS = bytes(range(1, 65))
 
 
@@ -58,12 +70,81 @@ def test_every_form_of_a_grid_and_of_scalars_means_the_same(
                 runtime.free(x)
 
 
+def test_numbers_of_numpy_are_among_the_scalars_of_each_type() -> None:
+    shift, part = forms.scalar_forms(WIDEN, (-3,)), forms.scalar_forms(BLEND, (0.25,))
+    assert [np.int64(-3)] in shift
+    assert {type(form[0]) for form in part if isinstance(form, list)} == {float, np.float64}
+    with Runtime("simulated") as runtime:
+        x, y = runtime.alloc(4), runtime.alloc(4)
+        for form in forms.scalar_forms(BLEND, (0.25,)):
+            for buffer in (x, y):
+                runtime.write(buffer, np.float32(2))
+            runtime.dispatch(BLEND, [x, y], form)
+            assert runtime.read(y, dtype="f32").result()[0] == 1.5
+        runtime.free(x)
+        runtime.free(y)
+
+
 def test_a_form_that_can_change_is_overwritten() -> None:
     for form in forms.scalar_forms(AFFINE, (3, 5)):
         if isinstance(form, list | dict | np.ndarray):
             before = str(form)
             forms.overwrite(form)
             assert str(form) != before
+
+
+@pytest.mark.parametrize(("name", "misuse", "error", "says"), MISFITS)
+def test_what_does_not_fit_is_refused(
+    name: str, misuse: Callable[[Any], object], error: type[Refused], says: str
+) -> None:
+    with Runtime("simulated") as runtime:
+        x, y = runtime.alloc(64), runtime.alloc(64)
+        with runtime.capture() as graph:
+            runtime.dispatch(AFFINE, [x], (3, 1))
+            runtime.dispatch(AFFINE, [x], (5, 2))
+        with pytest.raises(error, match=f"(?s){says}"):
+            misuse(SimpleNamespace(runtime=runtime, x=x, y=y, graph=graph))
+        runtime.free(x)
+        runtime.free(y)
+
+
+class Cutting(Runtime):
+    """A read leaves out what is no whole element."""
+
+    def read(self, buffer: Any, offset: Any = 0, size_bytes: Any = None, **form: Any) -> Ticket:
+        if "shape" not in form and size_bytes in (5, 6, 12):
+            size_bytes -= size_bytes % {"u32": 4, "u2": 2, "c8": 8}.get(form.get("dtype", ""), 1)
+        return super().read(buffer, offset, size_bytes, **form)
+
+
+class Long(Reads):
+    """A read of more than 16 bytes gives an array of them."""
+
+    def issue(self, origin: Any, offset: int, size_bytes: int, *given: Any, **named: Any) -> Ticket:
+        ticket = super().issue(origin, offset, size_bytes, *given, **named)
+        if size_bytes > 16:
+            ticket.__class__ = Unlike
+        return ticket
+
+
+class Unlike(Ticket):
+    def result(self, timeout: float | None = None) -> Any:
+        return bytearray(super().result(timeout))
+
+
+def test_a_read_in_another_form_than_asked_for_is_seen() -> None:
+    text = "alloc a 64\nread a 0 16 -> r0\nread a 0 20 -> r1\n"
+    case = Case(program=Program.parse(text), device=SIMULATED)
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
+    found = judge(case, RuntimeFactory("simulated", parts=Parts(reads=Long)), MEANING_ONLY).failure
+    assert "a read without a dtype gives bytearray" in str(found)
+    # The ops draw the misuses.
+    text = "alloc a 64\n" + "".join(f"read a 0 {n % 64} -> r{n}\n" for n in range(600))
+    case = Case(program=Program.parse(text), device=SIMULATED, client="misusing")
+    assert judge(case, RuntimeFactory("simulated"), MEANING_ONLY).failure is None
+    found = judge(case, RuntimeFactory("simulated", make_runtime=Cutting), MEANING_ONLY).failure
+    assert "bytes with dtype=" in str(found)
+    assert " is not refused" in str(found)
 
 
 def test_every_method_is_called_when_closed_from_a_thread_and_in_a_capture() -> None:

@@ -1,6 +1,8 @@
 """The client that shares buffers finds the mistakes that only shared buffers show."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -73,6 +75,22 @@ class OneRegister(BufferTable):
         self._by_native = self.shared
 
 
+class LentIsHidden(BufferTable):
+    """A buffer is not listed among the live ones while it is lent."""
+
+    def __iter__(self) -> Iterator[Buffer]:
+        return iter([each for each in self._live.values() if each._lent is None])
+
+
+class SubmitsForItsBuffer(Runtime):
+    """A loan submits only what uses its buffer."""
+
+    def lend(self, buffer: Buffer) -> Loan:
+        uses = self._recorder._batch.touches(self._buffers.device_buffer(buffer))
+        recorder = self._recorder if uses else SimpleNamespace(submit=lambda reason: None)
+        return Loan(buffer, self._guard, self._buffers, recorder, self._forget)  # type: ignore[arg-type]
+
+
 class FoundByItsPlan(Runtime):
     """What was planned over a buffer stays while the buffer is lent."""
 
@@ -101,6 +119,8 @@ def failure(
         {"parts": Parts(buffers=OneRegister)},
         {"make_driver": around_driver(AdoptedIsDestroyed)},
         {"make_runtime": FoundByItsPlan},
+        {"parts": Parts(buffers=LentIsHidden)},
+        {"make_runtime": SubmitsForItsBuffer},
     ],
     ids=lambda broken: str(next(iter(broken))),
 )

@@ -130,7 +130,7 @@ BY_TRIAL = (
     ),
     Told(
         name="copy_to_nowhere",
-        program="alloc c 16\nwrite c 0 597fe4c3e051eac3b1b762c4c3435144\n",
+        program="alloc c 16\nwrite c 0 bff007e8bef3152ffe5ff5d96aa4f2f3\n",
         headers="policy: eager\nclient: misusing\n",
         says=("of ops on a freed buffer, each tried alone, accepted: a copy from it; refused",),
     ),

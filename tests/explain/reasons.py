@@ -217,7 +217,7 @@ REASONS = (
     ),
     Told(
         name="plan_key_lacks_kernel",
-        program="alloc c 16\nalloc z 89\n",
+        program="alloc c 16\nalloc z 122\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
             "the client made this call: at.runtime.dispatch(AFFINE.wgsl(), [at.x], (1, 2))",

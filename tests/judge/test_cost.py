@@ -1,5 +1,6 @@
 """What a program costs is counted: work that grows too fast, memory that is kept, things remade."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -373,3 +374,19 @@ def test_a_freed_buffer_that_nothing_uses_is_not_kept(policy: str) -> None:
     assert failure is not None
     assert failure.trait == "frees"
     assert judge(case, RuntimeFactory("simulated")).failure is None
+
+
+class CopiesTheBatch(Recorder):
+    """To take a replay back, keeps a copy of all commands that the batch has before it."""
+
+    def all_or_nothing(self, written: Sequence[Buffer]) -> Any:
+        vars(self)["kept"] = [*self._batch.commands]
+        return super().all_or_nothing(written)
+
+
+def test_a_command_in_a_long_batch_takes_no_more_memory_than_in_a_short_one() -> None:
+    factory = RuntimeFactory("simulated", parts=Parts(recorder=CopiesTheBatch))
+    failure = count_cost(case_under("lazy"), factory)
+    assert failure is not None
+    assert failure.trait == "memory of a replay of a dispatch"
+    assert count_cost(case_under("ring"), factory) is not None, "copies of bytes go step by step"

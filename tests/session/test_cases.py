@@ -7,6 +7,7 @@ import pytest
 from gpusim.errors import ProgramError
 from gpusim.kernels import OFFERED
 from gpusim.limits import Limits
+from gpusim.ops import Read
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from gpusim.simulated import FaultPlan, parse_faults
@@ -14,6 +15,7 @@ from properties.fuzz.loading import load_kernels
 from properties.generate.cases import CaseSettings, case_for
 from properties.model.case import (
     SCHEDULERS,
+    SMALL_BUFFER_BYTES,
     AskedLimits,
     Case,
     DeviceSpec,
@@ -70,6 +72,14 @@ def test_small_limits_are_asked_of_many_devices_and_programs_keep_them() -> None
             outcomes = run(case.program, limits=most).outcomes
             assert sum(outcome.error is None for outcome in outcomes) > len(outcomes) / 2
     assert parse_device("gl max_binding_bytes=512").limits == (("max_binding_bytes", 512),)
+
+
+def test_programs_read_the_largest_buffer_of_a_device_whole() -> None:
+    most = ("max_buffer_bytes", SMALL_BUFFER_BYTES)
+    small = [each for each in small_limits(Limits(), simulated=True) if most in each]
+    cases = [numbered(number, device="simulated", small=tuple(small)) for number in range(300)]
+    reads = [op.size_bytes for case in cases for op in case.program if isinstance(op, Read)]
+    assert sum(size_bytes == SMALL_BUFFER_BYTES for size_bytes in reads) > 5
 
 
 def test_a_real_runtime_is_held_to_the_limits_of_its_case(device_name: str) -> None:
