@@ -172,6 +172,7 @@ class PatientClient(Client):
         ends: list[BaseException | None] = []
 
         async def main() -> None:
+            here.driver.looks = LATE_LOOKS
             syncs = [here.runtime.sync_async() for _ in range(3)]
             ends.extend(await asyncio.gather(*syncs, return_exceptions=True))
 
