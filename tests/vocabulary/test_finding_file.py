@@ -144,7 +144,7 @@ def test_what_was_drawn_beside_the_program_is_kept() -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("client: nobody", "line 6 .* its client is none of plain, asking"),
+        ("client: nobody", "line 6 .* its client is none of plain, direct, asking"),
         ("transformations: twice; thrice", r"none is named 'thrice' \(probably 'twice' is meant\)"),
         ("transformations: set_preset preset=bogus", "preset is none of eager, lazy"),
         ("transformations: insert_boundary boundary=fence at=1", "boundary is none of flush, sync"),
