@@ -213,10 +213,10 @@ def _by_awaits_at_once(here: Troubled) -> None:
         try:
             here.read(flushes=False)
         finally:
-            await asyncio.gather(*cancelled, return_exceptions=True)
-        await asyncio.gather(*tasks)
-        for ticket in here.tickets:
-            await wait_for(ticket)
+            # The free of a buffer may fail, and need not settle the reads that are on their way.
+            await asyncio.gather(*cancelled, *tasks, return_exceptions=True)
+            for ticket in here.tickets:
+                await wait_for(ticket)
 
     here.in_loop(main())
 

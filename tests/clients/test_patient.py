@@ -4,6 +4,7 @@ import asyncio
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -288,6 +289,10 @@ def test_a_write_in_pieces_loses_its_buffer_only_if_some_are_written(
 @pytest.mark.parametrize("policy", PRESETS)
 def test_a_sound_runtime_waits_as_it_should(policy: str) -> None:
     assert shown(policy=PRESETS[policy], most=20) == ""
+
+
+def test_a_free_that_fails_may_leave_reads_to_whoever_waits_for_them() -> None:
+    assert shown(policy=replace(PRESETS["pooled"], join_reads=True), most=120) == ""
 
 
 def test_a_leaping_loop_sleeps_for_no_time_and_knows_when_nobody_wakes_it() -> None:
