@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gpusim.kernels import Kernel
+from gpusim.kernels.kernel import F32_MAX
 from gpusim.ops import Grid
 
 Passed = tuple[Any, Callable[[], None]]
@@ -223,7 +224,7 @@ def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
     dtypes = [parameter.dtype for parameter in kernel.scalars]
     if len(names) == len(scalars) and dtypes and {*dtypes} == {"u32"}:
         forms += _numpy_scalars(scalars)
-    elif len(names) == len(scalars) and all(map(_is_wide, scalars)):
+    elif len(names) == len(scalars) and all(map(_fits, dtypes, scalars)):
         forms.append([_WIDEST[type(value)](value) for value in scalars])
     return forms
 
@@ -232,8 +233,12 @@ _WIDEST: Mapping[type, Any] = {int: np.int64, float: np.float64}
 """NumPy's types of numbers in which Python's have the same value."""
 
 
-def _is_wide(value: Any) -> bool:
-    return type(value) is float or (type(value) is int and -(1 << 63) <= value < 1 << 63)
+def _fits(dtype: str, value: Any) -> bool:
+    """Whether a scalar of that type may have the value; a refusal would show NumPy's type in it."""
+    if dtype == "f32":
+        return type(value) is float and abs(value) <= F32_MAX
+    least, most = (0, 1 << 32) if dtype == "u32" else (-1 << 31, 1 << 31)
+    return type(value) is int and least <= value < most
 
 
 _ZEROS = 24

@@ -178,82 +178,6 @@ class AwaitedOn(Readbacks):
             mapping.is_given_up = False
 
 
-class PollsOn(Readbacks):
-    """The poll that is scheduled in a loop stays there after a close."""
-
-    def stop(self) -> None:
-        pass
-
-
-class DeafToItsCallbacks(Readbacks):
-    """A poll in a done callback delivers nothing."""
-
-    _is_delivering = False
-
-    def _deliver(self, readback: Readback) -> None:
-        before, self._is_delivering = self._is_delivering, True
-        super()._deliver(readback)
-        self._is_delivering = before
-
-    def poll(self) -> int:
-        return len(self._queue) if self._is_delivering else super().poll()
-
-
-class CallsInTurn(Readbacks):
-    """The callbacks of a read that is delivered in a callback come after that one."""
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._waiting: list[tuple[Ticket, list[Any]]] | None = None
-
-    def _deliver(self, readback: Readback) -> None:
-        if self._waiting is not None:
-            ticket = readback.ticket
-            self._listened -= ticket.has_callbacks
-            self._waiting.append((ticket, ticket._callbacks))
-            ticket._callbacks = []
-            super()._deliver(readback)
-            return
-        self._waiting = []
-        super()._deliver(readback)
-        while self._waiting:
-            ticket, callbacks = self._waiting.pop(0)
-            for callback in callbacks:
-                callback(ticket)
-        self._waiting = None
-
-
-class OneMoreFence(Reads):
-    """A sync does not know the fence of the last one."""
-
-    def goal_of_sync(self) -> Ticket | None:
-        last = super().goal_of_sync()
-        if last is not None and last.span is None and self._clock.acts > 1:
-            self._issue_fence()
-        return self._readbacks.last_ticket
-
-
-class WaitsForAll(Reads):
-    """An awaited sync waits for the reads that come meanwhile."""
-
-    async def wait_for_all_async(self, seconds: float | None = None) -> None:
-        await super().wait_for_all_async(seconds)
-        while (last := self._readbacks.last_ticket) is not None and not last.is_recorded:
-            await self._readbacks.settle_through_async(last, seconds)
-
-
-class BeginsNothing(Reads):
-    """An awaited sync leaves batches as long as they have become."""
-
-    async def wait_for_all_async(self, seconds: float | None = None) -> None:
-        goal, _ = self._goal_or_fault()
-        fence = self._readbacks.fence_of(self._clock.acts)
-        if goal is not None:
-            await self._readbacks.settle_through_async(goal, seconds)
-        if fence is not None and fence.error is not None:
-            raise fence.error
-
-
 class SilentClose(Reads):
     def finish(self, seconds: float | None) -> DeviceFault | None:
         fault = super().finish(seconds)
@@ -285,12 +209,6 @@ class EndlessWrite(Recorder):
         (Parts(readbacks=LateIsLost), "had not waited long enough gives a read"),
         (Parts(readbacks=GivenUpInPart), "gives a read the value"),
         (Parts(readbacks=AwaitedOn), "a task waits on"),
-        (Parts(readbacks=PollsOn), "something stays scheduled in the loop"),
-        (Parts(readbacks=DeafToItsCallbacks), "polls have not delivered"),
-        (Parts(readbacks=CallsInTurn), "ends before callbacks of its reads"),
-        (Parts(reads=OneMoreFence), "submits something at the second time too"),
-        (Parts(reads=WaitsForAll), "a sync waits for reads issued after it"),
-        (Parts(reads=BeginsNothing), "after sync_async() the next batch is longer"),
         (Parts(reads=SilentClose), "ends without WaitTimedOut"),
         (Parts(reads=EndlessSync), "waits 7"),
         (Parts(reads=FenceOfOne), "wait for one map that fails, and raise: "),
@@ -315,32 +233,6 @@ class Blind(Overlay):
 def test_an_await_that_never_looks_for_a_loss_is_seen_and_does_not_hang() -> None:
     words = "is lost never ends"
     assert shown(make_driver=around_driver(Blind), most=400, words=words)
-
-
-class GivesUpWithOne(Overlay):
-    """A task that is cancelled gives up the map for all."""
-
-    async def wait_async(self, mapping: StagingMap) -> None:
-        try:
-            await self._inner.wait_async(mapping)
-        except asyncio.CancelledError:
-            mapping.is_given_up = True
-            raise
-
-
-class WaitsOn(WgpuDriver):
-    """An await goes on though the map was given up."""
-
-    async def wait_async(self, mapping: StagingMap) -> None:
-        while self._is_pending(mapping):
-            await asyncio.sleep(0.0005)
-            self._check_alive()
-
-
-def test_the_awaits_of_a_driver_are_seen_below_the_late_one() -> None:
-    words = "a read is taken, though no wait for it has ended"
-    assert shown(make_driver=around_driver(GivesUpWithOne), words=words)
-    assert shown(make_driver=WaitsOn, words="a task waits on")
 
 
 class Doubling(Runtime):
