@@ -210,13 +210,14 @@ def _by_awaits_at_once(here: Troubled) -> None:
         await asyncio.sleep(0)
         for each in cancelled:
             each.cancel()
-        try:
+        # A free of what is read may submit the reads, and show a fault.
+        with suppress(*here.errors):
             here.read(flushes=False)
-        finally:
-            # The free of a buffer may fail, and need not settle the reads that are on their way.
-            await asyncio.gather(*cancelled, *tasks, return_exceptions=True)
-            for ticket in here.tickets:
-                await wait_for(ticket)
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        await asyncio.gather(*tasks)
+        # The last wait may submit its read in vain, and then does not settle it.
+        for ticket in here.tickets + here.tickets[-1:]:
+            await wait_for(ticket)
 
     here.in_loop(main())
 
