@@ -121,9 +121,12 @@ class Adversary:
                 self.advance()
 
     def cancel(self, of: Any, because: str) -> None:
-        """Reject the held promises of buffer ``of``; with None, all held promises."""
+        """Reject the held maps of buffer ``of``; with None, all held maps.
+
+        A promise of done work is not rejected: it is kept on a lost device too.
+        """
         for each in list(self._held):
-            if of is None or each.of is of:
+            if each.kind == MAP and (of is None or each.of is of):
                 each.error = RuntimeError(f"Could not map buffer because {because}.")
                 self._settle(each)
 

@@ -179,3 +179,16 @@ def test_a_work_done_comes_after_the_maps_asked_for_before_it() -> None:
         asyncio.run(wait(seen))
         assert sorted(seen) == ["d0", "d1", "late", "m0", "m1"]
         assert max(seen.index("m0"), seen.index("m1")) < seen.index("d0") < seen.index("d1")
+
+
+def test_a_loss_rejects_maps_and_no_promise_of_done_work() -> None:
+    device = open_device("simulated")
+    adversary = Adversary()
+    stand_between(device, Watch(lambda event: None), adversary.disturb)
+    adversary.begin(1)
+    mapped = staging(device, 1)[0].map_async("READ")
+    done = device.queue.on_submitted_work_done_async()
+    device.destroy()
+    with pytest.raises(RuntimeError, match="the device is lost"):
+        mapped.sync_wait()
+    done.sync_wait()
