@@ -6,6 +6,8 @@ import numpy as np
 
 from properties.clients.client import BrokenPromise
 
+_MOST_TOLD = 6
+
 
 class Block:
     """A buffer, and the bytes that it must hold."""
@@ -15,13 +17,12 @@ class Block:
         self.native = native
         self.bytes = np.zeros(native.size, np.uint8)
         self.group: Any = None
-        self._writes: list[tuple[int, int, str]] = []
+        self._calls: list[str] = []
 
     def put(self, start: int, data: Any, said: str) -> None:
         """Note that a call, ``said`` in words, writes ``data`` from ``start`` on."""
-        end = start + len(data)
-        self.bytes[start:end] = data
-        self._writes.append((start, end, said))
+        self.bytes[start : start + len(data)] = data
+        self._calls.append(said)
 
     def compare(self, shown: Any, start: int, size: int) -> None:
         """Compare bytes that the device has shown.  BrokenPromise if they are wrong."""
@@ -31,9 +32,9 @@ class Block:
         pairs = zip(got, meant, strict=False)
         wrong = next((at for at, (one, other) in enumerate(pairs) if one != other), len(meant))
         at, shows = start + wrong, got[wrong : wrong + 1].hex() or "missing"
-        said = [said for begin, end, said in self._writes if begin <= at < end]
-        writer = said[-1] if said else "nobody"
+        calls = ", ".join(self._calls[-_MOST_TOLD:]) or "nothing"
         raise BrokenPromise(
             f"byte {at} of a buffer for {self.kind}, of {self.bytes.size} bytes, must be "
-            f"{meant[wrong : wrong + 1].hex()}, and is {shows}; it was last written by {writer}"
+            f"{meant[wrong : wrong + 1].hex()}, and is {shows}; the last calls that wrote the "
+            f"buffer are {calls}"
         )

@@ -89,7 +89,7 @@ class Dispatched(NamedTuple):
         """Do to the bytes of ``x`` what the dispatch does."""
         x, y = [each.bytes[: self.words * WORD_BYTES].view(_u32) for each in (self.x, self.y)]
         changed = SHADERS[self.shader].meaning(x, y, self.by)
-        self.x.put(0, changed.view(np.uint8), f"a dispatch of {self.shader}")
+        self.x.put(0, changed.view(np.uint8), f"dispatch {self.shader}")
 
 
 def encode_pass(encoder: Any, pipelines: Pipelines, dispatches: Sequence[Dispatched]) -> None:

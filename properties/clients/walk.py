@@ -82,7 +82,7 @@ class Walk:
         part |= {"size": size} if rest else {}
         queue = self.device.queue
         self.again(lambda: queue.write_buffer(block.native, start, given, **part))
-        block.put(start, data, f"a write_buffer of {len(given)} bytes with {part}")
+        block.put(start, data, f"write_buffer({len(given)} bytes, {part})")
 
     def write_mapped(self) -> None:
         """Map a part of a buffer, and write a part of that, or two."""
@@ -98,7 +98,7 @@ class Walk:
                 block.native.write_mapped(data, at)
             else:
                 block.native.write_mapped(data)
-            block.put(at, data, f"a write_mapped, where {size} bytes at {start} are mapped")
+            block.put(at, data, f"write_mapped({at}) in a map of {start}, {size}")
             at += more
         block.native.unmap()
 
@@ -254,7 +254,7 @@ class Walk:
 
         def act() -> None:
             data = source.bytes[start : start + size]
-            target.put(to, data, f"a copy_buffer_to_buffer from {start} with the sizes {given}")
+            target.put(to, data, f"copy_buffer_to_buffer{(start, to, *given)}")
 
         return (
             lambda encoder: encoder.copy_buffer_to_buffer(
@@ -308,7 +308,7 @@ class Walk:
                 data = self._data(size)
                 block.native.write_mapped(data)
                 block.native.unmap()
-                block.put(0, data, "a write_mapped at its creation")
+                block.put(0, data, "write_mapped at its creation")
             case 1:
                 data = self._data(size)
                 made = self.device.create_buffer_with_data

@@ -46,16 +46,11 @@ def tell_payloads(evidence: Evidence) -> Told:
     if evidence.failure.kind not in _KINDS or not evidence.broken:
         return NOTHING
     said = _written_over(evidence, guess) or _unwritten(evidence)
-    if said:
-        return said
-    fed = evidence.traced.fed[0] if evidence.broken in _BY_SLOT and evidence.traced.fed else None
-    places = _places(evidence, fed) if fed is not None else ()
-    if places:
-        return told(*places)
-    said = _misfed(evidence, fed) if fed is not None else NOTHING
-    if said.sentence and guess == laws.B1.name and evidence.failure.kind is not FailureKind.LAW:
-        return told(*said.facts)
-    return said if said.sentence else _staged_before(evidence)
+    for fed in evidence.traced.fed[:1] if evidence.broken in _BY_SLOT and not said else ():
+        said = _places(evidence, fed) or _misfed(evidence, fed)
+        if guess == laws.B1.name and evidence.failure.kind is not FailureKind.LAW:
+            said = told(*said.facts)
+    return said or _staged_before(evidence)
 
 
 def _written_over(evidence: Evidence, guess: str) -> Told:
@@ -211,17 +206,17 @@ def _writes_of(evidence: Evidence, fed: Fed) -> Iterator[Call]:
             yield call
 
 
-def _places(evidence: Evidence, fed: Fed) -> tuple[str, ...]:
+def _places(evidence: Evidence, fed: Fed) -> Told:
     """Whose payload the slot of a dispatch held, and where the dispatch's own was written.
 
-    Empty if the slot held no payload of the program, and the dispatch's own was written nowhere.
+    NOTHING if it held no payload of the program, and the dispatch's own was written nowhere.
     """
     number, offset, size_bytes = fed.slot
     scene = shown_by(evidence.verdict).scene
     own = next(step for step in scene.steps if place_of(step) == (fed.position, fed.command))
     owner, written = _owner(fed, scene), next(_written(evidence, fed), None)
     if owner is None and written is None:
-        return ()
+        return NOTHING
     whose = f", the payload of {named(owner)}" if owner is not None else ""
     held = (
         f"{named(own)} bound bytes {offset} to {offset + size_bytes - 1} of uniform buffer "
@@ -229,14 +224,14 @@ def _places(evidence: Evidence, fed: Fed) -> tuple[str, ...]:
     )
     payload = f"its own payload {_hex(fed.meant)}"
     if written is None:
-        return held, f"no call wrote {payload}"
+        return told(held, f"no call wrote {payload}")
     if not any(_writes_of(evidence, fed)):
         made = [each for each in evidence.calls("write_buffer") if each.event["buffer"] == number]
         last = f": call {made[-1].number} wrote {_bytes_of(made[-1])}" if made else ""
-        return held, f"no call ever wrote those bytes{last}"
+        return told(held, f"no call ever wrote those bytes{last}")
     call, start = written
     late = "only " if call.number > fed.submit else ""
-    return (
+    return told(
         held,
         f"{payload} was written {late}at call {call.number}, in {call.place}, to bytes {start} to "
         f"{start + len(fed.meant) - 1} of uniform buffer {call.event['buffer']}",

@@ -169,17 +169,15 @@ def tell_reported(evidence: Evidence) -> Told:
     submits = any(call.position == second for call in evidence.calls("submit"))
     none = "" if submits else ", which called no submit"
     met = "" if during else f"no call on the device failed in {evidence.place(second)}{none}"
-    facts = ["" if trials is None else _with_more(trials)]
+    more = [] if trials is None else [_with_more(trials)]
     if reason != later and reason and later and not during:
         sentence = f"{other} in other words, after {one}: a second failure, without a second fault"
-        words = f'the first says "{reason}", the second "{later}"'
+        facts = [f'the first says "{reason}", the second "{later}"; {met}']
     else:
         sentence = f"{other}, after {one}: both for one fault, which must be raised once"
-        words = "both say the same" if reason == later and reason else ""
-    facts = ["; ".join(filter(None, (words, met))), *facts]
-    if not words.startswith("the first"):
-        facts.insert(0, f"{one}; {other}")
-    facts = [*filter(None, facts)]
+        same = "both say the same" if reason == later and reason else ""
+        facts = [f"{one}; {other}", "; ".join(filter(None, (same, met)))]
+    facts = [*filter(None, facts), *more]
     return Told(sentence=sentence, culprit=second, rule=rules.REPORTED, facts=tuple(facts))
 
 

@@ -31,7 +31,7 @@ from properties.fuzz.corpus import (
     from_text,
     identity_of,
 )
-from properties.fuzz.engine import Session, Watch
+from properties.fuzz.engine import Watch
 from properties.fuzz.loading import is_ours, load_kernels, load_target
 from properties.fuzz.settings import Settings
 from properties.fuzz.status import REFRESH_SECONDS, Machine, write_status
@@ -293,7 +293,8 @@ def _run_block(
     runner.keep = lambda found: ray.get(board.add.remote(as_text(found)))
     for text in ray.get(board.all.remote()):
         runner.take(from_text(FoundBug, text))
-    result = runner.run(block, _unwatched)
+    # The head watches the session.
+    result = runner.run(block, lambda session: None)
     node = ray.get_runtime_context().get_node_id()
     return node, None if result is None else as_text(result), [*map(as_text, runner.known)]
 
@@ -303,7 +304,3 @@ def _runner(settings: Settings) -> tuple[Runner, tempfile.TemporaryDirectory[str
     """The runner of this process, whose workers stay from block to block, and its folder."""
     folder = tempfile.TemporaryDirectory(prefix="gpusim-fleet-")
     return Runner(replace(settings, save=Path(folder.name)), lambda _: None), folder
-
-
-def _unwatched(session: Session) -> None:
-    """Do nothing: the head watches the session."""

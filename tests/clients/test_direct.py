@@ -170,10 +170,13 @@ def test_a_device_refuses_each_illegal_call(row: Row, profile: Profile) -> None:
     walk.go(4)
 
 
-def test_a_wrong_byte_is_told_with_the_call_that_wrote_it() -> None:
+def test_a_wrong_byte_is_told_with_the_calls_before() -> None:
     device = open_device()
     walk = Walk(device, SPEC, SeededChoices("a walk"))
     block: Block = walk.blocks[0]
+    block.put(4, [5, 5, 5, 5], "an earlier write")
     block.put(4, [1, 2, 3, 4], "a write of four bytes")
-    with pytest.raises(BrokenPromise, match=r"byte 4 .* must be 01, .* by a write of four bytes"):
+    with pytest.raises(
+        BrokenPromise, match=r"byte 4 .* must be 01, .* an earlier write, a write of four bytes"
+    ):
         walk.end(block)

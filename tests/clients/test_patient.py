@@ -15,11 +15,11 @@ from gpusim.runtime.buffers import Losing
 from gpusim.runtime.commands import StagingMap
 from gpusim.runtime.host_writes import HostWrite
 from gpusim.runtime.loop_polls import LoopPolls
+from gpusim.runtime.policy import parse_policy
 from gpusim.runtime.readbacks import Readback, Readbacks
 from gpusim.runtime.reads import Reads
 from gpusim.runtime.recorder import Recorder
 from gpusim.runtime.staging import StagingPage
-from properties.clients.loops import NeverWoken, run_leaping
 from properties.model.case import PLAIN, Case, parse_device
 from properties.mutants.mutant import Overlay, around_driver
 from properties.oracles.judge import MEANING_ONLY, judge
@@ -285,47 +285,6 @@ def test_a_write_in_pieces_loses_its_buffer_only_if_some_are_written(
     assert "a write in pieces failed" in shown(parts=Parts(recorder=recorder))
 
 
-@pytest.mark.parametrize("policy", PRESETS)
+@pytest.mark.parametrize("policy", [*PRESETS, "pooled join_reads=True"])
 def test_a_sound_runtime_waits_as_it_should(policy: str) -> None:
-    assert shown(policy=PRESETS[policy], most=20) == ""
-
-
-def test_a_leaping_loop_sleeps_for_no_time_and_knows_when_nobody_wakes_it() -> None:
-    seconds: list[float] = []
-
-    async def sleep() -> None:
-        await asyncio.sleep(1e6)
-        seconds.append(asyncio.get_running_loop().time())
-
-    run_leaping(sleep(), is_real=False)
-    assert seconds == [1e6]
-
-    async def wait() -> None:
-        await asyncio.Event().wait()
-
-    with pytest.raises(NeverWoken, match="nothing is scheduled"):
-        run_leaping(wait(), is_real=False)
-
-    async def turn() -> None:
-        while True:
-            await asyncio.sleep(1)
-
-    with pytest.raises(NeverWoken, match="turns of the loop"):
-        run_leaping(turn(), is_real=False)
-
-
-def test_a_loop_that_should_rest_may_have_nothing_scheduled_in_the_end() -> None:
-    async def leave_a_task(seconds: float) -> None:
-        async def turn() -> None:
-            while True:
-                await asyncio.sleep(seconds)
-
-        asyncio.get_running_loop().call_later(seconds, tasks.append, 0)
-        if seconds > 1:
-            tasks.append(asyncio.create_task(turn()))
-
-    tasks: list[Any] = []
-    run_leaping(leave_a_task(1), is_real=False, then_rests=True)
-    assert tasks == [0]
-    with pytest.raises(NeverWoken, match="turns of the loop"):
-        run_leaping(leave_a_task(2), is_real=False, then_rests=True)
+    assert shown(policy=parse_policy(policy), most=40) == ""

@@ -143,7 +143,7 @@ ASKED = (
     ),
     Told(
         name="narrow_offset_drops_write",
-        program="alloc c 16\nalloc z 195\n",
+        program="alloc c 16\nalloc z 32\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
             "is not refused: the call gave NoneType and no counter of stats() changed: it was "
@@ -219,7 +219,7 @@ ASKED = (
     ),
     Told(
         name="freed_handle_still_read",
-        program="alloc a 4\nalloc e 256\nfree a\nread e 0 4 -> r479\nread e 0 256 -> r480\n",
+        program="alloc a 4\nalloc e 256\nfree a\nread e 0 4 -> r210\nread e 0 256 -> r211\n",
         headers="policy: lazy join_reads=True\nclient: misusing\n",
         says=(
             "once another buffer is freed afterwards, every op on the freed buffer is refused",

@@ -63,7 +63,7 @@ CARRIED = (
     Told(
         name="fault_never_raised",
         program="alloc a 4\nwrite a 0 01010101\n",
-        headers="device: simulated failed_maps=0\npolicy: eager\n",
+        headers="device: simulated refused_maps=0\npolicy: eager\n",
         says=(
             "tried with a read whose map fails, and two syncs after it: the value of op 1 (read x "
             "0 4 -> r) ended with MapFailed; no sync raised a fault",

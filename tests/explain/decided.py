@@ -89,7 +89,7 @@ DECIDED = (
     ),
     Told(
         name="shape_of_a_read_lost",
-        program="alloc d 16\nalloc e 95\n",
+        program="alloc d 16\nalloc e 33\n",
         headers="policy: eager\nclient: misusing\nseed: 1/116\n",
         says=(
             "accepted too is a shape of 2x2, which is right (gave shape (4,)), a shape of floats",

@@ -217,7 +217,7 @@ REASONS = (
     ),
     Told(
         name="plan_key_lacks_kernel",
-        program="alloc c 16\nalloc z 122\n",
+        program="alloc c 16\nalloc z 455\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
             "the client made this call: at.runtime.dispatch(AFFINE.wgsl(), [at.x], (1, 2))",
@@ -226,7 +226,7 @@ REASONS = (
     ),
     Told(
         name="adoption_asks_for_no_usage",
-        program="alloc a 4\n",
+        program="alloc a 24\n",
         headers="policy: eager\nclient: sharing\n",
         says=(
             "a buffer without STORAGE usage is adopted, and is to be refused with",

@@ -78,7 +78,7 @@ TOLD = (
     ),
     Told(
         name="shape_of_a_read_lost",
-        program="alloc c 160\nalloc z 784\n",
+        program="alloc c 160\nalloc z 161\n",
         headers="policy: eager\nclient: misusing\n",
         says=('at.runtime.read(at.x, dtype="u4", shape=(2.0, 2)) gave ndarray of shape (40,)',),
     ),

@@ -118,7 +118,7 @@ TRIALS = (
     ),
     Told(
         name="bad_dispatch_leaves_pass_open",
-        program="alloc a 0\ndispatch count a[1296:1316] 6,29 1x1x1\n",
+        program="alloc a 0\ndispatch count a[1296:1316] 145,29 1x1x1\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
             "the refused dispatch, op 4, the next dispatch loses all that is recorded and not "

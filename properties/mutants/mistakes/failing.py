@@ -47,9 +47,10 @@ class AwaitedSyncStopsAtFault(Reads):
 
     async def wait_for_all_async(self, seconds: float | None = None) -> None:
         goal = self.goal_of_sync()
+        fence = self._readbacks.fence_of(self._clock.acts)
         if goal is not None:
             await self._readbacks.settle_through_async(goal, seconds)
-        self._recorder.after_sync()
+        self._after_sync(None, fence)
 
 
 @mutant(part="reads", found_by="faults", hard=True)
