@@ -17,7 +17,7 @@ from properties.model.case import PLAIN, UNSEEDED
 from properties.model.execution import Execution
 from properties.model.failure import Failure, FailureKind
 
-_ONE_IN = 3
+_ONE_IN = 6
 _VERBS = {
     "buffer": ("create_buffer", 2),
     "bind group": ("create_bind_group", 0),
@@ -34,7 +34,7 @@ _VERBS = {
 def judge_calls(execution: Execution) -> Failure | None:
     """The failure if a driver has made more or fewer calls than the verbs of the trace need.
 
-    The seed of a case decides whether it is checked: one case in three is.
+    The seed of a case decides whether it is checked: one case in six is.
     """
     case, counted = execution.case, execution.device_calls
     is_drawn = not case.seed or not crc32(f"calls {case.seed}".encode()) % _ONE_IN

@@ -26,7 +26,7 @@ from properties.oracles.laws.expected import counted_bytes
 from properties.oracles.staging_pool import StagingPool
 
 About = Mapping[str, Any]
-_ONE_IN = 3
+_ONE_IN = 4
 _LONG = 200
 """A program with more ops is long."""
 
@@ -34,21 +34,18 @@ _LONG = 200
 def judge_thrift(execution: Execution) -> Failure | None:
     """The first waste in an execution: an object, a submit or a wait that its policy should save.
 
-    The seed of a case decides whether it is checked: one case in three is.  A case without a seed
+    The seed of a case decides whether it is checked: one case in four is.  A case without a seed
     is always checked, and so is a long one.
     """
     case = execution.case
     is_drawn = not case.seed or len(case.program) > _LONG or not crc32(case.seed.encode()) % _ONE_IN
-    if not execution.is_lawful or not is_drawn:
+    if not execution.is_lawful or not is_drawn or execution.trace.failures:
+        # What a failed call has dropped is made again, which is no waste.
         return None
     alignment_bytes = execution.limits.uniform_offset_alignment_bytes
     followed = _Followed(case.policy, alignment_bytes, asks=case.client != PLAIN)
     handlers = followed.handlers()
-    for event in execution.trace:
-        if event.kind == "failed":
-            return None  # What a failed call has dropped is made again, which is no waste.
-        if event.kind == "close":
-            break
+    for event in execution.trace.before_close():
         handler = handlers.get(event.kind)
         if handler is not None:
             handler(event.about)
