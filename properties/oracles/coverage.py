@@ -34,6 +34,7 @@ BOUNDARIES = ("same pass", "same batch", "limit", "exhaustion", "flush", "sync")
 _BOUNDARY_OF = {
     "commands": "limit",
     "bytes": "limit",
+    "groups": "limit",
     "early": "limit",
     "debug": "limit",
     "uniforms": "exhaustion",
