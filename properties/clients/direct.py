@@ -53,14 +53,20 @@ class DirectClient(Client):
         self._program = program
 
     def close(self) -> None:
-        """Close; then call devices."""
-        self.target.close()
+        """Close, and call devices: a real one before the close, and simulated ones after it.
+
+        The close may lose a device, and then nobody is told of the loss.  So whether the device is
+        lost is asked before.
+        """
         choices, device = SeededChoices(f"direct {self._program}"), self.target.runtime.device
+        try:
+            if not is_simulated(device) and not self.target.driver.lost:
+                Walk(device, WGPU_NATIVE, choices).go(_STEPS)
+        finally:
+            self.target.close()
         if is_simulated(device):
             self._walk(choices, choices.pick((SPEC, SPEC, WGPU_NATIVE)))
             self._drive(choices.pick((SPEC, WGPU_NATIVE)))
-        elif not self.target.driver.lost:
-            Walk(device, WGPU_NATIVE, choices).go(_STEPS)
 
     def _walk(self, choices: Choices, profile: Profile) -> None:
         """Walk on a device that may fail; reset it, after which nothing fails, and walk again."""

@@ -19,6 +19,8 @@ SURE, LIKELY, SILENT, REFUTED = range(4)
 _ABSENT = ("omitted", "lost")
 _OPERANDS = ("scalars", "buffers", "part", "kernel", "grid", "counts", "copy", "write")
 _OTHER_THAN = re.compile(rf"was submitted for \w+ op (\d+)(?: command \d+)?, {NOT_MEANT}")
+_OF_PAYLOADS = (laws.B1.name, laws.B2.name, laws.B3.name)
+"""Laws that are broken only if a dispatch reads scalars that are not its own."""
 _BY_SUBJECT = "BDE"
 """Letters of laws: a broken law supports a mistake whose rule has the same letter."""
 
@@ -64,6 +66,8 @@ def doubt(found: Hypothesis, traced: Traced) -> int:
     if not traced.is_known or traced.broken is None:
         # If no law is broken, the device may have made the mistake, and no call refutes that.
         return SILENT
+    if traced.broken.trait in _OF_PAYLOADS and found.kind != "scalars":
+        return REFUTED
     told = " ".join(traced.broken.notes)
     other_than = _OTHER_THAN.search(told)
     if found.kind in _ABSENT and (other_than or UNASKED in told):

@@ -79,7 +79,7 @@ def judge_statistics(execution: Execution) -> Failure | None:
 
 def _lookups(case: Case) -> Lookups | None:
     """The lookups of the case, if its seed is drawn to have them followed."""
-    is_drawn = not case.seed or not crc32(f"lookups {case.seed}".encode()) % _LOOKUPS_ONE_IN
+    is_drawn = not case.seed or not crc32(f"caches {case.seed}".encode()) % _LOOKUPS_ONE_IN
     return Lookups(case.policy) if is_drawn else None
 
 

@@ -38,7 +38,8 @@ def judge_thrift(execution: Execution) -> Failure | None:
     is always checked, and so is a long one.
     """
     case = execution.case
-    is_drawn = not case.seed or len(case.program) > _LONG or not crc32(case.seed.encode()) % _ONE_IN
+    is_drawn = not case.seed or not crc32(f"pools {case.seed}".encode()) % _ONE_IN
+    is_drawn |= len(case.program) > _LONG
     if not execution.is_lawful or not is_drawn or execution.trace.failures:
         # What a failed call has dropped is made again, which is no waste.
         return None
