@@ -61,8 +61,8 @@ class DeviceState:
         """Buffers that were made and not destroyed."""
         self.lost_promise: Promise | None = None
         self.mapped: dict[object, Callable[[], None]] = {}
-        """For each buffer that is mapped or about to be, in the order of the maps: what ends its
-        mapping when the device is destroyed."""
+        """For each buffer that is mapped, or soon will be: a function that ends its mapping.  It is
+        called when the device is destroyed.  The buffers are in the order of the maps."""
 
     def next_life(self, scheduler: Scheduler) -> "DeviceState":
         """The state of the device after a reset; its plan of faults is empty."""
@@ -93,7 +93,7 @@ class DeviceState:
         self.calls[kind] = self.calls.get(kind, -1) + 1
 
     def count(self, kind: str) -> int:
-        """Ask the scheduler, then count a call of the queue or of a mapping."""
+        """Count a call of the queue or of a mapping; before, ask a scheduler that defers nothing."""
         if not self.timeline.defers:
             self.timeline.look()
         return self.made(kind)

@@ -69,7 +69,7 @@ _DETERMINISM_EVERY = 64
 """A program whose number is a multiple of this runs twice more, and must leave equal traces."""
 _REPORT_SECONDS = 0.1
 _UNREPEATED = Oracles(growth=False)
-"""Cases that are run to explain another case are not repeated to see whether memory grows."""
+"""Cases that are run to explain another case are not repeated to count their memory or cost."""
 
 
 def work(
@@ -294,7 +294,8 @@ class Bench:
     def plant(self, *, hard: bool, avoided: Avoided = frozenset()) -> tuple[PlantedMistake, ...]:
         """Plant the session's mistakes and, if our own runtime is judged, a mutant.
 
-        Most programs leave out what is ``avoided``.  The session's seed chooses the mutant.
+        Returns each mistake, with whether it was seen.  Most programs leave out what is
+        ``avoided``.  The session's seed chooses the mutant.
         """
         tick, case_of = self._published.begin, partial(self.case, avoided=avoided)
         mistakes = hunt_mistakes(self._factory, self._setup.target, case_of, tick)

@@ -1,4 +1,4 @@
-"""Moves of ops that share few bytes or none, and moves that capture and replay graphs.
+"""Moves that add ops which share few bytes or none, and moves that capture and replay graphs.
 
 The bytes that two ops share decide whether one must wait for the other.  The first moves make ops
 that share one word, or no buffer at all.

@@ -11,7 +11,7 @@ from pathlib import Path
 from gpusim.program import Program
 
 MOST_LINES = 8
-"""The most lines of a finding that has a file; a session's report adds two lines of its own."""
+"""The most lines of a finding that can be replayed; a session's report adds two of its own."""
 _MOST_COLUMNS = 240
 """The most characters of a line, except the command, which people copy."""
 _HEX = re.compile(r"\b[0-9a-f]{33,}\b")
@@ -39,7 +39,7 @@ class Finding:
     """Why the program fails, in lines, the most telling first; empty if not explained."""
 
     def __str__(self) -> str:
-        """At most eight lines if there is a file; otherwise the whole program and failure."""
+        """At most eight lines if ``replay`` is given; otherwise the whole program and failure."""
         if not self.replay:
             return "\n".join([f"{self.program}\n{cut_hex(self.failure)}", *self._doubts])
         last = [f"  program: {_in_a_line(self.program)}", *self._doubts, f"replay: {self.replay}"]

@@ -120,8 +120,8 @@ def judge_reported(
         return None
     unplanned = Counter() if planned is None else Counter(met) - planned
     unmet = Counter(error for error in reported if error != LOST) - Counter(met)
-    # A fault that no call waited for is raised by a later op, even by one that the memory budget
-    # refuses with the same class.  So each OutOfMemory of an op may have reported such a fault.
+    # A fault that no call waited for is raised by a later op.  That op may be one that the memory
+    # budget would refuse with OutOfMemory.  So each OutOfMemory may have reported such a fault.
     refused = [outcome.error for outcome in got.outcomes if outcome.error == _OUT_OF_MEMORY]
     told = Counter([*reported, closing]) | Counter(refused)
     untold = Counter(error for error in met if error != _MAP_FAILED) - told
@@ -340,7 +340,10 @@ def overwritten(op: Op, sizes: Mapping[str, int]) -> list[str]:
 
 
 def used(ops: Sequence[Op], sizes: Mapping[str, int]) -> list[str]:
-    """The buffers that ``ops`` read or bind before one of ``ops`` has overwritten them whole."""
+    """The buffers whose old bytes ``ops`` may use.
+
+    Each is read or bound by an op, and no earlier one of ``ops`` has overwritten it whole.
+    """
     filled: set[str] = set()
     needed: list[str] = []
     for op in ops:

@@ -282,7 +282,7 @@ class Goals:
         self._touched(about)
 
     def _was_written(self, number: int) -> bool:
-        """Whether a command of the batch writes a buffer."""
+        """Whether a command of the batch writes buffer ``number``."""
         for kind, command in self._state.batch:
             if kind == "copy" and command["target"] == number:
                 return True
@@ -293,7 +293,7 @@ class Goals:
         return False
 
     def _bound(self, about: About) -> None:
-        """Count the parts of buffers that a dispatch binds."""
+        """Count dispatches that bind a part of a buffer, and those that bind two parts of one."""
         op = self._state.op
         assert isinstance(op, AnyDispatch)
         parts = [bound for bound in op.buffers if isinstance(bound, Part)]

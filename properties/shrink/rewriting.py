@@ -181,7 +181,7 @@ def in_simpler_kernels(program: Program, kernels: Mapping[str, Kernel]) -> Itera
 def in_writes(program: Program, kernels: Mapping[str, Kernel]) -> Iterator[Program]:
     """The program with a host write of one word in the place of one dispatch or copy.
 
-    The failure may need no more of the command than that it changes bytes.
+    For the failure it may be enough that the command changes some bytes.
     """
     for position, op in enumerate(program):
         target = _only_target(op, kernels)
@@ -212,7 +212,7 @@ def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
 
 
 def shifts(program: Program) -> Iterator[Program]:
-    """The program with all offsets in one buffer lowered by the lowest of them.
+    """The program with all offsets in one buffer lowered: by the lowest, or by that in whole words.
 
     Each is tried twice: with the buffer shortened by as much, and with its old size.
     """
@@ -298,10 +298,10 @@ def _well_formed(ops: Iterable[Op]) -> Program | None:
 
 
 def with_room(program: Program, kernels: Mapping[str, Kernel]) -> Program:
-    """``program`` with each buffer at least as large as its ops need.
+    """``program`` with each buffer at least as large as its reads, writes and copies need.
 
-    Smaller buffers put ops out of range that were valid.  A program that fails with larger ones as
-    well does not need the refusal of such an op.
+    If a rewrite has made a buffer smaller, an op that was valid may be out of range.  A program that
+    fails with larger buffers as well does not need the refusal of such an op.
     """
     ends: dict[str, int] = {}
     for op in program:

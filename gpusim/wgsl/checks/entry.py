@@ -71,7 +71,7 @@ class CheckedEntry(Entry):
         arithmetic = self._ledger.arithmetic
         made = self._shallow(lambda: CheckedLowering(self.function, arithmetic=arithmetic))
         if len(made.sites.all) >= _MOST_SITES:
-            because = f"the entry point has more than {_MOST_SITES} places to check"
+            because = f"the entry point has {_MOST_SITES} places to check, or more"
             raise ShaderError(because, self.function.place)
         return made
 
@@ -106,8 +106,8 @@ class CheckedEntry(Entry):
     def _form_for(self, grid: tuple[int, int, int], copied_bytes: int) -> str:
         """The form in which it is cheapest to run a grid.
 
-        The plain form also costs the copies, of ``copied_bytes``, that the detailed form needs to
-        run after it.
+        Before the plain form runs, ``copied_bytes`` bytes are copied, so that the detailed form can
+        run afterwards.  This costs, too.
         """
         lanes = prod((*grid, *self.point.workgroup_size))
         if lanes <= 1:
@@ -160,9 +160,10 @@ class CheckedEntry(Entry):
         return run
 
     def _tell(self, desk: ReportDesk, known: set[tuple[object, ...]] | None = None) -> None:
-        """Put reports into the ledger, except those whose keys are in ``known``.
+        """Put reports into the ledger.
 
-        Their keys are added to ``known``.
+        With ``known``, a report whose key is in it is left out, and the keys of the others are
+        added to it.
         """
         for report in desk.reports:
             if known is None or report.key not in known:
