@@ -93,7 +93,7 @@ class DeviceState:
         self.calls[kind] = self.calls.get(kind, -1) + 1
 
     def count(self, kind: str) -> int:
-        """Count a call of the queue or of a mapping; before, ask a scheduler that defers nothing."""
+        """Count a call of the queue or a mapping; before, ask the scheduler, unless it defers."""
         if not self.timeline.defers:
             self.timeline.look()
         return self.made(kind)

@@ -300,8 +300,8 @@ def _well_formed(ops: Iterable[Op]) -> Program | None:
 def with_room(program: Program, kernels: Mapping[str, Kernel]) -> Program:
     """``program`` with each buffer at least as large as its reads, writes and copies need.
 
-    If a rewrite has made a buffer smaller, an op that was valid may be out of range.  A program that
-    fails with larger buffers as well does not need the refusal of such an op.
+    If a rewrite has made a buffer smaller, an op that was valid may be out of range.  A program
+    that fails with larger buffers as well does not need the refusal of such an op.
     """
     ends: dict[str, int] = {}
     for op in program:
