@@ -33,7 +33,7 @@ class Leaf:
 
 
 def inevitable(verdict: Verdict, failure: Failure, again: Judge) -> str:
-    """From when on the case could only fail, in words; empty if the device had no choice."""
+    """From when on the case could only fail, in words; empty if no other schedule was tried."""
     case = verdict.execution.case
     if not case.device.is_simulated or case.follows_no_policy:
         return ""

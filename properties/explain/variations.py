@@ -47,7 +47,8 @@ BY_THE_TEXT = ("misusing", BESIDE)
 """The own calls of these clients depend on the text of each op, so a changed op tells nothing."""
 _FLUSHED = "with a flush in "
 _TOLD_IF_FAILING = ("with op ", _FLUSHED, "with a copy in ")
-"""It is not worth a line to say that data and sizes do not matter."""
+"""A change that leaves the case failing is told only if its text begins with one of these.  That
+other data or sizes change nothing is not worth a line."""
 _PLAIN = ("0", "1", "2", "3", "0.0", "1.0", "2.0", "3.0")
 _OTHER_DATA = (b"\x01", b"\x02", b"\x00", b"\x03", b"\x04", b"\x05")
 
@@ -166,16 +167,18 @@ def _plainer(program: Program, at: int, op: Op) -> Iterator[Changed]:
 def _unlike(
     program: Program, at: int, op: Dispatch, kernels: Mapping[str, Kernel]
 ) -> Iterator[Changed]:
-    """The program with a repeated dispatch made unlike, or with it like the one before.
+    """Programs in which the dispatch ``op`` shares less, or more, with one before it.
 
-    The second only if their payloads differ in size.
+    If it follows a dispatch with uniforms of another size, it becomes that one with one operand
+    changed.  If it repeats an earlier dispatch, it gets other scalars or another grid.
     """
     before = program[at - 1] if at else op
     if isinstance(before, Dispatch):
         sizes = {kernels[each.kernel].uniform_bytes for each in (before, op)}
-        for _, other in islice(_other_operands(before), len(sizes) - 1):
-            said = f"with op {at} like op {at - 1}, but with other scalars of as many bytes"
-            yield said, instead(program, at, other)
+        for said, other in islice(_other_operands(before), len(sizes) - 1):
+            if other.scalars != before.scalars:
+                said = "with other scalars of as many bytes"
+            yield f"with op {at} like op {at - 1}, but {said}", instead(program, at, other)
     if op in program.ops[:at]:
         for said, other in _other_operands(op):
             yield f"with op {at} {said}", instead(program, at, other)
@@ -201,8 +204,8 @@ def _other_data(data: bytes, program: Program) -> bytes:
 def _larger(program: Program, at: int, op: Alloc) -> Changed:
     """The program with a buffer twice as large; reads of its end are moved to its new end.
 
-    They stay if anything but reads uses the buffer.  If nothing does, a mistake at the end would
-    pass unseen.
+    If only reads use the buffer they must move, or a mistake at the new end would pass unseen.  If
+    another op uses it too, they stay.
     """
     size, ops = op.size_bytes, list(program.ops)
     ops[at] = replace(op, size_bytes=2 * size)
@@ -242,7 +245,7 @@ def _thresholds(trials: Trials, known: set[int]) -> Iterator[str]:
 
 
 def _is_into_one(trials: Trials, op: Op, size_bytes: int) -> bool:
-    """Whether the client makes the read ``op``, cut to ``size_bytes``, as two into one array."""
+    """Whether the client reads ``op``, cut to ``size_bytes``, as a second read into one array."""
     if not isinstance(op, Read):
         return False
     size = sizes_of(trials.case.program).get(op.buffer, 0)

@@ -1,9 +1,9 @@
 """The same ops with other data, so that every byte shows where it comes from.
 
 A finding is shrunk to simple data, in which many mistakes look alike: a write that is lost and a
-write that comes early may show the same zeros.  Here each write has bytes of its own and each
-dispatch scalars of its own.  Each buffer may be filled right after its alloc, and read after a
-sync at the end.
+write that comes early may show the same zeros.  Here writes have random bytes, and dispatches whose
+scalars are all u32 have random primes, so they seldom look alike.  Each buffer may be filled right
+after its alloc, and read after a sync at the end.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,7 +50,8 @@ def vivid(
 ) -> Vivid:
     """``program`` with other data and scalars.
 
-    With ``fills`` each buffer is written whole right after its alloc.  With ``looks`` each buffer
+    With ``fills`` each buffer of at most 64 KiB that holds no grid is written whole right after its
+    alloc.  With ``looks`` each buffer
     that is never freed is read at the end.
     """
     choices = SeededChoices(f"vivid {seed}")

@@ -292,9 +292,8 @@ MakeTarget = Callable[[Any, Kernels], Any]
 class AdapterFactory(TargetFactory):
     """Untraced targets that ``make_target`` makes on one opened device.
 
-    The first disturbed case on a device puts a layer between the targets and the device, and the
-    layer stays as long as the device.  It checks the calls of disturbed cases, and refuses submits
-    at which wgpu-native would abort.
+    The first disturbed case on a device puts a layer around the device.  The layer stays; it checks
+    the calls of disturbed cases, and refuses submits at which wgpu-native would abort.
     """
 
     disturbs = True
