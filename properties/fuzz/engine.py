@@ -105,7 +105,7 @@ class Session:
 
     @property
     def unseen(self) -> list[PlantedMistake]:
-        """The planted mistakes that were missed, unless ``blind``, and blind ones that were seen."""
+        """Planted mistakes that were missed, unless ``blind``, and blind ones that were seen."""
         return [mistake for mistake in self.planted if not mistake.is_as_known]
 
     @property
