@@ -178,7 +178,7 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
-    """Refuse two bindings of a buffer if only one writes, or if both write the same word."""
+    """Refuse two bindings of a buffer if one reads and one writes, or if both write one word."""
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     pairs = ((before, each) for at, each in enumerate(bindings) for before in bindings[:at])
     for (one, first, block), (other, second, further) in pairs:

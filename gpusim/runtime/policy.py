@@ -249,7 +249,8 @@ PRESETS: Mapping[str, Policy] = {
         Policy(name="ring"),
     )
 }
-"""The named policies: no batching, the two phases of TVM's pull request 18871, and ``ring``."""
+"""The named policies: no batching, lazy submission, the two phases of TVM's pull request 18871, and
+``ring``."""
 
 
 def policy_of(policy: object) -> Policy:

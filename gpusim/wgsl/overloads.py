@@ -1,9 +1,9 @@
 """Says which types the operands of a built-in function may have: a rule for each kind of function.
 
-A rule takes the types of the operands, and the scalars of which the function allows them to be
-made.  It gives the types to which the operands are converted, and the type of the result.  The
-docstring of a rule says which operands it takes.  ``functions.py`` says which function has which
-rule.  Source: WGSL specification, 6.1.3 "Overload Resolution".
+A rule takes the types of the operands, and the element types that the function allows.  It gives
+the types to which the operands are converted, and the type of the result.  The docstring of a rule
+says which operands it takes.  ``functions.py`` says which function has which rule.  Source: WGSL
+specification, 6.1.3 "Overload Resolution".
 """
 
 from collections.abc import Callable, Sequence
@@ -233,7 +233,7 @@ def extract_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved
 
 
 def concrete_same_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
-    """Operands of one type that is not abstract."""
+    """Operands of one type; an abstract type is made concrete."""
     found = same_rule(kinds, allowed)
     return Resolved(tuple(concrete(kind) for kind in found.operands), concrete(found.operands[0]))
 
@@ -264,8 +264,8 @@ def determinant_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Reso
 def parts_rule(second: str, whole: bool) -> Rule:
     """Makes the rule for functions whose result is a struct of ``fract`` and the ``second`` member.
 
-    The first member has the operand's type.  So has the second; if it is ``whole``, it has integers
-    for the operand's floats.
+    The first member has the operand's type.  The second has that type too, unless it is ``whole``:
+    then it has integers for the operand's floats.
     """
 
     def rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:

@@ -67,8 +67,8 @@ FORMS: Mapping[str, Form] = {
 }
 """The form of each arm, by name.
 
-The last two make anew the same parts as the policies ``lazy`` and ``pooled``.  These two policies
-are the two phases of Apache TVM's pull request 18871.
+The last two make anew the same parts as the policies ``lazy`` and ``pooled``.  ``pooled`` is the
+first phase of Apache TVM's pull request 18871.
 """
 
 

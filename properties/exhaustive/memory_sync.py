@@ -64,7 +64,7 @@ def _rows() -> Iterator[Row]:
     for (context, buffers), boundary in product(contexts.items(), BOUNDARIES):
         for write, read, part in product(WRITE_OPS, READ_OPS, PARTS):
             if part == "unaligned" and write == "dispatch" and read == "dispatch_input":
-                continue  # Dispatches take whole buffers.
+                continue  # A dispatch binds no bytes at an unaligned offset.
             first, second = _write(write, part, 1), _read(read, part)
             yield _row(f"{context}.wr.{write}.{read}.{part}", boundary, buffers, first, second)
             yield _row(f"{context}.rw.{read}.{write}.{part}", boundary, buffers, second, first)

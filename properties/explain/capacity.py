@@ -2,8 +2,8 @@
 
 Shrinking makes a limit as small as it can.  Under so small a limit, a runtime that exceeds it by
 one looks like a runtime that never keeps it.  So a longer program runs under a small and a larger
-limit.  Where the uniforms are full, the batch is submitted first, and then all is as it was before.
-Two small batches tell whether that is so.
+limit.  Where the uniforms are full, the batch is submitted first, and then every slot is free.  Two
+small batches tell whether each dispatch of the second one runs with its own scalars.
 """
 
 from typing import Any
@@ -89,7 +89,7 @@ def tell_capacity(evidence: Evidence, trials: Trials) -> Told:
     text = f"alloc x 64\n{made}write x 0 01010101\nflush\n{ops}sync\n"
     unit = WORD_BYTES if field == _IN_BYTES else 1
     said = []
-    # A limit of 0 may be taken for no limit; a limit that only grew small by shrinking is not 0.
+    # If the limit of the case is 0, then 0 is tried too: the runtime may take it for no limit.
     for limit in _LIMITS if getattr(policy, field) else (*_LIMITS, 0):
         judged = trials.under(**{**LIFTED, field: limit * unit}).run(text)
         failed, end = judged.failure, "it passes"

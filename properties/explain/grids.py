@@ -1,8 +1,9 @@
 """Tries from where a dispatch takes its grid, and which forms and sizes of a grid go wrong.
 
-A grid that is another op's changes with the grids of the others.  For an indirect dispatch, a grid
-of one workgroup is written into a buffer of zeros, at each place in turn.  The dispatch has an
-effect only if it reads its grid from that place, since a grid anywhere else has a zero in it.
+A dispatch over the grid of another op runs over another grid once that one changes.  For an
+indirect dispatch, a grid of one workgroup is written into a buffer of zeros, at each place in turn.
+The dispatch has an effect only if it reads its grid from that place, since a grid anywhere else has
+a zero in it.
 """
 
 from collections.abc import Iterator
@@ -38,11 +39,11 @@ _FORMS = {
 }
 """Grids, by the form in which the client is to pass them."""
 _MOST_DRAWN = 1000
-"""Dispatches among which one with each form is sure to be: the client has some 15 forms."""
+"""Among so many dispatches each form is sure to occur: the client has some 15 forms."""
 _GRID_BYTES = 3 * WORD_BYTES
 _ONE_GROUP = "01000000" * 3
 _MOST_GROUPS = 1 << 16
-"""The sum of the numbers of more groups would not fit into a word."""
+"""The most groups that are tried."""
 _MOST_BYTES = 256
 """In a longer buffer the grid is looked for only in this many bytes at the start."""
 _GRID, _LARGER = "grid", (2, 3, 2)
@@ -87,7 +88,7 @@ def tell_grid(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _groups_of(judged: Verdict, at: int) -> Grid | None:
-    """The groups over which the op at ``at`` ran, if that is the first command nobody asked for."""
+    """The groups over which op ``at`` ran; None if the first unasked command is not its."""
     accused = read_clocks(judged.execution).accused
     if accused is None or accused.expected.position != at:
         return None
@@ -177,7 +178,7 @@ def _given(form: str, grid: Grid) -> str:
 
 @by_trial()
 def tell_full(evidence: Evidence, trials: Trials) -> Told:
-    """Tells what a dispatch did that ran over other groups: its submit, and a larger grid."""
+    """Tells whether a dispatch over other groups submitted first, and how a larger grid runs."""
     op, at = evidence.culprit, evidence.argument.culprit
     if evidence.kind != _GRID or not isinstance(op, Dispatch) or not evidence.traced.is_known:
         return NOTHING
@@ -197,7 +198,7 @@ def tell_full(evidence: Evidence, trials: Trials) -> Told:
 
 @by_trial(FailureKind.VALUE, without_faults=True)
 def tell_groups(evidence: Evidence, trials: Trials) -> Told:
-    """How many groups dispatches run over grids around the smallest that goes wrong."""
+    """Finds the smallest grid that goes wrong; tells how many groups run for grids near it."""
     op = evidence.culprit
     if evidence.kind != _GRID or not isinstance(op, Dispatch):
         return NOTHING

@@ -63,7 +63,7 @@ def tell_pool(evidence: Evidence) -> Told:
 def tell_offset(evidence: Evidence) -> Told:
     """Tells of a dispatch that binds uniforms where no payload of its batch was written.
 
-    Its batch was refused, or no op asked for the dispatch, which is of a kernel for odd bytes.
+    Told only if its batch was refused, or if its kernel is for odd bytes and no op asked for it.
     """
     is_asked = evidence.failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR)
     if evidence.case.policy.uniforms is Uniforms.CACHED and not is_asked:
@@ -168,7 +168,7 @@ def _sizes(pool: Iterable[Life]) -> str:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_sizes(evidence: Evidence, trials: Trials) -> Told:
-    """For which payloads in a pool that was filled before the uniform buffers are destroyed."""
+    """Tells for payloads of which sizes a pool, filled before, destroys its uniform buffers."""
     if evidence.broken != laws.E6.name:
         return NOTHING
     programs = {size: f"{_FILLED_POOL}{_EIGHT}{last}" for size, last in _LAST.items()}

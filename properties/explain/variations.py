@@ -81,7 +81,7 @@ def vary(verdict: Verdict, failure: Failure, again: Judge) -> Varied:
     for text, changed in chain(neighbours(program, has_faults=has_faults), variants):
         tried = trials.run(changed)
         if tried.failure is None and _refused(tried) == _refused(verdict):
-            # A flush in the place of the write that overtakes cures any program: that is no news.
+            # A flush instead of the write that overtakes cures any program: that is no news.
             if has_faults or not text.startswith(_FLUSHED):
                 passes.append(text)
         elif (
