@@ -2,8 +2,11 @@
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+
+_PATIENCE_SECONDS = 120.0
 
 
 def has_ended(pid: int) -> bool:
@@ -15,6 +18,14 @@ def has_ended(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True
     return state.split()[0] == "Z"
+
+
+def ends(pid: int) -> bool:
+    """Whether a process dies that was killed; the kernel may carry out a kill a little later."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while not has_ended(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    return has_ended(pid)
 
 
 def children_of(pid: int) -> list[int]:

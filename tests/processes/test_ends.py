@@ -18,7 +18,7 @@ from typing import Literal
 
 import pytest
 
-from tests.processes.processes import all_below, has_ended
+from tests.processes.processes import all_below, ends
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the children")
@@ -74,14 +74,6 @@ def wait_for_processes(session: subprocess.Popen[str], number: int) -> None:
     """Return once the session has so many processes below it, however long that takes."""
     while len(all_below(session.pid)) < number:
         assert session.poll() is None, "the session has ended, and began too few processes"
-
-
-def ends(pid: int) -> bool:
-    """Whether a process dies, which nobody may have waited for."""
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while not has_ended(pid) and time.monotonic() < until:
-        time.sleep(0.05)
-    return has_ended(pid)
 
 
 def test_an_interrupt_does_not_wait_for_a_target_to_get_ready(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from properties.oracles.judge import judge
 from properties.targets import process as process_factory
 from properties.targets.process import ProcessFactory
 from properties.targets.runtime_target import RuntimeTarget
-from tests.processes.processes import has_ended
+from tests.processes.processes import ends
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Program.parse(
@@ -135,7 +135,7 @@ def test_a_process_that_goes_silent_is_a_finding_and_ends(tmp_path: Path) -> Non
     assert "output of the target: waiting for a driver" in bug.summary
     begun = pids.read_text(encoding="utf-8").split()
     assert begun
-    assert [pid for pid in begun if not has_ended(int(pid))] == []
+    assert [pid for pid in begun if not ends(int(pid))] == []
 
 
 @pytest.mark.parametrize(
