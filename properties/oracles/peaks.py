@@ -10,6 +10,7 @@ keeps in use is counted in ``rounds``.
 import tracemalloc
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -19,7 +20,6 @@ from gpusim.ops import Alloc, Capture, Command, Copy, Dispatch, Op, Replay, Sync
 from gpusim.runtime import Buffer, Runtime
 from properties.model.case import Case
 from properties.model.failure import Failure
-from properties.model.target import Target
 from properties.oracles.rounds import cost_failure, perform, untraced_target
 from properties.targets.factory import TargetFactory
 from properties.targets.runtime_target import RuntimeTarget
@@ -81,12 +81,7 @@ def _copies(runtime: Runtime, buffer: Buffer, call: Call, array: Array) -> float
     with suppress(Exception):
         call(runtime, buffer, array)
         runtime.sync()
-        tracemalloc.start()
-        try:
-            call(runtime, buffer, array)
-            peak_bytes = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        peak_bytes = _peak_bytes(partial(call, runtime, buffer, array))
         runtime.sync()
     return peak_bytes / _SIZE_BYTES
 
@@ -139,15 +134,16 @@ def _peaks_after(case: Case, factory: TargetFactory, length: int) -> dict[str, i
         for op in (*_RECORDED.values(), Sync(), *[_DISPATCH] * length):
             perform(target, op)
         return {
-            what: min(_peak_bytes(target, op) for _ in range(_TRIES))
+            what: min(_peak_bytes(partial(perform, target, op)) for _ in range(_TRIES))
             for what, op in _RECORDED.items()
         }
 
 
-def _peak_bytes(target: Target, op: Op) -> int:
+def _peak_bytes(act: Callable[[], object]) -> int:
+    """The host memory that is in use at most while ``act`` runs, besides what was before."""
     tracemalloc.start()
     try:
-        perform(target, op)
+        act()
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
