@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=2,
         metavar="N",
-        help="over the corpus, a process; 2 by default",
+        help="how often a process judges the corpus; 2 by default",
     )
     parser.add_argument(
         "--device",

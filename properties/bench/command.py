@@ -153,8 +153,8 @@ def _read_picture(text: str) -> Path:
     file = read_file_to_write(text)
     if file.suffix not in _PICTURES:
         raise UsageError(
-            f"it ends with none of {', '.join(_PICTURES)} (probably another kind of picture is "
-            "meant)"
+            f"it ends with none of {', '.join(_PICTURES)} (probably the name needs one of these "
+            "endings)"
         )
     return file
 

@@ -87,7 +87,7 @@ def bench(asked: Asked) -> Results:
 
 
 class Timing:
-    """Times the arms of a chain, one after the other.
+    """Times the arms of a chain, which take turns.
 
     The GPU works on something else before every turn.  Otherwise its clocks fall while an
     arm leaves it idle, and a chain of small dispatches is too short to raise them.  The first
@@ -109,7 +109,7 @@ class Timing:
         return [replace(row, more=to_best_fixed(row.arm, samples)) for row in rows]
 
     def samples(self, arms: Mapping[str, Arm]) -> dict[str, list[Sample]]:
-        """The samples of each arm: in every round a turn of three plays."""
+        """The samples of each arm: in every round a turn, of which three plays count."""
         return interleave(arms, self._rounds, turn=_TURN, settle=1, before=self._wake)
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ Play = Callable[[], Sample]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What a benchmark is asked for; one that has only one size or round ignores that field."""
+    """What a benchmark is asked for; ``rounds`` or ``small`` may have no meaning for it."""
 
     device: Any
     name: str

@@ -1,6 +1,6 @@
 """A table of programs in which two ops meet on the same bytes.
 
-There is a row for every two kinds of op of which one writes, in every context and with every
+There is a row for every two kinds of op of which one or both write, in every context and with every
 boundary between the two.
 
 The layout follows the WebGPU conformance suite's api/operation/memory_sync:

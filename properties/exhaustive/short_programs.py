@@ -70,7 +70,7 @@ def program_of(name: str) -> Program:
 
 
 def _starts_with_a(steps: tuple[str, ...]) -> bool:
-    """Whether the first name is a; a program that starts with b only swaps the two names."""
+    """Whether buffer a is named first.  A program that names b first has a twin that is listed."""
     named = next((step for step in steps if " " in step), "x a")
     return named.split()[1] == "a"
 

@@ -146,8 +146,8 @@ def _maker(part: str, broken: Any) -> Any:
     """Returns what makes the part: the class ``broken`` itself, or, if policies choose the part, a
     function.
 
-    Where the policy asks for the sound class that ``broken`` breaks, the function makes a
-    ``broken``.  Otherwise it makes what the policy asks for.
+    Where the policy asks for the sound class that ``broken`` breaks, the function makes an
+    instance of ``broken``.  Otherwise it makes what the policy asks for.
     """
     sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
     if sound is None:

@@ -1,4 +1,4 @@
-"""The layer between a target and its device: its rules, and its text for another process.
+"""The layer between a target and its device: which rules it checks, and its JavaScript source.
 
 The files of the layer in JavaScript import each other by name.  A target gets their text over the
 wire, where no file has a name, so they are joined here.  Nothing here runs it.
