@@ -70,7 +70,7 @@ def program_of(name: str) -> Program:
 
 
 def _starts_with_a(steps: tuple[str, ...]) -> bool:
-    """Whether buffer a is named first.  A program that names b first has a twin that is listed."""
+    """Whether a is named first.  Steps that name b first are others with the two names swapped."""
     named = next((step for step in steps if " " in step), "x a")
     return named.split()[1] == "a"
 
