@@ -37,7 +37,7 @@ _IGNORED = {
     "parts": ("small",),
     "scale": ("rounds",),
 }
-"""The arguments that a benchmark has no use for."""
+"""The arguments that a benchmark refuses, because it has only one size or one round."""
 _ONE_ONLY = {"small": "size", "rounds": "round"}
 _SECONDS = {
     ("decode", True): (5, 10),

@@ -2,7 +2,7 @@
 
 Each has one kernel launch for each dispatch, written like the examples of its package, on one
 stream.  A package is imported when its arm is made.  Each arm is first tried on a short chain.  If
-its package is missing, has no CUDA device or computes other words, the arm is left out, and a note
+its package is missing, has no CUDA device or computes wrong words, the arm is left out, and a note
 gives the reason.  Nothing of the runtime is used here.
 """
 

@@ -167,14 +167,14 @@ def overlap_arms(driver: Driver, chain: Chain) -> dict[str, Arm]:
 
 
 def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
-    """Every policy, replay, plain wgpu-py, and the floor if the device is wgpu-native's."""
+    """Every policy, replay, plain wgpu-py, and ``bare.py`` if the device is wgpu-native's."""
     arms = {name: runtime_arm(driver, policy, chain) for name, policy in PRESETS.items()}
     arms["replay"] = replay_arm(driver, chain)
     return arms | {"plain": plain_arm(device, chain)} | with_floor(device, chain)
 
 
 def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
-    """Returns the microseconds that a dispatch takes of the host's CPU, and of the GPU.
+    """Returns how many microseconds of the host's CPU, and of the GPU, a dispatch takes.
 
     The GPU's time counts from the last submit.  Each is the best of three rounds.
     """
@@ -187,7 +187,7 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 
 
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
-    """Returns the median of ``arm``'s time divided by the best fixed limit's in the same round.
+    """Divides ``arm``'s time by that of the best fixed limit, play by play; returns the median.
 
     Empty if no arm has a fixed limit.
     """

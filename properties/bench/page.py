@@ -104,7 +104,7 @@ def tables(report: Report, expected: Expected) -> str:
 
 
 def loss(report: Report) -> str:
-    """For each arm with caches: by how much ``lazy`` makes fewer tokens a second than that arm."""
+    """For each arm with caches: how many percent fewer tokens a second ``lazy`` makes."""
     by_arm = {row.arm: row for row in report.rows}
     lazy = by_arm["lazy"]
     lines = [

@@ -1,4 +1,4 @@
-"""Pictures of reports: bars by arm, or curves of the cost over the number reached.
+"""Pictures of reports: bars by arm, or curves of what one more op costs after so many.
 
 A picture fits a screen, names the unit of its times, and has one legend.  No table is made here.
 matplotlib is an extra of the package, imported when a picture is asked for.

@@ -40,7 +40,7 @@ BOUNDARIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
 }
-"""The text between the two ops, and the changes of the policy, by name."""
+"""For each boundary, by its name: the text between the two ops, and the changes of the policy."""
 _SIZE_BYTES = 16
 _SPANS: Mapping[Part, tuple[int, int]] = {"whole": (0, _SIZE_BYTES), "unaligned": (3, 7)}
 

@@ -170,7 +170,7 @@ MakeDriver = Callable[[object], Driver]
 
 
 def check_on(driver: Driver, program: Program, policy: Policy) -> Failure | None:
-    """Run ``program`` once.  Gives the first difference from the reference; None if it has none."""
+    """Run ``program`` once.  Returns the first difference from the reference, or None."""
     factory = _OverDriver(driver)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
@@ -211,7 +211,7 @@ def check_under_every_schedule(
 
 
 class _OverDriver(TargetFactory):
-    """Opens each runtime over the same driver, which it was given and does not trace."""
+    """Opens every runtime over one given driver, and traces nothing."""
 
     capabilities = RuntimeTarget.capabilities
     is_ours = True

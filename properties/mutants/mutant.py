@@ -73,9 +73,9 @@ def mutant(
 
     ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
     ``"reference"``.  Without ``make``, the class is called with the arguments of the sound class
-    that it breaks, or, if it is a driver or a device, with the sound one.  If it needs other
-    arguments, ``make`` turns it into a function that makes the part.  ``beside`` names further
-    parts that must be broken too, each with its class.  The other arguments are fields of
+    that it breaks; a driver or a device is called with the sound one that it wraps.  If the class
+    needs other arguments, ``make`` turns it into a function that makes the part.  ``beside`` names
+    further parts that must be broken too, each with its class.  The other arguments are fields of
     ``Mutant``.
 
     Raises:

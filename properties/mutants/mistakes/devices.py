@@ -167,7 +167,7 @@ class LongCopyCut(Overlay):
 
 @mutant(part="driver", hard=True)
 class EqualWriteElided(Overlay):
-    """A host write is left out if the last write at its offset of the buffer was equal."""
+    """A host write is left out if the last one at its offset in the buffer had the same bytes."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)

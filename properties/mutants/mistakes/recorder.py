@@ -51,7 +51,7 @@ class UniformRecycledAtDispatch(StepwiseRecorder):
 
 @mutant(part="recorder", origin="TVM 18871, first version")
 class EvictFlushesInsidePass(StepwiseRecorder):
-    """If a uniform buffer of the batch is retired, a dispatch submits the batch and is lost."""
+    """If the batch has a uniform buffer to destroy, a dispatch submits the batch and is lost."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         evicted = any(buffer.role is Role.UNIFORM for buffer in self._batch.retired)
