@@ -165,7 +165,7 @@ class Reading:
             # The finding depends on the programs before it, so it passes by itself.
             return False
         if "_" in mistake.name and mistake.name in done.stdout + page.read_text(encoding="utf-8"):
-            # A name of one word may stand there as a word like others.
+            # A name of one word may be an ordinary word there.
             files[0].unlink()
             return False
         (self._folder / "lines" / f"{number}.txt").write_text(done.stdout, encoding="utf-8")

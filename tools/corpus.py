@@ -34,7 +34,10 @@ class Entry:
     program: str
 
     def on(self, name: str) -> str:
-        """The text of device ``name`` with the entry's limits, as far as it can have them."""
+        """The entry's device, or another device ``name`` with the limits that any device can have.
+
+        Both as text.
+        """
         if name == SIMULATED:
             return self.device
         return " ".join([name, *(w for w in self.device.split() if w.startswith(_ASKED_OF_ANY))])

@@ -88,7 +88,7 @@ def _make_environment() -> None:
 
 
 def _provide_ensurepip() -> None:
-    """Debian keeps what ``venv`` needs in a package of its own."""
+    """Install what ``venv`` needs if it is missing: Debian keeps it in a package of its own."""
     try:
         import ensurepip  # noqa: F401 - asked for its absence
     except ImportError:
