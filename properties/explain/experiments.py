@@ -87,7 +87,9 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
 
 
 def _of_all_bytes(trials: Trials, failure: Failure) -> tuple[Shown, ...]:
-    """A run that reads the whole buffer, so that a mistake must explain all of its bytes."""
+    """The run in which the failing read takes its whole buffer: a mistake must explain all of it.
+    Empty if there is no such run, or if it does not fail in the same way.
+    """
     program, op = trials.case.program, trials.case.program[failure.position]
     size = sizes_of(program).get(op.buffer, 0) if isinstance(op, Read) else 0
     if not isinstance(op, Read) or not op.size_bytes < size <= _MOST_BYTES:
@@ -114,11 +116,15 @@ class Boundary:
 
 
 def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
-    """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
+    """The places where an inserted flush makes the case pass.
+
+    If a flush helps nowhere, the places where a sync does; if a sync helps nowhere, those where a
+    read does.
+    """
     program, ops = case.program, case.program.ops
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
-        # A flush would change nothing but the moment at which the judge asks for the statistics.
+        # With a flush the case may pass just because the judge looks at them after another op.
         inserted = [(Sync(), 1)]
     end = len(program) + (kind in _OF_THE_END)
     for op, first in inserted:
@@ -135,7 +141,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
 def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
     """The first read of the program under another name, and the first position where it may stand.
 
-    Some runtimes hold commands back until a read, whatever is flushed.
+    Some runtimes hold commands back until a read, even if a flush is called.
     """
     reads = [op for op in program if isinstance(op, Read)]
     if reads:
@@ -193,8 +199,8 @@ def looked_at(
 ) -> tuple[Read, bytes, bytes, bytes] | None:
     """Runs the failing read with other data, filled buffers and a read of each buffer at the end.
 
-    Gives the read, what it should give, what it gave, and what its whole buffer should hold; None
-    if the case passes with these changes.
+    Gives the read, what it should give, what it gave, and what its whole buffer should hold.  None
+    if this run tells nothing, for instance because it passes or because the failing op is no read.
     """
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:

@@ -24,7 +24,7 @@ _CALL_NANOSECONDS = 1000
 _MOST_NAME = 200
 
 Slice = tuple[str, int, int]
-"""A name, and the calls at which it begins and ends; an instant if the two are equal."""
+"""A slice: its name, and the calls at which it begins and ends; an instant if the two are equal."""
 
 
 def perfetto(argument: Argument) -> bytes:

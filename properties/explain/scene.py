@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
     ``command`` is the number of a command in its replay; -1 for an op that is no replay.
     ``position`` counts in the program that runs, ``number`` in the program shown to the reader.
-    The first is larger if ops were inserted before this one.
+    ``position`` is larger if ops were inserted before this one.
     """
 
     position: int
@@ -83,7 +83,7 @@ class Scene:
         steps: list[Step] = []
         for position, op in enumerate(self.program):
             meant = self.expected.outcomes[position].error
-            # An op that met a fault, or has another outcome than the reference's, is no step.
+            # An op that should end in another way than in the reference is no step.
             if meant not in _FAULTS and _perform(reference, op).error == meant:
                 steps += self._steps_of(position, op)
         return tuple(steps)
@@ -107,7 +107,10 @@ class Scene:
         return tuple(states)
 
     def run(self, steps: Sequence[Step]) -> History | None:
-        """What the program shows if it takes effect by ``steps``; None if these have no meaning."""
+        """What the program shows if ``steps`` take effect in the place of its own steps.
+
+        None if the reference cannot run a step, for instance because its kernel raises.
+        """
         reference = Reference(self.kernels, self.limits)
         outcomes: dict[int, Outcome] = {}
         for step in steps:
@@ -123,8 +126,8 @@ class Scene:
     def history(self, outcomes: Mapping[int, Outcome]) -> History:
         """The history with these outcomes; each sync that is accepted lists the deliveries so far.
 
-        If the op of a step is missing here, it is accepted without data.  An op that is no step
-        has its expected outcome.
+        An op that has steps, but no outcome among ``outcomes``, is accepted without data.  An op
+        that is no step has its expected outcome.
         """
         shown: list[Outcome] = []
         delivered: list[str] = []
@@ -142,7 +145,7 @@ class Scene:
         return History(outcomes=tuple(shown), deliveries=tuple(delivered), closing=closing)
 
     def touches(self, step: Step) -> list[Access]:
-        """The bytes that a step reads and writes; an alloc and a free write the whole buffer."""
+        """The bytes that a step reads and writes; an alloc or free counts as a write of all."""
         return _touches(step.op, self.kernels)
 
     def meets(self, one: Step, other: Step) -> bool:
