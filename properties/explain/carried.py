@@ -119,7 +119,7 @@ def _never_submitted(evidence: Evidence, first: ExpectedOp) -> Told:
     facts = [*_submitting(evidence, at)] if command < 0 else []
     if command > 0:
         facts += cut_before(at, command, evidence.traced)
-    # Only if no earlier op was cut at this command is one looked for that is the same call.
+    # An earlier op that is the same call is looked for only if none was cut at this command.
     facts = facts or [*_alike(at, command, evidence)]
     own = quoted(step_of(first, evidence.program))
     sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"
@@ -170,7 +170,7 @@ def _is_alike(one: Op, other: Op) -> bool:
 
 
 def _twice(evidence: Evidence) -> Told:
-    """Tells of a command with which one batch ends, and which the next batch has again."""
+    """Tells of a command that is the last of one batch, and that the next batch has again."""
     last: tuple[Batch, Call] | None = None
     for batch in batches(evidence.trace) if UNASKED in evidence.said else ():
         for call in batch.commands if last is not None else ():

@@ -57,7 +57,7 @@ class Others:
 
 
 def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
-    """What an execution showed, for the search."""
+    """What an execution showed, for the search; ``numbers`` as in ``Scene``."""
     execution = verdict.execution
     scene = Scene(
         program=execution.case.program,
@@ -71,7 +71,10 @@ def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
 
 
 def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
-    """Runs the case with other data, with and without filled buffers and more reads."""
+    """Runs the case with other data in four ways: see ``_WAYS``.
+
+    In one more run, the data stay and the failing read takes its whole buffer.
+    """
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:
         return Others()
@@ -119,12 +122,12 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
     """The places where an inserted flush makes the case pass.
 
     If a flush helps nowhere, the places where a sync does; if a sync helps nowhere, those where a
-    read does.
+    read does.  Only the first ``_MOST_PLACES`` places are tried.
     """
     program, ops = case.program, case.program.ops
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
-        # With a flush the case may pass just because the judge looks at them after another op.
+        # With a flush it may pass just because the judge looks at the counters after another op.
         inserted = [(Sync(), 1)]
     end = len(program) + (kind in _OF_THE_END)
     for op, first in inserted:
@@ -159,7 +162,11 @@ def settings(case: Case, again: Judge) -> Iterator[str]:
 
 
 def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
-    """The case with another client, policy or scheduler."""
+    """The case with one thing changed, each time with the change in words.
+
+    Changed are the client, fields of the policy or all of it, the scheduler, and the number of the
+    first buffer.
+    """
     if case.client != PLAIN:
         yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if not case.follows_no_policy:

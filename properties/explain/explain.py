@@ -2,7 +2,7 @@
 
 The meaning of the program shows which op went wrong, and a trace shows when.  ``explain`` can be
 given a function that runs cases; then the case runs again with other data and settings.  The files
-beside this one each look at a case in their own way; here stands in which order they do.
+beside this one each look at a case in their own way; this one calls them, in a fixed order.
 """
 
 from dataclasses import replace
@@ -104,8 +104,7 @@ _OF_MISTAKES: tuple[Teller, ...] = (
     tell_full,
     tell_groups,
 )
-"""Look closer at the mistake that explains the bytes.
-
+"""Tellers that look closer at the mistake that explains the bytes.
 The sentence of a later teller replaces that of an earlier one, and its facts come first.
 """
 _OF_CALLS: tuple[Teller, ...] = (
@@ -162,9 +161,9 @@ _OF_CALLS: tuple[Teller, ...] = (
     tell_taken_along,
     tell_together,
 )
-"""Look at the calls, the faults and the history, unless a planned fault explains the failure."""
+"""Tellers that look at calls, faults and the history; asked unless a planned fault explains all."""
 _LAST: tuple[Teller, ...] = (tell_cut, tell_pairs)
-"""Look closer at what the others told."""
+"""Tellers that look closer at what the others told."""
 
 
 def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
@@ -285,8 +284,8 @@ def _by_trace(
     told = tell_accused(traced.accused, execution.case.program, best, most_groups)
     if not told.sentence:
         return argument
-    # The new sentence replaces one about two ops in the wrong order.  The facts about that order
-    # go with it; facts of another argument stay, behind the new ones.
+    # If the old sentence is about two ops in the wrong order, its facts are dropped with it.
+    # Other facts stay, behind the new ones.
     later = () if argument.crossing is not None else argument.facts
     return replace(told, later=later).added_to(argument)
 
@@ -312,7 +311,7 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
 
 
 def _looked_into(evidence: Evidence) -> Argument:
-    """The argument, with all that was found out in other ways added."""
+    """The argument, with all that the tellers found out added."""
     for tell in _OF_MISTAKES:
         evidence = evidence.with_more(tell(evidence))
     by_faults = tell_faults(evidence)

@@ -1,8 +1,8 @@
 """A hypothesis: one mistake that would make a program show what came back.
 
 A hypothesis changes the steps of a program and says in a sentence what went wrong.  It holds if the
-changed steps show exactly the history that the target showed.  Its key names the mistake without
-data, so that the same mistake can be found again in a program with other data.
+changed steps show exactly the history that the target showed.  Its key names the mistake and holds
+no bytes, so that the same mistake can be found again in a program with other data.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ class Hypothesis:
 
     @property
     def key(self) -> Key:
-        """The mistake without data."""
+        """What names the mistake, also in a program of the same ops with other data."""
         return self.kind, self.culprit, self.other, self.detail
 
 

@@ -137,7 +137,7 @@ def _on_host(evidence: Evidence, op: Read, name: str, taken: int, meant: bytes, 
 
 
 def _lost_where(evidence: Evidence, op: Read) -> Iterator[str]:
-    """Fills the buffer of a read first, so that no byte is zero; then says which bytes are lost."""
+    """Fills the buffer of a read first, so that no byte is zero; then says which are wrong."""
     program, trials = evidence.program, evidence.trials
     made = next(n for n, each in enumerate(program) if getattr(each, "buffer", "") == op.buffer)
     first = program[made]
@@ -348,7 +348,7 @@ def tell_destroyed(evidence: Evidence) -> Told:
 
 @by_trial(follows_policy=True)
 def tell_taken(evidence: Evidence, trials: Trials) -> Told:
-    """Tells which staging buffers reads get after a sync that delivered equally many reads.
+    """Tells which staging buffers reads get after a sync that delivered the same number.
 
     Asked if a staging buffer was destroyed or copied to while it was in use.
     """
@@ -372,7 +372,7 @@ def tell_taken(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _targets(trials: Trials, count: int) -> list[int]:
-    """The staging buffers of ``count`` reads after a sync that delivered as many."""
+    """The staging buffers of ``count`` reads after a sync that delivered ``count`` reads."""
     reads = "".join(f"read x 0 4 -> {{0}}{n}\n" for n in range(count))
     judged = trials.run(f"alloc x 4\n{reads.format('r')}sync\n{reads.format('s')}")
     return [

@@ -202,7 +202,7 @@ def _with_more(trials: Trials) -> str:
 
 
 def _of_a_read(trials: Trials) -> Told:
-    """Tells who hears of a failed map if a read waits for that map."""
+    """Tries a read whose map fails, and tells which ops raise the fault."""
     case = trials.case
     name = next((name for name in _MAPS if getattr(case.device.faults, name)), "")
     if not name or any(isinstance(op, Read) for op in case.program):

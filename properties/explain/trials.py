@@ -43,15 +43,15 @@ class Trials:
     again: Judge
 
     def plainly(self) -> "Trials":
-        """The same, but for the client: the target is called plainly."""
+        """The same trials, but the target is called plainly."""
         return self.having(client=PLAIN)
 
     def under(self, **settings: Any) -> "Trials":
-        """The same, under a policy with these settings changed."""
+        """The same trials, under a policy with these settings changed."""
         return self.having(policy=replace(self.case.policy, **settings))
 
     def having(self, **changes: Any) -> "Trials":
-        """The same, with other fields of the case."""
+        """The same trials, with these fields of the case changed."""
         return replace(self, case=replace(self.case, **changes))
 
     def run(self, program: Program | str) -> Verdict:
@@ -226,8 +226,9 @@ def by_trial(
 ) -> Callable[[Callable[[Evidence, Trials], Told]], Teller]:
     """Declares for which failures a function makes trials; for others it tells nothing.
 
-    ``kinds``: the kinds of failures; all if none is given.  ``follows_policy``: only if the target
-    follows a policy.  ``without_faults``: only if the device has no planned faults.
+    Nor does it tell anything if no case may be run.  ``kinds``: the kinds of failures; all if none
+    is given.  ``follows_policy``: only if the target follows a policy.  ``without_faults``: only if
+    the device has no planned faults.
     """
 
     def declared(tell: Callable[[Evidence, Trials], Told]) -> Teller:

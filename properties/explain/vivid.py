@@ -40,7 +40,10 @@ _WHOLE = {"u32"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vivid:
-    """A program with other data, and the number of each op in the original program."""
+    """A program with other data, and the number of each op in the original program.
+
+    The number is NOBODY for an op that was added.
+    """
 
     program: Program
     numbers: tuple[int, ...]
