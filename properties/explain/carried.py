@@ -318,10 +318,10 @@ def tell_cut(evidence: Evidence, trials: Trials) -> Told:
     same, others = (under.apart(_replays(pairs))[0] for pairs in (_SAME, _OTHER))
     if not (same or others):
         return NOTHING
-    so = "" if others else "; likeliest a part is found by its start and offset, whatever its end"
+    cause = "; likeliest a part of one is found by its start and offset, whatever its end"
     return told(
         "tried two replays of a graph, one of them cut: with the uniforms of both at one offset, "
-        f"{_wrong_if_cut(same)}; at two offsets, {_wrong_if_cut(others)}{so}"
+        f"{_wrong_if_cut(same)}; at two offsets, {_wrong_if_cut(others)}{'' if others else cause}"
     )
 
 

@@ -149,7 +149,7 @@ def _lost_where(evidence: Evidence, op: Read) -> Iterator[str]:
     if wrong is None:
         return
     fact = (
-        f"where {op.buffer} was filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[1]} of "
+        f"if {op.buffer} is filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[1]} of "
         f"the {op.size_bytes} that were read are wrong, and came back as {wrong[2]}"
     )
     for n, moved in _moved_on(filled, op, first.size_bytes):
@@ -295,8 +295,8 @@ def _untaken(evidence: Evidence, page: Page) -> Told:
     if not taken:
         return NOTHING
     sentence = (
-        f"{evidence.place(evidence.at)} was given what staging buffer {taken} held, the page of op "
-        f"{pages[taken]}, though its own page, staging buffer {page.staging}, was not taken yet"
+        f"{evidence.place(evidence.at)} was given the bytes of staging buffer {taken}, the page of "
+        f"op {pages[taken]}, though its own page, staging buffer {page.staging}, was not taken yet"
     )
     return Told(sentence=sentence, culprit=evidence.at, rule=laws.D5)
 

@@ -318,7 +318,7 @@ def _unsettled(evidence: Evidence) -> Told:
         return NOTHING
     failed = {call.position for call in evidence.calls() if call.failed}
     is_earlier = failed <= {*range(evidence.at)}
-    whose = "the error of an earlier op" if is_earlier else "its error"
+    whose = "the error of an earlier op" if is_earlier else "its own error"
     return told(
         f"the await raised before the value of op {_read_of(evidence, [result])} was delivered, "
         f"and the value was delivered before the first wait: so the await raised {whose} at once, "

@@ -1,9 +1,9 @@
 """A program as steps that can be run in another way, and what each step leaves behind.
 
-A step is one op, or one command of a replay, that takes effect.  A variant is a changed list of
-steps: another order, a step left out or twice, other operands.  The reference carries the steps
-out, and gives the history that a target with just that mistake would show.  Nothing here knows
-which mistakes there are.
+A step is one op, or one command of a replay.  A variant is a changed list of steps: another order,
+a step left out or twice, other operands.  The reference carries the steps of a variant out, and
+gives the history that a target would show if it made just this change.  Nothing here knows which
+mistakes there are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +27,7 @@ _ACCEPTED = Outcome()
 
 
 class Step(NamedTuple):
-    """An op that takes effect at its place in a list.
-
+    """An op, or a command of a replay, at its place in a list of steps.
     ``command`` is the number of a command in its replay; -1 for an op that is no replay.
     ``position`` counts in the program that runs, ``number`` in the program shown to the reader.
     ``position`` is larger if ops were inserted before this one.

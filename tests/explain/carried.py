@@ -209,7 +209,7 @@ CARRIED = (
         program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\nread a 0 4 -> r1\n",
         headers="policy: eager\n",
         says=(
-            "op 1 (read a 0 4 -> r0) was given what staging buffer 3 held, the page of op 3, "
+            "op 1 (read a 0 4 -> r0) was given the bytes of staging buffer 3, the page of op 3, "
             "though its own page, staging buffer 2, was not taken yet",
         ),
     ),

@@ -79,7 +79,7 @@ REASONS = (
             "lost on the host, after the device had delivered them",
             "with op 2 (read) cut to at most 16 bytes, while 17 bytes (20 in whole words) fail",
             "with 01010101 for ffffffff in op 1",
-            "where a was filled with 11 first, bytes 0 to 19 of the 20 that were read are wrong",
+            "if a is filled with 11 first, bytes 0 to 19 of the 20 that were read are wrong",
         ),
     ),
     Told(

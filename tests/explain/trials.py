@@ -326,7 +326,7 @@ TRIALS = (
             "command 1 of op 6 (dispatch affine c 2,3 1x1x1) had no effect",
             "op 4 was cut between its commands 0 and 1, which are in the submits of calls",
             "with the uniforms of both at one offset, it goes wrong if the first or the second is "
-            "cut; at two offsets, nothing goes wrong; likeliest a part is found by its start",
+            "cut; at two offsets, nothing goes wrong; likeliest a part of one is found",
         ),
     ),
     Told(
