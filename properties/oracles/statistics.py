@@ -40,7 +40,7 @@ from properties.oracles.lookups import Lookups
 Figures = Iterator[tuple[str, int, int]]
 """For each figure its name, what it should be, and what it is."""
 Told = dict[str, list[Event]]
-"""The events that the figures are made of, by kind; the kinds of batches share one list."""
+"""The events that the figures are made of, by kind; ``_OF_BATCHES`` share one list."""
 Issued = Sequence[tuple[Op, Outcome]]
 """The ops so far, with their outcomes."""
 
@@ -78,7 +78,7 @@ def judge_statistics(execution: Execution) -> Failure | None:
 
 
 def _lookups(case: Case) -> Lookups | None:
-    """The lookups of the case, if its seed is drawn to have them followed."""
+    """The lookups of the case, or None: its seed decides whether they are followed."""
     is_drawn = not case.seed or not crc32(f"caches {case.seed}".encode()) % _LOOKUPS_ONE_IN
     return Lookups(case.policy) if is_drawn else None
 
@@ -87,7 +87,7 @@ def judge_ops(execution: Execution) -> Failure | None:
     """The first figure of ``stats()`` that is wrong, where the trace does not show the ops alone.
 
     That is so if a second runtime shares the driver, or if the policy drops dispatches.  Then only
-    the ops are counted, and what both runtimes made together.
+    those figures are compared that follow from the ops, or that both runtimes share.
     """
     case, stats = execution.case, execution.stats
     if stats is None or execution.trace.count("failed"):
