@@ -98,7 +98,7 @@ def _bare(case: Case) -> Case | None:
     sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
     if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
         return None
-    # The roomy policy asks for large buffers.
+    # The roomy policy makes buffers that are larger than such a limit may allow.
     limits = [each for each in case.device.limits if each[0] != "max_buffer_bytes"]
     device = replace(case.device, faults=NO_FAULTS, schedule=(), limits=tuple(limits))
     if device.is_simulated:
@@ -281,7 +281,7 @@ def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
             _counted_lines(case, factory, each, FunctionLines(), functions)
             lines.append(functions.get(verb, Counter())[name])
         first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
-        # With more buffers there is still one op, so it should take no more lines; one is allowed.
+        # More buffers should not make a single op take more lines; one more line is allowed.
         grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
         shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
         makes = "make" if grows else "do not make"

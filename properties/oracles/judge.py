@@ -85,7 +85,6 @@ class Verdict:
 
     execution: Execution
     expected: History
-    """The expected history."""
     failure: Failure | None
     held: Counter[str]
     """How often each law checked something."""
