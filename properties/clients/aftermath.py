@@ -120,7 +120,8 @@ def _two_faults(target: RuntimeTarget, choices: Choices) -> str:
     if told[MapFailed] == told[SubmitFailed] == 1:
         return ""
     times = {error.__name__: told[error] for error in here.errors}
-    return f"faults of a {verbs[0]} and a {verbs[1]}, met by {way}, then {last}, are told {times}"
+    met = f"faults of a {verbs[0]} and a {verbs[1]}, met by {way}, then {last}"
+    return f"{met}, are raised so many times: {times}"
 
 
 _ODD_BYTES = len(DATA) - 1

@@ -2,9 +2,11 @@
 
 Whoever moves large data has no room for spare copies of it.  So the peak of each call is counted,
 with what a simulated device allocates; a real device's memory is not seen.  And the runtime must
-not keep the caller's array.  A command must take no more memory in a long batch than in a short one:
-so a runtime that copies the whole batch is found, which no count of executed lines would show.
-What the runtime itself keeps in use is counted in ``rounds``.
+not keep the caller's array.
+
+A command must take no more memory in a long batch than in a short one.  So a runtime that copies
+the whole batch is found, which a count of executed lines does not show.  What the runtime itself
+keeps in use is counted in ``rounds``.
 """
 
 import tracemalloc
