@@ -34,8 +34,8 @@ from properties.clients.misused_grids import GRIDS
 from properties.clients.misused_parts import PARTS
 
 UNSOUND = replace(AFFINE, name="unsound", body="x[i] = lost_out_of_memory_map_submit;")
-"""A kernel that no device compiles, with words of fault messages in its text.  It must be told as a
-mistake of the caller, and not as a fault."""
+"""A kernel that no device compiles, with words of fault messages in its text.  A runtime must
+report it as a mistake of the caller, and not as a fault."""
 WORDS = np.arange(4, dtype=np.uint32)
 
 
