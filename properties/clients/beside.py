@@ -42,7 +42,7 @@ _LEAST_BYTES = 16
 _IN_A_THREAD = 3
 """In one case in this many, the second runtime has a thread of its own."""
 _WAITS = 60
-"""Within so many seconds, on the clock of ``run_leaping``, a loop must have called back."""
+"""Within this many seconds, on the clock of ``run_leaping``, a loop must have called back."""
 
 
 class BesideClient(Client):

@@ -1,4 +1,4 @@
-"""Calls that are made only after a misuse was not refused, to see which calls like it are.
+"""Calls that are made after a misuse was not refused, to see whether similar calls are refused.
 
 One of them is legal: what it gives shows whether the argument has an effect at all.  The rows are
 like those in ``misuses``.

@@ -280,7 +280,10 @@ class _CtrlC(KeyboardInterrupt):
 
 
 def _interrupted(here: Troubled) -> str:
-    """Leave a sync by Ctrl-C at its first delivery.  Returns "Ctrl-C"; empty if the sync ended."""
+    """Leave a sync by Ctrl-C at its first delivery.
+
+    Returns what left the sync, in words; empty if the sync ended.
+    """
     may_raise = [True]
 
     def interrupt(_: Ticket) -> None:
@@ -301,7 +304,10 @@ def _interrupted(here: Troubled) -> str:
 
 
 def _closed_coroutine(here: Troubled) -> str:
-    """Close the coroutine of a sync at its first wait.  Returns empty text if the sync ended."""
+    """Close the coroutine of a sync at its first wait.
+
+    Returns what left the sync, in words; empty if the sync ended.
+    """
     left = []
 
     async def main() -> None:

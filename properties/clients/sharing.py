@@ -126,8 +126,8 @@ class SharingClient(Client):
         for name, meant in counted.items():
             if getattr(now, name) != meant:
                 raise BrokenPromise(
-                    f"an adopted buffer of {abs(size_bytes)} bytes comes or goes, and {name} is "
-                    f"{getattr(now, name)}, and not {meant}"
+                    f"an adopted buffer of {abs(size_bytes)} bytes came or went: {name} should be "
+                    f"{meant}, and is {getattr(now, name)}"
                 )
 
     def _offer_unfit(self, own: _Unfit) -> None:
@@ -199,7 +199,7 @@ class SharingClient(Client):
             return None
 
     def write(self, op: Write) -> None:
-        """Write; in its turn, the client writes whole words itself, in a loan."""
+        """Write; by turns the client writes whole words itself, in a loan."""
         buffer = self._lendable(op.buffer, op.offset, len(op.data))
         if buffer is None or next(self._turns) % 2:
             self.target.perform(op)
@@ -218,7 +218,7 @@ class SharingClient(Client):
             self.target.perform(op)
 
     def copy(self, op: Copy) -> None:
-        """Copy; in its turn, the client itself copies whole words between two lent buffers."""
+        """Copy; by turns the client itself copies whole words between two lent buffers."""
         source = self._lendable(op.source, op.source_offset, op.size_bytes)
         target = self._lendable(op.target, op.target_offset, op.size_bytes)
         if source is None or target is None or source is target or next(self._turns) % 2:

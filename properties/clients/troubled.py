@@ -221,7 +221,7 @@ class Troubled:
                 with suppress(*self.errors):
                     if flushes:
                         self.runtime.flush()
-        # A free may submit the reads of its buffer.  If they are to stay unsubmitted, x goes last.
+        # A free may submit the reads of its buffer, so x is freed last if they are not flushed.
         first, later = (x, own) if flushes else (own, x)
         self.runtime.free(first)
         if last is None or self._may_be_late:

@@ -30,7 +30,8 @@ looks, so even the longest delay comes up."""
 _MOST_POLLS = 20_000
 _MOST_TURNS = 20
 _NAP_SECONDS = 0.001
-"""How many turns, and how long ones, a sync may still take after a read issued after it came."""
+"""Once a read has come that was issued after a sync, the sync may go on for this many turns, each
+of this length."""
 _GAP_SECONDS = (0.001, 0.1)
 """The least and the most time between the last two looks of a running loop."""
 _ASKED_SECONDS = 3600

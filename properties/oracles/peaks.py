@@ -93,7 +93,7 @@ _SHORT, _LONG = 16, 528
 _TRIES = 3
 """How often each peak is measured.  The least counts, since now and then a list grows."""
 _BYTES_A_COMMAND = 4
-"""A failure needs at least this many bytes more for each command that the long batch has more."""
+"""A failure needs at least this many bytes for each command by which the long batch is longer."""
 _DISPATCH = Dispatch(kernel="affine", buffers=("here",), scalars=(3, 5), grid=(1, 1, 1))
 _COPY = Copy(source="here", source_offset=1, target="there", target_offset=2, size_bytes=5)
 _RECORDED: Mapping[str, Op] = {

@@ -80,7 +80,7 @@ class StagingPool:
         self._pages = {}
 
     def copy(self, number: int, size_bytes: int) -> None:
-        """Note that a read copies to a buffer; check which buffer that is."""
+        """Note that a read copies to a buffer; check that it should take this buffer."""
         if number not in self._pages:
             self._check_page(size_bytes)
             if number in self._free:

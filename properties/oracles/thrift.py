@@ -203,7 +203,8 @@ class _Followed:
             made_bytes = self._unbound.pop(number, 0)
             if made_bytes >= size_bytes + WORD_BYTES:
                 self._waste(
-                    "uniform size", f"a buffer of {made_bytes} bytes holds {size_bytes} of scalars"
+                    "uniform size",
+                    f"a buffer of {made_bytes} bytes is made for {size_bytes} bytes of scalars",
                 )
         if len(about["groups"]) == 2:
             self._bound.append(about["groups"][:1])

@@ -39,8 +39,8 @@ class Lifetimes:
         self._state = state
         self._loose: dict[int, int] = {}
         """Storage buffers without a handle, which may live until the next submit.  The value is the
-        number of submits when the op ended that freed or made the buffer, and ``_JUST_NOW`` until
-        that op ends."""
+        number of submits at the end of the op that freed or made the buffer, and ``_JUST_NOW``
+        until that end."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""

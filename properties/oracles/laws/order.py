@@ -115,7 +115,7 @@ class Order:
             self._unasked(command)
 
     def _excuse_alike(self, command: Command) -> None:
-        """Mark each waiting op as optional that may have recorded ``command``.
+        """Mark as optional each waiting op that may have recorded ``command``.
 
         The first of these ops failed half way, so the trace does not show which of them did.
         """
