@@ -54,8 +54,8 @@ _EARLIER = 4
 class _Spot:
     """A call to aim at.
 
-    ``kind`` says why its failure matters.  It is call ``number`` of all calls of ``verb``, counted
-    from 0, and ``submits`` submits come before it.
+    ``kind`` says why its failure matters.  The calls of ``verb`` are counted from 0, and this call
+    has the number ``number``.  ``submits`` submits come before it.
     """
 
     kind: str

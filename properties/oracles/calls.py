@@ -71,7 +71,7 @@ def _needed(trace: Trace, merges: bool) -> dict[str, int]:
 def _needed_in_passes(trace: Trace, merges: bool) -> Counter[str]:
     """How many passes are begun, and how often something is set in them.
 
-    A pipeline or a bind group is set only if it is another than that of the dispatch before.
+    A pipeline or a bind group is set only if it differs from that of the dispatch before.
     """
     needed = Counter({"compute pass": 0})
     last: Mapping[str, Any] | None = None
