@@ -82,7 +82,7 @@ class AwaitingClient(Client):
     async def _flush_in_loop(self, op: Flush) -> None:
         """Flush; if that fails, the loop must at once call back for the reads of the batch."""
         pending = [ticket for ticket in self._tickets if not ticket.done()]
-        # A read that is under way may hold up those behind it.
+        # A read that is under way may hold up the reads behind it.
         is_sure = all([ticket.is_recorded for ticket in pending]) and not self._leaves_fence
         try:
             self.target.perform(op)

@@ -186,7 +186,7 @@ class _Meant(Exception):
 
 
 class ClosingClient(Client):
-    """Closes in the place of the last sync, with reads in flight.
+    """Closes instead of the last sync, with reads in flight.
 
     It closes by a call of its own, in a callback, or by an error that leaves the ``with`` block of
     the runtime.  The close settles every ticket with its value; after the close every call is
@@ -236,7 +236,7 @@ class ClosingClient(Client):
             try:
                 last.result()
             except DeviceFault as error:
-                # A read shows its own error in the place of a value.
+                # A read shows its own error instead of a value.
                 self._error = self._error or (None if last.done() else error)
             self.target.close()
         if self._error is not None:

@@ -43,7 +43,7 @@ _DONE = "work"
 _LEAST_ROUNDS, _ROUNDS = 4, 400
 """How many rounds an event loop runs at least and at most, while promises are listened to.
 
-In so many rounds every promise settles, since each round asks the device."""
+Every promise settles within the most rounds, since each round asks the device."""
 
 
 class DirectClient(Client):

@@ -1,7 +1,7 @@
 """Misuses of a runtime and of what it hands out, one row each.
 
-The columns are a name, the call, the error class, and what its message must say; ``{x}`` there is
-the buffer x.  A call gets ``at``, the objects that can be misused, from the misusing client.
+The columns are a name, the call, the error class, and what the message of the error must say, where
+``{x}`` stands for the buffer x.  A call gets ``at``, the objects that can be misused.
 Misuses that every method must refuse are in ``forbidden``; those of parts, of grids and of devices
 have files of their own.
 """

@@ -201,7 +201,7 @@ class MisusingClient(Client):
         )
 
     def _ends(self, row: Row) -> tuple[bool, str]:
-        """Whether a misuse is refused, and else the shape of the array that it gave, if any."""
+        """Whether a misuse is refused; if not, also the shape of the array that it gave, if any."""
         try:
             value = _value(row[1](self._scene))
         except _Missing:

@@ -28,8 +28,8 @@ _DOES = {
     "misusing": "between the ops, makes calls that are to be refused",
     "sharing": "shares buffers with the runtime, and carries out some ops itself, or by a second "
     "runtime that adopts what the first one lends; flushes in each loan, and closes in one",
-    "closing": "closes the runtime in the place of the last sync, at times by an error in its "
-    "with block",
+    "closing": "closes the runtime instead of the last sync, at times by an error in its with "
+    "block",
     "direct": "runs the program plainly; then calls devices of its own without a runtime, some of "
     "which fail, and a driver",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "

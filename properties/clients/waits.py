@@ -38,7 +38,7 @@ _ASKED_SECONDS = 3600
 LEAST_SECONDS = 1
 """The least time to which a policy limits waits."""
 _SHORT_SECONDS = 0.002
-"""The limit of a wait that blocks; such a wait really takes so long."""
+"""The limit of a wait that blocks; such a wait really takes this time."""
 _LEFT_SECONDS = 0.004
 """After this time an event loop ends, whatever is under way."""
 

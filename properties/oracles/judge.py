@@ -1,8 +1,8 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
 ``judge`` asks first whether the outcomes are those that the program means, and last whether the
-case shows the same without its faults, or transformed.  The first failure counts, unless it is one
-of ``_CONSEQUENCES``.
+case shows the same without its faults, or transformed.  The first failure counts; ``_CONSEQUENCES``
+has the exceptions.
 """
 
 from collections import Counter

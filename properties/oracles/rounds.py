@@ -112,7 +112,7 @@ def _read_alone(target: Target, read: Read, rounds: int) -> list[Delivery | None
 def _with_fixed_grids(program: Program) -> list[Op]:
     """The program without indirect dispatches, and without graphs that have one.
 
-    Each round computes on what the last one left.  A grid that is read from a buffer would soon
+    Each round computes on what the round before left.  A grid that is read from a buffer would soon
     have billions of workgroups.
     """
     fixed = [op for op in program if not _is_indirect(op)]

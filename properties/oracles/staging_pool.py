@@ -112,7 +112,7 @@ class StagingPool:
             )
 
     def _is_shared(self, size_bytes: int) -> bool:
-        """Whether a read of so many bytes shares a staging buffer (a page) with others."""
+        """Whether a read of ``size_bytes`` bytes shares a staging buffer (a page) with others."""
         return self._policy.join_reads and size_bytes <= self._page_bytes // 2
 
     def _check_page(self, size_bytes: int) -> None:

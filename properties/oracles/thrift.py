@@ -279,7 +279,7 @@ class _Followed:
         """Check that the batch uses what was written into the ring and the upload buffer."""
         for role, (number, end) in self._written.items():
             used_bytes = self._ends.get(number, 0)
-            # In a ring padding follows each payload, and no dispatch uses that of the last one.
+            # In a ring, padding follows each payload.  No dispatch uses the last padding.
             if end - used_bytes >= self._alignment_bytes:
                 self._waste(
                     "written bytes",
