@@ -1,7 +1,7 @@
 """What a runtime must tell, refuse and keep after something went wrong: a function for each case.
 
 Each function runs a few ops on a runtime of its own, on a device in trouble, and says what is wrong
-with their outcomes.  It knows every outcome, also where several would be right for a program.
+with their outcomes.  It expects exact outcomes, also where a program may have several right ones.
 """
 
 import warnings
@@ -120,14 +120,15 @@ def _two_faults(target: RuntimeTarget, choices: Choices) -> str:
     if told[MapFailed] == told[SubmitFailed] == 1:
         return ""
     times = {error.__name__: told[error] for error in here.errors}
-    return f"faults of a {verbs[0]} and a {verbs[1]}, met by {way}, then {last}, are told {times}"
+    met = f"faults of a {verbs[0]} and a {verbs[1]}, met by {way}, then {last}"
+    return f"{met}, are raised so many times: {times}"
 
 
 _ODD_BYTES = len(DATA) - 1
 
 
 def _mended_in_vain(target: RuntimeTarget, choices: Choices) -> str:
-    """An op that overwrites a lost buffer whole fails before it has done anything."""
+    """An op that would overwrite all of a lost buffer fails before it has done anything."""
     verb, call, error, told = choices.pick(
         (
             ("write_buffer", 0, SubmitFailed, "write"),
@@ -187,4 +188,4 @@ AFTERMATHS: Sequence[Callable[[RuntimeTarget, Choices], str]] = (
     _mended_in_vain,
     _longer,
 )
-"""Each says what is wrong; it says nothing of a sound runtime."""
+"""Each returns what is wrong, in words; empty for a sound runtime."""

@@ -163,7 +163,7 @@ def forms_of(op: Dispatch, kernel: Kernel) -> tuple[Any, Any]:
 
 
 def grid_of(op: Dispatch) -> Any:
-    """The form in which the mutating client passes the grid of ``op``; None if it leaves it out."""
+    """The form in which the mutating client passes the grid of ``op``; None if it passes none."""
     return _grid(op, drawn_for(op)).get("grid")
 
 

@@ -14,7 +14,7 @@ _TASKS = 2
 _SYNCS = 4
 """How many syncs begin at once; the first of them is cancelled."""
 _LOOP_TURNS = 4
-"""A loop certainly polls within so many turns, since its first polls come without a delay."""
+"""A loop certainly polls within this many turns, since its first polls come without a delay."""
 _TURNS = 5
 """Every fifth op (not counting frees) comes after a sync that was cancelled."""
 
@@ -82,7 +82,7 @@ class AwaitingClient(Client):
     async def _flush_in_loop(self, op: Flush) -> None:
         """Flush; if that fails, the loop must at once call back for the reads of the batch."""
         pending = [ticket for ticket in self._tickets if not ticket.done()]
-        # A read that is under way may hold up those behind it.
+        # A read that is under way may hold up the reads behind it.
         is_sure = all([ticket.is_recorded for ticket in pending]) and not self._leaves_fence
         try:
             self.target.perform(op)
@@ -92,7 +92,7 @@ class AwaitingClient(Client):
             left = [one for one in pending if not one.done() and not one.is_recorded]
             if is_sure and left:
                 raise BrokenPromise(
-                    "a loop does not call back the reads of a failed flush"
+                    "a loop does not call back for the reads of a failed flush"
                 ) from None
             raise
         await asyncio.sleep(0)

@@ -40,9 +40,9 @@ _OFFERED_BEFORE = ("write", "dispatch", "copy", "read")
 """Before ops of these verbs, a buffer of the other runtime is offered at times."""
 _LEAST_BYTES = 16
 _IN_A_THREAD = 3
-"""In one case of so many, the second runtime has a thread of its own."""
+"""In one case in this many, the second runtime has a thread of its own."""
 _WAITS = 60
-"""Seconds of the leaping clock within which a loop must have called back."""
+"""Within this many seconds, on the clock of ``run_leaping``, a loop must have called back."""
 
 
 class BesideClient(Client):
@@ -62,8 +62,8 @@ class BesideClient(Client):
     def meet(self, other: Runtime | None, step: Callable[[], None] | None) -> None:
         """Share the driver with ``other``; ``step`` issues the next op of that runtime.
 
-        Without ``step`` the other runtime does nothing while an op of this one is under way.  If it
-        belongs to another thread, ``other`` is None, since this client may not call it.
+        Without ``step`` the other runtime does nothing while an op of this one is under way.
+        ``other`` is None if it belongs to another thread, since this client may not call it then.
         """
         self._other, self._step = other, step
 

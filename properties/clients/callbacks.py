@@ -122,9 +122,9 @@ class ReentrantClient(Client):
 
 
 class _Answered:
-    """A delivery that, with each callback that is added to it, adds two of the client's own.
+    """A delivery that puts two callbacks of the client's own around each callback added to it.
 
-    The one before it raises ``error``; the one after it does the client's work.
+    The first raises ``error``; the last does the client's work.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Meant(Exception):
 
 
 class MeantCancel(asyncio.CancelledError):
-    """Raised by a callback on purpose, as the result of a cancelled future raises its class."""
+    """Raised by a callback on purpose: an error of the class that a cancelled future raises."""
 
 
 @contextmanager

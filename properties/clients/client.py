@@ -72,7 +72,7 @@ _TURNS = 4
 _SOON: Sequence[Any] = (0, 1e-9, 1e-6, np.float32(0))
 """Timeouts in seconds that end before the device can answer."""
 LONG: Sequence[Any] = (None, None, None, inf, 10**400)
-"""Timeouts in seconds that never end; None is that of the policy."""
+"""Timeouts in seconds that never end; None stands for the timeout of the policy."""
 
 
 class AskingClient(Client):
@@ -101,7 +101,7 @@ class AskingClient(Client):
         return ticket
 
     def dispatch(self, op: Dispatch) -> None:
-        """Dispatch; after the third read of each four, also ask for the value of the second."""
+        """Dispatch; after 3, 7, 11, ... reads, also ask for the value of the last but one."""
         self.target.perform(op)
         if len(self._tickets) % _TURNS == _TURNS - 1:
             self._ask(len(self._tickets) - 2)
@@ -114,9 +114,9 @@ class AskingClient(Client):
     def sync(self, op: Sync) -> None:
         """Ask for the last read but one, or poll; the sync then delivers what is left.
 
-        By turns it is made twice, the first time with a timeout that is too short; and it blocks,
-        or is awaited.  A fault that is raised before the sync belongs to this op; the sync is still
-        made.
+        If the number of reads is odd, a sync with a timeout that is too short is made first.  By
+        turns the sync blocks, or is awaited.  A fault that is raised before the sync belongs to
+        this op; the sync is still made.
         """
         reads = len(self._tickets)
         try:
@@ -186,11 +186,11 @@ class _Meant(Exception):
 
 
 class ClosingClient(Client):
-    """Closes in the place of the last sync, with reads in flight.
+    """Closes instead of the last sync, with reads in flight.
 
-    It closes by a call of its own, in a callback, or by an error: one that leaves the ``with``
-    block of the runtime closes the runtime.  The close settles every ticket with its value; after
-    the close every call is refused.
+    It closes by a call of its own, in a callback, or by an error that leaves the ``with`` block of
+    the runtime.  The close settles every ticket with its value; after the close every call is
+    refused.
     """
 
     def __init__(self, target: RuntimeTarget, program: Program) -> None:
@@ -236,7 +236,7 @@ class ClosingClient(Client):
             try:
                 last.result()
             except DeviceFault as error:
-                # A read shows its own error in the place of a value.
+                # A read shows its own error instead of a value.
                 self._error = self._error or (None if last.done() else error)
             self.target.close()
         if self._error is not None:
@@ -334,7 +334,7 @@ class DroppingClient(Client):
             with told_seconds(0):
                 self.target.runtime.sync(timeout=0)
         except DeviceFault:
-            # A fault of that sync belongs to this op.  The sync had no time to settle its reads.
+            # A fault of this sync belongs to the op, and the sync had no time to settle the reads.
             for ticket in self._tickets:
                 ended(ticket)
             raise

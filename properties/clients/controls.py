@@ -1,7 +1,7 @@
-"""Calls that are tried only to tell how far a misuse that was not refused goes.
+"""Calls that are made after a misuse was not refused, to see whether similar calls are refused.
 
-One is right, and no misuse: what it gives tells whether the argument has an effect at all.  The
-rows are like those in ``misuses``.  No client makes these calls otherwise.
+One of them is legal: what it gives shows whether the argument has an effect at all.  The rows are
+like those in ``misuses``.
 """
 
 from collections.abc import Iterator
@@ -44,4 +44,3 @@ CONTROLS: list[Row] = [
         "",
     ),
 ]
-"""Calls that are tried only to tell how far a misuse that was not refused goes."""

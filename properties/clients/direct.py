@@ -1,9 +1,10 @@
 """The client that, after its program, calls a device itself, as a program without a runtime does.
 
-On a simulated device it opens devices of its own, of the kind of the target's: some fail as
-planned, and are reset then; on some of them promises are listened to in an event loop.  It also
-calls a driver: a drain must wait for the device, and a device that is lost takes no other with it.
-On a real device it makes legal calls only, which every adapter understands.
+If the target's device is simulated, the client opens simulated devices of its own.  Some fail as
+planned, and each is reset once.  In an event loop, the client adds listeners to promises of the
+device.  It also calls a driver: a drain must wait for the device, and a device that is lost takes
+no other with it.  On a real device the client makes legal calls only, which every adapter
+understands.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ _DONE = "work"
 _LEAST_ROUNDS, _ROUNDS = 4, 400
 """How many rounds an event loop runs at least and at most, while promises are listened to.
 
-In so many rounds every promise settles, since each round asks the device."""
+Every promise settles within the most rounds, since each round asks the device."""
 
 
 class DirectClient(Client):
@@ -87,7 +88,7 @@ class DirectClient(Client):
         run_leaping(_listen(walk, choices), is_real=False)
         if device.live_buffers:
             raise BrokenPromise(
-                f"{device.live_buffers} buffers of a device are live, and none is left"
+                f"a device counts {device.live_buffers} live buffers, though all were destroyed"
             )
 
     def _drive(self, profile: Profile) -> None:
@@ -111,8 +112,8 @@ class DirectClient(Client):
         with suppress(DeviceFault):
             other.create_buffer(_SMALL_BYTES, Role.STORAGE)
         if not other.lost or driver.lost:
-            told = "is not told of" if not other.lost else "is told of another"
-            raise BrokenPromise(f"one of two devices of an adapter is destroyed: a driver {told}")
+            told = "its driver does not notice" if not other.lost else "both drivers are lost"
+            raise BrokenPromise(f"one of two devices of an adapter is destroyed, and {told}")
 
 
 def _scheduler(choices: Choices) -> Scheduler:
@@ -131,7 +132,7 @@ def _numbers(plan: FaultPlan) -> list[tuple[int, ...]]:
 
 
 class _Heard:
-    """A promise, and what its listeners were told, in the order of all promises."""
+    """A promise whose listeners note their calls in ``told``, a list that all promises share."""
 
     def __init__(
         self, name: str, promise: Any, told: list[tuple[str, str]], *, fails: bool
@@ -148,7 +149,7 @@ class _Heard:
 
 
 async def _listen(walk: Walk, choices: Choices) -> None:
-    """Map a few buffers; listen at once, or when the promise may have settled, and only then."""
+    """Map a few buffers; add listeners to each promise at once, or after it may have settled."""
     profile, told = walk.profile, list[tuple[str, str]]()
     heard: list[_Heard] = []
     blocks = [walk.made("download") for _ in range(_MAPS)]
@@ -180,7 +181,7 @@ async def _listen(walk: Walk, choices: Choices) -> None:
 
 
 async def _rounds(told: list[tuple[str, str]], number: int) -> None:
-    """Let the loop run until so many listeners were told, and a little longer."""
+    """Let the loop run until ``number`` listeners were called, and a little longer."""
     for turn in range(_ROUNDS):
         await asyncio.sleep(0)
         if len(told) >= number and turn >= _LEAST_ROUNDS:
@@ -188,7 +189,7 @@ async def _rounds(told: list[tuple[str, str]], number: int) -> None:
 
 
 def _check_order(told: list[tuple[str, str]], before: list[str]) -> None:
-    """Check that the promise of the work was told of last."""
+    """Check that the promise of the submitted work settled after the promises in ``before``."""
     first = [name for name, _ in told]
     first = first[: first.index(_DONE)]
     missing = [name for name in before if name not in (*first, _DONE)]
@@ -204,8 +205,8 @@ def _check_told(walk: Walk, each: _Heard, hows: list[str]) -> None:
         return
     meant = ["catch" if each.fails else "then"]
     if hows != meant:
-        shown = " and ".join(hows) or "neither then nor catch"
+        shown = ", ".join(hows) or "none"
         raise BrokenPromise(
-            f"of a promise of {each.name}, which {'fails' if each.fails else 'succeeds'}, "
-            f"{shown} is called, and {meant[0]} should be, once"
+            f"the promise of {each.name} {'fails' if each.fails else 'succeeds'}: it calls the "
+            f"listeners {shown}, where only `{meant[0]}` should be called, once"
         )

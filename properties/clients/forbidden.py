@@ -13,7 +13,7 @@ from gpusim.kernels import AFFINE, FOLD
 
 Row = tuple[str, Callable[[Any], object], type[GpusimError], str]
 Call = Callable[[Any, Any], object]
-"""A call of a runtime's method: the first argument is the scene, the second the runtime."""
+"""A call of a runtime's method, as a function of ``at`` (see ``misuses``) and of the runtime."""
 
 
 def _entered(context: Any) -> None:

@@ -91,7 +91,7 @@ class OneArrayClient(ForeignClient):
     def read(self, op: Read) -> Delivery | None:
         """Read twice.  The second read overwrites the shared array.
 
-        So the read before this one gives the value of its own array, unless it has given a value.
+        So the read before this one gives the value of its own array, if it has not given one yet.
         """
         delivery = self.target.perform(op)
         if delivery is None or not 0 <= op.size_bytes <= SHARED_BYTES:

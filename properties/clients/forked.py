@@ -13,7 +13,7 @@ _MOST_SECONDS = 10
 def not_refused_in_child(calls: Mapping[str, Callable[[], object]]) -> list[str]:
     """The names of the calls that do not end with WrongThread in a forked child.
 
-    A child that does not answer says nothing: a fork may stop for reasons of its own.
+    If the child does not answer, the list is empty: a fork may stop for reasons of its own.
     """
     if not hasattr(os, "fork"):
         return []

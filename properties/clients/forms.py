@@ -230,11 +230,14 @@ def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
 
 
 _WIDEST: Mapping[type, Any] = {int: np.int64, float: np.float64}
-"""NumPy's types of numbers in which Python's have the same value."""
+"""For each of Python's types of numbers, NumPy's type of the same numbers."""
 
 
 def _fits(dtype: str, value: Any) -> bool:
-    """Whether a scalar of that type may have the value; a refusal would show NumPy's type in it."""
+    """Whether a scalar of type ``dtype`` may have the value.
+
+    If not, the message of the refusal would show NumPy's type with the value.
+    """
     if dtype == "f32":
         return type(value) is float and abs(value) <= F32_MAX
     least, most = (0, 1 << 32) if dtype == "u32" else (-1 << 31, 1 << 31)

@@ -1,4 +1,4 @@
-"""Calls on a device that must be refused, one row each: in words, as a function, and their error.
+"""Illegal calls on a device, one row each: the call in words, as a function, and its error.
 
 A row calls a device, ``at.device``, over a buffer of each kind of a walk.  wgpu-native ends the
 process at some of these calls, so only simulated devices get them.
@@ -62,7 +62,7 @@ _INVALID: Sequence[tuple[str, Callable[[Any], object]]] = (
         "a buffer larger than the largest",
         lambda at: _make(at, at.device.limits["max-buffer-size"] + 4, _STORAGE),
     ),
-    ("a buffer of no use", lambda at: _make(at, 4, 0)),
+    ("a buffer without a usage", lambda at: _make(at, 4, 0)),
     ("a storage buffer that can be mapped", lambda at: _make(at, 4, _STORAGE | _MAPPED)),
     ("a write of half a word", lambda at: at.device.queue.write_buffer(at.storage, 0, b"ab")),
     ("a write without COPY_DST", lambda at: at.device.queue.write_buffer(at.upload, 0, b"abcd")),

@@ -13,7 +13,7 @@ from typing import Any
 
 _MOST_TURNS = 20_000
 _REAL_SECONDS = 0.001
-"""A turn of a loop on a real device takes at least so long, since such a device needs time."""
+"""A turn of a loop on a real device takes at least this time, since a real device needs time."""
 
 
 class NeverWoken(Exception):

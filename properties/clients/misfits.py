@@ -1,4 +1,4 @@
-"""Misuses by what does not fit, one row each, in the form of the rows of ``misuses``.
+"""Misuses whose arguments do not fit each other, in rows like those of ``misuses``.
 
 A read's dtype, shape or array does not fit its bytes, a scalar does not fit its type, or the end of
 an op does not fit the type of its offset.

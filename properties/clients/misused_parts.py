@@ -9,7 +9,7 @@ from properties.clients.forbidden import Row
 
 
 def _known(at: Any) -> BufferPart:
-    """A part that the runtime has planned a dispatch over, and may have kept the plan."""
+    """A part over which the runtime has planned a dispatch; it may have kept the plan."""
     part: BufferPart = at.x.part(0, 16)
     with at.runtime.capture():
         at.runtime.dispatch(AFFINE, [part], (3, 1))

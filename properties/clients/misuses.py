@@ -1,7 +1,7 @@
 """Misuses of a runtime and of what it hands out, one row each.
 
-The columns are a name, the call, the error class, and what its message must say; ``{x}`` there is
-the buffer x.  A call gets ``at``, the objects that can be misused, from the misusing client.
+The columns are a name, the call, the error class, and what the message of the error must say, where
+``{x}`` stands for the buffer x.  A call gets ``at``, the objects that can be misused.
 Misuses that every method must refuse are in ``forbidden``; those of parts, of grids and of devices
 have files of their own.
 """
@@ -34,8 +34,8 @@ from properties.clients.misused_grids import GRIDS
 from properties.clients.misused_parts import PARTS
 
 UNSOUND = replace(AFFINE, name="unsound", body="x[i] = lost_out_of_memory_map_submit;")
-"""A kernel that no device compiles, with words of fault messages in its text.  It must be told as a
-mistake of the caller, and not as a fault."""
+"""A kernel that no device compiles, with words of fault messages in its text.  A runtime must
+report it as a mistake of the caller, and not as a fault."""
 WORDS = np.arange(4, dtype=np.uint32)
 
 

@@ -184,7 +184,7 @@ class MisusingClient(Client):
             others = self._alike(row)
             raise BrokenPromise(f"{name} is not refused{_gave(misuse, given)}{did}{others}")
         if _counted(self.target.runtime) != before:
-            raise BrokenPromise(f"{name} was refused, and changed something all the same")
+            raise BrokenPromise(f"{name} was refused, but changed something")
 
     def _alike(self, row: Row) -> str:
         """Which misuses of the same method, or of the same sort, are refused, and which are not."""
@@ -201,7 +201,7 @@ class MisusingClient(Client):
         )
 
     def _ends(self, row: Row) -> tuple[bool, str]:
-        """Whether a misuse is refused, and else the shape of the array that it gave, if any."""
+        """Whether a misuse is refused; if not, also the shape of the array that it gave, if any."""
         try:
             value = _value(row[1](self._scene))
         except _Missing:

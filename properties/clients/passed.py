@@ -25,18 +25,18 @@ _DOES = {
     "commands of each replay again",
     "reentrant": "gives each read three done callbacks: the first raises, the second is the "
     "program's, and the third calls the runtime, in a close too",
-    "misusing": "makes calls between the ops that are to be refused",
+    "misusing": "between the ops, makes calls that are to be refused",
     "sharing": "shares buffers with the runtime, and carries out some ops itself, or by a second "
     "runtime that adopts what the first one lends; flushes in each loan, and closes in one",
-    "closing": "closes the runtime in the place of the last sync, at times by an error in its "
-    "with block",
+    "closing": "closes the runtime instead of the last sync, at times by an error in its with "
+    "block",
     "direct": "runs the program plainly; then calls devices of its own without a runtime, some of "
     "which fail, and a driver",
     "patient": "runs the program plainly; then waits, on runtimes of its own, for a device that is "
     "slow, hangs, fails or is lost; at times waits again after a wait that timed out, in a "
     "done callback, or after an event loop that ended; writes in pieces, one of which fails; "
-    "leaves a sync by Ctrl-C, or by the close of its coroutine; and syncs in three tasks, whose "
-    "one map fails",
+    "leaves a sync by Ctrl-C, or by the close of its coroutine; and syncs in three tasks that wait "
+    "for one map, which fails",
     "wrong_thread": "issues most ops first from a thread that is to be refused; before the first "
     "sync, a forked child calls each method, which is to be refused too",
     BESIDE: "runs a second runtime on the same device, with a like program of other data, and at "
@@ -92,14 +92,16 @@ def passed(client: str, op: Op, kernels: Mapping[str, Kernel]) -> str:
 def is_second_into_one(client: str, op: Read, buffer_bytes: int) -> bool:
     """Whether the client makes the read as the second of two reads into one array.
 
-    The first is of as many bytes, the last of the buffer; both are issued before either arrives.
+    The first reads as many bytes, at the end of the buffer.  Both are issued before either arrives.
     """
     return client == _OWN_ARRAYS and way_of(op, buffer_bytes) == INTO_ONE
 
 
 def misread(client: str, op: Write) -> Iterator[tuple[bytes, str]]:
-    """For each way to take the data of ``op`` wrongly from the form in which the client passes it:
-    the bytes that are written then, and the way in words."""
+    """Wrong ways to take the data of ``op`` from the form in which the client passes the data.
+
+    For each way: the bytes that are then written, and the way in words.
+    """
     if client != _MUTATING or not op.data:
         return
     data = data_of(op)

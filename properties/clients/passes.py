@@ -1,7 +1,7 @@
 """Compute passes of a walk: the shaders, what they make of the words of buffers, and how a pass of
 several dispatches is encoded.
 
-A pass sets only what has changed since the dispatch before, or sets it once more.
+Before a dispatch, a pass sets what differs from the dispatch before, or sets everything again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,8 @@ _IMMEDIATES = "immediates"
 
 
 class Shader(NamedTuple):
-    """A shader: its text and entry point, its constants, and the new x of x, y and immediates."""
+    """A shader.  ``meaning`` returns the new words of x, given the words of x and y and the
+    immediates."""
 
     code: str
     entry: str
@@ -76,7 +77,8 @@ class Pipelines:
 
 
 class Dispatched(NamedTuple):
-    """A dispatch over the first ``words`` words of ``x``; ``resets``: it sets all once more."""
+    """A dispatch over the first ``words`` words of ``x``; ``resets``: whether its pass sets
+    everything again before it."""
 
     shader: str
     x: Block

@@ -3,7 +3,8 @@
 Each wait has a runtime of its own, with the policy of the case.  After the wait every read must be
 settled, with its value or with the error of the device.  No wait may last longer than it was asked
 to.  A read that came too late for one wait can be waited for again.  An op that failed before it
-did anything can be made again, and counts once.  ``aftermath`` has what must be so after that.
+did anything can be made again, and counts once.  ``aftermath`` has more cases of what must hold
+after a failure.
 """
 
 import asyncio
@@ -210,7 +211,7 @@ class PatientClient(Client):
         except NeverWoken as never:
             raise BrokenPromise(f"{told} never ends, since {never}") from None
         except here.errors:
-            # The reads must be settled all the same.
+            # The reads must be settled nevertheless.
             pass
         _check(here, told, here.errors)
         here.close()
@@ -279,11 +280,14 @@ class _CtrlC(KeyboardInterrupt):
 
 
 def _interrupted(here: Troubled) -> str:
-    """Leave a sync by Ctrl-C at its first delivery.  Returns by what it was left, if it was."""
+    """Leave a sync by Ctrl-C at its first delivery.
+
+    Returns what left the sync, in words; empty if the sync ended.
+    """
     may_raise = [True]
 
     def interrupt(_: Ticket) -> None:
-        # Outside of the sync it would end the session.
+        # Outside of the sync, this error would end the session.
         if may_raise:
             raise _CtrlC
 
@@ -300,7 +304,10 @@ def _interrupted(here: Troubled) -> str:
 
 
 def _closed_coroutine(here: Troubled) -> str:
-    """Close the coroutine of a sync at its first wait.  Returns by what it was left, if it was."""
+    """Close the coroutine of a sync at its first wait.
+
+    Returns what left the sync, in words; empty if the sync ended.
+    """
     left = []
 
     async def main() -> None:

@@ -56,11 +56,11 @@ _BARE: _Unfit = (
     InvalidBinding,
     "without any of the three",
 )
-"""It is tried only beside another that was adopted."""
+"""A buffer that lacks all three usages.  It is offered only if another unfit one was adopted."""
 
 
 class _AboutToBeMapped:
-    """A buffer as a device shows it whose storage buffers can be mapped; few devices are so."""
+    """A buffer that seems about to be mapped; few devices can really map storage buffers."""
 
     map_state = _PENDING
 
@@ -96,7 +96,7 @@ class SharingClient(Client):
         return delivery
 
     def alloc(self, op: Alloc) -> None:
-        """Make a buffer; in its turn, the client makes it, and it counts like any other."""
+        """Make a buffer; by turns the client makes it itself, and it must count like any other."""
         runtime, limits = self.target.runtime, self.target.limits
         before = runtime.stats()
         fits = 0 < op.size_bytes <= limits.max_buffer_bytes and not op.size_bytes % WORD_BYTES
@@ -115,7 +115,7 @@ class SharingClient(Client):
         self._check_counted(before, op.size_bytes, 1)
 
     def _check_counted(self, before: Stats, size_bytes: int, buffers: int) -> None:
-        """Check that ``stats()`` has so many bytes and buffers more since ``before``."""
+        """Check that ``stats()`` has grown by ``size_bytes`` and ``buffers`` since ``before``."""
         now, live_bytes = self.target.runtime.stats(), before.live_bytes + size_bytes
         counted = {
             "live_buffers": before.live_buffers + buffers,
@@ -126,8 +126,8 @@ class SharingClient(Client):
         for name, meant in counted.items():
             if getattr(now, name) != meant:
                 raise BrokenPromise(
-                    f"an adopted buffer of {abs(size_bytes)} bytes comes or goes, and {name} is "
-                    f"{getattr(now, name)}, and not {meant}"
+                    f"an adopted buffer of {abs(size_bytes)} bytes came or went: {name} should be "
+                    f"{meant}, and is {getattr(now, name)}"
                 )
 
     def _offer_unfit(self, own: _Unfit) -> None:
@@ -199,7 +199,7 @@ class SharingClient(Client):
             return None
 
     def write(self, op: Write) -> None:
-        """Write; in its turn, the client writes whole words itself, in a loan."""
+        """Write; by turns the client writes whole words itself, in a loan."""
         buffer = self._lendable(op.buffer, op.offset, len(op.data))
         if buffer is None or next(self._turns) % 2:
             self.target.perform(op)
@@ -218,7 +218,7 @@ class SharingClient(Client):
             self.target.perform(op)
 
     def copy(self, op: Copy) -> None:
-        """Copy; in its turn, the client itself copies whole words between two lent buffers."""
+        """Copy; by turns the client itself copies whole words between two lent buffers."""
         source = self._lendable(op.source, op.source_offset, op.size_bytes)
         target = self._lendable(op.target, op.target_offset, op.size_bytes)
         if source is None or target is None or source is target or next(self._turns) % 2:

@@ -24,7 +24,7 @@ from properties.targets.runtime_target import RuntimeTarget
 
 DATA = bytes(range(1, 17))
 PIECE_BYTES = 4
-"""What the reads read, and how much each of them."""
+"""What the reads read, and how many bytes each of them reads."""
 POLICY_SECONDS = 7200
 """How long the policy lets a runtime wait for a device that hangs."""
 QUEUED_BYTES = 64
@@ -57,8 +57,8 @@ class LateDriver:
     maps arrive at once.  ``needs_seconds``: how long each wait for a map really takes.
 
     Awaits of a map that is late are left to the driver below.  If the device hangs, this driver
-    naps instead, since a few long naps pass hours; but not if it ``never_naps``.  If the driver
-    below keeps no promises, this one looks in its place.
+    naps instead, since a few long naps pass hours; but not if it ``never_naps``.  If a map of the
+    driver below has no promise, this driver looks at the map itself.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Troubled:
                 with suppress(*self.errors):
                     if flushes:
                         self.runtime.flush()
-        # A free may submit the reads of its buffer.  If they shall stay unsubmitted, it comes last.
+        # A free may submit the reads of its buffer, so x is freed last if they are not flushed.
         first, later = (x, own) if flushes else (own, x)
         self.runtime.free(first)
         if last is None or self._may_be_late:

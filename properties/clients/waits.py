@@ -30,16 +30,17 @@ looks, so even the longest delay comes up."""
 _MOST_POLLS = 20_000
 _MOST_TURNS = 20
 _NAP_SECONDS = 0.001
-"""For so many turns, of so much time, a sync may go on though reads issued after it have come."""
+"""Once a read has come that was issued after a sync, the sync may go on for this many turns, each
+of this length."""
 _GAP_SECONDS = (0.001, 0.1)
 """The least and the most time between the last two looks of a running loop."""
 _ASKED_SECONDS = 3600
 LEAST_SECONDS = 1
 """The least time to which a policy limits waits."""
 _SHORT_SECONDS = 0.002
-"""The limit of a wait that blocks; such a wait really takes so long."""
+"""The limit of a wait that blocks; such a wait really takes this time."""
 _LEFT_SECONDS = 0.004
-"""After so long an event loop ends, whatever is under way."""
+"""After this time an event loop ends, whatever is under way."""
 
 
 def leave_loop(here: Troubled) -> None:
@@ -64,7 +65,7 @@ def _poll(here: Troubled) -> None:
 
 
 def _within(here: Troubled, wait: Callable[[Troubled], None]) -> None:
-    """Wait, and again in the done callback of the first of the reads.
+    """Wait for reads, and wait once more in the done callback of the first of them.
 
     The inner wait must call the callbacks of what it delivers before it ends.
     """
@@ -266,7 +267,7 @@ def _by_close_in_a_loop(here: Troubled) -> None:
     async def main() -> None:
         here.driver.looks = LATE_LOOKS
         here.read(lambda _: None)
-        # Then the loop's polls no longer come at once.
+        # After this time, the loop no longer polls at every turn.
         await asyncio.sleep(_LEFT_SECONDS)
         _close(here)
 
@@ -335,7 +336,7 @@ async def _close_beside(here: Troubled) -> None:
         if late:
             raise BrokenPromise("a task waits on for a read that a close has given up")
         ends = await asyncio.gather(*tasks, return_exceptions=True)
-        # The last read shows the syncs that everything before it is done.
+        # If only an earlier read is late, the last read shows the syncs that all is done.
         if None in ends and here.late is None:
             raise BrokenPromise("an awaited sync returns, though a close has given it up")
 

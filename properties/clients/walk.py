@@ -65,7 +65,7 @@ class Walk:
         self.blocks = [self.made(kind) for kind in ("storage", "storage", "upload", "download")]
 
     def go(self, steps: int) -> None:
-        """Take so many steps, look at every buffer, and destroy them all."""
+        """Take ``steps`` steps, look at every buffer, and destroy them all."""
         for _ in range(steps):
             self._choices.weighted(_STEPS)(self)
         for block in self.blocks:
@@ -85,7 +85,7 @@ class Walk:
         block.put(start, data, f"write_buffer({len(given)} bytes, {part})")
 
     def write_mapped(self) -> None:
-        """Map a part of a buffer, and write a part of that, or two."""
+        """Map a part of a buffer, and write all or some of the mapped bytes, in pieces."""
         block = self._block(("upload",))
         start, size = self._part(block, 2 * WORD_BYTES)
         if not self.map(block, "WRITE", start, size):
@@ -103,7 +103,7 @@ class Walk:
         block.native.unmap()
 
     def read_mapped(self) -> None:
-        """Map a part of a buffer, and look at a part of that."""
+        """Map a part of a buffer, and look at all or some of the mapped bytes."""
         block = self._block(("download",))
         start, size = self._part(block, 2 * WORD_BYTES)
         if self.map(block, "READ", start, size):
@@ -125,10 +125,10 @@ class Walk:
         if self.profile.tells_work_done:
             self.again(self.device.queue.on_submitted_work_done_sync)
             if not is_idle(self.device):
-                raise BrokenPromise("the promise of the submitted work settles before the work")
+                raise BrokenPromise("the promise of the submitted work settles before it is done")
 
     def map(self, block: Block, mode: str, *part: int) -> bool:
-        """Map a part of a buffer.  If the map fails, use the buffer, and return False."""
+        """Map a part of a buffer.  If the map fails, use or replace the buffer; return False."""
         try:
             block.native.map_sync(mode, *part)
             state = block.native.map_state
@@ -144,7 +144,7 @@ class Walk:
         return True
 
     def use(self, block: Block) -> None:
-        """Let a command use a buffer, whose bytes change if they can."""
+        """Submit a command that uses a buffer, and that changes its bytes if a command can."""
         is_target = block.kind in _TARGETS
         command = self._clear_of(block) if is_target else self._copy_from(block)
         self._submit([[command]])
@@ -293,7 +293,7 @@ class Walk:
         return self.device.create_bind_group(layout=self.pipelines.layout, entries=[bound])
 
     def made(self, kind: str) -> Block:
-        """A new buffer: a full one, or one of a small size, or one as large as is allowed."""
+        """A new buffer, small or as large as is allowed, with bytes of its own or zeroed."""
         limit = self.device.limits["max-buffer-size"]
         size = WORD_BYTES * self._choices.integer(_LEAST_WORDS, _MOST_WORDS)
         if limit <= WORD_BYTES * _MOST_WORDS and self._flip():
@@ -337,7 +337,7 @@ class Walk:
         return self._choices.pick([block for block in self.blocks if block.kind in kinds])
 
     def _part(self, block: Block, alignment: int = WORD_BYTES) -> tuple[int, int]:
-        """A part of a buffer: where it begins, and its bytes."""
+        """A part of a buffer: its offset and its size, in bytes."""
         words = len(block.bytes) // WORD_BYTES
         start = self._choices.integer(0, words - 1) * WORD_BYTES // alignment * alignment
         return start, self._choices.integer(1, words - start // WORD_BYTES) * WORD_BYTES

@@ -42,8 +42,8 @@ _HALF_WAY = "half way"
 _OFTEN = {"sync": 4, "replay": 4, _HALF_WAY: 16, _HEALING: 24, "drain": 2}
 """The weights of kinds of calls; any other kind has weight 1."""
 _AIMED, _AIMED_OFTEN = (1, 6), (3, 5)
-"""The shares of cases whose faults are aimed; the second is for cases with a client, or with a
-replay of several commands."""
+"""The shares of cases whose faults are aimed; the second is for cases with a client other than the
+plain one, or with a replay of several commands."""
 _FIELDS_OF_MAP = ("failed_maps", "refused_maps")
 """The two ways in which a map fails: later, or at the call."""
 _EARLIER = 4
@@ -54,8 +54,8 @@ _EARLIER = 4
 class _Spot:
     """A call to aim at.
 
-    ``kind`` says why its failure matters.  It is call ``number`` of all calls of ``verb``, counted
-    from 0, and ``submits`` submits come before it.
+    ``kind`` says why its failure matters.  The calls of ``verb`` are counted from 0, and this call
+    has the number ``number``.  ``submits`` submits come before it.
     """
 
     kind: str

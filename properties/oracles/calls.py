@@ -2,9 +2,10 @@
 
 A trace has the verbs.  It does not show what a driver does for a verb, such as how many compute
 passes it begins for a batch.  With ``merge_passes`` a policy promises one pass for dispatches in a
-row.  A drain waits for a map of its own, and makes the two buffers that this needs.  A driver asks
-whether its device is alive only while it waits in vain.  A program that meets a fault is not
-checked, since a failed verb may have made some of its calls.  Nothing here looks at values.
+row.  A drain waits for a map of its own, and makes the two buffers that this needs.  A driver that
+waits in vain makes command encoders, to see whether its device is alive.  A program that meets a
+fault is not checked, since a failed verb may have made some of its calls.  Nothing here looks at
+values.
 """
 
 from collections import Counter
@@ -44,7 +45,7 @@ def judge_calls(execution: Execution) -> Failure | None:
         return None
     needed = _needed(execution.trace, case.policy.merge_passes)
     if case.client != PLAIN or case.device.scheduler not in UNSEEDED:
-        # Somebody may have waited in vain.
+        # The driver may have waited in vain.
         del needed["command encoder"]
     for call, number in needed.items():
         if counted.get(call, 0) != number:
@@ -70,7 +71,7 @@ def _needed(trace: Trace, merges: bool) -> dict[str, int]:
 def _needed_in_passes(trace: Trace, merges: bool) -> Counter[str]:
     """How many passes are begun, and how often something is set in them.
 
-    A pipeline or a bind group is set only if it is another than that of the dispatch before.
+    A pipeline or a bind group is set only if it differs from that of the dispatch before.
     """
     needed = Counter({"compute pass": 0})
     last: Mapping[str, Any] | None = None

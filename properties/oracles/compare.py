@@ -26,7 +26,7 @@ _LATE_REASON = "an accepted read has its value by the next sync, and nothing cha
 
 
 class _Late:
-    """Ops since the last sync that the contract refuses and that raised nothing.
+    """Remembers ops that the contract refuses and that raised nothing, until the next sync.
 
     The next sync may report them.  WebGPU itself reports an invalid command late, by an uncaptured
     error.
@@ -122,7 +122,7 @@ def _shown_op(program: Program, position: int) -> str:
 
 def _untold(program: Program, position: int) -> _Verdict:
     op = write_op(program[position])
-    reason = f"op {position} is refused ({op}), and the next sync should have reported that"
+    reason = f"the contract refuses op {position} ({op}), and the next sync must report that"
     return _Verdict(kind=FailureKind.ERROR, expected="an error", got="accepted", reason=reason)
 
 

@@ -11,9 +11,8 @@ Memory: the program is repeated on one runtime (see ``rounds``), and large data 
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
 decides at which op a batch is submitted, and the widened program submits at the same ops.  The
 runtime's caches are small, so that they are full soon.
-Work is counted once more with caches that keep every plan.  Three things are counted without the
-program: what a replay of a bound graph takes, what a kept ticket holds, and how often a kernel is
-compiled.  Nothing here looks at values or errors.
+Work is counted once more with caches that keep every plan.  Some calls are counted without the
+program, for example the fourth replay of a graph.  Nothing here looks at values or errors.
 """
 
 import sys
@@ -98,7 +97,7 @@ def _bare(case: Case) -> Case | None:
     sizes = [op.size_bytes for op in case.program if isinstance(op, Alloc)]
     if len(case.program) > _MOST_OPS or any(size > _MOST_BYTES for size in sizes):
         return None
-    # The roomy policy asks for large buffers.
+    # The roomy policy makes buffers that are larger than such a limit may allow.
     limits = [each for each in case.device.limits if each[0] != "max_buffer_bytes"]
     device = replace(case.device, faults=NO_FAULTS, schedule=(), limits=tuple(limits))
     if device.is_simulated:
@@ -281,7 +280,7 @@ def _where(case: Case, factory: TargetFactory, verb: str) -> tuple[str, ...]:
             _counted_lines(case, factory, each, FunctionLines(), functions)
             lines.append(functions.get(verb, Counter())[name])
         first, second = lines[1] - lines[0], (lines[2] - lines[1]) / 2
-        # With more buffers there is still one op, so it should take no more lines; one is allowed.
+        # More buffers should not make a single op take more lines; one more line is allowed.
         grows = first > _FACTOR if widen is _buffers_only else second > _FACTOR * first
         shown, widths = (", ".join(map(str, each)) for each in (lines, _WIDTHS))
         makes = "make" if grows else "do not make"

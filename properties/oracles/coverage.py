@@ -113,7 +113,8 @@ class Coverage:
 
 
 class _Act(NamedTuple):
-    """An accepted op; ``batch`` submits come before its own, and ``run`` numbers its pass there."""
+    """An accepted op.  ``batch`` is the number of submits before its own, and ``run`` is the number
+    of its pass within its batch."""
 
     expected: ExpectedOp
     touches: Mapping[int, str]
@@ -166,8 +167,8 @@ class _Acts:
         }
 
     def cells(self) -> Counter[Cell]:
-        """Counts two sorts of pairs: two ops on one buffer that no op between them writes, and two
-        ops that follow each other and share no buffer."""
+        """Counts two sorts of pairs: an op with the last writer or the last reader of a buffer that
+        it uses, if one of the two writes; and two ops in a row that share no buffer."""
         cells: list[Cell] = []
         writers: dict[int, _Act] = {}
         readers: dict[int, _Act] = {}

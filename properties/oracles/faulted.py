@@ -207,7 +207,7 @@ class _Follower(Unwatched):
         self._captures = captures_of(program)
 
     def perform(self, op: Op) -> Delivery | None:
-        """See ``Target``: calls the method below for the op's verb; other ops only move bytes."""
+        """See ``Target``: calls the method with the op's verb as its name, if there is one."""
         special = getattr(self, op.verb, None)
         if special is not None:
             delivery: Delivery | None = special(*arguments_of(op))

@@ -293,7 +293,7 @@ class Goals:
         return False
 
     def _bound(self, about: About) -> None:
-        """Count dispatches that bind a part of a buffer, and those that bind two parts of one."""
+        """Count dispatches that bind a part of a buffer, and those that bind two of its parts."""
         op = self._state.op
         assert isinstance(op, AnyDispatch)
         parts = [bound for bound in op.buffers if isinstance(bound, Part)]

@@ -1,4 +1,4 @@
-"""What a disturbed target shows of the faults that the layer injected, in the contract's classes.
+"""Translates the errors of a disturbed target into the contract's classes of errors.
 
 A target in another language raises its own errors when a map fails or memory runs out.  Its promise
 says which ops may raise.  Their errors count as the contract's class, so that the reference can

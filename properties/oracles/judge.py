@@ -1,10 +1,8 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
-The first failure counts.  The oracles check, in turn: the meaning of the program, on a device that
-may fail; the report of the device's faults; the words of errors, the counters, and what a policy
-saves; the close of the target; all these for a second runtime on the same device; the growth of
-memory, and the cost; the laws over the trace; the layer's reports on the calls; the shaders; and
-the case without its faults, or transformed.
+``judge`` asks first whether the outcomes are those that the program means, and last whether the
+case shows the same without its faults, or transformed.  The first failure counts; ``_CONSEQUENCES``
+has the exceptions.
 """
 
 from collections import Counter
@@ -85,7 +83,6 @@ class Verdict:
 
     execution: Execution
     expected: History
-    """The expected history."""
     failure: Failure | None
     held: Counter[str]
     """How often each law checked something."""

@@ -2,8 +2,10 @@
 
 Whoever moves large data has no room for spare copies of it.  So the peak of each call is counted,
 with what a simulated device allocates; a real device's memory is not seen.  And the runtime must
-not keep the caller's array.  A command in a long batch takes no more than one in a short batch: a
-copy of the batch would show, which costs no line of the runtime's source.  What the runtime itself
+not keep the caller's array.
+
+A command must take no more memory in a long batch than in a short one.  So a runtime that copies
+the whole batch is found, which a count of executed lines does not show.  What the runtime itself
 keeps in use is counted in ``rounds``.
 """
 
@@ -89,9 +91,9 @@ def _copies(runtime: Runtime, buffer: Buffer, call: Call, array: Array) -> float
 _SHORT, _LONG = 16, 528
 """The commands in the open batches in which one more command is recorded."""
 _TRIES = 3
-"""The least of so many peaks counts, since now and then a list grows."""
+"""How often each peak is measured.  The least counts, since now and then a list grows."""
 _BYTES_A_COMMAND = 4
-"""A failure needs at least this many bytes more for each command that is in the batch before."""
+"""A failure needs at least this many bytes for each command by which the long batch is longer."""
 _DISPATCH = Dispatch(kernel="affine", buffers=("here",), scalars=(3, 5), grid=(1, 1, 1))
 _COPY = Copy(source="here", source_offset=1, target="there", target_offset=2, size_bytes=5)
 _RECORDED: Mapping[str, Op] = {

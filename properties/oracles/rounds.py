@@ -72,7 +72,7 @@ def judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def judge_tickets(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure if a ticket that the caller keeps holds more than the value of its read."""
+    """The failure if a ticket, kept after its sync, takes far more memory than its value."""
     alone = Read(buffer="spare", offset=0, size_bytes=_TICKET_BYTES, result="alone")
     with untraced_target(case, factory) as target:
         if target is None or tracemalloc.is_tracing():
@@ -95,7 +95,7 @@ def judge_tickets(case: Case, factory: TargetFactory) -> Failure | None:
 
 _TICKET_BYTES = 1 << 13
 _OF_A_TICKET_BYTES = 1 << 11
-"""A ticket may keep so much beside its value."""
+"""How many bytes a ticket may keep beside its value."""
 _TICKETS = 8
 
 
@@ -112,7 +112,7 @@ def _read_alone(target: Target, read: Read, rounds: int) -> list[Delivery | None
 def _with_fixed_grids(program: Program) -> list[Op]:
     """The program without indirect dispatches, and without graphs that have one.
 
-    Each round computes on what the last one left.  A grid that is read from a buffer would soon
+    Each round computes on what the round before left.  A grid that is read from a buffer would soon
     have billions of workgroups.
     """
     fixed = [op for op in program if not _is_indirect(op)]
@@ -202,7 +202,7 @@ def _repeat(
     rounds: Iterable[int],
 ) -> None:
     for number in rounds:
-        factory.make_trace()  # With each trace a worker says that it makes progress.
+        factory.make_trace()  # Making a trace shows that the worker is not stuck.
         ops = ops_of(number)
         # Other scalars would make other grids of indirect dispatches, which may be far too large.
         keeps_scalars = any(map(_is_indirect, ops))
@@ -234,7 +234,7 @@ def _kept_bytes() -> int:
 @contextmanager
 def untraced_target(case: Case, factory: TargetFactory) -> Iterator[Target | None]:
     """Makes an untraced target for the block, and closes it; None if the factory makes none."""
-    factory.make_trace()  # With each trace a worker says that it makes progress.
+    factory.make_trace()  # The trace is not used: making one shows that the worker is not stuck.
     target = factory.untraced(case)
     try:
         yield target

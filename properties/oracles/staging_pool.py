@@ -80,7 +80,7 @@ class StagingPool:
         self._pages = {}
 
     def copy(self, number: int, size_bytes: int) -> None:
-        """Note that a read copies to a buffer; check which buffer that is."""
+        """Note that a read copies to a buffer; check that it should take this buffer."""
         if number not in self._pages:
             self._check_page(size_bytes)
             if number in self._free:
@@ -112,7 +112,7 @@ class StagingPool:
             )
 
     def _is_shared(self, size_bytes: int) -> bool:
-        """Whether a read of so many bytes shares a staging buffer (a page) with others."""
+        """Whether a read of ``size_bytes`` bytes shares a staging buffer (a page) with others."""
         return self._policy.join_reads and size_bytes <= self._page_bytes // 2
 
     def _check_page(self, size_bytes: int) -> None:

@@ -40,7 +40,7 @@ from properties.oracles.lookups import Lookups
 Figures = Iterator[tuple[str, int, int]]
 """For each figure its name, what it should be, and what it is."""
 Told = dict[str, list[Event]]
-"""The events that the figures are made of, by kind; the kinds of batches share one list."""
+"""The events that the figures are made of, by kind; the kinds of ``_OF_BATCHES`` share a list."""
 Issued = Sequence[tuple[Op, Outcome]]
 """The ops so far, with their outcomes."""
 
@@ -78,7 +78,7 @@ def judge_statistics(execution: Execution) -> Failure | None:
 
 
 def _lookups(case: Case) -> Lookups | None:
-    """The lookups of the case, if its seed is drawn to have them followed."""
+    """The lookups of the case, or None: its seed decides whether they are followed."""
     is_drawn = not case.seed or not crc32(f"caches {case.seed}".encode()) % _LOOKUPS_ONE_IN
     return Lookups(case.policy) if is_drawn else None
 
@@ -87,7 +87,7 @@ def judge_ops(execution: Execution) -> Failure | None:
     """The first figure of ``stats()`` that is wrong, where the trace does not show the ops alone.
 
     That is so if a second runtime shares the driver, or if the policy drops dispatches.  Then only
-    the ops are counted, and what both runtimes made together.
+    the figures that follow from the ops are compared, and the totals of both runtimes.
     """
     case, stats = execution.case, execution.stats
     if stats is None or execution.trace.count("failed"):
@@ -118,7 +118,7 @@ def _of_both(trace: Trace, stats: Stats, other: Stats) -> Figures:
 def _judge(
     execution: Execution, lookups: Lookups | None, told: Told, stats: Stats, ops: int | None
 ) -> Failure | None:
-    """The first wrong figure after the first ``ops`` ops, which caused these events.
+    """The first wrong figure after the first ``ops`` ops, which caused the events in ``told``.
 
     If ``ops`` is None: after all ops, and the sync at the end.
     """
@@ -126,7 +126,8 @@ def _judge(
     ops = len(program) if ops is None else ops
     has_failed = any([event.kind == "failed" for event in told["submit"]])
     if has_failed and execution.case.client != PLAIN:
-        # A call of the client itself may fail; its fault is then reported for an accepted op.
+        # A call of the client itself may fail.  The history then shows the fault at an op that the
+        # runtime has accepted and counted.
         return None
     issued = [*zip(program.ops[:ops], execution.history.outcomes[:ops], strict=True)]
     figures = [*_ops(issued, stats), *_sizes(issued, stats)]

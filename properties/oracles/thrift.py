@@ -41,7 +41,6 @@ def judge_thrift(execution: Execution) -> Failure | None:
     is_drawn = not case.seed or not crc32(f"pools {case.seed}".encode()) % _ONE_IN
     is_drawn |= len(case.program) > _LONG
     if not execution.is_lawful or not is_drawn or execution.trace.failures:
-        # What a failed call has dropped is made again, which is no waste.
         return None
     alignment_bytes = execution.limits.uniform_offset_alignment_bytes
     followed = _Followed(case.policy, alignment_bytes, asks=case.client != PLAIN)
@@ -96,7 +95,7 @@ class _Followed:
         ``_made_slots``: uniform buffers made so far."""
         self._slot_sizes: dict[int, None] = {}
         self._unbound: dict[int, int] = {}
-        """New uniform buffers other than rings that no dispatch has bound yet, and their bytes."""
+        """The bytes of each new uniform buffer, until a dispatch binds it; rings are left out."""
         self._is_free = False
         """Whether the current op is a free."""
         self._alloc_bytes: int | None = None
@@ -204,7 +203,8 @@ class _Followed:
             made_bytes = self._unbound.pop(number, 0)
             if made_bytes >= size_bytes + WORD_BYTES:
                 self._waste(
-                    "uniform size", f"{made_bytes} bytes are made for {size_bytes} of scalars"
+                    "uniform size",
+                    f"a buffer of {made_bytes} bytes is made for {size_bytes} bytes of scalars",
                 )
         if len(about["groups"]) == 2:
             self._bound.append(about["groups"][:1])
@@ -279,7 +279,7 @@ class _Followed:
         """Check that the batch uses what was written into the ring and the upload buffer."""
         for role, (number, end) in self._written.items():
             used_bytes = self._ends.get(number, 0)
-            # In a ring padding follows each payload, and no dispatch uses that of the last one.
+            # In a ring, padding follows each payload.  No dispatch uses the last padding.
             if end - used_bytes >= self._alignment_bytes:
                 self._waste(
                     "written bytes",

@@ -95,7 +95,7 @@ def judge_fault_words(program: Program, got: History, trace: Trace) -> Failure |
 
 
 def _call_of(said: str) -> tuple[str, tuple[str, ...]]:
-    """The verb whose fault has such a message, and what the message names; empty if none has."""
+    """The verb whose faults have messages like ``said``, and what ``said`` names; empty if none."""
     for verb, (pattern, _) in _OF_FAULTS.items():
         found = pattern.match(said)
         if found:

@@ -107,7 +107,7 @@ class HealsByCopies(Transfers):
         ({"parts": Parts(replays=OverTheFreed)}, "a done callback frees its buffer"),
         ({"parts": Parts(replays=OnceClosed)}, "a done callback closes the runtime"),
         ({"make_runtime": OneOfTwo}, "'MapFailed': 0, 'SubmitFailed': 1"),
-        ({"make_runtime": TwiceTheSame}, "are told {"),
+        ({"make_runtime": TwiceTheSame}, "are raised so many times: {"),
         ({"parts": Parts(transfers=HealsByWrites)}, "a write over a lost buffer"),
         ({"parts": Parts(transfers=HealsByCopies)}, "a copy over a lost buffer"),
     ],

@@ -244,7 +244,7 @@ class Batches:
             return True
         if policy.flush_on_conflict and not self._overtakes(expected):
             return False
-        # At most so many bytes are whole words; the others are patched by a dispatch.
+        # The most bytes that are staged as whole words; a dispatch patches the other bytes.
         size_bytes = _aligned(len(expected.op.data), WORD_BYTES)
         uploads = [number for number, known in state.live.items() if known.role == Role.UPLOAD]
         used = [about["size_bytes"] for _, about in state.batch if about.get("source") in uploads]
@@ -252,7 +252,7 @@ class Batches:
         return size_bytes > policy.staged_write_bytes or not has_room
 
     def _overtakes(self, write: ExpectedWrite) -> bool:
-        """Whether commands of the batch touch the words of a write, or bytes on both sides."""
+        """Whether commands of the batch touch the words of ``write``, or bytes before and after."""
         touched = [each for command in self._state.batch for each in _touched(*command)]
         spans = [(start, size) for number, start, size in touched if number == write.target.number]
         begin = min([start for start, _ in spans], default=math.inf)
@@ -289,7 +289,7 @@ def _touched(kind: str, about: About) -> list[Bytes]:
 
 
 def _uniforms_of(expected: ExpectedOp) -> int:
-    """The uniform bytes of the dispatch that carries out an op, or moves its single bytes."""
+    """The uniform bytes of the dispatch that carries out ``expected``, or moves bytes for it."""
     kernel: Kernel = COPY_BYTES if isinstance(expected, ExpectedCopy) else PATCH_WORDS
     return (expected.kernel if isinstance(expected, ExpectedDispatch) else kernel).uniform_bytes
 

@@ -100,8 +100,9 @@ class Caches:
         state.checked["E7"] += 1
         for part, capacity in self._capacities.items():
             if not 0 <= self._held[part] <= capacity:
+                held = self._held[part]
                 state.report(
-                    laws.E7, f"the {part} cache holds {self._held[part]}, and {capacity} at most"
+                    laws.E7, f"the {part} cache holds {held} entries, where {capacity} is the most"
                 )
         if self._unnoticed:
             state.report(laws.E7, f"{self._unnoticed} bind groups were made and not counted")

@@ -64,7 +64,7 @@ Touch = tuple[int, int, int, bool]
 
 
 GRID_DIMENSIONS = 3
-"""A trace gives a grid as so many numbers.  For an indirect dispatch it gives two: a device
+"""A trace gives a grid as this many numbers.  For an indirect dispatch it gives two: a device
 buffer's number and an offset."""
 
 
@@ -91,7 +91,7 @@ class ExpectedOp:
         self.command = -1
         """The number of the command in its replay; -1 outside a replay."""
         self.left = left
-        """Bytes, or dispatches, that no command has carried out yet."""
+        """What no command has carried out yet: a number of bytes, or 1 for a dispatch or a read."""
         self.started = False
         self.optional = False
 

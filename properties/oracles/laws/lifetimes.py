@@ -38,9 +38,9 @@ class Lifetimes:
     def __init__(self, state: TraceState) -> None:
         self._state = state
         self._loose: dict[int, int] = {}
-        """Storage buffers without a handle, which may live until the next submit.  For each, the
-        number of submits at the end of the op that freed it, or made it without a handle;
-        ``_JUST_NOW`` until that op ends."""
+        """Storage buffers without a handle, which may live until the next submit.  The value is the
+        number of submits at the end of the op that freed or made the buffer, and ``_JUST_NOW``
+        until that end."""
         self._fence = 0
         self._uniforms = 0
         """Uniform buffers alive."""
@@ -228,7 +228,8 @@ class Validity:
             if size_bytes <= 0 or (is_storage and size_bytes % WORD_BYTES):
                 self._illegal(f"{size_bytes} bytes of {self._state.name_of(number)} are bound")
             if is_storage and size_bytes > self._most_bound_bytes:
-                self._illegal(f"{size_bytes} bytes are bound, and {self._most_bound_bytes} at most")
+                most = self._most_bound_bytes
+                self._illegal(f"{size_bytes} bytes are bound, where {most} is the most")
             if offset % self._alignments.get(known.role, 1):
                 self._illegal(f"{self._state.name_of(number)} is bound at {offset}, unaligned")
 
@@ -272,9 +273,8 @@ class Validity:
             if one != other or not (writes or also):
                 continue
             if writes != also or (start < begin + length and begin < start + size):
-                self._illegal(
-                    f"{self._state.name_of(one)} is bound to {kernel.name} to be written, and again"
-                )
+                name = self._state.name_of(one)
+                self._illegal(f"{kernel.name} binds {name} twice, at least once to write it")
 
     def _check_grid_in(self, about: About) -> None:
         """Check that a grid is whole words of a buffer that the dispatch does not write."""

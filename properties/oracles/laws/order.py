@@ -83,7 +83,7 @@ class Order:
                 self._meet(command_of(kind, command, state))
 
     def _meet_dispatch(self, about: About) -> bool:
-        """Note the dispatch if it is exactly what the first op waits for; returns whether it is.
+        """Note the dispatch if it is what the first waiting op asks for; returns whether it is.
 
         This is the common case, so it is tried first.
         """
@@ -115,9 +115,9 @@ class Order:
             self._unasked(command)
 
     def _excuse_alike(self, command: Command) -> None:
-        """Make every waiting op that ``command`` fits ``optional``.
+        """Mark as optional each waiting op that may have recorded ``command``.
 
-        The first of them failed half way, so nobody can say which of them recorded ``command``.
+        The first of these ops failed half way, so the trace does not show which of them did.
         """
         for expected in self._state.open:
             expected.optional = expected.optional or meets(expected, command, self._state)
@@ -167,7 +167,7 @@ class Order:
         if expected is None:
             state.report(
                 laws.C1,
-                f"{command} was submitted, though {UNASKED}, or though ops asked for it less often",
+                f"{command} was submitted, though {UNASKED}, or more often than ops asked for it",
             )
             return
         law = blame(expected, command)

@@ -57,7 +57,7 @@ class Staging:
         """Staging buffers to which the open batch copies."""
         self._map_acts: dict[int, int] = {}
         self._acts = self._acts_before = 0
-        """The number of host writes and submits."""
+        """The number of host writes and submits so far, and this number before the last of them."""
         self._done = 0
         """The number of these writes and submits that are known to be done."""
         self._unfinished: deque[tuple[int, int]] = deque()
@@ -273,8 +273,8 @@ class Staging:
 _REFUSALS = tuple(kind.__name__ for kind in errors.Refused.__subclasses__())
 _MARKS = ("op", "outcome", "delivered", "failed")
 _LATER = ("map", "wait", "take", "lost")
-"""The verbs whose failures a later op may raise: the calls of a read, and ``lost``, since a free
-that meets the loss of the device does not raise it."""
+"""A later op may raise the failures of these verbs: the bytes of a read are mapped and taken after
+the read was accepted, and a free does not raise the loss of the device that it meets."""
 
 
 class Failures:

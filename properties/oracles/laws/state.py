@@ -60,7 +60,7 @@ class TraceState:
         self.names: dict[str, Known] = {}
         """The user's live buffers."""
         self.graphs: dict[str, Capture] = {}
-        """The captures by their graph."""
+        """The captures, by the name of their graph."""
         self.open: deque[ExpectedOp] = deque()
         """Expected ops that were not submitted yet."""
         self.batch: list[tuple[str, About]] = []

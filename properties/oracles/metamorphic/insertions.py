@@ -86,7 +86,7 @@ class InsertDeadWork(Kind):
 
 @transformation(3, "a buffer of the size of op {at} filled and freed just before it")
 class Recycle(Kind):
-    """Before the alloc at ``at`` another buffer of that size is filled and freed."""
+    """Another buffer of the size of the alloc at ``at`` is filled and freed before this alloc."""
 
     at: Annotated[int, op_of(Alloc)]
 
@@ -106,7 +106,7 @@ class Recycle(Kind):
 
 @transformation(2, "garbage written before op {at} writes")
 class GarbageFirst(Kind):
-    """Before the write at ``at`` other bytes are written to the same place."""
+    """Other bytes are written first to the place where the write at ``at`` writes."""
 
     at: Annotated[int, op_of(Write)]
 

@@ -229,7 +229,6 @@ def _show(outcome: Outcome) -> str:
 
 
 def _details(*outcomes: Outcome) -> str:
-    """The message of the first outcome that raised."""
     return next(filter(None, map(details_of, outcomes)), "")
 
 
@@ -269,8 +268,10 @@ def judge_relations(original: Execution, again: Callable[[Case], Execution]) -> 
 
 
 def signature(transformations: Sequence[Transformation], failure: Failure) -> tuple[str, ...]:
-    """The trait, the verb of the op and the kinds of transformations: equal for failures that are
-    alike."""
+    """The trait, the verb of the op and the kinds of transformations.
+
+    Failures with equal signatures count as the same.
+    """
     kinds = sorted({transformation.name for transformation in transformations})
     return failure.trait, failure.op.split()[0], *kinds
 
