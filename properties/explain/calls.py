@@ -1,8 +1,8 @@
 """The calls on the device with their numbers, and the op and the runtime that made each.
 
-The program's runtime made each call between the beginning of an op and its outcome, and during its
-close.  All remaining calls were made by a second runtime, if one runs beside it.  Nothing here
-judges.
+A call between the beginning of an op and its outcome is the op's, and one during the close is the
+close's.  A call at any other time belongs to no op: if a second runtime runs beside the program's,
+it made such calls.  Nothing here judges.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,9 +39,10 @@ class Call:
 
 
 def calls(events: Iterable[Event]) -> Iterator[Call]:
-    """The calls of a trace.
+    """The calls of a trace, each by its event; a call that failed also by its ``failed`` event.
 
-    A call that was refused outright has no event of its own, and gets the number of the next call.
+    Both events of a call have the same number.  If a call has only its ``failed`` event, this has
+    the number that the next call will get.
     """
     number, position, is_own = 0, -1, False
     op: Op | None = None

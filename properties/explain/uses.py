@@ -23,12 +23,12 @@ _ENTRIES = (
     "read y 0 4 -> ry\nread z 0 4 -> rz\n"
 )
 _BEFORE = (3, 1, 2)
-"""The scalars of the dispatch before each; for the first, those of the last."""
+"""For each dispatch the scalar of the one before it; for the first dispatch, of the last."""
 _GROUPS = {
     "if the second has no groups": (1, 0, 1),
     "if the first has none": (0, 1, 1),
     "if the last has none": (1, 1, 0),
-    "else": (1, 1, 1),
+    "if all have groups": (1, 1, 1),
 }
 _TWICE = (
     "alloc x 4\nalloc y 4\nalloc w 4\nalloc z 4\nwrite x 0 01000000\nwrite y 0 02000000\n"
@@ -64,7 +64,7 @@ def tell_entries(evidence: Evidence, trials: Trials) -> Told:
 
 @by_trial(FailureKind.VALUE, FailureKind.LAW, without_faults=True)
 def tell_repeated(evidence: Evidence, trials: Trials) -> Told:
-    """Whether a later replay uses the buffers of an earlier, tried with a graph of one copy."""
+    """Replays a graph of one copy two or three times; tells when the last replay goes wrong."""
     failure = evidence.failure
     replays = [op for op in evidence.program if isinstance(op, Replay)]
     is_bound = any(op.bindings for op in replays)
@@ -85,7 +85,7 @@ def tell_repeated(evidence: Evidence, trials: Trials) -> Told:
 
 @by_trial()
 def tell_taken_over(evidence: Evidence, trials: Trials) -> Told:
-    """Whether a dispatch that bound a freed buffer needs a buffer that was made after the free."""
+    """Whether a dispatch that bound a freed buffer is right if its own is made before the free."""
     program, best = evidence.program, evidence.best
     if best is None or best.rule is not E3 or best.kind != "buffers":
         return NOTHING

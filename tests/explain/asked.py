@@ -249,7 +249,9 @@ ASKED = (
         program="alloc a 12\nalloc b 4\ncopy b 0 a 8 4\nwrite a 0 010101010101010101010101\n"
         "read a 8 4 -> r0\n",
         headers="policy: lazy flush_on_conflict=True\n",
-        says=("a write of 16 bytes overtakes a copy to its last word, and not one to first or",),
+        says=(
+            "a write of 16 bytes overtakes a copy to its last word, but not a copy to its first or",
+        ),
     ),
     Told(
         name="sync_with_nothing_to_submit_returns",
@@ -264,8 +266,8 @@ ASKED = (
         headers="policy: pooled\n",
         says=(
             "op 4 destroyed uniform buffers of 8, 24 bytes, and made some of 12 bytes; no older",
-            "a batch with one of 8 and one of 48 bytes goes wrong, and not one with one of 8 and "
-            "one of 4 or 8",
+            "a second batch, with 8 and then 48 bytes, goes wrong; with 8 and then 4 or 8 bytes it "
+            "does not",
         ),
     ),
     Told(

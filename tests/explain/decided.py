@@ -65,7 +65,7 @@ DECIDED = (
         headers="policy: eager\n",
         says=(
             "three reads of a word in one batch with join_reads=True: 3 staging buffers are made",
-            "each read has 4096 bytes of its own, staging_page_bytes, the size of a page that",
+            "with join_reads=False, a read alone makes a staging buffer of 4096 bytes, that is",
         ),
     ),
     Told(
@@ -291,8 +291,8 @@ DECIDED = (
         program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\n",
         headers="promises: webgpu write_offset_bytes=1 write_size_bytes=1\n",
         says=(
-            "a write overtakes whatever waits, a read, a copy or a dispatch; a dispatch also if "
-            "the write is of 1 or 4 or 8 or 64 bytes: no write waits for anything",
+            "a write overtakes whatever waits: a read, a copy or a dispatch, whether the write has "
+            "1 or 4 or 8 or 64 bytes; so no write waits for anything",
         ),
     ),
     Told(
