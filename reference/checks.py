@@ -24,7 +24,7 @@ from reference.memory import Block, part_of
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
-    """Refuse a negative size, and a size past the device's limit or past the budget."""
+    """Refuse a negative size, and a size past the device's limit or past the memory budget."""
     if size_bytes < 0:
         raise OutOfRange(
             f"cannot allocate {size_bytes} bytes because a size is at least 0 "

@@ -27,7 +27,7 @@ _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 def apply_kernel(
     kernel: Kernel, blocks: Sequence[Block], scalars: Sequence[int | float], grid: Grid
 ) -> None:
-    """Run a grid of workgroups of a checked dispatch over the whole words of ``blocks``."""
+    """Run a checked dispatch over a grid of workgroups, on the whole words of ``blocks``."""
     arrays = tuple(
         [_view(block, binding) for block, binding in zip(blocks, kernel.buffers, strict=True)]
     )

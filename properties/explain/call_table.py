@@ -32,7 +32,7 @@ class Row:
     has_failed: bool = False
     """Whether the row only says that a call failed.
 
-    If the trace has an event for the call itself, the row before, with the same number, is of it.
+    If the call has an event of its own, the row before, with the same number, says what it does.
     """
 
     def __str__(self) -> str:

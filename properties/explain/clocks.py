@@ -68,7 +68,7 @@ class Traced:
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
     overtaken: ExpectedOp | None = None
-    """The first op that still waited after the first submit by whose end a law was broken."""
+    """The first op that still waited when, for the first time, a submit ended with a broken law."""
     fed: tuple[Fed, ...] = ()
     has_left: bool = False
     """Whether something was accepted and never submitted, though a sync came after it."""
@@ -94,7 +94,7 @@ class Traced:
         return reached is not None and reached.submitted < 0
 
     def was_left_out(self, position: int) -> bool:
-        """Whether no submit carried out the op, though one after it carried out an earlier op."""
+        """Whether the op was never submitted, though a later submit carried out an op before it."""
         reached = self.of(position)
         if reached is None or reached.submitted >= 0:
             return False

@@ -8,7 +8,7 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Write
 from gpusim.text import write_op
 from properties.explain.calls import calls_of
-from properties.explain.told import NOTHING, Told, either, listed, told
+from properties.explain.told import NOTHING, Told, either, every, listed, told
 from properties.explain.trials import Evidence, Trials, by_trial
 from properties.explain.weighing import CROSSING
 from properties.model.capabilities import Capabilities
@@ -119,7 +119,7 @@ def _is_promised(commands: str, fits: Capabilities) -> bool:
 
 
 def _is_plain(what: str, commands: str) -> bool:
-    """Whether a single command makes the use, and more than its last word is written next.
+    """Whether a use has a single command, and is not tried at the last word of its bytes.
 
     A foreign runtime may submit what waits at any command, so several commands tell nothing of it.
     """
@@ -159,8 +159,8 @@ def _of_sizes(evidence: Evidence, trials: Trials) -> str:
     wrong, right = trials.apart({size: _text(_WAITS, 0, size) for size in sizes})
     if not right:
         return (
-            "each tried alone: a write overtakes whatever waits: a read, a copy or a dispatch, "
-            f"whether the write has {either(wrong)} bytes; so no write waits for anything"
+            "each tried alone: a write overtakes whatever waits: a read, a copy or a dispatch; "
+            f"writes of {every(wrong)} bytes overtake a dispatch, so no write waits for anything"
         )
     return (
         f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits: a read, a copy "

@@ -94,7 +94,8 @@ _ROWS: Mapping[str, tuple[str, Mapping[str, str], str]] = {
     "uniforms": ("create_buffer", {"role": "uniform"}, "2,1"),
     "bind groups": ("create_bind_group", {}, ""),
 }
-"""For a trait of a cost: the call that makes an entry, its fields, scalars for another entry."""
+"""For the trait of a cost: the call that makes an entry, the fields of this call, and scalars that
+need an entry of their own ("" if no scalars do)."""
 _TIMES = 12
 
 

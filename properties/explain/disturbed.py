@@ -62,7 +62,7 @@ def tell_disturbed(evidence: Evidence, disturbance: Disturbance) -> Told:
 
 
 def _raised_again(evidence: Evidence, disturbance: Disturbance) -> Told:
-    """Tells if the failing op raised the planned fault's error as an earlier op had before."""
+    """Tells if the failing op raised the planned fault's error again, after an earlier op."""
     at, program, again = evidence.at, evidence.program, evidence.again
     mine = evidence.ends[at].raised if 0 <= at < len(program) else None
     if mine is None or len(disturbance.faults) != 1:
@@ -79,8 +79,8 @@ def _raised_again(evidence: Evidence, disturbance: Disturbance) -> Told:
         end = "the first alone raises it, so it was kept for one more call"
         facts = [f"tried op {at} twice: {end if is_once else 'both raise it, so it stays'}"]
     return Told(
-        sentence=f"{evidence.place(at)} raised the error that {evidence.place(met[0])} had raised "
-        f"already, once more: the planned fault ({disturbance.faults}), {mine.message}",
+        sentence=f"{evidence.place(at)} once more raised the error that {evidence.place(met[0])} "
+        f"had raised already: the planned fault ({disturbance.faults}), {mine.message}",
         culprit=at,
         rule=rules.REPORTED,
         facts=tuple(facts),
@@ -111,7 +111,7 @@ def _took_along(evidence: Evidence, other: int, again: Judge) -> bool:
 
 
 def _raised(evidence: Evidence) -> Iterator[tuple[int, str]]:
-    """Each op that raised an unexpected error, at once or by its value; and that error."""
+    """Each op with an unexpected error, at once or when its value was taken; and that error."""
     refused = [each.error for each in evidence.verdict.expected.outcomes]
     for at, outcome in enumerate(evidence.ends):
         error = outcome.error or outcome.late_error

@@ -31,7 +31,7 @@ _OF_BYTES = (A5.name, A8.name, A9.name)
 _MOST_OTHERS = 2
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR)
 _WORDS = ("LeftBehind: <", "BrokenPromise: an array as a buffer", " shapes ")
-"""Words in the failures for which ``_PROGRAMS`` are tried: the programs can show more of them."""
+"""Words of the failures for which ``_PROGRAMS`` are tried."""
 _PROGRAMS = (
     "alloc x 4; dispatch tally x 1 1x1x1; dispatch tally x 2 2x1x1; dispatch tally x 3 2x3x1; "
     "dispatch tally x 4 2x3x2; read x 0 4 -> r",
@@ -85,7 +85,7 @@ def _of_other(evidence: Evidence, trials: Trials, judged: Verdict, name: str, op
     if found.sentence:
         facts = (*found.facts, f"the {name} is {ops}")
         return replace(found, sentence=f"in another program, {found.sentence}", facts=facts)
-    # A sentence about a law and then, after "; so ", about the bytes: only the bytes are told.
+    # Before "; so " stands what is said of a broken law, and after it what is said of the bytes.
     said = evidence.argue(judged).sentence.rpartition("; so ")[2]
     return told(f"tried an{name}: {': '.join((*found.facts[:1], said))}; it is {ops}")
 

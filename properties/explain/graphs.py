@@ -44,7 +44,7 @@ def _changed(op: Replay) -> Iterator[tuple[Replay, str]]:
     if scalars and len(scalars) > 1:
         said = "ran each dispatch with the scalars given for the next one"
         if len(scalars) == 2:
-            # Two dispatches: a reader may ask which one is the next of the second.
+            # Of two dispatches, only the first has a next one.
             said = "ran its first dispatch with the scalars given for its second"
         yield replace(op, scalars=(*scalars[1:], scalars[-1])), said
         said = "ran every dispatch with the scalars given for its first"

@@ -71,13 +71,13 @@ def _between(evidence: Evidence, given: int) -> Iterator[str]:
         yield (
             f"tried: over 1x1x{most + 1} groups, one more than the device's limit, op {at} "
             f"{f'raises {error}' if error else 'is accepted'}, but must be refused with "
-            f"{judged.expected.outcomes[at].error}: the limit itself is wrong, and not the words "
-            "alone"
+            f"{judged.expected.outcomes[at].error}: the limit itself is wrong, not only the "
+            "words of an error"
         )
 
 
 def _named(refusal: str, held: dict[str, int]) -> Iterator[str]:
-    """Names the device's alignments whose values stand in a refusal, if it says "multiple"."""
+    """Names the device's alignments in a refusal that says "multiple" and has several of them."""
     numbers = dict.fromkeys(map(int, re.findall(r"\b\d+\b", refusal)))
     named = [
         f"{number} is its {name}"

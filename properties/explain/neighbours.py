@@ -48,7 +48,7 @@ def one_group(buffer: str) -> Dispatch:
 
 
 def neighbours(program: Program, *, has_faults: bool) -> Iterator[Changed]:
-    """The programs that differ in one op; each with the change in words."""
+    """The programs that differ in one thing; each with the change in words."""
     sizes = sizes_of(program)
     last_replay = max((n for n, op in enumerate(program) if isinstance(op, Replay)), default=-1)
     yield from _without_unused(program)

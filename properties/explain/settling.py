@@ -17,7 +17,7 @@ from properties.oracles.laws.catalogue import Law
 IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
 """Seeds with which the layer always settles the first of the waiting maps, or always the last.
 
-They do so in every language in which there is a layer.
+This holds for the layer in every language.
 """
 AT_RANDOM = [
     seed for seed in range(0, 360, 3) if Random(seed).choice(("any", "last", "first")) == "any"
@@ -81,11 +81,11 @@ def _likeliest(sentence: str, failure: Failure, trials: Trials) -> str:
 
 
 def _by_the_last(trials: Trials) -> str:
-    """Runs five reads while maps settle at random, and tells the mistake by how often they pass.
+    """Runs a program of five reads while maps settle at random: how often it passes is telling.
 
-    If a sync waits for the fifth map alone, they pass whenever that map settles last: 1 time in 5.
-    If each map that settles counts for the oldest read, they pass only if all five maps settle in
-    order, which is rarer.
+    If a sync waits for the fifth map alone, the program passes if that map settles last: 1 time in
+    5.  If the runtime takes each map that settles for the oldest read's, the program passes only if
+    all five maps settle in order, which is rarer.
     """
     fails = [trials.having(disturbance=Disturbance(seed=seed)).fails(_FIVE) for seed in AT_RANDOM]
     passed, count = fails.count(False), len(fails)
@@ -93,14 +93,14 @@ def _by_the_last(trials: Trials) -> str:
     if passed <= count / _READS / 2:
         return (
             f"{tried}; if a sync waited for the last map alone, it would pass 1 in {_READS} times: "
-            "likeliest each map that settles, or a count of them, stands for the read that waits "
-            "longest"
+            "likeliest each map that settles, or a count of them, is taken for the map of the read "
+            "that waits longest"
         )
     if passed >= 2 * count / _READS:
         return (
             "a staging buffer was read before its own map had settled: likeliest a map that "
-            "settles, or a count of settled maps, stands for the read that waits longest, or for "
-            "all earlier maps"
+            "settles, or a count of settled maps, is taken for the map of the read that waits "
+            "longest, or for all earlier maps"
         )
     return (
         f"{tried}: about as often as the map that was asked for last settles last (1 in {_READS}); "

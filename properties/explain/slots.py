@@ -28,7 +28,7 @@ _LAST = {
     8: "dispatch affine x 5,1 1x1x1\n",
     48: "dispatch many x 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1\n",
 }
-"""Dispatches by the bytes of their payload."""
+"""For each size of payload, in bytes, a dispatch that has it."""
 _ENDS = ("encode", "submit")
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
@@ -98,7 +98,8 @@ def _cut(evidence: Evidence, dispatch: Call, slot: Life) -> Told:
         sentence=(
             f"{write.place} was given uniform buffer {number}, of {made.event['size_bytes']} "
             f"bytes, for a payload of {wanted} bytes: call {write.number} wrote "
-            f"{len(write.event['data'])} bytes of it, and its dispatch of {name} bound {size_bytes}"
+            f"{len(write.event['data'])} bytes of it, and its dispatch of {name} bound "
+            f"{size_bytes} bytes"
         ),
         culprit=write.position,
         rule=laws.B6,

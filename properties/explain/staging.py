@@ -115,8 +115,8 @@ def _of_lengths(evidence: Evidence, trials: Trials) -> Told:
     if len(short) == 1 and short < {*range(1, wrong[0])}:
         fail += f", each in a staging buffer {short.pop()} bytes shorter than the read"
         fail += f" ({last[wrong[0]]} for {wrong[0]})"
-        ok += f", in one of {last[right[-1]]}"
-    return told(f"tried reads alone: of {fail}, of {ok}")
+        ok += f", {right[-1]} in one of {last[right[-1]]} bytes"
+    return told(f"tried reads alone: those of {fail}; those of {ok}")
 
 
 def _given_again(evidence: Evidence) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _of_sizes(trials: Trials) -> Told:
     if sizes and {*sizes.values()} == {page}:
         fact = (
             f"with join_reads=False, a read alone makes a staging buffer of {page} bytes, that is "
-            "staging_page_bytes, the size of a page for joined reads, and not one of its own bytes"
+            "staging_page_bytes, the size of a page for joined reads, and not one for its own bytes"
         )
     elif sizes:
         said = ", ".join(

@@ -27,7 +27,7 @@ ASKED = (
         headers="policy: ring\n",
         says=(
             "op 3 (a replay) ran its first dispatch with the scalars given for its second",
-            "they get, if the second has no groups 3, none, 2 (each those of the one before)",
+            "they get 3, none, 2 if the second has no groups (each those of the dispatch before it",
         ),
     ),
     Told(
@@ -249,9 +249,7 @@ ASKED = (
         program="alloc a 12\nalloc b 4\ncopy b 0 a 8 4\nwrite a 0 010101010101010101010101\n"
         "read a 8 4 -> r0\n",
         headers="policy: lazy flush_on_conflict=True\n",
-        says=(
-            "a write of 16 bytes overtakes a copy to its last word, but not a copy to its first or",
-        ),
+        says=("write of 16 bytes overtakes a copy to its last word, but not a copy to its first",),
     ),
     Told(
         name="sync_with_nothing_to_submit_returns",
@@ -378,7 +376,7 @@ ASKED = (
         name="staging_size_rounded_down",
         program="alloc a 260\nread a 0 260 -> r0\n",
         headers="policy: eager\n",
-        says=("of 260 or 508 or 516 or 768 or 1028 bytes fail, of 4 or 12 or 252 or 256 or 512",),
+        says=("508 or 516 or 768 or 1028 bytes fail; those of 4 or 12 or 252 or 256 or 512",),
     ),
     Told(
         name="failed_read_gives_zeros",

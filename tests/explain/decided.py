@@ -194,8 +194,8 @@ DECIDED = (
         program="alloc a 72\nread a 0 72 -> r0\n",
         headers="policy: eager staging_class_bytes=64\n",
         says=(
-            "bytes fail, each in a staging buffer 4 bytes shorter than the read (248 for 252), of "
-            "4 or 12 pass, in one of 256",
+            "bytes fail, each in a staging buffer 4 bytes shorter than the read (248 for 252); "
+            "those of 4 or 12 pass, 12 in one of 256 bytes",
         ),
     ),
     Told(
@@ -291,8 +291,8 @@ DECIDED = (
         program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\n",
         headers="promises: webgpu write_offset_bytes=1 write_size_bytes=1\n",
         says=(
-            "a write overtakes whatever waits: a read, a copy or a dispatch, whether the write has "
-            "1 or 4 or 8 or 64 bytes; so no write waits for anything",
+            "a write overtakes whatever waits: a read, a copy or a dispatch; writes of 1, 4, 8 and "
+            "64 bytes overtake a dispatch, so no write waits for anything",
         ),
     ),
     Told(

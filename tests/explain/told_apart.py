@@ -180,7 +180,7 @@ APART = (
         headers="policy: ring\n",
         says=(
             "ran with the scalars of command 1 of op 4 (2), and not its own",
-            "they get, if the second has no groups 3, none, 2 (each those of the one before)",
+            "they get 3, none, 2 if the second has no groups (each those of the dispatch before it",
         ),
     ),
     Told(

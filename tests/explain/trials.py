@@ -134,7 +134,7 @@ TRIALS = (
         headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
         "device: simulated\ndisturbance: seed=0 failed_maps=0\n",
         says=(
-            "raised the error that op 1 (read a 0 4 -> r0) had raised already, once more",
+            "raised the error that op 1 (read a 0 4 -> r0) had raised already: the planned fault",
             "tried op 3 twice: the first alone raises it, so it was kept for one more call",
         ),
     ),
@@ -376,7 +376,7 @@ TRIALS = (
             "relies on the order in which maps settle: the last sync ended with RuntimeError",
             "so op 2 (read a 0 4 -> r1) ended with AssertionError",
             "it passes 0 of 46 times; if a sync waited for the last map alone, it would pass 1 in ",
-            "likeliest each map that settles, or a count of them, stands for the read that waits",
+            "likeliest each map that settles, or a count of them, is taken for the map of the read",
         ),
     ),
     Told(
