@@ -155,7 +155,9 @@ def _mark_written(
 ) -> None:
     """Give the error bound to every word of the written buffers.
 
-    Every word gets the bound, because only the kernel knows which words this grid reaches.
+    Every word gets the bound, because only the kernel knows which words this grid reaches.  A word
+    that is no float gets an infinite bound instead.  So does a float that is subnormal or, without
+    ``special_floats``, not finite.
     """
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":
