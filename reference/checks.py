@@ -24,7 +24,7 @@ from reference.memory import Block, part_of
 
 
 def check_alloc(size_bytes: int, live_bytes: int, limits: Limits) -> None:
-    """Refuse a negative size, and a size past the device's limit or past the budget."""
+    """Refuse a negative size, and a size past the device's limit or past the memory budget."""
     if size_bytes < 0:
         raise OutOfRange(
             f"cannot allocate {size_bytes} bytes because a size is at least 0 "
@@ -119,7 +119,7 @@ def check_bound(
     if len(buffers) > limits.max_storage_buffers:
         raise LimitExceeded(
             f"cannot dispatch {kernel.name} because it binds {len(buffers)} buffers and the device "
-            f"at most {limits.max_storage_buffers} (probably the kernel needs splitting)"
+            f"allows {limits.max_storage_buffers} at most (probably the kernel needs splitting)"
         )
     names = [name_of(buffer) for buffer in buffers]
     bound = tuple([check_handle(name, blocks) for name in names])
@@ -178,7 +178,10 @@ def _bound(buffer: Bound, block: Block) -> Block:
 
 
 def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Block]) -> None:
-    """Refuse two bindings of a buffer if one reads and one writes, or if both write one word."""
+    """Refuse two bindings of one buffer if one only reads and the other writes, also far apart.
+
+    Two bindings that both write are refused if they have a word in common.
+    """
     bindings = list(zip(kernel.buffers, buffers, bound, strict=True))
     pairs = ((before, each) for at, each in enumerate(bindings) for before in bindings[:at])
     for (one, first, block), (other, second, further) in pairs:
@@ -190,7 +193,7 @@ def _check_aliases(kernel: Kernel, buffers: Sequence[Bound], bound: Sequence[Blo
         if len(accesses) == 2 or start < end:
             raise InvalidBinding(
                 f"cannot bind {_told(second)} as {other.name} of {kernel.name} because "
-                f"{_told(first)} is bound as {one.name}, and one of the two is written (probably "
+                f"{_told(first)} is bound as {one.name}, and at least one is written (probably "
                 "the result needs a buffer of its own)"
             )
 
@@ -206,8 +209,8 @@ def check_grid_place(
     block = check_handle(counts, blocks)
     if offset % WORD_BYTES != 0:
         raise InvalidBinding(
-            f"cannot read a grid at {offset} of <{counts}> because a grid begins with a word "
-            f"of {WORD_BYTES} bytes (probably an offset counted in words)"
+            f"cannot read a grid at {offset} of <{counts}> because a grid begins at a "
+            f"multiple of {WORD_BYTES} bytes (probably an offset counted in words)"
         )
     check_range(counts, block, offset, GRID_BYTES)
     for binding, buffer in zip(kernel.buffers, buffers, strict=True):

@@ -27,7 +27,7 @@ _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 def apply_kernel(
     kernel: Kernel, blocks: Sequence[Block], scalars: Sequence[int | float], grid: Grid
 ) -> None:
-    """Run a grid of workgroups of a checked dispatch over the whole words of ``blocks``."""
+    """Run a checked dispatch over a grid of workgroups, on the whole words of ``blocks``."""
     arrays = tuple(
         [_view(block, binding) for block, binding in zip(blocks, kernel.buffers, strict=True)]
     )
@@ -155,7 +155,9 @@ def _mark_written(
 ) -> None:
     """Give the error bound to every word of the written buffers.
 
-    Every word gets the bound, because only the kernel knows which words this grid reaches.
+    Every word gets the bound, because only the kernel knows which words this grid reaches.  A word
+    that is no float gets an infinite bound instead.  So does a float that is subnormal or, without
+    ``special_floats``, not finite.
     """
     for binding, block, array in zip(kernel.buffers, blocks, arrays, strict=True):
         if binding.access != "read_write":

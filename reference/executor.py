@@ -210,8 +210,8 @@ class Reference:
     ) -> None:
         """Run a kernel over a grid that was read from a buffer, and so was not checked.
 
-        A grid past the limit of a dimension does nothing.  With more workgroups
-        than the kernel can count, what it writes is unknown.
+        A grid past the limit of a dimension does nothing.  If the grid is unknown (None), or has
+        more workgroups than the kernel can count, what the kernel writes is unknown.
         """
         if grid is None:
             spoil_written(kernel, blocks)

@@ -32,7 +32,7 @@ class Row:
     has_failed: bool = False
     """Whether the row only says that a call failed.
 
-    Another row, with the same number, says what such a call does, unless it was refused outright.
+    If the call has an event of its own, the row before, with the same number, says what it does.
     """
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ def _maker(call: Call, argument: Argument) -> str:
 
 
 def _names(found: Iterable[Call], client: str) -> _Names:
-    """The buffers by their numbers, as "storage 4 (made for a)"."""
+    """The buffers and bind groups by their numbers, as "storage 4 (made for a)"."""
     return {
         number: f"{life.role} {number}{_owner(life.made, client)}"
         for number, life in lives(found).items()
@@ -89,7 +89,6 @@ def _owner(made: Call, client: str) -> str:
 
 
 def _serves(number: int, reached: Sequence[Reached]) -> str:
-    """The ops that a call submits, and those that are known to be done after the call."""
     submitted = [f"op {each.position}" for each in reached if each.submitted == number]
     done = [f"op {each.position}" for each in reached if each.done == number]
     parts = (("submits", submitted), ("then done:", done))

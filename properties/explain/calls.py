@@ -1,8 +1,8 @@
 """The calls on the device with their numbers, and the op and the runtime that made each.
 
-The program's runtime made each call between the beginning of an op and its outcome, and during its
-close.  All remaining calls were made by a second runtime, if one runs beside it.  Nothing here
-judges.
+A call between the beginning of an op and its outcome belongs to that op, and a call during the
+close belongs to the close.  Any other call belongs to no op: it comes from a second runtime, if one
+runs beside.  Nothing here judges.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ _ENDS = ("outcome", "closed")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """A call: its number, counted from 1, the event, and the op that made it."""
+    """A call, with its number (the first has 1), its event, and the op that made it."""
 
     number: int
     event: Event
@@ -39,9 +39,10 @@ class Call:
 
 
 def calls(events: Iterable[Event]) -> Iterator[Call]:
-    """The calls of a trace.
+    """The calls of a trace, each by its event; a call that failed also by its ``failed`` event.
 
-    A call that was refused outright has no event of its own, and gets the number of the next call.
+    Both events of a call have the same number.  If a call has only its ``failed`` event, this has
+    the number that the next call will get.
     """
     number, position, is_own = 0, -1, False
     op: Op | None = None
@@ -70,7 +71,7 @@ def calls(events: Iterable[Event]) -> Iterator[Call]:
 
 
 def calls_of(events: Iterable[Event], kind: str, **fields: object) -> list[Call]:
-    """The calls of a trace that are of one kind, and whose events have these fields."""
+    """The calls of one kind in a trace whose events have these fields."""
     return [
         call
         for call in calls(events)

@@ -28,22 +28,22 @@ from properties.oracles.laws.matching import blame, command_of, content_of, meet
 from properties.oracles.laws.state import About, Handler, TraceState
 
 Place = tuple[int, int]
-"""The position of an op, and the number of a command of the replay; -1 for any other op."""
+"""The position of an op and, if it is a replay, the number of one of its commands; else -1."""
 Submits = dict[int, tuple[Place, ...]]
 """What each submit carried out, in order, by the number of the submit's call."""
 Fetched = dict[int, tuple[int, About]]
-"""By the position of a read, the submit that copied its bytes to staging memory, and the copy."""
+"""By a read's position: the submit that copied its bytes to staging memory, and that copy."""
 MARKS = ("op", "outcome", "delivered", "close", "closed")
 
 
 def is_call(event: Event) -> bool:
-    """Whether an event is a call on the device, and neither a mark nor an event inside a part."""
+    """Whether an event is a call on the device: no mark, no failure, nothing in a pool or cache."""
     return event.kind not in MARKS and "." not in event.kind and event.kind != "failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fed:
-    """A dispatch whose uniform slot holds another payload than that of its call."""
+    """A dispatch whose uniform slot holds other scalars than those that its op gave."""
 
     position: int
     command: int
@@ -51,7 +51,7 @@ class Fed:
     meant: bytes
     held: bytes
     scalars: tuple[tuple[str, str], ...]
-    """The name and the value of each scalar of the call, in the order of the payload's words."""
+    """The name and the value of each scalar that the op gave, in the order of the payload."""
     values: tuple[int | float, ...]
     """The scalars that stand in the slot."""
     submit: int
@@ -68,9 +68,8 @@ class Traced:
     fetched: Fetched = field(default_factory=dict)
     accused: Accused | None = None
     overtaken: ExpectedOp | None = None
-    """The first op that still waited at the end of the submit that first broke a law."""
+    """The first op that still waited when, for the first time, a submit ended with a broken law."""
     fed: tuple[Fed, ...] = ()
-    """The dispatches whose slots hold other payloads than those of their calls."""
     has_left: bool = False
     """Whether something was accepted and never submitted, though a sync came after it."""
     is_known: bool = False
@@ -80,7 +79,10 @@ class Traced:
         return next((each for each in self.reached if each.position == position), None)
 
     def was_submitted(self, position: int, command: int) -> bool:
-        """Whether a submit carried out that command of an op; a host write counts once made."""
+        """Whether a submit carried out the command, or the whole op if ``command`` is -1.
+
+        A host write counts as submitted from its own call on.
+        """
         if command >= 0:
             return any((position, command) in places for places in self.submits.values())
         reached = self.of(position)
@@ -92,7 +94,7 @@ class Traced:
         return reached is not None and reached.submitted < 0
 
     def was_left_out(self, position: int) -> bool:
-        """Whether no submit carried out an op, though a later submit carried out an earlier op."""
+        """Whether the op was never submitted, though a later submit carried out an op before it."""
         reached = self.of(position)
         if reached is None or reached.submitted >= 0:
             return False
@@ -170,7 +172,7 @@ class Clocks:
         self._batch.clear()
 
     def _misfed(self) -> Iterator[Fed]:
-        """The dispatches of the batch whose slots do not hold the scalars of their calls."""
+        """The dispatches of the batch whose slots do not hold the scalars that their ops gave."""
         for run, about in self._state.runs:
             slot, form = about["ranges"][-1], f"<{run.kernel.uniform_format}"
             meant = run.payload() if run.kernel.uniform_bytes else b""
@@ -191,7 +193,7 @@ class Clocks:
     def _accuse(self, index: int, resembled: ExpectedOp | None) -> Accused | None:
         """The wrong command at ``index`` of the batch.
 
-        None if the right command still follows in the batch, or if no op of that kind waits.
+        None if the right command still follows in the batch, or if no op of its kind waits.
         """
         state = self._state
         command, *later = [command_of(*each, state) for each in state.batch[index:]]

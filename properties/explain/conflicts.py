@@ -8,7 +8,7 @@ from gpusim.limits import WORD_BYTES
 from gpusim.ops import Write
 from gpusim.text import write_op
 from properties.explain.calls import calls_of
-from properties.explain.told import NOTHING, Told, either, listed, told
+from properties.explain.told import NOTHING, Told, either, every, listed, told
 from properties.explain.trials import Evidence, Trials, by_trial
 from properties.explain.weighing import CROSSING
 from properties.model.capabilities import Capabilities
@@ -41,14 +41,14 @@ _WAITING = {
     "a copy within a buffer": ("copy x 64 x 0 16", 64),
     "a copy of odd bytes": ("copy x 1 y 0 7", 4),
     "a read": ("read x 0 16 -> rw", 0),
-    "a dispatch before a copy over others": (f"{_WAITS}\ncopy y 0 z 0 16", 0),
+    "a dispatch before a copy over other buffers": (f"{_WAITS}\ncopy y 0 z 0 16", 0),
     "a dispatch before other commands": (f"{_WAITS}\n{_OVER_Z}\ncopy y 0 z 0 16", 0),
     "a replay after other commands": (f"{_OVER_Z}\ncapture g {_WAITS}\nreplay g * -", 0),
     "a replay": (f"capture g {_WAITS}\nreplay g * -", 0),
 }
 """For each use of a buffer, commands that use x so, and the byte of x that is written next."""
 _MOST_SAID = 3
-_OTHERS = " over others"
+_OTHERS = " over other buffers"
 _SORTS = ("copy", "dispatch", "read", "replay")
 _SIZES = (1, 4, 8, 64)
 _LONG_BYTES = 16
@@ -85,8 +85,8 @@ def tell_conflicts(evidence: Evidence, trials: Trials) -> Told:
         return Told(
             sentence=_on_the_device(evidence), culprit=evidence.argument.culprit, facts=facts
         )
-    # Of the right uses, those tell most that other commands set apart from a wrong use, then those
-    # of the same sort as a wrong one.
+    # The right uses that tell most are listed first: one of the sort that is wrong most often, with
+    # a command over other buffers beside it; then those of any sort that is wrong.
     near = {word for what in wrong for word in what.split()} & {*_SORTS}
     most = max(_SORTS, key=lambda sort: sum(sort in what for what in wrong))
     right.sort(key=lambda what: not near & {*what.split()})
@@ -119,9 +119,9 @@ def _is_promised(commands: str, fits: Capabilities) -> bool:
 
 
 def _is_plain(what: str, commands: str) -> bool:
-    """Whether a use is of one command, and not told apart by a word of it.
+    """Whether a use has a single command, and is not tried at the last word of its bytes.
 
-    Any command may make a foreign runtime submit what waits, so more commands tell nothing of it.
+    A foreign runtime may submit what waits at any command, so several commands tell nothing of it.
     """
     return "\n" not in commands and "last word" not in what
 
@@ -159,23 +159,23 @@ def _of_sizes(evidence: Evidence, trials: Trials) -> str:
     wrong, right = trials.apart({size: _text(_WAITS, 0, size) for size in sizes})
     if not right:
         return (
-            "each tried alone: a write overtakes whatever waits, a read, a copy or a dispatch; a "
-            f"dispatch also if the write is of {either(wrong)} bytes: no write waits for anything"
+            "each tried alone: a write overtakes whatever waits: a read, a copy or a dispatch; "
+            f"writes of {every(wrong)} bytes overtake a dispatch, so no write waits for anything"
         )
     return (
-        f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits, a read, a copy "
+        f"each tried alone: a write of {WORD_BYTES} bytes overtakes whatever waits: a read, a copy "
         f"or a dispatch; a write of {either(right)} bytes does not overtake a dispatch"
     )
 
 
 def _of_words(trials: Trials) -> Told:
-    """A long write may overtake a copy only if the copy writes some of its words; tells which."""
+    """Tells if a long write overtakes copies to some of the words that it writes, and to which."""
     wrong, right = trials.apart(
         {word: _text(f"copy y 0 x {byte} 4", 0, _LONG_BYTES) for word, byte in _WORDS.items()}
     )
     if not wrong:
         return NOTHING
-    but = f", and not one to {either(right)}" if right else ""
+    but = f", but not a copy to its {either(right)} word" if right else ""
     return told(
         f"each tried alone: a write of {_LONG_BYTES} bytes overtakes a copy to its {either(wrong)} "
         f"word{but}; a write of one word overtakes nothing"
@@ -193,7 +193,7 @@ def _between(trials: Trials) -> str:
         return ""
     return (
         f"tried: a read between two writes of a word gives {given[0]} bytes, and a read after a "
-        f"sync gives {given[1]}"
+        f"sync gives {given[1]} bytes"
     )
 
 

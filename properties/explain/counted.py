@@ -1,7 +1,7 @@
-"""Tries small programs for what is wrong after a program: a count, what is kept, or what is wasted.
+"""Tries small programs: after which ops a count is wrong, or something is left or made in vain.
 
-The failing program shows one op after which it is wrong.  Other ops, each tried in a program of its
-own, tell which of them count; and equal ops in a row, which of them make again what is there.
+The failing program shows this after one op.  Other ops, each in a program of its own, show whether
+it happens after them too.  Equal dispatches in a row show which of them make again what is there.
 """
 
 from collections.abc import Mapping
@@ -31,13 +31,13 @@ class _Tried:
 
 _COUNTERS = {
     "live_bytes": _Tried(
-        about="tried with x of 4 bytes freed, and y of 12, made before x, alive",
+        about="tried after alloc y 12, alloc x 4 and free x",
         programs={
             "with no more op": _REFUSED,
             "after a refused read of x": f"{_REFUSED}read x 0 0 -> r\n",
-            "after two of them": f"{_REFUSED}read x 0 0 -> r\nread x 0 0 -> s\n",
-            "after a refused write": f"{_REFUSED}write x 0 01010101\n",
-            "after a second free": f"{_REFUSED}free x\n",
+            "after two refused reads of x": f"{_REFUSED}read x 0 0 -> r\nread x 0 0 -> s\n",
+            "after a refused write to x": f"{_REFUSED}write x 0 01010101\n",
+            "after a second free of x": f"{_REFUSED}free x\n",
         },
         settings={},
     ),
@@ -53,19 +53,19 @@ _COUNTERS = {
         settings={},
     ),
     "staging exhausted": _Tried(
-        about="a read that needs a new staging buffer is to be counted; tried with one of 260 "
+        about="a read that needs a new staging buffer is to be counted; tried with a read of 260 "
         "bytes",
         programs={
             "with an empty pool": f"{_LONG}{_LAST}",
-            "with one of 256 bytes in use": f"{_LONG}read x 0 4 -> r\n{_LAST}",
-            "with a free one of 256 bytes, too small, in the pool": (
+            "with a buffer of 256 bytes in use": f"{_LONG}read x 0 4 -> r\n{_LAST}",
+            "with a free buffer of 256 bytes, too small, in the pool": (
                 f"{_LONG}read x 0 4 -> r\nsync\n{_LAST}"
             ),
         },
         settings={**LIFTED, "debug_submit_each": False},
     ),
 }
-"""By the words in which the oracle names the counter."""
+"""The programs for each counter, by the words in which the oracle names the counter."""
 _KEPT = {
     "a read of no bytes": "alloc x 8\nread x 0 0 -> r\n",
     "a read": "alloc x 8\nread x 0 4 -> r\n",
@@ -84,17 +84,18 @@ _SECOND = {
     "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
     "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
     f"{_WRITTEN}read x 0 4 -> q\n",
-    "it is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
+    "the second is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
 }
-"""Two reads with a write to their bytes in between, by what the second finds."""
+"""Programs with a write between two reads, by what holds when the second read is called."""
 _TWO_READS = "alloc x 8\nread x 0 4 -> r\nsync\nread x 4 4 -> s\nsync\n"
 _WHICH = {"at 0 ": "the first is kept too", "at 4 ": "only the second is kept"}
-"""Which of these two reads is kept, by words of what is left."""
+"""Which of these two reads is kept, by words in the report of what is left."""
 _ROWS: Mapping[str, tuple[str, Mapping[str, str], str]] = {
     "uniforms": ("create_buffer", {"role": "uniform"}, "2,1"),
     "bind groups": ("create_bind_group", {}, ""),
 }
-"""By the trait of a cost: what is made, and scalars that need another one."""
+"""For the trait of a cost: the call that makes an entry, the fields of this call, and scalars that
+need an entry of their own ("" if no scalars do)."""
 _TIMES = 12
 
 
@@ -115,7 +116,7 @@ def tell_counts(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _wrong(failure: Failure | None) -> str:
-    """The counter that is wrong, in words, or that more is wrong; "" if nothing is."""
+    """In words, which counter is wrong, or that the program fails otherwise; "" if it passes."""
     if failure is None:
         return ""
     if failure.kind is not FailureKind.STATISTICS:
@@ -128,7 +129,7 @@ def _wrong(failure: Failure | None) -> str:
 
 @by_trial(FailureKind.CRASH)
 def tell_kept(evidence: Evidence, trials: Trials) -> Told:
-    """After which ops the runtime keeps what nobody uses, or holds something after its close."""
+    """Tells after which ops something is left: kept though nobody can use it, or never released."""
     if not isinstance(evidence.verdict.execution.close_error, LeftBehind):
         return NOTHING
     left = {what: _left(trials, text) for what, text in _KEPT.items()}
@@ -154,14 +155,14 @@ def _left(trials: Trials, text: str) -> str:
 
 
 def _given_again(evidence: Evidence, trials: Trials) -> str:
-    """Which second reads get the value of a kept one, though a write came in between."""
+    """Tells when a second read gets the bytes of a kept first one, though a write came between."""
     failures = {what: trials.run(f"{_MADE}{ops}").failure for what, ops in _SECOND.items()}
     kinds = {what: failed.kind for what, failed in failures.items() if failed is not None}
     wrong = [what for what, kind in kinds.items() if kind is FailureKind.VALUE]
     right = [what for what in _SECOND if what not in wrong]
     if wrong:
         return (
-            "likeliest kept for a later read: of a range read twice, with a write in between, the "
+            "likeliest a read is kept for a later one: of two reads with a write in between, the "
             f"second gives the old bytes if {either(wrong)}; not if {either(right)}"
         )
     if _READ_LEFT in evidence.failure.reason:

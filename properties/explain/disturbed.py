@@ -62,7 +62,7 @@ def tell_disturbed(evidence: Evidence, disturbance: Disturbance) -> Told:
 
 
 def _raised_again(evidence: Evidence, disturbance: Disturbance) -> Told:
-    """Tells if the failing op raised the only planned fault, which an op before it had met."""
+    """Tells if the failing op raised the planned fault's error again, after an earlier op."""
     at, program, again = evidence.at, evidence.program, evidence.again
     mine = evidence.ends[at].raised if 0 <= at < len(program) else None
     if mine is None or len(disturbance.faults) != 1:
@@ -79,8 +79,8 @@ def _raised_again(evidence: Evidence, disturbance: Disturbance) -> Told:
         end = "the first alone raises it, so it was kept for one more call"
         facts = [f"tried op {at} twice: {end if is_once else 'both raise it, so it stays'}"]
     return Told(
-        sentence=f"{evidence.place(at)} raised the error that {evidence.place(met[0])} had raised "
-        f"already, once more: the planned fault ({disturbance.faults}), {mine.message}",
+        sentence=f"{evidence.place(at)} once more raised the error that {evidence.place(met[0])} "
+        f"had raised already: the planned fault ({disturbance.faults}), {mine.message}",
         culprit=at,
         rule=rules.REPORTED,
         facts=tuple(facts),
@@ -88,17 +88,17 @@ def _raised_again(evidence: Evidence, disturbance: Disturbance) -> Told:
 
 
 def _with_three(evidence: Evidence, again: Judge) -> str:
-    """What three reads equal to the failing one get, under the same plan."""
+    """What three reads equal to the failing one get, with the same planned faults."""
     ops, read = [op for op in evidence.program if not isinstance(op, Read)], evidence.op
     assert isinstance(read, Read)
     three = [replace(read, result=f"equal{n}") for n in range(3)]
     judged = again(replace(evidence.case, program=Program((*ops, *three))))
     got = ", ".join(_given(judged, len(ops) + n) for n in range(3))
-    return f"three reads like op {evidence.at}, under the same plan, got in order: {got}"
+    return f"three reads like op {evidence.at}, with the same planned fault, got in order: {got}"
 
 
 def _took_along(evidence: Evidence, other: int, again: Judge) -> bool:
-    """Whether op ``other``, which met the fault, lost with it what the earlier failing op needs.
+    """Whether the fault that op ``other`` met also lost what the earlier, failing op needs.
 
     If so, a flush right before ``other`` makes the case pass.  A flush neither asks for a map nor
     makes a buffer, so the fault meets the same call as before.
@@ -111,7 +111,7 @@ def _took_along(evidence: Evidence, other: int, again: Judge) -> bool:
 
 
 def _raised(evidence: Evidence) -> Iterator[tuple[int, str]]:
-    """Each op that raised an error, or whose value did, with the error; not expected refusals."""
+    """Each op with an unexpected error, at once or when its value was taken; and that error."""
     refused = [each.error for each in evidence.verdict.expected.outcomes]
     for at, outcome in enumerate(evidence.ends):
         error = outcome.error or outcome.late_error

@@ -1,8 +1,8 @@
-"""Other programs that fail as well, and tell more: each is explained in the place of the first.
+"""Runs other programs in which the same mistake shows more clearly, and explains those.
 
 A program that was made small shows a mistake in the way that needs the fewest ops.  So the mistake
-may show in a count, or in a broken law, and in no value.  A kernel runs alone, since its WGSL and
-its NumPy may give other bytes.  Of two programs that must give the same, the second may fail.
+may show in a count, or in a broken law, and in no value.  A kernel runs alone, to see whether its
+WGSL and its NumPy give different bytes.  A rewrite of a case runs by itself, to see if it fails.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ _OF_BYTES = (A5.name, A8.name, A9.name)
 _MOST_OTHERS = 2
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR)
 _WORDS = ("LeftBehind: <", "BrokenPromise: an array as a buffer", " shapes ")
-"""Words of the failures that are looked into: what is kept, a wrong buffer, and a wrong count."""
+"""Words of the failures for which ``_PROGRAMS`` are tried."""
 _PROGRAMS = (
     "alloc x 4; dispatch tally x 1 1x1x1; dispatch tally x 2 2x1x1; dispatch tally x 3 2x3x1; "
     "dispatch tally x 4 2x3x2; read x 0 4 -> r",
@@ -58,9 +58,9 @@ _PROGRAMS = (
 
 @by_trial(FailureKind.STATISTICS, FailureKind.CRASH, follows_policy=True, without_faults=True)
 def tell_elsewhere(evidence: Evidence, trials: Trials) -> Told:
-    """The first of the programs that gives wrong bytes or a wrong error, and what went wrong in it.
+    """Finds the first of ``_PROGRAMS`` with wrong bytes or a wrong error; tells what went wrong.
 
-    Each runs under the policy of the case, under one with batches, and with every cache.
+    Each runs under the policy of the case, then under ``lazy`` and ``ring``.
     """
     failure, fits = evidence.failure, evidence.fits
     said = " ".join((failure.reason, *(shown for _, shown in failure.sides), ""))
@@ -85,13 +85,13 @@ def _of_other(evidence: Evidence, trials: Trials, judged: Verdict, name: str, op
     if found.sentence:
         facts = (*found.facts, f"the {name} is {ops}")
         return replace(found, sentence=f"in another program, {found.sentence}", facts=facts)
-    # What is said of a law that was broken on the way stands before "; so ".
+    # Before "; so " stands what is said of a broken law, and after it what is said of the bytes.
     said = evidence.argue(judged).sentence.rpartition("; so ")[2]
     return told(f"tried an{name}: {': '.join((*found.facts[:1], said))}; it is {ops}")
 
 
 def _refused(judged: Verdict, trials: Trials) -> Told:
-    """What an op that was rightly refused did to the dispatches around it; NOTHING if nothing."""
+    """Tells what the first rightly refused op of a program did to the dispatches around it."""
     pairs = zip(judged.expected.outcomes, judged.execution.history.outcomes, strict=True)
     for at, (meant, got) in enumerate(pairs):
         if meant.error is not None and meant.error == got.error:
@@ -106,9 +106,10 @@ def _refused(judged: Verdict, trials: Trials) -> Told:
 
 @by_trial(FailureKind.LAW)
 def tell_shown(evidence: Evidence, trials: Trials) -> Told:
-    """The mistake behind a broken law of bytes, if a dispatch before the op changes the buffer.
+    """Puts a dispatch before the write or copy that breaks a law, and tells which mistake shows.
 
-    A small program may write the bytes that stand there anyway, so that no read is wrong.
+    A small program may write the bytes that stand there anyway, so that no read is wrong.  The
+    dispatch changes these bytes first.
     """
     program, at, op = evidence.program, evidence.at, evidence.op
     if evidence.failure.trait not in _OF_BYTES or not isinstance(op, Write | Copy):
@@ -174,9 +175,9 @@ def _lone(scene: Scene, at: int, op: AnyDispatch) -> str:
 def explain_rewrite(
     verdict: Verdict, failure: Failure, again: Judge, argue: Argue
 ) -> Argument | None:
-    """Why the changed program of two that must give the same results fails; None if it passes.
+    """Why a case's rewrite fails when it runs by itself; None if it passes.
 
-    The original passes, or it would have failed by itself.
+    The original passes by itself: otherwise the case would have failed before any comparison.
     """
     case = verdict.execution.case
     rewrite = transform(case.plain, case.transformations, verdict.execution.kernels)

@@ -33,7 +33,7 @@ def replays(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _changed(op: Replay) -> Iterator[tuple[Replay, str]]:
-    """The replay with less than its scalars and bindings, or with these in another order."""
+    """The replay with fewer scalars or bindings, or with these in another order."""
     scalars, bindings = op.scalars, op.bindings
     yield replace(op, scalars=None), "kept the scalars of the capture"
     yield replace(op, bindings=()), "ran over the captured buffers"
@@ -44,7 +44,7 @@ def _changed(op: Replay) -> Iterator[tuple[Replay, str]]:
     if scalars and len(scalars) > 1:
         said = "ran each dispatch with the scalars given for the next one"
         if len(scalars) == 2:
-            # Of two dispatches, the other one may be the next one or the one before.
+            # Of two dispatches, only the first has a next one.
             said = "ran its first dispatch with the scalars given for its second"
         yield replace(op, scalars=(*scalars[1:], scalars[-1])), said
         said = "ran every dispatch with the scalars given for its first"
@@ -52,13 +52,13 @@ def _changed(op: Replay) -> Iterator[tuple[Replay, str]]:
 
 
 def _like_others(scene: Scene, position: int, op: Replay) -> Iterator[tuple[Replay, str, int]]:
-    """The replay with what an earlier replay of its graph was given, and the number of that op."""
+    """The replay with the operands of an earlier replay of its graph, and that replay's number."""
     for at, other in enumerate(scene.program.ops[:position]):
         if isinstance(other, Replay) and other.graph == op.graph:
             number = scene.number(at)
             by = f"op {number}, another replay"
             yield replace(op, scalars=other.scalars), f"ran with the scalars of {by}", number
-            said = f"kept the scalars of {by}, in the place of the capture's"
+            said = f"ran with the scalars of {by}, where it should keep those of the capture"
             yield replace(op, scalars=_mixed(op.scalars, other.scalars)), said, number
             yield replace(op, bindings=other.bindings), f"ran over the buffers of {by}", number
 

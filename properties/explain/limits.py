@@ -1,8 +1,7 @@
-"""How far a runtime reaches: to the limits that its driver gave, and to the end of a part.
+"""Tells which limits the driver gave wrongly, and which bytes of a part a dispatch changes.
 
 A runtime keeps to the limits that its driver gives.  If such a limit is not the device's, calls are
-refused, or buffers overlap, though the runtime is right.  Which bytes of a part are reached is
-tried.
+refused, or buffers overlap, though the runtime is right.
 """
 
 import re
@@ -35,7 +34,7 @@ _TRIED = (
 def tell_limits(evidence: Evidence) -> Told:
     """Tells which limits the driver gave wrongly, and what the device said.
 
-    If that is the limit of workgroups, a grid between the two values is tried.
+    If the limit of workgroups is too high, a grid one above the device's limit is tried.
     """
     execution, at = evidence.verdict.execution, evidence.at
     if evidence.failure.kind not in _KINDS or execution.told_limits is None:
@@ -72,13 +71,13 @@ def _between(evidence: Evidence, given: int) -> Iterator[str]:
         yield (
             f"tried: over 1x1x{most + 1} groups, one more than the device's limit, op {at} "
             f"{f'raises {error}' if error else 'is accepted'}, but must be refused with "
-            f"{judged.expected.outcomes[at].error}: the limit itself is wrong, and not the words "
-            "alone"
+            f"{judged.expected.outcomes[at].error}: the limit itself is wrong, not only the "
+            "words of an error"
         )
 
 
 def _named(refusal: str, held: dict[str, int]) -> Iterator[str]:
-    """Names the device's alignments whose values stand in a refusal, if it says "multiple"."""
+    """Names the device's alignments in a refusal that says "multiple" and has several of them."""
     numbers = dict.fromkeys(map(int, re.findall(r"\b\d+\b", refusal)))
     named = [
         f"{number} is its {name}"
@@ -92,7 +91,7 @@ def _named(refusal: str, held: dict[str, int]) -> Iterator[str]:
 
 @by_trial()
 def tell_part(evidence: Evidence, trials: Trials) -> Told:
-    """Which bytes a dispatch over a part changes, if the op to blame seems to bind others."""
+    """Tells which bytes a dispatch over a part changes, if the op to blame bound a wrong part."""
     if evidence.kind != "part":
         return NOTHING
     meant, got = sides(trials.run(_TRIED))[-1]
@@ -107,7 +106,7 @@ def tell_part(evidence: Evidence, trials: Trials) -> Told:
         f"bytes {changed[0]} to {end - 1}"
     )
     if evidence.failure.kind is FailureKind.ERROR:
-        # What was refused shows no bytes, so that the trial tells more than they do.
+        # A refused op shows no bytes of its own; those of the trial show the mistake.
         place = evidence.place(evidence.at)
         return Told(sentence=f"{place} was given other bytes than those of its parts; {fact}")
     if (changed[0], end) != (_START, _SIZE) or at < 0:

@@ -1,8 +1,8 @@
 """The lives of buffers and bind groups: made, used and destroyed; and the numbers that they have.
 
 A runtime may use what it has destroyed, keep what it should destroy, or take a new buffer for an
-old one of the same number.  A runtime that counts in too few bits goes wrong only at large numbers,
-so a longer program runs with counts that begin a little below.
+old one of the same number.  A runtime that counts in too few bits, 8 for instance, goes wrong only
+at large numbers.  So a longer program runs with counts that begin just below 2**8, 2**16 and 2**32.
 """
 
 import re
@@ -49,7 +49,7 @@ class Life:
 
     @property
     def made(self) -> Call:
-        """The call that made it last."""
+        """The last call that made it; without one, the first call that names it."""
         making = [call for call in self.of(*_MAKING) if _own(call.event) == [self.number]]
         return (making or self.calls)[-1 if making else 0]
 
@@ -108,7 +108,7 @@ def tell_leak(evidence: Evidence) -> Told:
 
 
 def tell_life(evidence: Evidence) -> Told:
-    """Tells when the buffer was made and destroyed that is named by law F1, broken first."""
+    """If law F1 is broken first: tells when the buffer in its report was made and destroyed."""
     about = _BUFFER.search(evidence.said) if evidence.broken == laws.F1.name else None
     if about is None:
         return NOTHING
@@ -124,7 +124,7 @@ def tell_life(evidence: Evidence) -> Told:
 
 
 def _found_again(made: Call, trials: Trials) -> str:
-    """Says so if the op that made a buffer, called once more, binds it after it was destroyed."""
+    """Says so if the op that made the buffer, called again, binds it though it is destroyed."""
     number, op = made.event["buffer"], made.op
     if not isinstance(op, Write | AnyDispatch | Copy):
         return ""
@@ -141,10 +141,10 @@ def _found_again(made: Call, trials: Trials) -> str:
 
 
 def tell_gone(evidence: Evidence) -> Told:
-    """Tells of a dispatch with an earlier batch's bind group, a buffer of which was destroyed.
+    """Tells of a dispatch that uses an old bind group after a buffer of the group was destroyed.
 
-    A uniform buffer in a group of the dispatch's own kernel does not count: the laws on slots say
-    more of it.
+    The group is old if a dispatch of an earlier batch used it.  If the group was made for the
+    dispatch's kernel, a destroyed uniform buffer is not told: the laws on slots say more of it.
     """
     if evidence.failure.kind not in _OF_GROUPS or len(evidence.case.device.faults):
         return NOTHING
@@ -198,9 +198,10 @@ def _with_old_group(
 
 @by_trial(FailureKind.LAW)
 def tell_again(evidence: Evidence, trials: Trials) -> Told:
-    """Tells what goes wrong later if the device gives a new buffer an old number.
+    """Tells what else goes wrong if the device gives a new buffer the number of an old one.
 
-    For that the program goes on under policy ``cached``, with ops that use, free and make a buffer.
+    For that the program runs under policy ``cached``, with ops at its end that use, free and make
+    buffers.
     """
     if evidence.failure.trait != laws.E1.name:
         return NOTHING
@@ -215,19 +216,19 @@ def tell_again(evidence: Evidence, trials: Trials) -> Told:
     if failure is None or failure.kind is not FailureKind.LAW or failure.trait == laws.E1.name:
         return NOTHING
     return told(
-        "the device reuses numbers of buffers; if the program continues under policy cached with "
-        f"{'; '.join(tail.splitlines()[:4])}, {failure.trait} is broken: {failure.said}"
+        "the device reuses numbers of buffers; if the program runs under policy cached and goes "
+        f"on with {'; '.join(tail.splitlines()[:4])}, {failure.trait} is broken: {failure.said}"
     )
 
 
 @by_trial(follows_policy=True)
 def tell_starts(evidence: Evidence, trials: Trials) -> Told:
-    """Tells how a longer program ends if counts begin at each number that cases begin at."""
+    """Tells how a longer program ends for each number from which the counts of a case may begin."""
     own = first_number(evidence.case.seed)
     if own == 1 or trials.again(replace(evidence.case, seed="")).failure is not None:
         return NOTHING
     program = Program((*evidence.program.ops, *Program.parse(_MORE).ops))
-    # A seed by which a runtime counts from that number on.
+    # For each such number, a seed with which the runtime counts from there.
     seeds = {
         first: next(seed for seed in map(str, count()) if first_number(seed) == first)
         for first in sorted({*STARTS})

@@ -55,7 +55,10 @@ def _other_reads(op: Read, scene: Scene, at: int) -> Iterator[tuple[Read, str]]:
     for shift in (1, 2, 3, 4, -1, -2, -3, -4):
         start = op.offset + shift
         if 0 <= start <= size - op.size_bytes:
-            yield replace(op, offset=start), f"copied the bytes at {shift:+} from its own place"
+            yield (
+                replace(op, offset=start),
+                f"copied its bytes from an offset that is wrong by {shift:+}",
+            )
     if op.offset:
         yield replace(op, offset=0), "copied its bytes from the start of the buffer"
     for name in scene.states[at]:
@@ -96,7 +99,7 @@ def _cleared_late(scene: Scene, at: int, op: Alloc) -> Iterator[Hypothesis]:
 
 
 def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
-    """The alloc ``at`` gets the memory that the earlier alloc ``made`` had made."""
+    """The alloc at ``at`` gets the memory of the buffer that the earlier step ``made`` made."""
     steps = scene.steps
     new, old = steps[at].op, steps[made].op
     assert isinstance(new, Alloc)
@@ -112,7 +115,7 @@ def _reused(scene: Scene, at: int, made: int) -> Iterator[Hypothesis]:
             sentence=f"{quoted(steps[at])} {said}", rule=laws.A12,
             steps=(*steps[: at + 1], put, *steps[at + 1 :]),
         )  # fmt: skip
-        # That memory of a freed buffer is used again is no mistake.
+        # It is right to use the memory of a freed buffer again, so no sharing is tried.
         return
     if new.size_bytes > old.size_bytes:
         return

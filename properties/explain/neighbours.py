@@ -1,8 +1,8 @@
 """Makes programs that differ from a failing one in one thing, to ask what matters.
 
-Each has one command more, one command replaced by another, a write at another place, a shorter
-write, or a graph that only reads.  Some mistakes look the same on the failing program.  The
-neighbours that pass tell them apart.  Nothing here says which mistake it was.
+For example, an op is replaced, or a write goes to another place or is shorter.  Some mistakes look
+the same on the failing program.  The neighbours that pass tell them apart.  Nothing here says which
+mistake it was.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,12 +43,12 @@ def instead(program: Program, at: int, *ops: Op) -> Program:
 
 
 def one_group(buffer: str) -> Dispatch:
-    """A dispatch over one group of a buffer."""
+    """A dispatch of one workgroup over a buffer."""
     return Dispatch(kernel="affine", buffers=(buffer,), scalars=(1, 1), grid=(1, 1, 1))
 
 
 def neighbours(program: Program, *, has_faults: bool) -> Iterator[Changed]:
-    """The program with a command more, or with one replaced."""
+    """The programs that differ in one thing; each with the change in words."""
     sizes = sizes_of(program)
     last_replay = max((n for n, op in enumerate(program) if isinstance(op, Replay)), default=-1)
     yield from _without_unused(program)

@@ -135,8 +135,8 @@ def omissions(scene: Scene) -> Iterator[Hypothesis]:
 def _runs(steps: tuple[Step, ...]) -> Iterator[tuple[int, int]]:
     """Ranges of steps that may have been lost together.
 
-    Each run of steps that one batch could hold, as long as possible; and each beginning and each
-    end of it.
+    A run is as many steps in a row as one batch could hold.  Yields each whole run, each of its
+    beginnings and each of its ends.
     """
     start = None
     for at, step in enumerate((*steps, None)):

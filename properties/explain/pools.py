@@ -1,4 +1,4 @@
-"""Buffers, bind groups and maps as lanes: when each was made, used and destroyed, in SVG."""
+"""Draws each buffer and bind group as a line in SVG: when it was made, used, mapped, destroyed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _COLUMN, _ROW, _TOP, _LEFT, _END = 58, 12, 52, 34, 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lane:
-    """One object: the calls at which it was made, used, mapped and destroyed."""
+    """The line of one object: the calls at which it was made, used, mapped and destroyed."""
 
     name: str
     kind: str
@@ -27,7 +27,7 @@ class Lane:
 
 
 def lanes(events: Iterable[Event]) -> tuple[list[Lane], int]:
-    """The lanes of a trace, in the order in which objects were made; and the number of calls."""
+    """The lanes of a trace, in the order in which calls first name them; and how many calls."""
     made = [call for call in calls(events) if not call.failed]
     last = made[-1].number if made else 0
     return [_lane(life, last) for life in lives(made).values()], last

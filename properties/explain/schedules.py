@@ -33,7 +33,7 @@ class Leaf:
 
 
 def inevitable(verdict: Verdict, failure: Failure, again: Judge) -> str:
-    """From when on the case could only fail, in words; empty if no other schedule was tried."""
+    """From which op on the case could only fail, in words; empty if no trial shows anything."""
     case = verdict.execution.case
     if not case.device.is_simulated or case.follows_no_policy:
         return ""
@@ -79,7 +79,7 @@ def _positions(execution: Execution) -> Iterator[int]:
 
 
 def deciding(leaves: tuple[Leaf, ...]) -> int | None:
-    """The op under way at the choice after which the first failing schedule could only fail.
+    """The op during which the first failing schedule made the choice that ruled out passing.
 
     None if no schedule passes, or no schedule fails.
     """

@@ -17,12 +17,12 @@ from properties.oracles.laws.catalogue import Law
 IN_ORDER, REVERSED = Disturbance(seed=5), Disturbance(seed=7)
 """Seeds with which the layer always settles the first of the waiting maps, or always the last.
 
-They do so in every language in which there is a layer.
+This holds for the layer in every language.
 """
 AT_RANDOM = [
     seed for seed in range(0, 360, 3) if Random(seed).choice(("any", "last", "first")) == "any"
 ]
-"""Seeds with which the layer, in each language, settles any map that waits."""
+"""Seeds with which the layer, in every language, draws at random which waiting map settles."""
 _READS = 5
 _ORDERS = 120
 _FIVE = f"alloc x 20\nwrite x 0 {'01020304' * _READS}\n" + "".join(
@@ -66,7 +66,7 @@ def tell_settling(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _likeliest(sentence: str, failure: Failure, trials: Trials) -> str:
-    """What wrong bytes, or the device's words about a map that has not settled, point to."""
+    """The likeliest mistake behind wrong bytes, or behind an error about a map; may be empty."""
     if failure.kind is FailureKind.VALUE:
         return (
             "every map gave its own bytes: likeliest the bytes of two reads, or of two parts of "
@@ -81,24 +81,26 @@ def _likeliest(sentence: str, failure: Failure, trials: Trials) -> str:
 
 
 def _by_the_last(trials: Trials) -> str:
-    """Says whether a program of five reads passes as often as its fifth map settles last.
+    """Runs a program of five reads while maps settle at random: how often it passes is telling.
 
-    If a map, or a count of maps, stands for another read, the program passes only if all five
-    settle in order, which is rarer.
+    If a sync waits for the fifth map alone, the program passes if that map settles last: 1 time in
+    5.  If the runtime takes each map that settles for the oldest read's, the program passes only if
+    all five maps settle in order, which is rarer.
     """
     fails = [trials.having(disturbance=Disturbance(seed=seed)).fails(_FIVE) for seed in AT_RANDOM]
     passed, count = fails.count(False), len(fails)
     tried = f"with five reads and maps that settle at random it passes {passed} of {count} times"
     if passed <= count / _READS / 2:
         return (
-            f"{tried}, not 1 in {_READS} as if a sync waited for the last map alone: likeliest "
-            "each map that settles, or a count of them, stands for the read that waits longest"
+            f"{tried}; if a sync waited for the last map alone, it would pass 1 in {_READS} times: "
+            "likeliest each map that settles, or a count of them, is taken for the map of the read "
+            "that waits longest"
         )
     if passed >= 2 * count / _READS:
         return (
             "a staging buffer was read before its own map had settled: likeliest a map that "
-            "settles, or a count of settled maps, stands for the read that waits longest, or for "
-            "all earlier maps"
+            "settles, or a count of settled maps, is taken for the map of the read that waits "
+            "longest, or for all earlier maps"
         )
     return (
         f"{tried}: about as often as the map that was asked for last settles last (1 in {_READS}); "

@@ -28,7 +28,7 @@ _LAST = {
     8: "dispatch affine x 5,1 1x1x1\n",
     48: "dispatch many x 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1\n",
 }
-"""Dispatches by the bytes of their payload."""
+"""For each size of payload, in bytes, a dispatch that has it."""
 _ENDS = ("encode", "submit")
 _OF_POOLS = (laws.B1.name, laws.E6.name)
 
@@ -39,7 +39,7 @@ def bounds(write: Event) -> tuple[int, int]:
 
 
 def tell_pool(evidence: Evidence) -> Told:
-    """Tells that the pool of uniform slots was full, and used a slot again without a submit."""
+    """Tells if the pool of uniform slots was full, and used a slot again without a submit."""
     policy = evidence.case.policy
     if policy.uniforms is not Uniforms.POOLED or evidence.broken not in _OF_POOLS:
         return NOTHING
@@ -67,7 +67,7 @@ def tell_offset(evidence: Evidence) -> Told:
     """
     is_asked = evidence.failure.kind in (FailureKind.ERROR, FailureKind.LATE_ERROR)
     if evidence.case.policy.uniforms is Uniforms.CACHED and not is_asked:
-        # A cache has one slot for all equal payloads, so it may be written for an earlier batch.
+        # Equal payloads share a slot of the cache, so an earlier batch may have written the slot.
         return NOTHING
     refused = (c for c in evidence.calls() if c.failed and c.event["verb"] in ("encode", "submit"))
     at = next((call.number for call in refused), -1) if is_asked else -1
@@ -86,7 +86,7 @@ def tell_offset(evidence: Evidence) -> Told:
 
 
 def _cut(evidence: Evidence, dispatch: Call, slot: Life) -> Told:
-    """Tells of a payload that was written in part, as its slot has no room for all of it."""
+    """Tells of a payload that was only partly written, because its slot has no room for all."""
     number, _, size_bytes = dispatch.event["ranges"][-1]
     name, kernels = dispatch.event["kernel"], {**evidence.verdict.execution.kernels, **OURS}
     wanted = kernels[name].uniform_bytes if name in kernels else 0
@@ -97,8 +97,9 @@ def _cut(evidence: Evidence, dispatch: Call, slot: Life) -> Told:
     return Told(
         sentence=(
             f"{write.place} was given uniform buffer {number}, of {made.event['size_bytes']} "
-            f"bytes, for a payload of {wanted}: call {write.number} wrote "
-            f"{len(write.event['data'])} bytes of it, and its dispatch of {name} bound {size_bytes}"
+            f"bytes, for a payload of {wanted} bytes: call {write.number} wrote "
+            f"{len(write.event['data'])} bytes of it, and its dispatch of {name} bound "
+            f"{size_bytes} bytes"
         ),
         culprit=write.position,
         rule=laws.B6,
@@ -168,7 +169,7 @@ def _sizes(pool: Iterable[Life]) -> str:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_sizes(evidence: Evidence, trials: Trials) -> Told:
-    """Tells for payloads of which sizes a pool, filled before, destroys its uniform buffers."""
+    """Fills a pool in one batch, and tells with which sizes of payload the next one goes wrong."""
     if evidence.broken != laws.E6.name:
         return NOTHING
     programs = {size: f"{_FILLED_POOL}{_EIGHT}{last}" for size, last in _LAST.items()}
@@ -177,6 +178,6 @@ def tell_sizes(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     return told(
         f"under uniforms={evidence.case.policy.uniforms}, after a batch with payloads of 8, 8 and "
-        f"8 bytes: a batch with one of 8 and one of {' or '.join(map(str, wrong))} bytes goes "
-        f"wrong, and not one with one of 8 and one of {' or '.join(map(str, right))}"
+        f"8 bytes: a second batch, with 8 and then {' or '.join(map(str, wrong))} bytes, goes "
+        f"wrong; with 8 and then {' or '.join(map(str, right))} bytes it does not"
     )

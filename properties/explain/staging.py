@@ -1,6 +1,6 @@
 """Which staging buffers reads get, of what size, and which of them are used again.
 
-Each length of a read is tried in a program of its own.  Only what calls show is said.
+Each length of a read is tried in a program of its own.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _LEAST_STAGED = 256
 _TWICE = (4, 252, 256, 260, 512)
 _ALONE = (4, 256, 260)
 _FREE, _SIZE = "staging", "staging size"
-"""Traits of a cost."""
+"""The traits of the two failures of cost that are told here."""
 
 
 def _made(verdict: Verdict) -> list[Call]:
@@ -63,12 +63,12 @@ def tell_staging(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_places(trials: Trials, *, is_shared: bool) -> Told:
-    """Tells to which staging buffers reads go: as long as the longest here, and a word long."""
+    """Tells which staging buffers reads get: the case's longest read, and shorter ones."""
     reads = [op for op in trials.case.program if isinstance(op, Read)]
     if not reads or trials.case.client != PLAIN:
         return NOTHING
     longest = max(op.size_bytes for op in reads)
-    # A pool may have a class of its own for reads that are longer than a power of two.
+    # A pool may keep apart buffers for reads above and below a power of two: both are tried.
     shorter = 1 << (longest - 1).bit_length() - 1 if longest > _LEAST_STAGED else longest
     sizes = dict.fromkeys((longest, shorter, WORD_BYTES))
     places = alike({size: _copied_to(trials, size) for size in sizes})
@@ -115,12 +115,12 @@ def _of_lengths(evidence: Evidence, trials: Trials) -> Told:
     if len(short) == 1 and short < {*range(1, wrong[0])}:
         fail += f", each in a staging buffer {short.pop()} bytes shorter than the read"
         fail += f" ({last[wrong[0]]} for {wrong[0]})"
-        ok += f", in one of {last[right[-1]]}"
-    return told(f"tried reads alone: of {fail}, of {ok}")
+        ok += f", {right[-1]} in one of {last[right[-1]]} bytes"
+    return told(f"tried reads alone: those of {fail}; those of {ok}")
 
 
 def _given_again(evidence: Evidence) -> Iterator[str]:
-    """Tells of a read whose staging buffer an earlier op made, and is too small for the read."""
+    """Tells of a read that was given an earlier op's staging buffer, too small for the read."""
     at = evidence.at
     copies = calls_of(evidence.trace, "copy")
     own = [call.event for call in copies if call.position == at][-1:]
@@ -137,7 +137,7 @@ def _given_again(evidence: Evidence) -> Iterator[str]:
 
 
 def _of_short(evidence: Evidence, trials: Trials) -> Told:
-    """Tells of a staging buffer that was made for a read and is smaller than its whole words."""
+    """Tells if a read made a staging buffer too small for the whole words that the read touches."""
     op, at, case = evidence.op, evidence.at, evidence.case
     made = [call for call in _made(evidence.verdict) if call.position == at]
     if not isinstance(op, Read) or len(made) != 1:
@@ -148,7 +148,7 @@ def _of_short(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     fact = (
         f"op {at} made staging buffer {number} of {size} bytes (call {made[0].number}), and its "
-        f"read takes {due}"
+        f"read takes {due} bytes"
     )
     joined = case.policy.join_reads
     if trials.under(join_reads=not joined).fails(case.program):
@@ -185,11 +185,13 @@ def _of_sizes(trials: Trials) -> Told:
     fact = ""
     if sizes and {*sizes.values()} == {page}:
         fact = (
-            f"each read has {page} bytes of its own, staging_page_bytes, the size of a page that "
-            "joined reads share; with join_reads=False a read asks for its own bytes alone"
+            f"with join_reads=False, a read alone makes a staging buffer of {page} bytes, that is "
+            "staging_page_bytes, the size of a page for joined reads, and not one for its own bytes"
         )
     elif sizes:
-        said = ", ".join(f"one of {size} bytes has {each}" for size, each in sizes.items())
+        said = ", ".join(
+            f"one of {size} bytes makes a buffer of {each}" for size, each in sizes.items()
+        )
         fact = f"tried reads alone, with join_reads=False: {said}"
     reads = "".join(f"read x 0 4 -> r{n}\n" for n in range(3))
     count = len(_made(lifted.under(join_reads=True).run(f"alloc x 4\n{reads}")))

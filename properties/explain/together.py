@@ -93,7 +93,7 @@ def _in(call: Call) -> str:
 
 
 def _by_maker(evidence: Evidence) -> Iterator[Call]:
-    """The calls; one during a capture is not the program's, since a capture makes none."""
+    """The calls; those during a capture are the other runtime's, since a capture makes no call."""
     for call in evidence.calls():
         is_other = isinstance(call.op, Capture)
         yield replace(call, is_own=False, position=-1, op=None) if is_other else call
@@ -113,7 +113,7 @@ def _crossed(evidence: Evidence) -> Iterator[tuple[Call, Call, int]]:
 
 
 def _destroyed(evidence: Evidence, made: Call, used: Call, number: int) -> Iterator[str]:
-    """Which runtime destroyed a buffer first, if the first use by the other was another call."""
+    """Which runtime destroyed the buffer, unless the call that did so is ``used`` itself."""
     gone = [
         call
         for call in _by_maker(evidence)
@@ -126,7 +126,7 @@ def _destroyed(evidence: Evidence, made: Call, used: Call, number: int) -> Itera
 
 
 def _staged(evidence: Evidence, copy: Call, number: int) -> Iterator[str]:
-    """Where the bytes of a staged write went, if ``copy`` takes them from ``number`` instead."""
+    """Which upload buffer has the bytes of a write, if ``copy`` takes them from ``number``."""
     written = [
         call
         for call in _by_maker(evidence)
@@ -141,7 +141,7 @@ def _staged(evidence: Evidence, copy: Call, number: int) -> Iterator[str]:
             yield (
                 f"the bytes of the write went to upload buffer {call.event['buffer']} of "
                 f"{_who(copy)} itself (call {call.number}); only the source of the copy is another "
-                f"runtime's; of the two, {_OTHER} was made last"
+                f"runtime's; of the two runtimes, {_OTHER} was made last"
             )
 
 

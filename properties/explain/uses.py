@@ -23,12 +23,12 @@ _ENTRIES = (
     "read y 0 4 -> ry\nread z 0 4 -> rz\n"
 )
 _BEFORE = (3, 1, 2)
-"""The scalars of the dispatch before each; for the first, those of the last."""
+"""For each dispatch the scalar of the one before it; for the first dispatch, of the last."""
 _GROUPS = {
     "if the second has no groups": (1, 0, 1),
     "if the first has none": (0, 1, 1),
     "if the last has none": (1, 1, 0),
-    "else": (1, 1, 1),
+    "if all have groups": (1, 1, 1),
 }
 _TWICE = (
     "alloc x 4\nalloc y 4\nalloc w 4\nalloc z 4\nwrite x 0 01000000\nwrite y 0 02000000\n"
@@ -54,17 +54,17 @@ def tell_entries(evidence: Evidence, trials: Trials) -> Told:
         how = " (right)"
         if judged.failure is not None:
             shifted = all(n in (0, own) for n, own in zip(numbers, _BEFORE, strict=True))
-            how = " (each those of the one before)" if shifted else ""
+            how = " (each those of the dispatch before it)" if shifted else ""
             is_wrong = True
-        said.append(f"{when} {', '.join(str(each or 'none') for each in numbers)}{how}")
+        said.append(f"{', '.join(str(each or 'none') for each in numbers)} {when}{how}")
     if not is_wrong:
         return NOTHING
-    return told(f"tried three dispatches replayed with 1, 2 and 3: they get, {'; '.join(said)}")
+    return told(f"tried three dispatches replayed with 1, 2 and 3: they get {'; '.join(said)}")
 
 
 @by_trial(FailureKind.VALUE, FailureKind.LAW, without_faults=True)
 def tell_repeated(evidence: Evidence, trials: Trials) -> Told:
-    """Whether a later replay uses the buffers of an earlier, tried with a graph of one copy."""
+    """Replays a graph of one copy two or three times; tells when the last replay goes wrong."""
     failure = evidence.failure
     replays = [op for op in evidence.program if isinstance(op, Replay)]
     is_bound = any(op.bindings for op in replays)
@@ -85,7 +85,7 @@ def tell_repeated(evidence: Evidence, trials: Trials) -> Told:
 
 @by_trial()
 def tell_taken_over(evidence: Evidence, trials: Trials) -> Told:
-    """Whether a dispatch that bound a freed buffer needs a buffer that was made after the free."""
+    """Tells if the case passes once a buffer is made before the free of the one bound instead."""
     program, best = evidence.program, evidence.best
     if best is None or best.rule is not E3 or best.kind != "buffers":
         return NOTHING
@@ -105,7 +105,7 @@ def tell_taken_over(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     fact = (
         f"with op {late} ({write_op(alloc)}) before op {at} ({write_op(free)}) it passes; "
-        f"likeliest {alloc.buffer} took over {free.buffer}'s handle, for which a group was kept"
+        f"likeliest {alloc.buffer} took over {free.buffer}'s handle and bind group"
     )
     size = sizes_of(program)[free.buffer] + alloc.size_bytes
     if trials.fails(instead(program, late, replace(alloc, size_bytes=size))):

@@ -161,8 +161,8 @@ def _lost(found: Hypothesis) -> tuple[int, ...]:
 def is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...]) -> bool:
     """Whether the failing op was wrongly accepted, and the best mistake says no more than that.
 
-    It says more if a freed handle reached another buffer.  An op that uses a freed buffer and is
-    refused for another reason was accepted as far as its buffers go.
+    It says more if a freed handle reached another buffer.  An op that uses a freed buffer counts as
+    accepted even if the runtime refused it for another reason.
     """
     shown = verdict.execution.history.outcomes[failure.position].error
     refused = verdict.expected.outcomes[failure.position].error

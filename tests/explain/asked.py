@@ -28,7 +28,7 @@ ASKED = (
         headers="policy: ring\n",
         says=(
             "op 3 (a replay) ran its first dispatch with the scalars given for its second",
-            "they get, if the second has no groups 3, none, 2 (each those of the one before)",
+            "they get 3, none, 2 if the second has no groups (each those of the dispatch before it",
         ),
     ),
     Told(
@@ -250,7 +250,7 @@ ASKED = (
         program="alloc a 12\nalloc b 4\ncopy b 0 a 8 4\nwrite a 0 010101010101010101010101\n"
         "read a 8 4 -> r0\n",
         headers="policy: lazy flush_on_conflict=True\n",
-        says=("a write of 16 bytes overtakes a copy to its last word, and not one to first or",),
+        says=("write of 16 bytes overtakes a copy to its last word, but not a copy to its first",),
     ),
     Told(
         name="sync_with_nothing_to_submit_returns",
@@ -265,8 +265,8 @@ ASKED = (
         headers="policy: pooled\n",
         says=(
             "op 4 destroyed uniform buffers of 8, 24 bytes, and made some of 12 bytes; no older",
-            "a batch with one of 8 and one of 48 bytes goes wrong, and not one with one of 8 and "
-            "one of 4 or 8",
+            "a second batch, with 8 and then 48 bytes, goes wrong; with 8 and then 4 or 8 bytes it "
+            "does not",
         ),
     ),
     Told(
@@ -377,7 +377,7 @@ ASKED = (
         name="staging_size_rounded_down",
         program="alloc a 260\nread a 0 260 -> r0\n",
         headers="policy: eager\n",
-        says=("of 260 or 508 or 516 or 768 or 1028 bytes fail, of 4 or 12 or 252 or 256 or 512",),
+        says=("508 or 516 or 768 or 1028 bytes fail; those of 4 or 12 or 252 or 256 or 512",),
     ),
     Told(
         name="failed_read_gives_zeros",

@@ -54,8 +54,8 @@ BY_TRIAL = (
         program="alloc a 260\ndispatch affine a 1,1 1x1x1\nread a 0 260 -> r0\n",
         headers="policy: pooled debug_submit_each=True\n",
         says=(
-            "with a free one of 256 bytes, too small, in the pool: staging exhausted is 1, not 2; "
-            "with an empty pool or with one of 256 bytes in use: right",
+            "with a free buffer of 256 bytes, too small, in the pool: staging exhausted is 1, not",
+            "with an empty pool or with a buffer of 256 bytes in use",
         ),
     ),
     Told(

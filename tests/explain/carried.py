@@ -35,8 +35,8 @@ CARRIED = (
         program="alloc a 5\ndispatch affine a 1,1 1x1x1\nwrite a 3 0101\n",
         headers="policy: pooled\n",
         says=(
-            "op 2 (write a 3 0101) was given uniform buffer 2, of 8 bytes, for a payload of 24: "
-            "call 8 wrote 8 bytes of it, and its dispatch of gpusim_patch_words bound 8",
+            "op 2 (write a 3 0101) was given uniform buffer 2, of 8 bytes, for a payload of 24 "
+            "bytes: call 8 wrote 8 bytes of it, and its dispatch of gpusim_patch_words bound 8",
             "op 1 (dispatch affine a 1,1 1x1x1) made that buffer (call 2)",
         ),
     ),
@@ -112,7 +112,7 @@ CARRIED = (
         program="alloc a 0\nread a 0 0 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "likeliest kept for a later read: of a range read twice, with a write in between, the "
+            "likeliest a read is kept for a later one: of two reads with a write in between, the "
             "second gives the old bytes if the first was delivered by then; not if",
         ),
     ),

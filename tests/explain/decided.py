@@ -65,7 +65,7 @@ DECIDED = (
         headers="policy: eager\n",
         says=(
             "three reads of a word in one batch with join_reads=True: 3 staging buffers are made",
-            "each read has 4096 bytes of its own, staging_page_bytes, the size of a page that",
+            "with join_reads=False, a read alone makes a staging buffer of 4096 bytes, that is",
         ),
     ),
     Told(
@@ -195,8 +195,8 @@ DECIDED = (
         program="alloc a 72\nread a 0 72 -> r0\n",
         headers="policy: eager staging_class_bytes=64\n",
         says=(
-            "bytes fail, each in a staging buffer 4 bytes shorter than the read (248 for 252), of "
-            "4 or 12 pass, in one of 256",
+            "bytes fail, each in a staging buffer 4 bytes shorter than the read (248 for 252); "
+            "those of 4 or 12 pass, 12 in one of 256 bytes",
         ),
     ),
     Told(
@@ -292,8 +292,8 @@ DECIDED = (
         program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\n",
         headers="promises: webgpu write_offset_bytes=1 write_size_bytes=1\n",
         says=(
-            "a write overtakes whatever waits, a read, a copy or a dispatch; a dispatch also if "
-            "the write is of 1 or 4 or 8 or 64 bytes: no write waits for anything",
+            "a write overtakes whatever waits: a read, a copy or a dispatch; writes of 1, 4, 8 and "
+            "64 bytes overtake a dispatch, so no write waits for anything",
         ),
     ),
     Told(

@@ -33,7 +33,7 @@ APART = (
         program="alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\n",
         headers="policy: ring\n",
         says=(
-            "a write of 4 bytes overtakes whatever waits, a read, a copy or a dispatch; a write of "
+            "a write of 4 bytes overtakes whatever waits: a read, a copy or a dispatch; a write of "
             "1 or 8 or 64 bytes does not overtake a dispatch",
             "op 2, of 4 bytes, went to the queue at once (call 3)",
         ),
@@ -181,7 +181,7 @@ APART = (
         headers="policy: ring\n",
         says=(
             "ran with the scalars of command 1 of op 4 (2), and not its own",
-            "they get, if the second has no groups 3, none, 2 (each those of the one before)",
+            "they get 3, none, 2 if the second has no groups (each those of the dispatch before it",
         ),
     ),
     Told(
@@ -223,7 +223,7 @@ APART = (
         program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\nread a 0 4 -> r1\n",
         headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
         "disturbance: seed=1 failed_maps=0\n",
-        says=("under the same plan, got in order: ",),
+        says=("with the same planned fault, got in order: ",),
     ),
     Told(
         name="command_twice_at_limit",

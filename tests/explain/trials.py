@@ -134,7 +134,7 @@ TRIALS = (
         headers="promises: webgpu orders_deliveries=no survives_failed_maps=yes\n"
         "device: simulated\ndisturbance: seed=0 failed_maps=0\n",
         says=(
-            "raised the error that op 1 (read a 0 4 -> r0) had raised already, once more",
+            "raised the error that op 1 (read a 0 4 -> r0) had raised already: the planned fault",
             "tried op 3 twice: the first alone raises it, so it was kept for one more call",
         ),
     ),
@@ -166,7 +166,7 @@ TRIALS = (
         headers="policy: lazy staged_write_bytes=4096\nclient: beside\n",
         says=(
             "the bytes of the write went to upload buffer 9 of the runtime of the program itself",
-            "of the two, the runtime beside was made last",
+            "of the two runtimes, the runtime beside was made last",
         ),
     ),
     Told(
@@ -267,7 +267,7 @@ TRIALS = (
         headers="policy: eager\n",
         says=(
             "op 3 was refused with InvalidHandle, and a refused op counts nothing",
-            "live_bytes is 8, not 12; after two of them: live_bytes is 4, not 12; with no more op",
+            "live_bytes is 8, not 12; after two refused reads of x: live_bytes is 4, not 12; with",
         ),
     ),
     Told(
@@ -375,8 +375,8 @@ TRIALS = (
         says=(
             "relies on the order in which maps settle: the last sync ended with RuntimeError",
             "so op 2 (read a 0 4 -> r1) ended with AssertionError",
-            "it passes 0 of 46 times, not 1 in 5 as if a sync waited for the last map alone: "
-            "likeliest each map that settles, or a count of them, stands for the read that waits",
+            "it passes 0 of 46 times; if a sync waited for the last map alone, it would pass 1 in ",
+            "likeliest each map that settles, or a count of them, is taken for the map of the read",
         ),
     ),
     Told(
