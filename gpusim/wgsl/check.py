@@ -256,8 +256,10 @@ class _Checker(Statements):
         words = [each.name if isinstance(each, Named) else "" for each in node.space]
         space = words[0] if words else ""
         self.check_predeclared(words, node.place)
-        if words and (space not in SPACES or len(words) > 2):
+        if words and space not in SPACES:
             self.fail(f"no address space is called {space!r}", node.place)
+        if len(words) > 2:
+            self.fail("var takes an address space and perhaps an access mode", node.place)
         access = default_access(space)
         if len(words) == 2:
             access = words[1]

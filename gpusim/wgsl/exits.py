@@ -85,7 +85,7 @@ class _Cleaner:
     def _moved(self, statement: If, rest: list[Statement]) -> If | None:
         """The branch with ``rest`` moved into the side that may go on.
 
-        None if both sides may go on.
+        None if both sides may go on; if neither may, ``rest`` is dropped.
         """
         then, other = _always_exits(statement.then), _always_exits(statement.other)
         if then and other:

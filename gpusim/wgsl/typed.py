@@ -42,7 +42,7 @@ def override_key(symbol: Symbol) -> str:
 class Expr:
     """A typed expression.
 
-    ``effects``: whether its place among other expressions counts.  So it is if it may change
+    ``effects``: whether it must keep its order among other expressions, because it may change
     something, wait for other invocations, or read an atomic.
     """
 

@@ -1,7 +1,7 @@
 """The table of the rules: the mistake, the sentence of the specification, and the remedy.
 
-docs/SANITIZE.md shows the same rows; a test compares the two.  No rule reports what the WebGPU
-specification allows, except growth without end.
+docs/SANITIZE.md shows the same rows; a test compares the two.  No rule of ``RULES`` reports what
+the WebGPU specification allows, except growth without end.
 """
 
 from gpusim.layer.rules.growth import EndlessWrites, GrowingBuffers

@@ -218,7 +218,7 @@ class CheckedEntry(Entry):
         return program, recorder, program.telling(recorder.names, order)(*arrays)
 
     def _keep(self, arrays: list[Any], before: list[Any]) -> None:
-        """Fill ``before`` with copies, or update those of its copies whose bytes a run reads."""
+        """Fill ``before`` with copies; if it has copies, update those whose bytes a run reads."""
         if not before:
             before += self._copies(arrays)
             return

@@ -202,6 +202,6 @@ class Recorder:
             self._desk.clash(name, found)
 
     def unwritten(self, site: int, words: Values, numbers: Values) -> None:
-        """Pass reads of words that nobody wrote to the desk."""
+        """Pass to the desk reads of words that nobody wrote."""
         if self._desk is not None:
             self._desk.unwritten(site, words, tokens_of(numbers, self.size))

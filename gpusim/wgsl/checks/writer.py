@@ -125,7 +125,7 @@ class CheckedWriter(Writer):
     def _row_bound(self, mark: Bound, bound: str, rest: str) -> None:
         """Write the check of an index that is the lane's number plus ``rest``.
 
-        To look at the first and the last lane of the row is enough.
+        The lanes are consecutive, so it is enough to look at the first and the last.
         """
         if rest == "0" and isinstance(mark.limit, Length) and self._is_below(mark.limit):
             return
