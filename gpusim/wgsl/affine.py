@@ -108,7 +108,7 @@ def steps(
 
 
 def axis(value: Polynomial | None, sizes: tuple[int, int, int]) -> int | None:
-    """The axis of a workgroup along which ``value`` numbers the lanes from 0, or None."""
+    """The axis of a workgroup on which ``value`` is each lane's place, from 0; None if none is."""
     for number, size in enumerate(sizes):
         alone = size == sizes[0] * sizes[1] * sizes[2]
         if value == {(LOCAL,) if alone else (AXES[number],): 1}:

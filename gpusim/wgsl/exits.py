@@ -32,7 +32,7 @@ def without_exits(body: list[Statement]) -> list[Statement]:
 
 
 def _exits(statement: Statement) -> dict[Target, None]:
-    """The labels and loops around a statement that it may exit."""
+    """Which of the labels and loops around a statement the statement may exit."""
     found: dict[Target, None] = {}
     if isinstance(statement, Exit):
         found[statement.target] = None

@@ -19,7 +19,7 @@ Lines = list[Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Box:
-    """The lanes of each workgroup whose places on ``axis`` are the ``count`` from ``first`` on.
+    """In each workgroup, the lanes at ``count`` places on ``axis``, beginning with ``first``.
 
     ``first`` and ``count`` are Python.
     """

@@ -250,8 +250,8 @@ def gather_varied(memory: Values, where: Values) -> Values:
 def store_varied(memory: Values, where: Any, values: Values) -> None:
     """Write elements; if several lanes write one element, the first lane's value stays.
 
-    Lanes with an index past the end write the last element after all other lanes, and of these the
-    last lane's value stays.
+    After all other lanes, the lanes with an index past the end write the last element.  The value
+    of the last such lane stays.
     """
     if isinstance(where, slice):
         store(memory, where, values)

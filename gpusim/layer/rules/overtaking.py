@@ -72,7 +72,7 @@ class Unread:
         return touched
 
     def add(self, write: Write) -> None:
-        """Add the bytes of a new write; its range was cut out before."""
+        """Add the bytes of a new write, after ``cut`` has made room for them."""
         self.writes.insert(bisect_left(self.writes, write.start, key=_start), write)
 
     def _span(self, start: int, end: int) -> tuple[int, int]:

@@ -102,7 +102,8 @@ class EmptySubmit(Check):
     def write_buffer(self, event: Event) -> Iterator[Breach]:
         """Allow the next submit to be empty.
 
-        After a write or an unmap, bytes wait for that submit.  After a map, wgpu-py makes one.
+        After a write or an unmap, bytes wait for that submit.  After a map, wgpu-py itself makes an
+        empty submit.
         """
         self._is_owed = True
         return iter(())

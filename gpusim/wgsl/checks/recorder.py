@@ -46,7 +46,7 @@ class Desk(Protocol):
         raise NotImplementedError
 
     def doubted(self, site: int, operands: list[Values], result: Values, tokens: Values) -> None:
-        """Take arithmetic that is seldom meant."""
+        """Take arithmetic that breaks a rule of ``doubts.py``."""
         raise NotImplementedError
 
 

@@ -193,7 +193,7 @@ class CheckedProgram(Program):
         return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
 
     def telling(self, names: dict[str, Any], order: Order | None = None) -> Callable[..., Run]:
-        """Like ``make``, with a recorder's names and, if ``order`` is given, under that order."""
+        """Like ``make``, for a run with a recorder's ``names``, and in ``order`` if it is given."""
         every = {**NAMES, **names}
         if order is None:
             return self._made(every, lambda stop: self._block)
