@@ -130,4 +130,4 @@ _add(
     "atomicCompareExchangeWeak", overloads.atomic_exchange_rule, (), 3, constant=False, effects=True
 )
 REFUSED = ("texture", "subgroup", "quad", "dpdx", "dpdy", "fwidth", "bufferView", "bufferArray")
-"""Prefixes of the functions that need textures, fragments, subgroups or buffer views."""
+"""The prefixes of functions that need textures, fragments, subgroups or buffer views."""

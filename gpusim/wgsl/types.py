@@ -290,7 +290,6 @@ def fits_uniform(kind: Type) -> bool:
     ``uniform_buffer_standard_layout`` lifts the rule; not every implementation has it.
     """
     if isinstance(kind, Array):
-        # The stride is always a multiple of the element's alignment, so only the 16 is checked.
         return stride_of(kind) % _UNIFORM_UNIT == 0 and fits_uniform(kind.of)
     if not isinstance(kind, Struct):
         return True

@@ -174,7 +174,7 @@ class ReportDesk:
 
 _DOUBTS = {
     ZERO: ("a division by zero, which gives the dividend or the remainder 0", "guard the divisor"),
-    WIDTH: ("a shift by the width or more: the low five bits of the amount count", "mask it"),
+    WIDTH: ("a shift by the width or more: only the low five bits count", "mask the amount"),
     RANGE: ("a float out of the integer type's range, which is clamped", "clamp it first"),
     NAN: ("NaN from operands that are not NaN", "guard the operands"),
     WRAP: ("an index that wrapped round", "compare before you add, subtract or multiply"),

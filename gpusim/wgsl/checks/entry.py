@@ -287,7 +287,7 @@ def check_dispatch(
             uint8; the dispatch changes them.
         grid: the workgroups in x, y and z.
         constants: the values of overrides.
-        arithmetic: also warn of arithmetic that is seldom meant.
+        arithmetic: also warn of arithmetic that breaks a rule of ``doubts.py``.
         orders: how many other orders of workgroups and atomics to try, if these can decide what
             the shader does.
 

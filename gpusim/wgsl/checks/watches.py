@@ -97,11 +97,12 @@ class ExactWatch(Watch):
         raise NotImplementedError
 
     def _placed_words(self, entry: Entry) -> Iterator[tuple[int, Values, Values, Values]]:
-        """Yields, for each word of an access: the scalar, the words, the lanes, and a mask.
+        """Yields (scalar, words, numbers, mask) for each word that an access has in every lane.
 
-        The scalar is a number within the access.  Each lane has a word of its own, given as a word
-        of the shadow.  The mask tells which lanes of the access have a word that exists; it is None
-        if all have.  Only these lanes are given, by their numbers plus one.
+        ``scalar`` is the number, in the access, of the scalar to which the word belongs.  ``words``
+        has each lane's word of the shadow, and ``numbers`` each lane's number plus one.  Both leave
+        out the lanes whose word lies outside of the memory.  ``mask`` tells which lanes of the
+        access are left; it is None if all are.
         """
         where = entry.where
         if isinstance(where, int):
