@@ -2,15 +2,15 @@
 // leaves open.  A plain module without dependencies, for browsers, Node's Dawn and Deno.
 //
 // It patches the prototypes of WebGPU's classes.  A program keeps its native objects, so that
-// `instanceof` and native calls stay what they were; what the layer knows of an object stands beside
-// it.  `install` patches once.
+// `instanceof` and native calls stay what they were; the layer keeps what it knows of an object in a
+// WeakMap.  `install` patches once.
 //
 // What it may disturb is in the specification's "Promise Ordering": maps settle in any order; a
 // work-done settles after the maps and the work-dones that were asked for before it; nothing more is
-// promised.  So the layer holds each of these promises when the device has settled it, and settles
-// the held promises in an order that follows from a seed.  Until then the buffer says "pending".  On
-// request, calls that are named by their number fail: maps, and creations of buffers.  A submit that is
-// named so loses the device.
+// promised.  So the program gets promises of the layer, which settles them after the device has
+// settled its own, in an order that follows from a seed.  A buffer says "pending" until the layer has
+// settled its map.  On request, calls that are named by their number fail: maps, and creations of
+// buffers.  A submit that is named so loses the device.
 //
 // Who runs a program step by step (`driven`) calls `begin`, and `until` for each step: then no
 // timing decides the order in which promises settle.  Otherwise the layer settles them by itself, at
@@ -100,9 +100,9 @@ class Adversary {
     return this.failing[kind].includes(this.calls[kind]++);
   }
 
-  // Makes a promise in the place of `native`, which is settled when its turn comes.  Then `end` is
-  // called with the error of `native`, or null.  It gives the error with which the promise is rejected,
-  // or null if it is fulfilled.
+  // Makes a promise in the place of `native`.  When its turn comes, `end` is called with the error of
+  // `native`, or null.  `end` gives the error with which the new promise is rejected, or null if it is
+  // fulfilled.
   hold(kind, native, end) {
     const held = { kind };
     const promise = new Promise((resolve, reject) => {

@@ -32,7 +32,7 @@ class Adversary:
         self.has_lost_device = False
         """Whether the adversary has destroyed the device, as planned."""
         self._pumped_by: Callable[..., Any] | None = None
-        """Schedules a call in the event loop that settles held promises; None if no loop does."""
+        """``call_soon_threadsafe`` of the event loop that settles promises; None if none does."""
         self.begin(None)
 
     def begin(

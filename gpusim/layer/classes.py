@@ -40,8 +40,8 @@ def stand_between(device: Any, watch: Watch, disturb: Disturb = undisturbed) -> 
     """
     if not hasattr(device, "create_command_encoder") or isinstance(device, type):
         raise TypeError(
-            f"cannot watch {device!r} because it is no device (probably its adapter's "
-            "request_device_sync() was meant)"
+            f"cannot watch {device!r} because it is no device (probably it is an adapter, whose "
+            "request_device_sync() makes a device)"
         )
     if hasattr(type(device), "_watch"):
         raise ValueError(

@@ -87,7 +87,7 @@ def _take(device: Any, take: Take) -> None:
 
 
 def _stand_in(thing: Any, methods: dict[str, Callable[[Any, Take], None]], take: Take) -> None:
-    """Have a function called with what a method of ``thing`` gives, before the program gets it.
+    """Call a function with each value that a method of ``thing`` gives, before the program has it.
 
     ``methods`` has the functions, by the name of the method.  Each method returns a promise; its
     function is called with the promise's value and with ``take``.

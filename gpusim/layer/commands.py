@@ -1,6 +1,7 @@
 """The calls of encoders, passes and the queue; and the table of all watched calls.
 
-A draw's event names whole buffers; no rule needs the parts that the draw uses.
+A draw's event names vertex, index and indirect buffers whole; no rule needs the parts of them that
+the draw uses.
 Nothing here calls a device.
 """
 

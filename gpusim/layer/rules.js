@@ -249,7 +249,7 @@ class EndlessWrites {
     this.sizes.set(buffer, this.scene.buffers.get(buffer)?.size_bytes ?? size_bytes);
     if (this.isTold || !this.isMuch()) return;
     this.isTold = true;
-    const what = `${this.writes} queue writes of ${this.bytes} bytes to ${this.sizes.size} buffers`;
+    const what = `${this.writes} queue writes to ${this.sizes.size} buffers, ${this.bytes} bytes together,`;
     const places = [at("the first is made", this.first), at("the last so far is made", site)];
     yield { finding: `${what} were made without a submit, and hold host memory`, places };
   }
@@ -276,7 +276,7 @@ class GrowingBuffers {
       const late = steps.filter((step) => step > Math.floor(this.scene.step / 2));
       if (steps.length < FEWEST_FORGOTTEN || late.length < FEWEST_FORGOTTEN / 4) continue;
       const total = buffers.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
-      const what = `${buffers.length} buffers of ${total} bytes are neither destroyed nor collected`;
+      const what = `${buffers.length} buffers, ${total} bytes together, are neither destroyed nor collected`;
       const finding = `${what}, and nothing uses them any more; they were made in ${steps.length} steps`;
       const last = `${nameOf(buffers.at(-1))} is the last`;
       yield { finding, places: [at(`${nameOf(buffers[0])} is the first`, site), at(last, site)] };

@@ -142,7 +142,8 @@ export function callSite() {
   return frame.match(/(?:^|[\s(@])([^\s(@]+:\d+):\d+\)?$/)?.[1];
 }
 
-// The layer's own files, or the one into which they were joined.
+// The files of the layer that are on the stack when it looks for a call site, or the one file into
+// which they were joined.
 function ownFiles() {
   const file = (new Error().stack ?? "").match(/[\s(@]([^\s(@]+?):\d+:\d+\)?(?:\n|$)/)?.[1];
   const names = ["watched", "failures", "calls", "adversary"];

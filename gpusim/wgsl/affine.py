@@ -1,9 +1,9 @@
 """Integer expressions as polynomials modulo 2^32, to find indices that are linear in the lane.
 
-The lanes of a block have numbers in a row: lane k of workgroup w has number S * w + k, where S is
-the size of a workgroup.  If an index is a step times this number plus a value that all lanes share,
-the access is a slice of memory.  If a condition bounds this number, the lanes for which it holds
-are a row as well.
+Lanes that run together have consecutive numbers: lane k of workgroup w has number S * w + k, where
+S is the size of a workgroup.  If an index is a step times this number plus a value that all lanes
+share, the access is a slice of memory.  If a condition bounds this number, the lanes for which it
+holds are a range of numbers.
 
 u32 and i32 add and multiply modulo 2^32, like these polynomials, so a polynomial always has the
 value of its expression.  An atom is a piece of Python that all lanes share, or WORKGROUP (w), LOCAL
@@ -108,7 +108,7 @@ def steps(
 
 
 def axis(value: Polynomial | None, sizes: tuple[int, int, int]) -> int | None:
-    """The axis of a workgroup along which ``value`` numbers the lanes from 0, or None."""
+    """The axis of a workgroup on which ``value`` is each lane's place, from 0; None if none is."""
     for number, size in enumerate(sizes):
         alone = size == sizes[0] * sizes[1] * sizes[2]
         if value == {(LOCAL,) if alone else (AXES[number],): 1}:

@@ -1,9 +1,9 @@
 """Finds calls in which a function reaches a variable in two ways, and writes it.
 
-A pointer has a root: the variable or the parameter that it was made of.  For each function,
-this file finds its own parameters and the module's variables that it reads and writes, itself or by
-the functions that it calls.  A call is wrong if the function reaches one variable by two pointers,
-or by a pointer and by name, and writes it in one of these ways.
+A pointer has a root: the variable or the parameter that it was made of.  For each function, this
+file finds which roots the function reads and which it writes, itself or by the functions that it
+calls.  A call is wrong if the called function reaches one variable by two pointers, or by a pointer
+and by name, and writes it in one of these ways.
 Source: WGSL specification, 11.4 "Alias Analysis".
 """
 

@@ -10,9 +10,10 @@ A vector, array or struct is one value.  Unreachable statements are left out.
 
 Source: WGSL specification, 15.2 "Uniformity" and 9.9 "Statements Behavior Analysis".  In five
 places the specification's tables are weaker than its own rule of soundness.  This file follows Tint
-there: the result of an atomic varies; a pointer argument counts with its value and its contents; a
-callee's write through a pointer also needs the claim at the place of the call; a break-if passes on
-the values of the variables; what a call writes counts already in the rest of its statement.
+there.  The result of an atomic varies.  A pointer argument has two claims: its value and its
+contents.  A callee's write through a pointer also needs the claim at the place of the call.  After
+a loop, a variable may have its value from a break-if.  The rest of a statement sees what a call in
+the statement wrote.
 """
 
 from collections.abc import Iterable
@@ -164,7 +165,7 @@ class _Graph:
         for symbol, node in zip(self._own, self._left, strict=True):
             node.needs.append(self._values[symbol])
 
-    # Statements: where control is after one, and how it may end.
+    # Statements: each method returns the claim at the place after it, and how it may end.
 
     def _statements(self, at: Node, body: list[typed.Statement]) -> tuple[Node, Behavior]:
         behavior = _GOES_ON
@@ -287,8 +288,6 @@ class _Graph:
             at = Node([self._value(at, statement.break_if)])
             target.breaks.append(dict(self._values))
         return at
-
-    # Expressions: the node of a value.
 
     def _value(self, at: Node, made: Expr) -> Node:
         if isinstance(made, typed.Constant):

@@ -46,7 +46,7 @@ BUILT_INS: dict[str, Type] = {
 }
 """The built-in values of compute shaders."""
 FEATURES = {"f16": "shader-f16"}
-"""The features that a text can enable, each with the name by which a device has it."""
+"""The features that a text can enable, each with WebGPU's name for it."""
 _POINTERS, _UNIFORMS = "unrestricted_pointer_parameters", "uniform_buffer_standard_layout"
 _RARE = (_POINTERS, _UNIFORMS, "immediate_address_space")
 """The language extensions that not every device has."""
@@ -66,7 +66,7 @@ class Checked:
     overrides: tuple[Symbol, ...]
     functions: tuple[Function, ...]
     extensions: Mapping[str, Place]
-    """The language extensions in the text that not every device has, each with its place."""
+    """Which extensions the text needs of those that not every device has, each with its place."""
 
 
 def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Checked:
@@ -256,8 +256,10 @@ class _Checker(Statements):
         words = [each.name if isinstance(each, Named) else "" for each in node.space]
         space = words[0] if words else ""
         self.check_predeclared(words, node.place)
-        if words and (space not in SPACES or len(words) > 2):
+        if words and space not in SPACES:
             self.fail(f"no address space is called {space!r}", node.place)
+        if len(words) > 2:
+            self.fail("var takes an address space and perhaps an access mode", node.place)
         access = default_access(space)
         if len(words) == 2:
             access = words[1]

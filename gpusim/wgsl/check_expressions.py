@@ -55,10 +55,12 @@ class Expressions(Constructors):
     def _named(self, node: syntax.Named) -> Expr:
         symbol = self.lookup(node.name, node.place)
         if symbol is None:
-            what = "a type or function" if self._is_known(node) else "not declared"
+            what = "a type or function, and no value" if self._is_known(node) else "not declared"
             self.fail(f"{node.name!r} is {what}", node.place)
-        if node.template is not None or symbol.kind in ("type", "function"):
+        if symbol.kind in ("type", "function"):
             self.fail(f"{node.name!r} is a {symbol.kind} and no value", node.place)
+        if node.template is not None:
+            self.fail(f"the {symbol.kind} {node.name!r} takes no template list", node.place)
         if symbol.kind in ("const", "override"):
             self.using[symbol] = None
             return Constant(

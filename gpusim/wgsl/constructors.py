@@ -20,6 +20,7 @@ from gpusim.wgsl.types import (
     Atomic,
     Matrix,
     Pointer,
+    Scalar,
     Struct,
     Type,
     Vector,
@@ -147,10 +148,10 @@ class Constructors(Conversions):
             if element_of(given.type) == given.type:
                 part = self.as_type(given, kind.of, "the component")
                 return self._splat(part, kind, place)
-        if any(not isinstance(element_of(each.type), type(kind.of)) for each in operands):
+        if not all(isinstance(each.type, Scalar | Vector) for each in operands):
             self.fail(f"{kind} takes numbers and vectors", place)
         count = sum(component_count(each.type) for each in operands)
-        if count != kind.size or any(isinstance(each.type, Matrix) for each in operands):
+        if count != kind.size:
             self.fail(f"{kind} takes {kind.size} components, not {count}", place)
         converted = tuple(
             self.as_type(each, with_element(each.type, kind.of), "the component")

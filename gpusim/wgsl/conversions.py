@@ -24,7 +24,7 @@ from gpusim.wgsl.types import (
 
 
 class Folder:
-    """What ``expand`` builds operations with if all operands are constants: it computes each one.
+    """The builder for operations whose operands are all constants: it computes each operation.
 
     A value that WGSL forbids is an error at ``place``; without a place it is kept.
     """

@@ -1,4 +1,4 @@
-"""Writes statements as the Python of one entry point, over blocks of whole workgroups.
+"""Writes statements as the Python of one entry point, which computes a grid in blocks of lanes.
 
 The text is a function ``make``, which takes the bytes of each memory that is bound and returns
 ``run(x, y, z)``.  If only some lanes take a branch, they get a frame of their own (``frames.py``).
@@ -77,10 +77,10 @@ class Writer(GuardWriter):
         self.lines.append(f"{name} = {code}")
 
     def _row(self, variable: Variable) -> str | None:
-        """Python that computes a variable's values from the row of the lanes' numbers.
+        """Python that computes a variable's values from the consecutive numbers of the lanes.
 
-        None if the lanes are in no row, or if the variable is not a fixed u32 that is linear in the
-        lane's number.
+        None if the lanes may not be consecutive, or if the variable is not a fixed u32 that is
+        linear in the lane's number.
         """
         polynomial = self.polynomials.get(variable)
         if not self.frame.in_row or not variable.fixed or polynomial is None:

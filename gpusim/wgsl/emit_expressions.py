@@ -53,11 +53,11 @@ class ExpressionWriter(IndexWriter):
         self.lane = Variable("lane", "intp", fixed=True, varying=True)
         self.group = Variable("group", "intp", fixed=True, varying=True)
         self.once: dict[str, str] = {}
-        """By name, the Python of values that are computed once for a grid, before its blocks."""
+        """By name, the Python of values that are computed once, before the first block of lanes."""
         self.shares = False
         """Whether the invocations of a workgroup share memory or wait for each other.
 
-        If so, each block has whole workgroups only.
+        If so, each block of lanes has whole workgroups only.
         """
 
     def code(self, value: Scalar) -> str:
@@ -218,7 +218,7 @@ class ExpressionWriter(IndexWriter):
         """Python to stand before a call of ``load``: ``SLICE if ITS_ELEMENTS_EXIST else``.
 
         A slice is cheaper than the call, which is made only if an element is missing.  The Python
-        is empty if the index is not the lane's number, or if the lanes may not be in a row.
+        is empty if the index is not the lane's number, or if the lanes may not be consecutive.
         """
         counted = self.counted(address, kind)
         if counted is None or counted.step != 1 or counted.rest or not self.frame.in_row:

@@ -150,7 +150,7 @@ def _compared(condition: Scalar) -> tuple[str, Scalar, Scalar] | None:
 
 
 def bounded(limit: Scalar) -> list[tuple[Memory, int]]:
-    """The memories that have at least ``limit`` elements, each with the bytes of an element."""
+    """The memories that have at least ``limit`` elements, each with an element's size in bytes."""
     if isinstance(limit, Length) and not limit.offset:
         return [(limit.memory, limit.stride)]
     if isinstance(limit, Op) and limit.name == "min":

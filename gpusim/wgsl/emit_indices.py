@@ -1,7 +1,7 @@
 """Finds the indices that are linear in the lane, so that memory is read and written by slices.
 
-An index is a polynomial in the number of the lane (``affine.py``).  It may be clamped as well: then
-a run looks at both ends of a row of lanes, and takes a slice if the clamp changes neither.
+An index is a polynomial in the number of the lane (``affine.py``).  If it is clamped as well, the
+written Python looks at the first and the last lane, and takes a slice if the clamp changes neither.
 """
 
 from itertools import count
@@ -142,8 +142,8 @@ class IndexWriter:
     def _between(self, value: Scalar) -> tuple[affine.Affine, str, str] | None:
         """Takes apart a value that is linear in the lane's number except for clamps.
 
-        Returns the linear form, the Python of the clamps (each has the rest of what is clamped, and
-        the least and the most value), and the Python of the value; None for any other value.
+        Returns the linear form, the Python of the clamps, and the Python of the value; None for any
+        other value.  A clamp has the ``rest`` of the linear form that it clamps, and its bounds.
         """
         found = self.lanes_of(value)
         if found is None and isinstance(value, Get) and value.variable in self.values:

@@ -1,8 +1,9 @@
 """Writes how lanes reach workgroup memory: all by steps along axes, or each by its own index.
 
-A NumPy view takes the place of indices if an index is a step along each axis of the workgroup plus
-a value that all lanes share, and if all lanes of a block, or those of a box, reach the memory
-together.  Otherwise the part of an index that never changes is computed once for each block.
+If an index is a step along each axis of the workgroup plus a value that all lanes share, a NumPy
+view takes the place of indices.  For this, all lanes of the block must reach the memory together,
+or all lanes of a box (``frames.py``).  Otherwise the part of an index that never changes is
+computed once for each block.
 """
 
 from gpusim.wgsl import affine
@@ -124,7 +125,7 @@ class WorkgroupWriter(ExpressionWriter):
 
 
 def _apart(axes: list[tuple[int, int]]) -> bool:
-    """Whether no two lanes of a workgroup that step so along the axes can reach one element."""
+    """Whether lanes of one workgroup with these counts and steps all reach different elements."""
     reach = 0
     for step, size in sorted((step, size) for size, step in axes if size > 1):
         if step <= reach:

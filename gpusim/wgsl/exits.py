@@ -32,7 +32,7 @@ def without_exits(body: list[Statement]) -> list[Statement]:
 
 
 def _exits(statement: Statement) -> dict[Target, None]:
-    """The labels and loops around a statement that it may exit."""
+    """Which of the labels and loops around a statement the statement may exit."""
     found: dict[Target, None] = {}
     if isinstance(statement, Exit):
         found[statement.target] = None
@@ -85,7 +85,7 @@ class _Cleaner:
     def _moved(self, statement: If, rest: list[Statement]) -> If | None:
         """The branch with ``rest`` moved into the side that may go on.
 
-        None if both sides may go on.
+        None if both sides may go on; if neither may, ``rest`` is dropped.
         """
         then, other = _always_exits(statement.then), _always_exits(statement.other)
         if then and other:

@@ -2,7 +2,7 @@
 
 A frame has exactly the lanes that run its statements, so nothing in it needs a mask.  If lanes
 separate, an inner frame takes its part of each array that it needs, and puts back what it changed.
-A part is a slice if its lanes stand in a row, and otherwise an array of positions.  Each of
+A part is a slice if its lanes are consecutive, and otherwise an array of positions.  Each of
 ``Lines`` is a string, or a list of lines to be indented, or a function that returns lines.  Such a
 function is called at the end, when it is known what the frame needs.
 """
@@ -19,7 +19,7 @@ Lines = list[Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Box:
-    """The lanes of each workgroup whose places on ``axis`` are the ``count`` from ``first`` on.
+    """In each workgroup, the lanes at ``count`` places on ``axis``, beginning with ``first``.
 
     ``first`` and ``count`` are Python.
     """
@@ -42,16 +42,16 @@ class Frame:
         self.start = f"o{self.number}"
         """The name that ``start`` of ``lanes.py`` has in the Python.
 
-        It is the first lane's number, or an array of all lanes' numbers if they are not in a row.
+        It is the first lane's number if the lanes are consecutive, or else an array of all numbers.
         """
         self.in_row = False
-        """Whether the lanes surely stand in a row."""
+        """Whether the lanes surely have consecutive numbers."""
         self.box: Box | None = None
         """The box that the lanes of this frame fill in each workgroup, if they do."""
         self.below: list[tuple[Memory, int]] = []
         """The memories that surely have an element at each lane's number.
 
-        Each stands with the bytes of such an element.
+        The second entry is an element's size in bytes.
         """
         self.names: dict[Variable, str] = {}
         self.taken: dict[Variable, tuple[str, str]] = {}
@@ -104,7 +104,7 @@ class Frame:
         return name
 
     def first_lane(self) -> str:
-        """The name ``start``, to which the Python then gives a value, in the outer frames too."""
+        """The name ``start``; the Python of this frame and the outer ones will give it a value."""
         frame: Frame | None = self
         while frame is not None and not frame.uses_start:
             frame.uses_start = True

@@ -1,8 +1,8 @@
 """The built-in functions and operators: which operands each takes, and the type of its result.
 
-One table.  It has for each name the rule for the types of its operands (``overloads.py``), the
-scalars of which the operands may be made, and their number.  What a function means is in
-``expand.py``.
+One table.  For each name, it has the rule for the types of the operands (``overloads.py``), the
+element types that the operands may have, and how many operands there are.  What a function means
+is in ``expand.py``.
 Source: WGSL specification, 8 "Expressions", 17 "Built-in Functions".
 """
 
@@ -15,10 +15,10 @@ from gpusim.wgsl.types import ABSTRACT_FLOAT, BOOL, F32, FLOATS, I32, INTEGERS, 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One row: the rule, the scalars of which operands may be made, and the number of operands.
+    """One row: the rule, the element types that operands may have, and the number of operands.
 
-    ``constant``: whether the result is a constant if all operands are.  ``effects``: as in
-    ``typed.Expr``, even if the operands have none.
+    ``constant``: whether the result is a constant if all operands are.  ``effects``: whether a
+    call has effects (see ``typed.Expr``) even if no operand has.
     """
 
     rule: Rule
@@ -130,4 +130,4 @@ _add(
     "atomicCompareExchangeWeak", overloads.atomic_exchange_rule, (), 3, constant=False, effects=True
 )
 REFUSED = ("texture", "subgroup", "quad", "dpdx", "dpdy", "fwidth", "bufferView", "bufferArray")
-"""With what a name begins if its function needs textures, fragments, subgroups or buffer views."""
+"""The prefixes of functions that need textures, fragments, subgroups or buffer views."""

@@ -47,7 +47,7 @@ def workgroup_numbers(start: int, count: int, size: int) -> Values:
 def boxed(groups: int, sizes: tuple[int, int, int], axis: int, first: int, count: int) -> Values:
     """The numbers, within the block, of the lanes that are in the box of their workgroup.
 
-    The box has the lanes whose places on ``axis`` are the ``count`` from ``first`` on.
+    The box has the lanes at ``count`` places on ``axis``, beginning with ``first``.
     """
     numbers = np.arange(groups * sizes[0] * sizes[1] * sizes[2]).reshape(groups, *sizes[::-1])
     return numbers.take(range(first, first + count), 3 - axis).ravel()

@@ -1,7 +1,7 @@
 """How lanes reach memory (slices, gathering, scattering, atomics), and which lanes go on.
 
 A memory is an array of one type over its bytes.  Indices count elements.  ``start`` is the number
-of the first lane if the lanes are in a row, and otherwise an array of their numbers.
+of the first lane if the lanes are consecutive, and otherwise an array of their numbers.
 ``NAMES`` holds the functions and types that the Python written for a shader may use besides
 Python's own.  Source: WGSL specification, 14.3 "Memory Access", 17.8 "Atomic Built-in Functions".
 """
@@ -25,7 +25,7 @@ class StepsExceeded(RuntimeError):
 def chosen(condition: Values) -> tuple[Any, int]:
     """The positions of the lanes for which a condition holds, and how many they are.
 
-    The positions are a slice if they are in a row, None if there are none, and otherwise an array.
+    The positions are a slice if they are consecutive, None if there are none, and else an array.
     """
     count = int(np.count_nonzero(condition))
     if count == 0:
@@ -51,7 +51,7 @@ def span(start: Any, step: int, offset: int, count: int, size: int) -> Any:
     """Where ``count`` lanes find their elements in a memory of ``size`` elements.
 
     A lane's element has the index ``step * lane + offset``.  The result is a slice if the lanes are
-    in a row and all the elements exist, and otherwise an array of indices.
+    consecutive and all the elements exist, and otherwise an array of indices.
     """
     offset %= _WRAP
     if offset >= 0x80000000:
@@ -250,8 +250,8 @@ def gather_varied(memory: Values, where: Values) -> Values:
 def store_varied(memory: Values, where: Any, values: Values) -> None:
     """Write elements; if several lanes write one element, the first lane's value stays.
 
-    Lanes with an index past the end write the last element after all other lanes, and of these the
-    last lane's value stays.
+    After all other lanes, the lanes with an index past the end write the last element.  The value
+    of the last such lane stays.
     """
     if isinstance(where, slice):
         store(memory, where, values)

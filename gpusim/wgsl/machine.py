@@ -175,7 +175,7 @@ def from_half(words: Values) -> Values:
 
 
 def one_bits(compute: Any, value: int, kind: str) -> int:
-    """Applies ``compute``, one of the functions of arrays of integers below, to one integer."""
+    """Applies ``compute``, a function of arrays such as ``countOneBits``, to one integer."""
     return int(compute(np.array([value], i32 if kind == "i32" else u32))[0])
 
 

@@ -261,7 +261,7 @@ class Names:
 
     def _checked(self, name: str, value: Any, kind: Type, place: Place) -> int:
         if type(value) is not int or value < 1:
-            self.fail(f"@{name}({value}) is not above zero", place)
+            self.fail(f"@{name} takes an integer above zero, not {value}", place)
         if name == "align" and (value & (value - 1) or value % align_of(kind)):
             because = f"is no power of two, or less than the alignment of {kind}"
             self.fail(f"@align({value}) {because}", place)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpusim.wgsl.types import (
+    ABSTRACT,
     ABSTRACT_FLOAT,
     ABSTRACT_INT,
     BOOL,
@@ -77,7 +78,8 @@ def join_elements(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Scalar:
     if found not in allowed:
         options = [each for each in allowed if convertible(found, each)]
         if not options:
-            raise NoOverload(f"operands of {', '.join(str(each) for each in allowed[:4])}")
+            names = [str(each) for each in allowed if each not in ABSTRACT]
+            raise NoOverload(f"operands of {', '.join(names)}")
         found = next((each for each in _ORDER if each in options), options[0])
     return found
 
@@ -164,7 +166,7 @@ def mix_rule(kinds: Sequence[Type], allowed: tuple[Scalar, ...]) -> Resolved:
     first = join(kinds[:2], (element,))
     third = with_element(kinds[2], element)
     if third not in (first, element):
-        raise NoOverload("three operands of one type")
+        raise NoOverload("two operands of one type, and a third of that type or a number")
     return Resolved((first, first, third), first)
 
 

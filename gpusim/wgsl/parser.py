@@ -2,7 +2,7 @@
 
 Only the form is checked here, and that each attribute is known and does not occur twice.  Names and
 types are checked later.
-Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11, and the grammar beside it in ``wgsl/``.
+Source: WGSL specification, sections 4, 6, 7, 9, 10 and 11, and the grammar of gpuweb/gpuweb.
 """
 
 from gpusim.wgsl.expressions import Reader

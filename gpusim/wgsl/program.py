@@ -26,7 +26,7 @@ LONG_BLOCK = 65_536
 _SHORT = 8
 """A shader is short if its Python has at most this many calls in a block.
 
-Then what each block costs besides its lanes matters most.
+In a short shader, the fixed cost of each block matters most.
 """
 MOST_ROUNDS = 1 << 22
 _VARIED_BLOCKS = 128

@@ -20,7 +20,7 @@ def most_of(value: Scalar, known: dict[Variable, int]) -> int:
 
 
 def _most_of_op(value: Op, known: dict[Variable, int]) -> int:
-    """Like ``most_of``; above the largest u32 if the operation may wrap."""
+    """Like ``most_of``, but the bound is above the largest u32 if the operation may wrap."""
     if value.operands[0].type != "u32":
         return LARGEST
     most = [most_of(each, known) for each in value.operands]

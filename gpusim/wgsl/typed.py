@@ -11,7 +11,7 @@ from gpusim.wgsl.syntax import Place
 from gpusim.wgsl.types import Type
 
 CONST, OVERRIDE, RUN = 0, 1, 2
-"""When a value is known: when the module is made, when the pipeline is, or in a run."""
+"""When a value is known: when the module is made, when the pipeline is made, or in a run."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -42,7 +42,7 @@ def override_key(symbol: Symbol) -> str:
 class Expr:
     """A typed expression.
 
-    ``effects``: whether its place among other expressions counts.  So it is if it may change
+    ``effects``: whether it must keep its order among other expressions, because it may change
     something, wait for other invocations, or read an atomic.
     """
 
@@ -83,7 +83,7 @@ class PartOf(Expr):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ElementOf(Expr):
-    """Like ``PartOf``, but ``index`` gives the number, and its value is known only in a run."""
+    """Like ``PartOf``, but ``index``, whose value is known only in a run, gives the number."""
 
     base: Expr
     index: Expr

@@ -290,7 +290,6 @@ def fits_uniform(kind: Type) -> bool:
     ``uniform_buffer_standard_layout`` lifts the rule; not every implementation has it.
     """
     if isinstance(kind, Array):
-        # A stride is a multiple of the element's alignment already.
         return stride_of(kind) % _UNIFORM_UNIT == 0 and fits_uniform(kind.of)
     if not isinstance(kind, Struct):
         return True
@@ -315,7 +314,7 @@ def struct_of(
 ) -> Struct:
     """Lays out a struct; ``members`` has the name and type of each member, in order.
 
-    ``given`` has the @align and the @size of members by name; each is 0 if the text does not say.
+    ``given`` has the @align and the @size of members by name; 0 stands for an absent attribute.
     """
     offset, align, placed = 0, 1, []
     for member, kind in members:

@@ -38,7 +38,7 @@ class Region:
 
 
 def varies(value: Scalar) -> bool:
-    """Whether invocations of a block may see different values."""
+    """Whether invocations that run together may see different values."""
     if isinstance(value, Get):
         return value.variable.varying
     if isinstance(value, Op):
@@ -62,7 +62,7 @@ def find_varying(body: list[Statement], varying: Iterable[Variable]) -> None:
 
 
 def parts(loop: Loop) -> bool:
-    """Whether lanes of a block may leave a loop in different rounds."""
+    """Whether lanes that run together may leave a loop in different rounds."""
     return any(isinstance(each, Leave) and varies(each.condition) for each in loop.body)
 
 

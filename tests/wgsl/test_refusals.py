@@ -45,6 +45,11 @@ REFUSED = [
     ("fn f() { var x = 1; let y = mat2x2(&x); }", 1, 29, "mat2x2 takes no pointers"),
     ("fn f() { var x = 1; let y = array(&x); }", 1, 29, "array takes no pointers"),
     ("fn f() { abs(1); }", 1, 10, "the value of abs must be used"),
+    ("fn f() { let x = vec4(mat2x2f()); }", 1, 18, "takes numbers and vectors"),
+    ("fn f() { let x = true + true; }", 1, 23, "operands of i32, u32, f32, f16"),
+    ("fn f() { let x = 1; let y = x<u32>; }", 1, 29, "the let 'x' takes no template list"),
+    ("var<storage, read, read> x: u32;", 1, 1, "var takes an address space and perhaps"),
+    ("struct S { @size(1.5) a: u32 }", 1, 23, "@size takes an integer above zero, not 1.5"),
 ]
 
 

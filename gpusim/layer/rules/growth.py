@@ -43,8 +43,8 @@ class GrowingBuffers(Check):
         last = buffers[-1]
         return Breach(
             what=(
-                f"{len(buffers)} buffers of {total} bytes are neither destroyed nor collected, "
-                f"and nothing uses them any more; they were made in {steps} steps"
+                f"{len(buffers)} buffers, {total} bytes together, are neither destroyed nor "
+                f"collected, and nothing uses them any more; they were made in {steps} steps"
             ),
             places=(
                 Place(doing=f"{buffers[0]} is the first", site=site),
@@ -84,8 +84,9 @@ class EndlessWrites(Check):
         self._is_told = True
         yield Breach(
             what=(
-                f"{self._queued_writes} queue writes of {self._queued_bytes} bytes to "
-                f"{len(self._sizes)} buffers were made without a submit, and hold host memory"
+                f"{self._queued_writes} queue writes to {len(self._sizes)} buffers, "
+                f"{self._queued_bytes} bytes together, were made without a submit, and hold host "
+                "memory"
             ),
             places=(
                 Place(doing="the first is made", site=self._first_site),

@@ -3,8 +3,8 @@
 ``writeBuffer`` acts in the order of the queue: after what was submitted, and before what is only
 recorded.  So a command that was recorded between two writes of the same bytes, and submitted after
 both, sees the second write.  That is no mistake in two cases.  First, something that was submitted
-between the writes reads bytes of the first write, so that this write had a reader; some of its
-bytes are enough, since a pool may write more bytes than it uses.  Second, both writes bring the
+between the writes reads bytes of the first write, so that this write had a reader.  It need not
+read all of them, since a pool may write more bytes than it uses.  Second, both writes bring the
 same bytes.
 """
 
@@ -72,7 +72,7 @@ class Unread:
         return touched
 
     def add(self, write: Write) -> None:
-        """Add the bytes of a new write, which replaces everything in its range."""
+        """Add the bytes of a new write, after ``cut`` has made room for them."""
         self.writes.insert(bisect_left(self.writes, write.start, key=_start), write)
 
     def _span(self, start: int, end: int) -> tuple[int, int]:

@@ -102,7 +102,8 @@ class EmptySubmit(Check):
     def write_buffer(self, event: Event) -> Iterator[Breach]:
         """Allow the next submit to be empty.
 
-        After a write or an unmap, bytes wait for that submit.  After a map, wgpu-py makes one.
+        After a write or an unmap, bytes wait for that submit.  After a map, wgpu-py itself makes an
+        empty submit.
         """
         self._is_owed = True
         return iter(())
@@ -119,7 +120,7 @@ class EmptySubmit(Check):
         has_work = any(each is None or each.commands or not each.created_site for each in made)
         if not has_work and not self._is_owed:
             places = (
-                Place(doing="the submit before it is made", site=self._last_site),
+                Place(doing="the last submit before this one is made", site=self._last_site),
                 Place(doing="nothing is submitted", site=event["site"]),
             )
             yield Breach(what="a submit has no command, and no write waits for it", places=places)

@@ -1,7 +1,7 @@
 """The table of the rules: the mistake, the sentence of the specification, and the remedy.
 
-docs/SANITIZE.md shows the same rows; a test compares the two.  No rule reports what the WebGPU
-specification allows, except growth without end.
+docs/SANITIZE.md shows the same rows; a test compares the two.  No rule of ``RULES`` reports what
+the WebGPU specification allows, except growth without end.
 """
 
 from gpusim.layer.rules.growth import EndlessWrites, GrowingBuffers
@@ -31,9 +31,9 @@ RULES = (
     Rule(
         name="overtaking-write",
         sentence=(
-            "A queue write replaces bytes of an earlier queue write by other bytes; a command that "
-            "reads the replaced bytes was recorded between the two writes and is submitted after "
-            "both, and nothing that was submitted between them reads a byte of the earlier write."
+            "A command is recorded between two queue writes that differ, reads bytes that both "
+            "write, and is submitted after both, so that it sees the second write; nothing that "
+            "was submitted between the two writes reads a byte of the first."
         ),
         source=(
             '18.2: writeBuffer() issues "Write contents into buffer" on the queue timeline at the '

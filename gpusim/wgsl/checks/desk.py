@@ -21,7 +21,7 @@ _TYPES = {"f32": np.float32, "i32": np.int32, "bool": np.uint32, "u32": np.uint3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class About:
-    """What reports need to know of a shader; ``spaces`` are the address spaces by name."""
+    """What reports need to know of a shader; ``spaces``: each memory's address space, by name."""
 
     entry_point: str
     sizes: Triple
@@ -125,7 +125,7 @@ class ReportDesk:
         )
 
     def doubted(self, site: int, operands: list[Values], result: Values, tokens: Values) -> None:
-        """Report arithmetic that is seldom meant."""
+        """Report arithmetic that breaks a rule of ``doubts.py``."""
         about = self._sites[site]
         given = " and ".join(str(each[0]) for each in operands)
         what, remedy = _DOUBTS[about.how]
@@ -173,8 +173,8 @@ class ReportDesk:
 
 
 _DOUBTS = {
-    ZERO: ("a division by zero, which gives the dividend", "guard the divisor"),
-    WIDTH: ("a shift by the width or more: only its low five bits count", "mask the amount"),
+    ZERO: ("a division by zero, which gives the dividend or the remainder 0", "guard the divisor"),
+    WIDTH: ("a shift by the width or more: only the low five bits count", "mask the amount"),
     RANGE: ("a float out of the integer type's range, which is clamped", "clamp it first"),
     NAN: ("NaN from operands that are not NaN", "guard the operands"),
     WRAP: ("an index that wrapped round", "compare before you add, subtract or multiply"),

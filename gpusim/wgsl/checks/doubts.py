@@ -61,7 +61,7 @@ def _is_float(value: Any) -> bool:
 def _exact(name: str, wide: list[Any]) -> Any:
     """The result in 64 bits; it differs from the result in 32 bits if the operation wrapped.
 
-    A product may overflow 64 bits too, and differs from the result in 32 bits all the same.
+    A product may overflow 64 bits too; it still differs from the result in 32 bits.
     """
     if name == "add":
         return wide[0] + wide[1]

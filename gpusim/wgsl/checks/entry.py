@@ -218,7 +218,7 @@ class CheckedEntry(Entry):
         return program, recorder, program.telling(recorder.names, order)(*arrays)
 
     def _keep(self, arrays: list[Any], before: list[Any]) -> None:
-        """Fill ``before`` with copies, or update those of its copies whose bytes a run reads."""
+        """Fill ``before`` with copies; if it has copies, update those whose bytes a run reads."""
         if not before:
             before += self._copies(arrays)
             return
@@ -287,7 +287,7 @@ def check_dispatch(
             uint8; the dispatch changes them.
         grid: the workgroups in x, y and z.
         constants: the values of overrides.
-        arithmetic: also warn of arithmetic that is seldom meant.
+        arithmetic: also warn of arithmetic that breaks a rule of ``doubts.py``.
         orders: how many other orders of workgroups and atomics to try, if these can decide what
             the shader does.
 

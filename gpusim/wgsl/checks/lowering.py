@@ -1,10 +1,10 @@
 """Lowers an entry point as usual, and marks each access, index and barrier with its place.
 
-A write to a component of a vector counts for the whole vector, since the specification lets an
-implementation write all of it.  ``&&`` and ``||`` become branches if their right side has anything
-that is checked, since then it matters which invocations evaluate that side.  The load of
-``workgroupUniformLoad`` comes after every access before the call, and before every access after the
-call.  So the call counts as two barriers, one before and one after the load.
+A write to a component of a vector counts as a write to the whole vector, since the specification
+lets an implementation write all of it.  ``&&`` and ``||`` become branches if their right side has
+anything that is checked, since then it matters which invocations evaluate that side.  A call of
+``workgroupUniformLoad`` loads only after all accesses that precede the call, and before all that
+follow it.  So the call counts as two barriers, one on each side of the load.
 Source: WGSL specification, "Memory Operation" and "Synchronization Built-in Functions".
 """
 
@@ -81,7 +81,7 @@ class CheckedLowering(Lowering):
         return place
 
     def statements(self, body: list[typed.Statement]) -> None:
-        """Lower statements in order to the end of ``out``."""
+        """Lower statements one after another, and append what they become to ``out``."""
         for statement in body:
             if isinstance(statement, typed.Assign) and statement.target is not None:
                 self._at = _start(statement.target)

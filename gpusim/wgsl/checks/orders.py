@@ -2,7 +2,7 @@
 
 An Order decides in which order workgroups run, whether they run together or one after another, and
 in which order invocations reach an atomic or a store to the same word.  Each order is one that a
-device may take.  It is data: two orders of the same kind and number make the same choices, so a run
+device may take.  Its choices follow from its class and from a seed or a list of choices, so a run
 can be repeated.  Nothing here runs a shader.
 """
 

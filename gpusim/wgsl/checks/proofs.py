@@ -165,7 +165,7 @@ class Prover:
         return affine.add(left, right, _RING[value.name])
 
     def _by_workgroup(self, value: Polynomial) -> Polynomial:
-        """Puts W for G0 to G2, as far as their terms are a multiple of the workgroup's number."""
+        """Writes W for the part of G0 to G2 that is a multiple of the workgroup's number."""
         factor = value.get((GROUP[0],), 0)
         if not factor:
             return value

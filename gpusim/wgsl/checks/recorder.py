@@ -46,7 +46,7 @@ class Desk(Protocol):
         raise NotImplementedError
 
     def doubted(self, site: int, operands: list[Values], result: Values, tokens: Values) -> None:
-        """Take arithmetic that is seldom meant."""
+        """Take arithmetic that breaks a rule of ``doubts.py``."""
         raise NotImplementedError
 
 
@@ -202,6 +202,6 @@ class Recorder:
             self._desk.clash(name, found)
 
     def unwritten(self, site: int, words: Values, numbers: Values) -> None:
-        """Pass reads of words that nobody wrote to the desk."""
+        """Pass to the desk reads of words that nobody wrote."""
         if self._desk is not None:
             self._desk.unwritten(site, words, tokens_of(numbers, self.size))

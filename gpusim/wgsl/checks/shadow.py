@@ -1,10 +1,10 @@
 """Shadow words: for each word of a memory, enough of its accesses to find any race.
 
-A token is an invocation and a site.  The bits from 32 on are the number of the invocation's
-workgroup plus one, those from 16 on its number in the workgroup, and the others the site.  Of each
-kind of access a word keeps two tokens, of different invocations.  One would not be enough: if an
-invocation reads a word that another has read, and then writes it, its own read would be all that
-the write is compared with.
+A token is an invocation and a site.  Bits 0 to 15 are the site, bits 16 to 31 are the invocation's
+number in its workgroup, and the bits from 32 on are the number of the workgroup plus one.  Of each
+kind of access a word keeps two tokens, of different invocations.  One would not be enough: an
+invocation may read a word that another has read, and then write the word.  If its own read had
+replaced the other's, the write would conflict with nothing.
 Nothing here knows barriers: the user of a shadow must forget the accesses that a barrier orders.
 """
 

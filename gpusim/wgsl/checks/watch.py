@@ -122,7 +122,7 @@ class CountedWatch(Watch):
             self._written.append(words)
 
     def met(self) -> bool:
-        """Whether a word may have been written twice; this also clears the marks."""
+        """Whether a word was written twice, perhaps by one invocation; also clears the marks."""
         if 8 * self._count > self.units:
             met = self._count != int(np.count_nonzero(self._marks))
         elif self._written:

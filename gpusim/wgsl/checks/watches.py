@@ -68,8 +68,9 @@ class ExactWatch(Watch):
     def _screened(self, log: list[Entry]) -> bool:
         """Whether two invocations in the log met at a word that one of them writes.
 
-        This is enough if no access outside of the log can conflict with it.  Each written word has
-        an owner, one of the invocations that write it.  If any other writes or reads it, they met.
+        This is enough if no access outside of the log can conflict with one in it.  Each written
+        word has an owner, one of the invocations that write it.  If another invocation writes or
+        reads the word, the two met.
         """
         # The words are found anew in each pass, since keeping them would touch more memory.
         log = [*_distinct(log)]
@@ -96,10 +97,12 @@ class ExactWatch(Watch):
         raise NotImplementedError
 
     def _placed_words(self, entry: Entry) -> Iterator[tuple[int, Values, Values, Values]]:
-        """Yields an entry for each word that a lane accesses.
+        """Yields (scalar, words, numbers, mask) for each word that an access has in every lane.
 
-        An entry has the number of the scalar in this word; for each lane, the word of the shadow
-        and the lane's number; and a mask of the access's lanes that have this word, None for all.
+        ``scalar`` is the number, in the access, of the scalar to which the word belongs.  ``words``
+        has each lane's word of the shadow, and ``numbers`` each lane's number plus one.  Both leave
+        out the lanes whose word lies outside of the memory.  ``mask`` tells which lanes of the
+        access are left; it is None if all are.
         """
         where = entry.where
         if isinstance(where, int):
@@ -170,7 +173,7 @@ class StorageWatch(ExactWatch):
         self._since.append((words, tokens))
 
     def barrier(self, groups: Values) -> None:
-        """Forget what the workgroups did that come to the barrier; None stands for all."""
+        """Forget the accesses of ``groups``, the workgroups at the barrier; None stands for all."""
         self.flush(kept=True)
         assert self._inner is not None
         since, self._since = self._since, []
@@ -194,7 +197,10 @@ class StorageWatch(ExactWatch):
 
 
 class WorkgroupWatch(ExactWatch):
-    """Watches over workgroup memory, and notes which words are written; both last for a block."""
+    """Watches over workgroup memory, and notes which words are written.
+
+    The shadow and these notes last for a block of lanes.
+    """
 
     partial = False
     """Whether some word may still be unwritten, though the shader reads this memory."""
@@ -226,7 +232,7 @@ class WorkgroupWatch(ExactWatch):
         return words + group * np.int32(self.units)
 
     def barrier(self, groups: Values) -> None:
-        """Forget what the workgroups did that come to the barrier; None stands for all.
+        """Forget the accesses of ``groups``, the workgroups at the barrier; None stands for all.
 
         Then see whether all words are written by now.
         """

@@ -125,7 +125,7 @@ class CheckedWriter(Writer):
     def _row_bound(self, mark: Bound, bound: str, rest: str) -> None:
         """Write the check of an index that is the lane's number plus ``rest``.
 
-        To look at the first and the last lane of the row is enough.
+        The lanes are consecutive, so it is enough to look at the first and the last.
         """
         if rest == "0" and isinstance(mark.limit, Length) and self._is_below(mark.limit):
             return
@@ -193,7 +193,7 @@ class CheckedProgram(Program):
         return [f"begin({root.start}, {root.count})", *made] if self._last.tells else made
 
     def telling(self, names: dict[str, Any], order: Order | None = None) -> Callable[..., Run]:
-        """Like ``make``, with a recorder's names and, if ``order`` is given, under that order."""
+        """Like ``make``, for a run with a recorder's ``names``, and in ``order`` if it is given."""
         every = {**NAMES, **names}
         if order is None:
             return self._made(every, lambda stop: self._block)
