@@ -169,8 +169,8 @@ def _check_parts(
 def _told(buffer: Bound) -> str:
     if not isinstance(buffer, Part):
         return f"<{buffer}>"
-    end = buffer.offset + buffer.size_bytes
-    return f"bytes {buffer.offset} to {end} of <{buffer.buffer}>"
+    last = buffer.offset + buffer.size_bytes - 1
+    return f"bytes {buffer.offset} to {last} of <{buffer.buffer}>"
 
 
 def _bound(buffer: Bound, block: Block) -> Block:

@@ -121,7 +121,7 @@ class OvertakingWrite {
     const name = nameOf(this.scene.buffers.get(buffer), buffer);
     const [kind, place] = [shown(command), command.site];
     return {
-      finding: `a ${kind} sees bytes ${start} to ${end} of ${name} as they were left by a queue write that was made after the ${kind} was recorded`,
+      finding: `a ${kind} sees bytes ${start} to ${end - 1} of ${name} as they were left by a queue write that was made after the ${kind} was recorded`,
       places: [
         at("the bytes are written", first),
         at(`the ${kind} that reads them is recorded`, place),

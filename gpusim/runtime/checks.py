@@ -228,7 +228,7 @@ def _told(kernel: Kernel, bound: Sequence[Bound], at: int) -> str:
 
 def _bytes(bound: Bound) -> str:
     if isinstance(bound, BufferPart):
-        return f"bytes {bound.offset} to {bound.offset + bound.size_bytes}"
+        return f"bytes {bound.offset} to {bound.offset + bound.size_bytes - 1}"
     return "all bytes"
 
 

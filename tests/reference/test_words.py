@@ -65,7 +65,7 @@ def test_what_the_runtime_says_is_what_the_reference_says(
         (COUNT, "binds 1", "binds 2"),
         (GRID, "-1", "1"),
         (PART, "<a, 16 bytes>", "<b, 8 bytes>"),
-        (PART, "bytes 4 to 8", "bytes 0 to 8"),
+        (PART, "bytes 4 to 7", "bytes 0 to 7"),
         (TWICE, "<a, 16 bytes>", "<a, 8 bytes>"),
         (FREED, "<b, 8 bytes, freed>", "<a, 16 bytes>"),
         (FREED, "<b, 8 bytes, freed>", "<b, 8 bytes>"),

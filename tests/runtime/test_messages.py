@@ -132,7 +132,7 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "parts that share a written word",
         lambda at: at.runtime.dispatch(EXCHANGE, [at.a.part(0, 8), at.a.part(0, 4)], [1]),
-        "cannot bind bytes 0 to 4 of <a, 16 bytes> as y of exchange because bytes 0 to 8 of that "
+        "cannot bind bytes 0 to 3 of <a, 16 bytes> as y of exchange because bytes 0 to 7 of that "
         "buffer are bound as x, and the kernel writes what both hold (probably a copy of it is "
         "needed)",
     ),
@@ -145,7 +145,7 @@ CASES: list[tuple[str, Refused, str]] = [
     (
         "a part that is not aligned",
         lambda at: at.runtime.dispatch(SCRAMBLE, [at.a.part(4)]),
-        "cannot bind bytes 4 to 16 of <a, 16 bytes> as x of scramble because this device binds at "
+        "cannot bind bytes 4 to 15 of <a, 16 bytes> as x of scramble because this device binds at "
         "multiples of {aligned} bytes (probably the data needs padding)",
     ),
     (
