@@ -184,7 +184,8 @@ def check_bindings(
     All of them are live.  ``ranges`` are the whole words of each ``bound``.  The WebGPU
     specification has two rules.  "Buffer Binding": a binding has a size above zero and within the
     limit, and an aligned offset.  "Resource Usages" with "Encoder bind groups alias a writable
-    resource": one dispatch either reads or writes a buffer, and binds no byte that it writes twice.
+    resource": one dispatch either reads a buffer or writes it, and binds a byte that it writes
+    only once.
     """
     for each in bound:
         if isinstance(each, BufferPart):

@@ -80,7 +80,7 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
     if dtype.hasobject or dtype.kind in "mMU":
         raise InvalidData(
             f"cannot write an array of {dtype} because its elements are not plain bytes "
-            "(probably astype of a number was meant)"
+            "(probably astype to a type of numbers was meant)"
         )
     if not dtype.isnative:
         raise InvalidData(
@@ -142,7 +142,7 @@ class Destination:
             self._array = _layout(size_bytes, _dtype_of(dtype), shape)
 
     def deliver(self, data: memoryview) -> Any:
-        """The value of the read: a copy of ``data``, made only once.
+        """The value of the read; ``data`` is copied only once.
 
         If an array is wanted, NumPy makes it, since NumPy asks the system for large pages if an
         array is large; a new ``bytearray`` would cost a page fault for every 4 KiB.

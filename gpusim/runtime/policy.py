@@ -77,11 +77,11 @@ class Policy:
     """A host write first submits the batch only if a recorded command touches the same bytes.  If
     False, it always submits the batch first."""
     staged_write_bytes: int = 4096
-    """If a host write of up to this size would submit, it is copied at its place in the batch
-    instead."""
+    """The most bytes of a host write that can be staged.  A staged write does not submit the batch:
+    a copy command, at the write's place in the batch, takes its bytes from the upload buffer."""
     upload_bytes: int = 1 << 16
-    """Size of the upload buffer, which holds the bytes of the writes that are copied so.  A write
-    for which it has no room left submits."""
+    """Size of the upload buffer, which holds the bytes of staged writes.  A write for which it has
+    no room left submits the batch instead."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps these in host memory until the
     GPU has them.  A write that would exceed this limit submits first, and waits if twice as many

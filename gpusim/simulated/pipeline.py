@@ -179,7 +179,7 @@ def _entry_point(module: Module, wanted: Any, doing: str) -> str:
 
 
 def _constants(given: Any) -> Mapping[Any, float]:
-    """The constants as given; AssertionError, wgpu-py's class, for another key or value."""
+    """The constants as given; AssertionError, as in wgpu-py, if a key or value has a wrong type."""
     for key, value in (given or {}).items():
         if not isinstance(key, str | int) or not isinstance(value, int | float):
             raise AssertionError(

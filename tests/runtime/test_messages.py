@@ -200,7 +200,7 @@ CASES: list[tuple[str, Refused, str]] = [
         "an array of dates",
         lambda at: at.runtime.write(at.a, np.array(["2026-01-01"], "M8[D]")),
         "cannot write an array of datetime64[D] because its elements are not plain bytes (probably "
-        "astype of a number was meant)",
+        "astype to a type of numbers was meant)",
     ),
     (
         "an array of another machine's",
