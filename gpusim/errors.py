@@ -16,7 +16,7 @@ class Refused(GpusimError):
 
 
 class InvalidHandle(Refused):
-    """Something that cannot be used, for instance a buffer that another runtime made, or a freed one."""
+    """A handle that cannot be used: for instance its buffer was freed, or is another runtime's."""
 
 
 class OutOfRange(Refused):

@@ -116,8 +116,8 @@ class Kernel:
     ``tolerance`` is the relative error of one application.  Float kernels need it,
     because adapters round differently; None means exact.
 
-    ``special_floats``: the meaning is right also for floats that are NaN, infinite, very small or
-    very large.  Otherwise results of such floats are not compared.
+    ``special_floats``: the meaning is right even for inputs that are NaN or infinite, or so large
+    that a result is infinite.  Without it, results of such inputs are not compared.
 
     ``below``: every u32 word that the kernel writes is less than this, so the word may be part of a
     grid.  None: a word may be anything.

@@ -115,10 +115,10 @@ class Graph(Handle):
     ) -> None:
         """Run the graph's calls in order, as if they were made now.
 
-        If one of them would be refused, none runs.
-        ``scalars`` has an entry for each dispatch; an entry of None keeps the captured
-        scalars of its dispatch.  ``scalars=None`` keeps all captured scalars.  ``bindings``
-        maps buffers of the capture to the buffers that replace them.
+        If one of them would be refused, none runs.  ``scalars`` has an entry for each dispatch; an
+        entry of None keeps the captured scalars of its dispatch.  ``scalars=None`` keeps all
+        captured scalars.  ``bindings`` maps buffers of the capture to the buffers that replace
+        them.
 
         Raises:
             InvalidHandle: the graph was not captured to the end.

@@ -28,11 +28,11 @@ _HINTS = {
     "Ticket": "its result() was meant",
     "memoryview": "it was released",
 }
-"""What was probably meant by data that is refused, by the name of its type.
+"""For the name of a refused value's type: what was probably meant.
 
-The entry ``a`` is for every type that has none."""
+The entry ``a`` is for every type that has no entry."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
-"""The dtype that was probably meant by an array that is refused, by the ``kind`` of its dtype."""
+"""For the ``kind`` of a refused array's dtype: the dtype that was probably meant."""
 
 
 def plain_bytes(data: Any) -> memoryview:

@@ -69,8 +69,8 @@ class Policy:
     one submission works for too long, and nobody else can use the GPU before that submission ends.
     A grid that the GPU reads counts as no workgroups."""
     first_batch: int | None = 64
-    """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
-    ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
+    """Commands of the first batch after a sync.  Each later batch holds twice as many as the one
+    before, up to ``batch_commands``: so the GPU starts early, and batches grow while it is busy."""
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True

@@ -184,9 +184,9 @@ class Reads:
 
     @contextmanager
     def _raised_or_kept(self, fault: DeviceFault | None) -> Iterator[None]:
-        """For a wait as the block: if it times out, raise ``fault`` instead, if there is one.
+        """Wraps a wait: if it times out and there is a ``fault``, raise the fault instead.
 
-        If another exception leaves the block, such as a cancellation or Ctrl-C, nobody waits for
+        If another exception leaves the wait, such as a cancellation or Ctrl-C, nobody waits for
         the sync any more.  Then ``fault`` is kept, and the next call raises it.
         """
         try:
