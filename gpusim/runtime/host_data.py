@@ -101,7 +101,7 @@ def _check_unmasked(what: str, array: np.ndarray[Any, Any], meant: str) -> None:
 
 
 def _elements_of(view: memoryview) -> np.dtype[Any] | None:
-    """The dtype of a plain buffer; None if NumPy has no such dtype, or only a compound one."""
+    """The dtype of a buffer's elements; None if NumPy has none for them, or a compound one."""
     try:
         return np.dtype(view.format) if len(view.format.lstrip(_NATIVE)) == 1 else None
     except TypeError:

@@ -77,8 +77,8 @@ class Policy:
     """A host write first submits the batch only if a recorded command touches the same bytes.  If
     False, it always submits the batch first."""
     staged_write_bytes: int = 4096
-    """The most bytes of a host write that can be staged.  A staged write does not submit the batch:
-    a copy command, at the write's place in the batch, takes its bytes from the upload buffer."""
+    """A host write of at most this many bytes is staged if it would otherwise submit the batch: a
+    copy command, at the write's place in the batch, takes its bytes from the upload buffer."""
     upload_bytes: int = 1 << 16
     """Size of the upload buffer, which holds the bytes of staged writes.  A write for which it has
     no room left submits the batch instead."""

@@ -202,7 +202,7 @@ class GPUComputePassEncoder(DebugGroups):
     ) -> None:
         """Set bytes of the immediates for the dispatches that follow; offsets are in bytes.
 
-        ValueError if ``data`` has no such bytes.
+        ValueError if ``data`` does not have the bytes that are asked for.
         """
         view = memoryview(data).cast("B")
         offset, start = unsigned(int(range_offset), 32), int(data_offset)
