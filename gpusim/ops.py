@@ -305,9 +305,9 @@ def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
 
 
 def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) -> AnyOp:
-    """A copy of the op in which each operand went through the function of ``changes`` for its kind.
+    """A copy of the op, changed by the functions that ``changes`` has for kinds of operands.
 
-    An operand stays as it is if ``changes`` has no function for its kind.
+    Each function is applied to the operands of its kind.  Other operands stay as they are.
     """
     plain: Op = op
     fields_of = VERBS[type(plain)].operands.items()
