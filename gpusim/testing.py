@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 MakeTarget = Callable[[Any, Kernels], Adapter]
-"""Makes a target for one program, given a device and kernels.  An adapter's class is one."""
+"""A function of device and kernels that makes the target of one program; or an adapter's class."""
 _DEVICE = "GPUSIM_DEVICE"
 _EXAMPLES = 200
 

@@ -1,8 +1,8 @@
 """The base of all handles: they refer to something of a runtime, and refuse to be used as data.
 
-A handle cannot be pickled, because its object belongs to this process; nor copied, since Python
-copies by the same method.  It cannot be iterated over, because the bytes behind it are on the
-device.  No handle is defined here.
+A handle cannot be pickled, because its object belongs to this process.  It cannot be copied either,
+since Python uses the same method for both.  It cannot be iterated over, because the bytes behind it
+are on the device.  No handle is defined here.
 """
 
 from typing import ClassVar, NoReturn

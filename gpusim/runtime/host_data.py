@@ -28,11 +28,11 @@ _HINTS = {
     "Ticket": "its result() was meant",
     "memoryview": "it was released",
 }
-"""For the name of a refused value's type: what was probably meant.
+"""What was probably meant, keyed by the name of the refused value's type.
 
 The entry ``a`` is for every type that has no entry."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
-"""For the ``kind`` of a refused array's dtype: the dtype that was probably meant."""
+"""The dtype that was probably meant, keyed by the ``kind`` of the refused array's dtype."""
 
 
 def plain_bytes(data: Any) -> memoryview:
