@@ -78,9 +78,10 @@ def stood_for(command: Command, waiting: tuple[ExpectedOp, ...]) -> ExpectedOp |
 def tell_accused(
     accused: Accused | None, program: Program, best: Hypothesis | None, most_groups: int
 ) -> Told:
-    """Tells of the wrong command, unless ``best``, the mistake that explains the bytes, says it.
+    """Tells of the wrong command, unless ``best`` says as much.
 
-    ``most_groups``: the device's limit of workgroups in one dimension.
+    ``best``: the mistake that explains the bytes, if one does.  ``most_groups``: the device's limit
+    of workgroups in one dimension.
     """
     if accused is None:
         return NOTHING
@@ -106,7 +107,7 @@ def _of_write(accused: Accused, expected: ExpectedWrite, program: Program) -> st
     runs = " and ".join(f"{_data(data)} at byte {at}" for at, data in piece.runs[:_MOST_RUNS])
     return (
         f"{quoted(step_of(expected, program))} was carried out as a write of {runs} of "
-        f"{_named(piece.target, accused)}, and should be one of bytes {start} to "
+        f"{_named(piece.target, accused)}, and should write bytes {start} to "
         f"{start + len(expected.op.data) - 1}"
     )
 
@@ -137,7 +138,10 @@ def _bound(op: Replay, program: Program) -> tuple[str, ...]:
 
 
 def _apart(accused: Accused, program: Program) -> Iterator[str]:
-    """How far apart the allocs of the used and the right buffer of a read or a copy are."""
+    """Tells how far apart two buffers were allocated: the one that was used, and the right one.
+
+    Nothing is told of a dispatch or a write.
+    """
     if isinstance(accused.expected, ExpectedDispatch | ExpectedWrite):
         return
     made = [op.buffer for op in program if isinstance(op, Alloc)]

@@ -51,7 +51,10 @@ class ByteStory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reached:
-    """The numbers of the calls on the device at which an op reached each clock; -1 for never."""
+    """The numbers of the calls on the device at which an op reached each clock; -1 for never.
+
+    Recording makes no call, so ``recorded`` is the first call after the op began.
+    """
 
     position: int
     recorded: int

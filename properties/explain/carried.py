@@ -1,4 +1,4 @@
-"""Compares what the submits carried out with what the ops asked for, and says when.
+"""Compares what each submit carried out with what the ops asked for.
 
 A law names a command by its number in the trace.  Here the trace is searched for more about it: the
 submit that has the command once more, or the op that no submit carried out.  Only a batch whose
@@ -23,7 +23,7 @@ from properties.explain.experiments import shown_by
 from properties.explain.hypothesis import Hypothesis, named, quoted
 from properties.explain.losses import run_again
 from properties.explain.scene import place_of
-from properties.explain.told import NOTHING, Told, told
+from properties.explain.told import NOTHING, Told, either, told
 from properties.explain.trials import LIFTED, Evidence, Trials, by_trial
 from properties.explain.weighing import CROSSING
 from properties.model.failure import FailureKind
@@ -40,13 +40,15 @@ _MADE = (
 )
 _CUT, _WHOLE = "dispatch affine y 1,1 1x1x1\ncopy y 0 z 0 4\n", "dispatch affine y 1,1 1x1x1\n"
 _SAME = {
-    "cut, then whole": (_CUT, _WHOLE),
-    "whole, then cut": (_WHOLE, _CUT),
+    "the first": (_CUT, _WHOLE),
+    "the second": (_WHOLE, _CUT),
 }
-_OTHER = {"cut, then whole": (_CUT, ""), "whole, then cut": ("", _CUT)}
-"""What comes before each of two replays of two dispatches, where a batch holds three commands.
+_OTHER = {"the first": (_CUT, ""), "the second": ("", _CUT)}
+"""For the replay that is cut, the ops before the first replay and those before the second.
 
-Their uniforms begin at the same place, or at two.
+Each replay has two dispatches, and a batch holds three commands, so two commands before a replay
+cut it.  In ``_SAME`` one dispatch comes before each replay, so that the uniforms of both begin at
+one offset.  In ``_OTHER`` they begin at two.
 """
 _MOST_COMMANDS = 3
 
@@ -96,9 +98,9 @@ def _delivered_early(evidence: Evidence) -> Iterator[str]:
 
 
 def _left_out(evidence: Evidence) -> Told:
-    """Tells which command no submit carried out, though later commands were submitted.
+    """Tells which command was left out, or came late, though later commands were submitted.
 
-    Or that the submit that broke the law has its commands in another order.
+    Or tells that the submit that broke the law has its commands in another order than the ops.
     """
     traced = evidence.traced
     first, places = traced.overtaken, traced.submits.get(traced.broken_at, ())
@@ -117,7 +119,7 @@ def _never_submitted(evidence: Evidence, first: ExpectedOp) -> Told:
     facts = [*_submitting(evidence, at)] if command < 0 else []
     if command > 0:
         facts += cut_before(at, command, evidence.traced)
-    # If an earlier op was cut at that command, that tells more than that it is the same call.
+    # An earlier op that is the same call is looked for only if none was cut at this command.
     facts = facts or [*_alike(at, command, evidence)]
     own = quoted(step_of(first, evidence.program))
     sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"
@@ -148,7 +150,7 @@ def _submitting(evidence: Evidence, at: int) -> Iterator[str]:
 
 
 def _alike(at: int, command: int, evidence: Evidence) -> Iterator[str]:
-    """Says so if an earlier step asks for the same call as that command of op ``at``."""
+    """Names an earlier step that asks for the same call as ``command`` of op ``at``."""
     steps = shown_by(evidence.verdict).scene.steps
     own = next((n for n, step in enumerate(steps) if place_of(step) == (at, command)), 0)
     for each in reversed(steps[:own]):
@@ -168,7 +170,7 @@ def _is_alike(one: Op, other: Op) -> bool:
 
 
 def _twice(evidence: Evidence) -> Told:
-    """Tells of a command with which one batch ends, and which the next batch has again."""
+    """Tells of a command that is the last of one batch, and that the next batch has again."""
     last: tuple[Batch, Call] | None = None
     for batch in batches(evidence.trace) if UNASKED in evidence.said else ():
         for call in batch.commands if last is not None else ():
@@ -181,7 +183,7 @@ def _twice(evidence: Evidence) -> Told:
 
 
 def _same_call(evidence: Evidence) -> Told:
-    """Tells of two equal commands, if the words of the broken law are about one like them."""
+    """Tells of two equal commands, if the broken law says that nobody asked for such a command."""
     same = [
         call
         for call in evidence.calls("dispatch", "copy")
@@ -221,7 +223,7 @@ def _said_twice(evidence: Evidence, batch: Batch, submit: Call, again: Call) -> 
     if any(submit.number <= number < again.number for number in failed):
         held = f"the last of {count} commands" if count > 1 else "its only command"
         where = f"in {where}; {held}), whose submit failed"
-        same += "; what a batch holds whose submit fails is lost, and must not run later"
+        same += "; if a submit fails, its batch is lost, and must not run later"
         if evidence.trials is not None and not evidence.case.follows_no_policy:
             facts = run_again(evidence.trials)
     else:
@@ -252,7 +254,7 @@ def _waited(evidence: Evidence, first: ExpectedOp) -> Told:
                 facts=(
                     f"what was recorded before op {passed[0]} stayed in its batch: call "
                     f"{submit.number}, in {submit.place} (reason: {batch.reason}), submitted "
-                    f"{rest} commands of no later op",
+                    f"{rest} commands that no later op asked for",
                 ),
             )
     return NOTHING
@@ -264,7 +266,7 @@ def _unknown(evidence: Evidence, batch: Batch, submit: Call) -> int:
 
 
 def tell_left_out(evidence: Evidence) -> Told:
-    """Names an accepted op that no submit carried out, if the failure itself does not name it.
+    """Names an accepted op that no submit carried out.
 
     Nothing is told unless a count in the statistics is wrong or law C7 is broken.
     """
@@ -279,8 +281,8 @@ def tell_left_out(evidence: Evidence) -> Told:
         is_command = at < len(program) and isinstance(program[at], AnyDispatch | Copy | Read)
         if is_command and reached.submitted < 0 and evidence.ends[at].error is None:
             return Told(
-                sentence=f"{evidence.place(at)} was accepted, and no submit carried it out, to the "
-                f"close: it is lost; so {evidence.argument.sentence}",
+                sentence=f"{evidence.place(at)} was accepted, and no submit up to the close "
+                f"carried it out: it is lost; so {evidence.argument.sentence}",
                 culprit=at,
                 rule=laws.C1,
                 facts=tuple(_passed_by(evidence, reached)),
@@ -309,21 +311,22 @@ def _passed_by(evidence: Evidence, reached: Reached) -> Iterator[str]:
 
 @by_trial(follows_policy=True)
 def tell_cut(evidence: Evidence, trials: Trials) -> Told:
-    """Tries two replays in two batches, of which one is cut, if a fact tells of a cut replay.
-
-    They begin at the same place in the uniforms, or at two.
-    """
+    """If a fact tells of a cut replay, tries two replays of a graph; one of the two is cut."""
     if not any(CUT in fact for fact in evidence.argument.facts):
         return NOTHING
     under = trials.under(**{**LIFTED, "batch_commands": _MOST_COMMANDS}).plainly()
     same, others = (under.apart(_replays(pairs))[0] for pairs in (_SAME, _OTHER))
     if not (same or others):
         return NOTHING
-    so = "" if others else "; likeliest a part is found by its start and offset, whatever its end"
+    cause = "; likeliest a part of one is found by its start and offset, whatever its end"
     return told(
-        "tried two replays of a graph, one of them cut: with uniforms at one offset wrong "
-        f"are: {'; '.join(same) or 'none'}; at two offsets: {'; '.join(others) or 'none'}{so}"
+        "tried two replays of a graph, one of them cut: with the uniforms of both at one offset, "
+        f"{_wrong_if_cut(same)}; at two offsets, {_wrong_if_cut(others)}{'' if others else cause}"
     )
+
+
+def _wrong_if_cut(replays: list[str]) -> str:
+    return f"it goes wrong if {either(replays)} is cut" if replays else "nothing goes wrong"
 
 
 def _replays(pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
@@ -347,7 +350,7 @@ def tell_when(best: Hypothesis, program: Program, traced: Traced) -> tuple[str, 
 
 
 def _apart(best: Hypothesis, program: Program) -> tuple[str, ...]:
-    """The op to blame ran with the scalars of a later op.  Says how many dispatches are between."""
+    """Counts the dispatches after the op to blame, up to the later op whose scalars it used."""
     between = program.ops[best.culprit + 1 : best.other + 1]
     count = sum(isinstance(op, AnyDispatch) for op in between)
     if count < 2:
@@ -379,9 +382,9 @@ def _never(program: Program, at: int) -> str:
 
 
 def cut_before(at: int, command: int, traced: Traced) -> tuple[str, ...]:
-    """Finds another op of which one submit ended before the command numbered ``command``.
+    """Names another op that was cut: one submit ended before ``command``, and a later one has it.
 
-    Op ``at`` lacks its own command of that number.
+    Op ``at`` lacks its command of the same number.
     """
     for number, places in traced.submits.items():
         for later, others in traced.submits.items():

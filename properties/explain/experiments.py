@@ -57,7 +57,7 @@ class Others:
 
 
 def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
-    """What an execution showed, for the search."""
+    """What an execution showed, for the search; ``numbers`` as in ``Scene``."""
     execution = verdict.execution
     scene = Scene(
         program=execution.case.program,
@@ -71,7 +71,10 @@ def shown_by(verdict: Verdict, numbers: tuple[int, ...] = ()) -> Shown:
 
 
 def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
-    """Runs the case with other data, with and without filled buffers and more reads."""
+    """Runs the case with other data in four ways: see ``_WAYS``.
+
+    In one more run, the data stay and the failing read takes its whole buffer.
+    """
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:
         return Others()
@@ -87,7 +90,9 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
 
 
 def _of_all_bytes(trials: Trials, failure: Failure) -> tuple[Shown, ...]:
-    """A run that reads the whole buffer, so that a mistake must explain all of its bytes."""
+    """The run in which the failing read takes its whole buffer: a mistake must explain all of it.
+    Empty if there is no such run, or if it does not fail in the same way.
+    """
     program, op = trials.case.program, trials.case.program[failure.position]
     size = sizes_of(program).get(op.buffer, 0) if isinstance(op, Read) else 0
     if not isinstance(op, Read) or not op.size_bytes < size <= _MOST_BYTES:
@@ -114,11 +119,15 @@ class Boundary:
 
 
 def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, ...]:
-    """The places where a flush makes the case pass; if no flush does, a sync; or else a read."""
+    """The places where an inserted flush makes the case pass.
+
+    If a flush helps nowhere, the places where a sync does; if a sync helps nowhere, those where a
+    read does.  Only the first ``_MOST_PLACES`` places are tried.
+    """
     program, ops = case.program, case.program.ops
     inserted: list[tuple[Op, int]] = [(Flush(), 1), (Sync(), 1), *_read_again(program)]
     if kind is FailureKind.STATISTICS:
-        # A flush would change nothing but the moment at which the judge asks for the statistics.
+        # With a flush it may pass just because the judge looks at the counters after another op.
         inserted = [(Sync(), 1)]
     end = len(program) + (kind in _OF_THE_END)
     for op, first in inserted:
@@ -135,7 +144,7 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
 def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
     """The first read of the program under another name, and the first position where it may stand.
 
-    Some runtimes hold commands back until a read, whatever is flushed.
+    Some runtimes hold commands back until a read, even if a flush is called.
     """
     reads = [op for op in program if isinstance(op, Read)]
     if reads:
@@ -153,7 +162,11 @@ def settings(case: Case, again: Judge) -> Iterator[str]:
 
 
 def changed_settings(case: Case) -> Iterator[tuple[str, Case]]:
-    """The case with another client, policy or scheduler."""
+    """The case with one thing changed, each time with the change in words.
+
+    Changed are the client, fields of the policy or all of it, the scheduler, and the number of the
+    first buffer.
+    """
     if case.client != PLAIN:
         yield f"called plainly, not by client {case.client}", replace(case, client=PLAIN)
     if not case.follows_no_policy:
@@ -193,8 +206,8 @@ def looked_at(
 ) -> tuple[Read, bytes, bytes, bytes] | None:
     """Runs the failing read with other data, filled buffers and a read of each buffer at the end.
 
-    Gives the read, what it should give, what it gave, and what its whole buffer should hold; None
-    if the case passes with these changes.
+    Gives the read, what it should give, what it gave, and what its whole buffer should hold.  None
+    if this run tells nothing, for instance because it passes or because the failing op is no read.
     """
     case, kernels = verdict.execution.case, verdict.execution.kernels
     if len(case.program) > _MOST_OPS:

@@ -1,8 +1,8 @@
 """Explains a failing case: gathers what is known of it into one argument.
 
-The meaning of the program shows which op went wrong, and a trace shows when.  ``again`` runs the
-case with other data and settings; without ``again`` only the given execution is looked at.  The
-files beside this one each look at a case in their own way; here stands in which order they do.
+The meaning of the program shows which op went wrong, and a trace shows when.  ``explain`` can be
+given a function that runs cases; then the case runs again with other data and settings.  The files
+beside this one each look at a case in their own way; this one calls them, in a fixed order.
 """
 
 from dataclasses import replace
@@ -104,7 +104,9 @@ _OF_MISTAKES: tuple[Teller, ...] = (
     tell_full,
     tell_groups,
 )
-"""Look closer at the mistake that explains the bytes; what a later one tells counts more."""
+"""Tellers that look closer at the mistake that explains the bytes.
+The sentence of a later teller replaces that of an earlier one, and its facts come first.
+"""
 _OF_CALLS: tuple[Teller, ...] = (
     tell_zeros,
     tell_reported,
@@ -159,13 +161,15 @@ _OF_CALLS: tuple[Teller, ...] = (
     tell_taken_along,
     tell_together,
 )
-"""Look at the calls, the faults and the history, unless a planned fault explains the failure."""
+"""Tellers that look at calls, faults and the history; asked unless a planned fault explains all."""
 _LAST: tuple[Teller, ...] = (tell_cut, tell_pairs)
-"""Look closer at what the others told."""
+"""Tellers that look closer at what the others told."""
 
 
 def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     """Why the case of ``verdict``, which must have a failure, fails.
+
+    ``again`` runs a case; None if nothing may be run, and then only the verdict is looked at.
 
     Raises:
         ValueError: the verdict has no failure.
@@ -202,7 +206,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     evidence = replace(evidence, argument=argument, best=found[0] if found else None)
     settling = tell_settling(evidence)
     if settling:
-        # Another size or another byte changes the order of maps as well, and so tells nothing.
+        # The case fails only in some orders of maps.  A program with another size or byte may pass
+        # because its maps settle in another order, and so tells nothing of the size or byte.
         tried = replace(tried, varied=Varied())
     argument = replace(
         _looked_into(evidence.with_more(settling)),
@@ -253,7 +258,10 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
 def _searched(
     verdict: Verdict, failure: Failure, shown: Shown, traced: Traced, tried: Tried
 ) -> tuple[Hypothesis, ...]:
-    """The mistakes that explain the bytes, the likeliest first; none if the trace refutes it."""
+    """The mistakes that explain the bytes, the likeliest first.
+
+    Empty if the trace refutes the likeliest, or if it only says that an invalid op was accepted.
+    """
     if not _is_searched(failure, verdict):
         return ()
     answer = search(shown, failure.position, tried.others.shown, tried.others.whole)
@@ -276,7 +284,8 @@ def _by_trace(
     told = tell_accused(traced.accused, execution.case.program, best, most_groups)
     if not told.sentence:
         return argument
-    # When the ops of a mistake took effect counts only if that mistake is told of.
+    # If the old sentence is about two ops in the wrong order, its facts are dropped with it.
+    # Other facts stay, behind the new ones.
     later = () if argument.crossing is not None else argument.facts
     return replace(told, later=later).added_to(argument)
 
@@ -302,7 +311,7 @@ def _first_broken(traced: Traced, argument: Argument) -> str:
 
 
 def _looked_into(evidence: Evidence) -> Argument:
-    """The argument, with all that was found out in other ways added."""
+    """The argument, with all that the tellers found out added."""
     for tell in _OF_MISTAKES:
         evidence = evidence.with_more(tell(evidence))
     by_faults = tell_faults(evidence)

@@ -1,8 +1,8 @@
 """A hypothesis: one mistake that would make a program show what came back.
 
 A hypothesis changes the steps of a program and says in a sentence what went wrong.  It holds if the
-changed steps show exactly the history that the target showed.  Its key names the mistake without
-data, so that the same mistake can be found again in a program with other data.
+changed steps show exactly the history that the target showed.  Its key names the mistake and holds
+no bytes, so that the same mistake can be found again in a program with other data.
 """
 
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ from properties.oracles.laws.catalogue import Law
 
 Key = tuple[str, int, int, str]
 ALIGNMENTS = (4, 8, 16, 32, 64, 256)
-"""The numbers of bytes to whose multiples runtimes round offsets and sizes."""
+"""Runtimes round offsets and sizes to multiples of these numbers of bytes."""
 _SHOWN = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hypothesis:
-    """One mistake, and the steps by which the program takes effect with it.
+    """One mistake, and the steps of the program as they take effect if the mistake is made.
 
     ``kind``: a word for the sort of the mistake.  ``culprit``: the op that went wrong.  ``other``:
     the op that takes part, for instance by overtaking; -1 without such an op.  ``detail``:
@@ -38,13 +38,16 @@ class Hypothesis:
     rule: Law
     steps: Steps
     lends: tuple[tuple[str, str], ...] = ()
-    """Pairs of names: a result, and the result whose bytes it shows; "" if it shows zeros."""
+    """Pairs of results: the first shows the bytes of the second.
+
+    If "" stands in the place of the second, the first shows zeros.
+    """
     lends_whole: bool = False
-    """Whether the results in ``lends`` have the size of the other result as well."""
+    """Whether the first result of each pair in ``lends`` also has the size of the second."""
 
     @property
     def key(self) -> Key:
-        """The mistake without data."""
+        """What names the mistake, also in a program of the same ops with other data."""
         return self.kind, self.culprit, self.other, self.detail
 
 
@@ -87,9 +90,10 @@ def with_ops(
     other: int = -1,
     detail: str | None = None,
 ) -> Hypothesis:
-    """The mistake that step ``at`` takes effect as another op, or as some other ops.
+    """A hypothesis in which ``ops`` take effect in the place of the step at ``at``.
 
-    ``detail``, or else ``said``, distinguishes the mistake from others of its kind.
+    ``said``: what went wrong, as the end of a sentence that begins with the step.  ``detail``: what
+    distinguishes the mistake from others of its kind; ``said`` does so if ``detail`` is None.
     """
     step = scene.steps[at]
     instead = (ops,) if isinstance(ops, Op) else ops

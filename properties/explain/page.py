@@ -205,7 +205,7 @@ def _pools(argument: Argument, called: Iterable[Row]) -> str:
     if not drawn:
         return ""
     caption = (
-        "From the top, by the number of the call. A bar is the life of a buffer or a bind group; "
+        "The calls run from the top down. A bar is the life of a buffer or a bind group; "
         "red dots are writes, blue dots uses, green frames maps. The title of each says its call."
     )
     return (

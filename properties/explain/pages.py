@@ -1,7 +1,8 @@
-"""Follows the bytes of a read: by a copy to a page of staging memory, and by a map to its value.
+"""Follows the bytes of a read on their way through staging memory.
 
+A copy takes them to a page, which is a staging buffer; a map of the page gives them to the host.
 The copy, the map and the value each may go wrong, and a page may hold the bytes of several reads.
-Whether a law is broken or not, the page shows on which side of the map the bytes went wrong.
+What the page held when it was mapped shows whether the bytes went wrong before the map or after.
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,11 @@ _OF_READS = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, Failu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """Where a read was copied to: the submit that did it, and the copy."""
+    """Where a read was copied to.
+
+    ``submit``: the number of the submit that carried out the copy.  ``copy``: what the trace says
+    of the copy.
+    """
 
     op: Read
     submit: int
@@ -72,7 +77,7 @@ def page_of(evidence: Evidence, at: int) -> Page | None:
 
 
 def tell_bytes(evidence: Evidence) -> Told:
-    """Whether the bytes of a read went wrong on the device or on the host."""
+    """Tells, if no law is broken, whether a wrong read went wrong on the device or on the host."""
     at, page = evidence.at, page_of(evidence, evidence.at)
     if evidence.failure.kind is not FailureKind.VALUE or page is None or evidence.broken:
         return NOTHING
@@ -132,7 +137,7 @@ def _on_host(evidence: Evidence, op: Read, name: str, taken: int, meant: bytes, 
 
 
 def _lost_where(evidence: Evidence, op: Read) -> Iterator[str]:
-    """Says which bytes of a read are lost if its buffer is filled first, so that none is zero."""
+    """Fills the buffer of a read first, so that no byte is zero; then says which are wrong."""
     program, trials = evidence.program, evidence.trials
     made = next(n for n, each in enumerate(program) if getattr(each, "buffer", "") == op.buffer)
     first = program[made]
@@ -144,7 +149,7 @@ def _lost_where(evidence: Evidence, op: Read) -> Iterator[str]:
     if wrong is None:
         return
     fact = (
-        f"where {op.buffer} was filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[1]} of "
+        f"if {op.buffer} is filled with {_FILL.hex()} first, bytes {wrong[0]} to {wrong[1]} of "
         f"the {op.size_bytes} that were read are wrong, and came back as {wrong[2]}"
     )
     for n, moved in _moved_on(filled, op, first.size_bytes):
@@ -157,9 +162,9 @@ def _lost_where(evidence: Evidence, op: Read) -> Iterator[str]:
 
 
 def _moved_on(program: Program, read: Read, size: int) -> Iterator[tuple[int, Program]]:
-    """Moves the last write to a read's buffer by ``_FURTHER`` bytes, if the buffer has room.
+    """Moves the last write to a read's buffer on by ``_FURTHER`` bytes, if the buffer has room.
 
-    Gives the write's position and the program.
+    The first write, which fills the buffer, stays.  Gives the write's position and the program.
     """
     writes = [
         (n, op)
@@ -196,7 +201,7 @@ def _differing(one: bytes | None, other: bytes | None) -> list[int]:
 
 
 def _shown(data: bytes, meant: bytes, got: bytes) -> str:
-    """The part of ``data`` in which ``got`` first differs from what is meant."""
+    """A few bytes of ``data`` in hex, from the first at which ``got`` differs from ``meant``."""
     start = (_differing(meant, got) or [0])[0]
     part = data[start : start + _MOST_SHOWN].hex()
     return f"{part}{'...' if len(data) > start + _MOST_SHOWN else ''}"
@@ -220,8 +225,8 @@ def _from_elsewhere(evidence: Evidence) -> str:
         return ""
     found = whole.index(run)
     return (
-        f"with data in which all bytes of {op.buffer} differ, bytes {op.offset + low} to "
-        f"{op.offset + high - 1} came back as those of bytes {found} to {found + len(run) - 1}"
+        f"with random bytes in {op.buffer}, bytes {op.offset + low} to {op.offset + high - 1} came "
+        f"back with the values of bytes {found} to {found + len(run) - 1}"
     )
 
 
@@ -276,7 +281,7 @@ def _found_at(evidence: Evidence, page: Page, others: list[Page]) -> int:
 
 
 def _untaken(evidence: Evidence, page: Page) -> Told:
-    """Tells that a read was delivered before its own page was taken, and which page was."""
+    """Tells that a read was delivered before its own page was taken, and which page it got."""
     pages = {each["target"]: n for n, (_, each) in evidence.traced.fetched.items()}
     number, taken = 0, 0
     for event in evidence.trace:
@@ -290,8 +295,8 @@ def _untaken(evidence: Evidence, page: Page) -> Told:
     if not taken:
         return NOTHING
     sentence = (
-        f"{evidence.place(evidence.at)} was given what staging buffer {taken} held, the page of op "
-        f"{pages[taken]}, though its own page, staging buffer {page.staging}, was not taken yet"
+        f"{evidence.place(evidence.at)} was given the bytes of staging buffer {taken}, the page of "
+        f"op {pages[taken]}, though its own page, staging buffer {page.staging}, was not taken yet"
     )
     return Told(sentence=sentence, culprit=evidence.at, rule=laws.D5)
 
@@ -343,31 +348,31 @@ def tell_destroyed(evidence: Evidence) -> Told:
 
 @by_trial(follows_policy=True)
 def tell_taken(evidence: Evidence, trials: Trials) -> Told:
-    """To which staging buffers reads go after a sync that gave back as many, or more, to the pool.
+    """Tells which staging buffers reads get after a sync that delivered the same number.
 
     Asked if a staging buffer was destroyed or copied to while it was in use.
     """
     most = evidence.case.policy.staging_buffers
     if evidence.broken != laws.D4.name or not 0 < most <= _MOST_READS:
         return NOTHING
-    # As many reads as the pool keeps do not make it full; more do.
+    # With more reads than the pool keeps, a sync gives buffers back to a pool that is full already.
     few, many = (_targets(trials.plainly(), count) for count in (most, 2 * most - 1))
     if len({*many}) == len(many):
         return NOTHING
     fact = (
-        f"tried with staging_buffers={most}: {len(many)} reads after a sync of {len(many)} go to "
-        f"staging buffers {', '.join(map(str, sorted(many)))}"
+        f"tried with staging_buffers={most}: after a sync that delivers {len(many)} reads, the "
+        f"next {len(many)} go to staging buffers {', '.join(map(str, sorted(many)))}"
     )
     if len({*few}) == len(few) == most:
         fact += (
-            f", {most} after a sync of {most} to one each: likeliest a buffer that is given back "
-            "to a full pool is listed twice"
+            f"; after one of {most}, the next {most} go to a buffer each: likeliest a buffer that "
+            "is given back to a full pool is listed twice"
         )
     return told(fact)
 
 
 def _targets(trials: Trials, count: int) -> list[int]:
-    """The staging buffers of ``count`` reads after a sync that delivered as many."""
+    """The staging buffers of ``count`` reads after a sync that delivered ``count`` reads."""
     reads = "".join(f"read x 0 4 -> {{0}}{n}\n" for n in range(count))
     judged = trials.run(f"alloc x 4\n{reads.format('r')}sync\n{reads.format('s')}")
     return [

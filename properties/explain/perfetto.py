@@ -24,7 +24,7 @@ _CALL_NANOSECONDS = 1000
 _MOST_NAME = 200
 
 Slice = tuple[str, int, int]
-"""A name, and the calls at which it begins and ends; an instant if the two are equal."""
+"""A slice: its name, and the calls at which it begins and ends; an instant if the two are equal."""
 
 
 def perfetto(argument: Argument) -> bytes:
@@ -45,7 +45,7 @@ def perfetto(argument: Argument) -> bytes:
 
 
 def _groups(argument: Argument) -> Iterator[tuple[str, list[tuple[str, list[Slice]]]]]:
-    """The groups of tracks: the ops by their clocks, then the objects by what they are."""
+    """The groups of tracks: the ops on their clocks, then the objects by their kind."""
     if not argument.reached:
         yield "ops", _called(argument)
         return

@@ -24,7 +24,7 @@ _MOST_TEXT = 160
 _LAST = Sync()
 """The op that is meant by a position past the end of the program."""
 _QUEUED = ("dispatch", "replay")
-"""Verbs of ops that reach the queue, besides those of ops that name ranges of bytes."""
+"""Ops with these verbs reach the queue, and so do all ops that name ranges of bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +85,10 @@ def is_in_turn(argument: Argument) -> bool:
 
 
 def _in_order(order: Iterable[int], program: Program) -> tuple[Reached, ...]:
-    """Ops called in the order of their positions, with effects in ``order`` after that."""
+    """Times for a picture: all ops are called first, and then take effect in ``order``.
+
+    Ops that do not reach the queue are only called.
+    """
     queued = {n for n, op in enumerate(program) if VERBS[type(op)].spans or op.verb in _QUEUED}
     places = {position: place for place, position in enumerate(order)}
     count = len(places)
@@ -119,7 +122,7 @@ def draw(picture: Picture, name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Point:
-    """The dot of an op on a clock, and when that was."""
+    """A dot: its place in the picture, and in words which clock an op reached there, and when."""
 
     x: int
     y: int
@@ -130,7 +133,7 @@ _Key = tuple[int, int, int]
 
 
 def _keys(each: Reached) -> tuple[_Key, _Key, _Key]:
-    """The times of an op on the three clocks, such that they sort from the top of the picture.
+    """The times of an op on the three clocks, as keys that sort from the top of the picture down.
 
     An op that was recorded before a call comes before what that call submits.
     """

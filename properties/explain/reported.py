@@ -1,8 +1,8 @@
 """Tells how a fault was reported: by which ops, in which words, and what came of the failed call.
 
 A fault is raised once.  A second error of its class is either the same fault once more, or a new
-failure.  The messages of both tell which, and so do more ops at the end of the program.  If nobody
-raised a planned fault, the call after the failed one is made to fail as well.
+failure.  The messages of the two errors tell which, and so do ops that are added at the end of the
+program.  If nobody raised a planned fault, the call after the failed one is made to fail as well.
 """
 
 from collections.abc import Iterator
@@ -70,7 +70,10 @@ def _because(outcome: Outcome) -> str:
 
 
 def tell_last_call(evidence: Evidence) -> Told:
-    """The last call of the first op that ended with an error of no contract, if that is a write."""
+    """Tells of the last call of the op that crashed, if that call is a write to a buffer.
+
+    An op crashes if it ends with an error that is not one of the contract.
+    """
     ends = [n for n, each in enumerate(evidence.ends) if (each.error or "").startswith(CRASH)]
     if evidence.failure.kind is not FailureKind.CRASH or not ends:
         return NOTHING
@@ -91,7 +94,10 @@ def tell_last_call(evidence: Evidence) -> Told:
 
 @by_trial(FailureKind.CRASH, follows_policy=True)
 def tell_earlier(evidence: Evidence, trials: Trials) -> Told:
-    """Tries a read that was submitted before the submit that fails, in a page and alone."""
+    """Tries a read that one submit carries out, and then a submit that fails.
+
+    It is tried with and without ``join_reads``, which lets small reads share a map.
+    """
     case = evidence.case
     has_read = any(isinstance(op, Read) for op in case.program)
     if not case.device.faults.failed_submits or not has_read or case.client == PLAIN:
@@ -106,8 +112,9 @@ def tell_earlier(evidence: Evidence, trials: Trials) -> Told:
     if not wrong or later.plainly().fails(_EARLIER):
         return NOTHING
     return told(
-        "tried a read that one submit carries out, and then a submit that fails: the same goes "
-        f"wrong with join_reads={' and with join_reads='.join(wrong)}, and not if called plainly"
+        "tried a read that one submit carries out, and then a submit that fails: this goes wrong "
+        f"in the same way with join_reads={' and with join_reads='.join(wrong)}, but not if "
+        "called plainly"
     )
 
 
@@ -195,7 +202,7 @@ def _with_more(trials: Trials) -> str:
 
 
 def _of_a_read(trials: Trials) -> Told:
-    """Tells who hears of a failed map if a read waits for that map."""
+    """Tries a read whose map fails, and tells which ops raise the fault."""
     case = trials.case
     name = next((name for name in _MAPS if getattr(case.device.faults, name)), "")
     if not name or any(isinstance(op, Read) for op in case.program):
@@ -246,7 +253,7 @@ def _tried_again(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _unheard(trials: Trials) -> Told:
-    """Tells in which ops nobody hears of a submit that fails, each tried by itself."""
+    """Makes the submit of one op after another fail, and tells for which nobody raises a fault."""
     case = trials.case
     if not case.device.faults.failed_submits or case.follows_no_policy:
         return NOTHING
@@ -258,8 +265,8 @@ def _unheard(trials: Trials) -> Told:
             heard[any(tellers(judged))].append(what)
     if not heard[False]:
         return NOTHING
-    rest = f"; it is raised after {either(heard[True])}" if heard[True] else ""
-    return told(f"tried: of a submit that fails in {either(heard[False])} nobody hears{rest}")
+    rest = f"; if it fails in {either(heard[True])}, a fault is raised" if heard[True] else ""
+    return told(f"tried: if a submit fails in {either(heard[False])}, nobody raises a fault{rest}")
 
 
 def tell_left(evidence: Evidence) -> Told:
@@ -296,7 +303,7 @@ def _read_of(evidence: Evidence, names: list[str]) -> int:
 
 
 def _unsettled(evidence: Evidence) -> Told:
-    """Tells that an awaited sync raised before it waited: its reads were delivered later."""
+    """Tells that an awaited sync raised before it waited, and delivered a read only later."""
     result, is_within, waited = "", False, False
     for event in evidence.trace:
         if event.kind in ("op", "outcome"):
@@ -311,11 +318,11 @@ def _unsettled(evidence: Evidence) -> Told:
         return NOTHING
     failed = {call.position for call in evidence.calls() if call.failed}
     is_earlier = failed <= {*range(evidence.at)}
-    whose = "the error of an earlier op" if is_earlier else "its error"
+    whose = "the error of an earlier op" if is_earlier else "its own error"
     return told(
         f"the await raised before the value of op {_read_of(evidence, [result])} was delivered, "
-        f"and that was before the first wait: so it raised {whose} at once, before it settled "
-        "anything"
+        f"and the value was delivered before the first wait: so the await raised {whose} at once, "
+        "before it settled anything"
     )
 
 
@@ -327,7 +334,8 @@ def _left(evidence: Evidence, at: int, sync: int, asked: Call, taken: Call) -> T
         culprit=sync,
         rule=rules.OWN_ERROR,
         facts=(
-            f"the map of {read} was asked for at call {asked.number}; when the sync raised, its "
-            f"bytes were not taken yet, and they were taken at call {taken.number}, after the sync",
+            f"the map of {read} was asked for at call {asked.number}; when the sync raised, the "
+            f"bytes of the read were not taken yet; they were taken at call {taken.number}, after "
+            "the sync",
         ),
     )

@@ -1,9 +1,9 @@
 """A program as steps that can be run in another way, and what each step leaves behind.
 
-A step is one op, or one command of a replay, that takes effect.  A variant is a changed list of
-steps: another order, a step left out or twice, other operands.  The reference carries the steps
-out, and gives the history that a target with just that mistake would show.  Nothing here knows
-which mistakes there are.
+A step is one op, or one command of a replay.  A variant is a changed list of steps: another order,
+a step left out or twice, other operands.  The reference carries the steps of a variant out, and
+gives the history that a target would show if it made just this change.  Nothing here knows which
+mistakes there are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,11 +27,10 @@ _ACCEPTED = Outcome()
 
 
 class Step(NamedTuple):
-    """An op that takes effect at its place in a list.
-
+    """An op, or a command of a replay, at its place in a list of steps.
     ``command`` is the number of a command in its replay; -1 for an op that is no replay.
     ``position`` counts in the program that runs, ``number`` in the program shown to the reader.
-    The first is larger if ops were inserted before this one.
+    ``position`` is larger if ops were inserted before this one.
     """
 
     position: int
@@ -83,7 +82,7 @@ class Scene:
         steps: list[Step] = []
         for position, op in enumerate(self.program):
             meant = self.expected.outcomes[position].error
-            # An op that met a fault, or has another outcome than the reference's, is no step.
+            # An op that should end in another way than in the reference is no step.
             if meant not in _FAULTS and _perform(reference, op).error == meant:
                 steps += self._steps_of(position, op)
         return tuple(steps)
@@ -107,7 +106,10 @@ class Scene:
         return tuple(states)
 
     def run(self, steps: Sequence[Step]) -> History | None:
-        """What the program shows if it takes effect by ``steps``; None if these have no meaning."""
+        """What the program shows if ``steps`` take effect in the place of its own steps.
+
+        None if the reference cannot run a step, for instance because its kernel raises.
+        """
         reference = Reference(self.kernels, self.limits)
         outcomes: dict[int, Outcome] = {}
         for step in steps:
@@ -123,8 +125,8 @@ class Scene:
     def history(self, outcomes: Mapping[int, Outcome]) -> History:
         """The history with these outcomes; each sync that is accepted lists the deliveries so far.
 
-        If the op of a step is missing here, it is accepted without data.  An op that is no step
-        has its expected outcome.
+        An op that has steps, but no outcome among ``outcomes``, is accepted without data.  An op
+        that is no step has its expected outcome.
         """
         shown: list[Outcome] = []
         delivered: list[str] = []
@@ -142,7 +144,7 @@ class Scene:
         return History(outcomes=tuple(shown), deliveries=tuple(delivered), closing=closing)
 
     def touches(self, step: Step) -> list[Access]:
-        """The bytes that a step reads and writes; an alloc and a free write the whole buffer."""
+        """The bytes that a step reads and writes; an alloc or free counts as a write of all."""
         return _touches(step.op, self.kernels)
 
     def meets(self, one: Step, other: Step) -> bool:

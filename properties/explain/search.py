@@ -2,7 +2,7 @@
 
 Each hypothesis is run, and holds if the target showed exactly the history of that run.  In a small
 program two hypotheses may show the same.  So those that hold are tried again on runs of the same
-ops with other data, if there are such runs.  The one that holds in most of these is the answer.
+ops with other data, if there are such runs.  The answer says in how many of them each holds.
 """
 
 from collections import Counter
@@ -107,8 +107,8 @@ def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
 def _holds_until(found: Hypothesis, shown: Shown) -> int:
     """The position of the first op that the mistake does not explain.
 
-    If it explains all ops, one more than their number.  -1 if the mistake's steps have no meaning,
-    or if they make a sound op fail that did not fail so in the target.
+    If it explains all ops, one more than their number.  -1 if the reference cannot run the steps of
+    the mistake, or if a sound op raises an error under the mistake that the target did not raise.
     """
     history = shown.scene.run(found.steps)
     if history is None:
@@ -122,7 +122,7 @@ def _holds_until(found: Hypothesis, shown: Shown) -> int:
 
 
 def _refuses_more(history: History, shown: Shown) -> bool:
-    """Whether, under the mistake, a sound op fails with an error that it lacks in the target.
+    """Whether, under the mistake, a sound op raises an error that it did not raise in the target.
 
     If the target promises little, the comparison would excuse such an op.
     """
@@ -134,7 +134,7 @@ def _refuses_more(history: History, shown: Shown) -> bool:
 
 
 def _lent(history: History, scene: Scene, found: Hypothesis) -> History:
-    """The history in which some reads have the bytes of others."""
+    """The history in which each read named in ``lends`` has the bytes of another read, or zeros."""
     outcomes = list(history.outcomes)
     place = {op.result: n for n, op in enumerate(scene.program) if isinstance(op, Read)}
     for result, other in found.lends:

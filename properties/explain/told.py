@@ -19,8 +19,10 @@ _End = TypeVar("_End")
 class Told:
     """What was found out; an empty field changes nothing.
 
-    ``sentence`` and ``rule`` replace those of the argument.  ``facts`` are put before its facts,
-    and ``later`` after its facts.  ``law`` replaces its words about the first broken law.
+    A ``sentence`` replaces that of the argument, and drops the facts and the other mistakes that
+    went with it; ``rule`` and ``culprit``, if given, then replace those of the argument.  Without
+    a ``sentence`` they change nothing.  ``facts`` are put before the facts of the argument, and
+    ``later`` after them.  ``law`` replaces what the argument says of the first broken law.
     """
 
     sentence: str = ""
@@ -81,7 +83,7 @@ def every(what: Sequence[object]) -> str:
 
 
 def alike(ends: Mapping[_What, _End]) -> dict[_End, list[_What]]:
-    """For each end, what ends so; in the order in which the ends come first."""
+    """The keys of ``ends``, grouped by their value, in the order in which values first occur."""
     found: dict[_End, list[_What]] = {}
     for what, end in ends.items():
         found.setdefault(end, []).append(what)

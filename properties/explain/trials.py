@@ -1,7 +1,7 @@
 """What is known of a failing case, and trials: programs that are run as the case was run.
 
 A trial is a program made for one question.  It runs on the device of the case, under its policy and
-by its client, or with one of these changed.  Nothing here says what the end of a trial means.
+by its client, or with one of these changed.  Nothing here says what the outcome of a trial means.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,15 +43,15 @@ class Trials:
     again: Judge
 
     def plainly(self) -> "Trials":
-        """The same, but for the client: the target is called plainly."""
+        """The same trials, but the target is called plainly."""
         return self.having(client=PLAIN)
 
     def under(self, **settings: Any) -> "Trials":
-        """The same, under a policy with these settings changed."""
+        """The same trials, under a policy with these settings changed."""
         return self.having(policy=replace(self.case.policy, **settings))
 
     def having(self, **changes: Any) -> "Trials":
-        """The same, with other fields of the case."""
+        """The same trials, with these fields of the case changed."""
         return replace(self, case=replace(self.case, **changes))
 
     def run(self, program: Program | str) -> Verdict:
@@ -64,7 +64,7 @@ class Trials:
         return self.run(program).failure is not None
 
     def apart(self, programs: Mapping[_What, Program | str]) -> tuple[list[_What], list[_What]]:
-        """What the programs that fail are named, and what those that pass are named."""
+        """The keys of the programs that fail, and the keys of those that pass."""
         failed = {what: self.fails(program) for what, program in programs.items()}
         return (
             [what for what, is_wrong in failed.items() if is_wrong],
@@ -85,7 +85,7 @@ def sides(verdict: Verdict) -> list[tuple[bytes | None, bytes | None]]:
 def edge(low: int, high: int, is_right: Callable[[int], bool]) -> tuple[int, int]:
     """A number that is right and the next one, which is not.
 
-    ``low`` must be right, and ``high``, which is larger, must not.
+    ``low`` must be right, and ``high`` must be larger and wrong.
     """
     while high - low > 1:
         middle = (low + high) // 2
@@ -151,7 +151,7 @@ class Evidence:
 
     @property
     def at(self) -> int:
-        """The place of the op that shows the failure."""
+        """The position of the op that shows the failure."""
         return self.failure.position
 
     @property
@@ -210,7 +210,7 @@ class Evidence:
         return f"op {at} ({write_op(program[at])})" if at < len(program) else "the last sync"
 
     def with_more(self, told: Told) -> "Evidence":
-        """The evidence with more found out."""
+        """The evidence, with ``told`` added to its argument."""
         return replace(self, argument=told.added_to(self.argument))
 
     def _op(self, at: int) -> Op | None:
@@ -226,8 +226,9 @@ def by_trial(
 ) -> Callable[[Callable[[Evidence, Trials], Told]], Teller]:
     """Declares for which failures a function makes trials; for others it tells nothing.
 
-    ``kinds``: the kinds of failures; all if none is given.  ``follows_policy``: only if the target
-    follows a policy.  ``without_faults``: only if the device has no planned faults.
+    Nor does it tell anything if no case may be run.  ``kinds``: the kinds of failures; all if none
+    is given.  ``follows_policy``: only if the target follows a policy.  ``without_faults``: only if
+    the device has no planned faults.
     """
 
     def declared(tell: Callable[[Evidence, Trials], Told]) -> Teller:

@@ -2,8 +2,9 @@
 
 A finding is shrunk to simple data, in which many mistakes look alike: a write that is lost and a
 write that comes early may show the same zeros.  Here writes have random bytes, and dispatches whose
-scalars are all u32 have random primes, so they seldom look alike.  Each buffer may be filled right
-after its alloc, and read after a sync at the end.
+scalars are all u32 have random primes, so two mistakes seldom look alike.  A write to a buffer that
+holds a grid has small random numbers.  Each buffer may be filled right after its alloc, and read
+after a sync at the end.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,7 +40,10 @@ _WHOLE = {"u32"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vivid:
-    """A program with other data, and the number of each op in the original program."""
+    """A program with other data, and the number of each op in the original program.
+
+    The number is NOBODY for an op that was added.
+    """
 
     program: Program
     numbers: tuple[int, ...]
@@ -51,8 +55,7 @@ def vivid(
     """``program`` with other data and scalars.
 
     With ``fills`` each buffer of at most 64 KiB that holds no grid is written whole right after its
-    alloc.  With ``looks`` each buffer
-    that is never freed is read at the end.
+    alloc.  With ``looks`` each buffer that is never freed is read at the end.
     """
     choices = SeededChoices(f"vivid {seed}")
     counts = {op.counts for op in inlined(program) if isinstance(op, DispatchIndirect)}

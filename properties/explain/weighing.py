@@ -51,7 +51,7 @@ def order(
 
     The trace counts most, then how often each holds with other data, then what a flush cures.
 
-    A flush between two ops cures what their order does, and little else.
+    A flush between two ops cures mistakes in their order, and little else.
     """
     held = votes.get(found.key, 0)
     cured = 1
@@ -125,9 +125,10 @@ def _is_in_order(found: Hypothesis, traced: Traced, submit: int) -> bool:
 
 
 def distinct(best: Hypothesis, rest: tuple[Hypothesis, ...], *, is_sure: bool) -> list[str]:
-    """The other mistakes that look the same, one of each sort.
+    """The sentences of the other mistakes that look the same: a few, one of each sort.
 
-    If ``best`` is sure, only the next best of its own sort; none if two ops changed places.
+    If ``best`` is sure, this is only the likeliest other mistake of the same sort.  If ``best`` is
+    sure and says that two ops changed places, this is empty.
     """
     if is_sure:
         near = [each.sentence for each in rest if _sort(each) == _sort(best)]

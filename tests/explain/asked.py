@@ -10,8 +10,9 @@ ASKED = (
         headers="device: simulated failed_submits=0\npolicy: lazy join_reads=True\n"
         "client: awaiting\n",
         says=(
-            "tried a read that one submit carries out, and then a submit that fails: the same goes "
-            "wrong with join_reads=True and with join_reads=False, and not if called plainly",
+            "tried a read that one submit carries out, and then a submit that fails: this goes "
+            "wrong in the same way with join_reads=True and with join_reads=False, but not if "
+            "called plainly",
         ),
     ),
     Told(
@@ -350,7 +351,7 @@ ASKED = (
         "read a 0 4 -> r2\n",
         headers="policy: lazy first_batch=1 join_reads=True\n",
         says=(
-            "op 4 (read a 0 4 -> r2) was accepted, and no submit carried it out",
+            "op 4 (read a 0 4 -> r2) was accepted, and no submit up to the close",
             "made in op 4 itself with the reason 'early', carried out op 3 alone",
         ),
     ),

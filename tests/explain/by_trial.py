@@ -8,8 +8,8 @@ BY_TRIAL = (
         program="alloc a 4\nwrite a 0 01010101\n",
         headers="device: simulated failed_submits=0\npolicy: eager\n",
         says=(
-            "of a submit that fails in a dispatch or a flush or a sync nobody hears; it is raised "
-            "after a read",
+            "if a submit fails in a dispatch or a flush or a sync, nobody raises a fault; if it "
+            "fails in a read, a fault is raised",
         ),
     ),
     Told(
@@ -18,7 +18,7 @@ BY_TRIAL = (
         headers="device: simulated failed_submits=0\npolicy: eager\n",
         says=(
             "in the batch of call 3 (reason: commands; its only command), whose submit failed",
-            "what a batch holds whose submit fails is lost, and must not run later",
+            "if a submit fails, its batch is lost, and must not run later",
             "run again are the first copy and the second copy, not the dispatch",
         ),
     ),

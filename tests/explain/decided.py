@@ -140,8 +140,9 @@ DECIDED = (
         + "sync\nread a 0 4 -> r7\nread a 0 4 -> r8\n",
         headers="policy: pooled\n",
         says=(
-            "7 reads after a sync of 7 go to staging buffers 5, 6, 6, 7, 7, 8, 8, 4 after a sync "
-            "of 4 to one each: likeliest a buffer that is given back to a full pool is listed",
+            "after a sync that delivers 7 reads, the next 7 go to staging buffers 5, 6, 6, 7, 7, "
+            "8, 8; after one of 4, the next 4 go to a buffer each: likeliest a buffer that is "
+            "given back to a full pool is listed",
         ),
     ),
     Told(

@@ -79,7 +79,7 @@ REASONS = (
             "lost on the host, after the device had delivered them",
             "with op 2 (read) cut to at most 16 bytes, while 17 bytes (20 in whole words) fail",
             "with 01010101 for ffffffff in op 1",
-            "where a was filled with 11 first, bytes 0 to 19 of the 20 that were read are wrong",
+            "if a is filled with 11 first, bytes 0 to 19 of the 20 that were read are wrong",
         ),
     ),
     Told(
@@ -87,7 +87,7 @@ REASONS = (
         program="alloc a 8196\nwrite a 0 01010101\nread a 1 8192 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "bytes 1 to 3 came back as those of bytes 8193 to 8195",
+            "bytes 1 to 3 came back with the values of bytes 8193 to 8195",
             "the device did not do what a call asked for",
             "with op 2 (read) cut to at most 8191 bytes (8192 in whole words), while 8192 bytes",
         ),

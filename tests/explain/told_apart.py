@@ -64,7 +64,8 @@ APART = (
         headers="device: simulated failed_encodes=1\npolicy: eager\nclient: own_arrays\n",
         says=(
             "the last sync raised SubmitFailed and left op 1 (read b 0 8 -> r1) on its way",
-            "when the sync raised, its bytes were not taken yet, and they were taken at call 14",
+            "when the sync raised, the bytes of the read were not taken yet; they were taken at "
+            "call 14",
         ),
     ),
     Told(
@@ -84,7 +85,7 @@ APART = (
         "dispatch affine a 1,1 1x1x1\n",
         headers="policy: lazy first_batch=1 join_reads=True\n",
         says=(
-            "op 3 (dispatch affine a 1,1 1x1x1) was accepted, and no submit carried it out",
+            "op 3 (dispatch affine a 1,1 1x1x1) was accepted, and no submit up to the close",
             "call 15, made in op 3 itself with the reason 'early', carried out op 2 alone",
             "no submit, to the close, carried out, with first_batch=None none of them; with "
             "first_batch=4 dispatches 4, 13",

@@ -325,8 +325,8 @@ TRIALS = (
         says=(
             "command 1 of op 6 (dispatch affine c 2,3 1x1x1) had no effect",
             "op 4 was cut between its commands 0 and 1, which are in the submits of calls",
-            "with uniforms at one offset wrong are: cut, then whole; whole, then cut; at two "
-            "offsets: none; likeliest a part is found by its start and offset, whatever its end",
+            "with the uniforms of both at one offset, it goes wrong if the first or the second is "
+            "cut; at two offsets, nothing goes wrong; likeliest a part of one is found",
         ),
     ),
     Told(
