@@ -1,10 +1,9 @@
 """The kernels that come with gpusim, for programs to name, and registries of kernels.
 
 The integer kernels are exact, and two different ones do not commute in general.  Each computes new
-words from the old, so the answer nearly always changes if a dispatch is lost, doubled, given wrong
-scalars or run before a dispatch of another kernel that it should follow.  A float kernel states the
-relative error of one application.  A registry is a value: adding a kernel makes a new registry, so
-no test changes the registry of the next.
+words from the old, so the answer nearly always changes if a dispatch is reordered, lost, doubled or
+given wrong scalars.  A float kernel states the relative error of one application.  A registry is a
+value: adding a kernel makes a new registry, so no test changes the registry of the next.
 """
 
 from collections.abc import Collection, Iterator, Mapping
