@@ -180,8 +180,8 @@ def _ask_wgpu() -> tuple[list[Any], str]:
 def _ask_dawn() -> tuple[list[Any], str]:
     """Dawn's adapters of the backends known here; or none, and why Dawn cannot be used.
 
-    The adapters are new each time, since each gives only one device (specification, section 4.3
-    "GPUAdapter": it is consumed then).
+    The adapters are new each time, since each gives only one device: the request consumes the
+    adapter (specification, section 4.3 "GPUAdapter").
     """
     with _a_runtime_dir():
         try:

@@ -16,7 +16,7 @@ class Refused(GpusimError):
 
 
 class InvalidHandle(Refused):
-    """A buffer that was freed, or that another runtime made."""
+    """A handle that cannot be used: for instance its buffer was freed, or is another runtime's."""
 
 
 class OutOfRange(Refused):
@@ -96,7 +96,7 @@ class InvalidKernel(ProgramError):
 
 
 class NoDevice(GpusimError):
-    """No adapter of that name on this machine, or something that is no device."""
+    """No adapter has that name, or what was passed is no device that gpusim can use."""
 
 
 def meant(word: str, known: Iterable[str], otherwise: str) -> str:

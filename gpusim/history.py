@@ -53,8 +53,8 @@ ACCEPTED = Outcome()
 class History:
     """The outcomes of a program's ops, and its results in the order of delivery.
 
-    ``closing`` is the outcome of the sync that every executor adds at the end of a program;
-    None if the program has a sync at its end.
+    If a program does not end with a sync, every executor adds one; ``closing`` is the outcome of
+    that sync.  It is None if the program ends with a sync of its own.
     """
 
     outcomes: tuple[Outcome, ...]

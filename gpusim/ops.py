@@ -1,9 +1,8 @@
 """The ops a program is made of: one frozen class for each verb, and one table of all verbs.
 
 The table says of each op what its operands are, which names it makes and frees, and which
-bytes it reads and writes.  The text form, the wire, effects, the shrinker and the judge read
-the table and treat all ops alike.  Only the runtime, the reference and the adapter of a target
-know what a verb does.  Data only; nothing here runs an op.
+bytes it reads and writes.  Code that can treat every op in the same way, such as the text form,
+reads the table.  Data only; nothing here runs an op.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -241,7 +240,7 @@ class Verb:
 
     @cached_property
     def arguments_of(self) -> Callable[[Op], tuple[Any, ...]]:
-        """A function that takes an op and returns the arguments of the method.
+        """A function that takes an op and returns the arguments of the adapter's method.
 
         They are the op's operands without the name of a result.
         """
@@ -306,7 +305,10 @@ def operands_of(op: Op) -> Iterator[tuple[Operand, Any]]:
 
 
 def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) -> AnyOp:
-    """The op, each operand changed by the function that ``changes`` has for its kind, if any."""
+    """A copy of the op, changed by the functions that ``changes`` has for kinds of operands.
+
+    Each function is applied to the operands of its kind.  Other operands stay as they are.
+    """
     plain: Op = op
     fields_of = VERBS[type(plain)].operands.items()
     changed = {
@@ -316,5 +318,5 @@ def with_operands(op: AnyOp, changes: Mapping[Operand, Callable[[Any], Any]]) ->
 
 
 def each_command(change: Callable[[Any], Any]) -> Callable[[tuple[Command, ...]], tuple[Any, ...]]:
-    """A change of a capture's commands: it applies ``change`` to each."""
+    """A function that applies ``change`` to each command of a capture."""
     return lambda commands: tuple(map(change, commands))

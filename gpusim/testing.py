@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 MakeTarget = Callable[[Any, Kernels], Adapter]
-"""Makes the target of one program from a device and the kernels; an adapter's class does so."""
+"""A function of device and kernels that makes the target of one program; or an adapter's class."""
 _DEVICE = "GPUSIM_DEVICE"
 _EXAMPLES = 200
 
@@ -135,7 +135,8 @@ def check_program(
 ) -> None:
     """Judge one program on a new ``target``, and close the target; return if it passes.
 
-    ``Program.parse`` reads a text.  A test with Hypothesis draws from ``programs``.
+    A program given as text is read by ``Program.parse``.  A test with Hypothesis draws from
+    ``programs``.
 
     Raises:
         TargetFailed: the program fails; it is not made smaller.
@@ -372,7 +373,10 @@ def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kernels_of(kernels: str | Iterable[Kernel]) -> tuple[str, Kernels | None]:
-    """The module or file, if ``kernels`` names one; else our kernels with the given ones added."""
+    """The module or file that ``kernels`` names, else ""; our kernels and the given ones, or None.
+
+    The second is None if no kernels are given as objects.
+    """
     if isinstance(kernels, str):
         return kernels, None
     given = tuple(kernels)

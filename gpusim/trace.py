@@ -53,7 +53,7 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.failures = 0
-        """How many ``failed`` events a driver has emitted; it is known without looking at all."""
+        """How many ``failed`` events a driver has emitted; counted as they are emitted."""
 
     def emit(self, kind: str, **about: Any) -> None:
         """Append one event."""

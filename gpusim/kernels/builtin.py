@@ -1,9 +1,9 @@
 """The kernels that come with gpusim, for programs to name, and registries of kernels.
 
-The integer kernels are exact, and no two of them commute.  Each computes new words from the old,
-so a dispatch that is reordered, lost, doubled or given wrong scalars changes the answer.  A float
-kernel states the relative error of one application.  A registry is a value: adding a kernel makes a
-new registry, so no test changes the registry of the next.
+The integer kernels are exact, and two different ones do not commute in general.  Each computes new
+words from the old, so the answer nearly always changes if a dispatch is reordered, lost, doubled or
+given wrong scalars.  A float kernel states the relative error of one application.  A registry is a
+value: adding a kernel makes a new registry, so no test changes the registry of the next.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -175,7 +175,7 @@ EXCHANGE = Kernel(
 
 
 def _tally(arrays: tuple[Array, ...], scalars: tuple[Any, ...], groups: int) -> None:
-    """Adds once for each word, not once for each group, since the GPU may read a huge grid."""
+    """Adds once for each word, not once for each group: the grid of a dispatch may be huge."""
     (x,) = arrays
     (a,) = scalars
     first = np.arange(len(x), dtype=np.uint64)
@@ -243,7 +243,7 @@ BLEND = Kernel(
     meaning=_blend,
     tolerance=2.0**-21,
 )
-"""y <- |a|*|x| + |y|/2: both terms have the same sign, so errors add up and do not cancel."""
+"""y <- |a|*|x| + |y|/2: no term is negative, so no cancellation makes a relative error larger."""
 
 
 class Kernels(Mapping[str, Kernel]):

@@ -54,7 +54,7 @@ COPY_BYTES = Kernel(
         "    let stop = args.dst_at + args.size;\n"
         "    let words = (stop + 3u) / 4u - first;\n"
         "    if (i < words) {\n"
-        "        // One more than the number of src's word, which may be -1 for dst's first word.\n"
+        "        // 1 + the index of a word of src; for dst's first word that index may be -1.\n"
         "        let at = i + (args.src_at + 4u - args.dst_at % 4u) / 4u;\n"
         "        let shift = ((args.src_at - args.dst_at) % 4u) * 8u;\n"
         "        let last = arrayLength(&src) - 1u;\n"

@@ -46,7 +46,7 @@ def check(
 
 
 def _bytes(kernel: Any, binding: Any, given: Any) -> Any:
-    """The bytes of a buffer, copied."""
+    """A copy of the bytes of ``given``; if it is a number of bytes, zeros of whole words."""
     if isinstance(given, int):
         made = np.zeros(-(-given // 4) * 4, np.uint8)
     else:

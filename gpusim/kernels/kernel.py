@@ -103,7 +103,7 @@ class Kernel:
     names, the scalars as ``args.<name>``, and two values: ``group: u32``, the
     linear number of this workgroup (x fastest, then y, then z), and
     ``i: u32 = group * group_size + lane``.  The body must guard ``i`` by
-    ``arrayLength`` itself.
+    ``arrayLength`` itself.  ``declarations`` is WGSL that stands before that function.
 
     ``meaning(arrays, scalars, groups)`` does the same for ``groups`` workgroups
     to NumPy arrays of the declared dtypes, in place; scalars arrive as NumPy
@@ -115,6 +115,9 @@ class Kernel:
 
     ``tolerance`` is the relative error of one application.  Float kernels need it,
     because adapters round differently; None means exact.
+
+    ``special_floats``: the meaning is right even for inputs that are NaN or infinite, or so large
+    that a result is infinite.  Without it, results of such inputs are not compared.
 
     ``below``: every u32 word that the kernel writes is less than this, so the word may be part of a
     grid.  None: a word may be anything.
@@ -176,15 +179,15 @@ class Kernel:
     ) -> "Kernel":
         """Makes a kernel from a whole WGSL text, which gives bindings, scalars and workgroup size.
 
-        ``entry_point`` may be left out if the text has only one.  A storage binding whose scalars
-        are all f32, or all i32, has that type; every other has u32.  A uniform buffer becomes
+        ``entry_point`` may be left out if the text has only one.  A storage binding that holds
+        only f32, or only i32, has that ``dtype``; every other has u32.  A uniform buffer becomes
         scalars ``word0``, ``word1`` and so on, padding included.  Without a ``meaning``, the
         kernel means the WGSL, compiled to NumPy.  The simulated device runs the same NumPy, so a
         session there judges in what order commands take effect, and not the arithmetic.
         ``tolerance`` is by default 2^-20 if a buffer has floats.
 
         Raises:
-            ProgramError: the text is not valid, or a kernel cannot have its bindings.
+            ProgramError: the text is not valid, or has bindings that a kernel cannot have.
         """
         # Imported here, so that the compiler is loaded only if such a kernel is made.
         from gpusim.kernels import shaders
@@ -216,7 +219,7 @@ class Kernel:
 
     @cached_property
     def uniform_format(self) -> str:
-        """The scalars in the codes of ``struct``, without a byte order."""
+        """The types of the scalars as a format for ``struct``, without a byte order."""
         return self._packer.format.lstrip("<")
 
     def in_order(self, scalars: Any) -> tuple[Any, ...]:

@@ -1,8 +1,9 @@
 """Kernels made of WGSL alone: a shader's interface becomes a kernel's signature.
 
 The runtime binds a kernel's buffers in group 0 from number 0 on, then its scalars, and calls
-``main``.  So the numbers and the name in the text are changed to these, and nothing else is
-changed.  The compiled WGSL is the kernel's meaning, unless a meaning is given.
+``main``.  So the text gets these numbers and this name.  If another function is called ``main``, it
+is renamed.  Nothing else in the text is changed.  The compiled WGSL is the kernel's meaning, unless
+a meaning is given.
 """
 
 from collections.abc import Sequence
@@ -141,7 +142,10 @@ def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[
 
 
 def meaning_of(entry: Entry, *, varied: bool = False) -> Any:
-    """The meaning of a kernel made of an entry point, or its ``varied`` one; it takes the grid."""
+    """A function that runs the entry point in NumPy, given arrays, scalars and the grid.
+
+    It is ``Kernel.meaning``; with ``varied``, it is ``Kernel.varied``.
+    """
     point = entry.point
 
     def meaning(arrays: Sequence[Any], scalars: Sequence[Any], grid: tuple[int, int, int]) -> None:

@@ -87,7 +87,7 @@ def entries_of(kernel: object, field: str, given: Any, kind: type) -> tuple[Any,
 
 
 def check_bindings(kernel: Any, buffers: Any, scalars: Any) -> None:
-    """Raise if there is no binding, or if one has a name that the shader itself declares."""
+    """Raise if there is no binding, or if the shader declares the name of a binding or scalar."""
     if not buffers:
         raise ProgramError(
             f"cannot make kernel {kernel.name!r} because it binds no buffer "
@@ -113,8 +113,8 @@ def check_kernel(kernel: Any) -> None:
     size, tolerance = kernel.group_size, kernel.tolerance
     if type(size) is not int or size < 1:
         raise ProgramError(
-            f"cannot make kernel {name!r} with group_size={size!r} because a group is a row of one "
-            "or more lanes (probably their number was meant, the product of the three sizes)"
+            f"cannot make kernel {name!r} with group_size={size!r} because it is the number of "
+            "lanes of a workgroup, at least 1 (probably the product of three sizes was meant)"
         )
     if tolerance is not None and not (
         isinstance(tolerance, float | int) and 0 < tolerance < math.inf

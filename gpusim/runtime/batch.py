@@ -86,7 +86,7 @@ class Batch:
             self.written[buffer] = None
 
     def mark(self) -> tuple[dict[str, int], dict[str, int]]:
-        """A mark to go ``back_to``.  A long batch takes no longer, since nothing is copied."""
+        """A mark for ``back_to``.  Nothing is copied, so a mark of a long batch costs no more."""
         self._touched_before = {}
         sizes = {name: len(getattr(self, name)) for name in _GROWING}
         return sizes, {name: getattr(self, name) for name in _COUNTS}
@@ -110,7 +110,7 @@ class Batch:
                 self._touched[buffer] = span
 
     def extend(self, part: "Batch") -> None:
-        """Append the commands of ``part``, whose uniforms this batch has in its ring already."""
+        """Append the commands of ``part``; ``uniform_data`` has their payloads already."""
         self.commands += part.commands
         self.uniform_slots += part.uniform_slots
         self.size_bytes += part.size_bytes
@@ -232,8 +232,8 @@ class FlushRules:
     def before_queueing(self, waiting_bytes: int, size_bytes: int) -> FlushReason | None:
         """The reason to submit before a host write of ``size_bytes``, or None.
 
-        There is one if ``waiting_bytes`` of earlier writes wait for a submit, and both together
-        would be too many.
+        It is QUEUED if earlier writes of ``waiting_bytes`` wait for a submit, and the sum of the
+        two sizes exceeds the limit.
         """
         is_full = waiting_bytes and waiting_bytes + size_bytes > self.most_queued_bytes
         return FlushReason.QUEUED if is_full else None
@@ -257,8 +257,8 @@ class RingUniforms:
 
     The payloads of a batch are gathered on the host and written once, at its submit.  Every batch
     starts at offset 0: the batch before it is submitted already, so the queue runs that batch
-    before the new write.  A payload larger than the ring never fits after another payload.  So the
-    batch before it is submitted first, and then a larger ring is made.
+    before the new write.  A payload larger than the ring never fits after another payload.  So
+    the open batch is submitted first, and then a larger ring is made.
     """
 
     is_dynamic = True

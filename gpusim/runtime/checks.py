@@ -181,10 +181,11 @@ def check_bindings(
 ) -> None:
     """Raise OutOfRange, InvalidBinding or LimitExceeded if a bound buffer does not suit the kernel.
 
-    All of them are live.  ``ranges`` are the whole words of each ``bound``.  The WebGPU
+    All bound buffers are live.  ``ranges`` are the whole words of each ``bound``.  The WebGPU
     specification has two rules.  "Buffer Binding": a binding has a size above zero and within the
     limit, and an aligned offset.  "Resource Usages" with "Encoder bind groups alias a writable
-    resource": one dispatch either reads or writes a buffer, and binds no byte that it writes twice.
+    resource": one dispatch either reads a buffer or writes it, and a byte that it writes is bound
+    only once.
     """
     for each in bound:
         if isinstance(each, BufferPart):
@@ -242,7 +243,11 @@ def _check_aliases(kernel: Kernel, bound: Sequence[Bound], ranges: Sequence[Rang
                 continue
             is_shared = offset < start + length and start < offset + size_bytes
             if is_shared or writes[at] != writes[before]:
-                both = "writes what both hold" if is_shared else "reads one and writes the other"
+                both = (
+                    "writes bytes that are in both bindings"
+                    if is_shared
+                    else "reads one binding and writes the other"
+                )
                 raise InvalidBinding(
                     f"cannot bind {_told(kernel, bound, at)} because {_bytes(bound[before])} of "
                     f"that buffer are bound as {kernel.buffers[before].name}, and the kernel "

@@ -38,7 +38,7 @@ class DispatchCall(NamedTuple):
         return (*named, self.grid.counts) if isinstance(self.grid, GridIn) else named
 
     def over(self, names: Mapping[Buffer, Buffer]) -> "DispatchCall":
-        """The same call, with the buffer that ``names`` gives in the place of each of its own."""
+        """The same call, with each of its buffers replaced as ``names`` says."""
         grid = self.grid
         if isinstance(grid, GridIn):
             grid = grid._replace(counts=names[grid.counts])
@@ -74,7 +74,7 @@ class CopyCall(NamedTuple):
         return self.source, self.target
 
     def over(self, names: Mapping[Buffer, Buffer]) -> "CopyCall":
-        """The same call, with the buffer that ``names`` gives in the place of each of its own."""
+        """The same call, with each of its buffers replaced as ``names`` says."""
         return self._replace(source=names[self.source], target=names[self.target])
 
 
@@ -113,11 +113,12 @@ class Graph(Handle):
         scalars: Sequence[Scalars | None] | None = None,
         bindings: Mapping[Buffer, Buffer] | None = None,
     ) -> None:
-        """Run the graph's calls in order, as if they were made now; none if one would be refused.
+        """Run the graph's calls in order, as if they were made now.
 
-        ``scalars`` has an entry for each dispatch; an entry of None keeps the captured
-        scalars of its dispatch.  ``scalars=None`` keeps all captured scalars.  ``bindings``
-        maps buffers of the capture to the buffers that replace them.
+        If one of them would be refused, none runs.  ``scalars`` has an entry for each dispatch; an
+        entry of None keeps the captured scalars of its dispatch.  ``scalars=None`` keeps all
+        captured scalars.  ``bindings`` maps buffers of the capture to the buffers that replace
+        them.
 
         Raises:
             InvalidHandle: the graph was not captured to the end.

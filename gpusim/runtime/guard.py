@@ -1,4 +1,4 @@
-"""The guard of a runtime: the first checks of every op, such as which thread may call, and when.
+"""The guard of a runtime: what every op checks first, such as whether this thread may call.
 
 A runtime belongs to the thread and process that made it.  If the device fails, the fault is raised
 by the call that waits for the failed work.  If no call waits for that work, the fault is kept, and
@@ -59,7 +59,7 @@ class Guard:
         self._captures.refuse(what)
 
     def check_sync(self) -> None:
-        """Like ``check_op``, but do not raise a kept fault: a sync first settles every read."""
+        """Like ``check_op``, but without a kept fault: the sync raises it after settling reads."""
         if not self.is_open:
             raise checks.runtime_closed()
         self.check_thread()
@@ -86,7 +86,7 @@ class Guard:
             raise self._wrong_thread()
 
     def keep(self, fault: DeviceFault) -> None:
-        """Keep a fault that does not belong to this op; the next op raises it.
+        """Keep a fault that no call is about to raise; the next op raises it.
 
         Only one fault is kept.  The new fault replaces that of a failed map, which the reads of
         the map report anyway; any other kept fault stays.

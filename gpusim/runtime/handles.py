@@ -1,8 +1,8 @@
 """The base of all handles: they refer to something of a runtime, and refuse to be used as data.
 
-A handle cannot be copied or pickled, because the copy would refer to an object of another process.
-It cannot be iterated over, because the bytes behind it are on the device.  No handle is defined
-here.
+A handle cannot be pickled, because its object belongs to this process.  It cannot be copied either,
+since Python uses the same method for both.  It cannot be iterated over, because the bytes behind it
+are on the device.  No handle is defined here.
 """
 
 from typing import ClassVar, NoReturn
@@ -11,7 +11,7 @@ from gpusim.errors import InvalidHandle
 
 
 class Handle:
-    """A handle; ``_instead`` says what a use of the handle as data probably means."""
+    """A handle; ``_instead`` is the remedy that its messages name."""
 
     __slots__ = ()
     _instead: ClassVar[str]

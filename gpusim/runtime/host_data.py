@@ -28,11 +28,11 @@ _HINTS = {
     "Ticket": "its result() was meant",
     "memoryview": "it was released",
 }
-"""What was probably meant by data that is refused, by the name of its type.
+"""What was probably meant, keyed by the name of the refused value's type.
 
-The entry ``a`` is for every type that has none."""
+The entry ``a`` is for every type that has no entry."""
 _NARROWER = {"b": "uint32", "i": "int32", "u": "uint32", "f": "float32", "c": "complex64"}
-"""The dtype that was probably meant by an array that is refused, by the ``kind`` of its dtype."""
+"""The dtype that was probably meant, keyed by the ``kind`` of the refused array's dtype."""
 
 
 def plain_bytes(data: Any) -> memoryview:
@@ -80,7 +80,7 @@ def _array_bytes(array: np.ndarray[Any, Any]) -> memoryview:
     if dtype.hasobject or dtype.kind in "mMU":
         raise InvalidData(
             f"cannot write an array of {dtype} because its elements are not plain bytes "
-            "(probably astype of a number was meant)"
+            "(probably astype to a type of numbers was meant)"
         )
     if not dtype.isnative:
         raise InvalidData(
@@ -101,7 +101,7 @@ def _check_unmasked(what: str, array: np.ndarray[Any, Any], meant: str) -> None:
 
 
 def _elements_of(view: memoryview) -> np.dtype[Any] | None:
-    """The dtype of a plain buffer; None if NumPy has no such dtype, or only a compound one."""
+    """The dtype of a buffer's elements; None if NumPy has none for them, or a compound one."""
     try:
         return np.dtype(view.format) if len(view.format.lstrip(_NATIVE)) == 1 else None
     except TypeError:
@@ -142,7 +142,7 @@ class Destination:
             self._array = _layout(size_bytes, _dtype_of(dtype), shape)
 
     def deliver(self, data: memoryview) -> Any:
-        """The value of the read: a copy of ``data``, made only once.
+        """The value of the read; ``data`` is copied only once.
 
         If an array is wanted, NumPy makes it, since NumPy asks the system for large pages if an
         array is large; a new ``bytearray`` would cost a page fault for every 4 KiB.

@@ -52,7 +52,7 @@ class LoopPolls:
         try:
             wants_more = poll()
         finally:
-            # A callback may have started polling again.  If one has ended the loop, as by Ctrl-C,
-            # the reads behind it are still to be delivered once the loop runs on.
+            # A done callback may have called ``start``: then the next poll is scheduled already.
+            # If a done callback raised, for instance by Ctrl-C, the other reads still need a poll.
             if wants_more and self._turn is None:
                 self._come_again(loop, poll)

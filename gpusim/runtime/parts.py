@@ -1,4 +1,4 @@
-"""The collaborators of a runtime: how each is made, as one argument, and which others it is given.
+"""The collaborators of a runtime: how each is made (``Parts``), and which others it is given.
 
 Each collaborator may be replaced by another of the same protocol: a decorator that traces
 it, or a broken collaborator that tests the judge.  No op lives here, and nothing is decided here:
@@ -42,8 +42,8 @@ def _make_staging(driver: Driver, policy: Policy, caches: CacheState) -> Staging
 class Parts:
     """How each collaborator is made.
 
-    The makers of pools and caches take driver, policy and caches.  Any other maker takes
-    the same arguments as the class that is its default.
+    ``uniforms``, ``bind_groups``, ``shapes`` and ``staging`` take the driver, the policy and the
+    ``CacheState``.  Any other maker takes the arguments of the class that is its default.
     """
 
     caches: Callable[[Policy], CacheState] = CacheState

@@ -266,7 +266,7 @@ class Planner:
         return CopyCall(source, source_offset, target, target_offset, size_bytes)
 
     def forget(self, buffer: Buffer) -> None:
-        """Drop every plan that binds ``buffer``, which is about to be freed."""
+        """Drop every plan that binds ``buffer``, which is about to be freed or lent."""
         self._plans.forget(buffer)
 
     def _make(
@@ -348,8 +348,9 @@ def spread(groups: int, max_per_dimension: int) -> Grid:
 
     z exceeds the limit if no box fits.  A kernel numbers the groups of the box in a u32.  With
     more than 2^32 groups two would have the same number, and some would run twice.  So if the box
-    would have more, x and y become the same power of two.  That needs a limit of 2048 or more for
-    each dimension; every WebGPU device has 65,535.
+    would have more, x and y become the same power of two: then a whole number of layers has 2^32
+    groups.  These layers are within the limit if it is 2048 or more; every WebGPU device has
+    65,535.
     """
     layers = -(-groups // (max_per_dimension * max_per_dimension))
     rows = -(-groups // (max_per_dimension * layers))

@@ -69,19 +69,19 @@ class Policy:
     one submission works for too long, and nobody else can use the GPU before that submission ends.
     A grid that the GPU reads counts as no workgroups."""
     first_batch: int | None = 64
-    """Commands of the first batch after a sync.  Each later batch holds twice as many, up to
-    ``batch_commands``, so that the GPU starts early and batches grow while it is busy."""
+    """Commands of the first batch after a sync.  Each later batch holds twice as many as the one
+    before, up to ``batch_commands``: so the GPU starts early, and batches grow while it is busy."""
     merge_passes: bool = True
     """One compute pass for dispatches in a row, instead of a pass for each."""
     flush_on_conflict: bool = True
     """A host write first submits the batch only if a recorded command touches the same bytes.  If
     False, it always submits the batch first."""
     staged_write_bytes: int = 4096
-    """If a host write of up to this size would submit, it is copied at its place in the batch
-    instead."""
+    """A host write of at most this many bytes is staged if it would otherwise submit the batch: a
+    copy command, at the write's place in the batch, takes its bytes from the upload buffer."""
     upload_bytes: int = 1 << 16
-    """Size of the upload buffer, which holds the bytes of the writes that are copied so.  A write
-    for which it has no room left submits."""
+    """Size of the upload buffer, which holds the bytes of staged writes.  A write for which it has
+    no room left submits the batch instead."""
     queued_write_bytes: int | None = 1 << 24
     """Bytes of host writes that may wait for a submit; wgpu keeps these in host memory until the
     GPU has them.  A write that would exceed this limit submits first, and waits if twice as many

@@ -111,7 +111,7 @@ class Reads:
         """
         goal, fault = self._goal_or_fault()
         fence = self._readbacks.fence_of(self._clock.acts)
-        with self._told_or_kept(fault):
+        with self._raised_or_kept(fault):
             if goal is not None:
                 self._readbacks.settle_through(goal, seconds)
         self._after_sync(fault, fence)
@@ -120,7 +120,7 @@ class Reads:
         """``wait_for_all`` without blocking the event loop."""
         goal, fault = self._goal_or_fault()
         fence = self._readbacks.fence_of(self._clock.acts)
-        with self._told_or_kept(fault):
+        with self._raised_or_kept(fault):
             if goal is not None:
                 await self._readbacks.settle_through_async(goal, seconds)
         self._after_sync(fault, fence)
@@ -183,11 +183,11 @@ class Reads:
             return self._readbacks.last_ticket, fault
 
     @contextmanager
-    def _told_or_kept(self, fault: DeviceFault | None) -> Iterator[None]:
-        """If the block, a wait, is late, raise ``fault``; if it is left otherwise, keep ``fault``.
+    def _raised_or_kept(self, fault: DeviceFault | None) -> Iterator[None]:
+        """Wraps a wait: if it times out and there is a ``fault``, raise the fault instead.
 
-        Nobody waits for a sync that was left by a cancellation or by Ctrl-C.  So the next call
-        raises its fault.
+        If another exception leaves the wait, such as a cancellation or Ctrl-C, nobody waits for
+        the sync any more.  Then ``fault`` is kept, and the next call raises it.
         """
         try:
             yield
@@ -199,8 +199,11 @@ class Reads:
             raise
 
     def _after_sync(self, fault: DeviceFault | None, fence: StagingPage | None = None) -> None:
-        """Raise what the sync has met.  Each sync that waited for a failed ``fence`` raises its
-        error, since nothing has shown that the earlier calls are done."""
+        """Raise ``fault``, or the error of ``fence`` if the fence failed.
+
+        Every sync that waited for a failed fence raises, since nothing has shown that the earlier
+        calls are done.
+        """
         if fault is not None:
             raise fault
         self._recorder.after_sync()

@@ -53,7 +53,7 @@ class Recorder:
         self.flushes: Counter[str] = Counter()
         self.commands = 0
         self.most_queued_bytes = rules.most_queued_bytes
-        """A longer host write is split into pieces; the open batch may be submitted between two."""
+        """A longer host write is split into pieces; the batch may be submitted between pieces."""
         self._driver = driver
         self._uniforms = uniforms
         self._bind_groups = bind_groups
@@ -113,7 +113,7 @@ class Recorder:
     def record_run(self, run: Run, payload: bytes) -> None:
         """Record a run; ``payload`` holds the uniforms of its steps, each padded to its stride.
 
-        The run is split into batches where its commands would be if they were recorded one by one.
+        The run is split into the same batches as if its commands were recorded one by one.
         If it fails half way, all buffers that its steps write are lost.
         """
         self._bind_run(run)

@@ -126,7 +126,7 @@ class Replays:
         self._done["replays"] += 1
 
     def forget(self, buffer: Buffer) -> None:
-        """Drop the plans over ``buffer``, which is about to be freed."""
+        """Drop the plans over ``buffer``, which is about to be freed or lent."""
         self._plans.forget(buffer)
 
     def _bound(
@@ -267,7 +267,7 @@ def _entries(graph: Graph, scalars: Any) -> Sequence[Scalars]:
     if not isinstance(scalars, list | tuple):
         raise InvalidScalar(
             f"cannot replay {graph!r} because scalars={checks.short(scalars)} is no list with an "
-            "entry for each dispatch (probably a list of it was meant)"
+            "entry for each dispatch (probably brackets around the entry are missing)"
         )
     if len(scalars) != len(captured):
         raise InvalidScalar(
@@ -294,9 +294,10 @@ def _written(steps: Sequence[Step]) -> list[Buffer]:
 
 
 def _needed_and_healed(steps: Sequence[Step]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Buffers that must not be lost when a replay begins, and buffers that it makes whole again.
+    """Buffers that must not be lost when a replay begins, and buffers that are not lost after it.
 
-    A copy that fills a whole buffer does not need the old bytes.  After it the buffer is not lost.
+    A copy that fills a whole buffer does not need the old bytes.  After the copy the buffer is not
+    lost.
     """
     needed: dict[Buffer, None] = {}
     healed: dict[Buffer, None] = {}

@@ -156,5 +156,8 @@ def _written(steps: Iterable[DispatchPlan | WordCopy]) -> Iterator[Buffer]:
 
 
 def _is_special(plan: DispatchPlan) -> bool:
-    """Whether the uniforms are more than the scalars, or none because there are no groups."""
+    """Whether its uniforms are not just its scalars.
+
+    A guarded kernel adds the number of groups, and a dispatch over no groups has no uniforms.
+    """
     return plan.kernel.guarded or not plan.groups

@@ -72,7 +72,7 @@ class Runtime(Assembly):
         """A new buffer of ``size_bytes`` bytes, all zero; ``label`` is for messages.
 
         Raises:
-            OutOfRange, LimitExceeded: a size that no buffer of the device has.
+            OutOfRange, LimitExceeded: no buffer of the device can have that size.
             OutOfMemory: the policy's budget or the device is exhausted.
         """
         self._guard.check_op("alloc")
@@ -201,7 +201,7 @@ class Runtime(Assembly):
             Refused, DataLost, ProgramError: as ``dispatch``; also if no grid can be read there.
         """
         if type(offset) is not int:
-            # What is no whole number is refused in its turn, by the dispatch.
+            # ``dispatch`` refuses any other offset, in the contract's order of checks.
             with suppress(OutOfRange):
                 offset = checks.whole("dispatch", offset)
         self.dispatch(kernel, buffers, scalars, GridIn(counts, offset))
@@ -329,7 +329,7 @@ class Runtime(Assembly):
         has the error WaitTimedOut.
 
         Raises:
-            DeviceFault: a fault that no call has raised yet; everything is released all the same.
+            DeviceFault: a fault that no call has raised yet; everything is released even then.
         """
         if not self._guard.is_open:
             return

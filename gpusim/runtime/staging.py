@@ -84,7 +84,7 @@ class StagingPool:
             return buffer
         self.counts.exhausted += self._capacity > 0
         class_bytes = _size_class(size_bytes, self._class_bytes)
-        # A power of two may be more than the device allows, and the size itself never is.
+        # A power of two may be more than the device allows; ``size_bytes`` itself is not.
         class_bytes = min(class_bytes, self._driver.limits.max_buffer_bytes)
         buffer = self._driver.create_buffer(class_bytes, Role.STAGING)
         self.counts.created += 1

@@ -170,7 +170,7 @@ class Transfers:
         return PATCH_WORDS.pack(scalars, patch.groups)
 
     def _copy_within(self, copy: ByteCopy) -> None:
-        """Copy the bytes to a scratch buffer, then to their place, since the two may overlap."""
+        """Copy the bytes to a scratch buffer, then to the target: the two ranges may overlap."""
         start = words_down(copy.source_offset)
         end = words_up(copy.source_offset + copy.size_bytes)
         scratch = self._driver.create_buffer(end - start, Role.STORAGE)

@@ -106,7 +106,7 @@ class GPUAdapter:
         """Makes a device; by default its scheduler does everything as late as is allowed.
 
         Raises:
-            KeyError: no limit has that name.
+            KeyError: ``required_limits`` has a name that no limit has.
             RuntimeError: a feature or limit that the adapter does not support.
         """
         features = list(required_features)
@@ -205,7 +205,7 @@ def open_device(
 
     ``profile``: ``"spec"`` or ``"wgpu-native"``.  ``scheduler`` decides what the
     specification leaves open; the default does everything as late as possible.
-    ``limits`` replace defaults; the device's adapter supports both.
+    ``limits`` replace defaults; of the two values, the device's adapter supports the better one.
     ``emit(kind, **about)`` is called for every event, like ``gpusim.trace.Trace.emit``.  With
     ``poison_staging``, a buffer is overwritten when its mapping for reading ends.  That is against
     the specification; but a program that reads a staging buffer again without a new copy to it then
@@ -233,7 +233,7 @@ def limits_with(supported: Mapping[str, int], wanted: Mapping[str, int | None]) 
     """The ``supported`` limits, with the ``wanted`` ones in their place.
 
     Raises:
-        KeyError: no limit has that name.
+        KeyError: ``wanted`` has a name that no limit has.
         RuntimeError: a value is better than the supported one; wgpu-py raises this class too.
     """
     limits = dict(supported)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import wgpu
 
 from gpusim.simulated.buffer import DESTROYED, GPUBuffer, flag_bits
-from gpusim.simulated.profile import aborting, check_keys, invalid, unsigned
+from gpusim.simulated.profile import LARGER_LIMIT, aborting, check_keys, invalid, unsigned
 from gpusim.simulated.state import DeviceState, next_uid
 
 _TYPES = ("buffer", "sampler", "texture", "storage_texture")
@@ -164,14 +164,14 @@ def make_pipeline_layout(
             raise invalid(doing, "a layout is another device's", "two devices are mixed up")
     limit = device.limits["max-bind-groups"]
     if len(layouts) > limit:
-        raise invalid(doing, f"{len(layouts)} groups are more than {limit}", "a lower limit")
+        raise invalid(doing, f"{len(layouts)} groups are more than {limit}", LARGER_LIMIT)
     entries = [entry for layout in layouts if layout for entry in layout.entries.values()]
     _check_slots(device, entries, doing)
     most = device.limits["max-immediate-size"]
     size = unsigned(immediate_size, 32)
     if size % 4 or size > most:
         because = f"{size} bytes of immediates are not a multiple of 4, or are more than {most}"
-        raise invalid(doing, because, "a lower limit")
+        raise invalid(doing, because, LARGER_LIMIT)
     return GPUPipelineLayout(device, label, layouts, size)
 
 
@@ -189,7 +189,7 @@ def make_bind_group(
     if layout._device.home is not device.home:
         raise invalid(doing, "its layout is another device's", "two devices are mixed up")
     if len(given) != len(layout.entries):
-        because = f"it has {len(given)} entries and its layout {len(layout.entries)}"
+        because = f"it has {len(given)} entries and its layout has {len(layout.entries)}"
         raise invalid(doing, because, "an entry was forgotten")
     numbers = [entry[0] for entry in given]
     if numbers != layout.numbers:
@@ -279,7 +279,7 @@ def _check_slots(device: DeviceState, entries: Sequence[LayoutEntry], doing: str
     for name, count in counts.items():
         limit = device.limits[name]
         if count > limit:
-            raise invalid(doing, f"{count} exceeds {name}={limit}", "a lower limit")
+            raise invalid(doing, f"{count} exceeds {name}={limit}", LARGER_LIMIT)
 
 
 def _bind_entry(device: DeviceState, given: Any) -> Given:

@@ -207,7 +207,9 @@ class GPUBuffer:
             error = invalid("map this buffer", "it was destroyed", "it is used too late")
         elif not self.usage & _NEEDED_USAGE[bits]:
             error = invalid(
-                "map this buffer", f"its usage {self.usage} lacks the MAP flag", "no staging buffer"
+                "map this buffer",
+                f"its usage {self.usage} lacks the MAP flag",
+                "it is no staging buffer",
             )
         if error is not None:
             if not device.profile.failed_map_unmaps:

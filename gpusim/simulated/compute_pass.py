@@ -1,6 +1,6 @@
 """Compute passes, which check each dispatch against the pipeline and bind groups that are set.
 
-A pass has an owner, its command encoder; what the pass needs of it is here as well.
+A pass has an owner, its command encoder; what the pass needs of the encoder is here as well.
 
 Every dispatch is a usage scope of its own; dispatches run one after the other.
 Source: WebGPU specification, section 15 "Compute Passes" and 13 "Programmable Passes".
@@ -17,7 +17,7 @@ import wgpu
 from gpusim.simulated.bindings import GPUBindGroup
 from gpusim.simulated.buffer import GPUBuffer
 from gpusim.simulated.pipeline import BoundGroup, GPUComputePipeline, Plan, Refusal, plan
-from gpusim.simulated.profile import invalid, unsigned
+from gpusim.simulated.profile import LARGER_LIMIT, invalid, unsigned
 from gpusim.simulated.scheduler import ORDERS
 from gpusim.simulated.sites import call_site
 from gpusim.simulated.state import DeviceState, next_uid
@@ -202,7 +202,7 @@ class GPUComputePassEncoder(DebugGroups):
     ) -> None:
         """Set bytes of the immediates for the dispatches that follow; offsets are in bytes.
 
-        ValueError if ``data`` has no such bytes.
+        ValueError if ``data`` does not have the bytes that are asked for.
         """
         view = memoryview(data).cast("B")
         offset, start = unsigned(int(range_offset), 32), int(data_offset)
@@ -217,7 +217,8 @@ class GPUComputePassEncoder(DebugGroups):
             return
         if offset % 4 or size % 4 or offset + size > len(self._immediates):
             because = f"{size} bytes at {offset} are not whole words within {len(self._immediates)}"
-            self._invalidate("set immediates", because, "a wrong offset, or a lower limit")
+            probably = f"a wrong offset, or {LARGER_LIMIT}"
+            self._invalidate("set immediates", because, probably)
             return
         self._immediates[offset : offset + size] = view[start : start + size]
 

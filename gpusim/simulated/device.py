@@ -25,7 +25,7 @@ from gpusim.simulated.pipeline import (
     make_module,
     make_pipeline,
 )
-from gpusim.simulated.profile import aborting, device_lost, invalid, unsigned
+from gpusim.simulated.profile import LARGER_LIMIT, aborting, device_lost, invalid, unsigned
 from gpusim.simulated.promise import Promise
 from gpusim.simulated.queue import GPUQueue
 from gpusim.simulated.scheduler import Scheduler
@@ -272,7 +272,7 @@ def _check_buffer(state: DeviceState, size: int, usage: int, mapped_at_creation:
         raise invalid(doing, f"{size} bytes are no multiple of 4", "mapping needs whole words")
     limit = state.limits["max-buffer-size"]
     if size > limit:
-        raise invalid(doing, f"{size} bytes are more than {limit}", "a lower limit")
+        raise invalid(doing, f"{size} bytes are more than {limit}", LARGER_LIMIT)
 
 
 def _check_usage(state: DeviceState, usage: int) -> None:

@@ -57,7 +57,8 @@ class GPUCommandEncoder(PassOwner):
         opened = self._open_pass()
         self._device.note("compute pass")
         if timestamp_writes is not None:
-            self._invalidate("begin a compute pass", "it asks for timestamps", "no feature")
+            doing, because = "begin a compute pass", "it asks for timestamps"
+            self._invalidate(doing, because, "the program expects a feature that is missing here")
         return GPUComputePassEncoder(self._device, self, label, opened)
 
     def clear_buffer(self, buffer: GPUBuffer, offset: int = 0, size: int | None = None) -> None:
@@ -219,7 +220,7 @@ class GPUCommandEncoder(PassOwner):
         if buffer._device is not self._device:
             return "a buffer is another device's"
         if not buffer.usage & usage:
-            return f"usage {buffer.usage} lacks {usage}"
+            return f"usage {buffer.usage} lacks {'COPY_SRC' if usage == _COPY_SRC else 'COPY_DST'}"
         return None
 
     def _clear_length(self, buffer: GPUBuffer, offset: int, size: int) -> int:

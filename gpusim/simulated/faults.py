@@ -43,7 +43,8 @@ class FaultPlan:
     failed_encodes: tuple[int, ...] = ()
     """Calls of ``finish`` that raise GPUInternalError; only encoders with commands are counted."""
     lost_at_submit: int | None = None
-    """The submit at which the device is lost.  The fields below name such calls of other verbs."""
+    """The submit at which the device is lost.  Each field below names a call of another verb at
+    which it is lost."""
     lost_at_write: int | None = None
     lost_at_map: int | None = None
     lost_at_unmap: int | None = None

@@ -24,7 +24,7 @@ from gpusim.simulated.bindings import (
     LayoutEntry,
 )
 from gpusim.simulated.buffer import GPUBuffer
-from gpusim.simulated.profile import Profile, check_keys, invalid
+from gpusim.simulated.profile import LARGER_LIMIT, Profile, check_keys, invalid
 from gpusim.simulated.state import DeviceState, next_uid
 from gpusim.wgsl import Entry, Module, ShaderError, compile_module, override_key
 from gpusim.wgsl.checks import checked
@@ -130,7 +130,7 @@ def _check_profile(profile: Profile, module: Module) -> None:
         because = "not every invocation of a workgroup may come to this barrier"
         raise ShaderError(because, module.missed_barriers[0])
     if profile.refuses_aliased_pointers and module.aliased_calls:
-        because = "two pointers of this call may reach one variable, and one writes it"
+        because = "two pointers of this call may reach one variable, and one of them is written"
         raise ShaderError(because, module.aliased_calls[0])
     if not profile.extends_the_language:
         for name, place in module.checked.extensions.items():
@@ -179,7 +179,7 @@ def _entry_point(module: Module, wanted: Any, doing: str) -> str:
 
 
 def _constants(given: Any) -> Mapping[Any, float]:
-    """The constants as given; AssertionError, wgpu-py's class, for another key or value."""
+    """The constants as given; AssertionError, as in wgpu-py, if a key or value has a wrong type."""
     for key, value in (given or {}).items():
         if not isinstance(key, str | int) or not isinstance(value, int | float):
             raise AssertionError(
@@ -214,15 +214,16 @@ def _check_size(device: DeviceState, entry: Entry, doing: str) -> None:
     for axis, size in zip("xyz", point.workgroup_size, strict=True):
         limit = limits[f"max-compute-workgroup-size-{axis}"]
         if size > limit:
-            raise invalid(doing, f"its workgroup size {axis} is {size}, above {limit}", "a limit")
+            because = f"its workgroup size {axis} is {size}, above {limit}"
+            raise invalid(doing, because, LARGER_LIMIT)
     count = math.prod(point.workgroup_size)
     limit = limits["max-compute-invocations-per-workgroup"]
     if count > limit:
-        raise invalid(doing, f"its workgroup has {count} invocations, above {limit}", "a limit")
+        raise invalid(doing, f"its workgroup has {count} invocations, above {limit}", LARGER_LIMIT)
     limit = limits["max-compute-workgroup-storage-size"]
     if point.workgroup_bytes > limit:
         because = f"its workgroup memory has {point.workgroup_bytes} bytes, above {limit}"
-        raise invalid(doing, because, "a limit")
+        raise invalid(doing, because, LARGER_LIMIT)
 
 
 def _mismatch(

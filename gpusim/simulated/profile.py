@@ -84,6 +84,8 @@ WGPU_NATIVE = Profile(
     **dict.fromkeys(_DIFFERENCES, False),
 )
 PROFILES = {profile.name: profile for profile in (SPEC, WGPU_NATIVE)}
+LARGER_LIMIT = "the device needs a larger limit"
+"""The probable reason, in a message, for a value past a limit."""
 
 
 def invalid(what: str, because: str, probably: str) -> wgpu.GPUValidationError:

@@ -189,8 +189,8 @@ class Promise:
 
     def _schedule_resolve(self) -> None:
         if self._loop_call is not None:
-            # The loop may have closed.  In wgpu-py that error is raised in a callback of
-            # wgpu-native and lost there, so it is dropped here too.
+            # If the loop is closed, the call raises.  In wgpu-py that happens in a callback of
+            # wgpu-native, where the error is lost.  So it is dropped here too.
             with suppress(RuntimeError):
                 self._loop_call(self._resolve_quietly)
 

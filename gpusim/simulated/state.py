@@ -14,7 +14,7 @@ from gpusim.simulated.timeline import Timeline
 from gpusim.wgsl.checks.report import Ledger
 
 next_uid = count(1).__next__
-"""A number that no other object of this process has."""
+"""Gives a number that no other object of this process has."""
 
 
 class DeviceState:
@@ -93,7 +93,7 @@ class DeviceState:
         self.calls[kind] = self.calls.get(kind, -1) + 1
 
     def count(self, kind: str) -> int:
-        """Count a call of the queue or a mapping; before, ask the scheduler, unless it defers."""
+        """Ask the scheduler what happens now, unless it defers; then count the call."""
         if not self.timeline.defers:
             self.timeline.look()
         return self.made(kind)

@@ -64,7 +64,7 @@ class ForgetfulSync(Reads):
     """A sync that is left, however, keeps no fault."""
 
     @contextmanager
-    def _told_or_kept(self, fault: DeviceFault | None) -> Iterator[None]:
+    def _raised_or_kept(self, fault: DeviceFault | None) -> Iterator[None]:
         try:
             yield
         except WaitTimedOut as late:

@@ -127,14 +127,14 @@ CASES: list[tuple[str, Refused, str]] = [
         "a buffer bound twice",
         lambda at: at.runtime.dispatch(FOLD, [at.a, at.a], [1]),
         "cannot bind <a, 16 bytes> as y of fold because all bytes of that buffer are bound as x, "
-        "and the kernel writes what both hold (probably a copy of it is needed)",
+        "and the kernel writes bytes that are in both bindings (probably a copy of it is needed)",
     ),
     (
         "parts that share a written word",
         lambda at: at.runtime.dispatch(EXCHANGE, [at.a.part(0, 8), at.a.part(0, 4)], [1]),
         "cannot bind bytes 0 to 3 of <a, 16 bytes> as y of exchange because bytes 0 to 7 of that "
-        "buffer are bound as x, and the kernel writes what both hold (probably a copy of it is "
-        "needed)",
+        "buffer are bound as x, and the kernel writes bytes that are in both bindings (probably a "
+        "copy of it is needed)",
     ),
     (
         "a part past the end",
@@ -200,7 +200,7 @@ CASES: list[tuple[str, Refused, str]] = [
         "an array of dates",
         lambda at: at.runtime.write(at.a, np.array(["2026-01-01"], "M8[D]")),
         "cannot write an array of datetime64[D] because its elements are not plain bytes (probably "
-        "astype of a number was meant)",
+        "astype to a type of numbers was meant)",
     ),
     (
         "an array of another machine's",

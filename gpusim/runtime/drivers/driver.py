@@ -110,7 +110,7 @@ class WgpuDriver:
 
     @property
     def lost(self) -> bool:
-        """Whether a verb has found the device lost, or its promise of a loss has settled.
+        """Whether a verb has found the device lost, or the device's promise of a loss has settled.
 
         After a loss WebGPU reports no errors (specification, section 22 "Errors & Debugging").
         """

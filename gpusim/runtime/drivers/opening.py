@@ -25,8 +25,8 @@ _NEEDED = {
     "max-compute-workgroup-size-x": max(kernel.group_size for kernel in _OWN),
     "max-compute-invocations-per-workgroup": max(kernel.group_size for kernel in _OWN),
 }
-"""The limits of a device, by wgpu-py's names, without which the kernels of the runtime itself do
-not compile.  Every device has more, unless it was requested with less."""
+"""The least value of each limit, by wgpu-py's name, with which the runtime's own kernels compile.
+Every device has that, unless it was requested with less."""
 
 
 def open_driver(device: Any, driver: Driver | None) -> Driver:
@@ -105,4 +105,4 @@ def _instead_of(device: Any) -> str:
         return f"its name was meant, {device.name!r}"
     if hasattr(device, "request_device_sync"):
         return "its request_device_sync() was meant"
-    return "open_device(), or its name, was meant"
+    return "open_device(), or the name of a device, was meant"

@@ -40,8 +40,8 @@ def package_of(device: Any) -> Package:
 def promise_of_loss(device: Any) -> Any:
     """The device's promise of a loss; None if the device has no such promise, as in wgpu-py 0.32.
 
-    wgpu-py deletes ``lost_async`` from its device class, and ``_get_lost_async``, which that
-    called, is not implemented.  wgpudawn lacks the name too, but its ``_get_lost_async`` works.
+    wgpu-py deletes ``lost_async`` from its device class, and does not implement
+    ``_get_lost_async``.  wgpudawn lacks ``lost_async`` too, but its ``_get_lost_async`` works.
     """
     try:
         return device.lost_async if hasattr(device, "lost_async") else device._get_lost_async()

@@ -1,7 +1,7 @@
 """Decorators that trace what a runtime does, without changing it.
 
 ``TracedDriver`` emits the events of the device; ``traced_parts`` wraps collaborators, so
-that events inside them are emitted as well.  No other module knows whether a runtime is traced.
+that events inside them are emitted as well.  The runtime does not know whether it is traced.
 """
 
 from collections.abc import Sequence
