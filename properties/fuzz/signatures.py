@@ -1,7 +1,7 @@
 """Tells which failing programs show one bug.
 
 Two failing programs show one bug if they fail in the same way and, once shrunk, have the same
-needs.  A program needs the first of these that it has:
+needs.  The needs of a program are the first of these things that it has:
 
 - invalid ops of some classes;
 - forms of ops that not every runtime takes;

@@ -42,7 +42,7 @@ ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""The finest alignments that any adapter has.  The scalars of the widest kernel need more bytes."""
+"""The finest alignments that any adapter has."""
 _APART: tuple[AskedLimits, ...] = (
     (("storage_offset_alignment_bytes", 32), ("uniform_offset_alignment_bytes", 64)),
     (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),
@@ -343,8 +343,8 @@ class Rewrite:
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
             same_adapter=self.same_adapter and later.same_adapter,
-            # If this rewrite repeats the program, the later one may change only one of the two
-            # runs.  Then these runs differ.
+            # The later rewrite may change only one of the runs that this one repeats.  Then the
+            # runs differ, so ``self.steady`` is dropped.
             steady=later.steady,
         )
 

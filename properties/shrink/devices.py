@@ -34,11 +34,11 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_pipeline": 1,
     "lost_at_encode": 2,
 }
-"""For each kind of fault: how many calls that it counts an op usually makes at most.  A read, for
-instance, maps once."""
+"""For each kind of fault: the calls that can fail in this way, and that one op makes, usually at
+most.  A read, for instance, maps once."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried.  Among them is every way in which the layer settles maps."""
+"""How many small seeds are tried.  With these, the layer settles maps in every way that it has."""
 _MOST_SHIFTS = 16
 """The most earlier calls that are tried for one fault, since each try is an execution."""
 
@@ -96,7 +96,8 @@ def _fewer_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
 def _sooner_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
     """The plan with one fault at a lower number.
 
-    These are 0, 1 and 2, then the number less a half of it, less a quarter and so on, and less 1.
+    For a fault at ``number``, the lower numbers are 0, 1 and 2, then ``number`` less a half of it,
+    less a quarter of it and so on, and ``number`` less 1.
     """
     for name, at, number in _numbers(plan):
         halves = [number - (number >> shift) for shift in range(1, number.bit_length())]
