@@ -30,8 +30,8 @@ _SPLITTING: Mapping[str, Sequence[object]] = {
     "batch_groups": (None, 5, 16),
     "batch_bytes": (None, 24, 256),
 }
-"""With these fields, of which one value each is drawn, a replay is recorded as a run, and a batch
-may have room for only a part of the run."""
+"""For each of these fields one value is drawn.  Under these values a replay is recorded as a run,
+and a batch may have room for only a part of the run."""
 _SPLIT_GRAPHS = 5
 """Of the programs with a graph of several commands, one in this many has such a policy."""
 _MOST_PIECES = 256
@@ -81,8 +81,8 @@ _BRIMMING = 40
 def _brimming(choices: Choices, program: Program, policy: Policy) -> Policy:
     """``policy``, or at times one whose queue the program's writes would just fill.
 
-    Under a large limit on waiting bytes, a short write counts as more bytes than it has.  If there
-    is a limit under which a write of the program does so, such a limit is set half of the time.
+    Under a large limit on waiting bytes, a short write counts as more bytes than it has.  If the
+    program has enough bytes to fill such a limit, the limit is so large half of the time.
     """
     amounts, counting = _written_at_once(program)
     if not amounts or not choices.chance(1, 2 if counting else _BRIMMING):
