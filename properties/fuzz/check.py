@@ -169,8 +169,9 @@ def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
         return None
     if not callable(made):
         raise TypeError(
-            f"cannot judge {made!r} because make_target is called with a device and the kernels "
-            "for each program (probably the adapter's class is meant, not an object of it)"
+            f"cannot judge {made!r} because make_target must be callable: for each program it is "
+            "called with a device and the kernels (probably the adapter's class is meant, not an "
+            "object of it)"
         )
     return made
 

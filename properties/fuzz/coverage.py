@@ -98,7 +98,8 @@ def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> l
     reached, checked = tally.reached, tally.checked
     found = []
     if 2 * checked.constant_reads > checked.reads:
-        found.append(f"{checked.constant_reads} of {checked.reads} reads are of constant data")
+        constant = f"{checked.constant_reads} of {checked.reads} reads"
+        found.append(f"{constant} should give one repeated byte, and so show little")
     if reached.programs < ENOUGH_TRACES:
         return found
     within_reach = [law.name for law in LAWS if law.needs_faults in (None, faults)]

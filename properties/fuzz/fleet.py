@@ -53,7 +53,7 @@ _ANSWER_SECONDS = 10.0
 
 
 def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks that are left on the cluster ``settings.fleet``; gives the corpus's union.
+    """Run the blocks that the corpus lacks, on the cluster; returns the union of the corpus.
 
     ``watch`` is called with the session so far.
 

@@ -85,10 +85,10 @@ def hunt_miscompiled(
     case_of: Callable[[int], Case],
     tick: Callable[[], None],
 ) -> PlantedMistake | None:
-    """Plant a mistake in a kernel that is made of WGSL alone: the first whose results it changes.
+    """Plant a mistake in a kernel that is made of WGSL alone, and run programs until it is seen.
 
-    Then run programs until the mistake is seen.  ``remake`` makes the factory of targets with
-    other kernels.  None if the session has no such kernel.
+    The kernel is the first whose results can be changed by a mistake; None if there is no such
+    kernel.  ``remake`` makes the factory of targets with other kernels.
     """
     kernels = factory.kernels
     bare = [each for each in kernels.values() if each.varied is not None]

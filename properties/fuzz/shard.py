@@ -88,7 +88,7 @@ class Shard:
     def pass_over(self, gone: Gone) -> int:
         """Continue after the program at which the worker died.
 
-        Gives how many programs that skips: those that are in no tally.
+        Returns how many programs are skipped: those that are in no tally.
         """
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
@@ -137,7 +137,7 @@ class Shard:
 
 
 def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
-    """``case`` without the ops after the op at which the process ended, if that fails alike."""
+    """``case`` without the ops after the one that ended the process, if it then fails as before."""
     if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
         return case
     ops = case.program.ops[: failure.position + 1]

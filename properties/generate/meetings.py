@@ -194,7 +194,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy that overwrites a whole buffer, as a reset does, or puts one into a part of another."""
+    """A copy over a whole buffer, as a reset does it, or of a whole buffer into a longer one."""
     pairs = [pair for pair in permutations(draft.live, 2) if pair[0].real is pair[1].real]
     alike = [pair for pair in pairs if pair[0].size_bytes == pair[1].size_bytes]
     if pairs:
