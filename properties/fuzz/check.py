@@ -43,7 +43,7 @@ _GIVEN = "given"
 def check(
     settings: Settings, make_target: MakeTarget | None = None, kernels: Kernels | None = None
 ) -> Bug | None:
-    """The first failure, explained, of a saved finding or a new program; None if all pass.
+    """Judge saved findings, then new programs; return the first failure, explained, or None.
 
     A new failure is shrunk and saved.  ``make_target`` and ``kernels`` replace those that
     ``settings`` name.

@@ -131,7 +131,7 @@ def missed(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _laws(tally: Tally) -> Table:
-    """A row for each letter with which names of laws begin; empty if no law checked anything."""
+    """A row for each first letter of the laws' names; empty if no law checked anything."""
     table: Table = {}
     for law in LAWS if tally.held else ():
         table.setdefault(law.name[0], {})[law.name] = tally.held[law.name]

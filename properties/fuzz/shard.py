@@ -1,4 +1,4 @@
-"""A shard: one worker of a session, and its programs.  With n workers, these are every n-th one.
+"""A shard: one worker of a session, and its programs: with n workers, every n-th program.
 
 The engine, not the shard, decides what an answer means.
 """
@@ -78,9 +78,10 @@ class Shard:
         return answer
 
     def runs_again(self, gone: Gone) -> bool:
-        """Whether to run the worker's last program again: if the worker was killed from outside.
+        """Whether to run the worker's last program again.
 
-        No if that happened several times at one program, since the program may be the reason.
+        True if the worker was killed from outside, unless that has happened several times at this
+        program: then the program may be the reason.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS

@@ -50,7 +50,7 @@ def signature_of(
     takes = forms or pair or _kinds(case.program)
     if case.injected or (case.client != PLAIN and case.disturbance is not None):
         # The failure needs a fault, or a client and another order in which maps settle.  The ops
-        # only bring these about.
+        # only bring these about, so their kinds are left out.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 

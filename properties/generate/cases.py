@@ -1,10 +1,10 @@
 """Draws a whole case: a policy, a device with asked limits, and a program that fits them.
 
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
-unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
-capacity of 1 and a limit of 0.  A pool runs dry inside one batch only if nothing else submits the
-batch first; so scarce policies lift every other limit.  If the program has a graph, its policy may
-be one that splits replays.  ``debug_dispatch_limit`` is not drawn here,
+unchanged, with some numbers extreme, or with one thing scarce.  At a capacity of 1 or a limit of 0,
+several batching decisions fall on the same op.  A pool runs dry inside one batch only if nothing
+else submits the batch first; so scarce policies lift every other limit.  If the program has a
+graph, its policy may be one that splits replays.  ``debug_dispatch_limit`` is not drawn here,
 because it changes results.
 """
 

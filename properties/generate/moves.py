@@ -88,7 +88,7 @@ def _copy_to_the_end(
         for buffer in (source, target)
     )
     room = min(source.size_bytes - source_offset, target.size_bytes - target_offset)
-    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)  # Whole words may reach past the end.
+    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)  # Rounded up, it may pass the end.
     draft.copy(source, source_offset, target, target_offset, size)
 
 
@@ -200,7 +200,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """``last``, scalars of an earlier dispatch; at times one is changed: to ``new``'s, or by a bit.
+    """``last``, scalars of an earlier dispatch; at times one is that of ``new`` or differs by a bit.
 
     A cache keyed by content must find equal scalars again, and must miss if one of them differs,
     even in its last bit only.

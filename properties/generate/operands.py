@@ -41,6 +41,7 @@ class Signature:
     group_size: int
     max_groups: int
     guarded: bool
+    """Whether the grid may exceed the device's limit in a dimension."""
     real: bool
     """Whether any buffer holds floats."""
     counts: bool

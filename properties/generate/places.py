@@ -18,7 +18,7 @@ from properties.generate.shape import MoveName, Shape
 
 _COUNT_WORDS = (4, 8, 3, 66)
 _FAR_WORDS = (1 << 14) + 66
-"""The words of a buffer that has offsets in bytes which do not fit into sixteen bits.  Its grids
+"""The size in words of a buffer whose last offsets, in bytes, do not fit into 16 bits.  Its grids
 are in its last words."""
 _FAR = 40
 """Of the new buffers for grids, one in this many has ``_FAR_WORDS``."""

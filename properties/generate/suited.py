@@ -82,7 +82,7 @@ def _brimming(choices: Choices, program: Program, policy: Policy) -> Policy:
     """``policy``, or at times one whose queue the program's writes would just fill.
 
     Under a large limit on waiting bytes, a short write counts as more bytes than it has.  If the
-    program has enough bytes to fill such a limit, the limit is so large half of the time.
+    program's writes would just fill such a limit, the policy gets one half of the time.
     """
     amounts, counting = _written_at_once(program)
     if not amounts or not choices.chance(1, 2 if counting else _BRIMMING):
@@ -94,8 +94,8 @@ def _brimming(choices: Choices, program: Program, policy: Policy) -> Policy:
 def _written_at_once(program: Program) -> tuple[list[int], list[int]]:
     """Returns the bytes of the first two writes together, of the first three, and so on.
 
-    A flush or sync starts this anew.  The second list has only the sums that, taken as the limit on
-    waiting bytes, make one of these writes count as more bytes than it has.
+    A flush or sync starts this anew.  The second list has only the large sums: if such a sum is the
+    limit on waiting bytes, one of these writes counts as more bytes than it has.
     """
     amounts: list[int] = []
     counting: list[int] = []

@@ -189,10 +189,10 @@ def parse_device(text: str) -> DeviceSpec:
 
 
 def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
-    """The sets of limits that cases ask of a device that has ``limits``, each set equally often.
+    """The sets of limits with which cases open a device whose own limits are ``limits``.
 
-    With the empty set the device stays as it is.  Only a simulated device can have other
-    alignments than its own.
+    A case takes one set; each set is taken equally often.  With the empty set the device stays as
+    it is.  Only a simulated device can have other alignments than its own.
     """
     fine = ALIGNED if simulated else ()
     storage_bytes = dict(fine).get(

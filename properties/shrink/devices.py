@@ -34,8 +34,8 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_pipeline": 1,
     "lost_at_encode": 2,
 }
-"""For each kind of fault: the calls that can fail in this way, and that one op makes, usually at
-most.  A read, for instance, maps once."""
+"""For each kind of fault: one op usually makes at most so many calls that this fault can hit.  A
+read, for instance, maps once."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
 """How many small seeds are tried.  With these, the layer settles maps in every way that it has."""
