@@ -147,8 +147,8 @@ def check_asked(beyond_promises: str) -> None:
     """Raise NothingToShow if a case was not run; ``beyond_promises`` then says why."""
     if beyond_promises:
         raise NothingToShow(
-            f"cannot replay it because {beyond_promises} (probably the target promised more when "
-            "the finding was made, or its line of promises was changed)"
+            f"cannot replay the finding because {beyond_promises} (probably the target promised "
+            "more when the finding was made, or the finding's line of promises was changed)"
         )
 
 

@@ -40,7 +40,7 @@ def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuffer:
-    """Allocate a buffer that fits the budget; a float buffer has whole words only."""
+    """Allocate a buffer within the memory budget; a float buffer has whole words only."""
     if draft.palette and choices.chance(7, 8):
         drawn = min(choices.pick(draft.palette), draft.room_bytes)
     else:
@@ -200,7 +200,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """``last``, scalars of an earlier dispatch; at times one is that of ``new`` or differs by a bit.
+    """``last``, scalars of an earlier dispatch; at times one is from ``new`` or differs in a bit.
 
     A cache keyed by content must find equal scalars again, and must miss if one of them differs,
     even in its last bit only.

@@ -170,7 +170,7 @@ def parse_device(text: str) -> DeviceSpec:
             behaviour[key] = value
         else:
             known = (*LIMIT_NAMES, *_SHOWN_AS, *_BEHAVIOUR)
-            probably = "its value is none that it can have"
+            probably = f"{key} cannot have this value"
             if key not in known:
                 probably = meant(key, known, "a misspelling")
             elif name != SIMULATED and key in _BEHAVIOUR:

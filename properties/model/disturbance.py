@@ -38,7 +38,7 @@ class Disturbance:
         for field in fields(FaultPlan):
             if field.name not in SURVIVED and getattr(self.faults, field.name) != _none(field.name):
                 raise ProgramError(
-                    f"cannot disturb by {field.name} because the layer fails only "
+                    f"cannot disturb by {field.name} because the layer can inject only "
                     f"{', '.join(SURVIVED)} (probably a simulated device is meant)"
                 )
 

@@ -2,11 +2,11 @@
 
 A runtime with many bugs may show one of them in nearly every program.  A session that shrinks this
 bug over and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave
-out what the bug needs: a form of ops, a sort of refused ops, a client, or faults.  Only one program
-in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need a client or faults, so these come
-back in one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs a client and faults, only the two
-together are left out.  What nearly every program has is never left out.  The bugs alone decide what
-is left out, never the target's name.
+out what the bug needs: a form of ops such as copies within a buffer, a sort of refused ops, a
+client, or faults.  Only one program in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need
+a client or faults, so these come back in one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs
+a client and faults, only the two together are left out.  What nearly every program has is never
+left out.  The bugs alone decide what is left out, never the target's name.
 
 A program can also be cured of the bugs found so far, so that it may show others: a sync is put
 between two ops that a bug needs in one batch, and forms of ops that a bug needs are left out.
@@ -41,7 +41,8 @@ from properties.model.refusals import RAISED, is_of, parted, refusals
 from reference import run as run_reference
 
 Avoided = frozenset[str]
-"""What programs leave out: words of signatures, sorts of refused ops, ``CLIENT with FAULT``."""
+"""What programs leave out: words of bugs' signatures (see ``properties.fuzz.signatures``), sorts of
+refused ops (see ``properties.model.refusals``), and ``CLIENT with FAULT``."""
 AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 4
 _WITH, _REFUSES = " with ", "refuses "
 _CONDITIONS: tuple[Mapping[str, Any], ...] = FOREIGN_CLIENTS, SURVIVED
