@@ -3,7 +3,7 @@
 A runtime with many bugs may show one of them in nearly every program.  A session that shrinks this
 bug over and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave
 out what the bug needs: a form of ops such as copies within a buffer, a sort of refused ops, a
-client, or faults.  Only one program in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need
+client, or faults.  One program in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need
 a client or faults, so these come back in one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs
 a client and faults, only the two together are left out.  What nearly every program has is never
 left out.  The bugs alone decide what is left out, never the target's name.
