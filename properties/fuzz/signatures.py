@@ -38,7 +38,7 @@ def signature_of(
     An invalid op that did harm may show in any other op.  So after one, the other ops, the client
     and the disturbance are no part of the signature.  The kinds of ops are no part of it either if
     a form that not every runtime takes, or two ops that must stand ``together``, explain the
-    failure.
+    failure.  If such a form, or an invalid op, explains it, all ways to fail in ``_HARM`` are one.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     how, forms = _how(failure, meant), _forms(case.program, meant, failure)
@@ -123,7 +123,10 @@ _PLAIN_VERBS = ("alloc", "read", "flush", "sync")
 
 
 def _kinds(program: Program) -> set[str]:
-    """The kinds of a program's ops, without a write that may only bring bytes for the others."""
+    """The kinds of a program's ops; ``write`` only if there is no other kind.
+
+    With other ops, a write may only supply their bytes.
+    """
     kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
     return kinds - {"write"} or kinds
 

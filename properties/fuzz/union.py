@@ -267,7 +267,7 @@ def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
 
 
 def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
-    """Take the findings into the session, those first whose shrinking was not cut short."""
+    """Take the findings into the session, first those whose shrinking was not cut short."""
     bugs = whole.session.bugs
     shortest = sorted(found, key=lambda each: (each.is_cut_short, len(each.text), each.text))
     for each in shortest:

@@ -38,7 +38,8 @@ _CALLS_AN_OP: Mapping[str, int] = {
 read, for instance, maps once."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried.  With these, the layer settles maps in every way that it has."""
+"""How many small seeds are tried.  Among them are seeds with which the layer settles the last map
+first, the first map first, and maps in any order."""
 _MOST_SHIFTS = 16
 """The most earlier calls that are tried for one fault, since each try is an execution."""
 
