@@ -38,7 +38,7 @@ def signature_of(
     An invalid op that did harm may show in any other op.  So after one, the other ops, the client
     and the disturbance are no part of the signature.  The kinds of ops are no part of it either if
     a form that not every runtime takes, or two ops that must stand ``together``, explain the
-    failure.  If such a form, or an invalid op, explains it, all ways to fail in ``_HARM`` are one.
+    failure.  With such a form or an invalid op, all kinds of failure in ``_HARM`` count as one.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     how, forms = _how(failure, meant), _forms(case.program, meant, failure)

@@ -108,7 +108,7 @@ def _sooner_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
 
 
 def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The device with its own limits, then without each small limit."""
+    """The device with its own limits, then with one small limit less."""
     if device.limits:
         yield replace(device, limits=())
     for name, _ in device.limits:
