@@ -1,10 +1,11 @@
 """Plants a mistake of the WGSL compiler in a kernel that is made of WGSL alone.
 
-A compiler that takes ``a + b`` for ``a - b`` does what a right one does with a text that has
-``a - b`` there.  So a changed text stands for the wrong compiler.  The kernel is compiled from the
-changed text wherever our compiler reads it: for the reference always, and for the device only if
-the device is simulated.  On a simulated device, device and reference are then wrong alike, so the
-mistake cannot be seen; a session says so.  On a real device it is seen."""
+A compiler that reads ``a - b`` where the text has ``a + b`` makes the same code as a right compiler
+makes of a changed text.  So a changed text stands for the wrong compiler.  The kernel is compiled
+from the changed text wherever our compiler reads it: for the reference always, and for the device
+only if the device is simulated.  On a simulated device, device and reference are then wrong alike,
+so the mistake cannot be seen; a session says so.  On a real device it is seen.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace

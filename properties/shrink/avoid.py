@@ -60,7 +60,7 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
     **{f"{_REFUSES}{name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
 }
 """For each form of ops, each kind of fault, and the ops refused with each class of error: the
-promises, with their values, that keep it out of programs.  For the odd forms, ``_ODD`` has the
+promises, with their values, that keep these out of programs.  For the odd forms, ``_ODD`` has the
 names of the promises."""
 _LAST_OPS: dict[str, tuple[Any, ...]] = {
     "write": HOST_WRITES,
