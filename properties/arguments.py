@@ -36,7 +36,7 @@ def read_whole(least: int, most: int = MOST) -> Callable[[str], int]:
 
 
 class Share(NamedTuple):
-    """One of the ``machines`` shares of the blocks of a session; ``number`` counts from 0."""
+    """A share of a session's blocks: share ``number``, from 0, of ``machines`` shares."""
 
     number: int
     machines: int
@@ -165,7 +165,7 @@ class Once(argparse.Action):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises UsageError, like every other wrong usage."""
+    """A parser that raises UsageError if it cannot understand a command line."""
 
     def add_option(self, name: str, read: Callable[[str], Any], text: str, **how: Any) -> None:
         """An option with a value, which may be given once; ``text`` is its help."""

@@ -60,7 +60,7 @@ def execute(case: Case, factory: TargetFactory) -> Execution:
     history = run(case.program, target, marks, beside=beside)
     stats = None if opened.stats is None else opened.stats()
     ours = opened.target if isinstance(opened.target, RuntimeTarget) else None
-    # A fault that is kept has a traceback, and so keeps what its op used.
+    # A fault in ``trace.failures`` has a traceback, which keeps alive what its op used.
     lets_go = target is ours and opened.is_traced and not trace.failures
     left = ours.let_go() if ours is not None and lets_go else ""
     marks.closing()
@@ -199,13 +199,13 @@ class _Running:
 class _Beside:
     """A second runtime on the driver of ``target``; its program runs in between, op by op.
 
-    In some cases it has another policy, and in some a thread of its own.  If its program has an
-    even number of ops, it is closed at the end of that, and else after the first runtime's program.
+    In some cases it has another policy, and in some a thread of its own.  It is closed after its
+    own program if that has an even number of ops, and otherwise after the first runtime's program.
     """
 
     def __init__(self, case: Case, target: RuntimeTarget) -> None:
         self._kernels = with_twins(target.kernels)
-        # Else the second runtime could meet a fault while an op of the first is under way.
+        # If faults were planned, the second runtime could meet one during an op of the first.
         self._may_step = case.device.is_simulated and not case.device.shown_faults
         self._thread = own_thread(case) if self._may_step else None
         program, policy = other_program(case.program, self._kernels), other_policy(case)

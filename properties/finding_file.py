@@ -114,8 +114,8 @@ def format_finding(finding: FindingFile) -> str:
 def printable(text: str) -> str:
     """``text`` without invisible characters.
 
-    Tabs become blanks, blanks at the end of a line go, and other invisible characters but newlines
-    are escaped.
+    Tabs become blanks, and blanks at the end of a line are removed.  Other invisible characters are
+    escaped, except newlines.
     """
     lines = text.expandtabs().splitlines()
     return "\n".join("".join(map(_escaped, line)).rstrip() for line in lines).rstrip("\n")

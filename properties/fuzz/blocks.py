@@ -147,9 +147,9 @@ def _state(bug: Bug) -> tuple[object, ...]:
 
 
 def fuzz_shard(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks that are left of the settings' shard; gives the union of the whole corpus.
+    """Run the shard's blocks that the corpus lacks; returns the union of the whole corpus.
 
-    ``watch`` is called with the results of the block that runs, about ten times a second.
+    ``watch`` is called, as by ``engine.fuzz``, with the results of the block that runs.
 
     Raises:
         UsageError: the corpus belongs to another session.

@@ -113,7 +113,8 @@ class Bugs:
         """Note a bug that another session met; its file is not written.
 
         Of two findings of one bug, one whose shrinking was not cut short is kept.  If that is true
-        of both or of neither, the one with the shorter program is kept.
+        of both or of neither, the one with the shorter program is kept.  A bug whose shrinking was
+        cut short is not noted if it may be a bug that was met (see ``_within``).
         """
         before = self.met.get(signature)
         if before is None and bug.is_cut_short and self._within(signature) is not None:

@@ -43,7 +43,7 @@ _GIVEN = "given"
 def check(
     settings: Settings, make_target: MakeTarget | None = None, kernels: Kernels | None = None
 ) -> Bug | None:
-    """The first failure, explained, of a saved finding or a new program; None if all pass.
+    """Judge saved findings, then new programs; return the first failure, explained, or None.
 
     A new failure is shrunk and saved.  ``make_target`` and ``kernels`` replace those that
     ``settings`` name.
@@ -169,8 +169,9 @@ def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
         return None
     if not callable(made):
         raise TypeError(
-            f"cannot judge {made!r} because make_target is called with a device and the kernels "
-            "for each program (probably the adapter's class is meant, not an object of it)"
+            f"cannot judge {made!r} because make_target must be callable: for each program it is "
+            "called with a device and the kernels (probably the adapter's class is meant, not an "
+            "object of it)"
         )
     return made
 

@@ -98,7 +98,8 @@ def warnings(tally: Tally, uniforms: Collection[Uniforms], *, faults: bool) -> l
     reached, checked = tally.reached, tally.checked
     found = []
     if 2 * checked.constant_reads > checked.reads:
-        found.append(f"{checked.constant_reads} of {checked.reads} reads are of constant data")
+        constant = f"{checked.constant_reads} of {checked.reads} reads"
+        found.append(f"{constant} should give one repeated byte, and so show little")
     if reached.programs < ENOUGH_TRACES:
         return found
     within_reach = [law.name for law in LAWS if law.needs_faults in (None, faults)]
@@ -130,7 +131,7 @@ def missed(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _laws(tally: Tally) -> Table:
-    """A row for each letter with which names of laws begin; empty if no law checked anything."""
+    """A row for each first letter of the laws' names; empty if no law checked anything."""
     table: Table = {}
     for law in LAWS if tally.held else ():
         table.setdefault(law.name[0], {})[law.name] = tally.held[law.name]

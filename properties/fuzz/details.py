@@ -55,7 +55,7 @@ def show_bug(number: int, bug: Bug, session: Session, console: Console) -> None:
     if bug.reproduced is False:
         console.print("It did not fail again when it was run by itself.")
     if bug.shrunk is not None:
-        console.print(f"made small in {bug.shrunk.candidates} candidates", highlight=False)
+        console.print(f"shrunk: {bug.shrunk.candidates} candidates were judged", highlight=False)
     if bug.is_cut_short:
         words = f"--shrink {4 * session.settings.shrink:g}"
         console.print(f"Shrinking was cut short: {words} may make it smaller.", highlight=False)

@@ -154,7 +154,9 @@ Watch = Callable[[Session], None]
 
 
 def fuzz(settings: Settings, watch: Watch) -> Session:
-    """Run a session; ``watch`` is called with it about ten times a second.
+    """Run a session; ``watch`` is called with it every tenth of a second or more often.
+
+    While a failing program is shrunk, ``watch`` is not called.
 
     Raises:
         NoDevice: there is no device of that name, or the target cannot be made on it.

@@ -44,8 +44,8 @@ _STORE_BYTES = 80 << 20
 _DEALT_AGAIN = 1000
 """The most times that a block is dealt again if its worker or node dies."""
 _AHEAD = 2
-"""How many blocks are dealt at a time for each place, which is a processor of the cluster that can
-run a block.  So a place that has run one need not wait for the head."""
+"""How many blocks are dealt at a time for each place.  A place is a processor of the cluster that
+can run a block.  If two are dealt, the place need not wait for the head after the first."""
 PAGE = "status.html"
 """The name of the session's page, in the folder of the corpus."""
 _WAIT_SECONDS = 0.2
@@ -53,7 +53,7 @@ _ANSWER_SECONDS = 10.0
 
 
 def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks that are left on the cluster ``settings.fleet``; gives the corpus's union.
+    """Run the blocks that the corpus lacks, on the cluster; returns the union of the corpus.
 
     ``watch`` is called with the session so far.
 

@@ -1,6 +1,6 @@
 """Loads objects by name from a module or a .py file: users' kernels, and targets.
 
-What is loaded is not run here.
+A module is executed when it is loaded, but the loaded objects are not called here.
 """
 
 import hashlib

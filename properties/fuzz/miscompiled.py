@@ -1,10 +1,11 @@
 """Plants a mistake of the WGSL compiler in a kernel that is made of WGSL alone.
 
-A compiler that takes ``a + b`` for ``a - b`` does what a right one does with a text that has
-``a - b`` there.  So a changed text stands for the wrong compiler.  The kernel is compiled from the
-changed text wherever our compiler reads it: for the reference always, and for the device only if
-the device is simulated.  On a simulated device, device and reference are then wrong alike, so the
-mistake cannot be seen; a session says so.  On a real device it is seen."""
+A compiler that reads ``a - b`` where the text has ``a + b`` makes the same code as a right compiler
+makes of a changed text.  So a changed text stands for the wrong compiler.  The kernel is compiled
+from the changed text wherever our compiler reads it: for the reference always, and for the device
+only if the device is simulated.  On a simulated device, device and reference are then wrong alike,
+so the mistake cannot be seen; a session says so.  On a real device it is seen.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -85,10 +86,10 @@ def hunt_miscompiled(
     case_of: Callable[[int], Case],
     tick: Callable[[], None],
 ) -> PlantedMistake | None:
-    """Plant a mistake in a kernel that is made of WGSL alone: the first whose results it changes.
+    """Plant a mistake in a kernel that is made of WGSL alone, and run programs until it is seen.
 
-    Then run programs until the mistake is seen.  ``remake`` makes the factory of targets with
-    other kernels.  None if the session has no such kernel.
+    The kernel is the first whose results can be changed by a mistake; None if there is no such
+    kernel.  ``remake`` makes the factory of targets with other kernels.
     """
     kernels = factory.kernels
     bare = [each for each in kernels.values() if each.varied is not None]

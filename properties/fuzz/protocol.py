@@ -143,7 +143,7 @@ class CannotJudge:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Broken:
-    """The judge itself failed, while it ran program ``number`` or near it."""
+    """The judge itself failed, while it ran program ``number`` or one close to it."""
 
     number: int
     traceback: str
@@ -151,7 +151,7 @@ class Broken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """What was done since the last message of its kind; program ``number`` comes next."""
+    """What was done since the last ``Progress``; program ``number`` comes next."""
 
     tally: Tally
     number: int
@@ -167,7 +167,7 @@ class FailedProgram:
     failure: Failure
     beneath: tuple[Case, Failure] | None = None
     """If the failure is that ops were wrongly accepted: the case with promises that allow this, and
-    the failure that shows even so.  None if there is none."""
+    the failure that it then shows.  None if it then shows none, or if the failure is another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

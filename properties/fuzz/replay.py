@@ -147,8 +147,8 @@ def check_asked(beyond_promises: str) -> None:
     """Raise NothingToShow if a case was not run; ``beyond_promises`` then says why."""
     if beyond_promises:
         raise NothingToShow(
-            f"cannot replay it because {beyond_promises} (probably the target promised more when "
-            "the finding was made, or its line of promises was changed)"
+            f"cannot replay the finding because {beyond_promises} (probably the target promised "
+            "more when the finding was made, or the finding's line of promises was changed)"
         )
 
 
@@ -201,6 +201,6 @@ def _untrusted(path: Path, finding: FindingFile, what: str, place: str) -> Untru
     target = finding.case.target if finding.names_target else ""
     command = replay_command(path, "" if target in TARGETS else target, finding.kernels)
     return Untrusted(
-        f"cannot replay {path} because it makes {what} {place} run, which the command line does "
-        f"not name (probably, if you know it: {command}, or add --trust)"
+        f"cannot replay {path} because it would run {what} {place}, which the command line does "
+        f"not name (probably, if you know that code: {command}, or add --trust)"
     )

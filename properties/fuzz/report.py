@@ -151,7 +151,7 @@ def live(console: Console, tell: Tell) -> Iterator[Watch]:
 
 
 def say(session: Session, *, quiet: bool = False) -> str:
-    """The summary for a person: each finding in up to ten lines, then the verdict and the settings.
+    """The summary for a person: each finding in a few lines, then the verdict and the settings.
 
     A quiet session that is valid and found nothing says nothing.
     """

@@ -116,7 +116,8 @@ class Settings:
         bool,
         Option(
             _truth,
-            "disturb the target's device: maps settle in other orders, and fail where promised",
+            "disturb the target's device: maps settle in other orders, and calls fail whose "
+            "failure the target promises to survive",
             flag=True,
         ),
     ] = False

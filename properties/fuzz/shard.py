@@ -1,4 +1,4 @@
-"""A shard: one worker of a session, and its programs.  With n workers, these are every n-th one.
+"""A shard: one worker of a session, and its programs: with n workers, every n-th program.
 
 The engine, not the shard, decides what an answer means.
 """
@@ -78,9 +78,10 @@ class Shard:
         return answer
 
     def runs_again(self, gone: Gone) -> bool:
-        """Whether to run the worker's last program again: if the worker was killed from outside.
+        """Whether to run the worker's last program again.
 
-        No if that happened several times at one program, since the program may be the reason.
+        True if the worker was killed from outside, unless that has happened several times at this
+        program: then the program may be the reason.
         """
         self._kills[gone.number] += gone.was_killed
         return gone.was_killed and self._kills[gone.number] < MOST_KILLS
@@ -88,7 +89,7 @@ class Shard:
     def pass_over(self, gone: Gone) -> int:
         """Continue after the program at which the worker died.
 
-        Gives how many programs that skips: those that are in no tally.
+        Returns how many programs are skipped: those that are in no tally.
         """
         passed = max(0, (gone.number - self.next) // self._step + 1)
         self.next += passed * self._step
@@ -137,7 +138,7 @@ class Shard:
 
 
 def _cut(case: Case, failure: Failure, judgement: Judgement) -> Case:
-    """``case`` without the ops after the op at which the process ended, if that fails alike."""
+    """``case`` without the ops after the one that ended the process, if it then fails as before."""
     if not 0 <= failure.position < len(case.program) - 1 or case.transformations:
         return case
     ops = case.program.ops[: failure.position + 1]

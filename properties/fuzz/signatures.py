@@ -1,7 +1,7 @@
 """Tells which failing programs show one bug.
 
 Two failing programs show one bug if they fail in the same way and, once shrunk, have the same
-needs.  A program needs the first of these that it has:
+needs.  The needs of a program are the first of these things that it has:
 
 - invalid ops of some classes;
 - forms of ops that not every runtime takes;
@@ -38,7 +38,7 @@ def signature_of(
     An invalid op that did harm may show in any other op.  So after one, the other ops, the client
     and the disturbance are no part of the signature.  The kinds of ops are no part of it either if
     a form that not every runtime takes, or two ops that must stand ``together``, explain the
-    failure.
+    failure.  With such a form or an invalid op, all kinds of failure in ``_HARM`` count as one.
     """
     meant = run_reference(case.program, kernels, case.limits(Limits()))
     how, forms = _how(failure, meant), _forms(case.program, meant, failure)
@@ -50,7 +50,7 @@ def signature_of(
     takes = forms or pair or _kinds(case.program)
     if case.injected or (case.client != PLAIN and case.disturbance is not None):
         # The failure needs a fault, or a client and another order in which maps settle.  The ops
-        # only bring these about.
+        # only bring these about, so their kinds are left out.
         takes = forms
     return *how, *sorted(takes), *_variants(case)
 
@@ -123,7 +123,10 @@ _PLAIN_VERBS = ("alloc", "read", "flush", "sync")
 
 
 def _kinds(program: Program) -> set[str]:
-    """The kinds of a program's ops, without a write that may only bring bytes for the others."""
+    """The kinds of a program's ops; ``write`` only if there is no other kind.
+
+    With other ops, a write may only supply their bytes.
+    """
     kinds = {op.verb for op in program if op.verb not in _PLAIN_VERBS}
     return kinds - {"write"} or kinds
 

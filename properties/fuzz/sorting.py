@@ -76,7 +76,7 @@ class Sorter:
     def finish(self, shard: Shard) -> None:
         """Shrink again the programs whose shrinking was cut short.
 
-        A program that is not small may seem to show a new bug, and show one that was met.
+        A program that is not small may seem to show a new bug although it shows one that was met.
         """
         for bug in [each for each in self.bugs.met.values() if each.is_cut_short]:
             if self.is_ours or bug.failure.kind not in _LIVES_ON:
@@ -120,9 +120,9 @@ class Sorter:
     def _shows_known(self, case: Case, failure: Failure, judgement: Judgement) -> bool:
         """Count the case if one bug explains it; True if one does.
 
-        A bug explains the case if the case, with only what the bug needs, still fails alike, and
-        passes once that is taken out as well.  To find this out takes a few runs; shrinking takes
-        hundreds.
+        A bug explains the case if two things hold.  The case still fails in the same way when, of
+        all that programs can leave out, it keeps only what the bug needs.  And it passes when this
+        is taken out as well.  To find this out takes a few runs; shrinking takes hundreds.
         """
         limits = case.limits(Limits())
         met = self.bugs.met.values()
@@ -174,8 +174,8 @@ class Sorter:
     def _pair(self, case: Case, failure: Failure, judgement: Judgement) -> Together:
         """The kinds of the two ops between which a sync heals the case; empty if there are none.
 
-        They are sought in the case without what the met bugs need, if that fails alike.  Otherwise,
-        or if our own runtime is judged, they are sought in the case as it is.
+        They are sought in the case without what the met bugs need, if it still fails in the same
+        way.  Otherwise, or if our own runtime is judged, they are sought in the case as it is.
         """
         healthy = case if self.is_ours else self._cure(case)
         is_same = healthy.program == case.program or fails_like(healthy, failure, judgement)

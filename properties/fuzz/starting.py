@@ -30,10 +30,10 @@ def context_of_workers() -> Any:
 
 
 def start(process: Any) -> None:
-    """Start a process of that context.
+    """Start a process of ``context_of_workers``.
 
-    Its modules are those of this process.  A fork has the environment of the first start; whoever
-    wants that of this process must hand it on.
+    It imports modules from the same places as this process.  A fork has the environment that this
+    process had at the first start; the caller must pass on the present one if the fork needs it.
     """
     if _FORKS:
         _start_forking()

@@ -82,12 +82,12 @@ def _adapters(whole: Union) -> str:
             name,
             row.blocks,
             row.programs,
-            rate(row.programs, row.worker_seconds),
+            rate(row.programs, row.block_seconds),
             f"{sum(each.seen for each in row.planted)} of {len(row.planted)}",
         )
         for name, row in sorted(whole.adapters.items())
     ]
-    heads = ("adapter", "blocks", "programs", "a second of a worker", "planted seen")
+    heads = ("adapter", "blocks", "programs", "a second in a block", "planted seen")
     return f"<h2>Adapters</h2>{table(heads, rows)}" if rows else ""
 
 

@@ -1,4 +1,4 @@
-"""Tallies: counts of what the programs of a session, or a part of it, did, and how far they went.
+"""Tallies: counts of what programs did, and how far they went, in a session or a part of one.
 
 The tally of a session is the sum of its workers' tallies.  Nothing here judges.
 """

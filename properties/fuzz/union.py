@@ -31,8 +31,8 @@ class AdapterRow:
 
     blocks: int = 0
     programs: int = 0
-    worker_seconds: float = 0.0
-    """The time that the blocks of the adapter took, together."""
+    block_seconds: float = 0.0
+    """The sum of the times that the blocks took, also of blocks that ran side by side."""
     planted: tuple[PlantedMistake, ...] = ()
     """The planted mistakes, and whether each was seen."""
     counted: Counter[Signature] = field(default_factory=Counter)
@@ -94,7 +94,7 @@ class Union:
             row.planted = result.planted or row.planted
         row.blocks += 1
         row.programs += programs
-        row.worker_seconds += result.ended - result.began
+        row.block_seconds += result.ended - result.began
         row.counted.update(dict(result.met))
         reached = session.tally.reached
         step = Step(
@@ -129,11 +129,11 @@ class Union:
         lines = [f"{self.done} of {self.asked} blocks done"]
         met, rows = self.session.bugs.met, sorted(self.adapters.items())
         for name, row in rows:
-            speed = rate(row.programs, row.worker_seconds)
+            speed = rate(row.programs, row.block_seconds)
             found = sum(row.shown(each) > 0 for each in met)
             lines.append(
-                f"  {name}: {row.blocks} blocks, {row.programs} programs, {speed} a second of a "
-                f"worker, {found} found"
+                f"  {name}: {row.blocks} blocks, {row.programs} programs, {speed} a second in a "
+                f"block, {found} found"
             )
         return lines + [f"  {name}: {', '.join(cells)}" for name, cells in self.by_adapter()]
 
@@ -169,7 +169,7 @@ class Union:
             adapter: {
                 "blocks": row.blocks,
                 "programs": row.programs,
-                "worker_seconds": round(row.worker_seconds, 3),
+                "block_seconds": round(row.block_seconds, 3),
                 "found": {names[each]: row.shown(each) for each in names if row.shown(each)},
                 "known": row.known,
             }
@@ -267,7 +267,7 @@ def _findings(corpus: Corpus, identity: Identity) -> list[FoundBug]:
 
 
 def _add_findings(whole: Union, found: Sequence[FoundBug]) -> None:
-    """Take the findings into the session, those first whose shrinking was not cut short."""
+    """Take the findings into the session, first those whose shrinking was not cut short."""
     bugs = whole.session.bugs
     shortest = sorted(found, key=lambda each: (each.is_cut_short, len(each.text), each.text))
     for each in shortest:

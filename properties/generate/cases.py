@@ -1,10 +1,10 @@
 """Draws a whole case: a policy, a device with asked limits, and a program that fits them.
 
 ``case_for`` gives program number i of a session; seed and i decide it.  A policy is a preset:
-unchanged, with some numbers extreme, or with one thing scarce.  Batching decisions collide at a
-capacity of 1 and a limit of 0.  A pool runs dry inside one batch only if nothing else submits the
-batch first; so scarce policies lift every other limit.  If the program has a graph, its policy may
-be one that splits replays.  ``debug_dispatch_limit`` is not drawn here,
+unchanged, with some numbers extreme, or with one thing scarce.  At a capacity of 1 or a limit of 0,
+several batching decisions fall on the same op.  A pool runs dry inside one batch only if nothing
+else submits the batch first; so scarce policies lift every other limit.  If the program has a
+graph, its policy may be one that splits replays.  ``debug_dispatch_limit`` is not drawn here,
 because it changes results.
 """
 
@@ -150,8 +150,8 @@ _FAILING = Weights(
     (("failed_encodes", 16), 2),
     (("internal_errors", 5), 2),
 )
-"""The kinds of faults after which a device goes on.  With each stand the highest number of a call
-that is made to fail so, and the weight of the kind."""
+"""The kinds of faults after which a device goes on.  For each kind: the highest number of a call
+that may be drawn to fail in this way, and the weight of the kind."""
 _LOSING = Weights(
     (("lost_at_submit", 16), 3),
     (("lost_at_map", 8), 2),
@@ -239,7 +239,7 @@ _PLANS = (1, 0, 2, 5)
 _GRAPHS = (1, 0, 2, 3)
 _BUDGETS = (4096, 1024, 65_536, 256, 0)
 _WAIT_SECONDS = 600
-"""A wait with a timeout polls, and that is to be tried too.  Longer than any wait takes."""
+"""A wait with a timeout polls, and that is to be tried too.  No wait takes so long."""
 
 _FIELDS: Mapping[str, Callable[[Choices], object]] = {
     "batch_commands": lambda choices: choices.pick(_LIMITS),

@@ -341,7 +341,7 @@ class _Fitting:
         if min(op.grid) < 0:
             return op.grid
         x, y, z = op.grid
-        # A kernel sees only the number of workgroups, unless ``takes_grid`` is set.
+        # Folding keeps the number of workgroups.  Most kernels depend on nothing else of a grid.
         folded = ((x * y * z, 1, 1), (x, y * z, 1), op.grid)
         grid = folded[self._promised.grid_dimensions - 1]
         if self._promised.spreads_grids or not self._kernels[op.kernel].guarded:

@@ -1,9 +1,9 @@
 """Special floats: NaN, infinite, minus nought and subnormal, as f32.
 
-An implementation of WGSL may treat them like ordinary floats (specification, "Floating Point
-Evaluation").  So programs have them only if the target promises to keep them, or one of the kernels
-says what it computes from them.  Writes, copies, reads and exact kernels keep every bit.  Scalars
-that are NaN or infinite are not here: the contract refuses them.
+An implementation of WGSL may change them, or assume that there are none (specification, "Floating
+Point Evaluation").  So programs have them only if the target promises to keep them, or one of the
+kernels says what it computes from them.  Writes, copies, reads and exact kernels keep every bit.
+Scalars that are NaN or infinite are not here: the contract refuses them.
 """
 
 import math
@@ -214,6 +214,7 @@ def _special_scalars(
     try:
         kernel.check_scalars(scalars)
     except InvalidScalar:
-        # It is wrong on purpose.  If the op became right, a grid that it reads could be huge.
+        # A scalar is wrong on purpose, so the op is refused.  If the op became right, it would run,
+        # and a grid that it reads could be huge.
         return scalars
     return tuple(changed)

@@ -194,7 +194,7 @@ def draw_steps(choices: Choices, draft: Draft, shape: Shape) -> tuple[Step, ...]
 
 
 def _copy_whole(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy that overwrites a whole buffer, as a reset does, or puts a whole one into a longer."""
+    """A copy over a whole buffer, as a reset does it, or of a whole buffer into a longer one."""
     pairs = [pair for pair in permutations(draft.live, 2) if pair[0].real is pair[1].real]
     alike = [pair for pair in pairs if pair[0].size_bytes == pair[1].size_bytes]
     if pairs:
@@ -263,7 +263,7 @@ def _between(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A dispatch of the kernel with the most scalars, after which uniforms may lie elsewhere."""
+    """A dispatch with the most scalars; those of later dispatches may then lie at other offsets."""
     signature = max(shape.kernels.items, key=lambda one: len(one.scalars))
     buffers = bind(choices, draft, signature)
     if buffers is not None and (draft.floats_allowed or not signature.real):
@@ -271,7 +271,7 @@ def _dispatch_widest(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def draw_entries(choices: Choices, draft: Draft, graph: DraftedGraph) -> Entries | None:
-    """Scalars for each dispatch of a graph: new, as captured, nearly so, or all zero (so falsy)."""
+    """Scalars for each dispatch of a graph: new, as captured, almost as captured, or all zero."""
     kind = choices.weighted(_SCALARS)
     if kind == "captured":
         return None

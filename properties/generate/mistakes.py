@@ -176,7 +176,8 @@ def _wrong_entries(
     entries = entries or (None,) * len(signatures)
     if not signatures or choices.chance(1, 3):
         return (*entries, None) if choices.chance(1, 2) or not entries else entries[1:]
-    # A float is checked apart from its packing, so a wrong float is drawn more often.
+    # Packing a wrong integer raises, but packing a wrong float may not.  So a wrong float is drawn
+    # more often.
     floating = _floating(graph)
     # A check of all scalars at once may look at wrong places, so a late dispatch is drawn often.
     late = floating[-1:] if choices.chance(1, 2) else floating
@@ -184,11 +185,12 @@ def _wrong_entries(
     dtypes = signatures[at].scalars
     if not dtypes:
         return (*entries[:at], (1,), *entries[at + 1 :])
-    # All other scalars have their plain types: a runtime may check only such scalars at once.
-    bad = draw_scalars(choices, signatures[at], draft.take_dispatch_number())
+    # The other scalars are right, as ints and floats: a runtime may check all at once only then.
+    right = draw_scalars(choices, signatures[at], draft.take_dispatch_number())
     floats = [place for place, dtype in enumerate(dtypes) if dtype == "f32"]
     position = choices.pick(floats or range(len(dtypes)))
-    wrong = (*bad[:position], choices.pick(BAD_SCALARS[dtypes[position]]), *bad[position + 1 :])
+    bad = choices.pick(BAD_SCALARS[dtypes[position]])
+    wrong = (*right[:position], bad, *right[position + 1 :])
     return (*entries[:at], wrong, *entries[at + 1 :])
 
 
@@ -220,7 +222,7 @@ def _wrong_swaps(
     if draft.freed and choices.chance(1, 3):
         return ((old.name, choices.pick(draft.freed)),)
     swaps = {}
-    # An integer buffer in the place of a float buffer would have to hold floats throughout.
+    # Only buffers of the same kind: words of an integer buffer need not be valid floats.
     alike = [buffer for buffer in draft.live if buffer.real is old.real]
     if alike and choices.chance(2, 3):
         smallest = min(alike, key=lambda buffer: buffer.size_bytes)

@@ -40,7 +40,7 @@ def alloc(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def make(choices: Choices, draft: Draft, real: bool, least: int = 0) -> LiveBuffer:
-    """Allocate a buffer that fits the budget; a float buffer has whole words only."""
+    """Allocate a buffer within the memory budget; a float buffer has whole words only."""
     if draft.palette and choices.chance(7, 8):
         drawn = min(choices.pick(draft.palette), draft.room_bytes)
     else:
@@ -88,7 +88,7 @@ def _copy_to_the_end(
         for buffer in (source, target)
     )
     room = min(source.size_bytes - source_offset, target.size_bytes - target_offset)
-    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)  # Padding begins at the end.
+    size = max(room - choices.pick((0, 0, 1, 2, 3)), 0)  # Rounded up, it may pass the end.
     draft.copy(source, source_offset, target, target_offset, size)
 
 
@@ -200,7 +200,7 @@ def launch(
 def near(
     choices: Choices, last: tuple[int | float, ...], new: tuple[int | float, ...]
 ) -> tuple[int | float, ...]:
-    """``last``, scalars of an earlier dispatch; at times one is changed, often to that in ``new``.
+    """``last``, scalars of an earlier dispatch; at times one is from ``new`` or differs in a bit.
 
     A cache keyed by content must find equal scalars again, and must miss if one of them differs,
     even in its last bit only.
@@ -319,7 +319,7 @@ def chain(choices: Choices, draft: Draft, shape: Shape) -> None:
 
 
 def twin(choices: Choices, draft: Draft, shape: Shape) -> None:
-    """A copy of a buffer over one of its ``twins``; then mostly one of both is changed or freed.
+    """A copy of a buffer over one of its ``twins``; then mostly one of the two is changed or freed.
 
     A runtime that lets both share memory shows the change in both.  Another copy may follow.
     """

@@ -41,6 +41,7 @@ class Signature:
     group_size: int
     max_groups: int
     guarded: bool
+    """Whether the grid may exceed the device's limit in a dimension."""
     real: bool
     """Whether any buffer holds floats."""
     counts: bool
@@ -107,7 +108,8 @@ _WIDE_GRIDS = 40
 _MOST_CUBED = 8
 """If the limit of groups in a dimension is at most this, grids may fill all three dimensions."""
 _FULL_GRIDS = 200
-"""Of the dispatches of other kernels, one in this many just reaches the limit in a dimension."""
+"""Of the dispatches of unguarded kernels, one in this many just reaches the limit in a dimension.
+"""
 
 _HUGE_BYTES = Weights(
     (1 << 16, 8), ((1 << 16) + 4, 3), ((1 << 18) - 4, 3), ((1 << 20) + 260, 1), (1 << 21, 1)
@@ -295,8 +297,10 @@ def _grid(choices: Choices, cover: int) -> Grid:
 
 
 def _wide(choices: Choices, most: int) -> Grid:
-    """More groups in one dimension than the device allows: a few more, or about as many as two or
-    all three dimensions hold."""
+    """A grid with at least as many groups in one dimension as the device allows there.
+
+    It has up to 3 more, or about as many as two or all three dimensions hold.
+    """
     groups = most + choices.integer(0, 3)
     if most <= _MOST_CUBED and choices.chance(1, 2):
         groups = choices.pick((most**2, most**2 + 1, most**3 - 1, most**3))

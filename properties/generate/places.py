@@ -1,8 +1,8 @@
 """The moves with parts of buffers, and with grids that the GPU reads.
 
-A grid that the GPU reads has few groups, or more than any device runs, so that every program
-ends.  The grid is read only from a buffer whose words are all of these two sorts; ``draft`` knows
-these buffers.
+A grid that the GPU reads has few groups, or so many that every device runs none of them.  So every
+program ends.  The grid is read only from a buffer in which every word is a small number or such a
+large one; ``draft`` knows these buffers.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from properties.generate.shape import MoveName, Shape
 
 _COUNT_WORDS = (4, 8, 3, 66)
 _FAR_WORDS = (1 << 14) + 66
-"""The words of a buffer that is longer than a byte offset of sixteen bits reaches.  Its grids are
-in its last words."""
+"""The size in words of a buffer whose last offsets, in bytes, do not fit into 16 bits.  Its grids
+are in its last words."""
 _FAR = 40
 """Of the new buffers for grids, one in this many has ``_FAR_WORDS``."""
 _BEFORE = Weights(("write", 4), ("kernel", 4), ("copy", 3), ("nothing", 3))

@@ -160,7 +160,7 @@ def _bad_part(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None
 def _aliased_parts(choices: Choices, draft: Draft, launch: _Launch) -> _Launch | None:
     """Two parts of one buffer, both written and sharing a word, or only one of them written.
 
-    The latter is refused although the parts share no word.
+    If only one is written, the dispatch is refused although the parts share no word.
     """
     step, written = draft.limits.storage_offset_alignment_bytes, launch.signature.written
     long = [one for one in draft.bindable(False) if one.size_bytes >= step + WORD_BYTES]
@@ -233,7 +233,7 @@ def _wrong_grid(choices: Choices, draft: Draft, launch: _Launch) -> _Launch:
     past = choices.chance(1, 2) and not launch.signature.guarded
     grid[position] = most + choices.pick((1, 2)) if past else -choices.pick((1, 2))
     if choices.chance(1, 4):
-        # A zero makes the dispatch a no-op, which is refused all the same.
+        # A zero makes the dispatch a no-op, but it must still be refused.
         grid[(position + 1) % 3] = 0
     return replace(launch, grid=(grid[0], grid[1], grid[2]), place=None)
 

@@ -90,7 +90,7 @@ class Shape:
     live_buffers: int = 4
     """About how many buffers are alive at a time: a further alloc usually frees one first."""
     palette: tuple[int, ...] = ()
-    """The sizes in bytes of most buffers, since a model has few; if empty, any size."""
+    """The sizes in bytes of most buffers, since a neural network uses few sizes; if empty, any."""
     real_buffers: int = 8
     """One buffer in this many holds floats; with 0, no buffer does."""
     mistakes: int = 6

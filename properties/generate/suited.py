@@ -30,8 +30,8 @@ _SPLITTING: Mapping[str, Sequence[object]] = {
     "batch_groups": (None, 5, 16),
     "batch_bytes": (None, 24, 256),
 }
-"""With these fields, of which one value each is drawn, a replay is recorded as a run, and a batch
-may have room for only a part of the run."""
+"""For each of these fields one value is drawn.  Under these values a replay is recorded as a run,
+and a batch may have room for only a part of the run."""
 _SPLIT_GRAPHS = 5
 """Of the programs with a graph of several commands, one in this many has such a policy."""
 _MOST_PIECES = 256
@@ -81,8 +81,8 @@ _BRIMMING = 40
 def _brimming(choices: Choices, program: Program, policy: Policy) -> Policy:
     """``policy``, or at times one whose queue the program's writes would just fill.
 
-    Under a large limit on waiting bytes, a short write counts as more bytes than it has.  If there
-    is a limit under which a write of the program does so, such a limit is set half of the time.
+    Under a large limit on waiting bytes, a short write counts as more bytes than it has.  If the
+    program's writes would just fill such a limit, the policy gets one half of the time.
     """
     amounts, counting = _written_at_once(program)
     if not amounts or not choices.chance(1, 2 if counting else _BRIMMING):
@@ -94,8 +94,8 @@ def _brimming(choices: Choices, program: Program, policy: Policy) -> Policy:
 def _written_at_once(program: Program) -> tuple[list[int], list[int]]:
     """Returns the bytes of the first two writes together, of the first three, and so on.
 
-    A flush or sync starts this anew.  The second list has only the sums that, taken as the limit on
-    waiting bytes, make one of these writes count as more bytes than it has.
+    A flush or sync starts this anew.  The second list has only the large sums: if such a sum is the
+    limit on waiting bytes, one of these writes counts as more bytes than it has.
     """
     amounts: list[int] = []
     counting: list[int] = []

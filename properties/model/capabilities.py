@@ -201,7 +201,8 @@ def capabilities_of(
 ) -> Capabilities:
     """The promises as version 1 of findings and of the wire states them.
 
-    There ``refuses`` and ``byte_exact`` each stand for a group of promises; ``others`` have names.
+    There ``refuses`` and ``byte_exact`` each stand for a group of promises.  ``others`` are single
+    promises, by name.
     """
     promised = {**(_ANY_BYTES if byte_exact else {}), **(_EXACT if refuses else {})}
     return Capabilities(**{**promised, "spreads_grids": True, **others})

@@ -42,7 +42,7 @@ ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""The finest alignments that any adapter has.  The scalars of the widest kernel need more bytes."""
+"""The finest alignments that any adapter has."""
 _APART: tuple[AskedLimits, ...] = (
     (("storage_offset_alignment_bytes", 32), ("uniform_offset_alignment_bytes", 64)),
     (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),
@@ -170,7 +170,7 @@ def parse_device(text: str) -> DeviceSpec:
             behaviour[key] = value
         else:
             known = (*LIMIT_NAMES, *_SHOWN_AS, *_BEHAVIOUR)
-            probably = "its value is none that it can have"
+            probably = f"{key} cannot have this value"
             if key not in known:
                 probably = meant(key, known, "a misspelling")
             elif name != SIMULATED and key in _BEHAVIOUR:
@@ -189,10 +189,10 @@ def parse_device(text: str) -> DeviceSpec:
 
 
 def small_limits(limits: Limits, *, simulated: bool) -> tuple[AskedLimits, ...]:
-    """The sets of limits that cases ask of a device that has ``limits``, each set equally often.
+    """The sets of limits with which cases open a device whose own limits are ``limits``.
 
-    With the empty set the device stays as it is.  Only a simulated device can have other
-    alignments than its own.
+    A case takes one set; each set is taken equally often.  With the empty set the device stays as
+    it is.  Only a simulated device can have other alignments than its own.
     """
     fine = ALIGNED if simulated else ()
     storage_bytes = dict(fine).get(
@@ -343,8 +343,8 @@ class Rewrite:
             places=tuple(later.places_of(places) for places in self.places),
             promises=(*later.carried(self.promises), *later.promises),
             same_adapter=self.same_adapter and later.same_adapter,
-            # If this rewrite repeats the program, the later one may change only one of the two
-            # runs.  Then these runs differ.
+            # The later rewrite may change only one of the runs that this one repeats.  Then the
+            # runs differ, so ``self.steady`` is dropped.
             steady=later.steady,
         )
 

@@ -2,9 +2,9 @@
 
     seed=17 failed_maps=0,3
 
-The layer settles maps and work-dones in an order that follows from the seed, within what WebGPU
-leaves open.  Faults are planned by the number of the call, and only of kinds that the target
-promises to survive.
+The layer settles maps and work-dones (WebGPU's ``onSubmittedWorkDone``) in an order that follows
+from the seed, within what WebGPU leaves open.  Faults are planned by the number of the call, and
+only of kinds that the target promises to survive.
 """
 
 import json
@@ -38,7 +38,7 @@ class Disturbance:
         for field in fields(FaultPlan):
             if field.name not in SURVIVED and getattr(self.faults, field.name) != _none(field.name):
                 raise ProgramError(
-                    f"cannot disturb by {field.name} because the layer fails only "
+                    f"cannot disturb by {field.name} because the layer can inject only "
                     f"{', '.join(SURVIVED)} (probably a simulated device is meant)"
                 )
 

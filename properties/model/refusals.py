@@ -1,9 +1,9 @@
 """The sorts of ops that the contract refuses, and what a target did with each.
 
 A sort is the class of the refusal, and the verb: ``OutOfRange copy``.  A dispatch that binds one
-buffer more than once is a sort of its own.  Ops of one sort take the same way through a runtime, so
-harm that they do is usually one mistake.  An op that raised because of a fault has no sort, since
-it was right to raise.  Data only.
+buffer more than once is a sort of its own.  Ops of one sort take the same way through a runtime.
+So if several of them do harm, usually one mistake is the cause.  An op that raised because of a
+fault has no sort, since it was right to raise.  Data only.
 """
 
 from collections.abc import Mapping

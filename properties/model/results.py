@@ -58,7 +58,7 @@ class Finding:
 class TargetFailed(AssertionError):
     """A target failed a program.  ``finding`` says which, and where."""
 
-    __module__ = "gpusim.testing"  # where a reader of its traceback finds it
+    __module__ = "gpusim.testing"  # A traceback shows this module, which users can import.
 
     def __init__(self, target: str, finding: Finding) -> None:
         super().__init__(f"{target} fails this program:\n\n{finding}")

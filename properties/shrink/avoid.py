@@ -1,14 +1,14 @@
-"""Decides what programs leave out once a bug that needs it was found: ops, clients or faults.
+"""Decides which ops, clients or faults later programs leave out because a found bug needs them.
 
 A runtime with many bugs may show one of them in nearly every program.  A session that shrinks this
 bug over and over finds no other.  So once a bug of a foreign target was shrunk, most programs leave
-out what the bug needs: a form of ops, a sort of refused ops, a client, or faults.  Only one program
-in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need a client or faults, so these come
-back in one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs a client and faults, only the two
-together are left out.  What nearly every program has is never left out.  The bugs alone decide what
-is left out, never the target's name.
+out what the bug needs: a form of ops such as copies within a buffer, a sort of refused ops, a
+client, or faults.  One program in ``AGAIN_EVERY`` leaves out nothing.  Many different bugs need
+a client or faults, so these come back in one program of ``CONDITION_AGAIN_EVERY``.  If a bug needs
+a client and faults, only the two together are left out.  What nearly every program has is never
+left out.  The bugs alone decide what is left out, never the target's name.
 
-A program can also be cured of the bugs that are known, so that it may show others: a sync stands
+A program can also be cured of the bugs found so far, so that it may show others: a sync is put
 between two ops that a bug needs in one batch, and forms of ops that a bug needs are left out.
 """
 
@@ -41,7 +41,8 @@ from properties.model.refusals import RAISED, is_of, parted, refusals
 from reference import run as run_reference
 
 Avoided = frozenset[str]
-"""What programs leave out: words of signatures, sorts of refused ops, ``CLIENT with FAULT``."""
+"""What programs leave out: words of bugs' signatures (see ``properties.fuzz.signatures``), sorts of
+refused ops (see ``properties.model.refusals``), and ``CLIENT with FAULT``."""
 AGAIN_EVERY, CONDITION_AGAIN_EVERY = 128, 4
 _WITH, _REFUSES = " with ", "refuses "
 _CONDITIONS: tuple[Mapping[str, Any], ...] = FOREIGN_CLIENTS, SURVIVED
@@ -58,9 +59,9 @@ _PROMISES: Mapping[str, Mapping[str, Any]] = {
     **{kind: {promise: False} for kind, promise in SURVIVED.items()},
     **{f"{_REFUSES}{name}": {promise: Refusal.NOT_ASKED} for name, promise in REFUSALS.items()},
 }
-"""What a target need not take: forms of ops, kinds of fault, and ops that are refused with an
-error.  Each has the promises, with their values, that keep it out of programs.  For the odd forms,
-``_ODD`` has the names of the promises."""
+"""For each form of ops, each kind of fault, and the ops refused with each class of error: the
+promises, with their values, that keep these out of programs.  For the odd forms, ``_ODD`` has the
+names of the promises."""
 _LAST_OPS: dict[str, tuple[Any, ...]] = {
     "write": HOST_WRITES,
     "free": (Alloc, Free),
@@ -74,7 +75,7 @@ def avoidable(words: Iterable[str], refused: Iterable[str]) -> Avoided:
     """What programs can leave out: some ``words`` of a signature, and the ``refused`` ops' sorts.
 
     If a target accepts a wrong handle, all ops with wrong handles are left out, since all verbs
-    look up handles alike.  Otherwise only the one sort is left out.
+    look up handles in the same way.  Otherwise only the sort of the refused op is left out.
     """
     words = tuple(words)
     forms = {word for word in words if word in _PROMISES and word not in SURVIVED}
@@ -164,8 +165,7 @@ def cured(
 ) -> Case:
     """``case`` without the ``needs`` of bugs, and with syncs inside the pairs of ops in ``words``.
 
-    ``words`` are the words of the bugs' signatures.  If only the kinds of the ops are known, there
-    is no cure.
+    ``words`` are the words of the bugs' signatures.  Words for single kinds of ops give no cure.
     """
     healthy = without(case, needs, kernels, case.limits(limits))
     return replace(healthy, program=Program(tuple(_apart(healthy.program, tuple(words)))))

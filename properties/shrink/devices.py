@@ -34,11 +34,12 @@ _CALLS_AN_OP: Mapping[str, int] = {
     "lost_at_pipeline": 1,
     "lost_at_encode": 2,
 }
-"""For each kind of fault: how many calls that it counts an op usually makes at most.  A read, for
-instance, maps once."""
+"""For each kind of fault: one op usually makes at most so many calls that this fault can hit.  A
+read, for instance, maps once."""
 _ALIGNMENT, _NARROW = "storage_offset_alignment_bytes", "max_binding_bytes"
 MOST_SEEDS = 6
-"""How many small seeds are tried.  Among them is every way in which the layer settles maps."""
+"""How many small seeds are tried.  Among them are seeds with which the layer settles the last map
+first, the first map first, and maps in any order."""
 _MOST_SHIFTS = 16
 """The most earlier calls that are tried for one fault, since each try is an execution."""
 
@@ -96,7 +97,8 @@ def _fewer_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
 def _sooner_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
     """The plan with one fault at a lower number.
 
-    These are 0, 1 and 2, then the number less a half of it, less a quarter and so on, and less 1.
+    For a fault at ``number``, the lower numbers are 0, 1 and 2, then ``number`` less a half of it,
+    less a quarter of it and so on, and ``number`` less 1.
     """
     for name, at, number in _numbers(plan):
         halves = [number - (number >> shift) for shift in range(1, number.bit_length())]
@@ -106,7 +108,7 @@ def _sooner_faults(plan: FaultPlan) -> Iterator[FaultPlan]:
 
 
 def _fewer_limits(device: DeviceSpec) -> Iterator[DeviceSpec]:
-    """The device with its own limits, then without each small limit."""
+    """The device with its own limits, then with one small limit less."""
     if device.limits:
         yield replace(device, limits=())
     for name, _ in device.limits:

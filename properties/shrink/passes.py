@@ -66,7 +66,7 @@ def simplify_disturbance(search: Search, kernels: Kernels) -> None:
 
 @shrink_pass
 def delete_ops(search: Search, kernels: Kernels) -> None:
-    """Delete chunks of ops, from the end of the program on, then chunks half as long, and so on.
+    """Delete chunks of ops, the last chunk first, then chunks half as long, and so on.
 
     At last delete single ops and pairs of ops, until none can go.
     """
@@ -144,7 +144,8 @@ def _delete_chunks(search: Search, chunk: int) -> bool:
     end = len(search.program)
     while end > 0:
         start = max(0, end - chunk)
-        # With an alloc go the ops that use its buffer.  They come later, so ``start`` stays valid.
+        # If an alloc is deleted, the ops that use its buffer are deleted too.  They come later, so
+        # ``start`` stays valid.
         deleted |= _delete(search, range(start, end))
         end = start
     return deleted

@@ -95,8 +95,8 @@ def shrink(
     statistics: Statistics = {}
     deadline = time.monotonic() + seconds
     search = Search(variants.case, variants.fails, statistics, lambda: time.monotonic() > deadline)
-    # From here on the case is that of ``variants``, not of ``search``: in it the transformations
-    # were moved along with their ops.
+    # From here on ``variants.case`` is used, not ``search.case``: only in ``variants.case`` were
+    # the transformations moved along with their ops.
     is_complete = _search(search, kernels)
     variants.fails(replace(variants.case, program=with_room(variants.case.program, kernels)))
     variants.leave_out_variants()

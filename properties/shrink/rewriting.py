@@ -212,9 +212,10 @@ def _in_kernel(name: str, kernel: Kernel, op: Op) -> Op:
 
 
 def shifts(program: Program) -> Iterator[Program]:
-    """The program with all offsets in one buffer lowered: by the lowest, or by that in whole words.
+    """The program with all offsets in one buffer lowered by the lowest of them.
 
-    Each is tried twice: with the buffer shortened by as much, and with its old size.
+    They are also lowered by the lowest offset rounded down to whole words.  Both are tried with the
+    buffer shortened by as much, and with its old size.
     """
     for alloc in program:
         if isinstance(alloc, Alloc):

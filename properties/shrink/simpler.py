@@ -76,7 +76,7 @@ def _ends_of(op: Read | Write) -> Iterator[Op]:
 def _simpler_bound(bound: tuple[Bound, ...]) -> Iterator[tuple[Bound, ...]]:
     """Gives the bound buffers with one part of a buffer simpler.
 
-    In its place comes the whole buffer, a part that begins earlier, or a shorter one.
+    In its place comes the whole buffer, or a part with a simpler offset or size.
     """
     for at, one in enumerate(bound):
         if isinstance(one, Part):

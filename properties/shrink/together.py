@@ -23,7 +23,10 @@ _MOST_OPS = 16
 
 
 def together(case: Case, failure: Failure, judgement: Judgement) -> Together:
-    """The kinds of the two ops of ``case`` between which a sync heals it; empty if none does."""
+    """The kinds of the two ops of ``case`` between which a sync heals it; empty if none does.
+
+    It is also empty, without a trial, for a long or transformed case, and if the process ended.
+    """
     ends_process = failure.kind in (FailureKind.ABORT, FailureKind.HANG)
     if ends_process or case.transformations or len(case.program) > _MOST_OPS:
         return ()

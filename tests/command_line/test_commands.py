@@ -139,7 +139,7 @@ def test_a_session_that_finds_something(
     assert found["program"] in printed
     assert found["shrink"]["candidates"] > len(found["shrink"]["passes"])
     assert found["shrink"]["passes"]["delete_ops"]["taken"] > 0
-    assert f"made small in {found['shrink']['candidates']} candidates" in printed
+    assert f"shrunk: {found['shrink']['candidates']} candidates were judged" in printed
     for line in ("expected: from byte", "got:      from byte", f"gpusim replay {found['file']}"):
         assert line in printed
     assert main(["replay", found["file"], "--target", target]) == 1

@@ -115,7 +115,7 @@ def test_a_finding_fails_again_until_the_target_is_right(device_name: str, tmp_p
     with pytest.raises(TargetFailed, match=r"op \d+: read"):
         replay(path, Late)
     replay(path, NaiveTarget)
-    with pytest.raises(GpusimError, match="Late run, which the command line does not"):
+    with pytest.raises(GpusimError, match="Late, which the command line does not"):
         replay(path)
 
 
@@ -192,7 +192,7 @@ def test_a_value_that_changes_after_it_was_read_is_seen(device: Any) -> None:
 
 def test_an_adapter_in_the_place_of_its_class_is_told_apart(device: Any, tmp_path: Path) -> None:
     made: Any = NaiveTarget(device)
-    with pytest.raises(TypeError, match=r"cannot judge .* because make_target is called"):
+    with pytest.raises(TypeError, match=r"cannot judge .* because make_target must be callable"):
         check(made, examples=1, save=tmp_path)
 
 

@@ -188,7 +188,7 @@ def test_a_session_warns_of_what_it_has_not_seen() -> None:
     session.tally.reached.cells[Cell("write", "dispatch", "RAW", "limit")] = 7
     assert session.warnings[1].endswith("20 times: write, dispatch: RAW, limit (7)")
     session.tally.checked = Checked(exact_bytes=8, reads=3, constant_reads=2)
-    assert session.warnings[0] == "2 of 3 reads are of constant data"
+    assert session.warnings[0] == "2 of 3 reads should give one repeated byte, and so show little"
     assert session_of(ENOUGH_TRACES - 1).warnings == []
 
 

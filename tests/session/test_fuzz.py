@@ -157,7 +157,7 @@ def test_a_fault_that_is_not_told_is_found_and_replays_with_its_device(tmp_path:
     show_bug(1, bug, session, console)
     printed = console.export_text()
     assert "device simulated failed_submits=0, policy" in printed
-    assert f"made small in {bug.shrunk.candidates} candidates" in printed
+    assert f"shrunk: {bug.shrunk.candidates} candidates were judged" in printed
     assert again(bug.file, target).failure == bug.failure
 
 
