@@ -38,8 +38,8 @@ _MOST_SHOWN = 16
 def tell_payloads(evidence: Evidence) -> Told:
     """Tells of a payload that was written over, never written, or written wrongly.
 
-    If the law that is broken, as far as the bytes show, is about the place of bytes, what the calls
-    show counts more.
+    The argument's rule is a guess from the wrong bytes.  If it is law A8, and the calls show that
+    uniforms were written over, what the calls show replaces the guess.
     """
     rule = evidence.argument.rule
     guess = rule.name if rule is not None else ""

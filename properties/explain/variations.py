@@ -1,8 +1,6 @@
 """Varies one thing of a failing case, and says which changes make it pass and which do not.
 
-A change gives one op or buffer another size, one write other data, or a repeated dispatch other
-operands; or it splits one op in two, or issues the commands of a replay as plain calls.  Each
-change is tried alone.
+A change alters, replaces, splits or adds one op, or resizes one buffer.  Each is tried alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +53,7 @@ _OTHER_DATA = (b"\x01", b"\x02", b"\x00", b"\x03", b"\x04", b"\x05")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Varied:
-    """The changes with which the case passes, and those with which it fails all the same."""
+    """The changes with which the case passes, and those with which it still fails."""
 
     passes: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()

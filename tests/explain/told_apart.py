@@ -86,7 +86,7 @@ APART = (
         says=(
             "op 3 (dispatch affine a 1,1 1x1x1) was accepted, and no submit carried it out",
             "call 15, made in op 3 itself with the reason 'early', carried out op 2 alone",
-            "no submit, to the close, carried out, with first_batch=None none of them; with "
+            "never submitted, not even by the close: with first_batch=None none; with "
             "first_batch=4 dispatches 4, 13",
         ),
     ),
@@ -151,7 +151,7 @@ APART = (
             "call 5, in op 2, wrote over them before the submit, which is call 12",
             "not with op 2 like op 1, but with other scalars of as many bytes",
             "the uniform buffers that they write are all 2; submits for a full pool come before "
-            "dispatches none, where they are due before 5, 9",
+            "dispatches none, but are due before 5, 9",
         ),
     ),
     Told(
