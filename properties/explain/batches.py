@@ -98,7 +98,7 @@ def most_waiting(trace: Iterable[Event]) -> list[Call]:
 
 
 def tell_waiting(evidence: Evidence) -> Told:
-    """Lists the longest series of host writes without a submit; says so if none comes after it."""
+    """Lists the longest series of host writes without a submit; says if no submit follows it."""
     written = most_waiting(evidence.trace)
     is_broken = evidence.failure.kind is FailureKind.LAW and evidence.failure.trait == laws.C4.name
     if not is_broken or len(written) < 2:
@@ -113,7 +113,7 @@ def tell_waiting(evidence: Evidence) -> Told:
 
 
 def tell_order(evidence: Evidence) -> Told:
-    """The order within one submit, if two ops changed places inside it."""
+    """Tells the order within one submit, if two ops changed places inside it."""
     crossing, traced = evidence.argument.crossing, evidence.traced
     if crossing is None:
         return NOTHING
@@ -141,7 +141,7 @@ def _in_words(places: Sequence[Place]) -> str:
 
 @by_trial(FailureKind.LAW, FailureKind.VALUE, follows_policy=True, without_faults=True)
 def tell_within(evidence: Evidence, trials: Trials) -> Told:
-    """If a submit had its commands in another order: which sorts of commands change places."""
+    """If a submit had its commands in another order: tells which sorts change places."""
     is_mixed = any(list(each) != sorted(each) for each in evidence.traced.submits.values())
     if evidence.broken not in OF_ORDER or not is_mixed:
         return NOTHING

@@ -111,7 +111,7 @@ def tell_capacity(evidence: Evidence, trials: Trials) -> Told:
 def _of_early(trials: Trials) -> Told:
     """Tells how many commands the early batches have before a sync and after it, by first_batch.
 
-    Also which of the dispatches no submit carried out.
+    Also tells which dispatches were never submitted.
     """
     ops = [f"dispatch affine x 3,1 1x1x{n + 1}" for n in range(2 * _TIMES)]
     text = "\n".join(["alloc x 64", *ops[:_TIMES], "sync", *ops[_TIMES:], ""])
@@ -138,7 +138,7 @@ def _of_early(trials: Trials) -> Told:
 
 
 def _never_submitted(execution: Execution) -> str:
-    """Which dispatches no submit carried out, counted from 1."""
+    """Names the dispatches that were never submitted; they are counted from 1."""
     traced = read_clocks(execution)
     dispatches = [n for n, op in enumerate(execution.case.program) if isinstance(op, Dispatch)]
     left = [str(n) for n, at in enumerate(dispatches, 1) if traced.never_submitted(at)]
@@ -179,7 +179,7 @@ def _writing(*lengths: int) -> str:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_batches(evidence: Evidence, trials: Trials) -> Told:
-    """With whose scalars the dispatches of a second batch ran, if not with their own."""
+    """Tells with whose scalars the dispatches of a second batch ran, if not with their own."""
     law = evidence.broken
     if law not in (laws.B1.name, *_OF_FULL):
         return NOTHING
@@ -202,7 +202,7 @@ def tell_batches(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_pool(trials: Trials) -> str:
-    """Which uniform buffers the dispatches of a row take, and where the pool counts as full."""
+    """Tells which uniform buffers dispatches in a row write, and where a full pool is submitted."""
     pooled = trials.plainly().under(**LIFTED, debug_submit_each=False, **{_POOL: _SLOTS})
     trace = pooled.run(_ROW).execution.trace
     taken = [c.event["buffer"] for c in calls_of(trace, "write_buffer", role=UNIFORM)]
@@ -210,12 +210,13 @@ def _of_pool(trials: Trials) -> str:
     full = [str(call.position) for call in submits if call.event["reason"] == _FULL]
     if len({*taken}) >= _SLOTS or len(full) < len(submits):
         return ""
-    said = f"submits for a full pool come before dispatches {', '.join(full) or 'none'}"
+    where = f"before dispatches {', '.join(full)}" if full else "nowhere"
+    said = f"submits for a full pool come {where}"
     if full == _DUE:
         said += ": slots are counted, but the dispatches do not each take their own"
     else:
         due = ", ".join(_DUE)
-        said += f", but are due before {due}: slots in use are not counted as in use"
+        said += f", but are due before dispatches {due}: slots in use are not counted as in use"
     which = f"all {taken[0]}" if len({*taken}) == 1 else ", ".join(map(str, taken))
     return (
         f"tried {_TIMES} dispatches in a row, with {_POOL}={_SLOTS}: the uniform buffers that they "

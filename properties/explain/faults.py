@@ -120,7 +120,7 @@ def _kept(evidence: Evidence, failed: list[Call]) -> Told:
 
 
 def _taken(call: Call, evidence: Evidence) -> dict[str, int]:
-    """The buffers that the batch of a failed submit would have written, each with its writer."""
+    """The buffers that the batch of a failed call would have written, each with its writing op."""
     program, traced = evidence.program, evidence.traced
     positions = [position for position, _ in traced.submits.get(call.number, ())]
     earlier = (places for number, places in traced.submits.items() if number < call.number)
@@ -213,7 +213,7 @@ def _last_writer(evidence: Evidence, until: int, names: tuple[str, ...]) -> int:
 
 
 def _stands(evidence: Evidence, failed: list[Call]) -> Told:
-    """Tells of lost bytes that an op used and was not refused.
+    """Tells of an op that used lost bytes and was accepted.
 
     Or of a failed replay whose first commands kept their effect.
     """
@@ -342,7 +342,7 @@ def tell_zeros(evidence: Evidence) -> Told:
     if any(wrong) or evidence.ends[at].late_error is not None or (is_explained and not untaken):
         return NOTHING
     return Told(
-        sentence=f"{evidence.place(at)} gave zeros in the place of some bytes, and no error, "
+        sentence=f"{evidence.place(at)} gave zeros instead of some bytes, and no error, "
         f"though {failed[0].event['verb']} (call {failed[0].number}) failed with "
         f"{failed[0].failed} in {failed[0].place}",
         culprit=at,

@@ -88,7 +88,10 @@ def tell_grid(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _groups_of(judged: Verdict, at: int) -> Grid | None:
-    """The groups over which op ``at`` ran, if the first wrong command stands for it; else None."""
+    """The groups over which the op at ``at`` ran.
+
+    None if the first command that no op asked for does not stand for that op.
+    """
     accused = read_clocks(judged.execution).accused
     if accused is None or accused.expected.position != at:
         return None
@@ -100,7 +103,7 @@ def _groups_of(judged: Verdict, at: int) -> Grid | None:
 def tell_whose_grid(evidence: Evidence, trials: Trials) -> Told:
     """Tells whether a dispatch over a wrong grid took the grid of another op.
 
-    Also tells if the cache of launch shapes evicted its first entry in that dispatch.
+    Also tells if no op before that dispatch made the cache of launch shapes evict an entry.
     """
     accused, program = evidence.traced.accused, evidence.program
     if accused is None or not isinstance(accused.expected, ExpectedDispatch):
@@ -161,7 +164,7 @@ def tell_forms(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _over(form: str, judged: Verdict) -> str:
-    """Says over which wrong groups the dispatch ran, with its grid given as ``form``; or ""."""
+    """Says over which wrong groups the dispatch ran; "" if its groups are right."""
     for call in calls_of(judged.execution.trace, "dispatch"):
         groups = call.event["groups"]
         if groups != _FORMS[form]:
@@ -181,7 +184,7 @@ def _given(form: str, grid: Grid) -> str:
 
 @by_trial()
 def tell_full(evidence: Evidence, trials: Trials) -> Told:
-    """Tries a dispatch that ran over the wrong groups with a larger grid; tells which groups ran.
+    """Tries a dispatch that ran over the wrong groups with a larger grid; tells how many run.
 
     Also tells if it had to submit the commands before it, because the uniforms were full.
     """

@@ -24,7 +24,7 @@ from properties.oracles.laws.catalogue import LAWS, Law
 _BY_NAME = {law.name: law for law in LAWS}
 _SAVED = Law(
     name="policy",
-    sentence="a policy says what is gathered, pooled and cached; a runtime makes no more",
+    sentence="a policy says what is gathered, pooled and cached; a runtime makes no more than that",
     source="the docstrings of gpusim.runtime.Policy",
 )
 UNEXPLAINED = ", and no single known mistake explains these bytes"
@@ -113,7 +113,7 @@ def _got(failure: Failure) -> str:
 
 
 def refusal_of(failure: Failure) -> str:
-    """What the device or the runtime said after its last "because", or all of it without one."""
+    """What the device or the runtime said after its last "because"; without one, all of it."""
     got = _got(failure)
     return got.rpartition(" because ")[2] or got
 
@@ -125,7 +125,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(evidence: Evidence, at: int) -> Iterator[str]:
-    """Finds an earlier op like op ``at`` that was rightly accepted, and a free between the two."""
+    """Finds an earlier op of the same kind that was rightly accepted, and a free in between."""
     program, has_free = evidence.program, False
     for other in reversed(range(at)):
         before = program[other]

@@ -1,10 +1,10 @@
-"""Which bytes are wrong: of a whole buffer, and of host writes and copies of several lengths.
+"""Tries which bytes of a whole buffer are wrong, and which lengths of host writes and copies.
 
 A program that was made small reads only a few bytes.  So an op that lost a part of what it wrote
 looks as if it had no effect.  The edges of a write are the bytes in the words that it does not
-write whole; a runtime writes them in another way.  A copy of whole words is one command, others go
-through a kernel, and a copy within one buffer goes through a scratch buffer.  So a mistake may show
-at a few lengths and places only.
+write whole; a runtime writes them in another way than whole words.  A copy of whole words is one
+command, other copies go through a kernel, and a copy within one buffer goes through a scratch
+buffer.  So a mistake may show at a few lengths and places only.
 """
 
 import struct
@@ -265,7 +265,7 @@ def _short_scratch(evidence: Evidence, op: Copy) -> str:
 
 
 def _of_short(trials: Trials) -> Iterator[str]:
-    """Which short copies within one buffer are wrong, from the bytes 1, 2 and 3 of a word."""
+    """Tells which short copies within one buffer go wrong, if they begin at byte 1, 2 or 3."""
     tried = {
         (size, start): f"copy x {start} x 512 {size}" for size in range(1, 6) for start in (1, 2, 3)
     }

@@ -83,9 +83,9 @@ _TELLS = {
 
 
 def losses(evidence: Evidence) -> tuple[str, ...]:
-    """Says what does not count as lost, who accepts a lost buffer, and what ends its loss too soon.
+    """Says what does not count as lost, which ops accept a lost buffer, and which end its loss.
 
-    Empty if nothing of this goes wrong.
+    Empty if all of this is right.
     """
     is_traced = evidence.verdict.execution.is_lawful
     is_simulated = evidence.case.device.is_simulated
@@ -130,7 +130,7 @@ def _with_failed_submit(trials: Trials) -> Trials:
 def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list[str]:
     bad = [what for what, is_wrong in tried.items() if is_wrong]
     good = [what for what, is_wrong in tried.items() if not is_wrong]
-    # Those of the same sort as a wrong one tell most, so they come first.
+    # Right ones of the same sort as a wrong one tell most, so they come first.
     sorts = {what.split()[1] for what in bad}
     good.sort(key=lambda what: what.split()[1] not in sorts)
     if not bad or not good:
@@ -202,7 +202,7 @@ def run_again(trials: Trials) -> tuple[str, ...]:
     if not told:
         return ()
     return (
-        "tried a copy, a dispatch and another copy in one batch, whose submit fails; run again are "
+        "tried a copy, a dispatch and another copy in a batch whose submit fails; these run again: "
         f"{' and '.join(told)}{f', not {rest[0]}' if rest else ''}",
     )
 
@@ -259,9 +259,9 @@ def _with_other_profile(trials: Trials, *, has_refused: bool) -> Iterator[str]:
     changed = trials.having(device=replace(device, profile=other.name, schedule=()))
     if changed.fails(trials.case.program):
         return
-    likeliest = ": likeliest only a promise is looked at"
+    likeliest = ": likeliest the runtime looks only at a promise"
     if own.tells_loss:
-        likeliest = "" if has_refused else ": likeliest the promise is not looked at"
+        likeliest = "" if has_refused else ": likeliest the runtime does not look at the promise"
     yield (
         f"this device (profile {own.name}) {_TELLS[own.tells_loss]}; with profile {other.name}, "
         f"which {_TELLS[other.tells_loss]}, it passes{likeliest}"

@@ -57,7 +57,7 @@ def _other_scalars(
 ) -> Iterator[tuple[Scalars, str, int, str]]:
     """Yields other scalars, with words that say whose they are, the op they are from, and a detail.
 
-    The op is -1 if they are from none.  The detail tells these scalars from the others.
+    The op is -1 if they are from none.  The detail distinguishes these scalars from the others.
     """
     step, own = scene.steps[at], op.scalars
     for other in _with_captured(scene):
@@ -120,7 +120,7 @@ def bindings(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _with_kernel_of(other: Step, op: AnyDispatch, scene: Scene) -> AnyDispatch | None:
-    """The dispatch with another one's kernel; None if that is the same, or does not fit."""
+    """The dispatch ``op`` with the kernel of ``other``; None if it is the same or does not fit."""
     if not isinstance(other.op, AnyDispatch) or other.op.kernel == op.kernel:
         return None
     kernel = scene.kernels[other.op.kernel]
@@ -141,7 +141,7 @@ def _other_buffers(
 ) -> Iterator[tuple[tuple[Bound, ...], str, int, str]]:
     """Yields other bindings, with words that describe them, the op they are from, and a detail.
 
-    The op is -1 if they are from none.  The detail tells these bindings from the others.
+    The op is -1 if they are from none.  The detail distinguishes these bindings from the others.
     """
     for other in scene.steps:
         if isinstance(other.op, AnyDispatch) and len(other.op.buffers) == len(op.buffers):
@@ -156,7 +156,7 @@ def _other_buffers(
         for name in scene.states[at]:
             instead = name if isinstance(own, str) else own._replace(buffer=name)
             bound = (*op.buffers[:place], instead, *op.buffers[place + 1 :])
-            yield bound, f"{name} in the place of {name_of(own)}", -1, f"{place} {name}"
+            yield bound, f"{name} instead of {name_of(own)}", -1, f"{place} {name}"
 
 
 def freed(scene: Scene) -> Iterator[Hypothesis]:
@@ -174,7 +174,7 @@ def freed(scene: Scene) -> Iterator[Hypothesis]:
             frees = [s for s in ahead if isinstance(s.op, Free) and s.op.buffer in gone]
             kept = [each for each in ahead if each not in frees]
             over = step._replace(op=replace(op, buffers=bound))
-            # Either the dispatch works on the freed buffer's bytes, or nothing of it is seen.
+            # Either the dispatch works on the freed buffer's bytes, or it shows no effect.
             for detail, steps in (
                 ("kept", (*kept, over, *frees, *later)),
                 ("freed", without(scene.steps, at)),
@@ -232,7 +232,7 @@ def _places_of_part(own: Part, size: int) -> Iterator[tuple[Bound, str]]:
             yield Part(name, low, length), said
     if start + length < size:
         yield Part(name, start, size - start), f"bound {name} up to its end"
-    yield name, f"bound all of {name} in the place of a part"
+    yield name, f"bound all of {name} instead of a part"
 
 
 def grids(scene: Scene) -> Iterator[Hypothesis]:
@@ -279,7 +279,7 @@ def _other_grids(scene: Scene, at: int, own: Grid) -> Iterator[tuple[Grid, str]]
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> dict[Grid, tuple[str, int]]:
     """Grids from another time or place in the buffer, or of another dispatch.
 
-    Each with what it is in words, and the number of the op that takes part.
+    Each grid comes with words for it, and the op that takes part; -1 if none does.
     """
     found: dict[Grid, tuple[str, int]] = {}
     counts = scene.states[at].get(op.counts, b"")

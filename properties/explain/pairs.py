@@ -245,7 +245,7 @@ def tell_staged(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_one_batch(trials: Trials) -> Told:
-    """Stages three writes in one batch; says at which bytes of the upload buffer they are read."""
+    """Stages three writes in one batch; says where in the upload buffer their copies begin."""
     judged = trials.run(f"{_MADE}{_WAITS}{_WAITS.replace(' o ', ' p ')}{_THREE}flush\n{_ENDS}")
     trace = judged.execution.trace
     made = calls_of(trace, "create_buffer", role=Role.UPLOAD.value)
@@ -287,9 +287,10 @@ def _other_group(evidence: Evidence) -> Iterator[str]:
 def _second_goes_wrong(
     trials: Trials, pairs: Mapping[str, tuple[str, str]], between: str = "flush\n"
 ) -> tuple[list[str], list[str]]:
-    """The differences with which the second of a pair goes wrong after the first, and the others.
+    """Two lists of differences between the dispatches of a pair.
 
-    Among the others are those whose second goes wrong without the first as well.
+    The first has those with which the second dispatch goes wrong, but only after the first one.
+    The second has all others.
     """
     failed: dict[str, FailureKind] = {}
     for what, (one, two) in pairs.items():

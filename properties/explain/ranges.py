@@ -152,11 +152,11 @@ def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
 
 
 def zeroed(scene: Scene) -> Iterator[Hypothesis]:
-    """Host writes of zeros in the place of their bytes."""
+    """Host writes of zeros instead of their bytes."""
     for at, step in enumerate(scene.steps):
         if isinstance(step.op, Write):
             op = replace(step.op, data=bytes(len(step.op.data)))
-            said = "wrote zeros in the place of its bytes"
+            said = "wrote zeros instead of its bytes"
             yield with_ops(scene, at, op, "write", A9, said)
 
 

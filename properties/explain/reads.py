@@ -53,7 +53,7 @@ _BEFORE = {
 
 @by_trial(FailureKind.VALUE)
 def tell_reads(evidence: Evidence, trials: Trials) -> Told:
-    """Tells which of several equal reads go wrong, or at which lengths a read does."""
+    """Tells which of several equal reads go wrong, or which lengths of a read."""
     op, meant, got = evidence.op, evidence.meant, evidence.got
     if evidence.broken == D4.name or not isinstance(op, Read) or meant is None or got is None:
         return NOTHING
@@ -114,9 +114,9 @@ def _of_counts(trials: Trials, op: Read) -> Told:
 
 
 def _wrong_of(trials: Trials, op: Read, count: int, *after: Op) -> list[int]:
-    """Which of ``count`` reads like ``op`` are wrong; they replace the reads of the program.
+    """The numbers, from 0, of the wrong ones among ``count`` reads like ``op``.
 
-    All other ops of the program come before them; ``after`` follows each.
+    The reads come after the ops of the program that are no reads; ``after`` follows each of them.
     """
     ops: list[Op] = [each for each in trials.case.program if not isinstance(each, Read)]
     for n in range(count):
@@ -164,7 +164,7 @@ def _otherwise(trials: Trials, whose: list[str]) -> str:
     said = {way: names.get(", ".join(found), ", ".join(found)) for way, found in ways.items()}
     if {*said.values()} == {"the same"}:
         return (
-            f"the same for {count} of growing lengths, of {count} buffers, or after a sync: "
+            f"the same for {count} of growing lengths, of {count} buffers, or after a sync; "
             "so the place of a read among those of its sync decides"
         )
     return "; ".join(
@@ -286,7 +286,7 @@ def _of_parted(trials: Trials) -> tuple[str, ...]:
         after = ", though the device gave the second's last: likeliest the second fill is left out"
     return (
         f"tried two reads that share no byte, of bytes {len(_WHOLE) - op.size_bytes} to "
-        f"{len(_WHOLE) - 1} and {op.offset} to {end - 1}: the array had the first's too{after}",
+        f"{len(_WHOLE) - 1} and {op.offset} to {end - 1}: the array had the first's bytes{after}",
     )
 
 
@@ -314,7 +314,7 @@ def _of_row(trials: Trials) -> Told:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_awaited(evidence: Evidence, trials: Trials) -> Told:
-    """Which syncs return too early; NOTHING if none of those tried does, or if all do."""
+    """Tells which syncs return too early; NOTHING if none of those tried does, or if all do."""
     if evidence.failure.trait != D3.name and _LATE not in evidence.failure.reason:
         return NOTHING
     # Every command waits until a flush or a sync.

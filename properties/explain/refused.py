@@ -125,7 +125,7 @@ def _lost(trials: Trials, at: int, after: str) -> set[str]:
 
 @by_trial(FailureKind.WORDS)
 def tell_named(evidence: Evidence, trials: Trials) -> Told:
-    """Tells which buffer a refused read of a freed one names, if others were made or freed too."""
+    """Reads a freed buffer, where others were made or freed too; tells which the refusal names."""
     if not evidence.failure.reason.startswith("it names <"):
         return NOTHING
     named = {ops: _named(trials, ops) for ops in _FREED}
@@ -213,7 +213,7 @@ def _of_freed(trials: Trials) -> Told:
 
 @by_trial()
 def tell_back(evidence: Evidence, trials: Trials) -> Told:
-    """Tells whether an alloc gets the bytes of a freed buffer, if one was never destroyed."""
+    """If a buffer was never destroyed: tells whether an alloc gets the bytes of a freed one."""
     if _LEFT not in evidence.failure.reason:
         return NOTHING
     left = {
@@ -247,7 +247,7 @@ def tell_back(evidence: Evidence, trials: Trials) -> Told:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_freed_early(evidence: Evidence, trials: Trials) -> Told:
-    """Which commands lose their buffer to a free that comes before their submit.
+    """Tells which commands lose their buffer to a free that comes before their submit.
 
     A runtime that does not note a command's buffers breaks a limit of a batch as well.
     """
@@ -268,7 +268,7 @@ def tell_freed_early(evidence: Evidence, trials: Trials) -> Told:
     said = f" ({said_shortly(shown.sides[-1][1])})" if shown is not None and shown.sides else ""
     return told(
         f"each tried alone: a free of a buffer right after {' or '.join(wrong)} goes wrong{said}; "
-        f"right is a free after {' or '.join(right)}"
+        f"right is a free after {', '.join(right)}"
     )
 
 

@@ -147,7 +147,7 @@ def _variants(
 
 
 def _plainer(program: Program, at: int, op: Op) -> Iterator[Changed]:
-    """The program with a plain scalar in the place of one that is not plain."""
+    """The program with a plain scalar instead of one that is not plain."""
     ops: Sequence[Op] = op.commands if isinstance(op, Capture) else [op]
     for n, each in enumerate(ops):
         for place, scalar in enumerate(each.scalars if isinstance(each, AnyDispatch) else ()):
@@ -165,10 +165,11 @@ def _plainer(program: Program, at: int, op: Op) -> Iterator[Changed]:
 def _unlike(
     program: Program, at: int, op: Dispatch, kernels: Mapping[str, Kernel]
 ) -> Iterator[Changed]:
-    """Programs in which the dispatch ``op`` shares less, or more, with one before it.
+    """Programs in which the dispatch ``op`` differs more, or less, from a dispatch before it.
 
-    If it follows a dispatch with uniforms of another size, it becomes that one with one operand
-    changed.  If it repeats an earlier dispatch, it gets other scalars or another grid.
+    If it follows a dispatch with uniforms of another size, it becomes a copy of that
+    one with one operand changed.  If it repeats an earlier dispatch, it gets other scalars or
+    another grid.
     """
     before = program[at - 1] if at else op
     if isinstance(before, Dispatch):

@@ -384,7 +384,7 @@ ASKED = (
         headers="device: simulated failed_encodes=6\npolicy: lazy first_batch=1 join_reads=True\n"
         "client: own_arrays\n",
         says=(
-            "op 2 (read a 0 312 -> r2) gave zeros in the place of some bytes, and no error, though "
+            "op 2 (read a 0 312 -> r2) gave zeros instead of some bytes, and no error, though "
             "encode (call 109) failed with SubmitFailed in op 3 (sync)",
         ),
     ),

@@ -103,7 +103,7 @@ DECIDED = (
             "op 2 (read d 13 16 -> r0) did not fill the array that it reads into: the array still "
             "has the bytes of an earlier read into it, which was not yet delivered when op 2 was",
             "the first of bytes 16 to 31 of d, the second of bytes 13 to 28",
-            "of bytes 56 to 63 and 3 to 10: the array had the first's too, "
+            "of bytes 56 to 63 and 3 to 10: the array had the first's bytes, "
             "though the device gave the second's last: likeliest the second fill is left out",
             "passes: called plainly, not by client own_arrays",
         ),
@@ -303,7 +303,7 @@ DECIDED = (
         headers="promises: webgpu\n",
         says=(
             "of 3, first, second, none; of 4, first, second, none, fourth; the same for 3 of "
-            "growing lengths, of 3 buffers, or after a sync: so the place of a read among those of",
+            "growing lengths, of 3 buffers, or after a sync; so the place of a read among those of",
         ),
     ),
 )

@@ -20,7 +20,7 @@ TRIALS = (
         name="free_flushes_dispatches_only",
         program="alloc a 4\ncopy a 0 a 0 4\nfree a\n",
         headers="policy: lazy\n",
-        says=("free after a read of it or a dispatch that writes it or a dispatch and a copy",),
+        says=("right is a free after a read of it, a dispatch that writes it, a dispatch and",),
     ),
     Told(
         name="bind_group_of_oldest_at_capacity",
