@@ -103,7 +103,8 @@ def _groups_of(judged: Verdict, at: int) -> Grid | None:
 def tell_whose_grid(evidence: Evidence, trials: Trials) -> Told:
     """Tells whether a dispatch over a wrong grid took the grid of another op.
 
-    Also tells if no op before that dispatch made the cache of launch shapes evict an entry.
+    Also tells if that dispatch is the first op in which the cache of launch shapes evicted an
+    entry.
     """
     accused, program = evidence.traced.accused, evidence.program
     if accused is None or not isinstance(accused.expected, ExpectedDispatch):

@@ -1,4 +1,4 @@
-"""Tries which bytes of a whole buffer are wrong, and which lengths of host writes and copies.
+"""Tries which bytes of a whole buffer are wrong, and which lengths of writes and copies fail.
 
 A program that was made small reads only a few bytes.  So an op that lost a part of what it wrote
 looks as if it had no effect.  The edges of a write are the bytes in the words that it does not
