@@ -188,7 +188,8 @@ def _line(name: str, function: ast.FunctionDef) -> str:
 
 
 def _parameters(function: ast.FunctionDef) -> list[str]:
-    """Split at commas, but not at those inside brackets; with blanks around the ``=``."""
+    """The text of each parameter but ``self`` and ``cls``, with blanks around its ``=``."""
+    # Commas inside brackets do not separate parameters.
     parts = re.split(r", (?![^\[(]*[\])])", ast.unparse(function.args))
     spaced = [re.sub(r"^(\w+: [^=]+)=", r"\1 = ", part) for part in parts]
     return [part for part in spaced if part not in ("", "self", "cls")]

@@ -11,8 +11,8 @@ until its first finding, and ``gpusim explain`` writes the page.
     DIR/answers.json    NN: the name, the family, the place, and what is wrong by its own docstring
 
 Nothing here finds or explains anything itself.  A mistake is listed as passed over if it is not
-found within the budget, if its finding passes by itself, or if its name would be told.  The next
-mistake drawn takes its number.
+found within the budget, if its finding passes by itself, or if a text for the reader has its name.
+The next mistake drawn takes its number.
 """
 
 import argparse
@@ -149,7 +149,7 @@ class Reading:
         return left
 
     def _shows(self, number: str, mistake: Mistake) -> bool:
-        """Judge and explain a mistake.  Returns whether it was found and its name is not told."""
+        """Judge and explain a mistake.  Returns whether it was found, and no text has its name."""
         target, found = self._folder / "targets" / f"{number}.py", self._folder / "findings"
         page = self._folder / "pages" / f"{number}.html"
         target.write_text(mistake.source, encoding="utf-8")
@@ -165,7 +165,7 @@ class Reading:
             # The finding depends on the programs before it, so it passes by itself.
             return False
         if "_" in mistake.name and mistake.name in done.stdout + page.read_text(encoding="utf-8"):
-            # A name of one word may stand there as a word like others.
+            # A name of one word may be an ordinary word there.
             files[0].unlink()
             return False
         (self._folder / "lines" / f"{number}.txt").write_text(done.stdout, encoding="utf-8")

@@ -9,8 +9,8 @@ Making the program and tallying it are left out.  Only calls of Python functions
 resumption of a generator is a call.  A change of file is a call in another file than the call
 before.  Code without a file, such as the ``__init__`` of a dataclass, changes no file.
 
-``--functions`` lists the functions of the dispatch instead, each with the bytecode instructions
-that it executes itself: how much Python each one is, the same on every machine.
+``--functions`` lists the functions of the dispatch instead, each with the number of bytecode
+instructions that it executes itself.  This number is the same on every machine.
 """
 
 import argparse

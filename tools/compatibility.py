@@ -23,7 +23,7 @@ programs of other kinds of ops, or if a program could not be made small in time.
 |---|---|---|---|---|---|
 """
 _FOOT = """
-Not run: macOS (Metal), Windows (D3D12), and every GPU of hardware. There, maps may settle later and
+Not run: macOS (Metal), Windows (D3D12), and every hardware GPU. There, maps may settle later and
 in other orders.
 """
 

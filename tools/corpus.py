@@ -34,7 +34,10 @@ class Entry:
     program: str
 
     def on(self, name: str) -> str:
-        """The text of the entry's device; for another ``name``, of that with the same limits."""
+        """The entry's device, or another device ``name`` with the limits that any device can have.
+
+        Both as text.
+        """
         if name == SIMULATED:
             return self.device
         return " ".join([name, *(w for w in self.device.split() if w.startswith(_ASKED_OF_ANY))])
@@ -83,7 +86,7 @@ def warm_up(judgings: Sequence[Judging]) -> None:
 
 
 def _judge(device: str) -> Callable[[Any], Any]:
-    """What judges a case in a session; no other place here knows its name."""
+    """Returns a function that judges a case as a session does."""
     from properties.oracles.judge import judge
     from properties.targets.factory import RuntimeFactory
 

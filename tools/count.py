@@ -4,8 +4,8 @@
 
 A code line holds a part of a statement; blank lines, comments and docstrings are no code lines.
 Docstrings are those of modules, classes and functions, as Python means it; a text beneath a field
-is code.  The share of docstrings is of docstring lines and code lines together.  The row of a
-package counts all files inside it; the row ``.`` counts those outside its inner packages.
+is code.  The share of docstrings is their lines divided by docstring and code lines together.  The
+row of a package counts all files inside it; the row ``.`` counts those outside its inner packages.
 """
 
 import argparse

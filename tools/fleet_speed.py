@@ -1,10 +1,11 @@
-"""How fast ``gpusim fuzz --fleet local`` is beside ``--workers``, in programs a second, in turns.
+"""How fast ``gpusim fuzz --fleet local`` is beside ``--workers``: programs a second of each.
 
     python -m tools.fleet_speed [--rounds N] [--programs N] [--block N] [--workers N]
 
-Only the time in which every process runs blocks counts: from when each has run its first one, until
-one has run its last.  The workers of ``--workers`` share each block, so their blocks are larger by
-the number of workers.  A ratio above 1 says that the fleet is the faster one.
+The two take turns.  Only the time in which every process runs blocks counts: from when each has run
+its first one, until one has run its last.  The workers of ``--workers`` share each block, so their
+blocks are as many times larger as there are workers.  A ratio above 1 says that the fleet is the
+faster one.
 
 On a busy machine the ratio says little: Linux shares processors among sessions of processes, and
 each process of Ray is a session.

@@ -1,4 +1,4 @@
-"""Where the time of the judge goes: each part's share, and its calls of Python, an op.
+"""Where the time of the judge goes: the share of each part, and its Python calls per op.
 
     python -m tools.judge_parts [--root DIR] [--device NAME] [--passes N]
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--device", default=corpus.SIMULATED, metavar="NAME")
     parser.add_argument(
-        "--passes", type=int, default=20, metavar="N", help="over the corpus; 20 by default"
+        "--passes", type=int, default=20, metavar="N", help="passes over the corpus; 20 by default"
     )
     asked = parser.parse_args(arguments)
     root = asked.root.resolve()
@@ -129,7 +129,7 @@ def _sampled(
 def _counted(
     judgings: Sequence[corpus.Judging], part_of: Callable[[FrameType | None], str]
 ) -> Counter[str]:
-    """How many Python functions each part had called in one pass."""
+    """How many calls of Python functions belong to each part, in one pass."""
     calls: Counter[str] = Counter()
 
     def note(frame: FrameType, event: str, _: Any) -> None:

@@ -2,12 +2,11 @@
 
     python -m tools.judge_speed --before DIR --after DIR [--rounds N] [--device NAME]...
 
-Each checkout needs its own ``.venv``.  A round judges the whole corpus in one
-process of each, one process after the other, in the order A B, then B A, and so
-on.  What counts is CPU time, all threads together, of judging alone: each
-process first judges every program once unmeasured, so that kernels are compiled
-and caches warm.  A ratio above 1 says that ``--after`` is the faster one; its
-spread over the rounds says how far to trust it.
+Each checkout needs its own ``.venv``.  A round judges the whole corpus in one process of each
+checkout, first of ``--before`` (A) and then of ``--after`` (B); the next round goes B A, and so on.
+What counts is CPU time, all threads together, of judging alone: each process first judges every
+program once unmeasured, so that kernels are compiled and caches warm.  A ratio above 1 says that
+``--after`` is the faster one; its spread over the rounds says how far to trust it.
 """
 
 import argparse
@@ -39,7 +38,7 @@ class Measured:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print; in a process of one round, measure one checkout and print that."""
+    """Measure and print; with ``--only``, as a round's processes run it, measure one checkout."""
     asked = _parser().parse_args(arguments)
     if asked.only is not None:
         print(json.dumps(asdict(_measure(asked.only, asked.device[0], asked.passes))))
@@ -67,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=2,
         metavar="N",
-        help="over the corpus, a process; 2 by default",
+        help="how often a process judges the corpus; 2 by default",
     )
     parser.add_argument(
         "--device",

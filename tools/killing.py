@@ -2,10 +2,11 @@
 
     python -m tools.killing --shards 0-8,10/12 [--every S] [--seconds S] -- OPTIONS_OF_GPUSIM_FUZZ
 
-Each shard is a command ``gpusim fuzz --shard I/N``, also one with ``--fleet local``.  About every
-``--every`` seconds one of the processes in which programs run gets SIGKILL: a worker, or a task of
-Ray.  One time in ``--heads`` a whole shard gets it.  After ``--seconds`` no block is begun.  The
-same command goes on where this one stopped, since the corpus has what is done.  On Linux only.
+Each shard is a command ``gpusim fuzz --shard I/N``; the options may have ``--fleet local``.  About
+every ``--every`` seconds one of the processes in which programs run gets SIGKILL: a worker, or a
+task of Ray.  One time in ``--heads`` a whole shard gets it.  After ``--seconds`` no block is begun.
+If the same command is given again, it goes on where this one stopped, because the corpus keeps the
+blocks that are done.  On Linux only.
 """
 
 import argparse
@@ -62,7 +63,7 @@ class _Session:
         return _Shard(number=number, log=log, process=process)
 
     def step(self) -> None:
-        """Begin again what was killed; RuntimeError if a shard could not run."""
+        """Begin again each shard that was killed or failed; RuntimeError if too many failed."""
         for shard in list(self.running):
             status = shard.process.poll()
             if status is None:
@@ -94,7 +95,7 @@ class _Session:
 
 
 def _below(pid: int) -> Iterator[tuple[int, int]]:
-    """All processes that a process has begun, and those of these, and so on, with their parents."""
+    """Yields all processes below a process, each as the number of its parent and its own."""
     with suppress(OSError):
         listed = Path("/proc", str(pid), "task", str(pid), "children").read_text(encoding="ascii")
         for word in listed.split():

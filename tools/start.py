@@ -37,7 +37,7 @@ BACKENDS = {
     "gl": ("libegl1", "libegl-mesa0", "libgl1-mesa-dri"),
 }
 """What Debian calls the software adapter of each backend."""
-# One environment more than there are cores: some tests wait, and the last one would leave a core.
+# One environment more than there are cores, because some tests only wait.
 _AT_ONCE = str((os.cpu_count() or 1) + 1)
 _TOX = ("-m", "tox", "run-parallel", "--parallel-no-spinner", "--parallel", _AT_ONCE)
 
@@ -88,7 +88,7 @@ def _make_environment() -> None:
 
 
 def _provide_ensurepip() -> None:
-    """Debian keeps what ``venv`` needs in a package of its own."""
+    """Install what ``venv`` needs if it is missing: Debian keeps it in a package of its own."""
     try:
         import ensurepip  # noqa: F401 - asked for its absence
     except ImportError:
@@ -167,7 +167,7 @@ def _must(command: Sequence[str], environment: dict[str, str] | None = None) -> 
 
 
 def _run(*arguments: str, folder: Path | None = None) -> int:
-    """Run the environment's Python in ``folder``, or here, in sight.  Returns its exit status."""
+    """Run the environment's Python in ``folder``, and show what it prints.  Returns its status."""
     return subprocess.run([PYTHON, *arguments], cwd=folder).returncode
 
 

@@ -60,8 +60,8 @@ SPIN = Kernel(
 class Chain:
     """``dispatches`` dispatches in a row, each with scalars of its own.
 
-    Each dispatch depends on the one before it.  With several ``buffers``, the dispatches use them
-    in turn, and each depends on the last dispatch that used the same buffer.
+    With one buffer, each dispatch depends on the one before it.  With several ``buffers``, the
+    dispatches use them in turn, and each depends on the last dispatch that used its buffer.
     """
 
     name: str
@@ -124,7 +124,7 @@ def with_floor(device: Any, chain: Chain) -> dict[str, Arm]:
 
 
 def plain_arm(device: Any, chain: Chain) -> Arm:
-    """Eager wgpu-py."""
+    """Eager wgpu-py (``Plain``) as an arm."""
     return Arm(Plain(device, chain).play)
 
 
@@ -170,7 +170,7 @@ def play_for(seconds: float, arm: Arm) -> None:
 def replay_arm(driver: Driver, chain: Chain) -> Arm:
     """Captures the chain once; each round replays it with the chain's scalars.
 
-    Two sets of buffers take turns.  A round first copies the set of the last round to its own.
+    Two sets of buffers take turns.  A round first copies what the last round left in the other set.
     """
     runtime = Runtime(driver=driver)
     here, there = ([runtime.alloc(4 * chain.words) for _ in range(chain.buffers)] for _ in range(2))

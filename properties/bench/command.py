@@ -37,7 +37,7 @@ _IGNORED = {
     "parts": ("small",),
     "scale": ("rounds",),
 }
-"""The arguments that a benchmark has no use for."""
+"""The arguments that a benchmark refuses, because it has only one size or one round."""
 _ONE_ONLY = {"small": "size", "rounds": "round"}
 _SECONDS = {
     ("decode", True): (5, 10),
@@ -153,8 +153,8 @@ def _read_picture(text: str) -> Path:
     file = read_file_to_write(text)
     if file.suffix not in _PICTURES:
         raise UsageError(
-            f"it ends with none of {', '.join(_PICTURES)} (probably another kind of picture is "
-            "meant)"
+            f"it ends with none of {', '.join(_PICTURES)} (probably the name needs one of these "
+            "endings)"
         )
     return file
 

@@ -2,7 +2,7 @@
 
 Each has one kernel launch for each dispatch, written like the examples of its package, on one
 stream.  A package is imported when its arm is made.  Each arm is first tried on a short chain.  If
-its package is missing, has no CUDA device or computes other words, the arm is left out, and a note
+its package is missing, has no CUDA device or computes wrong words, the arm is left out, and a note
 gives the reason.  Nothing of the runtime is used here.
 """
 
@@ -72,7 +72,7 @@ def _obstacle(entrant: Entrant, chain: Chain) -> str | None:
         arm()
         return arm.words == meant(chain)
 
-    return obstacle(entrant.packages, works, "it left other words than the chain means")
+    return obstacle(entrant.packages, works, "it left wrong words in its buffers")
 
 
 def obstacle(packages: Sequence[str], works: Callable[[], bool], wrong: str) -> str | None:
@@ -201,7 +201,7 @@ def _triton_kernel() -> Any:
 
 
 def _torch_words(torch: Any, chain: Chain) -> Words:
-    """Buffers of signed words, as PyTorch has few operators on unsigned words.
+    """Buffers of signed words, because PyTorch has few operators on unsigned words.
 
     The bits are the same: both kinds of words wrap round when a result is too large.
     """
@@ -215,7 +215,7 @@ def _torch_bytes(xs: Words) -> bytes:
 
 
 def _jax(chain: Chain) -> Launches:
-    """JAX: ``jit`` compiles once, as the scalars are arguments of the compiled function."""
+    """JAX: ``jit`` compiles once, because the scalars are arguments of the compiled function."""
     # Otherwise JAX takes most of the GPU's memory, and leaves none to the other arms.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax: Any = import_module("jax")

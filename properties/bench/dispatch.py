@@ -87,7 +87,7 @@ def bench(asked: Asked) -> Results:
 
 
 class Timing:
-    """Times the arms of a chain, one after the other.
+    """Times the arms of a chain, which take turns.
 
     The GPU works on something else before every turn.  Otherwise its clocks fall while an
     arm leaves it idle, and a chain of small dispatches is too short to raise them.  The first
@@ -109,7 +109,7 @@ class Timing:
         return [replace(row, more=to_best_fixed(row.arm, samples)) for row in rows]
 
     def samples(self, arms: Mapping[str, Arm]) -> dict[str, list[Sample]]:
-        """The samples of each arm: in every round a turn of three plays."""
+        """The samples of each arm: in every round a turn, of which three plays count."""
         return interleave(arms, self._rounds, turn=_TURN, settle=1, before=self._wake)
 
     def close(self) -> None:
@@ -167,14 +167,14 @@ def overlap_arms(driver: Driver, chain: Chain) -> dict[str, Arm]:
 
 
 def arms_of(device: Any, driver: Driver, chain: Chain) -> dict[str, Arm]:
-    """Every policy, replay, plain wgpu-py, and the floor if the device is wgpu-native's."""
+    """Every policy, replay, plain wgpu-py, and ``bare.py`` if the device is wgpu-native's."""
     arms = {name: runtime_arm(driver, policy, chain) for name, policy in PRESETS.items()}
     arms["replay"] = replay_arm(driver, chain)
     return arms | {"plain": plain_arm(device, chain)} | with_floor(device, chain)
 
 
 def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
-    """Returns the microseconds that a dispatch takes of the host's CPU, and of the GPU.
+    """Returns how many microseconds of the host's CPU, and of the GPU, a dispatch takes.
 
     The GPU's time counts from the last submit.  Each is the best of three rounds.
     """
@@ -187,7 +187,7 @@ def _probe(driver: Driver, chain: Chain) -> tuple[float, float]:
 
 
 def to_best_fixed(arm: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
-    """Returns the median of ``arm``'s time divided by the best fixed limit's in the same round.
+    """Divides ``arm``'s time by that of the best fixed limit, play by play; returns the median.
 
     Empty if no arm has a fixed limit.
     """

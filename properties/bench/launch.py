@@ -1,9 +1,9 @@
 """``bench launch``: what a dispatch from Python costs, and what a CUDA launch from Python costs.
 
-The arms take turns in one process: the runtime's default policy, a replay, the floor, plain
-wgpu-py, and what ``cuda.py`` finds installed.  A round is ten blocks.  A block has one turn of each
-arm, and ratios are taken within a block.  The notes say which goals each round has reached; a goal
-is a largest wanted time or ratio of times.
+The arms take turns in one process: the runtime's default policy, a replay, the floor (``bare.py``),
+plain wgpu-py, and what ``cuda.py`` finds installed.  A round is ten blocks.  A block has one turn
+of each arm, and ratios are taken within a block.  A goal is an upper limit for a time, or for the
+ratio of two times.  The notes say which goals each round has reached.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -96,7 +96,7 @@ def rows_of_calls(
 
 
 def _seconds_of_watching() -> float:
-    """The seconds that counting and timing a native call add to its noted time."""
+    """By how many seconds the counting and timing of a native call lengthens its noted time."""
     calls: Counter[str] = Counter()
     seconds: Counter[str] = Counter()
     nothing = Counted(_Nothing, calls, seconds).nothing

@@ -1,4 +1,4 @@
-"""Pictures of reports: bars by arm, or curves of the cost over the number reached.
+"""Pictures of reports: bars by arm, or curves of what one more op costs after so many.
 
 A picture fits a screen, names the unit of its times, and has one legend.  No table is made here.
 matplotlib is an extra of the package, imported when a picture is asked for.
@@ -17,8 +17,8 @@ _UNITS = {"decode": "token", "readback": "read", "fuzz": "program", "live buffer
 """The unit of one time, by benchmark or workload; a dispatch if neither is listed."""
 _COLUMNS = 3
 _WIDTH, _BARE_HEIGHT, _BAR_HEIGHT, _CURVE_HEIGHT = 4.6, 0.8, 0.18, 3.2
-"""The width of a panel, and its height for bars (without any, and for each bar) and for a curve,
-in inches."""
+"""In inches: the width of a panel; the height of a panel of bars without its bars, and of each
+bar; the height of a panel with a curve."""
 _HEAD, _DOTS_PER_INCH = 0.8, 100
 _FAR = 3.0
 """A bar that is longer than this many times the median bar is cut."""

@@ -33,13 +33,13 @@ Play = Callable[[], Sample]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What a benchmark is asked for; one that has only one size or round ignores that field."""
+    """What a benchmark is asked for; a benchmark may ignore ``rounds`` or ``small``."""
 
     device: Any
     name: str
-    """The device's."""
+    """The name of the device."""
     rounds: int
-    """How many count."""
+    """How many rounds count."""
     small: bool
     """Whether the sizes are to be those for a software adapter."""
     tell: Callable[[str], None]
@@ -242,5 +242,5 @@ def _from_json(entry: dict[str, Any]) -> Row:
 
 
 def _short(value: Any) -> Any:
-    """A float with six digits, which is more than any clock here gives."""
+    """A float is cut to six digits, because no clock here is more exact than that."""
     return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -79,7 +79,7 @@ SKETCHES: Mapping[str, str] = {
 def _policies() -> Iterator[Policy]:
     """The presets, and ``ring`` with a ring of uniforms that must grow.
 
-    The latter has two more variants: one submits each command, the other each pair of commands.
+    Two more policies have that ring: one submits each command, the other each pair of commands.
     """
     yield from PRESETS.values()
     ring = replace(PRESETS["ring"], uniform_ring_bytes=40)

@@ -1,6 +1,6 @@
 """A table of programs in which two ops meet on the same bytes.
 
-There is a row for every two kinds of op of which one writes, in every context and with every
+There is a row for every two kinds of op of which one or both write, in every context and with every
 boundary between the two.
 
 The layout follows the WebGPU conformance suite's api/operation/memory_sync:
@@ -40,7 +40,7 @@ BOUNDARIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
 }
-"""The text between the two ops, and the changes of the policy, by name."""
+"""For each boundary, by its name: the text between the two ops, and the changes of the policy."""
 _SIZE_BYTES = 16
 _SPANS: Mapping[Part, tuple[int, int]] = {"whole": (0, _SIZE_BYTES), "unaligned": (3, 7)}
 

@@ -70,7 +70,7 @@ def program_of(name: str) -> Program:
 
 
 def _starts_with_a(steps: tuple[str, ...]) -> bool:
-    """Whether the first name is a; a program that starts with b only swaps the two names."""
+    """Whether a is named first.  Steps that name b first are others with the two names swapped."""
     named = next((step for step in steps if " " in step), "x a")
     return named.split()[1] == "a"
 
@@ -170,7 +170,7 @@ MakeDriver = Callable[[object], Driver]
 
 
 def check_on(driver: Driver, program: Program, policy: Policy) -> Failure | None:
-    """Run ``program`` once.  Gives the first difference from the reference; None if it has none."""
+    """Run ``program`` once.  Returns the first difference from the reference, or None."""
     factory = _OverDriver(driver)
     return judge(
         Case(program=program, policy=policy, device=_SIMULATED), factory, MEANING_ONLY
@@ -211,7 +211,7 @@ def check_under_every_schedule(
 
 
 class _OverDriver(TargetFactory):
-    """Opens each runtime over the same driver, which it was given and does not trace."""
+    """Opens every runtime over one given driver, and traces nothing."""
 
     capabilities = RuntimeTarget.capabilities
     is_ours = True

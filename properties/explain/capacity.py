@@ -202,7 +202,7 @@ def tell_batches(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_pool(trials: Trials) -> str:
-    """Tells which uniform buffers dispatches in a row write, and where a full pool makes submits."""
+    """Tells which uniform buffers dispatches in a row write, and where a full pool submits."""
     pooled = trials.plainly().under(**LIFTED, debug_submit_each=False, **{_POOL: _SLOTS})
     trace = pooled.run(_ROW).execution.trace
     taken = [c.event["buffer"] for c in calls_of(trace, "write_buffer", role=UNIFORM)]

@@ -40,7 +40,7 @@ _PLANTED_HARD_PROGRAMS = 8000
 _REPLAYS = 20
 _SHRINK_PATIENCE_SECONDS = 0.5
 """While a hang is shrunk, a program counts as hanging after this many seconds instead of
-``PATIENCE_SECONDS``, because each trial that hangs takes them all."""
+``PATIENCE_SECONDS``, because the shrinker waits that long for every trial that hangs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -73,9 +73,9 @@ def mutant(
 
     ``part`` is a field of ``Parts``, or ``"driver"``, ``"device"``, ``"runtime"`` or
     ``"reference"``.  Without ``make``, the class is called with the arguments of the sound class
-    that it breaks, or, if it is a driver or a device, with the sound one.  If it needs other
-    arguments, ``make`` turns it into a function that makes the part.  ``beside`` names further
-    parts that must be broken too, each with its class.  The other arguments are fields of
+    that it breaks; a driver or a device is called with the sound one that it wraps.  If the class
+    needs other arguments, ``make`` turns it into a function that makes the part.  ``beside`` names
+    further parts that must be broken too, each with its class.  The other arguments are fields of
     ``Mutant``.
 
     Raises:
@@ -146,8 +146,8 @@ def _maker(part: str, broken: Any) -> Any:
     """Returns what makes the part: the class ``broken`` itself, or, if policies choose the part, a
     function.
 
-    Where the policy asks for the sound class that ``broken`` breaks, the function makes a
-    ``broken``.  Otherwise it makes what the policy asks for.
+    Where the policy asks for the sound class that ``broken`` breaks, the function makes an
+    instance of ``broken``.  Otherwise it makes what the policy asks for.
     """
     sound = next((kind for kind in getattr(broken, "__mro__", ()) if kind in _ARGUMENTS), None)
     if sound is None:

@@ -91,7 +91,7 @@ def _patience(seconds: float) -> Iterator[None]:
 
 
 def within(seconds: float, judgement: Judgement) -> Judgement:
-    """``judgement``, with a hang as one more failure; for the main thread only."""
+    """``judgement``, but a program that hangs is ended and fails.  For the main thread only."""
 
     def judged(case: Case) -> Failure | None:
         try:
@@ -108,7 +108,7 @@ _FAILING_CASES = 4
 
 
 def factory_of(mutant: Mutant, device: str, kernels: Kernels) -> RuntimeFactory:
-    """Returns the factory of targets that are our runtime with what ``mutant`` breaks in it."""
+    """Returns the factory of targets that are our runtime with the broken parts of ``mutant``."""
     return RuntimeFactory(
         device,
         kernels,
@@ -233,7 +233,7 @@ def _open_faults(mutant: Mutant, device: str, kernels: Kernels) -> Judgement:
         case = replace(case, client=choices.pick((PLAIN, draw_meeting(choices))))
         if choices.chance(1, 2):
             # The client ``beside`` runs a second runtime on the same driver, in part during ops of
-            # the first.  It may meet a fault then, which the op of the first must not raise.
+            # the first runtime.  If the second meets a fault then, the first must not raise it.
             case = replace(case, client=PLAIN) if case.client == BESIDE else case
             failing.plan = _draw_faults(case.seed)
             shown = _shown_as(failing.plan)

@@ -196,7 +196,7 @@ def _answered(page: _Page, line: str) -> str:
     answer = page.evaluate(f"answer({json.dumps(line)})")
     if not isinstance(answer, str):
         raise PageFailed(
-            f"answer({line.split()[0]!r} ...) gave {json.dumps(answer)}, and no promise of a string"
+            f"answer({line.split()[0]!r} ...) gave {json.dumps(answer)}, not a promise of a string"
         )
     return answer
 

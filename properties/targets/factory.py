@@ -58,7 +58,7 @@ _NATIVE_NAMES = {
     "storage_offset_alignment_bytes": "min-storage-buffer-offset-alignment",
     "uniform_offset_alignment_bytes": "min-uniform-buffer-offset-alignment",
 }
-"""wgpu-py's names of our limits of a device."""
+"""For each of our limits of a device: its name in wgpu-py."""
 _WHOLE_WORDS = ("max_buffer_bytes", "max_binding_bytes")
 
 
@@ -164,9 +164,9 @@ class RuntimeFactory(TargetFactory):
     """Our runtime on one device, whose driver compiles each kernel once for all programs.
 
     A simulated device is reset for each program, so that its schedule starts with the program.  A
-    new device is made instead if faults are planned, because one may be planned for a compilation;
-    if buffers are not numbered from 1; and if ``make_driver`` is given, because its driver may
-    count calls.  A real device is used for all programs, and a driver around it fails as planned.
+    new one is made instead if faults are planned (a kept driver never repeats a compilation, which
+    may be planned to fail), if buffers are not numbered from 1, or if ``make_driver`` is given (its
+    driver may count calls).  A real device is kept, and a driver around it fails as planned.
     """
 
     capabilities = RuntimeTarget.capabilities

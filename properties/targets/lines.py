@@ -1,7 +1,7 @@
 """A process that is driven line by line: starts it, sends lines, reads lines, and ends it.
 
-Lines that are no answers are kept, and shown if the target stops answering.  Nothing here knows
-which lines are sent, or what an answer is for.
+Lines that are no answers are printed; the last of them is shown again if the target stops
+answering.  Nothing here knows which lines are sent, or what an answer is for.
 """
 
 import re
@@ -24,7 +24,7 @@ _NAMES_ERROR = re.compile(r"\b\w*(?:Error|Exception)\b.*:")
 _END_SECONDS = 2.0
 """How long a process may take to end by itself, once its input is closed or it failed."""
 _LOOK_SECONDS = 1.0
-"""How often a wait checks that the process is alive."""
+"""How often a wait checks that the process is alive, and how long ``is_silent`` waits."""
 
 
 class TargetProcess:
@@ -78,9 +78,9 @@ class TargetProcess:
     def hear_answer(self) -> Answer | Detail | Told | None:
         """The next line as an answer; None if the line is no answer.
 
-        An answer may follow text that a library printed without a newline.  Such a line may also
-        be other text that ends like an answer.  Then it counts as an answer if one came after the
-        same text before, or if no other line follows.
+        A line may hold an answer after text that a library printed without a newline.  If it may
+        just as well be text that only ends like an answer, it counts as an answer in two cases:
+        an answer has followed the same text in an earlier line, or no further line comes soon.
         """
         line = self.hear()
         answer = parse_answer(line)
@@ -102,7 +102,7 @@ class TargetProcess:
         return self._ahead in ([], [None])
 
     def leave(self, stray: str) -> None:
-        """Keep a line that is no answer; it is shown if the target stops answering."""
+        """Print a line that is no answer; the last one is shown if the target stops answering."""
         if stray.strip():
             self._last_stray = stray
             print(f"output of the target: {stray}", file=sys.stderr, flush=True)

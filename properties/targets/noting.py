@@ -9,7 +9,7 @@ from properties.model.execution import Choice
 
 
 class Noting:
-    """Makes a scheduler's choices, and notes the event and the number of options of each."""
+    """Passes each choice on to a scheduler, and notes the choices with more than one option."""
 
     def __init__(self, scheduler: Scheduler, trace: Trace) -> None:
         self.runs = scheduler.runs

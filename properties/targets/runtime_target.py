@@ -35,7 +35,7 @@ class SilentClose(Exception):
 
 
 def _is_kept(dropped: "ref[Any]") -> bool:
-    """Whether a dropped object is still there; a ticket may be while its read is pending."""
+    """Whether a dropped object still exists.  A ticket whose read is pending does not count."""
     kept = dropped()
     return kept is not None and not (isinstance(kept, Ticket) and not kept.done())
 
@@ -80,7 +80,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         )
 
     def runtime_around(self, around: Callable[[Driver], Any], policy: Policy) -> Runtime:
-        """A runtime with the same parts, on the driver that ``around`` makes of the target's."""
+        """A runtime with the same parts, whose driver ``around`` makes of this target's driver."""
         driver, _, parts, make_runtime = self._made_of
         return make_runtime(driver=around(driver), policy=policy, parts=parts)
 
@@ -155,7 +155,7 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
     def close(self, close: Callable[[], None] | None = None) -> None:
         """Close the runtime, which must free what the program left alive, and warn of it.
 
-        ``close``: another way to close it than its method.
+        ``close`` is called instead of the runtime's own ``close``, if it is given.
         """
         left = sum(buffer.is_live for buffer in self._buffers.values())
         live, made = self.runtime.live_buffers(), self.runtime.stats().allocs
@@ -177,9 +177,10 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
             raise SilentClose(f"the close did not warn of {left} buffers that were never freed")
 
     def let_go(self) -> str:
-        """Drop every graph, and every ticket that is done; tells which of them the runtime keeps.
+        """Drop every graph, and look for a graph or a settled ticket that the runtime still keeps.
 
-        The program must be over.  Nobody else may hold a ticket or a graph.
+        Returns a sentence about the first of these, or an empty string.  The program must be over.
+        Nobody else may hold a ticket or a graph.
         """
         dropped: list[ref[Any]] = [*map(ref, self.graphs.values()), *self._tickets]
         self.graphs.clear()
@@ -192,7 +193,10 @@ class RuntimeTarget(ReplayingAdapter, IndirectAdapter):
         )
 
     def left_behind(self) -> str:
-        """What the device still holds after the close, or the counters say is held."""
+        """What the device still holds after the close, or what ``stats()`` counts as held.
+
+        Empty if nothing is held.
+        """
         left = getattr(self.runtime.device, "live_buffers", 0)
         if left:
             return f"{left} buffers of the device were never destroyed"

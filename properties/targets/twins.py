@@ -27,7 +27,7 @@ def twin_name(name: str, kernels: Mapping[str, Kernel]) -> str:
 
 @cache
 def twin_of(kernel: Kernel) -> Kernel | None:
-    """The twin, the same each time.
+    """The twin of ``kernel``; every call for a kernel returns the same object.
 
     None if the kernel has fewer than two scalars, or scalars that are floats or of several types.
     """

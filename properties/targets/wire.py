@@ -195,7 +195,7 @@ def parse_ready(line: str) -> Ready:
 
 
 def _promised(message: dict[str, Any]) -> Capabilities:
-    """The promises of a ``ready``, which are taken out of it."""
+    """Takes the promises out of the message of a ``ready``, and returns them."""
     version = message.pop("version", VERSION)
     if version == NEWEST:
         return read_promises(message.pop("promises", {}))

@@ -58,7 +58,7 @@ def test_each_arm_that_cannot_run_says_why_and_the_others_go_on() -> None:
         "missing: not run: package no_such_package is not installed",
         "deviceless: not run: AssertionError: no CUDA device is available",
         "silent: not run: OSError",
-        "wrong: not run: it left other words than the chain means",
+        "wrong: not run: it left wrong words in its buffers",
     ]
 
 

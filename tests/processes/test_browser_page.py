@@ -45,5 +45,7 @@ def test_a_page_outside_the_current_folder_is_served_from_its_own(
 @pytest.mark.parametrize("answer", [None, 7, ["ok"]])
 def test_an_answer_that_is_no_string_is_told(answer: Any) -> None:
     page: Any = SimpleNamespace(evaluate=lambda expression: answer)
-    with pytest.raises(PageFailed, match=r"answer\('alloc' \.\.\.\) gave .*no promise of a string"):
+    with pytest.raises(
+        PageFailed, match=r"answer\('alloc' \.\.\.\) gave .*not a promise of a string"
+    ):
         _answered(page, "alloc a 4\n")

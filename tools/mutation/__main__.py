@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(part: str, options: argparse.Namespace) -> None:
-    """Try the mutants without a result; a result counts as long as the file is unchanged."""
+    """Try the mutants that have no result yet; a result counts while its file is unchanged."""
     sight, kept = _sight(), KEPT / f"{part}.json"
     known = {
         result.digest: result

@@ -154,7 +154,7 @@ def _mutations(node: cst.CSTNode) -> Iterator[tuple[str, cst.CSTNode]]:
 
 
 def _asserts_as(node: cst.CSTNode) -> str | None:
-    """The value of an argument that asserts, if it is a call with one."""
+    """The value of the argument ``strict`` if ``node`` is a call that has it; None otherwise."""
     for arg in node.args if isinstance(node, cst.Call) else ():
         if arg.keyword is not None and arg.keyword.value == _ASSERTING:
             return str(getattr(arg.value, "value", None))

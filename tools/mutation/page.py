@@ -22,18 +22,19 @@ _INTRODUCTION = """\
 
 The mutants of [mutants.md](mutants.md) are mistakes that somebody thought of. These are mistakes
 that nobody thought of: mutmut's operators, each applied to one place of the source. A sample of
-each part, spread evenly over its modules and operators, is tried on the simulated device. A mutant
-is killed if the judge finds it within a few hundred programs of one seed, by laws, relations and
-under faults as well; or else by the first test that fails among those that reach its line; or if it
-never ends. Written by `python -m tools.mutation page`; `tox -e mutation` makes the sample anew.
+each part, spread evenly over its modules and operators, is tried on the simulated device. First the
+judge runs a few hundred programs of one seed, with laws, relations and faults of the device. Then
+the tests run that reach the mutant's line. A mutant is killed if the judge finds it, if a test
+fails, or if it never ends. `python -m tools.mutation page` writes this page; `tox -e mutation`
+makes the sample anew.
 
 "At first" is the share that was killed when the sample was drawn. Each survivor was then looked
 into: it led to a test, a property or a law, and was tried once more; or it is written up below.
 The figures and the changes are of the source as it was when its sample was drawn; the files have
 today's names.
-"Judge" and "tests" say who came first, the judge being asked before the tests are. The interval is
-Wilson's, at 95 percent, for all mutants of the part. Without those that are equivalent the share
-is that of the mutants that can be killed at all.
+"Judge" and "tests" count the mutants that each killed; the tests run only if the judge finds
+nothing. The interval is Wilson's, at 95 percent, for all mutants of the part. "Without the
+equivalent" is the share that was killed of the mutants that can be killed at all.
 """
 _Z = 1.96
 _HEAD = (
@@ -55,7 +56,7 @@ def read_notes() -> dict[str, Note]:
     notes = {}
     for entry in tomllib.loads(_NOTES.read_text(encoding="utf-8"))["survivor"]:
         if entry["kind"] not in _KINDS:
-            raise ValueError(f"cannot tell {entry['kind']!r} because it is none of {list(_KINDS)}")
+            raise ValueError(f"cannot read kind {entry['kind']!r}: it is none of {list(_KINDS)}")
         for change in entry["changes"]:
             key = f"{entry['path']}: {entry['function']}\n{change.strip()}"
             notes[key] = Note(kind=entry["kind"], reason=entry["reason"].strip())

@@ -119,7 +119,7 @@ def look() -> Sight:
     finally:
         measured.stop()
     if code != pytest.ExitCode.OK:
-        raise RuntimeError("cannot tell mutants from sound code because a test fails on the latter")
+        raise RuntimeError("cannot tell mutants from sound code because a test fails on sound code")
     data = measured.get_data()
     reached: dict[str, dict[int, list[str]]] = {}
     for file in sorted(data.measured_files()):
@@ -142,7 +142,7 @@ def fails(tests: Sequence[str]) -> str | None:
 
 
 class _Noting:
-    """A plugin that tells the coverage which test runs, and how long each took."""
+    """A plugin that tells ``coverage`` which test runs, and notes how long each took."""
 
     def __init__(self, measured: coverage.Coverage) -> None:
         self._measured = measured

@@ -1,4 +1,4 @@
-"""Compares the WGSL compiler with an adapter; what checked shaders show and cost needs none.
+"""Compares the WGSL compiler with an adapter, and runs the checks of shaders without one.
 
 python -m tools.wgsl values --adapter Vulkan
 python -m tools.wgsl shipped FOLDER

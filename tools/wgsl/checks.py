@@ -111,7 +111,7 @@ def _kernels() -> Iterator[Work]:
 
 
 def one_other() -> tuple[Order, ...]:
-    """What a device adds for a shader that asks atomics: one other order."""
+    """The further orders for a shader in which another order of atomics may show more: just one."""
     return (numbered(1),)
 
 

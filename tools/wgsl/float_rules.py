@@ -127,7 +127,7 @@ def normalize(m: Floats, a: Span) -> Span:
 
 
 def cross(m: Floats, a: Span, b: Span) -> Span:
-    """The products that remain, fused or not."""
+    """``cross(a, b)``, whose components are differences of two products, fused or not."""
     parts = []
     for one, other in ((1, 2), (2, 0), (0, 1)):
         left = m.mul(_part(a, one), _part(b, other))
@@ -157,7 +157,7 @@ def reflect(m: Floats, a: Span, b: Span) -> Span:
 
 
 def refract(m: Floats, a: Span, b: Span, c: Span) -> Span:
-    """What bends; zero where nothing passes."""
+    """``refract(a, b, c)``: the bent vector, or zero where no light passes."""
     along = m.dot(b, a)
     one = m.constant(1)
     k = m.sub(one, m.mul(m.mul(c, c), m.sub(one, m.mul(along, along))))
@@ -217,7 +217,7 @@ def same_bits(m: Floats, a: Span) -> Span:
 
 
 def converted(given: str, wanted: str) -> Rule | None:
-    """A conversion from or to floats; None if it is one of bits only."""
+    """A conversion from or to floats; None if neither type is a float."""
     if wanted in ("f32", "f16"):
         return rounded_to(wanted)
     if given not in ("f32", "f16"):
@@ -266,7 +266,7 @@ def packed(scale: int, least: int, bits: int) -> Rule:
 
 
 def unpacked(scale: int, least: int, bits: int) -> Rule:
-    """Three units of the last place."""
+    """The parts of a word, each within three units in the last place."""
 
     def rule(m: Floats, a: Span) -> Span:
         words = a.low.astype(np.int64)
@@ -316,7 +316,7 @@ def vector_matrix(m: Floats, a: Span, b: Span) -> Span:
 
 
 def transposed(m: Floats, a: Span) -> Span:
-    """The first row."""
+    """The first column of the transposed matrix, which is the first row of ``a``."""
     return _row(a, 0)
 
 

@@ -24,8 +24,9 @@ Number = int | float
 class Host:
     """A dispatch: ``path`` is the end of the shader's path, as a pattern.
 
-    ``sizes`` are elements of runtime-sized arrays by the binding's name, ``words`` contents, and
-    ``fields`` members of the uniforms by their names; a pattern stands for all that it matches.
+    ``sizes`` has, by the name of a binding, how many elements its runtime-sized array has;
+    ``words`` has, by the name of a binding, its contents; ``fields`` has, by the name of a member
+    of a uniform, its value.  Each name is a pattern, for all names that it matches.
     """
 
     path: str
@@ -224,7 +225,7 @@ def host_of(file: Path) -> Host | None:
 
 
 def bytes_for(host: Host, binding: Binding) -> tuple[int | None, bytes | None]:
-    """The elements of a binding, and its bytes; None of what the table does not say."""
+    """The elements of a binding, and its bytes; None for what the table does not say."""
     count = _of(host.sizes, binding.name)
     words = _of(host.words, binding.name)
     if words is not None:

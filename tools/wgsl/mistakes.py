@@ -1,8 +1,9 @@
 """What the checks of shaders say of a folder of shaders that people ship: ``mistakes FOLDER``.
 
 Each shader is dispatched as ``shipped`` does, and needs no adapter.  A shader that was not recorded
-and that ``hosts`` does not know gets made-up sizes, so an index outside may be ours; a report is
-judged by hand.  A model of web-llm, ``*.wasm``, has its shaders as texts.
+and that ``hosts`` does not know gets made-up sizes.  So a report of an index past the end may come
+from these sizes, and someone must look into each report.  A model of web-llm, ``*.wasm``, has its
+shaders as texts.
 """
 
 import re

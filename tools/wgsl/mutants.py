@@ -1,9 +1,9 @@
 """Changes the tokens of shaders, and compares what the compiler and an adapter refuse.
 
-A mutant has one token or two replaced: mostly by a token of the same kind from the same text or
-from a list, so that many mutants are still valid; else deleted, doubled or replaced by any.
-Only texts that both take are changed.  Texts that name what the compiler does not support
-are left out, as it refuses those by name.
+A mutant has one token or two changed.  Mostly a token of the same kind, from the same text or from
+a list, takes the place of the old one, so that many mutants are still valid.  Sometimes the old
+token is deleted, doubled or replaced by any other.  Only texts that both take are changed.  Texts
+that name what the compiler does not support are left out, because it refuses them for that name.
 """
 
 import random

@@ -1,8 +1,8 @@
 """Compares random shaders by bits, and knows what OpenGL computes otherwise.
 
-A difference on OpenGL is known if the compiled shader gives the same words once some of KNOWN is
-written out in it.  So nothing is left out of the comparison, and no tolerance hides another
-mistake.
+A difference on OpenGL is known if some entries of KNOWN explain it: once the compiled shader
+computes these operators as OpenGL does, it gives OpenGL's words.  So nothing is left out of the
+comparison, and no tolerance hides another mistake.
 """
 
 from collections import Counter
@@ -29,7 +29,8 @@ KNOWN = {
     ),
 }
 """What OpenGL is known to compute otherwise (docs/findings/wgsl.md): of which type and sign, and
-what it gives.  Where Mesa knows the divisor when it compiles, it gives 0, so no zero is known.
+what it gives.  For a divisor that Mesa knows to be zero when it compiles, it gives 0 instead.  So
+the shaders for OpenGL hide their zeros from Mesa's compiler.
 """
 
 
@@ -46,8 +47,8 @@ def compare(
 ) -> Iterator[Difference]:
     """Each of ``count`` shaders with which the compiler and the adapter compute different words.
 
-    ``known`` counts those that KNOWN explains on OpenGL: with the least of it computed as OpenGL
-    does, all words are alike.
+    ``known`` counts the shaders that KNOWN explains on OpenGL, by the fewest of its entries that
+    explain the shader.
     """
     for number in range(seed, seed + count):
         text = Writer(number, hides=adapter.name == "OpenGL").text()

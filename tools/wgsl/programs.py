@@ -288,7 +288,7 @@ class Writer:
         self.fixed.add(name)
 
     def value(self, kind: str, depth: int) -> str:
-        """A random expression; no constant, whose overflow or division would be an error."""
+        """A random expression that is no constant: in one, an overflow would be an error."""
         names = self._names(kind)
         if depth <= 0 or self.chosen.random() < 0.2:
             if names and self.chosen.random() < 0.7:

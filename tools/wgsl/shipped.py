@@ -4,7 +4,7 @@ Each ``*.wgsl`` is compiled.  A JSON file of the same name, as ``record.mjs`` wr
 dispatch it; without one ``hosts.py`` may, and other bindings are filled with small numbers.  Floats
 are compared to a thousandth of the largest in their buffer, as adapters may sum in other orders;
 integers exactly.  What WGSL leaves open, such as what is read past the end of a buffer made up
-here, is not compared: a shader of whose writes nothing is determined agrees with nobody.
+here, is not compared.  If that leaves no word of a shader, its verdict is "nothing compared".
 Nothing of the folder is kept.
 """
 
@@ -105,7 +105,7 @@ def _run_over(
 
 
 def _compared(before: bytes, ours: bytes, varied: bytes) -> int:
-    """How many words a shader changes that WGSL determines."""
+    """How many words a shader changes to a value that WGSL determines."""
     old, new, other = (np.frombuffer(each, np.uint32) for each in (before, ours, varied))
     return int(np.count_nonzero((old != new) & (new == other)))
 

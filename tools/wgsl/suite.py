@@ -21,7 +21,7 @@ def failed(checkout: Path) -> list[str]:
     """The listed tests that do not pass in a checkout."""
     wanted = listed()
     files = sorted({name.partition("::")[0] for name in wanted})
-    # -P: the checkout's own package has no native library, and the installed one is meant.
+    # -P: import the installed package, because the checkout's own has no native library.
     words = [sys.executable, "-P", "-m", "gpusim", "run", "-m", "pytest", "-q", "-rA", *files]
     done = subprocess.run(words, cwd=checkout, capture_output=True, text=True)
     passed = {

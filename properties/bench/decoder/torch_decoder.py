@@ -19,8 +19,8 @@ _DEVICE = "cuda"
 class TorchDecoding:
     """A decoder on a CUDA device, and the text that it has made.
 
-    A step takes its token and its position from tensors, and leaves the next token in the first of
-    them.  All shapes are the same at every position, so one captured graph makes every token.
+    A step takes its token and its position from two tensors, and leaves the next token in that of
+    the token.  All shapes are the same at every position, so one captured graph makes every token.
     """
 
     submits_per_token: float | None = None

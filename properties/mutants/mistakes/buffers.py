@@ -273,7 +273,7 @@ class CopyNotWritten(Transfers):
 
 @mutant(part="transfers")
 class PieceTakenTwice(Transfers):
-    """A piece of a copy is read one piece too early if it starts where the last piece ended."""
+    """A piece of a copy that starts where the last piece ended has the last piece's bytes again."""
 
     def _copy_piece(self, piece: ByteCopy) -> None:
         follows = piece.source_offset == self._last

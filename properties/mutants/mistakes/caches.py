@@ -207,7 +207,7 @@ class BindGroupKeyUnordered(_KeyedBindGroups):
 
 @mutant(part="bind_groups")
 class BindGroupKeyLacksUniform(_KeyedBindGroups):
-    """The key leaves out the uniform buffer, since it changes all the time."""
+    """The key of a bind group leaves out the uniform buffer, as if it were always the same."""
 
     def _key(self, pipeline: Pipeline, ranges: tuple[Range, ...]) -> Key:
         storage = tuple(bound for bound in ranges if bound.buffer.role is Role.STORAGE)

@@ -55,7 +55,7 @@ class StagingOfOneSizeEach(StagingPool):
 
 @mutant(part="reads")
 class PageForEachRead(Reads):
-    """Each read has a staging page of its own, though reads join."""
+    """Each read has a staging page of its own, though the policy lets reads share one."""
 
     def _page_for(self, size_bytes: int) -> StagingPage:
         return StagingPage(self._staging.take(max(size_bytes, self._page_bytes)))
@@ -75,7 +75,7 @@ class FenceForEachSync(Reads):
 
 @mutant(part="flush_rules")
 class JoinedReadsSubmit(FlushRules):
-    """Every read submits the batch, though reads join."""
+    """Every read submits the batch, though the policy lets reads share a submit."""
 
     def after_read(self, batch: Batch) -> FlushReason | None:
         return FlushReason.READ

@@ -51,7 +51,7 @@ class ReuseKeepsOldBytes(Overlay):
 
 @mutant(part="driver", origin="ORT#16893")
 class PoolKeyLacksUsage(Overlay):
-    """A destroyed uniform buffer is given to the next buffer of its size, whatever its usage."""
+    """A destroyed uniform buffer is reused for the next buffer of its size, of whatever usage."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -167,7 +167,7 @@ class LongCopyCut(Overlay):
 
 @mutant(part="driver", hard=True)
 class EqualWriteElided(Overlay):
-    """A host write is left out if the last write at its offset of the buffer was equal."""
+    """A host write is left out if the last one at its offset in the buffer had the same bytes."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__(inner)
@@ -322,7 +322,7 @@ class _ShortPass(Overlay):
 
 @mutant(part="device")
 class CopyEndsEarly(Overlay):
-    """A copy of several words to a buffer's end, but not its start, leaves out the last word."""
+    """A copy of several words to the end of a buffer, but not to all of it, lacks the last word."""
 
     def create_command_encoder(self, **about: Any) -> Any:
         return _EarlyEncoder(self._inner.create_command_encoder(**about))

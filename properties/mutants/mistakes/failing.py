@@ -171,7 +171,7 @@ class LossFoundByVerbsAlone(Overlay):
 
 @mutant(part="reads", found_by="faults", hard=True)
 class LateSyncHidesItsFault(Reads):
-    """A sync that is late and has a fault raises that it is late; nobody hears of the fault."""
+    """A sync that has a fault and times out raises only the timeout; nobody hears of the fault."""
 
     def wait_for_all(self, seconds: float | None = None) -> None:
         goal, fault = self._goal_or_fault()
@@ -231,7 +231,7 @@ class RollbackForgetsLoss(Recorder):
 
 @mutant(part="transfers", found_by="faults", hard=True)
 class HealedByWords(Transfers):
-    """A write of as many whole words as a lost buffer has heals it, even if bytes are missing."""
+    """A lost buffer is healed by a write of as many whole words, even if odd bytes stay lost."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         super().write(buffer, offset, data)

@@ -1,6 +1,6 @@
 """Mistakes in what is recorded in a batch, and in how a batch is submitted, fails and is lost.
 
-Mistakes in when a batch is submitted, the flush rules, are in ``batches``.
+Mistakes in the flush rules, which decide when a batch is submitted, are in ``batches``.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class UniformRecycledAtDispatch(StepwiseRecorder):
 
 @mutant(part="recorder", origin="TVM 18871, first version")
 class EvictFlushesInsidePass(StepwiseRecorder):
-    """If a uniform buffer of the batch is retired, a dispatch submits the batch and is lost."""
+    """If the batch has a uniform buffer to destroy, a dispatch submits the batch and is lost."""
 
     def _record_dispatch(self, command: DispatchCommand, plan: DispatchPlan) -> None:
         evicted = any(buffer.role is Role.UNIFORM for buffer in self._batch.retired)
@@ -350,7 +350,7 @@ class FaultSwallowed(Recorder):
 
 
 def _ranges(command: DispatchCommand) -> tuple[Range, ...]:
-    """The ranges that a dispatch binds; its dynamic offset is added to that of its uniforms."""
+    """The ranges that a dispatch binds; the dynamic offset shifts the range of the uniforms."""
     if command.uniform_offset is None:
         return command.bind_group.ranges
     *buffers, uniform = command.bind_group.ranges

@@ -129,7 +129,7 @@ class EmptyStepKeepsItsPlace(Replays):
 
 
 class _FixedRun(Run):
-    """A run whose parts bind uniforms as if those of the whole run began at the ring's start."""
+    """A run whose parts bind uniforms as if the uniforms of the run began at the ring's start."""
 
     def part(self, start: int, stop: int, offset: int) -> Batch:
         return super().part(start, stop, self.starts[start])

@@ -83,7 +83,7 @@ class NegativeZeroLosesItsSign(Replays):
 
 @mutant(part="replays", hard=True)
 class FiniteByOwnPlace(Replays):
-    """The check for finite floats takes the places in each dispatch for places in the whole run."""
+    """The check for finite floats uses a scalar's place in its dispatch as its place in the run."""
 
     def _bind(self, *bound: Any) -> BoundGraph:
         made = super()._bind(*bound)

@@ -89,7 +89,7 @@ class RefusalNamesOtherLimit(Shapes):
 
 @mutant(part="staging")
 class MadeOnceItIsBack(StagingPool):
-    """A staging buffer counts as made only when it comes back to the pool."""
+    """A staging buffer counts as made only once one is given back to the pool or discarded."""
 
     _out = 0
 

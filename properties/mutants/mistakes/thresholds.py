@@ -79,7 +79,7 @@ class BindGroupKeyOfBytes(_KeyedBindGroups):
 
 @mutant(part="bind_groups", hard=True)
 class BindGroupKeyPacked(_KeyedBindGroups):
-    """The key is packed, with sixteen bits for the number of a buffer."""
+    """The key of a bind group is packed, with sixteen bits for the number of a buffer."""
 
     def _key(self, pipeline: Pipeline, ranges: Any) -> tuple[Hashable, ...]:
         numbers = [number for one in ranges for number in (one.offset, one.size_bytes)]

@@ -67,7 +67,7 @@ class UniformsOfTheClass(CacheState):
 
 
 class _Kept(BoundedCache[bytes, DeviceBuffer]):
-    """A cache whose entries are those of the first-made runtime that is still open."""
+    """A cache that shares its entries with the oldest runtime that is still open."""
 
     def __init__(self, owner: UniformsOfTheClass, capacity: int) -> None:
         super().__init__(capacity)

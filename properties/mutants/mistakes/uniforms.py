@@ -178,7 +178,7 @@ class EvictDestroysPending(CachedUniforms):
 
 @mutant(part="uniforms", hard=True)
 class CachedUniformRewritten(CachedUniforms):
-    """A full cache writes its oldest buffer anew, which the open batch refers to."""
+    """A full cache rewrites its oldest buffer, even if the open batch refers to it."""
 
     def take(self, payload: bytes, batch: Batch) -> Range:
         probe = Batch()
