@@ -1,8 +1,7 @@
 """Batches: the commands that a command encoder was given, from its first call to the submit.
 
-Batches are compared with one another: one was encoded twice, or is like an earlier one, or has its
-commands in another order than the ops.  Longer batches, and batches of other sorts of commands,
-are tried.
+A batch may have been encoded twice, may repeat an earlier batch, or may have its commands in
+another order than the ops.  Longer batches, and batches of other sorts of commands, are tried.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,7 +55,7 @@ class Batch:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """What the batch asks for."""
+        """The commands as text."""
         return tuple(str(call.event) for call in self.commands)
 
 
@@ -83,7 +82,7 @@ def submitted(trace: Iterable[Event]) -> Iterator[tuple[Batch, Call]]:
 
 
 def writes_apart(trace: Iterable[Event], role: str) -> list[list[Call]]:
-    """The writes to buffers of a role before the first submit, between each two, and after all."""
+    """The writes to buffers of ``role``, in lists that the submits divide."""
     apart: list[list[Call]] = [[]]
     for call in calls(trace):
         if call.event.kind == "submit":
@@ -99,7 +98,7 @@ def most_waiting(trace: Iterable[Event]) -> list[Call]:
 
 
 def tell_waiting(evidence: Evidence) -> Told:
-    """Lists the host writes that wait for one submit, and says if no later sync submits either."""
+    """Lists the longest series of host writes without a submit; says if no submit follows it."""
     written = most_waiting(evidence.trace)
     is_broken = evidence.failure.kind is FailureKind.LAW and evidence.failure.trait == laws.C4.name
     if not is_broken or len(written) < 2:
@@ -114,7 +113,7 @@ def tell_waiting(evidence: Evidence) -> Told:
 
 
 def tell_order(evidence: Evidence) -> Told:
-    """The order within one submit, if two ops changed places inside it."""
+    """Tells the order within one submit, if two ops changed places inside it."""
     crossing, traced = evidence.argument.crossing, evidence.traced
     if crossing is None:
         return NOTHING
@@ -142,7 +141,7 @@ def _in_words(places: Sequence[Place]) -> str:
 
 @by_trial(FailureKind.LAW, FailureKind.VALUE, follows_policy=True, without_faults=True)
 def tell_within(evidence: Evidence, trials: Trials) -> Told:
-    """If a submit had its commands in another order: which sorts of commands change places."""
+    """If a submit had its commands in another order: tells which sorts change places."""
     is_mixed = any(list(each) != sorted(each) for each in evidence.traced.submits.values())
     if evidence.broken not in OF_ORDER or not is_mixed:
         return NOTHING
@@ -192,7 +191,7 @@ def _encoded_twice(evidence: Evidence, trials: Trials | None) -> Told:
 
 
 def _by_count(trials: Trials) -> Iterator[str]:
-    """From how many commands on a batch of dispatches alone goes wrong."""
+    """Says how many dispatches a batch must have in order to go wrong."""
     if trials.case.follows_no_policy or len(trials.case.device.faults):
         return
     programs = {str(n): "\n".join(("alloc x 4", *[_DISPATCH] * n, "flush")) for n in _COUNTS}
@@ -206,9 +205,9 @@ def _by_count(trials: Trials) -> Iterator[str]:
 
 
 def _of_many(evidence: Evidence, trials: Trials) -> Told:
-    """Which of how many commands of one batch have no effect, if a longer batch loses some.
+    """Finds the shortest batch of copies that loses one, and says which copies have no effect.
 
-    Only asked if the runtime's calls are right, so that the device lost the command.
+    Only tried if the runtime's calls are right, so that the device lost a command.
     """
     case, made = evidence.case, batches(evidence.trace)
     longest = max((len(batch.commands) for batch in made), default=0)

@@ -2,8 +2,10 @@
 
 Shrinking makes a limit as small as it can.  Under so small a limit, a runtime that exceeds it by
 one looks like a runtime that never keeps it.  So a longer program runs under a small and a larger
-limit.  Where the uniforms are full, the batch is submitted first, and then every slot is free.  Two
-small batches tell whether each dispatch of the second one runs with its own scalars.
+limit.
+
+A runtime whose uniforms are full submits the batch, and then every slot is free again.  Two small
+batches tell whether each dispatch of the second one runs with its own scalars.
 """
 
 from typing import Any
@@ -47,7 +49,7 @@ _LAWS = (laws.C4.name, laws.C7.name, laws.D6.name)
 _EARLY = (" soon after a sync", "'early'")
 """Words in the report of a law about ``first_batch``."""
 _FIRST = (None, 4)
-_NONE = "none of them"
+_NONE = "none"
 _BATCHES = (
     "".join(f"alloc {name} 4\n" for name in "xyzw")
     + "dispatch affine x 1,2 1x1x1\ndispatch affine y 1,3 1x1x1\nflush\n"
@@ -55,14 +57,14 @@ _BATCHES = (
     + "".join(f"read {name} 0 4 -> r{name}\n" for name in "xyzw")
 )
 """Two batches; each dispatch writes its last scalar to a buffer of its own."""
-BY_PLACE = "so each ran with the payload that stood in its place in the first batch"
+BY_PLACE = "so each ran with the payload of the same position in the first batch"
 _RAN = {
     (0, 1, 0, 1): BY_PLACE,
-    (1, 1, 3, 3): "so the second of each batch wrote over the payload of the first",
-    (1, 1, 2, 3): "so the second of the first batch wrote over the payload of the first",
+    (1, 1, 3, 3): "so in each batch the second wrote over the payload of the first",
+    (1, 1, 2, 3): "so in the first batch the second wrote over the payload of the first",
     (0, 0, 0, 0): "so all ran with the payload of the first",
 }
-"""What the four dispatches of these batches show, by whose payload each ran with."""
+"""The four dispatches are numbered from 0; a key has, for each, whose payload it ran with."""
 _OF_FULL = (laws.B3.name, laws.E6.name)
 _POOL = "uniform_slots"
 _ROOM = {Uniforms.POOLED: _POOL, Uniforms.CACHED: "uniform_cache"}
@@ -109,7 +111,7 @@ def tell_capacity(evidence: Evidence, trials: Trials) -> Told:
 def _of_early(trials: Trials) -> Told:
     """Tells how many commands the early batches have before a sync and after it, by first_batch.
 
-    Also which of the dispatches no submit carried out.
+    Also tells which dispatches were never submitted.
     """
     ops = [f"dispatch affine x 3,1 1x1x{n + 1}" for n in range(2 * _TIMES)]
     text = "\n".join(["alloc x 64", *ops[:_TIMES], "sync", *ops[_TIMES:], ""])
@@ -130,13 +132,13 @@ def _of_early(trials: Trials) -> Told:
     fact, left = f"tried {_TIMES} dispatches, a sync and {_TIMES} more", "; ".join(lost)
     is_lost = any(not each.endswith(_NONE) for each in lost)
     return told(
-        f"{fact}: no submit, to the close, carried out, {left}" if is_lost else "",
+        f"{fact}; never submitted, not even by the close: {left}" if is_lost else "",
         f"{fact}; sizes of the early batches {'; '.join(said)}",
     )
 
 
 def _never_submitted(execution: Execution) -> str:
-    """Which dispatches no submit carried out, counted from 1."""
+    """Names the dispatches that were never submitted; they are counted from 1."""
     traced = read_clocks(execution)
     dispatches = [n for n, op in enumerate(execution.case.program) if isinstance(op, Dispatch)]
     left = [str(n) for n, at in enumerate(dispatches, 1) if traced.never_submitted(at)]
@@ -145,7 +147,7 @@ def _never_submitted(execution: Execution) -> str:
 
 @by_trial(follows_policy=True)
 def tell_upload(evidence: Evidence, trials: Trials) -> Told:
-    """If an upload buffer was written past its end: which host writes are staged all the same."""
+    """If an upload buffer was written past its end: tells which host writes wrongly went there."""
     size, broken = evidence.case.policy.upload_bytes, evidence.traced.broken
     if broken is None or broken.trait != laws.G4.name:
         return NOTHING
@@ -163,8 +165,8 @@ def tell_upload(evidence: Evidence, trials: Trials) -> Told:
     if not wrong or not right:
         return NOTHING
     return told(
-        f"upload_bytes={size}: a write that the upload buffer has no room for is not to be staged, "
-        f"and the batch is submitted first; tried writes, in bytes: wrong are "
+        f"upload_bytes={size}: a write that finds no room in the upload buffer must not be staged, "
+        f"but must submit the batch first; tried writes, in bytes: wrong are "
         f"{' and '.join(wrong)}; right are {' and '.join(right)}"
     )
 
@@ -177,11 +179,11 @@ def _writing(*lengths: int) -> str:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_batches(evidence: Evidence, trials: Trials) -> Told:
-    """With whose scalars the dispatches of a second batch ran, if not with their own."""
+    """Tells with whose scalars the dispatches of a second batch ran, if not with their own."""
     law = evidence.broken
     if law not in (laws.B1.name, *_OF_FULL):
         return NOTHING
-    # Where slots were used again too early, the pool or the cache is to be full.
+    # If slots were used again too early, the trial needs a full pool or cache.
     field = _ROOM.get(evidence.case.policy.uniforms, "") if law in _OF_FULL else ""
     room: dict[str, Any] = {field: 1} if field else {}
     pairs = sides(trials.under(**LIFTED, **room).run(_BATCHES))[-4:]
@@ -200,7 +202,7 @@ def tell_batches(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_pool(trials: Trials) -> str:
-    """Which uniform buffers the dispatches of a row take, and where the pool counts as full."""
+    """Tells which uniform buffers dispatches in a row write, and where a full pool submits."""
     pooled = trials.plainly().under(**LIFTED, debug_submit_each=False, **{_POOL: _SLOTS})
     trace = pooled.run(_ROW).execution.trace
     taken = [c.event["buffer"] for c in calls_of(trace, "write_buffer", role=UNIFORM)]
@@ -208,12 +210,13 @@ def _of_pool(trials: Trials) -> str:
     full = [str(call.position) for call in submits if call.event["reason"] == _FULL]
     if len({*taken}) >= _SLOTS or len(full) < len(submits):
         return ""
-    said = f"submits for a full pool come before dispatches {', '.join(full) or 'none'}"
+    where = f"before dispatches {', '.join(full)}" if full else "nowhere"
+    said = f"submits for a full pool come {where}"
     if full == _DUE:
         said += ": slots are counted, but the dispatches do not each take their own"
     else:
         due = ", ".join(_DUE)
-        said += f", where they are due before {due}: slots in use are not counted as in use"
+        said += f", but are due before dispatches {due}: slots in use are not counted as in use"
     which = f"all {taken[0]}" if len({*taken}) == 1 else ", ".join(map(str, taken))
     return (
         f"tried {_TIMES} dispatches in a row, with {_POOL}={_SLOTS}: the uniform buffers that they "

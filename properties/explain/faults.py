@@ -68,13 +68,16 @@ def _met(call: Call, evidence: Evidence) -> str:
 
 
 def _reason(call: Call, evidence: Evidence) -> str:
-    """Why the last batch before a call was ended; empty without such a batch."""
+    """The reason of the last submit begun no later than ``call``; empty if there was none."""
     begun = [each for each in evidence.calls("encode") if each.number <= call.number]
     return begun[-1].event["reason"] if begun else ""
 
 
 def tell_taken_along(evidence: Evidence) -> Told:
-    """Tells of a read that ended with the error of the only failed call, made for other bytes."""
+    """Tells of a read that ended with the error of a failed call which did not serve that read.
+
+    Only a case with a single failed call is told.
+    """
     failed = evidence.failed
     if len(failed) != 1 or not len(evidence.case.device.faults):
         return NOTHING
@@ -117,7 +120,7 @@ def _kept(evidence: Evidence, failed: list[Call]) -> Told:
 
 
 def _taken(call: Call, evidence: Evidence) -> dict[str, int]:
-    """The buffers that the batch of a failed submit would have written, each with its writer."""
+    """The buffers that the batch of a failed call would have written, each with its writing op."""
     program, traced = evidence.program, evidence.traced
     positions = [position for position, _ in traced.submits.get(call.number, ())]
     earlier = (places for number, places in traced.submits.items() if number < call.number)
@@ -125,7 +128,7 @@ def _taken(call: Call, evidence: Evidence) -> dict[str, int]:
         # The op was done in part when the call failed, so it lost all that it writes.
         positions.append(call.position)
     if call.failed == SubmitFailed.__name__ and call.event["verb"] != "submit":
-        # A call before the submit failed, so that the batch was never submitted.
+        # The call that failed came before the submit, so the batch was never submitted.
         positions = [
             each.position
             for each in traced.reached
@@ -142,7 +145,7 @@ def _taken(call: Call, evidence: Evidence) -> dict[str, int]:
 def _swallowed(evidence: Evidence, failed: list[Call]) -> Told:
     """Tells that a sync, made by the client within the op, swallowed a failed submit.
 
-    So the op was refused in the place of the sync.
+    The sync raised nothing; the op then raised DataLost.
     """
     at, outcomes = evidence.at, evidence.verdict.execution.history.outcomes
     call = next((each for each in failed if each.position == at), None)
@@ -210,12 +213,15 @@ def _last_writer(evidence: Evidence, until: int, names: tuple[str, ...]) -> int:
 
 
 def _stands(evidence: Evidence, failed: list[Call]) -> Told:
-    """Tells of effects that a failed batch, or the first part of a failed replay, left behind."""
+    """Tells of an op that used lost bytes and was accepted.
+
+    Or of a failed replay whose first commands kept their effect.
+    """
     half, healed = _half_done(evidence, failed), _healed(evidence, failed)
     if not (half or healed):
         return NOTHING
     lost = losses(evidence)
-    # If losing goes wrong without a replay that ends in its middle as well, that is the cause.
+    # No trial of ``losses`` has a half-done replay.  So if one goes wrong, ``healed`` is the cause.
     said = healed if healed and (lost or not half) else half
     return replace(said, facts=(*lost[:1], *said.facts, *lost[1:]))
 
@@ -239,7 +245,7 @@ def _half_done(evidence: Evidence, failed: list[Call]) -> Told:
 
 
 def _left(evidence: Evidence, call: Call, count: int) -> Told:
-    """Tells of what the first commands of a replay left, which failed at ``call``."""
+    """Tells what the first ``count`` commands of a replay left behind when ``call`` failed."""
     at, met = evidence.at, _met(call, evidence)
     for name in buffers_of(evidence.program[at]):
         part = healed_by(evidence, name, at, call.position + 1)
@@ -253,8 +259,8 @@ def _left(evidence: Evidence, call: Call, count: int) -> Told:
             )
     first = "its first command" if count == 1 else f"its first {count} commands"
     return Told(
-        sentence=f"{call.place} failed at the {call.event['verb']} of call {call.number}, and what "
-        f"{first} did stands: {evidence.place(at)} gave those bytes.  A replay that fails must "
+        sentence=f"{call.place} failed at the {call.event['verb']} of call {call.number}, but what "
+        f"{first} wrote remains: {evidence.place(at)} gave those bytes.  A replay that fails must "
         f"change nothing, or else what its commands write must be lost ({_DATA_LOST})",
         culprit=call.position,
         rule=rules.WHOLE,
@@ -306,7 +312,7 @@ def _used(evidence: Evidence, at: int, name: str, writer: int, call: Call) -> To
 
 
 def _plainly(evidence: Evidence, at: int) -> str:
-    """Names the first command of a replay that is refused, with DataLost, outside the graph."""
+    """Calls the commands of a replay outside its graph; names the first that raises DataLost."""
     program, again, op = evidence.program, evidence.again, evidence.program[at]
     if again is None or not isinstance(op, Replay):
         return ""
@@ -322,7 +328,7 @@ def _plainly(evidence: Evidence, at: int) -> str:
 def tell_zeros(evidence: Evidence) -> Told:
     """Tells that a read gave zeros and no error, though a later call failed.
 
-    A mistake that explains the bytes counts more, unless no call took the bytes of the read.
+    If a mistake explains the bytes, this tells nothing, unless no call took the read's bytes.
     """
     at, failed = evidence.at, evidence.failed
     if evidence.failure.kind is not FailureKind.VALUE or not failed or failed[0].position <= at:
@@ -336,7 +342,7 @@ def tell_zeros(evidence: Evidence) -> Told:
     if any(wrong) or evidence.ends[at].late_error is not None or (is_explained and not untaken):
         return NOTHING
     return Told(
-        sentence=f"{evidence.place(at)} gave zeros in the place of some bytes, and no error, "
+        sentence=f"{evidence.place(at)} gave zeros instead of some bytes, and no error, "
         f"though {failed[0].event['verb']} (call {failed[0].number}) failed with "
         f"{failed[0].failed} in {failed[0].place}",
         culprit=at,

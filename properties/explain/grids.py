@@ -1,9 +1,9 @@
 """Tries from where a dispatch takes its grid, and which forms and sizes of a grid go wrong.
 
-A dispatch over the grid of another op runs over another grid once that one changes.  For an
-indirect dispatch, a grid of one workgroup is written into a buffer of zeros, at each place in turn.
-The dispatch has an effect only if it reads its grid from that place, since a grid anywhere else has
-a zero in it.
+If a dispatch wrongly runs over the grid of another op, the groups change as soon as that op has
+another grid.  For an indirect dispatch, a grid of one workgroup is written into a buffer of zeros,
+at each place in turn.  The dispatch has an effect only if it reads its grid from that place, since
+a grid anywhere else has a zero in it.
 """
 
 from collections.abc import Iterator
@@ -88,7 +88,10 @@ def tell_grid(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _groups_of(judged: Verdict, at: int) -> Grid | None:
-    """The groups over which op ``at`` ran; None if the first unasked command is not its."""
+    """The groups over which the op at ``at`` ran.
+
+    None if the first command that no op asked for does not stand for that op.
+    """
     accused = read_clocks(judged.execution).accused
     if accused is None or accused.expected.position != at:
         return None
@@ -98,7 +101,11 @@ def _groups_of(judged: Verdict, at: int) -> Grid | None:
 
 @by_trial()
 def tell_whose_grid(evidence: Evidence, trials: Trials) -> Told:
-    """Whether a dispatch over a wrong grid has that of another op, and what the cache then did."""
+    """Tells whether a dispatch over a wrong grid took the grid of another op.
+
+    Also tells if that dispatch is the first op in which the cache of launch shapes evicted an
+    entry.
+    """
     accused, program = evidence.traced.accused, evidence.program
     if accused is None or not isinstance(accused.expected, ExpectedDispatch):
         return NOTHING
@@ -113,7 +120,7 @@ def tell_whose_grid(evidence: Evidence, trials: Trials) -> Told:
     cached = f"op {at} is the first in which the cache of launch shapes evicted an entry"
     return told(
         f"tried with two groups more in x in the grid of each other op: op {at} is dispatched over "
-        f"{_shown(given)} groups{'' if given in others else ' all the same, which no op asks for'}",
+        f"{_shown(given)} groups{'' if given in others else ', for which no op asks'}",
         cached if evidence.evicting("shapes")[:1] == [at] else "",
     )
 
@@ -136,7 +143,7 @@ def _longer(op: Op, *, is_own: bool) -> Op:
 
 @by_trial(FailureKind.VALUE, FailureKind.ERROR, follows_policy=True, without_faults=True)
 def tell_forms(evidence: Evidence, trials: Trials) -> Told:
-    """The forms in which a direct dispatch may be given its grid, and those that go wrong."""
+    """Gives a direct dispatch its grid in each form that a caller may use; tells which go wrong."""
     op = evidence.culprit
     is_about = any("grid" in got for _, got in evidence.failure.sides)
     if not isinstance(op, AnyDispatch) or not (is_about or evidence.case.client == _MUTATING):
@@ -158,7 +165,7 @@ def tell_forms(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _over(form: str, judged: Verdict) -> str:
-    """Over which groups the dispatch ran whose grid was given as ``form``; "" if that is right."""
+    """Says over which wrong groups the dispatch ran; "" if its groups are right."""
     for call in calls_of(judged.execution.trace, "dispatch"):
         groups = call.event["groups"]
         if groups != _FORMS[form]:
@@ -178,7 +185,10 @@ def _given(form: str, grid: Grid) -> str:
 
 @by_trial()
 def tell_full(evidence: Evidence, trials: Trials) -> Told:
-    """Tells whether a dispatch over other groups submitted first, and how a larger grid runs."""
+    """Tries a dispatch that ran over the wrong groups with a larger grid; tells how many run.
+
+    Also tells if it had to submit the commands before it, because the uniforms were full.
+    """
     op, at = evidence.culprit, evidence.argument.culprit
     if evidence.kind != _GRID or not isinstance(op, Dispatch) or not evidence.traced.is_known:
         return NOTHING
@@ -212,7 +222,7 @@ def tell_groups(evidence: Evidence, trials: Trials) -> Told:
     low, high = edge(1, most, is_right)
     grids = [(n, 1, 1) for n in (low, high, high + 1, 2 * high)] + [(1, high, 1), (1, 1, high)]
     said = [f"{_shown(grid)} runs {_ran(trials, grid)}" for grid in grids]
-    return told(f"tried dispatches alone, by the groups that run: {', '.join(said)}")
+    return told(f"tried dispatches alone, and counted the groups that run: {', '.join(said)}")
 
 
 def _ran(trials: Trials, grid: Grid) -> int:

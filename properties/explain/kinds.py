@@ -24,7 +24,7 @@ from properties.oracles.laws.catalogue import LAWS, Law
 _BY_NAME = {law.name: law for law in LAWS}
 _SAVED = Law(
     name="policy",
-    sentence="a policy says what is gathered, pooled and cached, and nothing more is made",
+    sentence="a policy says what is gathered, pooled and cached; a runtime makes no more than that",
     source="the docstrings of gpusim.runtime.Policy",
 )
 UNEXPLAINED = ", and no single known mistake explains these bytes"
@@ -113,7 +113,7 @@ def _got(failure: Failure) -> str:
 
 
 def refusal_of(failure: Failure) -> str:
-    """What the device or the runtime said after its last "because", or all of it without one."""
+    """What the device or the runtime said after its last "because"; without one, all of it."""
     got = _got(failure)
     return got.rpartition(" because ")[2] or got
 
@@ -125,7 +125,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(evidence: Evidence, at: int) -> Iterator[str]:
-    """Finds an earlier op like op ``at`` that was rightly accepted, and a free between the two."""
+    """Finds an earlier op of the same kind that was rightly accepted, and a free in between."""
     program, has_free = evidence.program, False
     for other in reversed(range(at)):
         before = program[other]
@@ -146,7 +146,7 @@ def _late(evidence: Evidence) -> Told:
         never = f"was accepted, and its value never came: {_got(evidence.failure)}"
         return Told(sentence=f"{place} {never}")
     later = [n for n, op in enumerate(program) if n > evidence.at and isinstance(op, Read)]
-    by = f", when {evidence.place(later[0])} used its memory again" if later else ""
+    by = f", when {evidence.place(later[0])} used the value's memory again" if later else ""
     return Told(
         sentence=f"the value of {place} changed after it was delivered{by}", rule=rules.KEPT
     )
@@ -217,7 +217,7 @@ def _statistics(evidence: Evidence) -> Told:
     at, failure = len(evidence.program) - 1, evidence.failure
     last = f", after {evidence.place(at)}" if at >= 0 else ""
     refused = evidence.ends[at].error if at >= 0 else None
-    fact = f"op {at} was refused with {refused}, and a refused op counts nothing"
+    fact = f"op {at} was refused with {refused}, and no count may include a refused op"
     return Told(
         sentence=f"{failure.reason}: {_sides(failure)}{last}",
         rule=_ADD_UP,
@@ -256,9 +256,9 @@ def _crash(evidence: Evidence) -> Told:
 
 
 def _ended_first(evidence: Evidence) -> str:
-    """How the next op that crashed ended, if the failing op is a read whose value never came.
+    """Tells of a later op that crashed, if the failing op is a read that ended with an error.
 
-    The read's error may only be a consequence of that crash.  Empty for other failing ops.
+    The read's error may only be a consequence of that crash.
     """
     at, ends = evidence.at, evidence.ends
     if evidence.op is None or ends[at].late_error is None:
@@ -274,7 +274,8 @@ def _raised_in(details: str) -> tuple[str, ...]:
     """Where an exception was raised first, and the call of a client that led there."""
     # Python prints chained exceptions in order: the first part is the one raised first.
     raised = _LATER.split(details)
-    # A client that finds an error wrong raises BrokenPromise, the last part, while handling it.
+    # A client that gets a wrong error raises BrokenPromise while it handles that error: then the
+    # last part tells of the client, and the part before it of the error.
     told = len(raised) > 1 and _JUDGED in raised[-1]
     first = raised[-2 if told else 0].splitlines()
     frames = [

@@ -1,10 +1,10 @@
-"""Which bytes are wrong: of a whole buffer, and of host writes and copies of several lengths.
+"""Tries which bytes of a whole buffer are wrong, and which lengths of writes and copies fail.
 
 A program that was made small reads only a few bytes.  So an op that lost a part of what it wrote
 looks as if it had no effect.  The edges of a write are the bytes in the words that it does not
-write whole; a runtime writes them in another way.  A copy of whole words is one command, others go
-through a kernel, and a copy within one buffer goes through a scratch buffer.  So a mistake may show
-at a few lengths and places only.
+write whole; a runtime writes them in another way than whole words.  A copy of whole words is one
+command, other copies go through a kernel, and a copy within one buffer goes through a scratch
+buffer.  So a mistake may show at a few lengths and places only.
 """
 
 import struct
@@ -55,7 +55,7 @@ _COPIES = {
     "one over itself, backwards": "copy x 4 x 0 16",
 }
 _PAYLOAD = struct.Struct("<3I")
-"""Of the kernel that copies bytes: the place in the source, that in the target, and how many."""
+"""The scalars of ``COPY_BYTES``: offset in the source, offset in the target, number of bytes."""
 
 
 def _edges(write: tuple[int, int]) -> list[int]:
@@ -75,10 +75,10 @@ def _ends(write: tuple[int, int]) -> int:
 
 
 _SORTS: Mapping[str, Callable[[tuple[int, int]], object]] = {
-    "with an edge in two words": lambda write: len(_edges(write)) > 1,
-    "with an edge": _edges,
+    "that cover two words only in part": lambda write: len(_edges(write)) > 1,
+    "that cover a word only in part": _edges,
     **{
-        f"with {size} bytes in the word of an edge": partial(_has_edge, size)
+        f"that cover just {size} bytes of a word": partial(_has_edge, size)
         for size in range(1, WORD_BYTES)
     },
     "that begin within a word": lambda write: write[0],
@@ -129,9 +129,9 @@ def _wrong_in(trials: Trials, program: Program, at: int) -> tuple[list[int], byt
 
 
 def _lost_part(evidence: Evidence, buffer: str, wrong: list[int], meant: bytes) -> Told:
-    """Tells which of its bytes the only op without effect lost.
+    """If one op alone seems to have had no effect: tells which of its bytes were lost.
 
-    NOTHING if it lost them all, or if it is not a write or a copy to ``buffer``.
+    NOTHING if all its bytes were lost, or if it is not a write or a copy to ``buffer``.
     """
     lost = evidence.argument.lost
     op = evidence.program[lost[0]] if len(lost) == 1 else None
@@ -149,7 +149,7 @@ def _lost_part(evidence: Evidence, buffer: str, wrong: list[int], meant: bytes) 
 
 
 def _said(wrong: list[int]) -> str:
-    """The bytes in words, as runs."""
+    """Names the wrong bytes as runs of numbers."""
     starts = [n for n in wrong if n - 1 not in wrong]
     ends = [n for n in wrong if n + 1 not in wrong]
     runs = [_run(start, last) for start, last in zip(starts, ends, strict=True)]
@@ -185,13 +185,13 @@ def tell_lengths(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     sorts = (what for what, holds in _SORTS.items() if wrong == {*filter(holds, tried)})
     places = [f"{size} at byte {start}" for start, size in sorted(wrong)]
-    said = next(sorts, f"of so many bytes: {listed(places, _MOST_TOLD)}")
+    said = next(sorts, f"with these lengths: {listed(places, _MOST_TOLD)}")
     right = f"the other {len(tried) - len(wrong)} of {len(tried)} are right"
     return told(f"tried writes of 1 to 8 bytes at bytes 0 to 3: wrong are those {said}; {right}")
 
 
 def _wrong_at(trials: Trials, start: int) -> list[int]:
-    """The lengths of writes that go wrong if they begin at that byte."""
+    """The lengths in bytes of the writes from byte ``start`` that go wrong."""
     made = "".join(
         _WRITTEN.format(size=size, start=start, fill=_FILL, data=bytes(range(1, size + 1)).hex())
         for size in _LENGTHS
@@ -202,7 +202,7 @@ def _wrong_at(trials: Trials, start: int) -> list[int]:
 
 
 def _of_whole_buffers(trials: Trials) -> Told:
-    """Which writes go wrong that fill a buffer of so many bytes, and what comes back."""
+    """Fills buffers of 1 to 8 bytes by a write each; tells which come back wrong."""
     made = "".join(f"alloc x{n} {n}\nwrite x{n} 0 {'0b' * n}\n" for n in _LENGTHS)
     looks = "".join(f"read x{n} 0 {n} -> r{n}\n" for n in _LENGTHS)
     ends = sides(trials.run(made + looks))[-len(_LENGTHS) :]
@@ -221,7 +221,10 @@ def _of_whole_buffers(trials: Trials) -> Told:
 
 @by_trial(FailureKind.VALUE, FailureKind.LAW)
 def tell_copies(evidence: Evidence, trials: Trials) -> Told:
-    """If a copy is the culprit: which sorts of copies go wrong, and if its scratch is too small."""
+    """Tells which sorts of copies go wrong if one is the culprit.
+
+    Also tells that the culprit's scratch buffer is too small, or in which pieces it was copied.
+    """
     op, fits, at = evidence.culprit, evidence.fits, evidence.argument.culprit
     is_shown = evidence.failure.kind is FailureKind.VALUE or evidence.failure.trait == A5.name
     if not isinstance(op, Copy) or not is_shown:
@@ -243,7 +246,7 @@ def tell_copies(evidence: Evidence, trials: Trials) -> Told:
     if not 2 <= len(pieces) <= _MOST_TOLD:
         return told(fact)
     places = "; ".join(pieces)
-    return told(f"op {at} was copied in {len(pieces)} pieces, in bytes: {places}", fact)
+    return told(f"op {at} was done in {len(pieces)} pieces, in bytes: {places}", fact)
 
 
 def _short_scratch(evidence: Evidence, op: Copy) -> str:
@@ -256,13 +259,13 @@ def _short_scratch(evidence: Evidence, op: Copy) -> str:
         return ""
     return (
         "it went over a scratch buffer that is too small: that has "
-        f"{own[0].event['size_bytes']} bytes (call {own[0].number}), and bytes {start} to "
-        f"{end - 1} of {op.source} lie in words of {span} bytes"
+        f"{own[0].event['size_bytes']} bytes (call {own[0].number}), but the whole words around "
+        f"bytes {start} to {end - 1} of {op.source} have {span} bytes"
     )
 
 
 def _of_short(trials: Trials) -> Iterator[str]:
-    """Which short copies within one buffer are wrong, from the bytes 1, 2 and 3 of a word."""
+    """Tells which short copies within one buffer go wrong, if they begin at byte 1, 2 or 3."""
     tried = {
         (size, start): f"copy x {start} x 512 {size}" for size in range(1, 6) for start in (1, 2, 3)
     }
@@ -274,7 +277,7 @@ def _of_short(trials: Trials) -> Iterator[str]:
         starts: dict[int, list[int]] = {}
         for size, start in wrong:
             starts.setdefault(size, []).append(start)
-        said = ", ".join(f"{size} from {either(each)}" for size, each in starts.items())
+        said = ", ".join(f"{size} from byte {either(each)}" for size, each in starts.items())
         yield (
             "tried copies within a buffer, of 1 to 5 bytes from byte 1, 2 and 3: wrong are only "
             f"{said}{so}"
@@ -282,7 +285,10 @@ def _of_short(trials: Trials) -> Iterator[str]:
 
 
 def _pieces(evidence: Evidence) -> Iterator[str]:
-    """Where each dispatch of the kernel that copies bytes copied from and to, for the culprit."""
+    """Says which bytes each dispatch of the byte-copying kernel copied, and to where.
+
+    Only dispatches that the culprit made are told.
+    """
     written: dict[int, bytearray] = {}
     for call in calls(evidence.trace):
         event = call.event
@@ -296,4 +302,4 @@ def _pieces(evidence: Evidence) -> Iterator[str]:
             payload = written.get(number, bytearray())[offset : offset + size]
             if call.position == evidence.argument.culprit and len(payload) == _PAYLOAD.size:
                 from_, to, count = _PAYLOAD.unpack(payload)
-                yield f"{count} from byte {source + from_} on to byte {target + to} on"
+                yield f"{count} from byte {source + from_}, to byte {target + to}"

@@ -1,9 +1,12 @@
 """Tries what is lost with a failed batch or with the device, and which ops are accepted then.
 
-Each is tried in a program of its own, on a device whose first submit fails.  The buffer x is lost
-with that submit.  Until x is written whole, every op that uses it must be refused.  No command of
-the batch may run later.  A device of profile ``spec`` has a promise of its loss, and calls on it
-raise nothing once it is lost.  A device of profile ``wgpu-native`` has none, and calls on it raise.
+The loss of a batch is tried in small programs, on a device whose first submit fails.  The buffer x
+is lost with that submit.  Until x is written whole, every op that uses it must be refused.  No
+command of the failed batch may run later.
+
+The loss of a device is tried with the failing case, right after the op at which the device was
+lost.  A lost device of profile ``spec`` settles a promise, and calls on it raise nothing.  A lost
+device of profile ``wgpu-native`` has no such promise, and calls on it raise.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +43,7 @@ _WRITERS = {
     "a replay of a dispatch": (_DISPATCH, _REPLAY),
     "a replay of a copy": (_COPY, _REPLAY),
 }
-"""What a replay has as its command, and the op that waits when the submit fails."""
+"""By what wrote x: the command that is captured as g, and the op before the failing flush."""
 _USERS = {
     "a read": (_DISPATCH, "read x 0 4 -> r"),
     "a dispatch that reads it": (_DISPATCH, _FOLD),
@@ -50,6 +53,7 @@ _USERS = {
     "a replay of a dispatch that writes it": (_DISPATCH, _REPLAY),
     "a replay of a copy from it": ("copy x 0 y 0 4", _REPLAY),
 }
+"""By what uses x: the command that is captured as g, and the op after the failing flush."""
 _PARTS = {
     "a write of a part": "write x 0 01010101",
     "a write of one byte": "write x 1 01",
@@ -79,7 +83,10 @@ _TELLS = {
 
 
 def losses(evidence: Evidence) -> tuple[str, ...]:
-    """What goes wrong of losing a buffer, refusing it, and keeping it lost; empty if nothing."""
+    """Says what does not count as lost, which ops accept a lost buffer, and which end its loss.
+
+    Empty if all of this is right.
+    """
     is_traced = evidence.verdict.execution.is_lawful
     is_simulated = evidence.case.device.is_simulated
     if evidence.trials is None or not (is_simulated and is_traced and evidence.fits.replays):
@@ -115,7 +122,7 @@ def losses(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _with_failed_submit(trials: Trials) -> Trials:
-    """Trials on a device whose first submit fails, and in which no limit makes a batch end."""
+    """The trials without limits of batches, on a device whose first submit fails."""
     device = replace(trials.case.device, faults=FaultPlan(failed_submits=(0,)), schedule=())
     return trials.plainly().under(**LIFTED).having(device=device)
 
@@ -123,7 +130,7 @@ def _with_failed_submit(trials: Trials) -> Trials:
 def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list[str]:
     bad = [what for what, is_wrong in tried.items() if is_wrong]
     good = [what for what, is_wrong in tried.items() if not is_wrong]
-    # Those of the same sort as a wrong one tell most, so they come first.
+    # Right ones of the same sort as a wrong one tell most, so they come first.
     sorts = {what.split()[1] for what in bad}
     good.sort(key=lambda what: what.split()[1] not in sorts)
     if not bad or not good:
@@ -135,7 +142,7 @@ def _said(tried: Mapping[str, bool], wrong: str, right: str, every: str) -> list
 def _ends(trials: Trials, captured: str, waits: str, after: str) -> list[str | None]:
     """The error of each op of a program whose flush is the first submit.
 
-    If the flush did not fail, nothing was lost, and no error tells anything.
+    If the flush did not fail, nothing was lost; then each op gets ``_UNTOLD`` instead of an error.
     """
     text = _MADE.format(captured, f"{waits}\n", f"{after}\n" if after else "")
     outcomes = trials.run(text).execution.history.outcomes
@@ -177,7 +184,10 @@ def _healing(trials: Trials, at: int, op: Write) -> str:
 
 
 def run_again(trials: Trials) -> tuple[str, ...]:
-    """Which commands of a batch run again, if its submit fails: two copies, and a dispatch."""
+    """Says which commands of a batch run again after its submit failed.
+
+    The batch has a copy, a dispatch and another copy.
+    """
     trials = _with_failed_submit(trials).under(debug_submit_each=False)
     is_after, left = False, {"the first copy": 0, "the dispatch": 0, "the second copy": 0}
     for call in calls(trials.run(_THREE).execution.trace):
@@ -192,14 +202,17 @@ def run_again(trials: Trials) -> tuple[str, ...]:
     if not told:
         return ()
     return (
-        "tried a batch of a copy, a dispatch and another copy whose submit fails: run again are "
+        "tried a copy, a dispatch and another copy in a batch whose submit fails; these run again: "
         f"{' and '.join(told)}{f', not {rest[0]}' if rest else ''}",
     )
 
 
 @by_trial(FailureKind.ERROR, FailureKind.FAULTS)
 def tell_loss(evidence: Evidence, trials: Trials) -> Told:
-    """Which ops a runtime accepts after the loss of its device, and from what it hears of one."""
+    """Tells which ops a runtime accepts after its device was lost.
+
+    Also tells whether the case passes on a device that makes its loss known in the other way.
+    """
     program, lost = evidence.program, _lost_at(evidence)
     if lost is None or lost.position < 0:
         return NOTHING
@@ -246,9 +259,9 @@ def _with_other_profile(trials: Trials, *, has_refused: bool) -> Iterator[str]:
     changed = trials.having(device=replace(device, profile=other.name, schedule=()))
     if changed.fails(trials.case.program):
         return
-    likeliest = ": likeliest only a promise is looked at"
+    likeliest = ": likeliest the runtime looks only at a promise"
     if own.tells_loss:
-        likeliest = "" if has_refused else ": likeliest the promise is not looked at"
+        likeliest = "" if has_refused else ": likeliest the runtime does not look at the promise"
     yield (
         f"this device (profile {own.name}) {_TELLS[own.tells_loss]}; with profile {other.name}, "
         f"which {_TELLS[other.tells_loss]}, it passes{likeliest}"

@@ -31,7 +31,7 @@ from properties.explain.scene import Scene, Step
 from properties.oracles.laws.catalogue import B1, E3, E5, Law
 
 _MOST_BINDINGS = 4
-"""The most buffers whose orders are all tried."""
+"""A dispatch with at most so many buffers is tried with them in every order."""
 Grid = tuple[int, int, int]
 
 
@@ -45,7 +45,7 @@ def _dispatches(scene: Scene) -> Iterator[tuple[int, AnyDispatch]]:
 def scalars(scene: Scene) -> Iterator[Hypothesis]:
     """Dispatches with another call's scalars, with zeros for scalars, or with scalars reversed."""
     for at, op in _dispatches(scene):
-        # Another number of scalars is refused, whatever their values are.
+        # A dispatch with a wrong number of scalars is refused, whatever they are.
         if op.scalars and len(op.scalars) == len(scene.kernels[op.kernel].scalars):
             for given, said, other, detail in _other_scalars(scene, at, op):
                 instead = replace(op, scalars=given)
@@ -55,7 +55,10 @@ def scalars(scene: Scene) -> Iterator[Hypothesis]:
 def _other_scalars(
     scene: Scene, at: int, op: AnyDispatch
 ) -> Iterator[tuple[Scalars, str, int, str]]:
-    """Other scalars, whose they are, the number of that op, and what distinguishes them."""
+    """Yields other scalars, with words that say whose they are, the op they are from, and a detail.
+
+    The op is -1 if they are from none.  The detail distinguishes these scalars from the others.
+    """
     step, own = scene.steps[at], op.scalars
     for other in _with_captured(scene):
         is_own = (other.position, other.command) == (step.position, step.command)
@@ -77,7 +80,7 @@ def _other_scalars(
 
 
 def _with_captured(scene: Scene) -> list[Step]:
-    """The steps, with the commands of each capture before them, as if they were steps too."""
+    """The commands of every capture, made steps, and after them the steps of the scene."""
     captured = [
         Step(step.position, command, number, step.number)
         for step in scene.steps
@@ -117,7 +120,7 @@ def bindings(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _with_kernel_of(other: Step, op: AnyDispatch, scene: Scene) -> AnyDispatch | None:
-    """The dispatch with another one's kernel; None if that is the same, or does not fit."""
+    """The dispatch ``op`` with the kernel of ``other``; None if it is the same or does not fit."""
     if not isinstance(other.op, AnyDispatch) or other.op.kernel == op.kernel:
         return None
     kernel = scene.kernels[other.op.kernel]
@@ -136,7 +139,10 @@ def _with_kernel_of(other: Step, op: AnyDispatch, scene: Scene) -> AnyDispatch |
 def _other_buffers(
     scene: Scene, at: int, op: AnyDispatch
 ) -> Iterator[tuple[tuple[Bound, ...], str, int, str]]:
-    """Other bindings, what they are, the number of their op, and what distinguishes them."""
+    """Yields other bindings, with words that describe them, the op they are from, and a detail.
+
+    The op is -1 if they are from none.  The detail distinguishes these bindings from the others.
+    """
     for other in scene.steps:
         if isinstance(other.op, AnyDispatch) and len(other.op.buffers) == len(op.buffers):
             bound = other.op.buffers
@@ -150,7 +156,7 @@ def _other_buffers(
         for name in scene.states[at]:
             instead = name if isinstance(own, str) else own._replace(buffer=name)
             bound = (*op.buffers[:place], instead, *op.buffers[place + 1 :])
-            yield bound, f"{name} in the place of {name_of(own)}", -1, f"{place} {name}"
+            yield bound, f"{name} instead of {name_of(own)}", -1, f"{place} {name}"
 
 
 def freed(scene: Scene) -> Iterator[Hypothesis]:
@@ -168,7 +174,7 @@ def freed(scene: Scene) -> Iterator[Hypothesis]:
             frees = [s for s in ahead if isinstance(s.op, Free) and s.op.buffer in gone]
             kept = [each for each in ahead if each not in frees]
             over = step._replace(op=replace(op, buffers=bound))
-            # What the dispatch reads from a freed buffer may matter, or nothing that it does.
+            # Either the dispatch works on the freed buffer's bytes, or it shows no effect.
             for detail, steps in (
                 ("kept", (*kept, over, *frees, *later)),
                 ("freed", without(scene.steps, at)),
@@ -226,7 +232,7 @@ def _places_of_part(own: Part, size: int) -> Iterator[tuple[Bound, str]]:
             yield Part(name, low, length), said
     if start + length < size:
         yield Part(name, start, size - start), f"bound {name} up to its end"
-    yield name, f"bound all of {name} in the place of a part"
+    yield name, f"bound all of {name} instead of a part"
 
 
 def grids(scene: Scene) -> Iterator[Hypothesis]:
@@ -260,7 +266,7 @@ def _other_grids(scene: Scene, at: int, own: Grid) -> Iterator[tuple[Grid, str]]
     if groups:
         yield (groups - 1, 1, 1), fewer
     else:
-        yield (1, 1, 1), "ran all the same"
+        yield (1, 1, 1), "ran, though its grid has a zero"
     yield (groups + 1, 1, 1), "ran one group too many"
     yield (min(x, most), min(y, most), min(z, most)), "ran over a grid that was cut to the limit"
     yield (max(x, 1), max(y, 1), max(z, 1)), "ran as if a zero in its grid were a one"
@@ -273,7 +279,7 @@ def _other_grids(scene: Scene, at: int, own: Grid) -> Iterator[tuple[Grid, str]]
 def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> dict[Grid, tuple[str, int]]:
     """Grids from another time or place in the buffer, or of another dispatch.
 
-    Each with what it is in words, and the number of the op that takes part.
+    Each grid comes with words for it, and the op that takes part; -1 if none does.
     """
     found: dict[Grid, tuple[str, int]] = {}
     counts = scene.states[at].get(op.counts, b"")
@@ -295,7 +301,7 @@ def _other_counts(scene: Scene, at: int, op: DispatchIndirect) -> dict[Grid, tup
         found_in(state.get(op.counts, b""), op.offset, said, near.number)
     for other in scene.steps:
         if isinstance(other.op, DispatchIndirect) and other.op != op:
-            data, said = scene.states[at].get(other.op.counts, b""), named(other)
+            data = scene.states[at].get(other.op.counts, b"")
             said = f"read its grid where {named(other)} reads its own"
             found_in(data, other.op.offset, said, other.number)
         elif isinstance(other.op, Dispatch) and other.op.grid != own:

@@ -39,13 +39,13 @@ _SECOND, _LAST = "the 2nd of 12 scalars", "the last of 12 scalars"
 
 
 def _many(nth: int) -> str:
-    """A dispatch with twelve scalars, of which the one of this number is another; none for 0."""
+    """A dispatch with twelve scalars.  Scalar ``nth`` is changed, counted from 1; none if 0."""
     scalars = ",".join(str(n + (n == nth)) for n in range(1, _TWELVE + 1))
     return f"many o {scalars} 1x1x1"
 
 
 def _pair(one_and_other: str) -> tuple[str, str]:
-    """Two dispatches, before the second of which a buffer v is made if it reads that."""
+    """Two dispatches; if the second reads buffer v, x is freed and v is made before it."""
     one, other = (f"dispatch {each}" for each in one_and_other.split(" / "))
     return one, f"free x\nalloc v 512\n{other}" if " v," in other else other
 
@@ -75,7 +75,7 @@ _DIFFER = {
 _PAIRS = {what: _pair(both) for what, both in _DIFFER.items()}
 _SCALARS = ("the first scalar", "the last scalar")
 _KERNELS = {
-    "count (bound alike, as many bytes of scalars)": "dispatch count o 3,1 1x1x1",
+    "count (the same bindings, as many bytes of scalars)": "dispatch count o 3,1 1x1x1",
     "many (more bytes of scalars)": "dispatch many o 1,2,3,4,5,6,7,8,9,10,11,12 1x1x1",
     "scramble (no scalars)": "dispatch scramble o - 1x1x1",
     "fold (more buffers)": "dispatch fold x,o 1 1x1x1",
@@ -116,14 +116,14 @@ _KINDS = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LAW)
 _SHOWN = (FailureKind.VALUE, FailureKind.ERROR, FailureKind.LATE_ERROR, FailureKind.CRASH)
 _MOST_RIGHT = 4
 _OF_TWELVE = "of 12"
-"""Scalars of the longest payload: they tell how far a payload is looked at, if not at all of it."""
+"""In the names of scalars of the longest payload: they tell how many of its bytes are compared."""
 _OF_ONE_SORT = (_OF_TWELVE, "input", "output", "scalar", "grid")
 
 
 def tell_pairs(evidence: Evidence) -> Told:
     """Says with which differences between two dispatches the second goes wrong.
 
-    Of a dispatch for which a bind group was made, the trace shows if it had another.
+    A bind group that was made for a dispatch, but not used by it, is told as well.
     """
     group = told(*_other_group(evidence))
     facts, broken = evidence.argument.facts, evidence.broken
@@ -140,7 +140,7 @@ def tell_pairs(evidence: Evidence) -> Told:
 
 @by_trial(*_KINDS, without_faults=True)
 def _of_pairs(evidence: Evidence, trials: Trials) -> Told:
-    """Which of the pairs go wrong, and what more is tried of those that do."""
+    """Says which of the pairs go wrong, and tries more dispatches like some of these."""
     wrong, right = _second_goes_wrong(trials, _PAIRS) if evidence.fits.parts else ([], [])
     if {*_SCALARS} & {*wrong}:
         wrong = [what for what in wrong if what not in _FINER]
@@ -160,7 +160,7 @@ def _of_pairs(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_twelve(trials: Trials) -> str:
-    """Says up to which of twelve scalars, each a word, a payload is told from another one."""
+    """Says which of twelve scalars, each a word, are compared when a payload is looked up."""
     pairs = {str(nth): _pair(f"{_many(0)} / {_many(nth)}") for nth in range(1, _TWELVE + 1)}
     wrong, right = _second_goes_wrong(trials, pairs)
     if not wrong or not right:
@@ -188,14 +188,14 @@ def _of_kernels(trials: Trials) -> Iterator[str]:
         return
     if _second_goes_wrong(trials.under(**_NO_CACHE), {wrong[0]: pairs[wrong[0]]})[0]:
         yield (
-            "tried without a cache of plans, bind groups or uniforms: it goes wrong all the same, "
-            "so likeliest the pipeline of one kernel was found for the other"
+            "tried without a cache of plans, bind groups or uniforms: it still goes wrong, so "
+            "likeliest the pipeline of one kernel was found for the other"
         )
 
 
 @by_trial(*_KINDS, without_faults=True)
 def _of_repeated(evidence: Evidence, trials: Trials) -> Told:
-    """Says in what a dispatch may differ from the one before it, and yet be taken for it again.
+    """Says which differences are missed when a dispatch is compared with the one before it.
 
     Scalars may stand in a new place for each dispatch, which would tell any two apart.  So equal
     payloads share a place here, if the runtime follows a policy.
@@ -216,8 +216,8 @@ def _of_repeated(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _joined(trials: Trials) -> Iterator[str]:
-    """Tells of numbers that are one text if they are joined, though they are other numbers."""
-    # The text is the same only if buffers count from 1.
+    """Tells that a key joins the numbers of buffers: other numbers may then give the same key."""
+    # The texts are the same only if buffers are numbered from 1.
     counted = trials.having(seed="")
     one, two = (f"dispatch fold c{a},c{b} 1 1x1x1\n" for a, b in ((1, 14), (11, 4)))
     end = "read c4 0 64 -> r\n"
@@ -228,7 +228,7 @@ def _joined(trials: Trials) -> Iterator[str]:
 
 @by_trial(*_KINDS, FailureKind.CRASH, follows_policy=True, without_faults=True)
 def tell_staged(evidence: Evidence, trials: Trials) -> Told:
-    """Says how many bytes, compared with the first, a second batch stages if it goes wrong."""
+    """Tries two batches that stage host writes; says which sizes make the second go wrong."""
     is_crash = evidence.failure.kind is FailureKind.CRASH
     # A client that reads in its callbacks sees the wrong bytes before any read of the program.
     is_by_client = is_crash and _ANOTHER in evidence.failure.reason
@@ -245,7 +245,7 @@ def tell_staged(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_one_batch(trials: Trials) -> Told:
-    """From where in the upload buffer the copies of three staged writes of one batch are taken."""
+    """Stages three writes in one batch; says where in the upload buffer their copies begin."""
     judged = trials.run(f"{_MADE}{_WAITS}{_WAITS.replace(' o ', ' p ')}{_THREE}flush\n{_ENDS}")
     trace = judged.execution.trace
     made = calls_of(trace, "create_buffer", role=Role.UPLOAD.value)
@@ -262,7 +262,7 @@ def _of_one_batch(trials: Trials) -> Told:
 
 
 def _other_group(evidence: Evidence) -> Iterator[str]:
-    """Tells of a dispatch for which a bind group was made, and which then had an earlier one."""
+    """Tells of a dispatch for which a bind group was made, but which used an older one."""
     accused, trace = evidence.traced.accused, evidence.trace
     used = accused.command.about.get("group", -1) if accused is not None else -1
     if accused is None or used < 0:
@@ -287,9 +287,10 @@ def _other_group(evidence: Evidence) -> Iterator[str]:
 def _second_goes_wrong(
     trials: Trials, pairs: Mapping[str, tuple[str, str]], between: str = "flush\n"
 ) -> tuple[list[str], list[str]]:
-    """The differences with which the second of a pair goes wrong after the first, and the others.
+    """Two lists of differences between the dispatches of a pair.
 
-    Among the others are those whose second goes wrong without the first as well.
+    The first has those with which the second dispatch goes wrong, but only after the first one.
+    The second has all others.
     """
     failed: dict[str, FailureKind] = {}
     for what, (one, two) in pairs.items():

@@ -38,8 +38,8 @@ _MOST_SHOWN = 16
 def tell_payloads(evidence: Evidence) -> Told:
     """Tells of a payload that was written over, never written, or written wrongly.
 
-    If the law that is broken, as far as the bytes show, is about the place of bytes, what the calls
-    show counts more.
+    The argument's rule is a guess from the wrong bytes.  If it is law A8, and the calls show that
+    uniforms were written over, what the calls show replaces the guess.
     """
     rule = evidence.argument.rule
     guess = rule.name if rule is not None else ""
@@ -171,7 +171,7 @@ def _kept_payload(dispatch: Call, before: Call, group: Call | None) -> Told:
 
 
 def _misfed(evidence: Evidence, fed: Fed) -> Told:
-    """Tells of a payload that was written only once, and with other scalars than its call has."""
+    """Tells of a payload that was written only once, with other scalars than its dispatch has."""
     recorded = evidence.traced.of(fed.position)
     writes = [call for call in _writes_of(evidence, fed) if call.number < fed.submit]
     since = [each for each in writes if recorded and each.number >= recorded.recorded]
@@ -207,9 +207,9 @@ def _writes_of(evidence: Evidence, fed: Fed) -> Iterator[Call]:
 
 
 def _places(evidence: Evidence, fed: Fed) -> Told:
-    """Whose payload the slot of a dispatch held, and where the dispatch's own was written.
+    """Tells whose payload the slot of a dispatch held, and where its own payload was written.
 
-    NOTHING if it held no payload of the program, and the dispatch's own was written nowhere.
+    NOTHING if the slot held no payload of the program, and the dispatch's own was written nowhere.
     """
     number, offset, size_bytes = fed.slot
     scene = shown_by(evidence.verdict).scene

@@ -19,7 +19,7 @@ from properties.oracles.laws.catalogue import A5, A8, A9
 
 _LENGTHS = (1, 2, 3, 4, 8, 16, 256, 1024, 4096, 8192)
 _MOST_PIECES = 1 << 14
-"""The most pieces into which a copy is split here; a refused copy may be of any size."""
+"""No copy is split into more pieces: a copy that must be refused may be of any size."""
 _EXPONENT, _FRACTION, _QUIET = np.uint32(0x7F800000), np.uint32(0x7FFFFF), np.uint32(0x400000)
 """Bits of a float of one word; a NaN whose bit ``_QUIET`` is set is a quiet NaN."""
 _KIBIBYTE = 1 << 10
@@ -33,10 +33,10 @@ def _rounded(number: int, align: int) -> tuple[int, int]:
 
 
 def writes(scene: Scene) -> Iterator[Hypothesis]:
-    """Host writes that misread their bytes or reach another range.
+    """First host writes that misread the caller's data, or reach another range.
 
-    Then those that put back old bytes beside theirs, have another write's bytes, or go to another
-    buffer.
+    Then host writes that put back old bytes next to their own, write the bytes of another write, or
+    go to another buffer.
     """
     for at, op, size in _writes(scene):
         for data, how in misread(scene.client, op):
@@ -116,7 +116,7 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, str]]:
 def _as_floats(data: bytes) -> Iterator[tuple[bytes, str]]:
     """What becomes of the data if its whole words are handled as floats.
 
-    Once for each of the two ways in which that changes bits, which is told in words.
+    That changes bits in two ways: the data is given for each, with words for the way.
     """
     whole = len(data) // WORD_BYTES * WORD_BYTES
     words = np.frombuffer(data[:whole], "<u4")
@@ -152,11 +152,11 @@ def _stale_edges(scene: Scene, at: int, op: Write) -> Iterator[Hypothesis]:
 
 
 def zeroed(scene: Scene) -> Iterator[Hypothesis]:
-    """Host writes of zeros in the place of their bytes."""
+    """Host writes of zeros instead of their bytes."""
     for at, step in enumerate(scene.steps):
         if isinstance(step.op, Write):
             op = replace(step.op, data=bytes(len(step.op.data)))
-            said = "wrote zeros in the place of its bytes"
+            said = "wrote zeros instead of its bytes"
             yield with_ops(scene, at, op, "write", A9, said)
 
 
@@ -174,7 +174,7 @@ def copies(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def _piece(op: Copy, start: int, size: int) -> Copy:
-    """The copy of so many bytes of ``op``, from the byte ``start`` of it on."""
+    """The part of copy ``op`` that moves ``size`` bytes, from its byte ``start`` on."""
     source, target = op.source_offset + start, op.target_offset + start
     return replace(op, source_offset=source, target_offset=target, size_bytes=size)
 
@@ -225,7 +225,7 @@ def _like_others(scene: Scene, op: Copy, step: Step) -> Iterator[tuple[Copy, str
 
 
 def _in_pieces(scene: Scene, at: int, op: Copy) -> Iterator[Hypothesis]:
-    """The copy in pieces one after the other, forwards and backwards."""
+    """The copy in pieces: forwards, backwards, or each piece from the place of the one before."""
     size = op.size_bytes
     for length in (1, 2, 4, 8, -(-size // 2)):
         if not 0 < length < size <= length * _MOST_PIECES:

@@ -1,8 +1,9 @@
-"""Which of several reads go wrong: by how many there are, by their length, and by what came before.
+"""Tries reads: how many of them, of which lengths and after which ops go wrong.
 
-Each number and each length is tried in a program of its own.  A client may read two ranges into one
-array, and a map may still hold the bytes of the map before it.  A sync that returns too early may
-look only at what was not submitted yet, or only at what came after the sync before it.
+Each number and each length is tried in a program of its own.  A read may give the bytes of an
+earlier read: of one into the same array of the client, or of one that was mapped before.  A sync
+that returns too early may look only at what was not submitted yet, or only at what came after the
+sync before it.
 """
 
 from dataclasses import replace
@@ -37,8 +38,8 @@ _VALUE = "another value"
 _LATE = "not delivered when it returned"
 _FIRST = {
     "as the first sync": "alloc x 4\n",
-    "after an earlier sync behind a write": "alloc x 4\nwrite x 0 01010101\nsync\n",
-    "after an earlier sync behind a read": "alloc x 4\nread x 0 4 -> first\nsync\n",
+    "if a write and a sync come before": "alloc x 4\nwrite x 0 01010101\nsync\n",
+    "if a read and a sync come before": "alloc x 4\nread x 0 4 -> first\nsync\n",
 }
 _DISPATCH, _READ, _FLUSH = "dispatch affine x 1,1 1x1x1\n", "read x 0 4 -> r\n", "flush\n"
 _BEFORE = {
@@ -46,13 +47,13 @@ _BEFORE = {
     "a dispatch that was submitted": f"{_DISPATCH}{_FLUSH}",
     "a write that acted at once": "write x 0 02020202\n",
     "a read not submitted yet": _READ,
-    "a dispatch not submitted yet behind a read that was": f"{_READ}{_FLUSH}{_DISPATCH}",
+    "a submitted read and a dispatch not submitted yet": f"{_READ}{_FLUSH}{_DISPATCH}",
 }
 
 
 @by_trial(FailureKind.VALUE)
 def tell_reads(evidence: Evidence, trials: Trials) -> Told:
-    """Tells which of several equal reads go wrong, or at which lengths a read does."""
+    """Tells which of several equal reads go wrong, or which lengths of a read."""
     op, meant, got = evidence.op, evidence.meant, evidence.got
     if evidence.broken == D4.name or not isinstance(op, Read) or meant is None or got is None:
         return NOTHING
@@ -62,15 +63,14 @@ def tell_reads(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _is_first(evidence: Evidence) -> bool:
-    """Whether no read comes before the one that fails."""
     return not any(isinstance(op, Read) for op in evidence.program.ops[: evidence.at])
 
 
 @by_trial(FailureKind.CRASH)
 def tell_crowd(evidence: Evidence, trials: Trials) -> Told:
-    """Tells how many reads may wait for one sync, if the client reads word by word or one crashed.
+    """Tells how many reads may wait for one sync.
 
-    A client that reads word by word makes many reads of one.
+    Tried if a read crashed, or if the client reads word by word and so makes many reads of one.
     """
 
     def text_of(count: int) -> str:
@@ -97,7 +97,7 @@ def tell_crowd(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_counts(trials: Trials, op: Read) -> Told:
-    """Tells which reads are wrong of two, three, four and five equal ones before one sync."""
+    """Makes two, three, four and five equal reads before one sync; tells which are wrong."""
     wrong = {count: _wrong_of(trials, op, count) for count in _COUNTS}
     if not any(0 < len(found) < count for count, found in wrong.items()):
         return NOTHING
@@ -114,7 +114,10 @@ def _of_counts(trials: Trials, op: Read) -> Told:
 
 
 def _wrong_of(trials: Trials, op: Read, count: int, *after: Op) -> list[int]:
-    """Which of ``count`` reads like ``op`` are wrong behind the other ops of the program."""
+    """The numbers, from 0, of the wrong ones among ``count`` reads like ``op``.
+
+    The reads come after the ops of the program that are no reads; ``after`` follows each of them.
+    """
     ops: list[Op] = [each for each in trials.case.program if not isinstance(each, Read)]
     for n in range(count):
         ops += [replace(op, result=f"equal{n}"), *after]
@@ -134,7 +137,7 @@ def _which(wrong: list[int]) -> str:
 
 @by_trial(FailureKind.VALUE, without_faults=True)
 def tell_whose(evidence: Evidence, trials: Trials) -> Told:
-    """Whose bytes each of a few reads of different words gets, if that is not its own."""
+    """Makes a few reads of different words; tells whose bytes each got, if not its own."""
     few = sum(isinstance(op, Read) for op in evidence.program) < _COUNTS[0]
     if few or evidence.argument.rule is MAPS:
         return NOTHING
@@ -144,13 +147,13 @@ def tell_whose(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     said = [f"of {count}, {', '.join(whose)}" for count, whose in wrong.items()]
     return told(
-        f"tried reads of a word before one sync, whose bytes each got in turn: {'; '.join(said)}; "
+        f"tried different reads before one sync, and whose bytes each got: {'; '.join(said)}; "
         f"{_otherwise(trials, next(iter(wrong.values())))}"
     )
 
 
 def _otherwise(trials: Trials, whose: list[str]) -> str:
-    """Whose bytes as many reads get if they differ in length or buffer, or come after a sync."""
+    """Says whose bytes the reads get with other lengths, with a buffer each, or after a sync."""
     count, equal = len(whose), [WORD_BYTES] * len(whose)
     names = {", ".join(_ORDINALS[:count]): "each its own", ", ".join(whose): "the same"}
     ways = {
@@ -161,8 +164,8 @@ def _otherwise(trials: Trials, whose: list[str]) -> str:
     said = {way: names.get(", ".join(found), ", ".join(found)) for way, found in ways.items()}
     if {*said.values()} == {"the same"}:
         return (
-            f"the same for {count} of growing lengths, of {count} buffers, or after a sync: "
-            "the place in the sync counts"
+            f"the same for {count} of growing lengths, of {count} buffers, or after a sync; "
+            "so the place of a read among those of its sync decides"
         )
     return "; ".join(
         f"{end} for {', or '.join(f'{count} {way}' for way in each)}"
@@ -193,7 +196,10 @@ def _whose(
 
 
 def _of_lengths(trials: Trials) -> Told:
-    """Tells how many bytes reads of some lengths give, alone or before another in their page."""
+    """Makes reads of several lengths, and tells how many bytes each gives.
+
+    A wrong length is then tried alone in its page, and with another read after it.
+    """
 
     def given(size: int, under: Trials = trials, behind: str = "") -> int:
         judged = under.run(f"{_MADE}read x 0 {size} -> r\n{behind}")
@@ -231,7 +237,7 @@ def tell_stale(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_one_array(evidence: Evidence, op: Read, trials: Trials) -> Told:
-    """Tells that the second of two reads into one array of the client left the first's bytes."""
+    """Tells that the second of two reads into one array of the client did not overwrite it."""
     size, client = sizes_of(evidence.program)[op.buffer], evidence.case.client
     if not is_second_into_one(client, op, size):
         return NOTHING
@@ -244,16 +250,16 @@ def _of_one_array(evidence: Evidence, op: Read, trials: Trials) -> Told:
     return Told(
         sentence=(
             f"op {at} ({write_op(op)}) did not fill the array that it reads into: the array still "
-            "has what an earlier read, into the same array and not yet delivered when op "
-            f"{at} was issued, put there"
+            "has the bytes of an earlier read into it, which was not yet delivered when op "
+            f"{at} was issued"
         ),
         culprit=at,
         rule=READ,
         facts=(
             f"client {client} makes op {at} as two reads into one array, issued one after the "
             f"other: the first of bytes {first} to {size - 1} of {op.buffer}, the second of bytes "
-            f"{op.offset} to {op.offset + op.size_bytes - 1}; the array should end with the "
-            "second's bytes, and tried with other data has the first's",
+            f"{op.offset} to {op.offset + op.size_bytes - 1}; in the end the array should have the "
+            "second's bytes, but in a trial with other data it had the first's",
             *_of_parted(trials),
         ),
     )
@@ -279,8 +285,8 @@ def _of_parted(trials: Trials) -> tuple[str, ...]:
     if taken and _WHOLE[op.offset : end] in taken[-1].event["data"]:
         after = ", though the device gave the second's last: likeliest the second fill is left out"
     return (
-        f"tried: of bytes {len(_WHOLE) - op.size_bytes} to {len(_WHOLE) - 1} and {op.offset} to "
-        f"{end - 1}, which share none, it has the first's too{after}",
+        f"tried two reads that share no byte, of bytes {len(_WHOLE) - op.size_bytes} to "
+        f"{len(_WHOLE) - 1} and {op.offset} to {end - 1}: the array had the first's bytes{after}",
     )
 
 
@@ -300,7 +306,7 @@ def _of_row(trials: Trials) -> Told:
     is_mapped = len(taken) == _ROW and taken[first].event["data"] == words[stale]
     by = f", and map {first + 1} of the device itself gave these" if is_mapped else ""
     return told(
-        f"tried plainly {_ROW} reads of other words, with a sync after each: the first {first} "
+        f"tried plainly {_ROW} reads of different words, with a sync after each: the first {first} "
         f"are right, and number {first + 1}{' and all later ones' * is_all} got the bytes of "
         f"number {stale + 1}{by}"
     )
@@ -308,7 +314,7 @@ def _of_row(trials: Trials) -> Told:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_awaited(evidence: Evidence, trials: Trials) -> Told:
-    """Which syncs return too early; NOTHING if none of those tried does, or if all do."""
+    """Tells which syncs return too early; NOTHING if none of those tried does, or if all do."""
     if evidence.failure.trait != D3.name and _LATE not in evidence.failure.reason:
         return NOTHING
     # Every command waits until a flush or a sync.
@@ -327,6 +333,6 @@ def tell_awaited(evidence: Evidence, trials: Trials) -> Told:
     right = [before for before in _BEFORE if before not in befores]
     return told(
         f"tried under policy lazy join_reads=True: {either(firsts)}, a sync returns too early "
-        f"behind {either(befores)}",
-        f"no sync does behind {either(right)}" if right else "",
+        f"after {either(befores)}",
+        f"no sync returns too early after {either(right)}" if right else "",
     )

@@ -1,8 +1,8 @@
-"""Which ops are refused and which accepted, and what a refused op takes along: each is tried.
+"""Tries which ops are refused or accepted, and what is lost by a refused op or by a free.
 
-A runtime may accept a buffer that was freed, lent, or is another runtime's, in some uses of it.  It
-may forget what waits when it refuses an op, or lose it in a free.  A refusal may also name another
-buffer than the one that was freed.
+A runtime may accept a buffer that was freed, lent, or is another runtime's, in some uses of it.
+When it refuses an op, or frees a buffer, it may lose commands that wait for their submit.  A
+refusal may also name another buffer than the one that was freed.
 """
 
 import re
@@ -31,7 +31,7 @@ _FREED = (
 _BEFORE, _NEXT, _AFTER = _NAMES = ("before", "next", "after")
 _DISPATCH = "dispatch affine {} 1,1 1x1x1\n"
 _INSTEAD = {"nothing": "", "a flush": "flush\n", "a copy": f"copy {_AFTER} 0 {_NEXT} 4 4\n"}
-"""What may stand after a refused op in the place of a dispatch."""
+"""Ops that are tried right after a refused op, instead of a dispatch."""
 _MADE = "alloc x 512\nalloc y 512\n"
 _USES = {
     "a dispatch that writes it": "dispatch affine x 3,1 1x1x1",
@@ -52,7 +52,7 @@ _BETWEEN = {
 _WAITING = {
     "a read of it": "read x 0 4 -> r",
     "a dispatch that writes it": "dispatch affine x 3,1 1x1x1",
-    "a copy from it behind a dispatch": "dispatch affine y 3,1 1x1x1\ncopy x 0 y 0 4",
+    "a dispatch and a copy from it": "dispatch affine y 3,1 1x1x1\ncopy x 0 y 0 4",
     "a dispatch that reads it": "dispatch fold x,y 1 1x1x1",
     "a copy from it": "copy x 0 y 0 4",
     "a copy to it": "copy y 0 x 0 4",
@@ -63,7 +63,7 @@ _ONE_BY_ONE = (
     "flush\nsync\n",
 )
 _SUBMITTED = 9
-"""The position of the flush of these programs."""
+"""The position of the flush among these ops."""
 _LIVED = f"alloc x 8\nwrite x 0 {'01' * 8}\nfree x\n"
 _ERRORS = (FailureKind.ERROR, FailureKind.LATE_ERROR)
 _LEFT, _DESTROYED, _LENT = "never destroyed", "destroyed", "though the buffer is lent"
@@ -72,15 +72,15 @@ _FOREIGN = "a foreign buffer is not refused"
 
 @by_trial()
 def tell_poisoned(evidence: Evidence, trials: Trials) -> Told:
-    """What a refused op takes along, if it seems to poison the batch."""
+    """Tells which commands are lost, if a refused op seems to poison the batch."""
     at = evidence.argument.culprit
     return taken_along(trials, at) if evidence.kind == "poisoned" else NOTHING
 
 
 def taken_along(trials: Trials, at: int) -> Told:
-    """Which of two dispatches right before the refused op at ``at`` are lost, and what loses them.
+    """Puts two dispatches before the refused op at ``at``, and one after; tells which are lost.
 
-    Without a dispatch after the refused op, or with another op there, less may be lost.
+    If those before are lost only with the one after, the loss is the fault of the one after.
     """
     program = trials.case.program
     names = {op.buffer for op in program if isinstance(op, Alloc)}
@@ -98,16 +98,16 @@ def taken_along(trials: Trials, at: int) -> Told:
     if "nothing" not in right or _AFTER in lost:
         return told(fact)
     what = "dispatch" if isinstance(program[at], AnyDispatch) else "op"
-    gone = "the command before it"
+    gone = f"the command right before op {at}"
     if _BEFORE in lost:
         gone = "all that is recorded and not submitted"
     return Told(
-        sentence=f"after the refused {what}, op {at}, the next dispatch loses {gone}; the refusal "
-        "by itself loses nothing",
+        sentence=f"op {at}, a refused {what}, loses nothing by itself; but a dispatch right after "
+        f"it makes the runtime lose {gone}",
         rule=C1,
         facts=(
             fact,
-            f"with {' or '.join(right)} in place of the one after, both have their effect",
+            f"with {' or '.join(right)} instead of the one after, the two before have their effect",
         ),
     )
 
@@ -125,7 +125,7 @@ def _lost(trials: Trials, at: int, after: str) -> set[str]:
 
 @by_trial(FailureKind.WORDS)
 def tell_named(evidence: Evidence, trials: Trials) -> Told:
-    """Which buffer the refusal of a freed one names, with other buffers made before or after."""
+    """Reads a freed buffer, where others were made or freed too; tells which the refusal names."""
     if not evidence.failure.reason.startswith("it names <"):
         return NOTHING
     named = {ops: _named(trials, ops) for ops in _FREED}
@@ -145,9 +145,9 @@ def _named(trials: Trials, ops: str) -> str:
 
 @by_trial(FailureKind.CRASH)
 def tell_once_more(evidence: Evidence, trials: Trials) -> Told:
-    """Tells which ops are accepted once more after a free, if one was over a lent buffer.
+    """Tells which ops are accepted a second time, after a free of their buffer.
 
-    A lent buffer is the owner's no more, like a freed one, until it is given back.
+    Tried if an op over a lent buffer was accepted: a lent buffer must be refused like a freed one.
     """
     failure = evidence.failure
     if _LENT not in failure.reason + str(failure.sides) or not _can_use(evidence):
@@ -163,8 +163,8 @@ def tell_once_more(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     refused = f"; refused: {', '.join(right)}" if right else ""
     return told(
-        "tried ops that are called, and once more after a free of a buffer that they use: "
-        f"accepted, as none should be: {', '.join(wrong)}{refused}"
+        "tried each op twice, the second time after a free of a buffer that it uses: accepted the "
+        f"second time, which none should be: {', '.join(wrong)}{refused}"
     )
 
 
@@ -213,7 +213,7 @@ def _of_freed(trials: Trials) -> Told:
 
 @by_trial()
 def tell_back(evidence: Evidence, trials: Trials) -> Told:
-    """Tells whether an alloc gets the bytes of a freed buffer, if the device has buffers left."""
+    """If a buffer was never destroyed: tells whether an alloc gets the bytes of a freed one."""
     if _LEFT not in evidence.failure.reason:
         return NOTHING
     left = {
@@ -223,7 +223,8 @@ def tell_back(evidence: Evidence, trials: Trials) -> Told:
     }
     asked = (
         f"each buffer that was made was destroyed by a call, the last one by call "
-        f"{max(left.values(), default=0)}; so what the call destroys is kept below the runtime"
+        f"{max(left.values(), default=0)}; so it is not the runtime that keeps a buffer, but "
+        "something below it"
     )
     asked = asked if left and all(left.values()) else ""
     same, other = (
@@ -246,7 +247,7 @@ def tell_back(evidence: Evidence, trials: Trials) -> Told:
 
 @by_trial(follows_policy=True, without_faults=True)
 def tell_freed_early(evidence: Evidence, trials: Trials) -> Told:
-    """Which commands lose their buffer to a free that comes before their submit.
+    """Tells which commands lose their buffer to a free that comes before their submit.
 
     A runtime that does not note a command's buffers breaks a limit of a batch as well.
     """
@@ -267,12 +268,12 @@ def tell_freed_early(evidence: Evidence, trials: Trials) -> Told:
     said = f" ({said_shortly(shown.sides[-1][1])})" if shown is not None and shown.sides else ""
     return told(
         f"each tried alone: a free of a buffer right after {' or '.join(wrong)} goes wrong{said}; "
-        f"not one after {', '.join(right)}"
+        f"right is a free after {', '.join(right)}"
     )
 
 
 def _of_deferred(trials: Trials) -> Told:
-    """When each of three buffers is destroyed that were freed in turn, before one submit."""
+    """Frees three buffers before one submit; tells when each is destroyed."""
     judged = trials.under(**{**LIFTED, "join_reads": True}).run("".join(_ONE_BY_ONE))
     if judged.failure is None:
         return NOTHING

@@ -31,7 +31,7 @@ GRID = _rule("dispatch", "`grid` counts workgroups; with a zero in it nothing ru
 INDIRECT = _rule(
     "dispatch_indirect", "a dispatch over a grid that the GPU reads at this point of the program"
 )
-MEMMOVE = _rule("copy", "within one buffer they may overlap, as in memmove")
+MEMMOVE = _rule("copy", "within one buffer the two ranges may overlap, as in memmove")
 READ = _rule("read", "the value at this point of the program")
 KEPT = _rule("read", "in memory that the runtime never changes again")
 TAKEN = _rule("write", "the data is taken at the call")

@@ -1,8 +1,6 @@
 """Varies one thing of a failing case, and says which changes make it pass and which do not.
 
-A change gives one op or buffer another size, one write other data, or a repeated dispatch other
-operands; or it splits one op in two, or issues the commands of a replay as plain calls.  Each
-change is tried alone.
+A change alters, replaces, splits or adds one op, or resizes one buffer.  Each is tried alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +53,7 @@ _OTHER_DATA = (b"\x01", b"\x02", b"\x00", b"\x03", b"\x04", b"\x05")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Varied:
-    """The changes with which the case passes, and those with which it fails all the same."""
+    """The changes with which the case passes, and those with which it still fails."""
 
     passes: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
@@ -149,7 +147,7 @@ def _variants(
 
 
 def _plainer(program: Program, at: int, op: Op) -> Iterator[Changed]:
-    """The program with a plain scalar in the place of one that is not plain."""
+    """The program with a plain scalar instead of one that is not plain."""
     ops: Sequence[Op] = op.commands if isinstance(op, Capture) else [op]
     for n, each in enumerate(ops):
         for place, scalar in enumerate(each.scalars if isinstance(each, AnyDispatch) else ()):
@@ -167,10 +165,11 @@ def _plainer(program: Program, at: int, op: Op) -> Iterator[Changed]:
 def _unlike(
     program: Program, at: int, op: Dispatch, kernels: Mapping[str, Kernel]
 ) -> Iterator[Changed]:
-    """Programs in which the dispatch ``op`` shares less, or more, with one before it.
+    """Programs in which the dispatch ``op`` differs more, or less, from a dispatch before it.
 
-    If it follows a dispatch with uniforms of another size, it becomes that one with one operand
-    changed.  If it repeats an earlier dispatch, it gets other scalars or another grid.
+    If it follows a dispatch with uniforms of another size, it becomes a copy of that
+    one with one operand changed.  If it repeats an earlier dispatch, it gets other scalars or
+    another grid.
     """
     before = program[at - 1] if at else op
     if isinstance(before, Dispatch):

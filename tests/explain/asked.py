@@ -54,7 +54,7 @@ ASKED = (
         program=f"alloc a 68\nread a 0 4 -> r0\nwrite a 0 {'01' * 68}\n",
         headers="policy: ring upload_bytes=64\n",
         says=(
-            "upload_bytes=64: a write that the upload buffer has no room for is not to be staged",
+            "upload_bytes=64: a write that finds no room in the upload buffer must not be",
             "wrong are one of 68 and two of 36; right are one of 64 and two of 32",
         ),
     ),
@@ -73,7 +73,7 @@ ASKED = (
         headers="policy: eager\n",
         says=(
             "a free of a buffer right after a read of it goes wrong (SubmitFailed: a buffer it "
-            "uses is destroyed); not one after a dispatch that writes it",
+            "uses is destroyed); right is a free after a dispatch that writes it",
         ),
     ),
     Told(
@@ -273,13 +273,13 @@ ASKED = (
         name="last_edge_lost",
         program="alloc a 8\nwrite a 1 01010101\nread a 4 4 -> r0\n",
         headers="policy: eager\n",
-        says=("wrong are those with an edge in two words; the other 17 of 32 are right",),
+        says=("wrong are those that cover two words only in part; the other 17 of 32 are right",),
     ),
     Told(
         name="edge_of_three_bytes_cut",
         program="alloc a 4\nwrite a 0 010101\nread a 0 4 -> r0\n",
         headers="policy: eager\n",
-        says=("wrong are those with 3 bytes in the word of an edge; the other 21 of 32 are",),
+        says=("wrong are those that cover just 3 bytes of a word; the other 21 of 32 are",),
     ),
     Told(
         name="sync_waits_for_submit_only",
@@ -317,10 +317,10 @@ ASKED = (
         program="alloc a 8\nwrite a 0 01010101\ncopy a 1 a 0 4\nread a 0 4 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "since it went over a scratch buffer that is too small: that has 4 bytes (call 3), and "
-            "bytes 1 to 4 of a lie in words of 8 bytes",
-            "wrong are only 2 from 3, 3 from 2 or 3, 4 from 1 or 2 or 3: those that reach into one "
-            "word more than their length fills",
+            "since it went over a scratch buffer that is too small: that has 4 bytes (call 3), but "
+            "the whole words around bytes 1 to 4 of a have 8 bytes",
+            "wrong are only 2 from byte 3, 3 from byte 2 or 3, 4 from byte 1 or 2 or 3: those that "
+            "reach into one word more than their length fills",
             "wrong are one within a buffer from an odd byte; right are",
         ),
     ),
@@ -385,7 +385,7 @@ ASKED = (
         headers="device: simulated failed_encodes=6\npolicy: lazy first_batch=1 join_reads=True\n"
         "client: own_arrays\n",
         says=(
-            "op 2 (read a 0 312 -> r2) gave zeros in the place of some bytes, and no error, though "
+            "op 2 (read a 0 312 -> r2) gave zeros instead of some bytes, and no error, though "
             "encode (call 109) failed with SubmitFailed in op 3 (sync)",
         ),
     ),

@@ -19,7 +19,7 @@ BY_TRIAL = (
         says=(
             "in the batch of call 3 (reason: commands; its only command), whose submit failed",
             "if a submit fails, its batch is lost, and must not run later",
-            "run again are the first copy and the second copy, not the dispatch",
+            "these run again: the first copy and the second copy, not the dispatch",
         ),
     ),
     Told(
@@ -76,7 +76,7 @@ BY_TRIAL = (
         headers="policy: pooled\n",
         says=(
             "with the scalars 2, 3 and then 4, 5: they ran with 2, 3 and then 2, 3; so each ran "
-            "with the payload that stood in its place in the first batch",
+            "with the payload of the same position in the first batch",
         ),
     ),
     Told(
@@ -92,7 +92,7 @@ BY_TRIAL = (
         headers="device: simulated uniform_offset_alignment_bytes=32\n"
         "policy: eager batch_commands=None uniforms=ring uniform_ring_bytes=1\n",
         says=(
-            "they ran with 3, 3 and then 5, 5; so the second of each batch wrote over the payload "
+            "they ran with 3, 3 and then 5, 5; so in each batch the second wrote over the payload "
             "of the first",
         ),
     ),
@@ -101,7 +101,7 @@ BY_TRIAL = (
         program="alloc a 4\nwrite a 0 00000000\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n",
         headers="policy: ring\nclient: sharing\n",
         says=(
-            "once more after a free of a buffer that they use: accepted, as none should be: a "
+            "accepted the second time, which none should be: a "
             "dispatch that writes it, a dispatch that reads it",
         ),
     ),
@@ -118,7 +118,7 @@ BY_TRIAL = (
         name="uniform_index_reset_early",
         program="alloc a 4\n" + "dispatch affine a 1,1 1x1x1\n" * 3 + "write a 0 01\n",
         headers="policy: pooled uniform_slots=3\n",
-        says=("with uniform_slots=1: they ran with 3, 3 and then 5, 5; so the second of each",),
+        says=("with uniform_slots=1: they ran with 3, 3 and then 5, 5; so in each batch the",),
     ),
     Told(
         name="cached_uniform_rewritten",
@@ -126,7 +126,7 @@ BY_TRIAL = (
         "dispatch affine a 1,2 1x1x1\nreplay g0 2,2;2;_ -\nread a 0 4 -> r0\n"
         "dispatch affine a 1,1 1x1x1\n",
         headers="policy: cached join_reads=True uniform_cache=3\n",
-        says=("with uniform_cache=1: they ran with 3, 3 and then 4, 5; so the second of the",),
+        says=("with uniform_cache=1: they ran with 3, 3 and then 4, 5; so in the first batch the",),
     ),
     Told(
         name="copy_to_nowhere",

@@ -93,7 +93,7 @@ CARRIED = (
         program="alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n",
         headers="device: simulated lost_at_submit=0\npolicy: eager\n",
         says=(
-            "op 2 (read a 0 4 -> r0) gave zeros in the place of some bytes, and no error, though "
+            "op 2 (read a 0 4 -> r0) gave zeros instead of some bytes, and no error, though "
             "lost (call 8) failed with DeviceLost in op 3 (sync)",
             "no call took the bytes of op 2 from staging buffer 2, to which they were copied",
         ),

@@ -83,7 +83,7 @@ DECIDED = (
         program="alloc a 4\n" + "".join(f"read a 0 4 -> r{n}\n" for n in range(6)),
         headers="policy: pooled\nclient: reentrant\n",
         says=(
-            "20 reads of other words, with a sync after each: the first 12 are right, and number "
+            "reads of different words, with a sync after each: the first 12 are right, and number "
             "13 and all later ones got the bytes of number 12, and map 13 of the device itself",
         ),
     ),
@@ -101,9 +101,9 @@ DECIDED = (
         headers="policy: eager\nclient: own_arrays\n",
         says=(
             "op 2 (read d 13 16 -> r0) did not fill the array that it reads into: the array still "
-            "has what an earlier read, into the same array and not yet delivered when op 2 was",
+            "has the bytes of an earlier read into it, which was not yet delivered when op 2 was",
             "the first of bytes 16 to 31 of d, the second of bytes 13 to 28",
-            "tried: of bytes 56 to 63 and 3 to 10, which share none, it has the first's too, "
+            "of bytes 56 to 63 and 3 to 10: the array had the first's bytes, "
             "though the device gave the second's last: likeliest the second fill is left out",
             "passes: called plainly, not by client own_arrays",
         ),
@@ -127,9 +127,9 @@ DECIDED = (
         "read a 0 4 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "affine goes wrong right after count (bound alike, as many bytes of scalars); not "
-            "after many (more bytes of scalars), scramble (no scalars), fold (more buffers)",
-            "without a cache of plans, bind groups or uniforms: it goes wrong all the same, so "
+            "affine goes wrong right after count (the same bindings, as many bytes of scalars); "
+            "not after many (more bytes of scalars), scramble (no scalars), fold (more buffers)",
+            "without a cache of plans, bind groups or uniforms: it still goes wrong, so "
             "likeliest the pipeline of one kernel was found for the other",
         ),
     ),
@@ -236,7 +236,7 @@ DECIDED = (
         "dispatch_indirect affine a 1,1 b 248\nread a 0 4 -> r0\n",
         headers="policy: eager shape_cache=3\n",
         says=(
-            "op 5 is dispatched over 1x1x1 groups all the same, which no op asks for",
+            "op 5 is dispatched over 1x1x1 groups, for which no op asks",
             "op 5 is the first in which the cache of launch shapes evicted an entry",
         ),
     ),
@@ -247,7 +247,7 @@ DECIDED = (
         says=(
             "an alloc is given a freed buffer again, with its old bytes; so op 1 (close) ended",
             "then an alloc of as many bytes has its bytes, and should have zeros; an alloc of more",
-            "each buffer that was made was destroyed by a call, the last one by call 2; so what",
+            "each buffer that was made was destroyed by a call, the last one by call 2; so",
         ),
     ),
     Told(
@@ -304,7 +304,7 @@ DECIDED = (
         headers="promises: webgpu\n",
         says=(
             "of 3, first, second, none; of 4, first, second, none, fourth; the same for 3 of "
-            "growing lengths, of 3 buffers, or after a sync: the place in the sync counts",
+            "growing lengths, of 3 buffers, or after a sync; so the place of a read among those of",
         ),
     ),
 )

@@ -176,7 +176,7 @@ REASONS = (
         headers="device: simulated failed_encodes=2\npolicy: eager\n",
         says=(
             "op 5 (replay g0 * -) failed at the encode of call",
-            "stands: op 6 (read a 0 8 -> r0) gave those bytes",
+            "remains: op 6 (read a 0 8 -> r0) gave those bytes",
         ),
     ),
     Told(

@@ -87,7 +87,7 @@ APART = (
         says=(
             "op 3 (dispatch affine a 1,1 1x1x1) was accepted, and no submit up to the close",
             "call 15, made in op 3 itself with the reason 'early', carried out op 2 alone",
-            "no submit, to the close, carried out, with first_batch=None none of them; with "
+            "never submitted, not even by the close: with first_batch=None none; with "
             "first_batch=4 dispatches 4, 13",
         ),
     ),
@@ -151,8 +151,8 @@ APART = (
         says=(
             "call 5, in op 2, wrote over them before the submit, which is call 12",
             "not with op 2 like op 1, but with other scalars of as many bytes",
-            "the uniform buffers that they write are all 2; submits for a full pool come before "
-            "dispatches none, where they are due before 5, 9",
+            "the uniform buffers that they write are all 2; submits for a full pool come nowhere, "
+            "but are due before dispatches 5, 9",
         ),
     ),
     Told(
@@ -269,7 +269,7 @@ APART = (
         says=(
             "op 2 (write a 0 -) was accepted, though the device was lost in op 1 (dispatch affine",
             "this device (profile spec) tells of its loss by a promise alone; with profile",
-            "it passes: likeliest the promise is not looked at",
+            "it passes: likeliest the runtime does not look at the promise",
             "lost the device and raised nothing; the first call that failed is call 16",
         ),
     ),
@@ -279,7 +279,7 @@ APART = (
         "dispatch affine a 1,1 1x1x-1\n",
         headers="device: simulated profile=wgpu-native lost_at_destroy=0\npolicy: eager\n",
         says=(
-            "which tells of its loss by a promise alone, it passes: likeliest only a promise is",
+            "which tells of its loss by a promise alone, it passes: likeliest the runtime",
             "accepted are write of no bytes, flush; refused are alloc, write, dispatch",
         ),
     ),

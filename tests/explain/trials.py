@@ -20,7 +20,7 @@ TRIALS = (
         name="free_flushes_dispatches_only",
         program="alloc a 4\ncopy a 0 a 0 4\nfree a\n",
         headers="policy: lazy\n",
-        says=("not one after a read of it, a dispatch that writes it, a copy from it behind a",),
+        says=("right is a free after a read of it, a dispatch that writes it, a dispatch and",),
     ),
     Told(
         name="bind_group_of_oldest_at_capacity",
@@ -83,7 +83,7 @@ TRIALS = (
         name="piece_taken_twice",
         program="alloc a 256\ncopy a 0 a 0 253\n",
         headers="device: simulated max_binding_bytes=512\npolicy: eager\n",
-        says=("in 2 pieces, in bytes: 252 from byte 0 on to byte 0 on; 1 from byte 0 on to byte",),
+        says=("in 2 pieces, in bytes: 252 from byte 0, to byte 0; 1 from byte 0, to byte",),
     ),
     Told(
         name="wide_grid_cut",
@@ -121,10 +121,10 @@ TRIALS = (
         program="alloc a 0\ndispatch count a[1296:1316] 145,29 1x1x1\n",
         headers="policy: eager\nclient: misusing\n",
         says=(
-            "the refused dispatch, op 4, the next dispatch loses all that is recorded and not "
-            "submitted; the refusal by itself loses nothing",
+            "op 4, a refused dispatch, loses nothing by itself; but a dispatch right after it "
+            "makes the runtime lose all that is recorded and not submitted",
             "neither of the two before it has an effect, the one after it has its effect",
-            "with nothing or a flush or a copy in place of the one after, both have their effect",
+            "with nothing or a flush or a copy instead of the one after, the two before have their",
         ),
     ),
     Told(
@@ -174,8 +174,8 @@ TRIALS = (
         program="alloc a 4\nwrite a 0 01010101\nsync\nread a 0 0 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "after an earlier sync behind a write, a sync returns too early behind a read that was",
-            "no sync does behind a read not submitted yet or a dispatch not submitted yet behind a",
+            "if a write and a sync come before, a sync returns too early after a read that was",
+            "no sync returns too early after a read not submitted yet or a submitted read and a",
         ),
     ),
     Told(
@@ -266,7 +266,7 @@ TRIALS = (
         program="alloc a 4\nalloc b 4\nfree b\nread b 0 0 -> r0\n",
         headers="policy: eager\n",
         says=(
-            "op 3 was refused with InvalidHandle, and a refused op counts nothing",
+            "op 3 was refused with InvalidHandle, and no count may include a refused op",
             "live_bytes is 8, not 12; after two refused reads of x: live_bytes is 4, not 12; with",
         ),
     ),
