@@ -187,8 +187,8 @@ class OvertakingWrite(Check):
         name = self.scene.buffers.get(pair.buffer, f"buffer {pair.buffer}")
         return Breach(
             what=(
-                f"a {command} sees bytes {pair.start} to {pair.end - 1} of {name} as they were left "
-                f"by a queue write that was made after the {command} was recorded"
+                f"a {command} sees bytes {pair.start} to {pair.end - 1} of {name} as they were "
+                f"left by a queue write that was made after the {command} was recorded"
             ),
             places=(
                 Place(doing="the bytes are written", site=pair.first_site),
