@@ -7,7 +7,7 @@ import pytest
 
 from tools.mutation.mutant import Mutant, draw
 from tools.mutation.page import Note, interval, page, read_notes
-from tools.mutation.results import Result, Sample, read, write
+from tools.mutation.results import Result, Sample, digest_of_files, read, write
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("runtime", "reference", "checkers")
@@ -96,3 +96,13 @@ def test_every_survivor_is_written_up() -> None:
 def test_the_page_is_that_of_the_samples() -> None:
     text = (ROOT / "docs" / "mutation.md").read_text(encoding="utf-8")
     assert text == page(SAMPLES, read_notes())
+
+
+def test_what_tests_reach_is_looked_for_anew_after_a_change(tmp_path: Path) -> None:
+    source, test = tmp_path / "source.py", tmp_path / "test.py"
+    source.write_text("x = 1\n")
+    test.write_text("")
+    before = digest_of_files([source, test])
+    assert digest_of_files([source, test]) == before != digest_of_files([source])
+    test.write_text("\n")
+    assert digest_of_files([source, test]) != before

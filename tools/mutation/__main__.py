@@ -26,7 +26,7 @@ from tools.mutation.mutant import ROOT, Mutant, draw
 from tools.mutation.mutants import PARTS, change_of, digest_of, population
 from tools.mutation.page import page, read_notes
 from tools.mutation.results import Result, Sample
-from tools.mutation.suite import Sight, look, read_sight
+from tools.mutation.suite import Sight, look, looked_at, read_sight
 
 KEPT = ROOT / "build" / "mutation"
 """The folder of results, so that a run can go on; remove it to begin anew."""
@@ -111,8 +111,11 @@ def _try(mutant: Mutant, sight: Sight, seconds: float) -> Result:
 
 
 def _sight() -> Sight:
-    path = KEPT / "sight.json"
+    """What the tests reach; it is looked for anew once a source or a test has changed."""
+    path = KEPT / f"sight-{results.digest_of_files(looked_at())}.json"
     if not path.exists():
+        for stale in KEPT.glob("sight*.json"):
+            stale.unlink()
         # In a fork, since it imports the project.
         outcome = trial.in_child(lambda: look().write(path), most_cpu_seconds=_LOOK_CPU_SECONDS)
         if not path.exists():

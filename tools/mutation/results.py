@@ -1,6 +1,8 @@
 """The results of the mutants that were tried, kept in a file so that a run can go on."""
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,3 +69,11 @@ def write(path: Path, sample: Sample) -> None:
     head = ", ".join(f'"{figure}": {getattr(sample, figure)}' for figure in figures)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{{head}, "results": [\n{lines}\n]}}\n', encoding="utf-8")
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """The identity of files with these names and contents."""
+    whole = hashlib.sha256()
+    for path in paths:
+        whole.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()[:16]
