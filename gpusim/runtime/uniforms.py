@@ -29,7 +29,10 @@ class UniformStore(Protocol):
         ...
 
     def take(self, payload: bytes, batch: Batch) -> PlainRange:
-        """A range that holds ``payload`` until ``batch`` is submitted; raises OutOfMemory."""
+        """A range for ``payload`` that holds nothing else until ``batch`` is submitted.
+
+        Raises OutOfMemory.
+        """
         ...
 
     def before_submit(self, batch: Batch) -> None:

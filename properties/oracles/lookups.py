@@ -38,8 +38,8 @@ class Lookups:
         """Follow all ops so far; those that were followed before are skipped.
 
         Returns False if one of them is a capture or a replay that was refused: it is unknown how
-        many commands the runtime planned before it refused.  A refused dispatch has looked for
-        nothing.
+        many commands the runtime planned before it refused.  A refused dispatch counts as no
+        lookup.
         """
         news, self._followed = issued[self._followed :], len(issued)
         for op, outcome in news if self._is_known else ():
@@ -98,7 +98,7 @@ class _Plans:
         self._plans: dict[Hashable, frozenset[str]] = {}
 
     def misses(self, key: Hashable, buffers: Callable[[], Iterable[str]]) -> bool:
-        """Whether no plan is kept under ``key``; then one is made, and kept if there is room.
+        """Whether no plan is kept under ``key``; if so, one is made, and kept if the capacity is not 0.
 
         ``buffers`` returns the buffers of the plan; it is called only if the plan is kept.
         """
