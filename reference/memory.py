@@ -52,7 +52,10 @@ def put(block: Block, offset: int, data: bytes) -> None:
 
 
 def take(block: Block, offset: int, size_bytes: int) -> tuple[bytes, ErrorBounds | None]:
-    """A copy of the bytes at ``offset``, and of their error bounds."""
+    """A copy of the bytes at ``offset``, and their error bounds; None if all bytes are exact.
+
+    The bounds are infinite in a float word that the range cuts.
+    """
     data = block.data[offset : offset + size_bytes].tobytes()
     return data, _take_error_bound(block, offset, size_bytes)
 

@@ -43,7 +43,7 @@ class ExpressionWriter(IndexWriter):
         None is among them if anything else reads the variable.
         """
         self.unneeded: dict[Variable, None] = {}
-        """Fixed variables whose values nothing needs; results of atomics may be among them."""
+        """Fixed variables that only each other read; results of atomics may be among them."""
         self.asks = False
         """Whether the result of an atomic is needed."""
         self.built_ins: dict[Variable, None] = {}
@@ -271,8 +271,8 @@ def _reads(value: Scalar, of: Memory | Variable) -> bool:
 def may_alias(value: Scalar, *, changes: bool) -> bool:
     """Whether a variable must take a copy of the array that an expression gives.
 
-    It must if another variable or a memory may have the same array, and either of the two may be
-    changed in place later.  ``changes`` says whether this may happen to the variable that
+    It must if another variable or a memory may have the same array, and this variable or that other
+    holder may be changed in place later.  ``changes`` says whether this may happen to the variable that
     takes the array.
     """
     if isinstance(value, Op):

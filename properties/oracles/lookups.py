@@ -98,7 +98,9 @@ class _Plans:
         self._plans: dict[Hashable, frozenset[str]] = {}
 
     def misses(self, key: Hashable, buffers: Callable[[], Iterable[str]]) -> bool:
-        """Whether no plan is kept under ``key``; if so, one is made, and kept if the capacity is not 0.
+        """Whether no plan is kept under ``key``; if so, one is made.
+
+        It is kept if the capacity is not 0.
 
         ``buffers`` returns the buffers of the plan; it is called only if the plan is kept.
         """
