@@ -272,8 +272,8 @@ def may_alias(value: Scalar, *, changes: bool) -> bool:
     """Whether a variable must take a copy of the array that an expression gives.
 
     It must if another variable or a memory may have the same array, and this variable or that other
-    holder may be changed in place later.  ``changes`` says whether this may happen to the variable that
-    takes the array.
+    holder may be changed in place later.  ``changes`` says whether this may happen to the variable
+    that takes the array.
     """
     if isinstance(value, Op):
         if value.name.startswith("bits_") or value.name == "abs":

@@ -27,7 +27,7 @@ class Watcher(Protocol):
 OUTCOME, RAISED = "outcome", "raised"
 ACCEPTED: dict[type, str] = {kind: accepted(kind) for kind in VERBS}
 OUTCOMES = (RAISED, *ACCEPTED.values())
-"""The keys under which a law asks for outcomes: of ops that raised, or of accepted ops of a kind."""
+"""The keys under which a law asks for outcomes: of ops that raised, or of accepted ops by kind."""
 
 W = TypeVar("W", bound=Watcher)
 
