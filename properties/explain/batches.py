@@ -82,7 +82,7 @@ def submitted(trace: Iterable[Event]) -> Iterator[tuple[Batch, Call]]:
 
 
 def writes_apart(trace: Iterable[Event], role: str) -> list[list[Call]]:
-    """The writes to buffers of ``role``, in lists that the submits divide."""
+    """The writes to buffers of ``role``: one list before each submit, and one after the last."""
     apart: list[list[Call]] = [[]]
     for call in calls(trace):
         if call.event.kind == "submit":

@@ -71,7 +71,7 @@ def calls(events: Iterable[Event]) -> Iterator[Call]:
 
 
 def calls_of(events: Iterable[Event], kind: str, **fields: object) -> list[Call]:
-    """The calls of one kind in a trace whose events have these fields."""
+    """Each call of the trace that is of ``kind``, and whose event has these ``fields``."""
     return [
         call
         for call in calls(events)

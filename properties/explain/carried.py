@@ -1,4 +1,4 @@
-"""Compares what each submit carried out with what the ops asked for.
+"""Compares what each submit carried out, and when, with what the ops asked for.
 
 A law names a command by its number in the trace.  Here the trace is searched for more about it: the
 submit that has the command once more, or the op that no submit carried out.  Only a batch whose
@@ -119,7 +119,7 @@ def _never_submitted(evidence: Evidence, first: ExpectedOp) -> Told:
     facts = [*_submitting(evidence, at)] if command < 0 else []
     if command > 0:
         facts += cut_before(at, command, evidence.traced)
-    # An earlier op that is the same call is looked for only if none was cut at this command.
+    # What was found so far tells more than that an earlier op is the same call.
     facts = facts or [*_alike(at, command, evidence)]
     own = quoted(step_of(first, evidence.program))
     sentence = f"{own} was left out: no submit carried it out, and commands after it were submitted"

@@ -43,7 +43,7 @@ def is_call(event: Event) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fed:
-    """A dispatch whose uniform slot holds other scalars than those that its op gave."""
+    """A dispatch whose uniform slot holds another payload than the op asks for."""
 
     position: int
     command: int
@@ -172,7 +172,7 @@ class Clocks:
         self._batch.clear()
 
     def _misfed(self) -> Iterator[Fed]:
-        """The dispatches of the batch whose slots do not hold the scalars that their ops gave."""
+        """The dispatches of the batch whose slots hold another payload than their ops ask for."""
         for run, about in self._state.runs:
             slot, form = about["ranges"][-1], f"<{run.kernel.uniform_format}"
             meant = run.payload() if run.kernel.uniform_bytes else b""

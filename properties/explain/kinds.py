@@ -125,7 +125,7 @@ def _message(outcome: Outcome) -> str:
 
 
 def _looked_alike(evidence: Evidence, at: int) -> Iterator[str]:
-    """Finds an earlier op of the same kind that was rightly accepted, and a free in between."""
+    """Finds an earlier op of the same kind and buffer, rightly accepted; and a free in between."""
     program, has_free = evidence.program, False
     for other in reversed(range(at)):
         before = program[other]

@@ -1,4 +1,4 @@
-"""Tells which limits the driver gave wrongly, and which bytes of a part a dispatch changes.
+"""Tells which limits the driver gave wrongly, and which bytes a dispatch over a part changes.
 
 A runtime keeps to the limits that its driver gives.  If such a limit is not the device's, calls are
 refused, or buffers overlap, though the runtime is right.
@@ -91,7 +91,7 @@ def _named(refusal: str, held: dict[str, int]) -> Iterator[str]:
 
 @by_trial()
 def tell_part(evidence: Evidence, trials: Trials) -> Told:
-    """Tells which bytes a dispatch over a part changes, if the op to blame bound a wrong part."""
+    """If the op to blame seems to bind a wrong part: tells which bytes such a dispatch changes."""
     if evidence.kind != "part":
         return NOTHING
     meant, got = sides(trials.run(_TRIED))[-1]

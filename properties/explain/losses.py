@@ -83,7 +83,7 @@ _TELLS = {
 
 
 def losses(evidence: Evidence) -> tuple[str, ...]:
-    """Says what does not count as lost, which ops accept a lost buffer, and which end its loss.
+    """Says what does not count as lost, which ops accept a lost buffer, and which make it usable.
 
     Empty if all of this is right.
     """

@@ -80,7 +80,7 @@ def _other_scalars(
 
 
 def _with_captured(scene: Scene) -> list[Step]:
-    """The commands of every capture, made steps, and after them the steps of the scene."""
+    """The commands of every capture, each as a step, and after them the steps of the scene."""
     captured = [
         Step(step.position, command, number, step.number)
         for step in scene.steps

@@ -289,8 +289,8 @@ def _second_goes_wrong(
 ) -> tuple[list[str], list[str]]:
     """Two lists of differences between the dispatches of a pair.
 
-    The first has those with which the second dispatch goes wrong, but only after the first one.
-    The second has all others.
+    The first list has those with which the second dispatch goes wrong, but only after the first
+    dispatch.  The second list has all others.
     """
     failed: dict[str, FailureKind] = {}
     for what, (one, two) in pairs.items():

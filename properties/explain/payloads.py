@@ -171,7 +171,7 @@ def _kept_payload(dispatch: Call, before: Call, group: Call | None) -> Told:
 
 
 def _misfed(evidence: Evidence, fed: Fed) -> Told:
-    """Tells of a payload that was written only once, with other scalars than its dispatch has."""
+    """Tells of a payload that was written only once, with other bytes than its op asks for."""
     recorded = evidence.traced.of(fed.position)
     writes = [call for call in _writes_of(evidence, fed) if call.number < fed.submit]
     since = [each for each in writes if recorded and each.number >= recorded.recorded]

@@ -33,7 +33,7 @@ def _rounded(number: int, align: int) -> tuple[int, int]:
 
 
 def writes(scene: Scene) -> Iterator[Hypothesis]:
-    """First host writes that misread the caller's data, or reach another range.
+    """Gives host writes that misread the caller's data, or reach another range.
 
     Then host writes that put back old bytes next to their own, write the bytes of another write, or
     go to another buffer.

@@ -147,7 +147,8 @@ def tell_whose(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     said = [f"of {count}, {', '.join(whose)}" for count, whose in wrong.items()]
     return told(
-        f"tried different reads before one sync, and whose bytes each got: {'; '.join(said)}; "
+        "tried reads of different words before one sync, by whose bytes each got: "
+        f"{'; '.join(said)}; "
         f"{_otherwise(trials, next(iter(wrong.values())))}"
     )
 
@@ -237,7 +238,7 @@ def tell_stale(evidence: Evidence, trials: Trials) -> Told:
 
 
 def _of_one_array(evidence: Evidence, op: Read, trials: Trials) -> Told:
-    """Tells that the second of two reads into one array of the client did not overwrite it."""
+    """Tells that the second of two reads into one array of the client left the first's bytes."""
     size, client = sizes_of(evidence.program)[op.buffer], evidence.case.client
     if not is_second_into_one(client, op, size):
         return NOTHING

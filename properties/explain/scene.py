@@ -28,6 +28,7 @@ _ACCEPTED = Outcome()
 
 class Step(NamedTuple):
     """An op, or a command of a replay, at its place in a list of steps.
+
     ``command`` is the number of a command in its replay; -1 for an op that is no replay.
     ``position`` counts in the program that runs, ``number`` in the program shown to the reader.
     ``position`` is larger if ops were inserted before this one.
@@ -144,7 +145,7 @@ class Scene:
         return History(outcomes=tuple(shown), deliveries=tuple(delivered), closing=closing)
 
     def touches(self, step: Step) -> list[Access]:
-        """The bytes that a step reads and writes; an alloc or free counts as a write of all."""
+        """The bytes that a step reads and writes; an alloc or free writes the whole buffer."""
         return _touches(step.op, self.kernels)
 
     def meets(self, one: Step, other: Step) -> bool:

@@ -126,7 +126,7 @@ def _destroyed(evidence: Evidence, made: Call, used: Call, number: int) -> Itera
 
 
 def _staged(evidence: Evidence, copy: Call, number: int) -> Iterator[str]:
-    """Which upload buffer has the bytes of a write, if ``copy`` takes them from ``number``."""
+    """Where the bytes of a staged write went, if ``copy`` takes them from ``number`` instead."""
     written = [
         call
         for call in _by_maker(evidence)

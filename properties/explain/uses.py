@@ -85,7 +85,7 @@ def tell_repeated(evidence: Evidence, trials: Trials) -> Told:
 
 @by_trial()
 def tell_taken_over(evidence: Evidence, trials: Trials) -> Told:
-    """Tells if the case passes once a buffer is made before the free of the one bound instead."""
+    """Tells if the case passes once the buffer that should be bound is made before the free."""
     program, best = evidence.program, evidence.best
     if best is None or best.rule is not E3 or best.kind != "buffers":
         return NOTHING

@@ -11,8 +11,9 @@ Memory: the program is repeated on one runtime (see ``rounds``), and large data 
 Both are counted on a separate runtime without a trace.  Its batches have no limits.  So the program
 decides at which op a batch is submitted, and the widened program submits at the same ops.  The
 runtime's caches are small, so that they are full soon.
-Work is counted once more with caches that keep every plan.  Some calls are counted without the
-program, for example the fourth replay of a graph.  Nothing here looks at values or errors.
+Work is counted once more with caches that keep every plan.  Three things are counted without the
+program: the work of the fourth replay of a graph, the memory that a kept ticket holds, and whether
+a kernel is compiled again after a close.  Nothing here looks at values or errors.
 """
 
 import sys

@@ -1,8 +1,13 @@
 """Judges one case: runs it, and asks every oracle about the execution.
 
-``judge`` asks first whether the outcomes are those that the program means, and last whether the
-case shows the same without its faults, or transformed.  The first failure counts; ``_CONSEQUENCES``
-has the exceptions.
+``judge`` asks in this order.  Are the outcomes those that the program means?  Were the device's
+faults reported?  Are the words of errors and the counters right, and does the policy save what it
+should?  Does the close raise?  Does the driver make just the calls that it needs?  Does a second
+runtime on the device do all this right?  Does memory grow, or an op cost too much?  Are the laws
+kept?  Does the layer report a wrong call, or is a shader wrong?  Does the case show the same
+without its faults, or transformed?
+
+The first failure counts; ``_CONSEQUENCES`` has the exceptions.
 """
 
 from collections import Counter

@@ -72,7 +72,7 @@ def judge_long_lived(case: Case, factory: TargetFactory) -> Failure | None:
 
 
 def judge_tickets(case: Case, factory: TargetFactory) -> Failure | None:
-    """The failure if a ticket, kept after its sync, takes far more memory than its value."""
+    """The failure if a ticket that the caller keeps holds clearly more bytes than its value."""
     alone = Read(buffer="spare", offset=0, size_bytes=_TICKET_BYTES, result="alone")
     with untraced_target(case, factory) as target:
         if target is None or tracemalloc.is_tracing():

@@ -117,7 +117,7 @@ class Order:
     def _excuse_alike(self, command: Command) -> None:
         """Mark as optional each waiting op that may have recorded ``command``.
 
-        The first of these ops failed half way, so the trace does not show which of them did.
+        The first of these ops failed half way, so the trace does not show which one recorded it.
         """
         for expected in self._state.open:
             expected.optional = expected.optional or meets(expected, command, self._state)
