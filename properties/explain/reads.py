@@ -147,7 +147,7 @@ def tell_whose(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     said = [f"of {count}, {', '.join(whose)}" for count, whose in wrong.items()]
     return told(
-        "tried reads of different words before one sync, by whose bytes each got: "
+        "tried different reads before one sync, by whose bytes each got: "
         f"{'; '.join(said)}; "
         f"{_otherwise(trials, next(iter(wrong.values())))}"
     )
