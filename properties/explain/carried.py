@@ -320,7 +320,7 @@ def tell_cut(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     cause = "; likeliest a part of one is found by its start and offset, whatever its end"
     return told(
-        "tried two replays of a graph, one of them cut: with the uniforms of both at one offset, "
+        "tried two replays of a graph, one cut: with the uniforms of both at one offset, "
         f"{_wrong_if_cut(same)}; at two offsets, {_wrong_if_cut(others)}{'' if others else cause}"
     )
 

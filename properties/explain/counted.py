@@ -84,7 +84,7 @@ _SECOND = {
     "the first is on its way": f"read x 0 4 -> r\n{_WRITTEN}read x 0 4 -> q\n",
     "another read came in between": "read x 0 4 -> r\nread x 8 4 -> s\nsync\n"
     f"{_WRITTEN}read x 0 4 -> q\n",
-    "the second is of another range": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
+    "the ranges differ": f"read x 0 4 -> r\nsync\n{_WRITTEN}read x 4 4 -> q\n",
 }
 """Programs with a write between two reads, by what holds when the second read is called."""
 _TWO_READS = "alloc x 8\nread x 0 4 -> r\nsync\nread x 4 4 -> s\nsync\n"

@@ -360,13 +360,13 @@ def tell_taken(evidence: Evidence, trials: Trials) -> Told:
     if len({*many}) == len(many):
         return NOTHING
     fact = (
-        f"tried with staging_buffers={most}: after a sync that delivers {len(many)} reads, the "
-        f"next {len(many)} go to staging buffers {', '.join(map(str, sorted(many)))}"
+        f"tried with staging_buffers={most}: after a sync of {len(many)} reads, the next "
+        f"{len(many)} go to staging buffers {', '.join(map(str, sorted(many)))}"
     )
     if len({*few}) == len(few) == most:
         fact += (
-            f"; after one of {most}, the next {most} go to a buffer each: likeliest a buffer that "
-            "is given back to a full pool is listed twice"
+            f"; after a sync of {most}, the next {most} go to one each: likeliest a buffer given "
+            "back to a full pool is listed twice"
         )
     return told(fact)
 

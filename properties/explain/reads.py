@@ -165,8 +165,8 @@ def _otherwise(trials: Trials, whose: list[str]) -> str:
     said = {way: names.get(", ".join(found), ", ".join(found)) for way, found in ways.items()}
     if {*said.values()} == {"the same"}:
         return (
-            f"the same for {count} of growing lengths, of {count} buffers, or after a sync; "
-            "so the place of a read among those of its sync decides"
+            f"the same for {count} of growing lengths, of {count} buffers, or after a sync: "
+            "the place of a read in its sync decides"
         )
     return "; ".join(
         f"{end} for {', or '.join(f'{count} {way}' for way in each)}"
@@ -259,8 +259,8 @@ def _of_one_array(evidence: Evidence, op: Read, trials: Trials) -> Told:
         facts=(
             f"client {client} makes op {at} as two reads into one array, issued one after the "
             f"other: the first of bytes {first} to {size - 1} of {op.buffer}, the second of bytes "
-            f"{op.offset} to {op.offset + op.size_bytes - 1}; in the end the array should have the "
-            "second's bytes, but in a trial with other data it had the first's",
+            f"{op.offset} to {op.offset + op.size_bytes - 1}; the array should end with the "
+            "second's bytes, but with other data it had the first's",
             *_of_parted(trials),
         ),
     )

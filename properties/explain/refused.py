@@ -163,8 +163,8 @@ def tell_once_more(evidence: Evidence, trials: Trials) -> Told:
         return NOTHING
     refused = f"; refused: {', '.join(right)}" if right else ""
     return told(
-        "tried each op twice, the second time after a free of a buffer that it uses: accepted the "
-        f"second time, which none should be: {', '.join(wrong)}{refused}"
+        "tried each op twice, with a free of a buffer that it uses in between; wrongly accepted "
+        f"the second time: {', '.join(wrong)}{refused}"
     )
 
 

@@ -93,8 +93,8 @@ def _by_the_last(trials: Trials) -> str:
     if passed <= count / _READS / 2:
         return (
             f"{tried}; if a sync waited for the last map alone, it would pass 1 in {_READS} times: "
-            "likeliest each map that settles, or a count of them, is taken for the map of the read "
-            "that waits longest"
+            "likeliest each map that settles, or a count of them, is taken for the map of the "
+            "oldest read"
         )
     if passed >= 2 * count / _READS:
         return (

@@ -54,7 +54,7 @@ def tell_entries(evidence: Evidence, trials: Trials) -> Told:
         how = " (right)"
         if judged.failure is not None:
             shifted = all(n in (0, own) for n, own in zip(numbers, _BEFORE, strict=True))
-            how = " (each those of the dispatch before it)" if shifted else ""
+            how = " (each that of the one before)" if shifted else ""
             is_wrong = True
         said.append(f"{', '.join(str(each or 'none') for each in numbers)} {when}{how}")
     if not is_wrong:

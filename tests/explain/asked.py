@@ -28,7 +28,7 @@ ASKED = (
         headers="policy: ring\n",
         says=(
             "op 3 (a replay) ran its first dispatch with the scalars given for its second",
-            "they get 3, none, 2 if the second has no groups (each those of the dispatch before it",
+            "they get 3, none, 2 if the second has no groups (each that of the one before)",
         ),
     ),
     Told(

@@ -101,8 +101,7 @@ BY_TRIAL = (
         program="alloc a 4\nwrite a 0 00000000\ndispatch affine a 1,1 1x1x1\nwrite a 0 01010101\n",
         headers="policy: ring\nclient: sharing\n",
         says=(
-            "accepted the second time, which none should be: a "
-            "dispatch that writes it, a dispatch that reads it",
+            "wrongly accepted the second time: a dispatch that writes it, a dispatch that reads it",
         ),
     ),
     Told(

@@ -140,9 +140,9 @@ DECIDED = (
         + "sync\nread a 0 4 -> r7\nread a 0 4 -> r8\n",
         headers="policy: pooled\n",
         says=(
-            "after a sync that delivers 7 reads, the next 7 go to staging buffers 5, 6, 6, 7, 7, "
-            "8, 8; after one of 4, the next 4 go to a buffer each: likeliest a buffer that is "
-            "given back to a full pool is listed",
+            "after a sync of 7 reads, the next 7 go to staging buffers 5, 6, 6, 7, 7, 8, 8; after "
+            "a sync of 4, the next 4 go to one each: likeliest a buffer given back to a full pool "
+            "is listed twice",
         ),
     ),
     Told(
@@ -304,7 +304,8 @@ DECIDED = (
         headers="promises: webgpu\n",
         says=(
             "of 3, first, second, none; of 4, first, second, none, fourth; the same for 3 of "
-            "growing lengths, of 3 buffers, or after a sync; so the place of a read among those of",
+            "growing lengths, of 3 buffers, or after a sync: the place of a read in its "
+            "sync decides",
         ),
     ),
 )

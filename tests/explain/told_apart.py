@@ -181,7 +181,7 @@ APART = (
         headers="policy: ring\n",
         says=(
             "ran with the scalars of command 1 of op 4 (2), and not its own",
-            "they get 3, none, 2 if the second has no groups (each those of the dispatch before it",
+            "they get 3, none, 2 if the second has no groups (each that of the one before)",
         ),
     ),
     Told(

@@ -326,7 +326,8 @@ TRIALS = (
             "command 1 of op 6 (dispatch affine c 2,3 1x1x1) had no effect",
             "op 4 was cut between its commands 0 and 1, which are in the submits of calls",
             "with the uniforms of both at one offset, it goes wrong if the first or the second is "
-            "cut; at two offsets, nothing goes wrong; likeliest a part of one is found",
+            "cut; at two offsets, nothing goes wrong; likeliest a part of one is found by its "
+            "start and offset, whatever its end",
         ),
     ),
     Told(
@@ -376,7 +377,8 @@ TRIALS = (
             "relies on the order in which maps settle: the last sync ended with RuntimeError",
             "so op 2 (read a 0 4 -> r1) ended with AssertionError",
             "it passes 0 of 46 times; if a sync waited for the last map alone, it would pass 1 in ",
-            "likeliest each map that settles, or a count of them, is taken for the map of the read",
+            "likeliest each map that settles, or a count of them, is taken for the map of the "
+            "oldest read",
         ),
     ),
     Told(
