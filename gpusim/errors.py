@@ -96,7 +96,7 @@ class InvalidKernel(ProgramError):
 
 
 class NoDevice(GpusimError):
-    """No adapter has that name, or what was passed is no device that gpusim can use."""
+    """There is no such adapter, or it gives no device; or what was passed is no usable device."""
 
 
 def meant(word: str, known: Iterable[str], otherwise: str) -> str:

@@ -169,6 +169,8 @@ def _check_parts(
 def _told(buffer: Bound) -> str:
     if not isinstance(buffer, Part):
         return f"<{buffer}>"
+    if not buffer.size_bytes:
+        return f"0 bytes at {buffer.offset} of <{buffer.buffer}>"
     last = buffer.offset + buffer.size_bytes - 1
     return f"bytes {buffer.offset} to {last} of <{buffer.buffer}>"
 

@@ -54,7 +54,7 @@ def put(block: Block, offset: int, data: bytes) -> None:
 def take(block: Block, offset: int, size_bytes: int) -> tuple[bytes, ErrorBounds | None]:
     """A copy of the bytes at ``offset``, and their error bounds; None if all bytes are exact.
 
-    The bounds are infinite in a float word that the range cuts.
+    In a word that the range cuts, a bound that is not 0 becomes infinite.
     """
     data = block.data[offset : offset + size_bytes].tobytes()
     return data, _take_error_bound(block, offset, size_bytes)

@@ -34,9 +34,9 @@ class Entry:
     program: str
 
     def on(self, name: str) -> str:
-        """The entry's device, or another device ``name`` with the limits that any device can have.
+        """The text of the entry's device, or of the device ``name`` under the entry's limits.
 
-        Both as text.
+        Of the limits, ``name`` gets those that mean the same on every device.
         """
         if name == SIMULATED:
             return self.device

@@ -123,21 +123,24 @@ def _literal(argument: Any, name: str) -> Literal:
 
 
 def _names(tokens: Sequence[Token], module: Module, entry: Entry) -> list[tuple[int, int, str]]:
-    """The edits that rename the entry point to ``main``, and an old ``main`` to ``NAME_other``."""
-    name = entry.point.name
+    """The edits that rename the entry point to ``main``, and another function of that name."""
+    name, words = entry.point.name, {token.text for token in tokens}
     if name == _MAIN:
         return []
     declared = [node.name for node in module.unit.declarations if isinstance(node, Function)]
-    if _MAIN in [token.text for token in tokens] and _MAIN not in declared:
+    if _MAIN in words and _MAIN not in declared:
         raise ProgramError(
             f"cannot rename {name} to 'main' because something else is called 'main' (probably "
             "it can have another name)"
         )
-    swapped = {name: _MAIN, _MAIN: f"{name}_other"}
+    other = f"{name}_other"
+    while other in words:
+        other += "_"
+    # The old ``main`` may be called in many places; WGSL allows no call of an entry point.
     return [
-        (token.start, token.stop, swapped[token.text])
+        (token.start, token.stop, other if token.text == _MAIN else _MAIN)
         for before, token in pairwise(tokens)
-        if before.text == "fn" and token.text in swapped
+        if token.text == _MAIN or (before.text == "fn" and token.text == name)
     ]
 
 

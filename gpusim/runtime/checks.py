@@ -228,9 +228,10 @@ def _told(kernel: Kernel, bound: Sequence[Bound], at: int) -> str:
 
 
 def _bytes(bound: Bound) -> str:
-    if isinstance(bound, BufferPart):
-        return f"bytes {bound.offset} to {bound.offset + bound.size_bytes - 1}"
-    return "all bytes"
+    if not isinstance(bound, BufferPart):
+        return "all bytes"
+    last = bound.offset + bound.size_bytes - 1
+    return f"bytes {bound.offset} to {last}" if bound.size_bytes else f"0 bytes at {bound.offset}"
 
 
 def _check_aliases(kernel: Kernel, bound: Sequence[Bound], ranges: Sequence[Range]) -> None:

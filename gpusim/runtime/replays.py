@@ -294,10 +294,10 @@ def _written(steps: Sequence[Step]) -> list[Buffer]:
 
 
 def _needed_and_healed(steps: Sequence[Step]) -> tuple[tuple[Buffer, ...], tuple[Buffer, ...]]:
-    """Buffers that must not be lost when a replay begins, and buffers that are not lost after it.
+    """Buffers that must not be lost when a replay begins, and buffers that a copy of it fills.
 
-    A copy that fills a whole buffer does not need the old bytes.  After the copy the buffer is not
-    lost.
+    A copy that fills a whole buffer does not need the old bytes.  After the copy the buffer is no
+    longer lost.
     """
     needed: dict[Buffer, None] = {}
     healed: dict[Buffer, None] = {}

@@ -201,7 +201,7 @@ class Runtime(Assembly):
             Refused, DataLost, ProgramError: as ``dispatch``; also if no grid can be read there.
         """
         if type(offset) is not int:
-            # ``dispatch`` refuses any other offset, in the contract's order of checks.
+            # ``dispatch`` refuses what is no whole number, in the contract's order of checks.
             with suppress(OutOfRange):
                 offset = checks.whole("dispatch", offset)
         self.dispatch(kernel, buffers, scalars, GridIn(counts, offset))

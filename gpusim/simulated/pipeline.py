@@ -130,7 +130,7 @@ def _check_profile(profile: Profile, module: Module) -> None:
         because = "not every invocation of a workgroup may come to this barrier"
         raise ShaderError(because, module.missed_barriers[0])
     if profile.refuses_aliased_pointers and module.aliased_calls:
-        because = "two pointers of this call may reach one variable, and one of them is written"
+        because = "this call may reach and write a variable by two pointers, or by one and by name"
         raise ShaderError(because, module.aliased_calls[0])
     if not profile.extends_the_language:
         for name, place in module.checked.extensions.items():

@@ -1,9 +1,9 @@
 """Integer expressions as polynomials modulo 2^32, to find indices that are linear in the lane.
 
-Lanes that run together have consecutive numbers: lane k of workgroup w has number S * w + k, where
-S is the size of a workgroup.  If an index is a step times this number plus a value that all lanes
+The lanes of a block have consecutive numbers: lane k of workgroup w has number S * w + k, where S
+is the size of a workgroup.  If an index is a step times this number plus a value that all lanes
 share, the access is a slice of memory.  If a condition bounds this number, the lanes for which it
-holds are a range of numbers.
+holds have consecutive numbers as well.
 
 u32 and i32 add and multiply modulo 2^32, like these polynomials, so a polynomial always has the
 value of its expression.  An atom is a piece of Python that all lanes share, or WORKGROUP (w), LOCAL

@@ -66,7 +66,7 @@ class Checked:
     overrides: tuple[Symbol, ...]
     functions: tuple[Function, ...]
     extensions: Mapping[str, Place]
-    """Which extensions the text needs of those that not every device has, each with its place."""
+    """The extensions that the text names or needs, and not every device has, with their places."""
 
 
 def check(unit: syntax.Unit, overrides: Mapping[str, Any] | None = None) -> Checked:

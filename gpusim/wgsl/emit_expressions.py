@@ -43,7 +43,7 @@ class ExpressionWriter(IndexWriter):
         None is among them if anything else reads the variable.
         """
         self.unneeded: dict[Variable, None] = {}
-        """Fixed variables that only each other read; results of atomics may be among them."""
+        """Fixed variables that only other such variables read; some may be results of atomics."""
         self.asks = False
         """Whether the result of an atomic is needed."""
         self.built_ins: dict[Variable, None] = {}

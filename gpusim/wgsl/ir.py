@@ -20,7 +20,7 @@ class Variable:
     name: str
     type: str
     writes: int = 0
-    """How many ``Assign`` statements give it a value."""
+    """How many statements give it a value."""
     varying: bool = False
     """Whether invocations may see different values."""
     region: Any = None

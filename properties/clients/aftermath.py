@@ -121,7 +121,7 @@ def _two_faults(target: RuntimeTarget, choices: Choices) -> str:
         return ""
     times = {error.__name__: told[error] for error in here.errors}
     met = f"faults of a {verbs[0]} and a {verbs[1]}, met by {way}, then {last}"
-    return f"{met}, are raised so many times: {times}"
+    return f"{met}, are to be raised once each, and are raised so many times: {times}"
 
 
 _ODD_BYTES = len(DATA) - 1

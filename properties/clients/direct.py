@@ -1,10 +1,10 @@
 """The client that, after its program, calls a device itself, as a program without a runtime does.
 
-If the target's device is simulated, the client opens simulated devices of its own.  Some fail as
-planned, and each is reset once.  In an event loop, the client adds listeners to promises of the
-device.  It also calls a driver: a drain must wait for the device, and a device that is lost takes
-no other with it.  On a real device the client makes legal calls only, which every adapter
-understands.
+If the target's device is simulated, the client opens a simulated device of its own.  It may fail as
+planned, and is reset once.  In an event loop, the client adds listeners to promises of this device.
+The client also calls drivers of two further devices: a drain must wait for the device, and a device
+that is lost takes no other with it.  On a real device the client makes legal calls only, which
+every adapter understands.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _DONE = "work"
 _LEAST_ROUNDS, _ROUNDS = 4, 400
 """How many rounds an event loop runs at least and at most, while promises are listened to.
 
-Every promise settles within the most rounds, since each round asks the device."""
+Every promise settles within ``_ROUNDS`` rounds, since each round asks the device."""
 
 
 class DirectClient(Client):
@@ -207,6 +207,6 @@ def _check_told(walk: Walk, each: _Heard, hows: list[str]) -> None:
     if hows != meant:
         shown = ", ".join(hows) or "none"
         raise BrokenPromise(
-            f"the promise of {each.name} {'fails' if each.fails else 'succeeds'}: it calls the "
-            f"listeners {shown}, where only `{meant[0]}` should be called, once"
+            f"the promise of {each.name} {'fails' if each.fails else 'succeeds'}: the listeners "
+            f"that it calls are {shown}, and should be `{meant[0]}` alone, called once"
         )

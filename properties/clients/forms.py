@@ -230,7 +230,7 @@ def scalar_forms(kernel: Kernel, scalars: Sequence[int | float]) -> list[Any]:
 
 
 _WIDEST: Mapping[type, Any] = {int: np.int64, float: np.float64}
-"""For each of Python's types of numbers, NumPy's type of the same numbers."""
+"""For each of Python's types of numbers: a type of NumPy that holds each legal scalar exactly."""
 
 
 def _fits(dtype: str, value: Any) -> bool:

@@ -282,7 +282,7 @@ class _CtrlC(KeyboardInterrupt):
 def _interrupted(here: Troubled) -> str:
     """Leave a sync by Ctrl-C at its first delivery.
 
-    Returns what left the sync, in words; empty if the sync ended.
+    Returns how the sync was left, in words; empty if it ended by itself.
     """
     may_raise = [True]
 
@@ -306,7 +306,7 @@ def _interrupted(here: Troubled) -> str:
 def _closed_coroutine(here: Troubled) -> str:
     """Close the coroutine of a sync at its first wait.
 
-    Returns what left the sync, in words; empty if the sync ended.
+    Returns how the sync was left, in words; empty if it ended by itself.
     """
     left = []
 

@@ -147,7 +147,7 @@ def _state(bug: Bug) -> tuple[object, ...]:
 
 
 def fuzz_shard(settings: Settings, watch: Watch) -> Union:
-    """Run the shard's blocks that the corpus lacks; returns the union of the whole corpus.
+    """Run the blocks of the settings' shard that the corpus lacks; returns the corpus's union.
 
     ``watch`` is called, as by ``engine.fuzz``, with the results of the block that runs.
 

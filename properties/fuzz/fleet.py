@@ -53,9 +53,10 @@ _ANSWER_SECONDS = 10.0
 
 
 def fuzz_fleet(settings: Settings, watch: Watch) -> Union:
-    """Run the blocks that the corpus lacks, on the cluster; returns the union of the corpus.
+    """On ``settings.fleet``, run the blocks that the corpus lacks; returns the corpus's union.
 
-    ``watch`` is called with the session so far.
+    ``settings.fleet`` is the address of a cluster, or ``LOCAL``.  ``watch`` is called with the
+    session so far.
 
     Raises:
         UsageError: Ray is not installed, or the corpus belongs to another session.

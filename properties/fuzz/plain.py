@@ -1,5 +1,6 @@
 """Data as plain values of JSON and back, by the types that its classes declare.
 
+Dataclasses, named tuples, tuples, mappings, counters, sets, enums and single values are known.
 What is read was written by another process, perhaps of another version, so a value of a wrong type
 is refused.  Nothing is ever unpickled from a shared folder.
 """

@@ -104,7 +104,7 @@ _GRIDS = Weights(
 _MOST_WORD_GROUPS = 64
 _MOST_GROUPS = 65_535
 _WIDE_GRIDS = 40
-"""Of the dispatches of guarded kernels, one in this many exceeds the limit in a dimension."""
+"""Of the dispatches of guarded kernels, one in this many reaches or exceeds the limit."""
 _MOST_CUBED = 8
 """If the limit of groups in a dimension is at most this, grids may fill all three dimensions."""
 _FULL_GRIDS = 200

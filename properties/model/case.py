@@ -42,7 +42,7 @@ ALIGNED: AskedLimits = (
     ("storage_offset_alignment_bytes", 32),
     ("uniform_offset_alignment_bytes", 32),
 )
-"""The finest alignments that any adapter has."""
+"""The finest alignments that any adapter has.  The scalars of the widest kernel need more bytes."""
 _APART: tuple[AskedLimits, ...] = (
     (("storage_offset_alignment_bytes", 32), ("uniform_offset_alignment_bytes", 64)),
     (("storage_offset_alignment_bytes", 64), ("uniform_offset_alignment_bytes", 32)),

@@ -124,6 +124,12 @@ CASES: list[tuple[str, Refused, str]] = [
         "its size counts elements)",
     ),
     (
+        "a part without a byte",
+        lambda at: at.runtime.dispatch(SCRAMBLE, [at.a.part(0, 0)]),
+        "cannot bind 0 bytes at 0 of <a, 16 bytes> as x of scramble because it has no whole word "
+        "(probably its size counts elements)",
+    ),
+    (
         "a buffer bound twice",
         lambda at: at.runtime.dispatch(FOLD, [at.a, at.a], [1]),
         "cannot bind <a, 16 bytes> as y of fold because all bytes of that buffer are bound as x, "

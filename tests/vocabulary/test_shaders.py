@@ -42,6 +42,20 @@ def test_the_signature_is_read_and_the_places_become_the_runtimes() -> None:
     assert places == {"source": (0, 0), "data": (0, 1), "args": (0, 2)}
 
 
+def test_a_helper_called_main_is_renamed_wherever_it_is_called() -> None:
+    text = """
+        @group(0) @binding(0) var<storage, read_write> x: array<u32>;
+        fn main(v: u32) -> u32 { return v + go_other(v); }
+        fn go_other(v: u32) -> u32 { let main = v; return main; }
+        @compute @workgroup_size(1) fn go() { x[0] = main(x[0]) + main(1u); }
+    """
+    kernel = Kernel.from_wgsl(text, entry_point="go")
+    x = np.array([5], np.uint32)
+    again = Kernel.from_wgsl(kernel.wgsl(), entry_point="main")
+    again.meaning((x,), (), (1, 1, 1))
+    assert x.tolist() == [12]
+
+
 def test_it_means_what_it_says_over_a_grid() -> None:
     kernel = Kernel.from_wgsl(TEXT, entry_point="turn")
     source, data = np.array([-1, 5], np.int32), np.arange(70, dtype=np.uint32)

@@ -231,7 +231,7 @@ class RollbackForgetsLoss(Recorder):
 
 @mutant(part="transfers", found_by="faults", hard=True)
 class HealedByWords(Transfers):
-    """A lost buffer is healed by a write of as many whole words, even if odd bytes stay lost."""
+    """A write of as many whole words as a lost buffer has heals it, even if odd bytes stay lost."""
 
     def write(self, buffer: Buffer, offset: int, data: memoryview) -> None:
         super().write(buffer, offset, data)
