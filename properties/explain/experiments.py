@@ -3,18 +3,19 @@
 Everything here runs the target, through a function that the caller passes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from gpusim.errors import ProgramError
-from gpusim.ops import Alloc, Flush, Op, Read, Sync
+from gpusim.ops import Alloc, Capture, Flush, Free, Op, Read, Sync
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS
 from properties.explain.neighbours import instead
 from properties.explain.scene import Scene
 from properties.explain.search import Shown
 from properties.explain.trials import Judge, Trials, sides
+from properties.explain.variations import BY_THE_TEXT
 from properties.explain.vivid import vivid
 from properties.model.case import PLAIN, UNSEEDED, Case
 from properties.model.failure import Failure, FailureKind
@@ -24,6 +25,8 @@ from properties.targets.factory import first_number
 
 _MOST_OPS = 60
 """A longer program is not run with other data, since the search could not use the result."""
+_MOST_WITHOUT = 24
+"""A longer program is not run without each of its ops in turn."""
 _MOST_PLACES = 12
 _OF_THE_END = (FailureKind.CRASH, FailureKind.FAULTS)
 """Kinds of failures that may show only after the last op."""
@@ -41,6 +44,8 @@ class Others:
     runs: int = 0
     whole: tuple[Shown, ...] = ()
     """The run in which the failing read takes its whole buffer, if that run fails as well."""
+    without: Mapping[int, Shown] = field(default_factory=dict)
+    """For each op that the case needs to fail, the run without it, which passes."""
     plain_failed: bool = False
     """Whether the case fails with other data and no other change."""
 
@@ -86,7 +91,33 @@ def with_other_data(verdict: Verdict, failure: Failure, again: Judge) -> Others:
             shown.append(shown_by(judged, other.numbers))
             plain = plain or not (fills or looks)
     whole = _of_all_bytes(trials, failure)
-    return Others(shown=tuple(shown), runs=len(_WAYS), whole=whole, plain_failed=plain)
+    return Others(
+        shown=tuple(shown),
+        runs=len(_WAYS),
+        whole=whole,
+        without=dict(_without_one(trials, failure)),
+        plain_failed=plain,
+    )
+
+
+def _without_one(trials: Trials, failure: Failure) -> Iterator[tuple[int, Shown]]:
+    """The ops without which the case passes, each with the run without it.
+
+    An op is left out if the case fails with a flush or a sync in its place: it only makes the
+    runtime submit, and so may play no part in the mistake.  Nothing is run if what the client does,
+    or which call of the device fails, depends on the other ops.
+    """
+    case, program = trials.case, trials.case.program
+    is_bound = case.client in BY_THE_TEXT or len(case.device.faults) or case.disturbance
+    for at, op in enumerate(() if is_bound or len(program) > _MOST_WITHOUT else program):
+        if at == failure.position or isinstance(op, Alloc | Free | Capture):
+            continue
+        judged = trials.run(instead(program, at))
+        if judged.failure is None and not any(
+            trials.fails(instead(program, at, other)) for other in (Flush(), Sync())
+        ):
+            numbers = tuple(n for n in range(len(program)) if n != at)
+            yield at, shown_by(judged, numbers)
 
 
 def _of_all_bytes(trials: Trials, failure: Failure) -> tuple[Shown, ...]:

@@ -201,7 +201,7 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
     tried = Tried() if again is None else _try(verdict, failure, again)
     found = _searched(verdict, failure, shown, traced, tried)
     if _is_searched(failure, verdict):
-        argument = by_bytes(argument, shown, failure, found, traced)
+        argument = by_bytes(argument, shown, failure, found, traced, (*tried.others.without,))
     argument = _by_trace(argument, verdict, traced, found)
     evidence = replace(evidence, argument=argument, best=found[0] if found else None)
     settling = tell_settling(evidence)
@@ -264,8 +264,10 @@ def _searched(
     """
     if not _is_searched(failure, verdict):
         return ()
-    answer = search(shown, failure.position, tried.others.shown, tried.others.whole)
-    by = partial(order, traced=traced, tried=tried, votes=answer.votes)
+    others = tried.others
+    without = tuple(others.without.values())
+    answer = search(shown, failure.position, others.shown, others.whole, without)
+    by = partial(order, traced=traced, tried=tried, answer=answer)
     found = tuple(sorted(answer.found, key=by))
     is_refuted = bool(found) and doubt(found[0], traced) == REFUTED
     return () if is_refuted or is_accepted(verdict, failure, found) else found

@@ -8,7 +8,7 @@ fewer groups, or over a grid that was read too early or at another place.
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 
 from gpusim.limits import WORD_BYTES
 from gpusim.ops import (
@@ -19,16 +19,18 @@ from gpusim.ops import (
     Capture,
     Dispatch,
     DispatchIndirect,
+    Flush,
     Free,
     Part,
     Scalars,
+    Sync,
     name_of,
 )
 from gpusim.text import write_bound
 from properties.explain import rules
 from properties.explain.hypothesis import ALIGNMENTS, Hypothesis, named, quoted, with_ops, without
-from properties.explain.scene import Scene, Step
-from properties.oracles.laws.catalogue import B1, E3, E5, Law
+from properties.explain.scene import Scene, Step, Steps
+from properties.oracles.laws.catalogue import B1, B3, E3, E5, Law
 
 _MOST_BINDINGS = 4
 """A dispatch with at most so many buffers is tried with them in every order."""
@@ -77,6 +79,61 @@ def _other_scalars(
             yield less, f"with its scalar {name} as zero", -1, f"zero {place}"
     if len(own) > 1:
         yield own[::-1], "with its scalars in another order", -1, "turned"
+
+
+def slots(scene: Scene) -> Iterator[Hypothesis]:
+    """Batches in which slots for scalars were used again too early, after some dispatches.
+
+    All dispatches of a slot run with the scalars that it got last.  The slots that were used once
+    keep their scalars, or are not uploaded and hold zeros.
+    """
+    for batch in _batches(scene):
+        for count, zeros in product(range(len(batch) - 1, 0, -1), (False, True)):
+            steps = _sharing(scene, batch, count, zeros=zeros)
+            if steps is None or (zeros and len(batch) % count == 0):
+                continue
+            first, again = (scene.steps[batch[n]] for n in (0, (len(batch) - 1) // count * count))
+            assert isinstance(again.op, AnyDispatch)
+            lost = ", and the slots that were used once held zeros" if zeros else ""
+            yield Hypothesis(
+                kind="slots",
+                culprit=first.number,
+                other=again.number,
+                detail=f"{first.command} {count} {zeros}",
+                sentence=f"{quoted(first)} ran with the scalars of {named(again)} "
+                f"({_listed(again.op.scalars)}), as if slots for scalars were used again after "
+                f"{count} dispatches of a batch{lost}",
+                rule=B3,
+                steps=steps,
+            )
+
+
+def _batches(scene: Scene) -> Iterator[list[int]]:
+    """The places of the dispatches with scalars, up to each flush or sync and up to the end."""
+    batch: list[int] = []
+    for at, step in enumerate(scene.steps):
+        if isinstance(step.op, AnyDispatch) and step.op.scalars:
+            batch.append(at)
+        if isinstance(step.op, Flush | Sync):
+            yield batch
+            batch = []
+    yield batch
+
+
+def _sharing(scene: Scene, batch: list[int], count: int, *, zeros: bool) -> Steps | None:
+    """The steps if the dispatches at ``batch`` share ``count`` slots; None if some do not fit."""
+    steps, end = list(scene.steps), len(batch)
+    for n, at in enumerate(batch):
+        op, last = steps[at].op, scene.steps[batch[n + (end - 1 - n) // count * count]].op
+        assert isinstance(op, AnyDispatch)
+        assert isinstance(last, AnyDispatch)
+        given = _fit(last.scalars, op, scene)
+        if given is None:
+            return None
+        if zeros and n % count > (end - 1) % count:
+            given = tuple(type(one)(0) for one in given)
+        steps[at] = steps[at]._replace(op=replace(op, scalars=given))
+    return tuple(steps)
 
 
 def _with_captured(scene: Scene) -> list[Step]:

@@ -39,6 +39,8 @@ def writes(scene: Scene) -> Iterator[Hypothesis]:
     go to another buffer.
     """
     for at, op, size in _writes(scene):
+        for ops, said in _in_slots(op):
+            yield with_ops(scene, at, ops, "write", A8, said)
         for data, how in misread(scene.client, op):
             if data != op.data:
                 instead, said = replace(op, data=data), f"took its bytes {how}"
@@ -111,6 +113,17 @@ def _other_ranges(op: Write, size: int) -> Iterator[tuple[Write, str]]:
     for floats, what in _as_floats(data):
         if floats != data:
             yield replace(op, data=floats), f"went through floats on its way: {what}"
+
+
+def _in_slots(op: Write) -> Iterator[tuple[tuple[Write, Write], str]]:
+    """The write in two pieces, if it crosses into the next slot: both go to the first slot."""
+    for align in ALIGNMENTS:
+        low, middle = op.offset // align * align, op.offset // align * align + align
+        if op.offset < middle < _end(op):
+            cut = middle - op.offset
+            first = replace(op, data=op.data[:cut])
+            rest = replace(op, offset=low, data=op.data[cut:])
+            yield (first, rest), f"put its bytes from byte {middle} on at byte {low}"
 
 
 def _as_floats(data: bytes) -> Iterator[tuple[bytes, str]]:
@@ -222,6 +235,12 @@ def _like_others(scene: Scene, op: Copy, step: Step) -> Iterator[tuple[Copy, str
             yield replace(op, source=source), f"took its bytes from the source of {by}"
             yield replace(op, target=other.op.target), f"landed in the target of {by}"
             yield replace(op, source_offset=offset), f"took the source offset of {by}"
+            yield (
+                replace(op, target_offset=other.op.target_offset),
+                f"took the target offset of {by}",
+            )
+            size = other.op.size_bytes
+            yield replace(op, size_bytes=size), f"moved {size} bytes, the size of {by}"
 
 
 def _in_pieces(scene: Scene, at: int, op: Copy) -> Iterator[Hypothesis]:

@@ -25,6 +25,7 @@ _MAKERS: tuple[Callable[[Scene], Iterator[Hypothesis]], ...] = (
     orders.omissions,
     memory.buffers,
     operands.scalars,
+    operands.slots,
     operands.bindings,
     operands.grids,
     graphs.replays,
@@ -55,6 +56,8 @@ class Answer:
 
     found: tuple[Hypothesis, ...] = ()
     votes: Mapping[Key, int] = field(default_factory=dict)
+    idle: Mapping[Key, int] = field(default_factory=dict)
+    """For each mistake, in how many runs that pass without one op it should have failed."""
 
 
 def hypotheses(scene: Scene) -> Iterator[Hypothesis]:
@@ -72,14 +75,18 @@ def _affordable(scene: Scene) -> Iterator[Hypothesis]:
 
 
 def search(
-    shown: Shown, position: int, others: Sequence[Shown] = (), more: Sequence[Shown] = ()
+    shown: Shown,
+    position: int,
+    others: Sequence[Shown] = (),
+    more: Sequence[Shown] = (),
+    without: Sequence[Shown] = (),
 ) -> Answer:
     """The mistakes that explain the failing op at ``position``.
 
     If some mistakes explain all ops, only these are given.  Otherwise those that explain the most
     ops from the start come first.  ``others`` are runs of the same ops with other data that failed
     as well.  ``more`` are runs that show more bytes: mistakes that do not explain these are left
-    out, unless none would stay.
+    out, unless none would stay.  ``without`` are runs without one op that pass.
     """
     reach: dict[Key, int] = {}
     by_key: dict[Key, Hypothesis] = {}
@@ -93,7 +100,8 @@ def search(
         held = {*_held({*keys}, each)}
         keys = [key for key in keys if key in held] or keys
     votes = Counter(key for other in others for key in _held({*keys}, other))
-    return Answer(found=tuple(by_key[key] for key in keys), votes=votes)
+    idle = Counter(key for other in without for key in _unlike({*keys}, other))
+    return Answer(found=tuple(by_key[key] for key in keys), votes=votes, idle=idle)
 
 
 def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
@@ -101,6 +109,14 @@ def _held(keys: Set[Key], other: Shown) -> Iterator[Key]:
     end = len(other.scene.program)
     for found in _affordable(other.scene):
         if found.key in keys and _holds_until(found, other) > end:
+            yield found.key
+
+
+def _unlike(keys: Set[Key], other: Shown) -> Iterator[Key]:
+    """Those of ``keys`` whose mistakes can be made in the run ``other``, but do not explain it."""
+    end = len(other.scene.program)
+    for found in _affordable(other.scene):
+        if found.key in keys and _holds_until(found, other) <= end:
             yield found.key
 
 

@@ -1,13 +1,13 @@
-"""Ranks mistakes that look the same: by the trace, by other data, and by what a flush cures."""
+"""Ranks mistakes that look alike: by the trace, other data, ops needed, and what a flush cures."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpusim.ops import AnyDispatch
 from properties.explain.clocks import Traced
 from properties.explain.experiments import Boundary, Others
-from properties.explain.hypothesis import Hypothesis, Key
+from properties.explain.hypothesis import Hypothesis
+from properties.explain.search import Answer
 from properties.explain.variations import Varied
 from properties.oracles.laws import catalogue as laws
 from properties.oracles.laws.order import NOT_MEANT, UNASKED
@@ -45,20 +45,21 @@ class Tried:
 
 
 def order(
-    found: Hypothesis, traced: Traced, tried: Tried, votes: Mapping[Key, int]
-) -> tuple[int, int, int]:
+    found: Hypothesis, traced: Traced, tried: Tried, answer: Answer
+) -> tuple[int, int, int, int]:
     """A key that sorts mistakes that look the same, the likeliest first.
 
-    The trace counts most, then how often each holds with other data, then what a flush cures.
+    The trace counts most, then how often each holds with other data, then how many ops that the
+    case needs play no part in it, then what a flush cures.
 
     A flush between two ops cures mistakes in their order, and little else.
     """
-    held = votes.get(found.key, 0)
+    held, idle = answer.votes.get(found.key, 0), answer.idle.get(found.key, 0)
     cured = 1
     if tried.has_run and found.kind in _OF_ORDER:
         is_cured = any(boundary.at == found.other for boundary in tried.boundaries)
         cured = 0 if is_cured else 1 if tried.boundaries else 2
-    return doubt(found, traced), -held, cured
+    return doubt(found, traced), -held, idle, cured
 
 
 def doubt(found: Hypothesis, traced: Traced) -> int:

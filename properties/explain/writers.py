@@ -117,15 +117,17 @@ def by_bytes(
     failure: Failure,
     found: tuple[Hypothesis, ...],
     traced: Traced,
+    needed: tuple[int, ...],
 ) -> Argument:
     """Adds the best mistake of ``found`` to the argument, and where the wrong bytes came from.
 
-    ``found``: the mistakes that explain what came back, the best first.
+    ``found``: the mistakes that explain what came back, the best first.  ``needed``: the
+    ops without which the case passes.
     """
     got = shown.got.outcomes[failure.position].data
     bytes_ = stories(shown.scene, failure, got) if got is not None else ()
     if not found:
-        return _unfound(replace(argument, bytes=bytes_), bytes_)
+        return _unfound(replace(argument, bytes=bytes_), bytes_, needed)
     best, crossing = found[0], None
     if best.kind in CROSSING:
         crossing = Crossing(earlier=best.culprit, later=best.other)
@@ -170,7 +172,9 @@ def is_accepted(verdict: Verdict, failure: Failure, found: tuple[Hypothesis, ...
     return accepted and refused is not None and not (found and found[0].kind == "stale")
 
 
-def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
+def _unfound(
+    argument: Argument, bytes_: tuple[ByteStory, ...], needed: tuple[int, ...]
+) -> Argument:
     """Adds what the wrong bytes tell although no single mistake explains them."""
     if not bytes_:
         return argument
@@ -179,6 +183,9 @@ def _unfound(argument: Argument, bytes_: tuple[ByteStory, ...]) -> Argument:
         at = next(
             n for n, op in enumerate(program) if isinstance(op, Alloc) and op.buffer == first.buffer
         )
+        if any(at < each for each in needed):
+            # Without an op after the alloc it passes, so the alloc alone made no such buffer.
+            return replace(argument, facts=(*facts, *argument.facts))
         said, rule = "made a buffer that is not zero", A12
     elif first.source.startswith(f"what op {first.writer} "):
         at, said, rule = first.writer, "put its bytes at other places", A9
