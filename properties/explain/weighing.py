@@ -54,7 +54,9 @@ def order(
 
     A flush between two ops cures mistakes in their order, and little else.
     """
-    held, idle = answer.votes.get(found.key, 0), answer.idle.get(found.key, 0)
+    held = answer.votes.get(found.key, 0)
+    # If the calls break a law, they tell more of the op that went wrong.
+    idle = answer.idle.get(found.key, 0) if traced.broken is None else 0
     cured = 1
     if tried.has_run and found.kind in _OF_ORDER:
         is_cured = any(boundary.at == found.other for boundary in tried.boundaries)

@@ -72,8 +72,9 @@ FOREIGN = {
     "shares_slots": (
         "alloc a 4\ndispatch affine a 1,1 1x1x1\ndispatch affine a 1,1 1x1x1\n"
         "dispatch affine a 1,1 1x1x1\ndispatch affine a 1,2 1x1x1\nread a 0 4 -> r0\n",
-        "op 1 (dispatch affine a 1,1 1x1x1) ran with the scalars of op 4",
-        "law B1",
+        "op 1 (dispatch affine a 1,1 1x1x1) ran with the scalars of op 4 (1,2), as if slots for "
+        "scalars were used again after 3 dispatches of a batch",
+        "law B3",
     ),
 }
 """For each defect of the foreign runtime: a program that shows it, and what is to be said."""
