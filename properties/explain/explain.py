@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from gpusim.ops import Sync
 from properties.explain.accused import tell_accused
 from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.batches import (
@@ -238,8 +239,12 @@ def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) ->
 
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
-    is_op = 0 <= failure.position < len(verdict.execution.case.program)
-    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
+    program, at = verdict.execution.case.program, failure.position
+    if failure.kind not in _BY_SEARCH or not 0 <= at < len(program) or is_beside(failure):
+        return False
+    # A sync that fails and raised nothing did not report a refused op: no hypothesis tells of that.
+    raised = verdict.execution.history.outcomes[at].error
+    return raised is not None or not isinstance(program[at], Sync)
 
 
 def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:

@@ -40,6 +40,11 @@ _NO_OTHERS = Law(
     sentence="an op raises the errors of the contract and no others",
     source=_REFUSALS,
 )
+_REPORTED_LATE = Law(
+    name="promise, Refusal.NEXT_SYNC",
+    sentence="if a refused op raises nothing, the next sync raises some error",
+    source="docs/JUDGING.md, Write the adapter",
+)
 _ADD_UP = Law(
     name="F3",
     sentence="bytes in use add up",
@@ -88,6 +93,10 @@ def _error(evidence: Evidence) -> Told:
     at, failure = evidence.at, evidence.failure
     meant = evidence.verdict.expected.outcomes[at] if evidence.op is not None else Outcome()
     if meant.error is None:
+        if evidence.ends[at].error is None:
+            return Told(
+                sentence=f"{_place(failure)} raised nothing: {failure.reason}", rule=_REPORTED_LATE
+            )
         failed = f"failed, and nothing in the contract refuses it: {_got(failure)}"
         return Told(sentence=f"{_place(failure)} {failed}")
     shown = evidence.ends[at]

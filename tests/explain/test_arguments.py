@@ -7,19 +7,23 @@ from pathlib import Path
 import pytest
 
 from gpusim.kernels import BUILTIN
+from gpusim.ops import Op
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
 from properties.explain import rules
 from properties.explain.argument import MOST_LINES, Argument
 from properties.explain.explain import explain
 from properties.fuzz.loading import load
+from properties.model.capabilities import Capabilities, Refusal
 from properties.model.case import NO_POLICY, Case, DeviceSpec, parse_device
+from properties.model.target import Delivery
 from properties.mutants.mistakes import find
 from properties.mutants.oracles import factory_of
 from properties.oracles.judge import MEANING_ONLY, SOUND, judge
 from properties.targets.factory import AdapterFactory
 from tests.explain.mistakes import MISTAKES, Mistake
 from tests.judge import foreign
+from tests.judge.promising import Small
 
 FOREIGN = {
     "loses_batch": (
@@ -123,6 +127,34 @@ def test_which_of_several_reads_is_forgotten_is_tried() -> None:
         "fact: tried with equal reads before one sync: of 2 none is wrong; of 3 or 4 or 5 the "
         "third alone is wrong; with a flush after each read, the same are wrong" in lines
     )
+
+
+class _ForgetsErrors(Small):
+    """Promises that a sync tells of a refused op, and forgets to tell."""
+
+    def __init__(self, device: object, kernels: object) -> None:
+        super().__init__(Capabilities(out_of_range=Refusal.NEXT_SYNC), raises=False)
+
+    def perform(self, op: Op) -> Delivery | None:
+        self._owes = False
+        return super().perform(op)
+
+
+@pytest.mark.parametrize(
+    ("end", "place"), [("", "op 2 (sync (after the last op))"), ("sync\n", "op 2 (sync)")]
+)
+def test_a_sync_that_forgets_an_error_is_not_said_to_fail(end: str, place: str) -> None:
+    factory = AdapterFactory("simulated", BUILTIN, make_target=_ForgetsErrors)
+    program = Program.parse(f"alloc a 4\nwrite a 4 00000000\n{end}")
+    promises = factory.capabilities
+    case = Case(program=program, device=SIMULATED, policy=NO_POLICY, promises=promises)
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    assert argument.lines[0] == (
+        f"{place} raised nothing: the contract refuses op 1 (write a 4 00000000), and the next "
+        "sync must report that"
+    )
+    assert argument.rule is not None
+    assert argument.rule.name == "promise, Refusal.NEXT_SYNC"
 
 
 def test_every_defect_of_the_foreign_runtime_is_asked_for() -> None:
