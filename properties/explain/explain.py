@@ -28,6 +28,7 @@ from properties.explain.elsewhere import explain_rewrite, tell_alone, tell_elsew
 from properties.explain.experiments import (
     Others,
     boundaries,
+    last_needed,
     settings,
     shown_by,
     with_other_data,
@@ -256,6 +257,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
         inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_SETTINGS)),
         varied=vary(verdict, failure, again),
+        needs=last_needed(case, failure, again) if is_searched else -1,
         has_run=True,
     )
 

@@ -157,6 +157,44 @@ def test_a_sync_that_forgets_an_error_is_not_said_to_fail(end: str, place: str) 
     assert argument.rule.name == "promise, Refusal.NEXT_SYNC"
 
 
+class _ReusesStaging(foreign.Foreign):
+    """After a submit it uses staging memory again that a read still waits for."""
+
+    _submitted: tuple[foreign.Pending, ...] = ()
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> foreign.Pending:
+        pending = super().read(buffer, offset, size_bytes)
+        for earlier in self._submitted[:1]:
+            pending.staging = earlier.staging
+            self._batch[-1] = lambda: self._fetch(buffer, offset, pending.staging)
+        return pending
+
+    def _fetch(self, buffer: str, offset: int, staging: bytearray) -> None:
+        staging[:] = self._find(buffer)[offset : offset + len(staging)]
+
+    def flush(self) -> None:
+        super().flush()
+        self._submitted = tuple(self._reads)
+
+    def sync(self) -> None:
+        super().sync()
+        self._submitted = ()
+
+
+@pytest.mark.parametrize("end", ["", "flush\nalloc b 4\n"])
+def test_a_write_between_two_reads_of_one_staging_buffer_overtakes_nothing(end: str) -> None:
+    factory = AdapterFactory("simulated", BUILTIN, make_target=_ReusesStaging)
+    text = f"alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\nread a 0 4 -> r1\n{end}"
+    program = Program.parse(text)
+    case = Case(program=program, device=SIMULATED, policy=NO_POLICY, target="own")
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    assert argument.lines[0] == (
+        "op 1 (read a 0 4 -> r0) was given the bytes of op 3 (read a 0 4 -> r1), as if both used "
+        "one staging buffer"
+    )
+    assert not [fact for fact in argument.facts if "overtakes" in fact or "took effect" in fact]
+
+
 def test_every_defect_of_the_foreign_runtime_is_asked_for() -> None:
     assert FOREIGN.keys() == foreign.DEFECTS.keys()
 
