@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -193,6 +195,45 @@ def test_a_write_between_two_reads_of_one_staging_buffer_overtakes_nothing(end: 
         "one staging buffer"
     )
     assert not [fact for fact in argument.facts if "overtakes" in fact or "took effect" in fact]
+
+
+class _KeepsWeakly(foreign.Foreign):
+    """Keeps its allocs in a dictionary that refuses their names."""
+
+    def alloc(self, buffer: str, size_bytes: int) -> None:
+        WeakKeyDictionary[Any, int]().setdefault(buffer, size_bytes)
+
+
+class _TakesNoSize(foreign.Foreign):
+    """Its alloc lacks an argument, so that the call fails in the judge."""
+
+    def alloc(self, buffer: str) -> None:  # type: ignore[override]
+        """Never runs."""
+
+
+@pytest.mark.parametrize(
+    ("target", "facts"),
+    [
+        (
+            _KeepsWeakly,
+            (
+                "raised in a call from test_arguments.py, line {}, in alloc: "
+                "WeakKeyDictionary[Any, int]().setdefault(buffer, size_bytes)",
+            ),
+        ),
+        (_TakesNoSize, ()),
+    ],
+)
+def test_a_crash_names_a_line_of_the_target(
+    target: type[foreign.Foreign], facts: tuple[str, ...]
+) -> None:
+    factory = AdapterFactory("simulated", BUILTIN, make_target=target)
+    case = Case(
+        program=Program.parse("alloc a 4\n"), device=SIMULATED, policy=NO_POLICY, target="own"
+    )
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    line = target.alloc.__code__.co_firstlineno + 1
+    assert argument.facts == tuple(fact.format(line) for fact in facts)
 
 
 def test_every_defect_of_the_foreign_runtime_is_asked_for() -> None:
