@@ -14,7 +14,7 @@ from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
 from properties.explain import rules
 from properties.explain.argument import MOST_LINES, Argument
-from properties.explain.explain import explain
+from properties.explain.explain import PASSES_NOW, explain
 from properties.fuzz.loading import load
 from properties.model.capabilities import Capabilities, Refusal
 from properties.model.case import NO_POLICY, Case, DeviceSpec, parse_device
@@ -234,6 +234,31 @@ def test_a_crash_names_a_line_of_the_target(
     argument = explain(judge(case, factory), lambda each: judge(each, factory))
     line = target.alloc.__code__.co_firstlineno + 1
     assert argument.facts == tuple(fact.format(line) for fact in facts)
+
+
+@pytest.mark.parametrize("wrong_reads", [1, 5])
+def test_a_case_that_passes_once_more_is_said_to(wrong_reads: int) -> None:
+    left = wrong_reads
+
+    class Steadied(foreign.Foreign):
+        """Its first reads give zeros, and all later ones are right."""
+
+        def sync(self) -> None:
+            nonlocal left
+            super().sync()
+            left -= 1
+
+        def read(self, buffer: str, offset: int, size_bytes: int) -> Any:
+            return bytes(size_bytes) if left > 0 else super().read(buffer, offset, size_bytes)
+
+    factory = AdapterFactory("simulated", BUILTIN, make_target=Steadied)
+    program = Program.parse("alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n")
+    case = Case(program=program, device=SIMULATED, policy=NO_POLICY, target="own")
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    assert argument.facts[0] == PASSES_NOW
+    assert (argument.passes, argument.fails, argument.free) == ((), (), "")
+    was_tried = wrong_reads > 1
+    assert argument.sentence.startswith("op 2 (read a 0 4 -> r0): ") is not was_tried
 
 
 def test_every_defect_of_the_foreign_runtime_is_asked_for() -> None:
