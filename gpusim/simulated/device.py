@@ -244,8 +244,8 @@ class GPUDevice:
         state = self._state
         state.count("device destroy")
         if state.profile.destroy_unmaps:
-            for end_mapping in list(state.mapped.values()):
-                end_mapping()
+            for buffer in list(state.mapped):
+                buffer.lose()
         state.destroyed = True
         state.lose("destroyed")
 
