@@ -120,6 +120,7 @@ class GPUComputePassEncoder(DebugGroups):
     """Records dispatches; made by ``GPUCommandEncoder.begin_compute_pass``."""
 
     __slots__ = (
+        "__weakref__",
         "_commands",
         "_device",
         "_encoder",

@@ -56,7 +56,7 @@ class GPUDevice:
     ``lost_async`` is the specification's ``lost``, by wgpu-py's name.
     """
 
-    __slots__ = ("_state", "adapter", "features", "label", "queue", "uid")
+    __slots__ = ("__weakref__", "_state", "adapter", "features", "label", "queue", "uid")
 
     def __init__(
         self, state: DeviceState, adapter: Any, label: str, features: Iterable[str] = ()

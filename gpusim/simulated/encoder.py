@@ -21,7 +21,7 @@ _COPY_SRC, _COPY_DST = wgpu.BufferUsage.COPY_SRC, wgpu.BufferUsage.COPY_DST
 class GPUCommandBuffer:
     """Commands to be submitted once; made by ``GPUCommandEncoder.finish``."""
 
-    __slots__ = ("_device", "commands", "label", "spent", "uid", "used")
+    __slots__ = ("__weakref__", "_device", "commands", "label", "spent", "uid", "used")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class GPUCommandBuffer:
 class GPUCommandEncoder(PassOwner):
     """Records commands; made by ``GPUDevice.create_command_encoder``."""
 
-    __slots__ = ("_device", "_misused", "label", "uid")
+    __slots__ = ("__weakref__", "_device", "_misused", "label", "uid")
 
     def __init__(self, device: DeviceState, label: str) -> None:
         super().__init__()

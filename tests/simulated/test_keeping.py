@@ -4,6 +4,7 @@ The queue of WebGPU keeps the memory of a buffer, and not the object that the pr
 """
 
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -118,3 +119,22 @@ def test_what_is_dropped_has_its_effect(device: Any) -> None:
     del dropped, encoder
     gc.collect()
     assert bytes(device.queue.read_buffer(kept)) == b"abcd"
+
+
+def test_every_object_can_be_referred_to_weakly(device: Any) -> None:
+    """A cache may be a ``WeakKeyDictionary``, of devices for instance."""
+    buffer, staging = make(device), device.create_buffer(size=8, usage=STAGING)
+    pipeline = pipeline_of(device)
+    layout = device.create_bind_group_layout(entries=[])
+    encoder = device.create_command_encoder()
+    opened = encoder.begin_compute_pass()
+    opened.end()
+    promise = staging.map_async("READ")
+    things = [
+        *(device, device.adapter, device.queue, buffer, staging, promise, encoder, opened),
+        *(encoder.finish(), pipeline, device.create_shader_module(code=WGSL), layout),
+        device.create_pipeline_layout(bind_group_layouts=[layout]),
+        bind(device, pipeline.get_bind_group_layout(0), buffer),
+    ]
+    assert all(weakref.ref(each)() is each for each in things)
+    promise.sync_wait()
