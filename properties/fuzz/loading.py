@@ -20,6 +20,7 @@ from gpusim.errors import ProgramError, meant
 from gpusim.kernels import BUILTIN, OFFERED, Kernel, Kernels
 from gpusim.wgsl import ShaderError, compile_module
 from properties.model.case import RUNTIME
+from properties.targets.adapters import check_class
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 from properties.targets.process import ProcessFactory
 
@@ -178,6 +179,7 @@ def _check_makes_targets(made: Any, spec: str) -> None:
             f"cannot judge {spec} because it is {made!r}, which cannot be called with a device and "
             "kernels (probably the name of an adapter's class is meant)"
         )
+    check_class(made)
     try:
         inspect.signature(made).bind("device", BUILTIN)
     except TypeError as error:

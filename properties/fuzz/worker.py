@@ -99,6 +99,9 @@ def work(
     warnings.simplefilter("ignore")
     try:
         bench = Bench(setup, published)
+    except ProgramError as error:
+        connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
+        return
     except (GpusimError, OSError) as error:
         connection.send(CannotRun(reason=str(error)))
         return
