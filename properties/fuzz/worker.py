@@ -64,6 +64,7 @@ from properties.oracles.judge import Oracles, Verdict, judge, judge_beneath, jud
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.shrink.avoid import Avoided, left_out, without
+from properties.targets.adapters import check_kernels
 
 _DETERMINISM_EVERY = 64
 """A program whose number is a multiple of this runs twice more, and must leave equal traces."""
@@ -197,6 +198,7 @@ class Bench:
         make_factory = make_factory or load_target(setup.target)
         self._remake = partial(make_factory, adapter.name)
         self._factory = self._remake(self._kernels)
+        check_kernels(self._factory.capabilities, self._kernels)
         if setup.adversary and not self._factory.disturbs:
             raise ProgramError(
                 f"cannot disturb target {setup.target} because no layer fits between it and its "

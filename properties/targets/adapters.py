@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from gpusim.errors import ProgramError
+from gpusim.errors import ProgramError, meant
 from gpusim.kernels import Kernels
 from gpusim.limits import Limits
 from properties.model.capabilities import Arrival, Capabilities
@@ -90,6 +90,17 @@ def check_class(made: Any) -> None:
         f"cannot judge {made.__name__} because it lacks {', '.join(lacking)} (probably a method "
         "has another name there, or is not written yet)"
     )
+
+
+def check_kernels(capabilities: Capabilities, kernels: Kernels) -> None:
+    """Raise ProgramError if kernels are promised, and none of them is among ``kernels``."""
+    promised = capabilities.kernels
+    if promised and not any(name in kernels for name in promised):
+        probably = meant(promised[0], kernels, "their file is missing in --kernels")
+        raise ProgramError(
+            f"cannot judge a target that promises only kernels {', '.join(promised)} because "
+            f"there is none of that name (probably {probably})"
+        )
 
 
 def check_target(target: Any) -> None:

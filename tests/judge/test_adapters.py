@@ -86,6 +86,12 @@ class Half(Adapter):
         """Do nothing."""
 
 
+class Elsewhere(Promising):
+    """None of its kernels is there."""
+
+    capabilities = Capabilities(orders_deliveries=False, kernels=("affin",))
+
+
 WRONG: list[tuple[Any, str]] = [
     (Handles, r"it promises handles, and .* \(probably it should inherit HandleAdapter\)"),
     (Replays, r"it lacks capture and replay \(probably it should inherit ReplayingAdapter\)"),
@@ -95,6 +101,7 @@ WRONG: list[tuple[Any, str]] = [
     (Unlimited, r"its limits are .* no Limits \(probably limits = Limits\("),
     (Async, "its sync is an async function, which the judge would not await"),
     (Half, "it lacks copy, dispatch, read, write "),
+    (Elsewhere, r"none of that name \(probably 'affine' is meant\)"),
 ]
 
 
