@@ -376,7 +376,8 @@ class Bench:
             return replace(case, program=self._alone[number], device=DeviceSpec(name=self.device))
         promises = self._factory.capabilities
         if not self.is_ours:
-            case = with_foreign_client(case, promises)
+            limits = case.limits(self._factory.limits)
+            case = with_foreign_client(case, promises, self._kernels, limits)
         if self._setup.adversary:
             case = replace(case, disturbance=draw_disturbance(case.seed, promises))
         if promises.is_loose or case.injected:

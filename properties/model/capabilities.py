@@ -150,6 +150,12 @@ class Capabilities:
         changed: Any = {REFUSALS[error]: Refusal.CONTAINED}
         return replace(self, **changed)
 
+    def without_late(self) -> "Capabilities":
+        """The same promises, but ops that the next sync reports are ``NOT_ASKED``."""
+        is_late = {name: getattr(self, name) is Refusal.NEXT_SYNC for name in REFUSALS.values()}
+        changed: Any = {name: Refusal.NOT_ASKED for name, late in is_late.items() if late}
+        return replace(self, **changed)
+
     @property
     def _granularity(self) -> dict[str, int]:
         names = [field.name for field in fields(self) if field.name.endswith("_bytes")]
