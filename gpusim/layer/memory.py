@@ -3,6 +3,7 @@
 It judges nothing, except writes that are queued without end.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from gpusim.layer.report import Report
@@ -24,13 +25,16 @@ class Held:
     """The bytes of these buffers together."""
     queued_bytes: int
     """Bytes that the queue was given since the last submit."""
+    sites: Counter[str]
+    """For each line of the program, how many of the buffers it made."""
 
 
 class Memory:
     """A sink that counts what the devices of its watch hold."""
 
     def __init__(self) -> None:
-        self._sizes: dict[int, int] = {}
+        self._made: dict[int, tuple[int, str]] = {}
+        """For each live buffer its size in bytes, and the line that made it."""
         self._queued_bytes = 0
         self._sanitizer = Sanitizer(lambda report: None, (ENDLESS_WRITES,))
         self.watch = Watch(self, wanted=_KINDS)
@@ -38,9 +42,9 @@ class Memory:
     def __call__(self, event: Event) -> None:
         """Take an event."""
         if event.kind == "create_buffer":
-            self._sizes[event["buffer"]] = event["size_bytes"]
+            self._made[event["buffer"]] = event["size_bytes"], event["site"]
         elif event.kind in ("destroy_buffer", "collect_buffer"):
-            self._sizes.pop(event["buffer"], None)
+            self._made.pop(event["buffer"], None)
         elif event.kind == "write_buffer":
             self._queued_bytes += event["size_bytes"]
         elif event.kind == "submit":
@@ -59,5 +63,10 @@ class Memory:
     def held(self) -> Held:
         """What is held now."""
         self.watch.tell_gone()
-        sizes = self._sizes.values()
-        return Held(buffers=len(sizes), size_bytes=sum(sizes), queued_bytes=self._queued_bytes)
+        made = self._made.values()
+        return Held(
+            buffers=len(made),
+            size_bytes=sum(size for size, _ in made),
+            queued_bytes=self._queued_bytes,
+            sites=Counter(site for _, site in made),
+        )

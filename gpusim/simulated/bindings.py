@@ -72,7 +72,17 @@ class GPUBindGroupLayout:
     made it.  Bind groups fit only layouts of the same owner (specification, "group-equivalent").
     """
 
-    __slots__ = ("_device", "dynamic", "entries", "label", "numbers", "owner", "rules", "uid")
+    __slots__ = (
+        "__weakref__",
+        "_device",
+        "dynamic",
+        "entries",
+        "label",
+        "numbers",
+        "owner",
+        "rules",
+        "uid",
+    )
 
     def __init__(
         self, device: DeviceState, label: str, entries: Iterable[LayoutEntry], owner: int = 0
@@ -94,7 +104,17 @@ class GPUBindGroupLayout:
 class GPUBindGroup:
     """Buffers bound together; made by ``GPUDevice.create_bind_group``."""
 
-    __slots__ = ("_device", "buffers", "label", "layout", "plan", "planned_for", "ranges", "uid")
+    __slots__ = (
+        "__weakref__",
+        "_device",
+        "buffers",
+        "label",
+        "layout",
+        "plan",
+        "planned_for",
+        "ranges",
+        "uid",
+    )
 
     def __init__(
         self, device: DeviceState, label: str, layout: GPUBindGroupLayout, ranges: list[BoundRange]
@@ -116,7 +136,7 @@ class GPUBindGroup:
 class GPUPipelineLayout:
     """The bind group layouts of a pipeline; made by ``GPUDevice.create_pipeline_layout``."""
 
-    __slots__ = ("_device", "immediate_size", "label", "layouts", "uid")
+    __slots__ = ("__weakref__", "_device", "immediate_size", "label", "layouts", "uid")
 
     def __init__(
         self,

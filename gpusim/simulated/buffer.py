@@ -48,6 +48,7 @@ class GPUBuffer:
     """A block of memory; made by ``GPUDevice.create_buffer``."""
 
     __slots__ = (
+        "__weakref__",
         "_device",
         "_map_state",
         "_mapping",
@@ -220,7 +221,7 @@ class GPUBuffer:
         device = self._device
         self._pending = promise
         self._map_state = "pending"
-        device.mapped[self] = self.lose
+        device.mapped[self] = None
         if not device.timeline.lost:
             self.state = UNAVAILABLE
         device.timeline.expect(promise)
@@ -256,7 +257,7 @@ class GPUBuffer:
     def _begin_mapping(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._map_state = "mapped"
-        self._device.mapped[self] = self.lose
+        self._device.mapped[self] = None
 
     def _end_mapping(self, because: str, keep_written: bool = True) -> None:
         if self._pending is not None:
@@ -265,7 +266,7 @@ class GPUBuffer:
         mapping, self._mapping = self._mapping, None
         if mapping is not None:
             if mapping.mode & _WRITE and keep_written:
-                update = partial(self._update, mapping.start, bytes(mapping.data))
+                update = partial(_update, self.contents, mapping.start, bytes(mapping.data))
                 self.last_use = self._device.timeline.enqueue(update, len(mapping.data))
             elif self._device.poisons_staging:
                 self.last_use = self._device.timeline.enqueue(self._poisoning())
@@ -274,9 +275,6 @@ class GPUBuffer:
         self._device.mapped.pop(self, None)
         if self.state is UNAVAILABLE:
             self.state = AVAILABLE
-
-    def _update(self, start: int, data: bytes) -> None:
-        self.contents[start : start + len(data)] = data
 
     def _mapped_range(
         self, verb: str, mode: int, offset: int | None, size: int | None
@@ -315,6 +313,10 @@ class GPUBuffer:
         if start + length > self.size:
             raise ValueError("Mapped range must not extend beyond total buffer size.")
         return start, length
+
+
+def _update(contents: memoryview, start: int, data: bytes) -> None:
+    contents[start : start + len(data)] = data
 
 
 @lru_cache(maxsize=16)

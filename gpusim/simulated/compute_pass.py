@@ -120,6 +120,7 @@ class GPUComputePassEncoder(DebugGroups):
     """Records dispatches; made by ``GPUCommandEncoder.begin_compute_pass``."""
 
     __slots__ = (
+        "__weakref__",
         "_commands",
         "_device",
         "_encoder",
@@ -271,7 +272,8 @@ class GPUComputePassEncoder(DebugGroups):
         size = len(planned.immediates)
         run: Callable[..., None] = planned.run
         if size:
-            run = partial(_run_with, planned, bytes(self._immediates[:size]))
+            immediates = bytes(self._immediates[:size])
+            run = partial(_run_with, planned.run, planned.immediates, immediates)
         if self._device.checks is None:
             return run
         return partial(run, call=call_site(), orders=self._orders)
@@ -377,9 +379,11 @@ def _offsets(data: Sequence[int], start: int | None, length: int | None) -> tupl
     return tuple(unsigned(offset, 32) for offset in data)
 
 
-def _run_with(planned: Plan, immediates: bytes, x: int, y: int, z: int, **told: Any) -> None:
-    planned.immediates[:] = np.frombuffer(immediates, np.uint8)
-    planned.run(x, y, z, **told)
+def _run_with(
+    run: Callable[..., None], memory: Any, immediates: bytes, x: int, y: int, z: int, **told: Any
+) -> None:
+    memory[:] = np.frombuffer(immediates, np.uint8)
+    run(x, y, z, **told)
 
 
 def _run_indirect(

@@ -56,7 +56,7 @@ class GPUDevice:
     ``lost_async`` is the specification's ``lost``, by wgpu-py's name.
     """
 
-    __slots__ = ("_state", "adapter", "features", "label", "queue", "uid")
+    __slots__ = ("__weakref__", "_state", "adapter", "features", "label", "queue", "uid")
 
     def __init__(
         self, state: DeviceState, adapter: Any, label: str, features: Iterable[str] = ()
@@ -244,8 +244,8 @@ class GPUDevice:
         state = self._state
         state.count("device destroy")
         if state.profile.destroy_unmaps:
-            for end_mapping in list(state.mapped.values()):
-                end_mapping()
+            for buffer in list(state.mapped):
+                buffer.lose()
         state.destroyed = True
         state.lose("destroyed")
 

@@ -21,7 +21,7 @@ _COPY_SRC, _COPY_DST = wgpu.BufferUsage.COPY_SRC, wgpu.BufferUsage.COPY_DST
 class GPUCommandBuffer:
     """Commands to be submitted once; made by ``GPUCommandEncoder.finish``."""
 
-    __slots__ = ("_device", "commands", "label", "spent", "uid", "used")
+    __slots__ = ("__weakref__", "_device", "commands", "label", "spent", "uid", "used")
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class GPUCommandBuffer:
 class GPUCommandEncoder(PassOwner):
     """Records commands; made by ``GPUDevice.create_command_encoder``."""
 
-    __slots__ = ("_device", "_misused", "label", "uid")
+    __slots__ = ("__weakref__", "_device", "_misused", "label", "uid")
 
     def __init__(self, device: DeviceState, label: str) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class GPUCommandEncoder(PassOwner):
             because = f"{length} bytes are no multiple of 4"
         if because:
             self._invalidate(doing, because, "a wrong buffer or size", buffer)
-        self._record(partial(_clear, buffer, offset, length), buffer)
+        self._record(partial(_clear, buffer.memory, offset, length), buffer)
 
     def copy_buffer_to_buffer(
         self,
@@ -115,7 +115,9 @@ class GPUCommandEncoder(PassOwner):
             blamed = self._blamed(source, destination)
             self._invalidate(doing, because, "a wrong buffer, offset or size", *blamed)
             return
-        copy = partial(_copy, source, source_offset, destination, destination_offset, size)
+        # The queue keeps memory alive, and no buffer: a program may drop a buffer after its submit.
+        memories = (source.contents, source_offset, destination.contents, destination_offset)
+        copy = partial(_copy, *memories, size)
         self._record(copy, source, destination)
 
     def finish(self, *, label: str = "") -> GPUCommandBuffer:
@@ -243,9 +245,9 @@ def _check_alignment(source_offset: int, destination_offset: int, size: int | No
         raise ValueError("size must be a multiple of 4")
 
 
-def _copy(source: GPUBuffer, start: int, target: GPUBuffer, to: int, size: int) -> None:
-    target.contents[to : to + size] = source.contents[start : start + size]
+def _copy(source: memoryview, start: int, target: memoryview, to: int, size: int) -> None:
+    target[to : to + size] = source[start : start + size]
 
 
-def _clear(buffer: GPUBuffer, offset: int, size: int) -> None:
-    buffer.memory[offset : offset + size] = 0
+def _clear(memory: Any, offset: int, size: int) -> None:
+    memory[offset : offset + size] = 0

@@ -46,7 +46,7 @@ BoundGroup = tuple[GPUBindGroup, tuple[int, ...]]
 class GPUShaderModule:
     """A compiled WGSL text; made by ``GPUDevice.create_shader_module``."""
 
-    __slots__ = ("_device", "label", "module", "uid")
+    __slots__ = ("__weakref__", "_device", "label", "module", "uid")
 
     def __init__(self, device: DeviceState, label: str, module: Module) -> None:
         self._device = device
@@ -58,7 +58,7 @@ class GPUShaderModule:
 class GPUComputePipeline:
     """An entry point and its layout; made by ``GPUDevice.create_compute_pipeline``."""
 
-    __slots__ = ("_device", "entry", "label", "layouts", "least_sizes", "uid")
+    __slots__ = ("__weakref__", "_device", "entry", "label", "layouts", "least_sizes", "uid")
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class Promise:
     """
 
     __slots__ = (
+        "__weakref__",
         "_callbacks",
         "_catchers",
         "_handler",

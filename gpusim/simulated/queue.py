@@ -22,7 +22,7 @@ _STATES = {UNAVAILABLE: "mapped, or about to be", DESTROYED: "destroyed"}
 class GPUQueue:
     """The one queue of a device; ``GPUDevice.queue``."""
 
-    __slots__ = ("_device", "_owner", "label", "uid")
+    __slots__ = ("__weakref__", "_device", "_owner", "label", "uid")
 
     def __init__(self, device: DeviceState, owner: Any) -> None:
         self._device = device

@@ -3,8 +3,10 @@
 Nothing here validates, and nothing here is public.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from gpusim.simulated.faults import NO_FAULTS
 from gpusim.simulated.profile import Profile
@@ -60,9 +62,9 @@ class DeviceState:
         self.live_buffers = 0
         """Buffers that were made and not destroyed."""
         self.lost_promise: Promise | None = None
-        self.mapped: dict[object, Callable[[], None]] = {}
-        """For each buffer that is mapped, or soon will be: a function that ends its mapping.  It is
-        called when the device is destroyed.  The buffers are in the order of the maps."""
+        self.mapped: WeakKeyDictionary[Any, None] = WeakKeyDictionary()
+        """The buffers that are mapped, or soon will be, in the order of the maps; they are unmapped
+        when the device is destroyed.  A mapped buffer that the program drops is collected."""
 
     def next_life(self, scheduler: Scheduler) -> "DeviceState":
         """The state of the device after a reset; its plan of faults is empty."""

@@ -20,6 +20,7 @@ from properties.targets.factory import TargetFactory
 
 WARM_UP_RUNS = 4
 RUNS = 20
+_MOST_SITES = 2
 _ONE_IN = 40
 """Of the cases with a free, one in this many is repeated.
 
@@ -49,7 +50,7 @@ def judge_growth(case: Case, factory: TargetFactory) -> Failure | None:
             return None
         last = now
     if grows_buffers:
-        return _failure(case, _piled_up(first, last))
+        return _failure(case, _piled_up(first, last), _makers(first, last))
     endless = counting.memory.reports
     return _failure(case, endless[0].finding) if endless else None
 
@@ -68,10 +69,17 @@ def _piled_up(first: Held, last: Held) -> str:
     )
 
 
-def _failure(case: Case, reason: str) -> Failure:
+def _makers(first: Held, last: Held) -> tuple[str, ...]:
+    """The lines of the target that made most of the buffers."""
+    grown = (last.sites - first.sites).most_common(_MOST_SITES)
+    return tuple(f"{count} of the buffers were made at {site}" for site, count in grown if site)
+
+
+def _failure(case: Case, reason: str, notes: tuple[str, ...] = ()) -> Failure:
     return Failure(
         kind=FailureKind.GROWTH,
         position=len(case.program),
         op="close",
         reason=reason,
+        notes=notes,
     )

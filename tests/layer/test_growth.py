@@ -55,11 +55,32 @@ def test_a_pool_that_never_gives_back_is_a_finding(case: Case, device_name: str)
     assert failure is not None
     assert failure.kind is FailureKind.GROWTH
     assert "20 buffers of 1280 bytes" in failure.reason
+    (maker,) = failure.notes
+    assert "20 of the buffers were made at " in maker
+    assert "naive_target.py:" in maker
+
+
+class Dropping(NaiveTarget):
+    """Copies through a buffer that it drops at once, and waits for nothing."""
+
+    def free(self, buffer: str) -> None:
+        through = self.device.create_buffer(size=64, usage="COPY_DST")
+        encoder = self.device.create_command_encoder()
+        encoder.copy_buffer_to_buffer(self._buffers[buffer][0], 0, through, 0, 64)
+        self.device.queue.submit([encoder.finish()])
+        super().free(buffer)
 
 
 @pytest.mark.parametrize("target", [NaiveTarget, Bounded])
 def test_a_target_that_gives_back_is_none(case: Case, device_name: str, target: Any) -> None:
     assert judge(case, AdapterFactory(device_name, make_target=target)).failure is None
+
+
+def test_what_is_dropped_while_nobody_waits_is_none(case: Case, device_name: str) -> None:
+    waiting = replace(case, program=Program.parse("alloc a 64\nfree a\n"))
+    factory = AdapterFactory(device_name, make_target=NeverReturning)
+    assert judge_growth(waiting, factory) is not None
+    assert judge_growth(waiting, AdapterFactory(device_name, make_target=Dropping)) is None
 
 
 def test_few_cases_are_repeated(device_name: str) -> None:
