@@ -159,8 +159,13 @@ class Supervisor:
 
         Raises:
             NoDevice: there is no device, or the worker dies before it has one.
+            ProgramError: what is judged is no target, or has no method for what it promises.
         """
-        answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
+        try:
+            answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
+        except GpusimError:
+            self.stop()
+            raise
         if isinstance(answer, Ready):
             return answer
         self.stop()

@@ -18,6 +18,7 @@ from gpusim.ops import Capture, Copy, DispatchIndirect, Read, Write
 from gpusim.testing import (
     Adapter,
     Capabilities,
+    Part,
     TargetFailed,
     check,
     check_program,
@@ -194,6 +195,20 @@ def test_an_adapter_in_the_place_of_its_class_is_told_apart(device: Any, tmp_pat
     made: Any = NaiveTarget(device)
     with pytest.raises(TypeError, match=r"cannot judge .* because make_target must be callable"):
         check(made, examples=1, save=tmp_path)
+
+
+def test_a_part_reaches_the_adapter_with_its_public_class(device: Any) -> None:
+    seen: list[Any] = []
+
+    class Seeing(NaiveTarget):
+        def dispatch(self, kernel: str, buffers: Any, scalars: Any, grid: Any) -> None:
+            seen.extend(buffers)
+            super().dispatch(kernel, buffers, scalars, grid)
+
+    check_program(Seeing(device), "alloc a 512\ndispatch affine a[256:260] 1,1 1x1x1\n")
+    (part,) = seen
+    assert isinstance(part, Part)
+    assert (part.buffer, part.offset, part.size_bytes) == ("a", 256, 4)
 
 
 def test_an_adapter_without_a_method_is_named() -> None:
