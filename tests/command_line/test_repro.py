@@ -81,3 +81,10 @@ def test_a_finding_is_said_in_few_lines_however_long_it_is() -> None:
     assert "(31 ops)" in lines[-4]
     assert max(map(len, lines)) < 265
     assert cut_hex(f"got {'0f' * 20}.") == "got 0f0f0f0f0f0f0f0f...(20 bytes)."
+
+
+def test_an_unsaved_finding_is_explained_and_whole() -> None:
+    program = Program.parse("alloc a 4\nread a 0 4 -> r0\n")
+    told = Finding(program=program, failure="4 wrong", unsaved="it is full", argument=("a", "  b"))
+    expected = f"a\n  b\n\n{program}\n4 wrong\n  It could not be saved: it is full"
+    assert str(told) == expected
