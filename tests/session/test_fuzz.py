@@ -126,6 +126,17 @@ def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path, workers:
     assert failure.kind == "abort"
 
 
+def test_an_abort_tells_the_panic_and_what_the_layer_says(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", planted("SubmitsDestroyed"))
+    (bug,) = session.bugs.met.values()
+    assert bug.failure.kind == "abort"
+    panic = "Error in wgpuQueueSubmit: Validation Error / Buffer with '' label has been destroyed"
+    assert f"SIGABRT: {panic} / fatal runtime error" in bug.summary
+    assert bug.argument is not None
+    (fact,) = bug.argument.facts
+    assert "with --adversary it does not abort; op 1 (free a): GPUValidationError: cannot" in fact
+
+
 def test_a_target_that_hangs_is_named(tmp_path: Path) -> None:
     # What is made small hangs again and again, and each hang costs its second.  So does each other
     # setting that is tried; the policy lazy has the fewest that could help.
