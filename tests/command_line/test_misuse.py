@@ -95,6 +95,9 @@ MISUSES = [
     # What is no command line.
     ("", "the following arguments are required: COMMAND"),
     ("fuse", "invalid choice: 'fuse'"),
+    ("fuz", "'fuzz' is meant"),
+    ("fuzz --secnds 3", "'--seconds' is meant"),
+    ("fuzz --zzz 3", "`gpusim --help` shows what is meant"),
     ("fuzz more", "unrecognized arguments: more"),
     ("fuzz --polcy all", "unrecognized arguments: --polcy all"),
     ("fuzz --fault", "unrecognized arguments: --fault"),
