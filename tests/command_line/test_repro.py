@@ -57,6 +57,18 @@ def test_the_script_exits_with_what_it_found(
     assert capsys.readouterr().out == "passes\n"
 
 
+@pytest.mark.parametrize("form", ["--pytest", "--script"])
+def test_the_source_says_where_it_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    said = "Run it in the folder from which here/mine.py is found."
+    relative = written(form, replace(CASE, target="here/mine.py:Mine"), tmp_path, capsys)
+    assert said in relative.read_text(encoding="utf-8")
+    for target in (CASE.target, "naive", "package.module:Mine", "exec:python mine.py"):
+        source = written(form, replace(CASE, target=target), tmp_path, capsys)
+        assert "Run it in" not in source.read_text(encoding="utf-8")
+
+
 def test_a_file_of_version_1_is_not_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
