@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gpusim.kernels import OFFERED, Kernel, Kernels
 from gpusim.kernels.assertion import ShaderMistaken, check_kernel
 from gpusim.limits import Limits
+from gpusim.ops import Part
 from gpusim.program import Program
 from properties.asked import ASKED
 from properties.model.capabilities import CONTRACT, WEBGPU, Arrival, Capabilities, Refusal
@@ -53,6 +54,7 @@ __all__ = [
     "HandleAdapter",
     "IndirectAdapter",
     "MakeTarget",
+    "Part",
     "PendingSync",
     "Refusal",
     "ReplayingAdapter",
@@ -99,8 +101,7 @@ def check(
         policy: a preset's name, for our own runtime; by default all in turn.
         kernels: kernels beside the built-in ones, or a module or .py file with ``KERNELS``.
         shrink_seconds: how long shrinking the failing program may take.
-        save: the folder for the file of the finding.  The findings in it that were made on this
-            target and device are run first.
+        save: the folder for the finding; findings there of this target and device run first.
 
     Raises:
         TargetFailed: with the smallest failing program, and what the command line says of it.
@@ -307,8 +308,7 @@ def programs(
     """A Hypothesis strategy of random programs, which shrink to few, small and aligned ops.
 
     Args:
-        capabilities: the target's promises; programs ask for no more.  By default WebGPU's own
-            rules.
+        capabilities: the target's promises, by default WebGPU's rules; programs ask for no more.
         kernels: kernels beside the built-in ones.
         limits: the target's limits; by default those that WebGPU guarantees.
         min_ops, max_ops: the fewest and the most ops of a program.

@@ -20,7 +20,12 @@ from properties.clients.client import (
     WrongThreadClient,
 )
 from properties.clients.direct import DirectClient
-from properties.clients.foreign import FOREIGN_CLIENTS, not_asked, suiting
+from properties.clients.foreign import (
+    FOREIGN_CLIENTS,
+    asked_by,
+    not_asked,
+    suiting,
+)
 from properties.clients.misusing import MisusingClient
 from properties.clients.patient import PatientClient
 from properties.clients.sharing import SharingClient
@@ -34,6 +39,7 @@ __all__ = [
     "CLIENTS",
     "FOREIGN_CLIENTS",
     "BesideClient",
+    "asked_by",
     "draw_caller",
     "draw_client",
     "draw_meeting",

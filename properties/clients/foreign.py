@@ -370,14 +370,24 @@ FOREIGN_CLIENTS: Mapping[str, Caller] = {
 
 
 def suiting(promises: Capabilities) -> tuple[str, ...]:
-    """The names of the clients that suit a target with these promises."""
+    """The names of the clients that suit every program for a target with these promises."""
     return tuple(name for name, caller in FOREIGN_CLIENTS.items() if caller.suits(promises))
+
+
+def asked_by(promises: Capabilities) -> tuple[str, ...]:
+    """The names of the clients that suit some programs for a target with these promises.
+
+    Some suit only programs that keep to ``promises.without_late()``.
+    """
+    some = {*suiting(promises), *suiting(promises.without_late())}
+    return tuple(name for name in FOREIGN_CLIENTS if name in some)
 
 
 def not_asked(promises: Capabilities) -> list[str]:
     """What no client asks of a target with ``promises``, each with the promise that is missing."""
+    asked = asked_by(promises)
     return [
         f"{caller.asks_for} ({caller.needs})"
-        for caller in FOREIGN_CLIENTS.values()
-        if not caller.suits(promises)
+        for name, caller in FOREIGN_CLIENTS.items()
+        if name not in asked
     ]

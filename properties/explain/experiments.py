@@ -141,6 +141,16 @@ def boundaries(case: Case, kind: FailureKind, again: Judge) -> tuple[Boundary, .
     return ()
 
 
+def last_needed(case: Case, failure: Failure, again: Judge) -> int:
+    """The last op that the case needs to fail, if it stands after the failing op; else -1.
+
+    Only the last ``_MOST_PLACES`` ops are tried.
+    """
+    ops = case.program.ops
+    ends = range(len(ops) - 1, failure.position, -1)[:_MOST_PLACES]
+    return next((at for at in ends if _passes(replace(case, program=Program(ops[:at])), again)), -1)
+
+
 def _read_again(program: Program) -> Iterator[tuple[Op, int]]:
     """The first read of the program under another name, and the first position where it may stand.
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from gpusim.ops import Sync
 from properties.explain.accused import tell_accused
 from properties.explain.argument import NONE_BROKEN, Argument
 from properties.explain.batches import (
@@ -27,6 +28,7 @@ from properties.explain.elsewhere import explain_rewrite, tell_alone, tell_elsew
 from properties.explain.experiments import (
     Others,
     boundaries,
+    last_needed,
     settings,
     shown_by,
     with_other_data,
@@ -64,6 +66,7 @@ from properties.explain.settling import tell_settling
 from properties.explain.slots import tell_grown, tell_offset, tell_pool, tell_sizes
 from properties.explain.staging import tell_staging
 from properties.explain.together import tell_together
+from properties.explain.told import told
 from properties.explain.trials import Evidence, Judge, Teller, Trials
 from properties.explain.uses import tell_entries, tell_repeated, tell_taken_over
 from properties.explain.variations import Varied, vary
@@ -76,6 +79,7 @@ from properties.oracles.laws.catalogue import LAWS
 
 _BY_SEARCH = (FailureKind.VALUE, FailureKind.ERROR)
 _MOST_OTHERS, _MOST_SETTINGS = 2, 3
+PASSES_NOW = "run once more it passes, so it depends on what ran before it, or on chance"
 _AFTERWARDS = ("F1", "F2", "G1")
 """Laws that are broken because the case fails, so that they are never the cause."""
 _LED = (FailureKind.VALUE, FailureKind.LATE_ERROR, FailureKind.ERROR, FailureKind.CRASH)
@@ -185,6 +189,8 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         # Costs and growth show only in many runs of one runtime, and each trial here is one run.
         again = None
     shown, traced = shown_by(verdict), read_clocks(execution)
+    if _passes_now(verdict, failure, traced, again):
+        return _unsure(verdict, failure, shown, traced)
     evidence = Evidence(
         verdict=verdict,
         failure=failure,
@@ -209,8 +215,12 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         # The case fails only in some orders of maps.  A program with another size or byte may pass
         # because its maps settle in another order, and so tells nothing of the size or byte.
         tried = replace(tried, varied=Varied())
+    evidence = replace(evidence, argument=_looked_into(evidence.with_more(settling)))
+    if _passes_now(verdict, failure, traced, again):
+        # The trials that passed may have passed for the same reason.
+        tried, evidence = Tried(), evidence.with_more(told(PASSES_NOW))
     argument = replace(
-        _looked_into(evidence.with_more(settling)),
+        evidence.argument,
         events=tuple(execution.trace),
         reached=traced.reached,
         passes=tried.passes,
@@ -218,6 +228,21 @@ def explain(verdict: Verdict, again: Judge | None = None) -> Argument:
         free=tried.others.free,
     )
     return replace(argument, inevitable=_fault_told(tried, argument), clock=_clock(argument))
+
+
+def _unsure(verdict: Verdict, failure: Failure, shown: Shown, traced: Traced) -> Argument:
+    """The argument for a case that passes now: trials would not tell which mistake is the cause."""
+    found = _searched(verdict, failure, shown, traced, Tried())
+    others = tuple(each.sentence for each in found[:_MOST_OTHERS])
+    argument = replace(explain_unrun(verdict.execution.case, failure), others=others)
+    return told(PASSES_NOW).added_to(argument)
+
+
+def _passes_now(verdict: Verdict, failure: Failure, traced: Traced, again: Judge | None) -> bool:
+    """Whether a case that is explained by its bytes alone, without a trace, passes now."""
+    if again is None or traced.is_known or not _is_searched(failure, verdict):
+        return False
+    return again(verdict.execution.case).failure is None
 
 
 def explain_unrun(
@@ -241,8 +266,12 @@ def explain_unrun(
 
 
 def _is_searched(failure: Failure, verdict: Verdict) -> bool:
-    is_op = 0 <= failure.position < len(verdict.execution.case.program)
-    return failure.kind in _BY_SEARCH and is_op and not is_beside(failure)
+    program, at = verdict.execution.case.program, failure.position
+    if failure.kind not in _BY_SEARCH or not 0 <= at < len(program) or is_beside(failure):
+        return False
+    # A sync that fails and raised nothing did not report a refused op: no hypothesis tells of that.
+    raised = verdict.execution.history.outcomes[at].error
+    return raised is not None or not isinstance(program[at], Sync)
 
 
 def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
@@ -254,6 +283,7 @@ def _try(verdict: Verdict, failure: Failure, again: Judge) -> Tried:
         inevitable=inevitable(verdict, failure, again),
         settings=tuple(islice(settings(case, again), _MOST_SETTINGS)),
         varied=vary(verdict, failure, again),
+        needs=last_needed(case, failure, again) if is_searched else -1,
         has_run=True,
     )
 

@@ -1,9 +1,12 @@
 """The argument for each kind of failure, from the failure and its execution alone."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from os import sep
+from pathlib import Path
+from sysconfig import get_path
 
 from gpusim.history import CRASH, Outcome
 from gpusim.ops import Read
@@ -31,14 +34,27 @@ UNEXPLAINED = ", and no single known mistake explains these bytes"
 KEPT = "the result of its checks may have been kept"
 _PATH = re.compile(r'File "(?:.*[\\/])?([^"\\/]+)"')
 _LATER = re.compile("During handling of the above exception|The above exception was the direct")
-_JUDGES = re.compile(r"properties[/\\\\](clients|targets)[/\\\\]")
+_JUDGES = re.compile(r"properties[/\\\\](clients|model|targets)[/\\\\]")
 _CLIENTS = re.compile(r"properties[/\\]clients[/\\]")
+_OWN = (Path(__file__).parents[2] / name for name in ("gpusim", "properties", "reference"))
+_INSTALLED = tuple(
+    f"{folder}{sep}"
+    for folder in (*_OWN, *map(get_path, ("stdlib", "platstdlib", "purelib", "platlib")))
+)
+"""The folders of gpusim's own code, of Python's library and of installed packages."""
+_Frame = tuple[str, str]
+"""A line of a traceback that names a file, and the line of code after it."""
 _JUDGED = BrokenPromise.__name__
 _REFUSALS = "docs/CONTRACT.md, Refusals"
 _NO_OTHERS = Law(
     name="contract",
     sentence="an op raises the errors of the contract and no others",
     source=_REFUSALS,
+)
+_REPORTED_LATE = Law(
+    name="promise, Refusal.NEXT_SYNC",
+    sentence="if a refused op raises nothing, the next sync raises some error",
+    source="docs/JUDGING.md, Write the adapter",
 )
 _ADD_UP = Law(
     name="F3",
@@ -88,6 +104,10 @@ def _error(evidence: Evidence) -> Told:
     at, failure = evidence.at, evidence.failure
     meant = evidence.verdict.expected.outcomes[at] if evidence.op is not None else Outcome()
     if meant.error is None:
+        if evidence.ends[at].error is None:
+            return Told(
+                sentence=f"{_place(failure)} raised nothing: {failure.reason}", rule=_REPORTED_LATE
+            )
         failed = f"failed, and nothing in the contract refuses it: {_got(failure)}"
         return Told(sentence=f"{_place(failure)} {failed}")
     shown = evidence.ends[at]
@@ -285,16 +305,29 @@ def _raised_in(details: str) -> tuple[str, ...]:
     ]
     if not frames:
         return ()
-    where, code = frames[-1]
-    # The name of the file is enough, and the same on every machine.
-    named = _PATH.sub(r"\1", where)
+    where, _ = frames[-1]
     # A place in the judge's own code says nothing about the target, so it is left out.
-    facts = [] if _JUDGES.search(where) else [f"raised in {named}: {code}"]
+    facts = [] if _JUDGES.search(where) else [_place_of(frames)]
     called = [code for at, code in frames if _CLIENTS.search(at)]
     if called and not _CLIENTS.search(where):
         call = re.sub(r"^lambda \w+: ", "", called[-1]).rstrip(",")
         facts.insert(0, f"the client made this call: {call}")
     return tuple(facts)
+
+
+def _place_of(frames: Sequence[_Frame]) -> str:
+    """The innermost frame in a file of the target's author; without such a frame, the innermost."""
+    where, code = next(filter(_is_written, reversed(frames)), frames[-1])
+    by = "" if (where, code) == frames[-1] else "a call from "
+    # The name of the file is enough, and the same on every machine.
+    named = _PATH.sub(r"\1", where)
+    return f"raised in {by}{named}: {code}"
+
+
+def _is_written(frame: _Frame) -> bool:
+    """Whether the frame's file belongs neither to gpusim, nor to Python or an installed package."""
+    path = frame[0].removeprefix('File "').partition('"')[0]
+    return not path.startswith(("<", *_INSTALLED))
 
 
 def _cost(evidence: Evidence) -> Told:

@@ -35,6 +35,8 @@ class Tried:
     varied: Varied = field(default_factory=Varied)
     inevitable: str = ""
     """The step from which on the case could only fail, in words."""
+    needs: int = -1
+    """The last op that the case needs to fail, if it stands after the failing op; else -1."""
     has_run: bool = False
 
     @property
@@ -51,13 +53,16 @@ def order(
 
     The trace counts most, then how often each holds with other data, then what a flush cures.
 
-    A flush between two ops cures mistakes in their order, and little else.
+    A flush between two ops cures mistakes in their order, and little else.  If the case passes
+    without a later op, then the wrong order of these two ops does not explain why.
     """
     held = votes.get(found.key, 0)
     cured = 1
     if tried.has_run and found.kind in _OF_ORDER:
         is_cured = any(boundary.at == found.other for boundary in tried.boundaries)
         cured = 0 if is_cured else 1 if tried.boundaries else 2
+        if tried.needs > max(found.culprit, found.other):
+            cured = 2
     return doubt(found, traced), -held, cured
 
 

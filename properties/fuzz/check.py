@@ -35,13 +35,8 @@ from properties.model.failure import Failure
 from properties.model.target import Target
 from properties.oracles.judge import judge
 from properties.shrink.reducer import shrink
-from properties.targets.factory import (
-    AdapterFactory,
-    MakeTarget,
-    Opened,
-    TargetFactory,
-    as_target,
-)
+from properties.targets.adapters import as_target, check_target
+from properties.targets.factory import AdapterFactory, MakeTarget, Opened, TargetFactory
 
 _GIVEN = "given"
 """The name that a case has for a target that the caller made."""
@@ -126,10 +121,12 @@ def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure
     """The failure of one program on a new target; closes the target.
 
     Raises:
-        ProgramError: ``program`` dispatches a kernel that is not promised; nothing is run.
+        ProgramError: ``program`` dispatches a kernel that is not promised, or the target has no
+            method for what it promises; nothing is run.
         TypeError: ``target`` or ``program`` is of another kind.
     """
     _check_kinds(program, target)
+    check_target(target)
     _check_promised(program, target, kernels)
     case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
     with _leftovers_ignored():

@@ -12,14 +12,16 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import dropwhile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gpusim.errors import ProgramError, meant
+from gpusim.errors import GpusimError, ProgramError, meant
 from gpusim.kernels import BUILTIN, OFFERED, Kernel, Kernels
 from gpusim.wgsl import ShaderError, compile_module
 from properties.model.case import RUNTIME
+from properties.targets.adapters import check_class
 from properties.targets.factory import AdapterFactory, RuntimeFactory, TargetFactory
 from properties.targets.process import ProcessFactory
 
@@ -178,6 +180,7 @@ def _check_makes_targets(made: Any, spec: str) -> None:
             f"cannot judge {spec} because it is {made!r}, which cannot be called with a device and "
             "kernels (probably the name of an adapter's class is meant)"
         )
+    check_class(made)
     try:
         inspect.signature(made).bind("device", BUILTIN)
     except TypeError as error:
@@ -204,9 +207,19 @@ def _module(where: str, name: str) -> ModuleType:
     except OSError as error:
         raise _no_file(name, where, error) from error
     except Exception as error:
-        lines = traceback.format_exception(error, limit=-1)
-        because = f"it raised {type(error).__name__}: {error}"
-        raise _cannot_load(name, where, because, "a mistake in it", "".join(lines)) from error
+        raise _raised(name, where, error) from error
+
+
+def _raised(name: str, where: str, error: Exception) -> ProgramError:
+    """The error for a ``where`` that raised; it shows the lines from that of ``where`` on."""
+    told = traceback.TracebackException.from_exception(error)
+    mine = {__file__, importlib.__file__}
+    kept = dropwhile(lambda each: each.filename in mine or "<frozen" in each.filename, told.stack)
+    told.stack = traceback.StackSummary.from_list([*kept])
+    because = f"it raised {type(error).__name__}: {error}"
+    # An error of gpusim says by itself what is probably wrong.
+    probably = "" if isinstance(error, GpusimError) else "a mistake in it"
+    return _cannot_load(name, where, because, probably, "".join(told.format()))
 
 
 def _not_found(name: str, where: str, error: ModuleNotFoundError) -> ProgramError:
@@ -239,7 +252,8 @@ def _no_file(name: str, where: str, error: OSError) -> ProgramError:
 def _cannot_load(
     name: str, where: str, because: str, probably: str, details: str = ""
 ) -> ProgramError:
-    text = f"cannot load {name} from {where!r} because {because} (probably {probably})"
+    text = f"cannot load {name} from {where!r} because {because}"
+    text += f" (probably {probably})" if probably else ""
     return ProgramError(f"{text}:\n{details.rstrip()}" if details else text)
 
 

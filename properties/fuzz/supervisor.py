@@ -22,7 +22,8 @@ from gpusim.errors import GpusimError, InternalError, NoDevice
 from gpusim.text import write_op
 from properties.explain.argument import Argument
 from properties.explain.experiments import changed_settings
-from properties.explain.explain import explain_unrun
+from properties.explain.explain import PASSES_NOW, explain_unrun
+from properties.explain.told import told
 from properties.fuzz.protocol import (
     Answer,
     Broken,
@@ -167,8 +168,13 @@ class Supervisor:
 
         Raises:
             NoDevice: there is no device, or the worker dies before it has one.
+            ProgramError: what is judged is no target, or has no method for what it promises.
         """
-        answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
+        try:
+            answer = self._answer(_START_SECONDS, _MOST_STARTS, self.launch)
+        except GpusimError:
+            self.stop()
+            raise
         if isinstance(answer, Ready):
             return answer
         self.stop()
@@ -252,17 +258,26 @@ class Supervisor:
         """Why ``case`` fails.
 
         A case that kills or hangs its process is not run again as it is, only with other settings.
-        A new process is started whenever one has ended.
+        A new process is started whenever one has ended.  A case that passes now may depend on what
+        the process ran before, so it is run in a new process as well.
         """
         if failure.kind in _ENDS:
             facts = self._disturbed(case, failure, stall_seconds)
             return explain_unrun(case, failure, self._passing(case, stall_seconds), facts)
-        for tries in (True, False):
-            self.ask(Explain(case=case, tries=tries))
-            answer = self.wait(stall_seconds)
-            if isinstance(answer, Explained) and answer.argument is not None:
-                return answer.argument
-        return explain_unrun(case, failure)
+        answer = self._explained(case, stall_seconds, tries=True)
+        if isinstance(answer, Explained) and answer.argument is None:
+            self.stop()
+            answer = self._explained(case, stall_seconds, tries=True)
+        if not isinstance(answer, Explained):
+            answer = self._explained(case, stall_seconds, tries=False)
+        unrun = explain_unrun(case, failure)
+        if isinstance(answer, Explained):
+            return answer.argument or told(PASSES_NOW).added_to(unrun)
+        return unrun
+
+    def _explained(self, case: Case, stall_seconds: float, *, tries: bool) -> Answer | Gone | None:
+        self.ask(Explain(case=case, tries=tries))
+        return self.wait(stall_seconds)
 
     def _passing(self, case: Case, stall_seconds: float) -> tuple[str, ...]:
         """In words, the first few changes of settings with which a case passes.

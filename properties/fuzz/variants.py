@@ -8,8 +8,10 @@ Nothing here runs a case.
 from dataclasses import replace
 
 from gpusim.kernels import Kernels
-from properties.clients import draw_client, draw_meeting, suiting
+from gpusim.limits import Limits
+from properties.clients import asked_by, draw_client, draw_meeting, suiting
 from properties.generate.choices import SeededChoices
+from properties.generate.fitting import fitted
 from properties.model.capabilities import Capabilities
 from properties.model.case import Case
 from properties.oracles.metamorphic import draw_transformations
@@ -21,13 +23,23 @@ _LIMITED = 7
 _MOST_DISPATCHES = 12
 
 
-def with_foreign_client(case: Case, promises: Capabilities) -> Case:
-    """``case`` of a foreign target; two cases of eight get a client that suits the target."""
+def with_foreign_client(
+    case: Case, promises: Capabilities, kernels: Kernels, limits: Limits
+) -> Case:
+    """``case`` of a foreign target; two cases of eight get a client that suits the target.
+
+    A client that waits by itself could take the error by which a sync reports a refused op.  So
+    its case promises nothing of such ops, and has none.
+    """
     choices = SeededChoices(f"drawn {case.seed}")
-    names = suiting(promises)
+    names = asked_by(promises)
     if not names or choices.integer(0, 7) >= _IN_EIGHT["client"]:
         return case
-    return replace(case, client=choices.pick(names))
+    case = replace(case, client=choices.pick(names))
+    if case.client in suiting(promises):
+        return case
+    told = promises.without_late()
+    return replace(case, promises=told, program=fitted(case.program, told, kernels, limits))
 
 
 def with_variants(case: Case, kernels: Kernels, *, refuses: bool, clients: bool = True) -> Case:

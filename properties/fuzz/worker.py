@@ -64,6 +64,7 @@ from properties.oracles.judge import Oracles, Verdict, judge, judge_beneath, jud
 from properties.oracles.laws import check
 from properties.oracles.laws.catalogue import H1
 from properties.shrink.avoid import Avoided, left_out, without
+from properties.targets.adapters import check_kernels
 
 _DETERMINISM_EVERY = 64
 """A program whose number is a multiple of this runs twice more, and must leave equal traces."""
@@ -99,6 +100,9 @@ def work(
     warnings.simplefilter("ignore")
     try:
         bench = Bench(setup, published)
+    except ProgramError as error:
+        connection.send(CannotJudge(error=type(error).__name__, reason=str(error)))
+        return
     except (GpusimError, OSError) as error:
         connection.send(CannotRun(reason=str(error)))
         return
@@ -194,6 +198,7 @@ class Bench:
         make_factory = make_factory or load_target(setup.target)
         self._remake = partial(make_factory, adapter.name)
         self._factory = self._remake(self._kernels)
+        check_kernels(self._factory.capabilities, self._kernels)
         if setup.adversary and not self._factory.disturbs:
             raise ProgramError(
                 f"cannot disturb target {setup.target} because no layer fits between it and its "
@@ -371,7 +376,8 @@ class Bench:
             return replace(case, program=self._alone[number], device=DeviceSpec(name=self.device))
         promises = self._factory.capabilities
         if not self.is_ours:
-            case = with_foreign_client(case, promises)
+            limits = case.limits(self._factory.limits)
+            case = with_foreign_client(case, promises, self._kernels, limits)
         if self._setup.adversary:
             case = replace(case, disturbance=draw_disturbance(case.seed, promises))
         if promises.is_loose or case.injected:

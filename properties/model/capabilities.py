@@ -119,6 +119,8 @@ class Capabilities:
                 f"cannot promise grid_dimensions={self.grid_dimensions!r} because a grid has 1, 2 "
                 "or 3 (probably 1 was meant, for a runtime without y and z)"
             )
+        for field in fields(self):
+            _see_kind(field.name, getattr(self, field.name), type(field.default))
 
     @property
     def refuses(self) -> bool:
@@ -148,6 +150,12 @@ class Capabilities:
         changed: Any = {REFUSALS[error]: Refusal.CONTAINED}
         return replace(self, **changed)
 
+    def without_late(self) -> "Capabilities":
+        """The same promises, but ops that the next sync reports are ``NOT_ASKED``."""
+        is_late = {name: getattr(self, name) is Refusal.NEXT_SYNC for name in REFUSALS.values()}
+        changed: Any = {name: Refusal.NOT_ASKED for name, late in is_late.items() if late}
+        return replace(self, **changed)
+
     @property
     def _granularity(self) -> dict[str, int]:
         names = [field.name for field in fields(self) if field.name.endswith("_bytes")]
@@ -169,6 +177,28 @@ class Capabilities:
         pairs = [(each.name, getattr(self, each.name)) for each in fields(self)]
         words = [f"{key}={_word(value)}" for key, value in pairs if value != getattr(base, key)]
         return " ".join([name, *words])
+
+
+def _see_kind(name: str, value: Any, kind: type) -> None:
+    """Raise ProgramError if a promise has a value of another kind, such as its word on the wire."""
+    if issubclass(kind, Enum) and not isinstance(value, kind):
+        near = [each for each in kind if each.value == str(value).lower()] or [*kind]
+        because = f"it is no {kind.__name__}"
+        probably = " or ".join(map(str, near))
+    elif kind is bool and type(value) is not bool:
+        because, probably = "it is neither True nor False", str(bool(value))
+    elif kind is tuple and not _is_names(value):
+        names = value if isinstance(value, list) else [value]
+        because, probably = "it is no tuple of names of kernels", str(tuple(names))
+    else:
+        return
+    raise ProgramError(
+        f"cannot promise {name}={value!r:.60} because {because} (probably {probably} is meant)"
+    )
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) for each in value)
 
 
 REFUSALS = {

@@ -43,6 +43,7 @@ from properties.model.case import (
 from properties.model.disturbance import Disturbance
 from properties.model.execution import Choice
 from properties.model.target import Delivery, Target
+from properties.targets.adapters import as_target, first_target
 from properties.targets.failing import faults_of
 from properties.targets.layer import judging_sanitizer
 from properties.targets.naive_target import NaiveTarget
@@ -78,21 +79,6 @@ class Opened:
     """Gives the counters of our runtime."""
     choices: Sequence[Choice] = ()
     """Grows with the choices of a schedule that is replayed."""
-
-
-def as_target(made: Any) -> Target:
-    """``made``, which must be a target.
-
-    Raises:
-        TypeError: ``made`` has no method ``perform``.
-    """
-    if not hasattr(made, "perform"):
-        raise TypeError(
-            f"cannot judge {made!r} because it has no method perform "
-            "(probably its class does not inherit gpusim.testing.Adapter)"
-        )
-    target: Target = made
-    return target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -308,7 +294,7 @@ class AdapterFactory(TargetFactory):
         self._adversary: Adversary | None = None
         self._sanitizer = judging_sanitizer()
         self._counting: Counting | None = None
-        first = as_target(make_target(self._device, kernels))
+        first = first_target(make_target, self._device, kernels)
         self.limits, self.capabilities = first.limits, first.capabilities
 
     def open(self, case: Case) -> Opened:

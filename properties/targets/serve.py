@@ -15,8 +15,8 @@ from gpusim.ops import Op, Read, Sync
 from gpusim.text import parse_op
 from properties.model.target import Adapter, Delivery, Target
 from properties.targets import wire
+from properties.targets.adapters import as_target, check_target
 from properties.targets.doors import AdapterDoors
-from properties.targets.factory import as_target
 from properties.targets.wire import (
     Answer,
     Failed,
@@ -145,6 +145,7 @@ def serve(start: Callable[[str], MakeTarget]) -> None:
     try:
         make_target = start(str(parse_hello(sys.stdin.readline())["device"]))
         first = make_target()
+        check_target(first)
         ready = write_ready(Ready(capabilities=first.capabilities, limits=first.limits))
         first.close()
     except Exception as error:

@@ -3,23 +3,29 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
 from gpusim.kernels import BUILTIN
+from gpusim.ops import Op
 from gpusim.program import Program
 from gpusim.runtime.policy import parse_policy
 from properties.explain import rules
 from properties.explain.argument import MOST_LINES, Argument
-from properties.explain.explain import explain
+from properties.explain.explain import PASSES_NOW, explain
 from properties.fuzz.loading import load
+from properties.model.capabilities import Capabilities, Refusal
 from properties.model.case import NO_POLICY, Case, DeviceSpec, parse_device
+from properties.model.target import Delivery
 from properties.mutants.mistakes import find
 from properties.mutants.oracles import factory_of
 from properties.oracles.judge import MEANING_ONLY, SOUND, judge
 from properties.targets.factory import AdapterFactory
 from tests.explain.mistakes import MISTAKES, Mistake
 from tests.judge import foreign
+from tests.judge.promising import Small
 
 FOREIGN = {
     "loses_batch": (
@@ -123,6 +129,136 @@ def test_which_of_several_reads_is_forgotten_is_tried() -> None:
         "fact: tried with equal reads before one sync: of 2 none is wrong; of 3 or 4 or 5 the "
         "third alone is wrong; with a flush after each read, the same are wrong" in lines
     )
+
+
+class _ForgetsErrors(Small):
+    """Promises that a sync tells of a refused op, and forgets to tell."""
+
+    def __init__(self, device: object, kernels: object) -> None:
+        super().__init__(Capabilities(out_of_range=Refusal.NEXT_SYNC), raises=False)
+
+    def perform(self, op: Op) -> Delivery | None:
+        self._owes = False
+        return super().perform(op)
+
+
+@pytest.mark.parametrize(
+    ("end", "place"), [("", "op 2 (sync (after the last op))"), ("sync\n", "op 2 (sync)")]
+)
+def test_a_sync_that_forgets_an_error_is_not_said_to_fail(end: str, place: str) -> None:
+    factory = AdapterFactory("simulated", BUILTIN, make_target=_ForgetsErrors)
+    program = Program.parse(f"alloc a 4\nwrite a 4 00000000\n{end}")
+    promises = factory.capabilities
+    case = Case(program=program, device=SIMULATED, policy=NO_POLICY, promises=promises)
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    assert argument.lines[0] == (
+        f"{place} raised nothing: the contract refuses op 1 (write a 4 00000000), and the next "
+        "sync must report that"
+    )
+    assert argument.rule is not None
+    assert argument.rule.name == "promise, Refusal.NEXT_SYNC"
+
+
+class _ReusesStaging(foreign.Foreign):
+    """After a submit it uses staging memory again that a read still waits for."""
+
+    _submitted: tuple[foreign.Pending, ...] = ()
+
+    def read(self, buffer: str, offset: int, size_bytes: int) -> foreign.Pending:
+        pending = super().read(buffer, offset, size_bytes)
+        for earlier in self._submitted[:1]:
+            pending.staging = earlier.staging
+            self._batch[-1] = lambda: self._fetch(buffer, offset, pending.staging)
+        return pending
+
+    def _fetch(self, buffer: str, offset: int, staging: bytearray) -> None:
+        staging[:] = self._find(buffer)[offset : offset + len(staging)]
+
+    def flush(self) -> None:
+        super().flush()
+        self._submitted = tuple(self._reads)
+
+    def sync(self) -> None:
+        super().sync()
+        self._submitted = ()
+
+
+@pytest.mark.parametrize("end", ["", "flush\nalloc b 4\n"])
+def test_a_write_between_two_reads_of_one_staging_buffer_overtakes_nothing(end: str) -> None:
+    factory = AdapterFactory("simulated", BUILTIN, make_target=_ReusesStaging)
+    text = f"alloc a 4\nread a 0 4 -> r0\nwrite a 0 01010101\nread a 0 4 -> r1\n{end}"
+    program = Program.parse(text)
+    case = Case(program=program, device=SIMULATED, policy=NO_POLICY, target="own")
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    assert argument.lines[0] == (
+        "op 1 (read a 0 4 -> r0) was given the bytes of op 3 (read a 0 4 -> r1), as if both used "
+        "one staging buffer"
+    )
+    assert not [fact for fact in argument.facts if "overtakes" in fact or "took effect" in fact]
+
+
+class _KeepsWeakly(foreign.Foreign):
+    """Keeps its allocs in a dictionary that refuses their names."""
+
+    def alloc(self, buffer: str, size_bytes: int) -> None:
+        WeakKeyDictionary[Any, int]().setdefault(buffer, size_bytes)
+
+
+class _TakesNoSize(foreign.Foreign):
+    """Its alloc lacks an argument, so that the call fails in the judge."""
+
+    def alloc(self, buffer: str) -> None:  # type: ignore[override]
+        """Never runs."""
+
+
+@pytest.mark.parametrize(
+    ("target", "facts"),
+    [
+        (
+            _KeepsWeakly,
+            (
+                "raised in a call from test_arguments.py, line {}, in alloc: "
+                "WeakKeyDictionary[Any, int]().setdefault(buffer, size_bytes)",
+            ),
+        ),
+        (_TakesNoSize, ()),
+    ],
+)
+def test_a_crash_names_a_line_of_the_target(
+    target: type[foreign.Foreign], facts: tuple[str, ...]
+) -> None:
+    factory = AdapterFactory("simulated", BUILTIN, make_target=target)
+    case = Case(
+        program=Program.parse("alloc a 4\n"), device=SIMULATED, policy=NO_POLICY, target="own"
+    )
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    line = target.alloc.__code__.co_firstlineno + 1
+    assert argument.facts == tuple(fact.format(line) for fact in facts)
+
+
+@pytest.mark.parametrize("wrong_reads", [1, 5])
+def test_a_case_that_passes_once_more_is_said_to(wrong_reads: int) -> None:
+    left = wrong_reads
+
+    class Steadied(foreign.Foreign):
+        """Its first reads give zeros, and all later ones are right."""
+
+        def sync(self) -> None:
+            nonlocal left
+            super().sync()
+            left -= 1
+
+        def read(self, buffer: str, offset: int, size_bytes: int) -> Any:
+            return bytes(size_bytes) if left > 0 else super().read(buffer, offset, size_bytes)
+
+    factory = AdapterFactory("simulated", BUILTIN, make_target=Steadied)
+    program = Program.parse("alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n")
+    case = Case(program=program, device=SIMULATED, policy=NO_POLICY, target="own")
+    argument = explain(judge(case, factory), lambda each: judge(each, factory))
+    assert argument.facts[0] == PASSES_NOW
+    assert (argument.passes, argument.fails, argument.free) == ((), (), "")
+    was_tried = wrong_reads > 1
+    assert argument.sentence.startswith("op 2 (read a 0 4 -> r0): ") is not was_tried
 
 
 def test_every_defect_of_the_foreign_runtime_is_asked_for() -> None:

@@ -251,7 +251,8 @@ def failures(pair: Pair, make: Any, programs: int) -> list[tuple[int, Failure]]:
     )
     for number in range(programs):
         case = replace(case_for(11, number, setting), policy=NO_POLICY)
-        failure = judge(with_foreign_client(case, promises), factory, MEANING_ONLY).failure
+        case = with_foreign_client(case, promises, BUILTIN, factory.limits)
+        failure = judge(case, factory, MEANING_ONLY).failure
         if failure is not None:
             return [(number, failure)]
     return []

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from gpusim.errors import GpusimError
+from gpusim.kernels import BUILTIN
+from gpusim.limits import Limits
 from gpusim.ops import Alloc, Dispatch, Free, Op, Read, Sync, Write
-from properties.clients import FOREIGN_CLIENTS, not_asked, suiting
+from properties.clients import FOREIGN_CLIENTS, asked_by, not_asked, suiting
+from properties.fuzz.variants import with_foreign_client
+from properties.generate.cases import CaseSettings, case_for
+from properties.generate.fitting import first_beyond
 from properties.model.capabilities import CONTRACT, Arrival, Capabilities, Refusal
+from properties.model.case import NO_POLICY, PLAIN
 from properties.model.target import Delivery, InArray
 from tests.judge.promising import Pair, Pending, Perform, Small, changing, failures
 
@@ -196,6 +202,14 @@ PAIRS = (
         twin=_gives_early,
     ),
     Pair(
+        name="per ticket, and refused at the next sync",
+        capabilities=_beside(
+            delivery=Arrival.TICKET, orders_deliveries=False, invalid_handle=Refusal.NEXT_SYNC
+        ),
+        twin=_gives_early,
+        raises=False,
+    ),
+    Pair(
         name="at the sync",
         capabilities=_beside(orders_deliveries=False),
         twin=_forgets,
@@ -276,3 +290,19 @@ def test_what_is_not_promised_is_named_and_never_asked() -> None:
 def test_a_wait_that_may_tell_of_another_op_is_no_door() -> None:
     late = _beside(delivery=Arrival.TICKET, concurrent_syncs=True, invalid_handle=Refusal.NEXT_SYNC)
     assert suiting(late) == ()
+    assert asked_by(late) == ("early", "overlapping")
+    assert not_asked(late) == not_asked(replace(late, invalid_handle=Refusal.NOT_ASKED))
+
+
+def test_a_client_that_waits_gets_programs_without_ops_that_are_told_late() -> None:
+    late = _beside(delivery=Arrival.TICKET, concurrent_syncs=True, invalid_handle=Refusal.NEXT_SYNC)
+    setting = CaseSettings(device="simulated", limits=Limits(), promises=late, target="small")
+    drawn = [replace(case_for(11, number, setting), policy=NO_POLICY) for number in range(300)]
+    given = [with_foreign_client(case, late, BUILTIN, Limits()) for case in drawn]
+    met = [pair for pair in zip(drawn, given, strict=True) if pair[1].client != PLAIN]
+    assert {case.client for _, case in met} == {"early", "overlapping"}
+    assert any(before.program != case.program for before, case in met)
+    for _, case in met:
+        assert case.promises is not None
+        assert FOREIGN_CLIENTS[case.client].suits(case.promises)
+        assert first_beyond(case.program, case.promises, BUILTIN, Limits()) is None

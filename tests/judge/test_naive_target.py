@@ -22,7 +22,7 @@ from properties.model.failure import Failure
 from properties.model.target import Adapter
 from properties.oracles.compare import compare
 from properties.shrink.reducer import reduce
-from properties.targets.factory import as_target
+from properties.targets.adapters import as_target
 from properties.targets.naive_target import NaiveTarget
 from reference import run as run_reference
 

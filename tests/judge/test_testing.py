@@ -19,6 +19,7 @@ from gpusim.ops import Capture, Copy, DispatchIndirect, Read, Write
 from gpusim.testing import (
     Adapter,
     Capabilities,
+    Part,
     TargetFailed,
     check,
     check_program,
@@ -223,6 +224,20 @@ check(Mine, examples=50, device="simulated", save={str(tmp_path)!r})
     done = subprocess.run([sys.executable], input=text, capture_output=True, text=True, check=False)
     assert "TargetFailed: __main__:Mine fails" in done.stderr
     assert "gpusim.testing.replay(" in done.stderr
+
+
+def test_a_part_reaches_the_adapter_with_its_public_class(device: Any) -> None:
+    seen: list[Any] = []
+
+    class Seeing(NaiveTarget):
+        def dispatch(self, kernel: str, buffers: Any, scalars: Any, grid: Any) -> None:
+            seen.extend(buffers)
+            super().dispatch(kernel, buffers, scalars, grid)
+
+    check_program(Seeing(device), "alloc a 512\ndispatch affine a[256:260] 1,1 1x1x1\n")
+    (part,) = seen
+    assert isinstance(part, Part)
+    assert (part.buffer, part.offset, part.size_bytes) == ("a", 256, 4)
 
 
 def test_an_adapter_without_a_method_is_named() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gpusim.devices import SIMULATED
+from gpusim.kernels import BUILTIN
 from properties.fuzz.variants import with_foreign_client
 from properties.generate.cases import CaseSettings, case_for, draw_disturbance
 from properties.model.case import NO_POLICY
@@ -125,7 +126,7 @@ def failures(make: Make, device: str, programs: int) -> list[Failure]:
     found = []
     for number in range(programs):
         case = replace(case_for(3, number, setting), policy=NO_POLICY)
-        case = with_foreign_client(case, promises)
+        case = with_foreign_client(case, promises, BUILTIN, factory.limits)
         case = replace(case, disturbance=draw_disturbance(case.seed, promises))
         found.append(judge(case, factory).failure)
     return [each for each in found if each is not None]

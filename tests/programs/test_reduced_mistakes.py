@@ -27,7 +27,7 @@ from properties.model.target import Adapter
 from properties.oracles.compare import compare
 from properties.shrink.reducer import reduce
 from properties.shrink.rewriting import without
-from properties.targets.factory import as_target
+from properties.targets.adapters import as_target
 from reference import Reference, ReferenceDelivery
 from reference import run as run_reference
 

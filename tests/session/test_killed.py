@@ -11,6 +11,7 @@ import pytest
 from gpusim.devices import SIMULATED
 from gpusim.program import Program
 from gpusim.runtime.policy import PRESETS, Uniforms
+from properties.explain.explain import PASSES_NOW
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.protocol import setup_of
 from properties.fuzz.settings import Settings
@@ -178,3 +179,38 @@ def test_what_hangs_passes_with_the_settings_that_are_named() -> None:
         assert supervisor.explain(case, hang, 1.0).passes == ("with uniforms=fresh",)
     finally:
         supervisor.close()
+
+
+FIRST_IS_WRONG = """
+from gpusim.ops import Read
+from properties.model.target import Arrived
+from properties.targets.naive_target import NaiveTarget
+
+reads = []
+
+
+class Wrong(NaiveTarget):
+    "Gives zeros at the first read of each process."
+
+    def perform(self, op):
+        if isinstance(op, Read):
+            reads.append(op)
+            if len(reads) == 1:
+                return Arrived(bytes(op.size_bytes))
+        return super().perform(op)
+"""
+
+
+def test_what_passes_in_a_used_process_is_explained_in_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(FIRST_IS_WRONG, encoding="utf-8")
+    settings = Settings(device="simulated", target=f"{tmp_path / 'wrong.py'}:Wrong")
+    program = Program.parse("alloc a 4\nwrite a 0 01010101\nread a 0 4 -> r0\n")
+    case = Case(
+        program=program, policy=NO_POLICY, device=DeviceSpec(name=SIMULATED), target=settings.target
+    )
+    with Supervisor(setup_of(settings)) as supervisor:
+        failure = supervisor.judge(case, 60.0)
+        assert failure is not None
+        argument = supervisor.explain(case, failure, 60.0)
+    assert argument.facts == (PASSES_NOW,)
+    assert argument.others

@@ -50,6 +50,20 @@ def test_a_file_that_cannot_be_loaded_says_why(tmp_path: Path, source: str, word
         load(f"{path}:VALUE")
 
 
+def test_a_mistake_in_a_class_body_shows_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    line = "    capabilities = Capabilities(write_size_bytes=0)"
+    path.write_text(
+        f"from gpusim.testing import Capabilities\nclass VALUE:\n{line}\n", encoding="utf-8"
+    )
+    with pytest.raises(ProgramError) as caught:
+        load(f"{path}:VALUE")
+    told = str(caught.value)
+    assert f'own.py", line 3, in VALUE\n{line}' in told
+    assert told.partition("\n")[0].count("(probably") == 1
+    assert "loading.py" not in told
+
+
 def test_a_path_that_is_misspelled_is_told_the_nearest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

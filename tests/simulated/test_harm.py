@@ -26,7 +26,7 @@ from gpusim.simulated import (
     open_device,
 )
 from properties.execute import run
-from properties.targets.factory import as_target
+from properties.targets.adapters import as_target
 from properties.targets.naive_target import NaiveTarget
 
 STAGING = wgpu.BufferUsage.MAP_READ | wgpu.BufferUsage.COPY_DST
