@@ -7,6 +7,7 @@ and no setting is known here.
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -172,8 +173,21 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(name, action=Once, read=read, help=text, **how)
 
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError."""
+        """Raise UsageError, with the known word that is like an unknown one."""
+        from gpusim.errors import meant
+
+        word, names = "", list[str]()
+        if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            word, names = choice[1], re.findall(r"[\w-]+", choice[2])
+        elif option := re.search(r"unrecognized arguments: (--[\w-]+)", message):
+            word, names = option[1], self._options()
+        probably = meant(word, names, f"`{self.prog} --help` shows what is meant")
         raise UsageError(
-            f"cannot understand the command line because of this: {message} "
-            f"(probably `{self.prog} --help` shows what is meant)"
+            f"cannot understand the command line because of this: {message} (probably {probably})"
         )
+
+    def _options(self) -> list[str]:
+        """The options of this parser and of its commands."""
+        commands = (each.choices for each in self._actions if isinstance(each.choices, dict))
+        parsers = [self, *(one for each in commands for one in each.values())]
+        return [name for parser in parsers for name in parser._option_string_actions]

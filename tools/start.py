@@ -45,7 +45,7 @@ _TOX = ("-m", "tox", "run-parallel", "--parallel-no-spinner", "--parallel", _AT_
 def main(arguments: Sequence[str]) -> int:
     """Set everything up, then fuzz or test.  Returns the exit status of what ran."""
     match arguments:
-        case ["fuzz", *rest]:
+        case ["fuzz", "--", *rest] | ["fuzz", *rest]:
             set_up()
             bounded = any(word.startswith(("--seconds", "--programs")) for word in rest)
             return _run("-m", "gpusim", "fuzz", *([] if bounded else ["--seconds", "30"]), *rest)

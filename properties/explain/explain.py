@@ -245,10 +245,13 @@ def _passes_now(verdict: Verdict, failure: Failure, traced: Traced, again: Judge
     return again(verdict.execution.case).failure is None
 
 
-def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) -> Argument:
+def explain_unrun(
+    case: Case, failure: Failure, passes: tuple[str, ...] = (), facts: tuple[str, ...] = ()
+) -> Argument:
     """What a failure says by itself, for a case that cannot be run again in this process.
 
-    ``passes``: the settings with which the case passed in other processes.
+    ``passes``: the settings with which the case passed in other processes.  ``facts``: what else
+    was seen there.
     """
     is_op = 0 <= failure.position < len(case.program)
     place = f"op {failure.position} ({failure.op})" if is_op else failure.op
@@ -256,7 +259,7 @@ def explain_unrun(case: Case, failure: Failure, passes: tuple[str, ...] = ()) ->
         failure=failure,
         case=case,
         sentence=": ".join(part for part in (place, failure.reason) if part),
-        facts=failure.notes[:3],
+        facts=(*facts, *failure.notes[:3]),
         passes=passes,
         culprit=failure.position if is_op else -1,
     )

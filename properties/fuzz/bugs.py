@@ -3,10 +3,10 @@
 ``properties.fuzz.signatures`` tells which failures are of one bug.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import wgpu
 
@@ -296,11 +296,15 @@ class Known:
 def _check_can_save(folder: Path) -> None:
     """Raise UsageError if ``folder`` cannot be written to; it need not exist yet."""
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    try:
+        # Of root, and of some file systems, the permissions do not say whether a write succeeds.
+        with TemporaryFile(dir=there):
+            pass
+    except OSError:
         raise UsageError(
             f"cannot save findings in {folder} because {there} is no folder that can be written "
             "(probably another folder is meant; --save names it)"
-        )
+        ) from None
 
 
 def versions() -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from gpusim.devices import SIMULATED
 from gpusim.errors import ProgramError
@@ -34,7 +35,7 @@ from properties.model.failure import Failure
 from properties.model.target import Target
 from properties.oracles.judge import judge
 from properties.shrink.reducer import shrink
-from properties.targets.adapters import check_target
+from properties.targets.adapters import as_target, check_target
 from properties.targets.factory import AdapterFactory, MakeTarget, Opened, TargetFactory
 
 _GIVEN = "given"
@@ -122,12 +123,29 @@ def judge_program(program: Program, target: Target, kernels: Kernels) -> Failure
     Raises:
         ProgramError: ``program`` dispatches a kernel that is not promised, or the target has no
             method for what it promises; nothing is run.
+        TypeError: ``target`` or ``program`` is of another kind.
     """
+    _check_kinds(program, target)
     check_target(target)
     _check_promised(program, target, kernels)
     case = Case(program=program, device=DeviceSpec(name=SIMULATED), policy=NO_POLICY, target=_GIVEN)
     with _leftovers_ignored():
         return judge(case, _Given(target, kernels)).failure
+
+
+def _check_kinds(program: Any, target: Any) -> None:
+    if isinstance(target, type):
+        name = target.__name__
+        raise TypeError(
+            f"cannot judge {name} because one program is judged on an object, not on its class "
+            f"(probably {name}(device, BUILTIN) is meant)"
+        )
+    as_target(target)
+    if not isinstance(program, Program):
+        raise TypeError(
+            f"cannot run {program!r} because it is no program (probably the text of one, or a "
+            "Program, is meant)"
+        )
 
 
 def _check_promised(program: Program, target: Target, kernels: Kernels) -> None:
@@ -147,7 +165,7 @@ def place_of(made: MakeTarget | str) -> str:
     """The name by which another process loads ``made``.
 
     It is a target's name, FILE.py:NAME or, for a module of a package, MODULE:NAME.  Empty if no
-    other process can load ``made``, for instance a class inside a function.
+    other process can load ``made``: a class inside a function, or one typed at Python's prompt.
     """
     if isinstance(made, str):
         return made
@@ -155,9 +173,11 @@ def place_of(made: MakeTarget | str) -> str:
     name = getattr(made, "__qualname__", "")
     if module is None or not name or getattr(module, name, None) is not made:
         return ""
-    if module.__package__ or module.__file__ is None:
+    if module.__package__:
         return f"{module.__name__}:{name}"
-    path = Path(module.__file__).resolve()
+    path = Path(getattr(module, "__file__", None) or "").resolve()
+    if not path.is_file():
+        return ""
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f"{shown}:{name}"
 
@@ -166,7 +186,7 @@ def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
     """``made`` as a function that makes targets; None if ``made`` is a name.
 
     Raises:
-        TypeError: ``made`` cannot be called.
+        TypeError: ``made`` cannot be called, or is a built-in class.
     """
     if made is None or isinstance(made, str):
         return None
@@ -176,11 +196,17 @@ def maker_of(made: MakeTarget | str | None) -> MakeTarget | None:
             "called with a device and the kernels (probably the adapter's class is meant, not an "
             "object of it)"
         )
+    if getattr(made, "__module__", "") == "builtins":
+        raise TypeError(
+            f"cannot judge {made.__name__} because it is built into Python and makes no adapter "
+            "(probably another class is meant)"
+        )
     return made
 
 
 def see_that_workers_find(made: MakeTarget | str) -> None:
-    """Raise ValueError if no other process can load ``made``."""
+    """Raise ValueError if no other process can load ``made``, and what ``maker_of`` raises."""
+    maker_of(made)
     if not place_of(made):
         raise ValueError(
             f"cannot fuzz {name_of(made)} because no worker process finds it by that name "
@@ -191,7 +217,7 @@ def see_that_workers_find(made: MakeTarget | str) -> None:
 def name_of(made: MakeTarget | str) -> str:
     """The place of ``made``, or its Python name."""
     name = getattr(made, "__qualname__", type(made).__qualname__)
-    return place_of(made) or f"{made.__module__}:{name}"
+    return place_of(made) or f"{getattr(made, '__module__', 'builtins')}:{name}"
 
 
 def replay_words(path: Path, made: MakeTarget | str, kernels: str | None) -> str:

@@ -66,6 +66,8 @@ class Session:
     uncounted: int = 0
     """How many programs ran and are missing in the tally, because their worker died."""
     interrupted: bool = False
+    has_failed_enough: bool = False
+    """Whether it stopped because ``Settings.failures`` programs failed."""
 
     @property
     def programs(self) -> int:
@@ -287,6 +289,9 @@ class _Loop:
                 if shard.is_running:
                     self._listen(shard)
         self._tick()
+        bugs, settings = self._session.bugs, self._session.settings
+        is_few = len(bugs) < settings.findings
+        self._session.has_failed_enough = is_few and bugs.failures >= settings.failures
         is_left = any(shard.has_programs for shard in self._shards)
         return not self._session.has_enough and not is_left
 

@@ -199,7 +199,9 @@ def _module(where: str, name: str) -> ModuleType:
         return _loaded(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except SyntaxError as error:
         because = f"line {error.lineno} of {error.filename} is no Python: {error.msg}"
-        raise _cannot_load(name, where, because, f"a slip in {error.text!r}") from error
+        raise _cannot_load(
+            name, where, because, f"a slip in {(error.text or '').strip()!r}"
+        ) from error
     except ModuleNotFoundError as error:
         raise _not_found(name, where, error) from error
     except OSError as error:
@@ -239,8 +241,10 @@ def _no_file(name: str, where: str, error: OSError) -> ProgramError:
     if not path.parent.is_dir():
         return _cannot_load(name, where, f"there is no folder {path.parent}", "a misspelled path")
     if not path.exists():
-        there = sorted(each.name for each in path.parent.glob("*.py"))
-        probably = meant(path.name, there, "a misspelled path")
+        # The common ending .py would make any two short names alike.
+        there = sorted(each.stem for each in path.parent.glob("*.py"))
+        near = meant(path.stem, there, "")
+        probably = near.replace("' is", ".py' is") or "a misspelled path"
         return _cannot_load(name, where, f"there is no file {where}", probably)
     return _cannot_load(name, where, f"{error.strerror}", "another path is meant")
 

@@ -193,6 +193,9 @@ def _share(session: Session) -> float:
 def verdict(session: Session) -> str:
     """Whether something was found and, if nothing was found, what that means; in one line."""
     ended = " until it was interrupted" * session.interrupted
+    if session.has_failed_enough:
+        failures = session.bugs.failures
+        ended = f"; it stopped after {failures} failing program{'s' * (failures > 1)} (--failures)"
     if len(session.bugs):
         return f"{len(session.bugs)} found in {session.programs} programs{ended}"
     if not session.is_valid:

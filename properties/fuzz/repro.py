@@ -13,10 +13,12 @@ from gpusim.errors import ProgramError
 from properties.finding_file import FindingFile, format_finding, read
 from properties.fuzz.loading import TARGETS
 
+_FILE = re.compile(r"(?!exec:|browser:).*\.(py|wgsl)(?=:|$)")
+"""The file in the place of a target or of kernels."""
 _TEST = '''\
 """{what}
 
-It was written by `gpusim repro`.  It fails while the target does.
+It was written by `gpusim repro`.  It fails while the target does.{where}
 """
 
 from gpusim.testing import check_finding
@@ -31,7 +33,7 @@ def test_{name}() -> None:
 _SCRIPT = '''\
 """{what}
 
-It exits with 1 while the target fails, and with 0 once it passes.
+It exits with 1 while the target fails, and with 0 once it passes.{where}
 """
 
 import sys
@@ -79,7 +81,15 @@ def _source(template: str, path: Path) -> str:
         finding=_quoted(format_finding(kept)),
         name=re.sub(r"\W+", "_", path.stem.lower()),
         code=_code(finding),
+        where=_quoted(_where(finding)),
     )
+
+
+def _where(finding: FindingFile) -> str:
+    """The lines that say in which folder the source runs; none if it runs in any folder."""
+    places = (_FILE.match(place) for place in (finding.case.target, finding.kernels))
+    files = [place[0] for place in places if place and not Path(place[0]).is_absolute()]
+    return f"\n\nRun it in the folder from which {files[0]} is found." if files else ""
 
 
 def _code(finding: FindingFile) -> str:

@@ -5,12 +5,13 @@ decides what an answer means.
 """
 
 import os
+import re
 import signal
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +43,7 @@ from properties.fuzz.standing import stands_in
 from properties.fuzz.starting import context_of_workers, interrupts_held, start
 from properties.fuzz.worker import work
 from properties.model.case import Case
+from properties.model.disturbance import Disturbance
 from properties.model.failure import Failure, FailureKind
 
 _ENDS = (FailureKind.ABORT, FailureKind.HANG)
@@ -56,7 +58,14 @@ _MOST_STARTS = 20
 """The most times that a worker is started, if each is killed from outside before it is ready."""
 _START_SECONDS = 120.0
 TICK_SECONDS = 0.1
-_LAST_WORDS, _LAST_BYTES = 3, 1 << 14
+_LAST_WORDS, _LAST_BYTES = 3, 1 << 16
+_MOST_PANIC_LINES = 6
+_PANIC = re.compile(
+    r"panicked at (.*)\n((?:.*\n)*?)(?=stack backtrace:|note: |fatal runtime error|\Z)"
+)
+"""What a panic of Rust prints: its place, and its message up to the stack, if that is shown."""
+_NO_UNWIND = "cannot unwind"
+"""The message of a second panic, which a panic in native code causes, has these words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -253,7 +262,8 @@ class Supervisor:
         the process ran before, so it is run in a new process as well.
         """
         if failure.kind in _ENDS:
-            return explain_unrun(case, failure, self._passing(case, stall_seconds))
+            facts = self._disturbed(case, failure, stall_seconds)
+            return explain_unrun(case, failure, self._passing(case, stall_seconds), facts)
         answer = self._explained(case, stall_seconds, tries=True)
         if isinstance(answer, Explained) and answer.argument is None:
             self.stop()
@@ -278,6 +288,20 @@ class Supervisor:
         tried = islice(changed_settings(case), _MOST_SETTINGS)
         passing = (text for text, other in tried if self.judge(other, patience_seconds) is None)
         return tuple(islice(passing, _MOST_PASSING))
+
+    def _disturbed(self, case: Case, failure: Failure, stall_seconds: float) -> tuple[str, ...]:
+        """How a case that aborts fails behind the layer, which raises instead of aborting."""
+        may_have_layer = case.follows_no_policy and not case.disturbance
+        if failure.kind is not FailureKind.ABORT or not may_have_layer:
+            return ()
+        behind = None
+        with suppress(GpusimError):  # Not every target can be given the layer.
+            disturbed = replace(case, disturbance=Disturbance())
+            behind = self.judge(disturbed, min(stall_seconds, _SETTING_STALL_SECONDS))
+        if behind is None or behind.kind in _ENDS or behind.position < 0:
+            return ()
+        got = dict(behind.sides).get("got", behind.reason)
+        return (f"with --adversary it does not abort; op {behind.position} ({behind.op}): {got}",)
 
     def _judged(self, request: JudgeCase, stall_seconds: float) -> Judged:
         self.ask(request)
@@ -331,8 +355,23 @@ class Supervisor:
             # A target may have printed a great deal, so only the end is read.
             file.seek(-min(_LAST_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
             text = file.read().decode(errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return " / ".join(lines[-_LAST_WORDS:])
+        return " / ".join(_telling(text))
+
+
+def _telling(text: str) -> list[str]:
+    """The lines of the error output that tell most: a panic's message, and the end."""
+    lines = _lines_of(text)
+    panics = [found for found in _PANIC.findall(text) if _NO_UNWIND not in found[1]]
+    if not panics:
+        return lines[-_LAST_WORDS:]
+    place, message = panics[-1]
+    told = (_lines_of(message) or [place])[:_MOST_PANIC_LINES]
+    return told if lines[-1] in told else [*told, lines[-1]]
+
+
+def _lines_of(text: str) -> list[str]:
+    stripped = (line.strip() for line in text.splitlines())
+    return [line for line in stripped if line and line != "Caused by:"]
 
 
 def _checked(answer: Answer) -> Answer:

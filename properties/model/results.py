@@ -41,7 +41,8 @@ class Finding:
     def __str__(self) -> str:
         """At most eight lines if ``replay`` is given; otherwise the whole program and failure."""
         if not self.replay:
-            return "\n".join([f"{self.program}\n{cut_hex(self.failure)}", *self._doubts])
+            whole = f"{self.program}\n{cut_hex(self.failure)}"
+            return "\n".join([*self.argument, *[""] * bool(self.argument), whole, *self._doubts])
         last = [f"  program: {_in_a_line(self.program)}", *self._doubts, f"replay: {self.replay}"]
         told = self.argument or tuple(self.failure.splitlines())
         first, *rest = map(_cut, told[: MOST_LINES - len(last)])

@@ -185,8 +185,8 @@ class TargetProcess:
         errors = list(self._errors)
         # The line above a stack trace, which names the error, says more than the trace's end.
         named = [line for line in errors[:-_LAST_WORDS] if _NAMES_ERROR.search(line)][-1:]
-        words = [f"its last line was {self._last_line!r}"] if self._last_line else []
+        words = [f"its last line was {self._last_line[:200]!r}"] if self._last_line else []
         if self._last_stray not in ("", self._last_line):
-            words.append(f"before that it printed {self._last_stray!r}, which is no answer")
+            words.append(f"before that it printed {self._last_stray[:200]!r}, which is no answer")
         said = " / ".join([*named, *errors[-_LAST_WORDS:]])
         return "".join(f"; {one}" for one in [*words, said] if one)

@@ -364,10 +364,9 @@ def _remedy(error: Exception) -> str:
     """The likely remedy for a command that does not get ready."""
     if isinstance(error, FileNotFoundError):
         return "a misspelled command, or one that is not installed"
-    for pattern, remedy in _MISSING:
-        if found := re.search(pattern, str(error)):
-            return remedy.format(found[1])
-    return "it is to be started in another way"
+    found = ((re.search(pattern, str(error)), remedy) for pattern, remedy in _MISSING)
+    remedies = (remedy.format(match[1]) for match, remedy in found if match)
+    return next(remedies, "it is to be started in another way")
 
 
 _MISSING = (
@@ -380,7 +379,7 @@ _MISSING = (
 def _ready_line(process: TargetProcess) -> str:
     """The line that says that the process is ready; TargetFailed if it takes START_SECONDS.
 
-    Other lines, in between, do not give the process more time.
+    Other lines, in between, do not give the process more time.  An echo of the greeting ends it.
     """
     until, details = time.monotonic() + START_SECONDS, [""]
     while True:
@@ -393,6 +392,8 @@ def _ready_line(process: TargetProcess) -> str:
             case Raised(name, message):
                 words = f"it answered {HELLO!r} with {name}: {message}{''.join(details)}"
                 raise TargetFailed(words)
+            case _ if line.split()[:1] == [HELLO]:
+                raise TargetFailed(f"it sent {HELLO!r} back, like a program that copies its input")
             case _:
                 process.leave(line)
         if time.monotonic() > until:

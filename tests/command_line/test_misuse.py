@@ -5,6 +5,7 @@ Nothing runs, and no file is made, before it is refused.
 
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,8 @@ MISUSES = [
     ("fuzz --kernels ''", "--kernels= because it is empty"),
     ("fuzz --save ''", "--save= because it is empty"),
     ("fuzz --save ok.txt", "cannot save findings in ok.txt because ok.txt is no folder"),
+    # The permissions of /proc let root write there, but no write succeeds.
+    *[("fuzz --save /proc/x", "in /proc/x because /proc is no folder")] * (sys.platform == "linux"),
     ("fuzz --json folder", "--json=folder because it is a folder"),
     ("fuzz --json none/x.json", "--json=none/x.json because there is no folder none"),
     ("fuzz --known none", "--known=none because there is no folder of that name"),
@@ -92,6 +95,9 @@ MISUSES = [
     # What is no command line.
     ("", "the following arguments are required: COMMAND"),
     ("fuse", "invalid choice: 'fuse'"),
+    ("fuz", "'fuzz' is meant"),
+    ("fuzz --secnds 3", "'--seconds' is meant"),
+    ("fuzz --zzz 3", "`gpusim --help` shows what is meant"),
     ("fuzz more", "unrecognized arguments: more"),
     ("fuzz --polcy all", "unrecognized arguments: --polcy all"),
     ("fuzz --fault", "unrecognized arguments: --fault"),

@@ -57,6 +57,18 @@ def test_the_script_exits_with_what_it_found(
     assert capsys.readouterr().out == "passes\n"
 
 
+@pytest.mark.parametrize("form", ["--pytest", "--script"])
+def test_the_source_says_where_it_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    said = "Run it in the folder from which here/mine.py is found."
+    relative = written(form, replace(CASE, target="here/mine.py:Mine"), tmp_path, capsys)
+    assert said in relative.read_text(encoding="utf-8")
+    for target in (CASE.target, "naive", "package.module:Mine", "exec:python mine.py"):
+        source = written(form, replace(CASE, target=target), tmp_path, capsys)
+        assert "Run it in" not in source.read_text(encoding="utf-8")
+
+
 def test_a_file_of_version_1_is_not_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,3 +93,10 @@ def test_a_finding_is_said_in_few_lines_however_long_it_is() -> None:
     assert "(31 ops)" in lines[-4]
     assert max(map(len, lines)) < 265
     assert cut_hex(f"got {'0f' * 20}.") == "got 0f0f0f0f0f0f0f0f...(20 bytes)."
+
+
+def test_an_unsaved_finding_is_explained_and_whole() -> None:
+    program = Program.parse("alloc a 4\nread a 0 4 -> r0\n")
+    told = Finding(program=program, failure="4 wrong", unsaved="it is full", argument=("a", "  b"))
+    expected = f"a\n  b\n\n{program}\n4 wrong\n  It could not be saved: it is full"
+    assert str(told) == expected

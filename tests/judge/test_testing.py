@@ -1,5 +1,6 @@
 """The public face of the judge: what passes, what fails and how, and what is wrong usage."""
 
+import subprocess
 import sys
 from dataclasses import replace as changed
 from pathlib import Path
@@ -195,6 +196,34 @@ def test_an_adapter_in_the_place_of_its_class_is_told_apart(device: Any, tmp_pat
     made: Any = NaiveTarget(device)
     with pytest.raises(TypeError, match=r"cannot judge .* because make_target must be callable"):
         check(made, examples=1, save=tmp_path)
+
+
+def test_what_is_no_target_or_no_program_is_named(device: Any) -> None:
+    text, number, words, late = "alloc a 4", 5, {}, Late  # type: str, Any, Any, Any
+    made: tuple[Any, ...] = (dict, "is built into Python"), (number, "must be callable")
+    for make_target, reason in made:
+        for judge_it in (check, fuzz):
+            with pytest.raises(TypeError, match=f"cannot judge .* because .*{reason}"):
+                judge_it(make_target)
+    with pytest.raises(TypeError, match=r"cannot judge Late because .* not on its class"):
+        check_program(late, text)
+    with pytest.raises(TypeError, match=r"cannot judge \{\} because it has no method perform"):
+        check_program(words, text)
+    with pytest.raises(TypeError, match="cannot run 5 because it is no program"):
+        check_program(Late(device), number)
+
+
+def test_a_class_typed_at_the_prompt_can_be_judged(tmp_path: Path) -> None:
+    text = f"""
+from gpusim.testing import check
+from properties.targets.naive_target import NaiveTarget
+class Mine(NaiveTarget):
+    def write(self, *call): pass
+check(Mine, examples=50, device="simulated", save={str(tmp_path)!r})
+"""
+    done = subprocess.run([sys.executable], input=text, capture_output=True, text=True, check=False)
+    assert "TargetFailed: __main__:Mine fails" in done.stderr
+    assert "gpusim.testing.replay(" in done.stderr
 
 
 def test_a_part_reaches_the_adapter_with_its_public_class(device: Any) -> None:

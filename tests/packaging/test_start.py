@@ -93,7 +93,8 @@ def test_a_bound_of_the_caller_replaces_ours(
 ) -> None:
     machine = Machine(start, monkeypatch, "vulkan", "gl")
     start.main(["fuzz", *bound, "--device", "gl"])
-    assert machine.ran == [("-m", "gpusim", "fuzz", *bound, "--device", "gl")]
+    start.main(["fuzz", "--", *bound, "--device", "gl"])
+    assert machine.ran == [("-m", "gpusim", "fuzz", *bound, "--device", "gl")] * 2
 
 
 def test_every_device_is_tested_and_then_counted(

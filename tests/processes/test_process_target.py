@@ -204,6 +204,13 @@ def test_one_that_prints_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -
         load_target(f"exec:{shlex.join([sys.executable, '-c', chatty])}")("simulated", BUILTIN)
 
 
+def test_one_that_sends_the_greeting_back_is_given_up_at_once() -> None:
+    echo = "import sys; [print(line, end='', flush=True) for line in sys.stdin]"
+    with pytest.raises(NoDevice, match="it sent 'hello' back") as caught:
+        load_target(f"exec:{shlex.join([sys.executable, '-c', echo])}")("simulated", BUILTIN)
+    assert len(str(caught.value)) < 400
+
+
 def test_a_process_that_closes_its_ends_is_a_finding(tmp_path: Path) -> None:
     subject = served(script(tmp_path, "os.close(1); time.sleep(600)"))
     failure = judge(CASE, subject).failure

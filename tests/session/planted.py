@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from wgpu import GPUValidationError
+
 from gpusim.errors import SubmitFailed
 from gpusim.kernels import Kernel
 from gpusim.ops import Copy, Op, Read, Write
@@ -45,13 +47,17 @@ class _Trouble(WgpuDriver):
 
 class _Aborts(_Trouble):
     def trouble(self) -> None:
-        if os.name != "nt":
-            import resource
+        _abort(b"the driver is beyond help\n")
 
-            # To write down the memory of a process takes seconds where a machine keeps it.
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.write(2, b"the driver is beyond help\n")
-        os.abort()
+
+def _abort(words: bytes) -> None:
+    if os.name != "nt":
+        import resource
+
+        # To write down the memory of a process takes seconds where a machine keeps it.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.write(2, words)
+    os.abort()
 
 
 class _Hangs(_Trouble):
@@ -63,6 +69,37 @@ class _IgnoresFailedSubmits(WgpuDriver):
     def submit(self, command_buffer: Any) -> None:
         with suppress(SubmitFailed):
             super().submit(command_buffer)
+
+
+class SubmitsDestroyed(NaiveTarget):
+    """Aborts as wgpu-native does with RUST_BACKTRACE=1, unless a layer refuses the submit."""
+
+    def free(self, buffer: str) -> None:
+        encoder = self.device.create_command_encoder()
+        encoder.clear_buffer(self._buffers[buffer][0])
+        super().free(buffer)
+        try:
+            self.device.queue.submit([encoder.finish()])
+        except GPUValidationError as error:
+            if "a submitted " in str(error):
+                raise  # The layer has refused it.
+            _abort(_PANIC)
+
+
+_PANIC = b"""
+thread '<unnamed>' (7) panicked at src/lib.rs:605:5:
+Error in wgpuQueueSubmit: Validation Error
+
+Caused by:
+    Buffer with '' label has been destroyed
+
+stack backtrace:
+   0: __rustc::rust_begin_unwind
+   1: core::panicking::panic_fmt
+   2: _start
+note: Some details are omitted
+fatal runtime error: failed to initiate panic, error 5, aborting
+"""
 
 
 class RefusesOddSizes(NaiveTarget):

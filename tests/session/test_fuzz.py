@@ -15,6 +15,7 @@ from properties.finding_file import read
 from properties.fuzz.details import show_bug
 from properties.fuzz.engine import Session, fuzz
 from properties.fuzz.replay import Replay, Untrusted, plan_replay, replay
+from properties.fuzz.report import verdict
 from properties.fuzz.settings import ReplaySettings, Settings
 from properties.model.case import RUNTIME
 
@@ -124,6 +125,26 @@ def test_a_target_that_aborts_is_named_and_gone_on_from(tmp_path: Path, workers:
     failure = again(bug.file, planted("aborts")).failure
     assert failure is not None
     assert failure.kind == "abort"
+
+
+def test_a_session_says_that_failures_have_ended_it(tmp_path: Path) -> None:
+    asked = {"failures": 1, "shrink": 0.0}
+    ended = run(tmp_path, "simulated", planted("gathers_writes"), findings=2, **asked)
+    assert verdict(ended).startswith("1 found in ")
+    assert verdict(ended).endswith("; it stopped after 1 failing program (--failures)")
+    found = run(tmp_path, "simulated", planted("gathers_writes"), findings=1, **asked)
+    assert verdict(found).endswith("programs")
+
+
+def test_an_abort_tells_the_panic_and_what_the_layer_says(tmp_path: Path) -> None:
+    session = run(tmp_path, "simulated", planted("SubmitsDestroyed"))
+    (bug,) = session.bugs.met.values()
+    assert bug.failure.kind == "abort"
+    panic = "Error in wgpuQueueSubmit: Validation Error / Buffer with '' label has been destroyed"
+    assert f"SIGABRT: {panic} / fatal runtime error" in bug.summary
+    assert bug.argument is not None
+    (fact,) = bug.argument.facts
+    assert "with --adversary it does not abort; op 1 (free a): GPUValidationError: cannot" in fact
 
 
 def test_a_target_that_hangs_is_named(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def test_a_file_that_was_not_changed_is_loaded_once(tmp_path: Path) -> None:
     ("source", "words"),
     [
         ("VALUE = (\n", r"line 1 of .*own\.py is no Python: '\(' was never closed"),
+        ("class A(:\n", r"line 1 of .*own\.py is no Python: .*\(probably a slip in 'class A\(:'\)"),
         ("import nothing_of_that_name\n", "it imports 'nothing_of_that_name', which is not there"),
         ("VALEU = 1\n", r"it has no 'VALUE' \(probably 'VALEU' is meant\)"),
         ("OTHER = 1\n", r"it has no 'VALUE' \(probably it must be defined there"),
@@ -69,6 +70,9 @@ def test_a_path_that_is_misspelled_is_told_the_nearest(
     (tmp_path / "my_target.py").write_text("judge = 1\n", encoding="utf-8")
     with pytest.raises(ProgramError, match=r"no file .*\(probably 'my_target\.py' is meant\)"):
         load(f"{tmp_path / 'my_tagret.py'}:judge")
+    (tmp_path / "astcmp.py").touch()
+    with pytest.raises(ProgramError, match=r"no file .*\(probably a misspelled path\)"):
+        load(f"{tmp_path / 'batched.py'}:judge")
     with pytest.raises(ProgramError, match="there is no folder "):
         load(f"{tmp_path / 'no' / 'my_target.py'}:judge")
     monkeypatch.chdir(tmp_path)
