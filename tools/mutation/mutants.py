@@ -8,8 +8,9 @@ mutants as well.  Nothing here runs one.
 
 import difflib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import libcst as cst
@@ -75,12 +76,15 @@ def change_of(mutant: Mutant) -> str:
     return "\n".join(f"{line[0]} {line[1:].strip()}" for line in changed)
 
 
+def files_in(entries: Iterable[str]) -> list[Path]:
+    """The Python files that entries such as those of ``PARTS`` name: a file, or all in a folder."""
+    places = (ROOT / entry for entry in entries)
+    found = (sorted(place.rglob("*.py")) if place.is_dir() else [place] for place in places)
+    return [path for paths in found for path in paths]
+
+
 def _paths(part: str) -> list[str]:
-    found = []
-    for entry in PARTS[part]:
-        path = ROOT / entry
-        found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    names = [path.relative_to(ROOT).as_posix() for path in found]
+    names = [path.relative_to(ROOT).as_posix() for path in files_in(PARTS[part])]
     return [name for name in names if name not in _LEFT_OUT]
 
 

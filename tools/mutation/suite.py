@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tools.mutation.mutant import ROOT, Mutant
-from tools.mutation.mutants import PARTS
+from tools.mutation.mutants import PARTS, files_in
 
 TESTS = (
     "clients",
@@ -111,13 +111,8 @@ def read_sight(path: Path) -> Sight:
 
 def looked_at() -> list[Path]:
     """The sources and the tests; a Sight of others names wrong lines, or lacks tests."""
-    places = [ROOT / entry for entries in PARTS.values() for entry in entries]
-    places += [ROOT / "tests" / name for name in TESTS]
-    return [
-        file
-        for place in places
-        for file in (sorted(place.rglob("*.py")) if place.is_dir() else [place])
-    ]
+    sources = [entry for entries in PARTS.values() for entry in entries]
+    return files_in([*sources, *(f"tests/{name}" for name in TESTS)])
 
 
 def look() -> Sight:
